@@ -1,0 +1,5 @@
+//! uncloud: a hosting provider's backend. The library is what the provider knows and promises; the
+//! binary `uncloud` serves and administers it, `uncloud-worker` (package `uncloud-jobs`) realises it on hosts.
+
+pub mod secret;
+pub mod vpn;
