@@ -1,5 +1,16 @@
 //! uncloud: a hosting provider's backend. The library is what the provider knows and promises; the
 //! binary `uncloud` serves and administers it, `uncloud-worker` (package `uncloud-jobs`) realises it on hosts.
 
+pub mod accounts;
+pub mod cli;
+pub mod error;
+pub mod http;
+pub mod kinds;
+pub mod logging;
+pub mod queue;
+pub mod seal;
 pub mod secret;
 pub mod vpn;
+
+/// The schema's migrations, applied in order; only ever added to.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();

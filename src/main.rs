@@ -1,1 +1,14 @@
-fn main(){}
+//! The binary `uncloud`.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match uncloud::cli::run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("uncloud: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

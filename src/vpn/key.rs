@@ -5,6 +5,11 @@ use std::{fmt, str::FromStr};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sqlx::{
+    Decode, Postgres,
+    error::BoxDynError,
+    postgres::{PgTypeInfo, PgValueRef},
+};
 use x25519_dalek::StaticSecret;
 
 /// Bytes in a WireGuard key.
@@ -14,10 +19,14 @@ pub const KEY_LEN: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Not canonical padded base64 of 32 bytes.
-    #[error("must be 32 bytes in standard base64 with padding (44 characters), as `wg genkey` and `wg pubkey` print it")]
+    #[error(
+        "must be 32 bytes in standard base64 with padding (44 characters), as `wg genkey` and `wg pubkey` print it"
+    )]
     Encoding,
     /// A point of low order (all zero among them): every handshake with it would fail.
-    #[error("is not a usable Curve25519 public key (low order or not canonical); make one with `wg genkey | wg pubkey`")]
+    #[error(
+        "is not a usable Curve25519 public key (low order or not canonical); make one with `wg genkey | wg pubkey`"
+    )]
     LowOrder,
     /// The all-zero private key, which WireGuard reads as "unset".
     #[error("must not be all zero; make one with `wg genkey`")]
@@ -38,8 +47,7 @@ impl PublicKey {
 /// The largest field element plus one is p = 2^255 - 19; bytes from there on name a point a second time.
 fn is_canonical(bytes: &[u8; KEY_LEN]) -> bool {
     let top = bytes[KEY_LEN - 1];
-    let at_or_above_p =
-        top == 0x7f && bytes[1..KEY_LEN - 1].iter().all(|byte| *byte == 0xff) && bytes[0] >= 0xed;
+    let at_or_above_p = top == 0x7f && bytes[1..KEY_LEN - 1].iter().all(|byte| *byte == 0xff) && bytes[0] >= 0xed;
     top < 0x80 && !at_or_above_p
 }
 
@@ -87,6 +95,19 @@ impl<'de> Deserialize<'de> for PublicKey {
     }
 }
 
+impl sqlx::Type<Postgres> for PublicKey {
+    fn type_info() -> PgTypeInfo {
+        <[u8] as sqlx::Type<Postgres>>::type_info()
+    }
+}
+
+impl Decode<'_, Postgres> for PublicKey {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        let bytes = <&[u8] as Decode<Postgres>>::decode(value)?;
+        Ok(<[u8; KEY_LEN]>::try_from(bytes)?.try_into()?)
+    }
+}
+
 /// The private half of a pool's server: clamped, never printed.
 #[derive(Clone)]
 pub struct PrivateKey(StaticSecret);
@@ -112,7 +133,7 @@ impl PrivateKey {
     }
 
     /// The raw key, for encryption at rest and for `wg`'s standard input.
-    pub const fn expose(&self) -> &[u8; KEY_LEN] {
+    pub fn expose(&self) -> &[u8; KEY_LEN] {
         self.0.as_bytes()
     }
 
@@ -183,12 +204,12 @@ mod tests {
     fn refuses_every_other_encoding() {
         let wrong = [
             "",
-            "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo",   // no padding
-            "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo=",  // URL-safe alphabet
-            "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmp=",  // stray trailing bits
+            "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo",    // no padding
+            "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo=",   // URL-safe alphabet
+            "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmp=",   // stray trailing bits
             "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=\n", // a newline could inject a peer
-            "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTg==",  // 31 bytes
-            "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmoB",  // 33 bytes
+            "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTg==",   // 31 bytes
+            "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmoB",   // 33 bytes
         ];
         for text in wrong {
             assert_eq!(text.parse::<PublicKey>(), Err(KeyError::Encoding), "{text:?}");

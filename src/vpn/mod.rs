@@ -1,4 +1,19 @@
 //! VPN pools and networks: what staff set up, what customers request, and what their hosts shall look like.
+//!
+//! Every change raises the pool's *generation* and asks for a job in its transaction. The job carries the whole
+//! interface as data; what the host confirms makes networks `active` and lets freed prefixes be handed out again.
 
 pub mod desired;
 pub mod key;
+pub mod prefix;
+
+mod api;
+mod apply;
+mod db;
+mod network;
+mod pool;
+
+pub use api::{NetworkApi, PoolApi};
+pub use apply::{reconcile, render, settle};
+pub use network::{Network, NetworkStatus};
+pub use pool::{Hostname, HostnameError, Pool};

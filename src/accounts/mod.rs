@@ -1,0 +1,25 @@
+//! Who is asking: users, and how they prove it.
+
+mod credentials;
+mod db;
+mod password;
+mod username;
+
+pub use credentials::Authenticator;
+pub use db::{bootstrap, ensure_staff_user, list};
+pub use username::{Username, UsernameError};
+
+use chrono::{DateTime, Utc};
+
+/// Somebody who may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Identifies the user.
+    pub user_id: i64,
+    /// Lower case.
+    pub username: String,
+    /// May do everything.
+    pub staff: bool,
+    /// When the user was first seen.
+    pub created_at: DateTime<Utc>,
+}

@@ -1,0 +1,52 @@
+//! Local passwords: Argon2id (RFC 9106) with the crate's default costs.
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+
+use crate::secret::Secret;
+
+/// Longer ones only cost time.
+const MAX_LEN: usize = 1024;
+
+/// Hash of a password nobody has: checking against it makes an unknown user cost what a known one does.
+const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$Zr0X1Y5JHnT0JZx7z5z0nq0mE1bQfYwq4V8nq2oQvYk";
+
+/// For storing.
+pub(super) fn hash(password: &Secret<String>) -> anyhow::Result<String> {
+    Argon2::default()
+        .hash_password(password.expose().as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|error| anyhow::anyhow!("could not hash the password: {error}"))
+}
+
+/// In constant time as to the content; without a hash it takes as long and fails.
+pub(super) fn verify(password: &Secret<String>, hash: Option<&str>) -> bool {
+    if password.expose().is_empty() || password.expose().len() > MAX_LEN {
+        return false;
+    }
+    let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODYS)) else { return false };
+    Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok() && hash.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_password_itself_is_accepted() {
+        let password = Secret::new("correct horse".to_owned());
+        let hash = hash(&password).expect("hashed");
+        assert!(hash.starts_with("$argon2id$"));
+        assert!(verify(&password, Some(&hash)));
+        assert!(!verify(&Secret::new("wrong horse".to_owned()), Some(&hash)));
+        assert!(!verify(&Secret::new(String::new()), Some(&hash)));
+        assert!(!verify(&password, None));
+    }
+
+    #[test]
+    fn an_unknown_user_costs_a_real_check() {
+        assert!(PasswordHash::new(NOBODYS).is_ok());
+    }
+}

@@ -1,0 +1,81 @@
+//! The command line: what the binary `uncloud` can be told.
+
+mod config;
+mod defaults;
+mod migrate;
+mod openapi;
+mod output;
+pub mod serve;
+mod users;
+mod vpn;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+/// A hosting provider's backend: VPN networks, orders and bills behind an OpenAPI.
+#[derive(Debug, Parser)]
+#[command(
+    name = "uncloud",
+    version,
+    propagate_version = true,
+    after_help = "\
+Every option can also be set by its environment variable, or in a file of NAME=value lines (--config). \
+Secrets can be kept in files of their own: DATABASE_URL_FILE, REDIS_URL_FILE, UNCLOUD_SECRET_KEY_FILE.
+
+Examples:
+  uncloud up                                   everything on this machine, from nothing
+  uncloud vpn --hostname vpn-1.example.ch      bring a host's tunnels to the desired state
+  echo secret | uncloud bootstrap-user --username alice"
+)]
+struct Cli {
+    /// File of NAME=value lines; the environment and options win over it.
+    #[arg(long, global = true, env = "UNCLOUD_CONFIG", value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
+    /// How logs are written to stderr; RUST_LOG says how much (info by default).
+    #[arg(long, global = true, env = "UNCLOUD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    log_format: crate::logging::Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API, and dispatch jobs to the workers.
+    Serve(serve::ServeArgs),
+    /// Bring the database's schema up to date.
+    Migrate(migrate::MigrateArgs),
+    /// Add what a new installation needs; never changes what is there.
+    DbAddDefaults(defaults::DefaultsArgs),
+    /// Prepare a user as at first login; the password comes from stdin.
+    BootstrapUser(users::BootstrapArgs),
+    /// Users.
+    User(users::UserArgs),
+    /// Send the full state to all VPN pools of a host, and wait for the result.
+    Vpn(vpn::VpnArgs),
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+/// Runs what the command line says. Errors are for people: one line, what is wrong and how to mend it.
+pub async fn run() -> anyhow::Result<()> {
+    let cli = parse(std::env::args_os().collect())?;
+    crate::logging::init(cli.log_format);
+    match cli.command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Migrate(args) => migrate::run(args).await,
+        Command::DbAddDefaults(args) => defaults::run(args).await,
+        Command::BootstrapUser(args) => users::bootstrap(args).await,
+        Command::User(args) => users::run(args).await,
+        Command::Vpn(args) => vpn::run(args).await,
+        Command::Openapi => openapi::run(),
+    }
+}
+
+/// Twice: the first pass only looks for `--config`, whose values then become defaults.
+fn parse(args: Vec<std::ffi::OsString>) -> anyhow::Result<Cli> {
+    let command = match config::named_file(&args) {
+        Some(file) => config::with_file(Cli::command(), &file)?,
+        None => Cli::command(),
+    };
+    let matches = command.get_matches_from(args);
+    Cli::from_arg_matches(&matches).map_err(Into::into)
+}

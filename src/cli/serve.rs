@@ -1,0 +1,123 @@
+//! `uncloud serve`: the API, and the control plane's side of the job runner.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use clap::Args;
+use poem::{
+    Server,
+    listener::{Acceptor as _, Listener as _, TcpListener},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{oneshot, watch},
+};
+
+use super::config::{DatabaseArgs, connect, secret};
+use crate::{
+    accounts::Authenticator,
+    error::Error,
+    http::{App, service},
+    kinds::Kinds,
+    queue::{Runner, Wake},
+    seal::Sealer,
+    secret::Secret,
+};
+
+/// Connections to Postgres: relay, events, sweep and listener hold four at times, the rest is for requests.
+const CONNECTIONS: u32 = 24;
+/// Longest wait for requests under way when the server is to end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Address to serve on.
+    #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Redis, as in rediss://server:password@redis.example.ch
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    redis_url: Option<Secret<String>>,
+    /// File with the URL of Redis.
+    #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE")]
+    redis_url_file: Option<PathBuf>,
+    /// 32 random bytes in base64; encrypts private keys at rest.
+    #[arg(long, env = "UNCLOUD_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
+    secret_key: Option<Secret<String>>,
+    /// File with the secret key.
+    #[arg(long, env = "UNCLOUD_SECRET_KEY_FILE", value_name = "FILE")]
+    secret_key_file: Option<PathBuf>,
+}
+
+/// What a server needs to know.
+#[derive(Debug, Clone)]
+pub struct ServeSettings {
+    /// PostgreSQL.
+    pub database_url: Secret<String>,
+    /// Redis.
+    pub redis_url: Secret<String>,
+    /// See [`Sealer`].
+    pub secret_key: Secret<String>,
+    /// Port 0 takes any.
+    pub listen: SocketAddr,
+}
+
+pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let settings = ServeSettings {
+        database_url: args.database.url()?,
+        redis_url: secret(args.redis_url, args.redis_url_file.as_deref())?
+            .context("no Redis is named; set REDIS_URL or REDIS_URL_FILE")?,
+        secret_key: secret(args.secret_key, args.secret_key_file.as_deref())?
+            .context("no secret key is named; set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (make one with `openssl rand -base64 32`)")?,
+        listen: args.listen,
+    };
+    let (stop_in, stop) = watch::channel(false);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: no new requests, those under way are finished");
+        stop_in.send_replace(true);
+    });
+    serve(settings, oneshot::channel().0, stop).await
+}
+
+/// Serves until `stop` becomes true and the requests under way are answered. `ready` gets the bound address.
+pub async fn serve(
+    settings: ServeSettings,
+    ready: oneshot::Sender<SocketAddr>,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let sealer = Arc::new(Sealer::new(&settings.secret_key)?);
+    // Redis' own error would quote the URL, password and all.
+    let redis = redis::Client::open(settings.redis_url.expose().as_str()).map_err(|_| {
+        anyhow::anyhow!("REDIS_URL is no URL of Redis, as in redis://127.0.0.1:6379 or redis+unix:///run/redis.sock")
+    })?;
+    let pool = connect(&settings.database_url, CONNECTIONS).await?;
+    let wake: Arc<Wake> = Arc::default();
+    let app = App {
+        authenticator: Arc::new(Authenticator::new(pool.clone()).map_err(Error::from)?),
+        pool: pool.clone(),
+        redis: redis.clone(),
+        sealer: Arc::clone(&sealer),
+        wake: Arc::clone(&wake),
+    };
+    let acceptor = TcpListener::bind(settings.listen)
+        .into_acceptor()
+        .await
+        .with_context(|| format!("can't listen on {}; is another server there?", settings.listen))?;
+    let address =
+        acceptor.local_addr().first().and_then(|address| address.as_socket_addr().copied()).unwrap_or(settings.listen);
+    let mut tasks = Runner { pool: pool.clone(), redis, kinds: Arc::new(Kinds { sealer }), wake }.start(&stop);
+    tracing::info!(%address, "serving; try /api/ and /docs");
+    let _ = ready.send(address); // nobody may care
+    let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+    Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(service(&app)?, stopped, Some(DRAIN)).await?;
+    while tasks.join_next().await.is_some() {}
+    pool.close().await;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `uncloud bootstrap-user` and `uncloud user`.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, Subcommand};
+
+use super::{
+    config::DatabaseArgs,
+    output::{Output, Table},
+};
+use crate::{
+    accounts::{self, Username},
+    secret::Secret,
+};
+
+/// Shorter ones are guessed.
+const MIN_PASSWORD: usize = 8;
+
+/// Options of `bootstrap-user`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  echo 'correct horse' | uncloud bootstrap-user --username nicocustomer")]
+pub(super) struct BootstrapArgs {
+    /// Whom to prepare.
+    #[arg(long)]
+    username: Username,
+    /// Makes the user staff.
+    #[arg(long)]
+    staff: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
+    let password = read_password()?;
+    let pool = args.database.connect().await?;
+    let user = accounts::bootstrap(&pool, &args.username, args.staff, Some(&password)).await?;
+    tracing::info!(user = user.username, id = user.user_id, staff = user.staff, "user prepared");
+    Ok(())
+}
+
+/// The first line of stdin; asked for, and not shown, on a terminal.
+fn read_password() -> anyhow::Result<Secret<String>> {
+    let stdin = std::io::stdin();
+    let mut line = String::new();
+    if stdin.is_terminal() {
+        eprint!("Password: ");
+        std::io::stderr().flush()?;
+        let _hidden = HiddenInput::begin()?;
+        stdin.read_line(&mut line)?;
+        eprintln!();
+    } else {
+        stdin.read_line(&mut line).context("can't read the password from stdin")?;
+    }
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    ensure!(
+        password.len() >= MIN_PASSWORD,
+        "the password on stdin has {} characters; it needs at least {MIN_PASSWORD}",
+        password.len()
+    );
+    Ok(Secret::new(password))
+}
+
+/// Switches the terminal's echo off while it lives.
+struct HiddenInput(nix::sys::termios::Termios);
+
+impl HiddenInput {
+    fn begin() -> nix::Result<Self> {
+        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+        let before = tcgetattr(std::io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &hidden)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for HiddenInput {
+    fn drop(&mut self) {
+        // Nothing to be done if the terminal is gone.
+        let _ = nix::sys::termios::tcsetattr(std::io::stdin(), nix::sys::termios::SetArg::TCSANOW, &self.0);
+    }
+}
+
+/// Options of `user`.
+#[derive(Debug, Args)]
+pub(super) struct UserArgs {
+    #[command(subcommand)]
+    command: UserCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// List all users.
+    Ls {
+        #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+pub(super) async fn run(args: UserArgs) -> anyhow::Result<()> {
+    match args.command {
+        UserCommand::Ls { output, database } => {
+            let users = accounts::list(&database.connect().await?).await?;
+            let mut table = Table::new(&["id", "username", "staff", "created_at"]);
+            for user in users {
+                table.row([
+                    user.user_id.into(),
+                    user.username.into(),
+                    user.staff.into(),
+                    user.created_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into(),
+                ]);
+            }
+            table.print(&output)
+        }
+    }
+}

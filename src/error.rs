@@ -1,0 +1,128 @@
+//! The one error of the domain: variants by what the caller can do about it. `http::problem` turns it into
+//! `application/problem+json`; causes of faults are logged there and never shown.
+
+use std::borrow::Cow;
+
+/// What was wrong with one field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) into the request's body.
+    pub pointer: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl FieldError {
+    /// An error of a member of the body's object.
+    pub fn new(field: &str, message: impl Into<String>) -> Self {
+        Self { pointer: format!("/{}", field.replace('~', "~0").replace('/', "~1")), message: message.into() }
+    }
+}
+
+/// Why a request was not done. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// 400: not even the form is right.
+    #[error("{0}")]
+    Malformed(Cow<'static, str>),
+    /// 401: nobody known asked.
+    #[error("{0}")]
+    Unauthenticated(Cow<'static, str>),
+    /// 403: the caller may not do this at all.
+    #[error("{0}")]
+    Forbidden(Cow<'static, str>),
+    /// 404: no such object, or not the caller's.
+    #[error("{0}")]
+    NotFound(Cow<'static, str>),
+    /// 409: at odds with what is there. The code is stable, for programs.
+    #[error("{detail}")]
+    Conflict {
+        /// What kind of conflict.
+        code: &'static str,
+        /// What is there, and what would work.
+        detail: String,
+        /// The field at odds, if it is one.
+        field: Option<&'static str>,
+    },
+    /// 422: fields with wrong values, all of them.
+    #[error("{} wrong", if .0.len() == 1 { "one field is".to_owned() } else { format!("{} fields are", .0.len()) })]
+    Invalid(Vec<FieldError>),
+    /// 503: a part that we need does not answer; trying again later helps.
+    #[error("a part of the service does not answer")]
+    Unavailable(#[source] anyhow::Error),
+    /// 500: our fault.
+    #[error("internal error")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl Error {
+    /// One wrong field.
+    pub fn field(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// A conflict over one field.
+    pub fn conflict(code: &'static str, field: &'static str, detail: impl Into<String>) -> Self {
+        Self::Conflict { code, detail: detail.into(), field: Some(field) }
+    }
+}
+
+/// Postgres says so while it starts, stops, or has no connection to spare (class 57P and 53300).
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P") || code == "53300"),
+        _ => false,
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if is_outage(&error) { Self::Unavailable(error.into()) } else { Self::Internal(error.into()) }
+    }
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Internal(error)
+    }
+}
+
+impl From<ring::error::Unspecified> for Error {
+    fn from(_: ring::error::Unspecified) -> Self {
+        Self::Internal(anyhow::anyhow!("the system gave no random numbers, or a ciphertext is damaged"))
+    }
+}
+
+/// Turns a refusal by a named constraint into an answer for the caller.
+pub trait OnConstraint<T> {
+    /// If the database refused because of `constraint`, the error is what `refusal` says.
+    fn on_constraint(self, constraint: &str, refusal: impl FnOnce() -> Error) -> Result<T, Error>;
+}
+
+impl<T, E: Into<Error> + AsConstraint> OnConstraint<T> for Result<T, E> {
+    fn on_constraint(self, constraint: &str, refusal: impl FnOnce() -> Error) -> Result<T, Error> {
+        self.map_err(|error| if error.constraint() == Some(constraint) { refusal() } else { error.into() })
+    }
+}
+
+/// Errors that may name a constraint.
+pub trait AsConstraint {
+    /// Its name.
+    fn constraint(&self) -> Option<&str>;
+}
+
+impl AsConstraint for sqlx::Error {
+    fn constraint(&self) -> Option<&str> {
+        self.as_database_error().and_then(sqlx::error::DatabaseError::constraint)
+    }
+}
+
+impl AsConstraint for Error {
+    fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Internal(cause) => cause.downcast_ref::<sqlx::Error>()?.constraint(),
+            _ => None,
+        }
+    }
+}

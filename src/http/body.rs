@@ -1,0 +1,159 @@
+//! JSON bodies: limited, and refused with all that is wrong at once. The framework would stop at the first field.
+
+use poem::{IntoResponse, Request, RequestBody, http::StatusCode};
+use poem_openapi::{
+    impl_apirequest_for_payload,
+    payload::{ParsePayload, Payload},
+    registry::{MetaSchemaRef, Registry},
+    types::{ParseFromJSON, Type},
+};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, FieldError};
+
+/// Bytes. The largest request of ours has a few hundred.
+const MAX_BODY: usize = 64 * 1024;
+
+/// An object of a request. Made by [`input!`].
+pub(crate) trait Input: Type + Sized {
+    /// The object, or all that is wrong with it.
+    fn parse(object: &Map<String, Value>) -> Result<Self, Vec<FieldError>>;
+}
+
+/// Declares an object of a request. The framework's own derive would stop at the first wrong member.
+macro_rules! input {
+    ($(#[doc = $doc:literal])* pub struct $name:ident { $($(#[doc = $field_doc:literal])* pub $field:ident: $ty:ty,)* }) => {
+        $(#[doc = $doc])*
+        #[derive(Debug)]
+        pub struct $name { $($(#[doc = $field_doc])* pub $field: $ty,)* }
+
+        impl poem_openapi::types::Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
+                poem_openapi::registry::MetaSchemaRef::Reference(stringify!($name).into())
+            }
+
+            fn register(registry: &mut poem_openapi::registry::Registry) {
+                $(<$ty as poem_openapi::types::Type>::register(registry);)*
+                registry.create_schema::<Self, _>(stringify!($name).into(), |_| {
+                    let mut schema = poem_openapi::registry::MetaSchema::new("object");
+                    schema.description = Some(concat!($($doc),*).trim_ascii());
+                    $(
+                        if <$ty as poem_openapi::types::Type>::IS_REQUIRED {
+                            schema.required.push(stringify!($field));
+                        }
+                        let about = poem_openapi::registry::MetaSchema {
+                            description: Some(concat!($($field_doc),*).trim_ascii()),
+                            ..poem_openapi::registry::MetaSchema::ANY
+                        };
+                        let member = <$ty as poem_openapi::types::Type>::schema_ref().merge(about);
+                        schema.properties.push((stringify!($field), member));
+                    )*
+                    schema
+                });
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+
+        impl $crate::http::Input for $name {
+            fn parse(
+                object: &serde_json::Map<String, serde_json::Value>,
+            ) -> Result<Self, Vec<$crate::error::FieldError>> {
+                let mut errors = $crate::http::unknown_members(object, &[$(stringify!($field)),*]);
+                $(let $field = $crate::http::member::<$ty>(object, stringify!($field), &mut errors);)*
+                match ($($field,)*) {
+                    ($(Some($field),)*) if errors.is_empty() => Ok(Self { $($field),* }),
+                    _ => Err(errors),
+                }
+            }
+        }
+    };
+}
+pub(crate) use input;
+
+/// One member; none, and an error, when it is wrong.
+pub(crate) fn member<T: ParseFromJSON>(
+    object: &Map<String, Value>,
+    name: &str,
+    errors: &mut Vec<FieldError>,
+) -> Option<T> {
+    let value = object.get(name);
+    let message = match value {
+        None if T::IS_REQUIRED => "is missing".to_owned(),
+        Some(Value::Null) => "must not be null; leave it out instead".to_owned(),
+        value => match T::parse_from_json(value.cloned()) {
+            Ok(member) => return Some(member),
+            Err(error) => error.into_message(),
+        },
+    };
+    errors.push(FieldError::new(name, message));
+    None
+}
+
+/// Members that the object does not have.
+pub(crate) fn unknown_members(object: &Map<String, Value>, known: &[&str]) -> Vec<FieldError> {
+    let unknown = object.keys().filter(|name| !known.contains(&name.as_str()));
+    unknown.map(|name| FieldError::new(name, format!("is unknown; known are: {}", known.join(", ")))).collect()
+}
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: Type> Payload for Body<T> {
+    const CONTENT_TYPE: &'static str = "application/json";
+
+    fn check_content_type(content_type: &str) -> bool {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/json")
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Input> ParsePayload for Body<T> {
+    const IS_REQUIRED: bool = true;
+
+    async fn from_request(_: &Request, body: &mut RequestBody) -> poem::Result<Self> {
+        // On the stream itself: a body need not announce its length.
+        let bytes = body.take()?.into_bytes_limit(MAX_BODY).await.map_err(too_large)?;
+        let value: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Malformed(format!("the body is no JSON: {error}").into()))?;
+        let Value::Object(object) = &value else {
+            return Err(Error::Malformed("the body must be a JSON object".into()).into());
+        };
+        Ok(Self(T::parse(object).map_err(Error::Invalid)?))
+    }
+}
+
+fn too_large(error: poem::error::ReadBodyError) -> poem::Error {
+    match error {
+        poem::error::ReadBodyError::PayloadTooLarge => {
+            let text = format!("the body is larger than {MAX_BODY} bytes");
+            poem::Error::from_response(text.with_status(StatusCode::PAYLOAD_TOO_LARGE).into_response())
+        }
+        error => error.into(),
+    }
+}
+
+impl_apirequest_for_payload!(Body<T>, T: Input);

@@ -1,0 +1,31 @@
+//! HTTP: what all operations share. The nouns' own operations stand in their `api.rs`.
+
+mod auth;
+mod body;
+mod health;
+mod index;
+mod problem;
+mod scalars;
+mod service;
+mod spec;
+
+pub use auth::{SignedIn, Staff};
+pub use body::Body;
+pub(crate) use body::{Input, input, member, unknown_members};
+pub use health::HealthApi;
+pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
+pub use service::{App, document, service};
+
+/// Groups of operations in the document.
+#[derive(poem_openapi::Tags)]
+#[oai(rename_all = "kebab-case")]
+pub enum Tags {
+    /// Networks of customers.
+    Vpn,
+    /// Pools of prefixes; staff only.
+    VpnPools,
+    /// What workers do.
+    Jobs,
+    /// The service itself.
+    Service,
+}

@@ -1,0 +1,160 @@
+//! Errors as `application/problem+json` (RFC 9457): one shape for the domain's and for the framework's own.
+
+use poem::{
+    IntoResponse, Response,
+    error::ResponseError,
+    http::{HeaderValue, StatusCode, header},
+};
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaResponses, Registry},
+};
+use serde::Serialize;
+
+use crate::error::{Error, FieldError};
+
+/// Media type.
+pub(super) const CONTENT_TYPE: &str = "application/problem+json";
+/// Seconds after which trying again may help.
+const RETRY_AFTER: &str = "5";
+
+/// A problem before it is written.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: String,
+    status: u16,
+    detail: String,
+    /// Stable, for programs.
+    code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    request_id: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: String) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error").to_owned();
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail,
+            code,
+            errors: Vec::new(),
+            request_id: String::new(),
+        }
+    }
+}
+
+impl ResponseError for Error {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Carries the problem as data; the middleware writes it, since only that knows the request's id.
+    fn as_response(&self) -> Response {
+        let code = match self {
+            Self::Conflict { code, .. } => code,
+            _ => code_of(self.status()),
+        };
+        let mut problem = Problem::new(self.status(), code, self.to_string());
+        match self {
+            Self::Invalid(errors) => problem.errors.clone_from(errors),
+            Self::Conflict { field: Some(field), detail, .. } => problem.errors = vec![FieldError::new(field, detail)],
+            // Logged once, here; the caller gets the request's id to ask about it.
+            Self::Unavailable(cause) => {
+                tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer")
+            }
+            Self::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "request failed"),
+            _ => {}
+        }
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(problem);
+        response
+    }
+}
+
+/// The document's part of errors is made from what an operation takes, in `spec`.
+impl ApiResponse for Error {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+/// The code of a status without one of its own.
+const fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "malformed",
+        401 => "unauthenticated",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        409 => "conflict",
+        413 => "too_large",
+        415 => "unsupported_media_type",
+        422 => "invalid",
+        503 => "unavailable",
+        _ => "internal",
+    }
+}
+
+/// The framework's texts are for developers of servers; these are for callers.
+async fn of_framework(status: StatusCode, response: &mut Response) -> Problem {
+    let detail = match status {
+        StatusCode::UNAUTHORIZED => super::auth::SIGN_IN.to_owned(),
+        StatusCode::NOT_FOUND => "there is nothing at this address; see /api/ for what there is".to_owned(),
+        StatusCode::METHOD_NOT_ALLOWED => "this address does not take this method; see the header Allow".to_owned(),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "send the body as application/json".to_owned(),
+        status if status.is_server_error() => "internal error".to_owned(),
+        _ => response.take_body().into_string().await.unwrap_or_default(),
+    };
+    Problem::new(status, code_of(status), detail)
+}
+
+/// Makes every answer from 400 up a problem.
+pub(super) async fn write(mut response: Response, request_id: &str, allow: impl FnOnce() -> String) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let mut problem = match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem,
+        None => of_framework(status, &mut response).await,
+    };
+    request_id.clone_into(&mut problem.request_id);
+    response.set_body(serde_json::to_vec(&problem).unwrap_or_default());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"uncloud\", charset=\"UTF-8\""),
+            );
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            if let Ok(allow) = HeaderValue::from_str(&allow()) {
+                headers.insert(header::ALLOW, allow);
+            }
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        _ => {}
+    }
+    response
+}

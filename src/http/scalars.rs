@@ -1,0 +1,309 @@
+//! Scalars of requests: each parses strictly and says in the document what it takes.
+
+use std::{borrow::Cow, fmt::Display, str::FromStr};
+
+use poem_openapi::{
+    registry::{MetaSchema, MetaSchemaRef, Registry},
+    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, Type},
+};
+use serde_json::Value;
+
+use crate::vpn::{
+    Hostname,
+    key::{PrivateKey, PublicKey},
+};
+
+/// What a scalar of ours says of itself; the macro below makes it one of the framework's.
+trait Scalar: Sized {
+    /// Its component in the document.
+    fn component() -> String;
+    /// Its schema.
+    fn schema() -> MetaSchema;
+    /// From what was sent.
+    fn parse(value: &Value) -> Result<Self, String>;
+}
+
+macro_rules! scalar {
+    ([$($generics:tt)*] $ty:ty) => {
+        impl<$($generics)*> Type for $ty {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                <Self as Scalar>::component().into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Reference(<Self as Scalar>::component())
+            }
+
+            fn register(registry: &mut Registry) {
+                registry.create_schema::<Self, _>(<Self as Scalar>::component(), |_| <Self as Scalar>::schema());
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+
+        impl<$($generics)*> ParseFromJSON for $ty {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                <Self as Scalar>::parse(&value.unwrap_or_default()).map_err(ParseError::custom)
+            }
+        }
+    };
+}
+
+fn string_schema(format: &'static str, pattern: &str, example: &str, description: &'static str) -> MetaSchema {
+    MetaSchema {
+        pattern: Some(pattern.to_owned()),
+        example: Some(example.into()),
+        description: Some(description),
+        ..MetaSchema::new_with_format("string", format)
+    }
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| "must be a string".to_owned())
+}
+
+fn parse_text<T: FromStr>(value: &Value) -> Result<T, String>
+where
+    T::Err: Display,
+{
+    text(value)?.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// An identifier in a path.
+#[derive(Debug, Clone, Copy)]
+pub struct Id(pub i64);
+
+impl Scalar for Id {
+    fn component() -> String {
+        "Id".into()
+    }
+
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            minimum: Some(1.0),
+            example: Some(1.into()),
+            description: Some("Identifies an object."),
+            ..MetaSchema::new_with_format("integer", "int64")
+        }
+    }
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        value.as_i64().filter(|id| *id >= 1).map(Self).ok_or_else(|| "must be a whole number from 1".to_owned())
+    }
+}
+scalar!([] Id);
+
+impl ParseFromParameter for Id {
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        let plain = value.bytes().all(|byte| byte.is_ascii_digit());
+        let id = value.parse().ok().filter(|id| plain && *id >= 1);
+        id.map(Self).ok_or_else(|| ParseError::custom("must be a whole number from 1"))
+    }
+}
+
+/// A whole number from `MIN` to `MAX`, also as a string: httpie sends `key=value` so.
+#[derive(Debug, Clone, Copy)]
+pub struct Number<const MIN: u32, const MAX: u32>(u32);
+
+impl<const MIN: u32, const MAX: u32> Number<MIN, MAX> {
+    /// The number. `MAX` must fit into `T`.
+    pub fn get<T: TryFrom<u32>>(self) -> T {
+        T::try_from(self.0).ok().expect("the type's bounds fit the number's use")
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> Scalar for Number<MIN, MAX> {
+    fn component() -> String {
+        format!("Number{MIN}To{MAX}")
+    }
+
+    fn schema() -> MetaSchema {
+        let integer = MetaSchema {
+            minimum: Some(MIN.into()),
+            maximum: Some(MAX.into()),
+            ..MetaSchema::new_with_format("integer", "int32")
+        };
+        let string = MetaSchema { pattern: Some(range_pattern(MIN, MAX)), ..MetaSchema::new("string") };
+        MetaSchema {
+            any_of: vec![MetaSchemaRef::Inline(Box::new(integer)), MetaSchemaRef::Inline(Box::new(string))],
+            description: Some("A whole number, also written as a string."),
+            example: Some(MAX.min(48).max(MIN).into()),
+            ..MetaSchema::ANY
+        }
+    }
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        let wrong = || format!("must be a whole number from {MIN} to {MAX}");
+        let number = match value {
+            Value::Number(number) => number.as_u64(),
+            // Without sign, leading zero or space: one way to write a number.
+            Value::String(text) => text.parse::<u64>().ok().filter(|number| number.to_string() == *text),
+            _ => None,
+        };
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        number.filter(|number| (MIN..=MAX).contains(number)).map(Self).ok_or_else(wrong)
+    }
+}
+scalar!([const MIN: u32, const MAX: u32] Number<MIN, MAX>);
+
+/// A pattern for exactly the numbers in use here.
+fn range_pattern(min: u32, max: u32) -> String {
+    let pattern = match (min, max) {
+        (0, 128) => "^(12[0-8]|1[01][0-9]|[1-9]?[0-9])$",
+        (1, 128) => "^(12[0-8]|1[01][0-9]|[1-9][0-9]?)$",
+        (1, 65535) => "^(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
+        _ => "^(0|[1-9][0-9]{0,9})$",
+    };
+    pattern.to_owned()
+}
+
+/// A prefix, with or without its length; which of them are good for what, the noun decides.
+#[derive(Debug, Clone)]
+pub struct PrefixText(pub String);
+
+impl Scalar for PrefixText {
+    fn component() -> String {
+        "Prefix".into()
+    }
+
+    fn schema() -> MetaSchema {
+        string_schema(
+            "ip-prefix",
+            "^[0-9a-fA-F:.]{2,45}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?$",
+            "2a0a:e5c1:200::/40",
+            "An IPv6 or IPv4 prefix; its length may stand in the field beside it instead.",
+        )
+    }
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        let text = text(value)?;
+        let (address, size) = text.split_once('/').map_or((text, None), |(address, size)| (address, Some(size)));
+        let size_is_number =
+            |size: &str| size.parse::<u8>().is_ok_and(|number| number <= 128 && number.to_string() == size);
+        if address.parse::<std::net::IpAddr>().is_ok() && size.is_none_or(size_is_number) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must be an IPv6 or IPv4 prefix, as in 2a0a:e5c1:200::/40, or its address with the length in network_size".into())
+        }
+    }
+}
+scalar!([] PrefixText);
+
+/// Full name of a host.
+#[derive(Debug, Clone)]
+pub struct HostnameText(pub Hostname);
+
+impl Scalar for HostnameText {
+    fn component() -> String {
+        "Hostname".into()
+    }
+
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            max_length: Some(253),
+            ..string_schema(
+                "hostname",
+                r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
+                "vpn-2a0ae5c1200.ungleich.ch",
+                "Full name of a host with at least one dot (RFC 1123); folded to lower case.",
+            )
+        }
+    }
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        parse_text(value).map(Self)
+    }
+}
+scalar!([] HostnameText);
+
+const KEY_PATTERN: &str = "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$";
+
+/// A WireGuard public key.
+#[derive(Debug, Clone)]
+pub struct PublicKeyText(pub PublicKey);
+
+impl Scalar for PublicKeyText {
+    fn component() -> String {
+        "WireguardPublicKey".into()
+    }
+
+    fn schema() -> MetaSchema {
+        let description =
+            "A Curve25519 public key in base64, as `wg pubkey` prints it; points of low order are refused.";
+        string_schema("wireguard-key", KEY_PATTERN, "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=", description)
+    }
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        parse_text(value).map(Self)
+    }
+}
+scalar!([] PublicKeyText);
+
+/// A WireGuard private key. Only ever read.
+#[derive(Debug, Clone)]
+pub struct PrivateKeyText(pub PrivateKey);
+
+impl Scalar for PrivateKeyText {
+    fn component() -> String {
+        "WireguardPrivateKey".into()
+    }
+
+    fn schema() -> MetaSchema {
+        let description = "A Curve25519 private key in base64, as `wg genkey` prints it.";
+        let mut schema =
+            string_schema("wireguard-key", KEY_PATTERN, "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=", description);
+        schema.write_only = true;
+        schema
+    }
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        parse_text(value).map(Self)
+    }
+}
+scalar!([] PrivateKeyText);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_taken_as_numbers_and_as_plain_strings_only() {
+        let parse = |value: Value| Number::<1, 128>::parse(&value).map(Number::get::<u8>).ok();
+        assert_eq!(parse(json!(40)), Some(40));
+        assert_eq!(parse(json!("40")), Some(40));
+        for wrong in [
+            json!(0),
+            json!(129),
+            json!("040"),
+            json!("+40"),
+            json!(" 40"),
+            json!(4.5),
+            json!(null),
+            json!(true),
+            json!(""),
+        ] {
+            assert_eq!(parse(wrong.clone()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn identifiers_in_paths_are_plain_numbers() {
+        let parse = |text: &str| Id::parse_from_parameter(text).ok().map(|id| id.0);
+        assert_eq!(parse("7"), Some(7));
+        for wrong in ["0", "-1", "+1", "1.0", "", "x", "9223372036854775808"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}

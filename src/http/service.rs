@@ -1,0 +1,149 @@
+//! The whole service: routes, and what every request passes through.
+
+use std::sync::{Arc, OnceLock};
+
+use poem::{
+    Endpoint, EndpointExt as _, IntoEndpoint, IntoResponse as _, Request, Response, Route,
+    endpoint::make_sync,
+    http::{HeaderValue, Uri},
+    middleware::{CatchPanic, NormalizePath, TrailingSlash},
+    web::Html,
+};
+use poem_openapi::OpenApiService;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::Value;
+use sqlx::PgPool;
+use tracing::Instrument as _;
+
+use super::{
+    auth,
+    health::HealthApi,
+    index::IndexApi,
+    problem,
+    spec::{self, Operation},
+};
+use crate::{
+    accounts::Authenticator,
+    queue::{JobApi, Wake},
+    seal::Sealer,
+    vpn::{NetworkApi, PoolApi},
+};
+
+/// What the operations work with.
+#[derive(Clone)]
+pub struct App {
+    /// The truth.
+    pub pool: PgPool,
+    /// The carrier.
+    pub redis: redis::Client,
+    /// Encryption at rest.
+    pub sealer: Arc<Sealer>,
+    /// Wakes relay and long polls.
+    pub wake: Arc<Wake>,
+    /// Says who is asking.
+    pub authenticator: Arc<Authenticator>,
+}
+
+type Apis = (HealthApi, IndexApi, JobApi, NetworkApi, PoolApi);
+
+fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
+    let apis = (
+        HealthApi { pool: app.pool.clone(), redis: app.redis.clone() },
+        IndexApi { operations },
+        JobApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
+        NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
+        PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
+    );
+    OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
+        .server("/")
+        .description("A hosting provider's API: VPN networks and the jobs that realise them.")
+}
+
+/// The OpenAPI document, as text.
+pub fn document() -> anyhow::Result<String> {
+    let pool = PgPool::connect_lazy("postgres://never.connected")?;
+    let app = App {
+        redis: redis::Client::open("redis://never.connected")?,
+        sealer: Arc::new(Sealer::new(&"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned().into())?),
+        wake: Arc::default(),
+        authenticator: Arc::new(Authenticator::new(pool.clone()).map_err(crate::error::Error::from)?),
+        pool,
+    };
+    text(&spec::corrected(&apis(&app, Arc::default()).spec())?)
+}
+
+/// With a line's end, as files have it.
+fn text(document: &Value) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(document)? + "\n")
+}
+
+/// Everything that answers requests.
+pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + use<>> {
+    let operations: Arc<OnceLock<Vec<Operation>>> = Arc::default();
+    let apis = apis(app, Arc::clone(&operations));
+    let generated = apis.spec();
+    let document = spec::corrected(&generated)?;
+    let operations = Arc::new(operations.get_or_init(|| spec::operations(&document)).clone());
+    let docs = apis.swagger_ui_html().replace(&generated, &document.to_string());
+    let document = text(&document)?;
+
+    let authenticator = Arc::clone(&app.authenticator);
+    let api = apis.into_endpoint().around(move |next, request| {
+        let authenticator = Arc::clone(&authenticator);
+        async move { auth::authenticate(&authenticator, &*next, request).await }
+    });
+    let routes = Route::new()
+        .at("/openapi.json", make_sync(move |_| document.clone().with_content_type("application/json")))
+        .at("/docs", make_sync(move |_| Html(docs.clone())))
+        .nest_no_strip("/", api);
+    let service =
+        routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim)).map_to_response().around(
+            move |next, request| {
+                let operations = Arc::clone(&operations);
+                async move { answer(&*next, request, &operations).await }
+            },
+        );
+    Ok(service)
+}
+
+/// Around everything: the request's id, the log's line, the alias, problems.
+async fn answer<E>(next: &E, mut request: Request, operations: &[Operation]) -> poem::Result<Response>
+where
+    E: Endpoint<Output = Response>,
+{
+    let request_id = request_id();
+    resolve_alias(&mut request);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!("request", id = request_id);
+    let started = std::time::Instant::now();
+    async {
+        let response = next.call(request).await.unwrap_or_else(poem::Error::into_response);
+        let allow = || spec::allowed_methods(operations, &path);
+        let mut response = problem::write(response, &request_id, allow).await;
+        if let Ok(id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        tracing::info!(%method, path, status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        Ok(response)
+    }
+    .instrument(span)
+    .await
+}
+
+fn request_id() -> String {
+    let mut bytes = [0; 8];
+    // It only has to tell requests apart; without random numbers they are all called the same.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+/// The handbook also writes `/admin/vpnpool/` without `/v1`.
+fn resolve_alias(request: &mut Request) {
+    let uri = request.uri();
+    if uri.path().starts_with("/admin/") {
+        let rest = uri.path_and_query().map_or("", poem::http::uri::PathAndQuery::as_str);
+        if let Ok(full) = format!("/v1{rest}").parse::<Uri>() {
+            *request.uri_mut() = full;
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The OpenAPI document: what the framework generates, corrected. The served document, the docs page, the `Allow`
+//! header, `/api/` and the committed `openapi/openapi.json` all come from here.
+
+use serde_json::{Map, Value, json};
+
+use super::problem::CONTENT_TYPE;
+
+/// An operation, as far as others need to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Operation {
+    pub method: String,
+    pub path: String,
+    pub operation_id: String,
+    pub summary: String,
+    pub signed_in: bool,
+    pub staff: bool,
+}
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// The document as the framework prints it -> the document as it is served.
+pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
+    let mut document: Value = serde_json::from_str(generated)?;
+    document["openapi"] = "3.0.3".into();
+    if let Some(servers) = document.get_mut("servers") {
+        *servers = json!([{ "url": "/" }]);
+    }
+    walk(&mut document);
+    for (name, schema) in object(&mut document["components"]["schemas"]) {
+        if name.ends_with("Create") {
+            schema["additionalProperties"] = false.into();
+        }
+    }
+    document["components"]["schemas"]["Problem"] = problem_schema();
+    for (path, item) in object(&mut document["paths"]) {
+        for (method, operation) in object(item) {
+            if METHODS.contains(&method.as_str()) {
+                add_problems(path, operation);
+            }
+        }
+    }
+    Ok(document)
+}
+
+fn object(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.as_object_mut().into_iter().flatten()
+}
+
+fn walk(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            strip_media_type_parameters(map);
+            name_known_integers(map);
+            say_things_once(map);
+            map.values_mut().for_each(walk);
+        }
+        Value::Array(items) => items.iter_mut().for_each(walk),
+        _ => {}
+    }
+}
+
+/// `application/json; charset=utf-8` is no key that generators look for.
+fn strip_media_type_parameters(map: &mut Map<String, Value>) {
+    let with_parameters: Vec<String> = map.keys().filter(|key| key.contains("; charset=")).cloned().collect();
+    for key in with_parameters {
+        if let (Some(value), Some(essence)) = (map.remove(&key), key.split(';').next()) {
+            map.insert(essence.to_owned(), value);
+        }
+    }
+}
+
+/// OpenAPI knows int32 and int64; the others are those with bounds.
+fn name_known_integers(map: &mut Map<String, Value>) {
+    let (format, max) = match map.get("format").and_then(Value::as_str) {
+        Some("uint8") => ("int32", i64::from(u8::MAX)),
+        Some("uint16") => ("int32", i64::from(u16::MAX)),
+        Some("uint32") => ("int64", i64::from(u32::MAX)),
+        Some("int16") => {
+            map.insert("format".into(), "int32".into());
+            return;
+        }
+        _ => return,
+    };
+    map.insert("format".into(), format.into());
+    map.entry("minimum").or_insert(0.into());
+    map.entry("maximum").or_insert(max.into());
+}
+
+/// What stands beside a reference is repeated inside `allOf`; generators make a second type of it.
+fn say_things_once(map: &mut Map<String, Value>) {
+    if let Some(Value::Array(parts)) = map.get_mut("allOf")
+        && parts.iter().any(|part| part.get("$ref").is_some())
+    {
+        parts.retain(|part| part.get("$ref").is_some());
+    }
+}
+
+fn problem_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "Why a request was not done (RFC 9457). Nothing was written.",
+        "required": ["type", "title", "status", "detail", "code"],
+        "properties": {
+            "type": { "type": "string", "example": "about:blank" },
+            "title": { "type": "string", "description": "The status in words.", "example": "Unprocessable Entity" },
+            "status": { "type": "integer", "format": "int32", "minimum": 400, "maximum": 599, "example": 422 },
+            "detail": { "type": "string", "description": "What was wrong and what would be right, for a person.", "example": "one field is wrong" },
+            "code": { "type": "string", "description": "Stable, for programs.", "example": "invalid" },
+            "errors": {
+                "type": "array",
+                "description": "All wrong fields.",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "message"],
+                    "properties": {
+                        "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body.", "example": "/network_size" },
+                        "message": { "type": "string", "example": "must be a whole number from 1 to 128" }
+                    }
+                }
+            },
+            "request_id": { "type": "string", "description": "Names the request in the server's log.", "example": "9f86d081884c7d65" }
+        }
+    })
+}
+
+/// Which errors an operation can answer with follows from what it takes.
+fn add_problems(path: &str, operation: &mut Value) {
+    let signed_in = operation.get("security").is_some();
+    let has_parameters = operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let has_body = operation.get("requestBody").is_some();
+    let mut add = |status: &str, description: &str, headers: Value| {
+        let mut response = json!({
+            "description": description,
+            "content": { CONTENT_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } }
+        });
+        if headers.is_object() {
+            response["headers"] = headers;
+        }
+        operation["responses"][status] = response;
+    };
+    let header =
+        |name: &str, description: &str| json!({ name: { "description": description, "schema": { "type": "string" } } });
+    if has_parameters || has_body {
+        add("400", "Not even the form is right", Value::Null);
+    }
+    if signed_in {
+        add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
+    }
+    if signed_in && is_staff(path) {
+        add("403", "Only staff may do this", Value::Null);
+    }
+    if path.contains('{') {
+        add("404", "No such object, or not the caller's", Value::Null);
+        add("409", "At odds with what is there", Value::Null);
+    }
+    if has_body {
+        add("409", "At odds with what is there", Value::Null);
+        add("413", "The body is too large", Value::Null);
+        add("415", "The body is no JSON", Value::Null);
+        add("422", "Fields with wrong values, all of them", Value::Null);
+    }
+    add("500", "Our fault", Value::Null);
+    add("503", "A part does not answer; try again later", header("Retry-After", "Seconds"));
+    for (_, response) in object(&mut operation["responses"]) {
+        if response["description"] == "" {
+            response["description"] = "As asked".into();
+        }
+    }
+}
+
+fn is_staff(path: &str) -> bool {
+    path.starts_with("/v1/admin/")
+}
+
+/// All operations of a corrected document.
+pub(super) fn operations(document: &Value) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            if METHODS.contains(&method.as_str()) {
+                let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
+                operations.push(Operation {
+                    method: method.to_uppercase(),
+                    path: path.clone(),
+                    operation_id: text("operationId"),
+                    summary: text("summary"),
+                    signed_in: operation.get("security").is_some(),
+                    staff: is_staff(path),
+                });
+            }
+        }
+    }
+    operations
+}
+
+/// The methods that an address takes, for the header `Allow`; literal parts win over parameters.
+pub(super) fn allowed_methods(operations: &[Operation], path: &str) -> String {
+    let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let matches = |operation: &&Operation| {
+        let template: Vec<&str> = operation.path.split('/').collect();
+        template.len() == asked.len()
+            && template.iter().zip(&asked).all(|(part, asked)| part.starts_with('{') || part == asked)
+    };
+    let mut methods: Vec<&str> = operations.iter().filter(matches).map(|operation| operation.method.as_str()).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
+}

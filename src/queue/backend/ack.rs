@@ -1,0 +1,272 @@
+//! Stores what became of a job: one transaction per batch writes the events and removes the entries.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use apalis_core::{error::BoxDynError, task::Task};
+use futures_util::future::BoxFuture;
+use redis::Pipeline;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tower::{Layer, Service};
+
+use super::{Envelope, GROUP, StreamConfig, connection::reconnecting, lease::Lease};
+use crate::queue::{JobError, JobId};
+
+/// Events stored in one transaction at most.
+const BATCH: usize = 256;
+/// Bytes of an error text that are kept.
+const MAX_ERROR: usize = 2000;
+
+/// What an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// A heartbeat found it running.
+    Running,
+    /// Done; the body is the result as JSON.
+    Succeeded,
+    /// Failed, may work later; the body says why.
+    Retry,
+    /// Failed for good; the body says why.
+    Failed,
+}
+
+impl Outcome {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Retry => "retry",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Running, Self::Succeeded, Self::Retry, Self::Failed].into_iter().find(|outcome| outcome.as_str() == text)
+    }
+}
+
+/// One event, with the entry that it settles.
+pub(super) struct Ack {
+    entry: String,
+    pub(super) job_id: Option<JobId>,
+    attempt: i32,
+    outcome: Outcome,
+    pub(super) body: String,
+    worker: String,
+    stored: Option<oneshot::Sender<()>>,
+}
+
+impl Ack {
+    /// An entry that never reaches a handler. Without a readable job there is nobody to tell: it is only removed.
+    pub(super) fn refusal(entry: String, envelope: Option<&Envelope>, error: String) -> Self {
+        Self {
+            entry,
+            job_id: envelope.map(|envelope| envelope.job_id),
+            attempt: envelope.map_or(0, |envelope| envelope.attempt),
+            outcome: Outcome::Failed,
+            body: error,
+            worker: String::new(),
+            stored: None,
+        }
+    }
+
+    pub(super) fn running(entry: String, job_id: JobId, attempt: i32, worker: &str) -> Self {
+        Self {
+            entry,
+            job_id: Some(job_id),
+            attempt,
+            outcome: Outcome::Running,
+            body: String::new(),
+            worker: worker.to_owned(),
+            stored: None,
+        }
+    }
+
+    pub(super) fn add_event(&self, pipe: &mut Pipeline, events_key: &str) {
+        let Some(job_id) = self.job_id else { return };
+        pipe.cmd("XADD")
+            .arg(events_key)
+            .arg("*")
+            .arg("job")
+            .arg(job_id)
+            .arg("attempt")
+            .arg(self.attempt)
+            .arg("outcome")
+            .arg(self.outcome.as_str())
+            .arg("body")
+            .arg(&self.body)
+            .arg("worker")
+            .arg(&self.worker)
+            .ignore();
+    }
+}
+
+/// Stores acknowledgements until the last sender is gone, however long Redis is away.
+pub(super) async fn run(config: Arc<StreamConfig>, mut acks: mpsc::UnboundedReceiver<Ack>) {
+    let (jobs_key, events_key) = (config.queue.jobs_key(), config.queue.events_key());
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut connection = None;
+    while acks.recv_many(&mut batch, BATCH).await > 0 {
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        for ack in &batch {
+            ack.add_event(&mut pipe, &events_key);
+        }
+        let entries: Vec<&str> = batch.iter().map(|ack| ack.entry.as_str()).collect();
+        pipe.cmd("XACK").arg(&jobs_key).arg(GROUP).arg(&entries).ignore();
+        pipe.cmd("XDEL").arg(&jobs_key).arg(&entries).ignore();
+        let mut backoff = Duration::from_millis(50);
+        loop {
+            let result = match &mut connection {
+                Some(connection) => pipe.query_async::<()>(connection).await,
+                empty => match reconnecting(&config.redis) {
+                    Ok(new) => pipe.query_async::<()>(empty.insert(new)).await,
+                    Err(error) => Err(error),
+                },
+            };
+            match result {
+                Ok(()) => break,
+                // A repeated transaction adds the event twice; the first result wins.
+                Err(error) => {
+                    tracing::warn!(queue = %config.queue, %error, retry_in = ?backoff, "could not report finished jobs to Redis");
+                }
+            }
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(Duration::from_secs(2));
+        }
+        for stored in batch.drain(..).filter_map(|ack| ack.stored) {
+            let _ = stored.send(());
+        }
+    }
+}
+
+/// Puts the acknowledgement around everything else, timeouts and panics included.
+#[derive(Clone)]
+pub struct AckLayer {
+    acks: mpsc::UnboundedSender<Ack>,
+    worker: Arc<str>,
+}
+
+impl AckLayer {
+    pub(super) fn new(acks: mpsc::UnboundedSender<Ack>, worker: String) -> Self {
+        Self { acks, worker: worker.into() }
+    }
+}
+
+impl<S> Layer<S> for AckLayer {
+    type Service = AckService<S>;
+
+    fn layer(&self, inner: S) -> AckService<S> {
+        AckService { inner, layer: self.clone() }
+    }
+}
+
+/// See [`AckLayer`].
+#[derive(Clone)]
+pub struct AckService<S> {
+    inner: S,
+    layer: AckLayer,
+}
+
+impl<S> Service<Task<Envelope>> for AckService<S>
+where
+    S: Service<Task<Envelope>>,
+    S::Response: Serialize + Send + 'static,
+    S::Error: Into<BoxDynError>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<S::Response, BoxDynError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, task: Task<Envelope>) -> Self::Future {
+        let lease = task.data().get::<Lease>().cloned();
+        let (job_id, attempt) = (task.args.job_id, task.args.attempt);
+        let layer = self.layer.clone();
+        if let Some(lease) = &lease {
+            lease.start();
+        }
+        let work = self.inner.call(task);
+        Box::pin(async move {
+            let result = work.await.map_err(Into::into);
+            let Some(lease) = lease else { return result };
+            lease.free_slot();
+            let (outcome, body) = match &result {
+                Ok(response) => succeeded(response),
+                Err(error) => failed(error),
+            };
+            let (stored, wait) = oneshot::channel();
+            let ack = Ack {
+                entry: lease.entry().to_owned(),
+                job_id: Some(job_id),
+                attempt,
+                outcome,
+                body,
+                worker: layer.worker.to_string(),
+                stored: Some(stored),
+            };
+            // The job counts as running until its event is stored: a warm stop waits for that, the lease covers it.
+            if layer.acks.send(ack).is_ok() {
+                let _ = wait.await;
+            }
+            drop(lease);
+            result
+        })
+    }
+}
+
+fn succeeded(response: &impl Serialize) -> (Outcome, String) {
+    match serde_json::to_string(response) {
+        Ok(body) => (Outcome::Succeeded, body),
+        Err(error) => (Outcome::Failed, format!("its result could not be written as JSON: {error}")),
+    }
+}
+
+/// Only [`JobError`] chooses; whatever else goes wrong (a panic, say) may well work the next time.
+fn failed(error: &BoxDynError) -> (Outcome, String) {
+    match error.downcast_ref::<JobError>() {
+        Some(JobError::Fail(message)) => (Outcome::Failed, clean(message)),
+        Some(JobError::Retry(message)) => (Outcome::Retry, clean(message)),
+        None => (Outcome::Retry, clean(&error.to_string())),
+    }
+}
+
+/// One line of bounded length.
+pub(crate) fn clean(message: &str) -> String {
+    let mut text: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.len() > MAX_ERROR {
+        let end = (0..=MAX_ERROR).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_one_line_of_bounded_length() {
+        assert_eq!(clean("a\nb\u{1b}[31m"), "a b [31m");
+        assert!(clean(&"ü".repeat(5000)).len() <= MAX_ERROR + '…'.len_utf8());
+    }
+
+    #[test]
+    fn the_handler_chooses_between_retry_and_failure() {
+        let (retry, fail): (BoxDynError, BoxDynError) =
+            (JobError::Retry("later".into()).into(), JobError::Fail("never".into()).into());
+        assert_eq!(failed(&retry), (Outcome::Retry, "later".to_owned()));
+        assert_eq!(failed(&fail), (Outcome::Failed, "never".to_owned()));
+        assert_eq!(failed(&"panicked".into()), (Outcome::Retry, "panicked".to_owned()));
+    }
+}

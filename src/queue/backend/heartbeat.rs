@@ -1,0 +1,102 @@
+//! Renews leases, and says `running` for jobs that take longer than one beat.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use redis::{
+    AsyncCommands as _, RedisError,
+    aio::ConnectionManager,
+    streams::{StreamClaimOptions, StreamPendingCountReply},
+};
+
+use super::{
+    GROUP, StreamConfig,
+    ack::Ack,
+    connection::reconnecting,
+    lease::{Held, Leases},
+};
+
+/// More than a worker ever holds.
+const MAX_PENDING: usize = 10_000;
+
+pub(super) async fn run(config: Arc<StreamConfig>, leases: Leases) {
+    let beat = config.lease / 3;
+    let mut connection = loop {
+        match reconnecting(&config.redis) {
+            Ok(connection) => break connection,
+            Err(error) => tracing::warn!(%error, "no heartbeat yet"),
+        }
+        tokio::time::sleep(beat).await;
+    };
+    loop {
+        tokio::time::sleep(beat).await;
+        if let Err(error) = renew(&config, &leases, &mut connection, beat).await {
+            tracing::warn!(queue = %config.queue, %error, "heartbeat failed; jobs go to another worker if this lasts");
+        }
+    }
+}
+
+async fn renew(
+    config: &StreamConfig,
+    leases: &Leases,
+    connection: &mut ConnectionManager,
+    beat: Duration,
+) -> Result<(), RedisError> {
+    let held: Vec<(String, Held)> = {
+        let leases = leases.lock();
+        leases
+            .iter()
+            .filter(|(_, held)| held.since.elapsed() >= beat / 2)
+            .map(|(entry, held)| (entry.clone(), held.clone()))
+            .collect()
+    };
+    if held.is_empty() {
+        return Ok(());
+    }
+    let owned = owned_entries(config, connection).await?;
+    let (kept, lost): (Vec<_>, Vec<_>) = held.into_iter().partition(|(entry, _)| owned.contains(entry));
+    if !lost.is_empty() {
+        tracing::warn!(queue = %config.queue, jobs = ?lost.iter().map(|(_, held)| held.job_id).collect::<Vec<_>>(),
+            "lease lost: Redis was emptied, or another worker took over");
+    }
+    // A job whose entry is gone keeps saying that it runs, or the sweep would start it a second time.
+    let to_tell = lost.iter().chain(kept.iter().filter(|(_, held)| !held.told));
+    let mut pipe = redis::pipe();
+    let mut told = Vec::new();
+    for (entry, held) in to_tell {
+        Ack::running(entry.clone(), held.job_id, held.attempt, &config.worker)
+            .add_event(&mut pipe, &config.queue.events_key());
+        told.push(entry.clone());
+    }
+    if !told.is_empty() {
+        pipe.query_async::<()>(connection).await?;
+        let mut leases = leases.lock();
+        for entry in told {
+            if let Some(held) = leases.get_mut(&entry) {
+                held.told = true;
+            }
+        }
+    }
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let entries: Vec<&String> = kept.iter().map(|(entry, _)| entry).collect();
+    // JUSTID: being renewed is not being delivered once more.
+    let options = StreamClaimOptions::default().with_justid();
+    let _: Vec<String> =
+        connection.xclaim_options(config.queue.jobs_key(), GROUP, &config.worker, 0, &entries, options).await?;
+    Ok(())
+}
+
+/// Ownership must be checked first: XCLAIM would take a job away from the worker that has taken it over.
+async fn owned_entries(
+    config: &StreamConfig,
+    connection: &mut ConnectionManager,
+) -> Result<HashSet<String>, RedisError> {
+    let reply: Result<StreamPendingCountReply, RedisError> =
+        connection.xpending_consumer_count(config.queue.jobs_key(), GROUP, "-", "+", MAX_PENDING, &config.worker).await;
+    match reply {
+        Ok(reply) => Ok(reply.ids.into_iter().map(|pending| pending.id).collect()),
+        Err(error) if error.code() == Some("NOGROUP") => Ok(HashSet::new()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,86 @@
+//! What this process holds.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Envelope;
+use crate::queue::JobId;
+
+/// A job on its way from the reader to the worker.
+pub(super) struct Delivery {
+    pub envelope: Envelope,
+    pub lease: Lease,
+}
+
+/// Entry in the stream -> the job behind it. The heartbeat renews what is in here.
+#[derive(Clone, Default)]
+pub(super) struct Leases(Arc<Mutex<HashMap<String, Held>>>);
+
+/// One held job.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub since: Instant,
+    pub job_id: JobId,
+    pub attempt: i32,
+    /// A `running` event was sent.
+    pub told: bool,
+    /// A handler has taken it; otherwise it can be handed back.
+    pub started: bool,
+}
+
+impl Leases {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an entry; the lease ends when the last clone of the result is dropped.
+    pub(super) fn take(&self, entry: String, envelope: &Envelope, slot: OwnedSemaphorePermit) -> Lease {
+        let held = Held {
+            since: Instant::now(),
+            job_id: envelope.job_id,
+            attempt: envelope.attempt,
+            told: false,
+            started: false,
+        };
+        self.lock().insert(entry.clone(), held);
+        Lease(Arc::new(Inner { entry, leases: self.clone(), slot: Mutex::new(Some(slot)) }))
+    }
+}
+
+/// A task's right to its entry; travels in the task's data.
+#[derive(Clone)]
+pub(super) struct Lease(Arc<Inner>);
+
+struct Inner {
+    entry: String,
+    leases: Leases,
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Lease {
+    pub(super) fn entry(&self) -> &str {
+        &self.0.entry
+    }
+
+    pub(super) fn start(&self) {
+        if let Some(held) = self.0.leases.lock().get_mut(&self.0.entry) {
+            held.started = true;
+        }
+    }
+
+    /// Lets the reader fetch the next job while this one's event is still being stored.
+    pub(super) fn free_slot(&self) {
+        self.0.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.leases.lock().remove(&self.entry);
+    }
+}

@@ -1,0 +1,203 @@
+//! An apalis backend on Redis Streams: [`StreamBackend`] is the worker's source of tasks and the relay's sink.
+//!
+//! One consumer group per queue. A worker holds a *lease* on what it reads and renews it by heartbeat; what a dead
+//! worker held is claimed by the next one. After a job one transaction writes the event, acknowledges the entry and
+//! deletes it, so Redis holds unfinished work only. No error of Redis ever reaches the worker: an `Err` from
+//! `poll_next` would end it, so everything here reconnects for ever.
+
+mod ack;
+mod connection;
+mod heartbeat;
+mod lease;
+mod reader;
+mod sink;
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use apalis_core::{
+    backend::{Backend, BackendConfig, finalize::Ephemeral},
+    task::{Task, builder::TaskBuilder, task_id::TaskId},
+    worker::context::WorkerContext,
+};
+use futures_util::future::BoxFuture;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use super::{JobId, QueueName};
+
+pub use ack::AckLayer;
+pub(super) use ack::{Outcome, clean};
+pub use connection::{CONNECT_TIMEOUT, blocking, reconnecting};
+
+/// The consumer group of a queue's workers.
+pub(crate) const GROUP: &str = "workers";
+
+/// How a worker takes part in a queue.
+#[derive(Debug, Clone)]
+pub struct StreamConfig {
+    /// Where Redis is.
+    pub redis: redis::Client,
+    /// The queue to work on.
+    pub queue: QueueName,
+    /// This worker's name in the consumer group. Two processes may share it: each only renews what it holds.
+    pub worker: String,
+    /// Jobs run at the same time, and never more are read: others stay free for other workers.
+    pub slots: usize,
+    /// After this long without a heartbeat a job is another worker's.
+    pub lease: Duration,
+    /// Deliveries after which a job is reported as failed, because its worker dies each time.
+    pub max_deliveries: usize,
+}
+
+impl StreamConfig {
+    /// The defaults: a dead worker's job runs again within ten seconds, and no more than three workers die of it.
+    pub fn new(redis: redis::Client, queue: QueueName, worker: String, slots: usize) -> Self {
+        Self { redis, queue, worker, slots: slots.max(1), lease: Duration::from_secs(6), max_deliveries: 3 }
+    }
+}
+
+/// What travels through Redis for one attempt of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Whose work it is; says where the sink puts it.
+    pub queue: QueueName,
+    /// The row in table `job`.
+    pub job_id: JobId,
+    /// The fence: events of another attempt change nothing.
+    pub attempt: i32,
+    /// See [`crate::kinds::Kind`].
+    pub kind: String,
+    /// JSON, rendered at dispatch. Decoded by the handler: what can't be read fails that job, not the worker.
+    pub payload: Vec<u8>,
+}
+
+/// Something went wrong between us and Redis.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BackendError(#[from] redis::RedisError);
+
+/// Source of tasks for an apalis worker, and sink for the relay.
+pub struct StreamBackend {
+    config: Arc<StreamConfig>,
+    stop: watch::Receiver<bool>,
+    acks: mpsc::UnboundedSender<ack::Ack>,
+    acks_to_store: Option<mpsc::UnboundedReceiver<ack::Ack>>,
+    running: Option<Running>,
+    closing: Option<BoxFuture<'static, ()>>,
+    sink: sink::Sink,
+}
+
+/// The tasks behind a polled backend.
+struct Running {
+    deliveries: mpsc::Receiver<lease::Delivery>,
+    leases: lease::Leases,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl StreamBackend {
+    /// Nothing happens before it is polled or pushed to. When `stop` becomes true, no further job is read; apalis
+    /// does not poll a backend while it waits for running jobs, so its own stop signal would come too late.
+    pub fn new(config: StreamConfig, stop: watch::Receiver<bool>) -> Self {
+        let (acks, acks_to_store) = mpsc::unbounded_channel();
+        let sink = sink::Sink::new(config.redis.clone());
+        Self {
+            config: Arc::new(config),
+            stop,
+            acks,
+            acks_to_store: Some(acks_to_store),
+            running: None,
+            closing: None,
+            sink,
+        }
+    }
+
+    fn start(&mut self) -> Running {
+        let (deliveries_in, deliveries) = mpsc::channel(self.config.slots);
+        let leases = lease::Leases::default();
+        let reader = reader::Reader::new(
+            Arc::clone(&self.config),
+            deliveries_in,
+            leases.clone(),
+            self.acks.clone(),
+            self.stop.clone(),
+        );
+        let mut tasks =
+            vec![tokio::spawn(reader.run()), tokio::spawn(heartbeat::run(Arc::clone(&self.config), leases.clone()))];
+        if let Some(acks) = self.acks_to_store.take() {
+            // Not among the tasks that end with us: it stores what is still to be stored, then ends by itself.
+            tokio::spawn(ack::run(Arc::clone(&self.config), acks));
+        }
+        tasks.shrink_to_fit();
+        Running { deliveries, leases, tasks }
+    }
+}
+
+impl Backend for StreamBackend {
+    type Task = Task<Envelope>;
+    type Error = BackendError;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), BackendError>> {
+        if self.running.is_none() {
+            self.running = Some(self.start());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Self::Task, BackendError>>> {
+        let Some(running) = self.running.as_mut() else { return Poll::Pending };
+        match running.deliveries.poll_recv(context) {
+            Poll::Ready(Some(delivery)) => {
+                let id = TaskId::from_string(delivery.lease.entry().to_owned());
+                let task = TaskBuilder::new(delivery.envelope).task_id(id).data(delivery.lease).build();
+                Poll::Ready(Some(Ok(task)))
+            }
+            // `None` would end the stream and hang the worker: pending until the monitor stops us.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_close(&mut self, context: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), BackendError>> {
+        if let Some(running) = self.running.take() {
+            self.closing = Some(Box::pin(reader::hand_back(Arc::clone(&self.config), running)));
+        }
+        match self.closing.as_mut() {
+            Some(closing) => closing.as_mut().poll(context).map(Ok),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl BackendConfig for StreamBackend {
+    type Args = Envelope;
+    type Id = String;
+    // Not durable in apalis' sense: there a payload that can't be decoded ends the worker.
+    type Kind = Ephemeral;
+    type Config = StreamConfig;
+    type Layer = AckLayer;
+
+    fn config(&self) -> &StreamConfig {
+        &self.config
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> AckLayer {
+        AckLayer::new(self.acks.clone(), self.config.worker.clone())
+    }
+}

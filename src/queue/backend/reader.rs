@@ -1,0 +1,252 @@
+//! Reads jobs: as many as there are free slots, new ones and those of dead workers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use redis::{
+    AsyncCommands as _, RedisError,
+    aio::MultiplexedConnection,
+    streams::{
+        StreamAutoClaimOptions, StreamAutoClaimReply, StreamId, StreamPendingCountReply, StreamReadOptions,
+        StreamReadReply,
+    },
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use super::{
+    Envelope, GROUP, Running, StreamConfig,
+    ack::Ack,
+    connection::blocking,
+    lease::{Delivery, Leases},
+};
+use crate::queue::QueueName;
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+
+pub(super) struct Reader {
+    config: Arc<StreamConfig>,
+    deliveries: mpsc::Sender<Delivery>,
+    leases: Leases,
+    acks: mpsc::UnboundedSender<Ack>,
+    stop: watch::Receiver<bool>,
+    connection: Option<MultiplexedConnection>,
+    claimed_at: Option<Instant>,
+}
+
+/// What was read, and how often it has been delivered by now.
+struct Entry {
+    stream_id: StreamId,
+    deliveries: usize,
+}
+
+impl Reader {
+    pub(super) fn new(
+        config: Arc<StreamConfig>,
+        deliveries: mpsc::Sender<Delivery>,
+        leases: Leases,
+        acks: mpsc::UnboundedSender<Ack>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self { config, deliveries, leases, acks, stop, connection: None, claimed_at: None }
+    }
+
+    pub(super) async fn run(mut self) {
+        let slots = Arc::new(Semaphore::new(self.config.slots));
+        let mut stop = self.stop.clone();
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            let permits = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                permits = free_slots(&slots) => permits,
+            };
+            let result = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                result = self.read(permits.len()) => result,
+            };
+            match result {
+                Ok(entries) => {
+                    backoff = FIRST_BACKOFF;
+                    if self.deliver(entries, permits).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    self.connection = None;
+                    tracing::warn!(queue = %self.config.queue, %error, retry_in = ?backoff, "could not read jobs from Redis");
+                    tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => return,
+                        () = tokio::time::sleep(backoff) => {}
+                    }
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                }
+            }
+        }
+    }
+
+    /// Up to `count` entries; empty when none came for a while.
+    async fn read(&mut self, count: usize) -> Result<Vec<Entry>, RedisError> {
+        let block = self.config.lease / 3;
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            empty => empty.insert(blocking(&self.config.redis, block).await?),
+        };
+        let result = async {
+            if self.claimed_at.is_none_or(|at| at.elapsed() >= block) {
+                let entries = claim(&self.config, connection, count).await?;
+                self.claimed_at = Some(Instant::now());
+                if !entries.is_empty() {
+                    return Ok(entries);
+                }
+            }
+            read_new(&self.config, connection, count, block).await
+        }
+        .await;
+        match result {
+            // Redis is new or was emptied.
+            Err(error) if error.code() == Some("NOGROUP") => {
+                create_group(&self.config.queue, connection).await.map(|()| Vec::new())
+            }
+            result => result,
+        }
+    }
+
+    async fn deliver(&self, entries: Vec<Entry>, mut permits: Vec<OwnedSemaphorePermit>) -> Result<(), ()> {
+        for entry in entries {
+            let id = entry.stream_id.id.clone();
+            if self.leases.lock().contains_key(&id) {
+                continue; // our own, claimed because the heartbeat was late
+            }
+            let envelope = match parse(&self.config.queue, &entry.stream_id) {
+                Ok(envelope) if entry.deliveries <= self.config.max_deliveries => envelope,
+                Ok(envelope) => {
+                    let died = entry.deliveries - 1;
+                    let error = format!(
+                        "its worker died {died} times while it ran; look at the worker's log, then run it again"
+                    );
+                    self.refuse(Ack::refusal(id, Some(&envelope), error));
+                    continue;
+                }
+                Err(error) => {
+                    self.refuse(Ack::refusal(id, None, error));
+                    continue;
+                }
+            };
+            let Some(slot) = permits.pop() else { continue };
+            let lease = self.leases.take(id, &envelope, slot);
+            self.deliveries.send(Delivery { envelope, lease }).await.map_err(drop)?;
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, ack: Ack) {
+        tracing::error!(queue = %self.config.queue, job = ack.job_id, error = %ack.body, "job refused");
+        // The receiver only ends with the process.
+        let _ = self.acks.send(ack);
+    }
+}
+
+/// Waits for a slot, then takes all that are free.
+async fn free_slots(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+    let Ok(first) = Arc::clone(slots).acquire_owned().await else { return Vec::new() };
+    let mut permits = vec![first];
+    while let Ok(permit) = Arc::clone(slots).try_acquire_owned() {
+        permits.push(permit);
+    }
+    permits
+}
+
+/// Takes over what no worker has renewed for a lease.
+async fn claim(
+    config: &StreamConfig,
+    connection: &mut MultiplexedConnection,
+    count: usize,
+) -> Result<Vec<Entry>, RedisError> {
+    let key = config.queue.jobs_key();
+    let lease_millis = usize::try_from(config.lease.as_millis()).unwrap_or(usize::MAX);
+    let options = StreamAutoClaimOptions::default().count(count);
+    let reply: StreamAutoClaimReply =
+        connection.xautoclaim_options(&key, GROUP, &config.worker, lease_millis, "0-0", options).await?;
+    let mut entries = Vec::with_capacity(reply.claimed.len());
+    for stream_id in reply.claimed {
+        let pending: StreamPendingCountReply =
+            connection.xpending_count(&key, GROUP, &stream_id.id, &stream_id.id, 1).await?;
+        let deliveries = pending.ids.first().map_or(1, |pending| pending.times_delivered);
+        tracing::info!(queue = %config.queue, entry = stream_id.id, deliveries, "took over a job whose worker went silent");
+        entries.push(Entry { stream_id, deliveries });
+    }
+    Ok(entries)
+}
+
+async fn read_new(
+    config: &StreamConfig,
+    connection: &mut MultiplexedConnection,
+    count: usize,
+    block: Duration,
+) -> Result<Vec<Entry>, RedisError> {
+    let block_millis = usize::try_from(block.as_millis()).unwrap_or(usize::MAX);
+    let options = StreamReadOptions::default().group(GROUP, &config.worker).count(count).block(block_millis);
+    let reply: Option<StreamReadReply> = connection.xread_options(&[config.queue.jobs_key()], &[">"], &options).await?;
+    let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
+    Ok(entries.map(|stream_id| Entry { stream_id, deliveries: 1 }).collect())
+}
+
+/// From the start of the stream, never from its end: jobs pushed before the group exists must not be missed.
+async fn create_group(queue: &QueueName, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    match connection.xgroup_create_mkstream(queue.jobs_key(), GROUP, "0").await {
+        Err(error) if error.code() == Some("BUSYGROUP") => Ok(()), // another worker was faster
+        result => result,
+    }
+}
+
+fn parse(queue: &QueueName, entry: &StreamId) -> Result<Envelope, String> {
+    let field = |name: &str| {
+        entry.get::<String>(name).ok_or_else(|| format!("the entry in Redis has no readable field `{name}`"))
+    };
+    let number = |name: &str| {
+        field(name)?.parse::<i64>().map_err(|_| format!("field `{name}` of the entry in Redis is no number"))
+    };
+    Ok(Envelope {
+        queue: queue.clone(),
+        job_id: number("job")?,
+        attempt: i32::try_from(number("attempt")?).map_err(|_| "field `attempt` of the entry in Redis is too large")?,
+        kind: field("kind")?,
+        payload: entry.get("payload").ok_or("the entry in Redis has no readable field `payload`")?,
+    })
+}
+
+/// Ends a backend: what was read but never started goes back at once, and does not count as a delivery.
+pub(super) async fn hand_back(config: Arc<StreamConfig>, mut running: Running) {
+    for task in running.tasks.drain(..) {
+        task.abort();
+        let _ = task.await; // so that it reads nothing more
+    }
+    running.deliveries.close();
+    let unstarted: Vec<String> =
+        running.leases.lock().iter().filter(|(_, held)| !held.started).map(|(entry, _)| entry.clone()).collect();
+    if unstarted.is_empty() {
+        return;
+    }
+    let count = unstarted.len();
+    match release(&config, unstarted).await {
+        Ok(()) => tracing::info!(queue = %config.queue, count, "handed back jobs that had not started"),
+        // They are claimed by another worker when the lease ends.
+        Err(error) => {
+            tracing::warn!(queue = %config.queue, count, %error, "could not hand back jobs that had not started")
+        }
+    }
+}
+
+/// Makes entries look long abandoned and never delivered.
+async fn release(config: &StreamConfig, entries: Vec<String>) -> Result<(), RedisError> {
+    const LONG_AGO_MILLIS: usize = 24 * 60 * 60 * 1000;
+    let mut connection = blocking(&config.redis, Duration::ZERO).await?;
+    let options = redis::streams::StreamClaimOptions::default().idle(LONG_AGO_MILLIS).retry(0).with_justid();
+    let _: Vec<String> =
+        connection.xclaim_options(config.queue.jobs_key(), GROUP, &config.worker, 0, &entries, options).await?;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! The job runner: Postgres remembers, Redis carries, workers converge.
+//!
+//! A job is a row written together with the change that wants it ([`enqueue`]). The *relay* pushes due rows to
+//! Redis, a worker runs them and reports by *events*, which become the row's new state. The *sweep* takes back
+//! what Redis lost. This module knows no noun: what a job kind means stands in [`crate::kinds`].
+
+pub mod backend;
+pub mod job;
+pub mod name;
+
+mod api;
+mod db;
+mod events;
+mod outbox;
+mod relay;
+mod sweep;
+mod wake;
+
+pub use api::{JobApi, JobRef};
+pub use db::{JobView, find, wait_until_finished};
+pub use job::{JobError, JobId, JobState, Policy};
+pub use name::QueueName;
+pub use outbox::{NewJob, enqueue, wake_relays};
+pub use relay::Claimed;
+pub use wake::{Wake, listen};
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::kinds::Kinds;
+
+/// What the control plane's background tasks share.
+#[derive(Clone)]
+pub struct Runner {
+    /// The truth.
+    pub pool: PgPool,
+    /// The carrier.
+    pub redis: redis::Client,
+    /// What each kind of job means.
+    pub kinds: Arc<Kinds>,
+    /// Wakes those who wait for work or for results.
+    pub wake: Arc<Wake>,
+}
+
+impl Runner {
+    /// Starts relay, events consumer, sweep and the listener for other processes' wake-ups. Any number of
+    /// processes may run them against one database. They end when `stop` becomes true.
+    pub fn start(&self, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(relay::run(self.clone(), stop.clone()));
+        tasks.spawn(events::run(self.clone(), stop.clone()));
+        tasks.spawn(sweep::run(self.clone(), stop.clone()));
+        let (pool, wake, mut stop) = (self.pool.clone(), Arc::clone(&self.wake), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => {}
+                () = wake::listen(pool, wake) => {}
+            }
+        });
+        tasks
+    }
+}

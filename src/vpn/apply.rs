@@ -1,0 +1,203 @@
+//! From rows to the desired state of a host's interface, and from its report back to rows.
+
+use std::collections::{HashMap, HashSet};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName, InterfaceState, MTU, Peer, VERSION},
+    key::{PrivateKey, PublicKey},
+    pool::{self, Hostname, SEAL_CONTEXT},
+    prefix,
+};
+use crate::{
+    kinds::{Rendered, Settled},
+    queue::{Claimed, JobId, wake_relays},
+    seal::Sealer,
+};
+
+/// What a job's row says: only whom it is about.
+#[derive(Deserialize)]
+struct Payload {
+    pool_id: i64,
+}
+
+struct PoolState {
+    pool_id: i64,
+    network: IpNet,
+    subnetwork_size: i16,
+    listen_port: i32,
+    private_key: Vec<u8>,
+    private_key_key_id: String,
+    generation: i64,
+    deleting: bool,
+}
+
+/// The newest desired state for each job's pool, with all its networks.
+pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Rendered)>> {
+    let pool_of = |job: &Claimed| Payload::deserialize(&job.payload).map(|payload| payload.pool_id);
+    let pool_ids: Vec<i64> = jobs.iter().filter_map(|job| pool_of(job).ok()).collect();
+    let pools = sqlx::query_as!(
+        PoolState,
+        "select pool_id, network, subnetwork_size, listen_port, private_key, private_key_key_id, generation, deleting
+         from vpn_pool where pool_id = any($1)",
+        &pool_ids
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut peers = peers(tx, &pool_ids).await?;
+    let mut states: HashMap<i64, Rendered> = HashMap::with_capacity(pools.len());
+    for pool in pools {
+        let peers = peers.remove(&pool.pool_id).unwrap_or_default();
+        states.insert(pool.pool_id, desired(sealer, &pool, peers).unwrap_or_else(Rendered::Impossible));
+    }
+    let rendered = jobs.iter().map(|job| {
+        let rendered = match pool_of(job) {
+            Ok(pool_id) => states
+                .remove(&pool_id)
+                .unwrap_or_else(|| Rendered::Obsolete(format!("VPN pool {pool_id} no longer exists"))),
+            Err(error) => Rendered::Impossible(format!("the job's payload names no pool: {error}")),
+        };
+        (job.job_id, rendered)
+    });
+    Ok(rendered.collect())
+}
+
+async fn peers(tx: &mut PgConnection, pool_ids: &[i64]) -> sqlx::Result<HashMap<i64, Vec<Peer>>> {
+    let rows = sqlx::query!(
+        r#"select pool_id, network, public_key as "public_key: PublicKey" from vpn_network
+           where pool_id = any($1) and not deleting order by network_id"#,
+        pool_ids
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut peers: HashMap<i64, Vec<Peer>> = HashMap::new();
+    for row in rows {
+        let peer = Peer { public_key: row.public_key, allowed_ips: vec![row.network] };
+        peers.entry(row.pool_id).or_default().push(peer);
+    }
+    Ok(peers)
+}
+
+fn desired(sealer: &Sealer, pool: &PoolState, peers: Vec<Peer>) -> Result<Rendered, String> {
+    let state = if pool.deleting {
+        InterfaceState::Absent
+    } else {
+        let opened = sealer.open(SEAL_CONTEXT, &pool.private_key_key_id, &pool.private_key);
+        let bytes =
+            opened.map_err(|error| format!("the private key of pool {} can't be read: {error}", pool.pool_id))?;
+        let private_key = <[u8; 32]>::try_from(bytes)
+            .ok()
+            .and_then(|bytes| PrivateKey::try_from(bytes).ok())
+            .ok_or_else(|| format!("the private key of pool {} is damaged", pool.pool_id))?;
+        let size = u8::try_from(pool.subnetwork_size).map_err(|error| error.to_string())?;
+        let servers = prefix::subnetwork(pool.network, size, 0).ok_or("the pool is smaller than its networks")?;
+        InterfaceState::Present(InterfaceConfig {
+            listen_port: u16::try_from(pool.listen_port).map_err(|error| error.to_string())?,
+            mtu: MTU,
+            addresses: vec![prefix::first_address(servers)],
+            routes: vec![pool.network],
+            peers,
+            private_key,
+        })
+    };
+    let desired = DesiredInterface {
+        version: VERSION,
+        interface: InterfaceName::for_pool(pool.pool_id),
+        generation: pool.generation,
+        state,
+    };
+    serde_json::to_vec(&desired).map(Rendered::Payload).map_err(|error| error.to_string())
+}
+
+/// Notes what the host has confirmed: frees the prefixes it no longer has, and forgets a pool that is gone.
+pub async fn settle(tx: &mut PgConnection, payload: &Value, result: &Value) -> sqlx::Result<Settled> {
+    let (Ok(Payload { pool_id }), Ok(report)) = (Payload::deserialize(payload), ApplyReport::deserialize(result))
+    else {
+        return Ok(Settled::Unreadable(
+            "the worker's report can't be read; do worker and server have one version?".into(),
+        ));
+    };
+    let Some(pool) = sqlx::query!(
+        "select network, vpn_hostname, generation, deleting from vpn_pool where pool_id = $1 for update",
+        pool_id
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    else {
+        return Ok(Settled::Done);
+    };
+    if report.applied_generation > pool.generation {
+        // The host has seen a future that this database, restored from a backup, does not know: win over it.
+        tracing::warn!(
+            pool = pool_id,
+            host = pool.vpn_hostname,
+            "the host is ahead of the database, which wins; applying again"
+        );
+        let queue: Hostname = pool.vpn_hostname.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        super::db::raise_generation(tx, pool_id).await?;
+        pool::request_apply(tx, pool_id, queue.queue(), None).await?;
+        return Ok(Settled::Done);
+    }
+    if pool.deleting && report.applied_generation == pool.generation {
+        sqlx::query!("delete from vpn_pool where pool_id = $1", pool_id).execute(tx).await?;
+        return Ok(Settled::Done);
+    }
+    free_prefixes(tx, pool_id, pool.network, report.applied_generation).await?;
+    Ok(Settled::Done)
+}
+
+async fn free_prefixes(tx: &mut PgConnection, pool_id: i64, network: IpNet, applied: i64) -> sqlx::Result<()> {
+    let freed = sqlx::query_scalar!(
+        "delete from vpn_network where pool_id = $1 and deleting and generation <= $2 returning network",
+        pool_id,
+        applied
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let indices: HashSet<i32> = freed
+        .iter()
+        .filter_map(|freed| prefix::index_of(network, *freed))
+        .filter_map(|index| i32::try_from(index).ok())
+        .collect();
+    let indices: Vec<i32> = indices.into_iter().collect();
+    sqlx::query!(
+        "insert into vpn_free_prefix (pool_id, index) select $1, index from unnest($2::integer[]) as freed (index)",
+        pool_id,
+        &indices
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "update vpn_pool set applied_generation = greatest(applied_generation, $2), used = used - $3 where pool_id = $1",
+        pool_id,
+        applied,
+        i32::try_from(freed.len()).unwrap_or(i32::MAX),
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Sends the full state of every pool of a host once more; returns the jobs.
+pub async fn reconcile(db: &PgPool, hostname: &Hostname) -> sqlx::Result<Vec<JobId>> {
+    let mut tx = db.begin().await?;
+    let pools = sqlx::query_scalar!(
+        "update vpn_pool set generation = next_generation(generation) where vpn_hostname = $1 returning pool_id",
+        hostname.as_str()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut jobs = Vec::with_capacity(pools.len());
+    for pool_id in pools {
+        let job = pool::request_apply(&mut tx, pool_id, hostname.queue(), None).await?;
+        super::db::set_pool_job(&mut tx, pool_id, job).await?;
+        jobs.push(job);
+    }
+    tx.commit().await?;
+    wake_relays(db).await?;
+    Ok(jobs)
+}

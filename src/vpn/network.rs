@@ -1,0 +1,201 @@
+//! Networks: the sub-prefixes that customers request.
+
+use ipnet::IpNet;
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    db,
+    key::PublicKey,
+    pool::{self, Hostname},
+    prefix,
+};
+use crate::{
+    accounts::User,
+    error::{Error, OnConstraint as _},
+    queue::{JobId, JobState},
+};
+
+/// Where a network is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, poem_openapi::Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum NetworkStatus {
+    /// The host does not have it yet.
+    Pending,
+    /// The host has confirmed it.
+    Active,
+    /// The host could not set it up; the reason says why.
+    Failed,
+    /// The host still has to remove it.
+    Deleting,
+}
+
+/// A network as its owner sees it.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Identifies it.
+    pub network_id: i64,
+    /// The prefix.
+    pub network: IpNet,
+    /// The customer's key.
+    pub public_key: PublicKey,
+    /// The host.
+    pub vpn_hostname: String,
+    /// UDP port.
+    pub listen_port: i32,
+    /// The host's key.
+    pub server_public_key: PublicKey,
+    /// The pool's generation that first carries the network as it is.
+    pub generation: i64,
+    /// What the host last confirmed.
+    pub applied_generation: i64,
+    /// To be removed.
+    pub deleting: bool,
+    /// The job that carries the last change.
+    pub job_id: Option<JobId>,
+    /// Where that job is.
+    pub job_state: Option<JobState>,
+    /// Its last error.
+    pub job_error: Option<String>,
+    /// The missing capability, where the host only pretends.
+    pub dry_run: Option<String>,
+}
+
+impl Network {
+    /// Derived, so that it can't go stale.
+    pub fn status(&self) -> NetworkStatus {
+        if self.deleting {
+            NetworkStatus::Deleting
+        } else if self.applied_generation >= self.generation {
+            NetworkStatus::Active
+        } else if self.job_state == Some(JobState::Failed) {
+            NetworkStatus::Failed
+        } else {
+            NetworkStatus::Pending
+        }
+    }
+
+    /// Why it is not (fully) working, for a person.
+    pub fn reason(&self) -> Option<String> {
+        match self.status() {
+            NetworkStatus::Active => self.dry_run.as_ref().map(|missing| format!("dry run, no tunnel: {missing}")),
+            NetworkStatus::Pending | NetworkStatus::Failed | NetworkStatus::Deleting => self.job_error.clone(),
+        }
+    }
+
+    /// WireGuard configuration for the customer (wg-quick(8)), complete but for the private key.
+    pub fn client_config(&self) -> String {
+        let everything = if self.network.addr().is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+        format!(
+            "[Interface]\n\
+             # The private key whose public key is {}\n\
+             PrivateKey = \n\
+             Address = {}\n\
+             \n\
+             [Peer]\n\
+             PublicKey = {}\n\
+             Endpoint = {}:{}\n\
+             AllowedIPs = {everything}\n\
+             PersistentKeepalive = 25\n",
+            self.public_key,
+            prefix::first_address(self.network),
+            self.server_public_key,
+            self.vpn_hostname,
+            self.listen_port,
+        )
+    }
+}
+
+/// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel.
+pub async fn create(db: &PgPool, caller: &User, size: u8, public_key: PublicKey) -> Result<Network, Error> {
+    let mut tx = db.begin().await?;
+    let pool = lock_pool_with_room(&mut tx, size).await?;
+    if pool.public_key == public_key {
+        let message = "is the server's own key; make your own with `wg genkey | tee privatekey | wg pubkey`";
+        return Err(Error::field("wireguard_public_key", message));
+    }
+    let taken = db::take_prefix(&mut tx, pool.pool_id).await?;
+    let network = index(taken.index)
+        .and_then(|index| prefix::subnetwork(pool.network, size, index))
+        .ok_or_else(|| anyhow::anyhow!("pool {} has no prefix number {}", pool.pool_id, taken.index))?;
+    let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
+    let job_id = pool::request_apply(&mut tx, pool.pool_id, queue.queue(), Some(caller)).await?;
+    let row = db::NetworkRow {
+        user_id: caller.user_id,
+        pool_id: pool.pool_id,
+        pool_network: pool.network,
+        subnetwork_size: pool.subnetwork_size,
+        network,
+        public_key,
+        generation: taken.generation,
+        job_id,
+    };
+    let network_id = db::insert_network(&mut tx, &row).await.on_constraint("vpn_network_public_key_key", || {
+        let detail = "a network of this pool already has this key; every network needs a key of its own";
+        Error::conflict("key_in_use", "wireguard_public_key", detail)
+    })?;
+    tx.commit().await?;
+    find(db, caller, network_id).await
+}
+
+fn index(index: i32) -> Option<u32> {
+    index.try_into().ok()
+}
+
+async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::LockedPool, Error> {
+    loop {
+        if let Some(pool) = db::lock_pool_with_room(tx, i16::from(size)).await? {
+            return Ok(pool);
+        }
+        // The pool may have filled up while its lock was waited for: then another one may still have room.
+        let offers = db::offers(tx).await?;
+        match offers.iter().find(|offer| offer.size == i16::from(size)) {
+            Some(offer) if offer.has_room => {}
+            Some(_) => {
+                let detail = format!("all networks of size /{size} are taken; ask the provider for another pool");
+                return Err(Error::conflict("pool_exhausted", "network_size", detail));
+            }
+            None if offers.is_empty() => {
+                return Err(Error::field(
+                    "network_size",
+                    "no VPN networks are offered yet; ask the provider for a pool",
+                ));
+            }
+            None => {
+                let sizes: Vec<String> = offers.iter().map(|offer| offer.size.to_string()).collect();
+                return Err(Error::field("network_size", format!("is not offered; choose from: {}", sizes.join(", "))));
+            }
+        }
+    }
+}
+
+/// The caller's networks, by id.
+pub async fn list(db: &PgPool, caller: &User) -> Result<Vec<Network>, Error> {
+    Ok(db::networks(db, caller.user_id, None).await?)
+}
+
+/// One of the caller's networks.
+pub async fn find(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
+    let mut networks = db::networks(db, caller.user_id, Some(network_id)).await?;
+    networks.pop().ok_or_else(|| not_found(network_id))
+}
+
+fn not_found(network_id: i64) -> Error {
+    Error::NotFound(format!("there is no VPN network {network_id}").into())
+}
+
+/// Begins to remove a network. Its prefix stays taken until the host has confirmed.
+pub async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
+    let mut tx = db.begin().await?;
+    // Pool before network, as everywhere, so that two changes never wait for each other.
+    let pool =
+        db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?.ok_or_else(|| not_found(network_id))?;
+    let generation = db::raise_generation(&mut tx, pool.pool_id).await?;
+    let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
+    let job_id = pool::request_apply(&mut tx, pool.pool_id, queue.queue(), Some(caller)).await?;
+    if db::mark_network_deleting(&mut tx, network_id, generation, job_id).await? {
+        tx.commit().await?;
+    } else {
+        tx.rollback().await?; // somebody was faster; nothing to add
+    }
+    find(db, caller, network_id).await
+}

@@ -1,0 +1,308 @@
+//! Pools: prefixes that staff give to VPN hosts.
+
+use std::{fmt, str::FromStr};
+
+use ipnet::IpNet;
+use ring::rand::SystemRandom;
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    db,
+    key::{PrivateKey, PublicKey},
+    prefix,
+};
+use crate::{
+    accounts::User,
+    error::{Error, FieldError, OnConstraint as _},
+    kinds::Kind,
+    queue::{JobId, JobState, NewJob, QueueName, enqueue},
+    seal::Sealer,
+};
+
+/// Names the ciphertexts of pools' private keys.
+pub(super) const SEAL_CONTEXT: &str = "vpn_pool.private_key";
+
+/// The FQDN of a VPN host: its worker's queue, and the endpoint in customers' configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hostname(QueueName);
+
+/// Why a text is no host name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be the host's full name with at least one dot, as in vpn-1.example.ch (RFC 1123); bare words are queues of the provider's own"
+)]
+pub struct HostnameError;
+
+impl Hostname {
+    /// The name as it is written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The queue of the host's worker.
+    pub const fn queue(&self) -> &QueueName {
+        &self.0
+    }
+}
+
+impl FromStr for Hostname {
+    type Err = HostnameError;
+
+    fn from_str(text: &str) -> Result<Self, HostnameError> {
+        let name: QueueName = text.parse().map_err(|_| HostnameError)?;
+        let last_is_number =
+            name.as_str().rsplit('.').next().is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+        if name.as_str().contains('.') && !last_is_number { Ok(Self(name)) } else { Err(HostnameError) }
+    }
+}
+
+impl fmt::Display for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What staff ask for.
+#[derive(Debug)]
+pub struct NewPool {
+    /// The prefix as it was written, with or without its length.
+    pub network: String,
+    /// Its length, where `network` has none.
+    pub network_size: Option<u8>,
+    /// Prefix length of the customers' networks.
+    pub subnetwork_size: u8,
+    /// The host.
+    pub vpn_hostname: Hostname,
+    /// UDP port.
+    pub listen_port: u16,
+    /// The host's key; none: made here.
+    pub private_key: Option<PrivateKey>,
+}
+
+/// A pool as staff see it.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// Identifies it, and names its interface `wg-<id>`.
+    pub pool_id: i64,
+    /// The prefix.
+    pub network: IpNet,
+    /// Prefix length of the customers' networks.
+    pub subnetwork_size: i16,
+    /// The host.
+    pub vpn_hostname: String,
+    /// UDP port.
+    pub listen_port: i32,
+    /// The host's key.
+    pub public_key: PublicKey,
+    /// Networks taken, being deleted among them.
+    pub used: i32,
+    /// Networks that fit.
+    pub capacity: i32,
+    /// What the host last confirmed.
+    pub applied_generation: i64,
+    /// Being removed from its host.
+    pub deleting: bool,
+    /// The last change's job.
+    pub job_id: Option<JobId>,
+    /// Where that job is.
+    pub job_state: Option<JobState>,
+}
+
+/// A valid prefix for a pool, or everything that is wrong with it.
+fn pool_prefix(new: &NewPool) -> Result<IpNet, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut wrong = |field: &str, message: String| errors.push(FieldError::new(field, message));
+    let (address, written) = match new.network.split_once('/') {
+        Some((address, size)) => (address, Some(size)),
+        None => (new.network.as_str(), None),
+    };
+    let size = match (written.map(str::parse::<u8>), new.network_size) {
+        (Some(Ok(written)), Some(size)) if written != size => {
+            wrong("network_size", format!("is {size}, but network says /{written}; give one of them, or the same"));
+            None
+        }
+        (Some(Ok(size)), _) | (None, Some(size)) => Some(size),
+        (Some(Err(_)), _) => {
+            wrong("network", "has no number after the slash; write it as in 2a0a:e5c1:200::/40".into());
+            None
+        }
+        (None, None) => {
+            wrong("network_size", "is missing; give the prefix length here, or after a slash in network".into());
+            None
+        }
+    };
+    let Ok(address) = address.parse::<std::net::IpAddr>() else {
+        wrong(
+            "network",
+            "must be an IPv6 or IPv4 prefix, as in 2a0a:e5c1:200::/40 or 2a0a:e5c1:200:: with network_size".into(),
+        );
+        return Err(errors);
+    };
+    let Some(size) = size else { return Err(errors) };
+    let Ok(network) = IpNet::new(address, size) else {
+        wrong("network_size", format!("must be at most {}", if address.is_ipv4() { 32 } else { 128 }));
+        return Err(errors);
+    };
+    if network.trunc() != network {
+        wrong("network", format!("has bits set behind its length; the prefix of that length is {}", network.trunc()));
+    } else if !prefix::is_assignable(network) {
+        wrong("network", "is reserved by the internet protocol; take a prefix that is routed to the host".into());
+    }
+    let longest = network.max_prefix_len();
+    if new.subnetwork_size <= size || new.subnetwork_size > longest || new.subnetwork_size - size > 30 {
+        let most = longest.min(size.saturating_add(30));
+        wrong("subnetwork_size", format!("must be from {} to {most} for a pool of /{size}", size.saturating_add(1)));
+    }
+    if errors.is_empty() { Ok(network) } else { Err(errors) }
+}
+
+/// Makes a pool and asks its host to set up the interface.
+pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -> Result<Pool, Error> {
+    let network = pool_prefix(&new).map_err(Error::Invalid)?;
+    let private_key = match new.private_key {
+        Some(key) => key,
+        None => PrivateKey::generate(&SystemRandom::new())?,
+    };
+    let sealed = sealer.seal(SEAL_CONTEXT, private_key.expose())?;
+    let mut tx = db.begin().await?;
+    let inserted = db::insert_pool(
+        &mut tx,
+        &db::PoolRow {
+            network,
+            subnetwork_size: i16::from(new.subnetwork_size),
+            vpn_hostname: new.vpn_hostname.as_str(),
+            listen_port: i32::from(new.listen_port),
+            private_key: &sealed,
+            key_id: sealer.key_id(),
+            public_key: private_key.public_key(),
+        },
+    )
+    .await
+    .on_constraint("vpn_pool_host_port_key", || {
+        Error::conflict(
+            "port_in_use",
+            "listen_port",
+            format!("{} already serves a pool on port {}; choose another port", new.vpn_hostname, new.listen_port),
+        )
+    });
+    let pool_id = match inserted.on_constraint("vpn_pool_network_overlap", || Error::conflict("overlap", "network", ""))
+    {
+        Err(Error::Conflict { code: "overlap", .. }) => return Err(overlap(db, network).await?),
+        result => result?,
+    };
+    let job = request_apply(&mut tx, pool_id, new.vpn_hostname.queue(), Some(caller)).await?;
+    db::set_pool_job(&mut tx, pool_id, job).await?;
+    tx.commit().await?;
+    find(db, pool_id).await
+}
+
+async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
+    let detail = match db::overlapping_pool(db, network).await? {
+        Some((id, other)) => format!("{network} overlaps pool {id} ({other}); take a prefix of its own"),
+        None => format!("{network} overlaps a pool that was just removed; try again"),
+    };
+    Ok(Error::conflict("overlap", "network", detail))
+}
+
+/// All pools, by id.
+pub async fn list(db: &PgPool) -> Result<Vec<Pool>, Error> {
+    Ok(db::pools(db, None).await?)
+}
+
+/// One pool.
+pub async fn find(db: &PgPool, pool_id: i64) -> Result<Pool, Error> {
+    db::pools(db, Some(pool_id)).await?.pop().ok_or_else(|| not_found(pool_id))
+}
+
+fn not_found(pool_id: i64) -> Error {
+    Error::NotFound(format!("there is no VPN pool {pool_id}").into())
+}
+
+/// Begins to remove a pool: first from its host, then from here, since its prefix must not be announced twice.
+pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Error> {
+    let mut tx = db.begin().await?;
+    let locked = db::lock_pool(&mut tx, pool_id).await?.ok_or_else(|| not_found(pool_id))?;
+    if locked.used > 0 {
+        let networks = db::networks_of_pool(&mut tx, pool_id, 5).await?.join(", ");
+        let rest = if locked.used > 5 { " and others" } else { "" };
+        let detail = format!("the pool has {} networks ({networks}{rest}); delete them first", locked.used);
+        return Err(Error::Conflict { code: "pool_in_use", detail, field: None });
+    }
+    if !locked.deleting {
+        db::mark_pool_deleting(&mut tx, pool_id).await?;
+        let hostname: Hostname = locked.vpn_hostname.parse().map_err(anyhow::Error::new)?;
+        let job = request_apply(&mut tx, pool_id, hostname.queue(), Some(caller)).await?;
+        db::set_pool_job(&mut tx, pool_id, job).await?;
+    }
+    tx.commit().await?;
+    find(db, pool_id).await
+}
+
+/// Asks the host to take over the pool's newest generation.
+pub(super) async fn request_apply(
+    tx: &mut PgConnection,
+    pool_id: i64,
+    queue: &QueueName,
+    requester: Option<&User>,
+) -> sqlx::Result<JobId> {
+    let job = NewJob {
+        queue,
+        kind: Kind::VpnApply.as_str(),
+        payload: json!({ "pool_id": pool_id }),
+        unique_key: &format!("vpn_pool:{pool_id}"),
+    };
+    enqueue(tx, &job, requester.map(|user| user.user_id)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(network: &str, network_size: Option<u8>, subnetwork_size: u8) -> Result<IpNet, Vec<String>> {
+        let new = NewPool {
+            network: network.into(),
+            network_size,
+            subnetwork_size,
+            vpn_hostname: "vpn-1.example.ch".parse().expect("valid"),
+            listen_port: 51820,
+            private_key: None,
+        };
+        pool_prefix(&new).map_err(|errors| errors.into_iter().map(|error| error.pointer).collect())
+    }
+
+    #[test]
+    fn the_length_may_stand_in_either_field_or_the_same_in_both() {
+        let expected: Result<IpNet, Vec<String>> = Ok("2a0a:e5c1:200::/40".parse().expect("valid"));
+        assert_eq!(pool("2a0a:e5c1:200::", Some(40), 48), expected);
+        assert_eq!(pool("2a0a:e5c1:200::/40", None, 48), expected);
+        assert_eq!(pool("2A0A:E5C1:0200::/40", Some(40), 48), expected);
+        assert_eq!(pool("10.0.0.0/24", None, 30), Ok("10.0.0.0/24".parse().expect("valid")));
+    }
+
+    #[test]
+    fn every_other_prefix_is_refused_with_its_field() {
+        let network = || Err(vec!["/network".to_owned()]);
+        let network_size = || Err(vec!["/network_size".to_owned()]);
+        let subnetwork_size = || Err(vec!["/subnetwork_size".to_owned()]);
+        assert_eq!(pool("2a0a:e5c1:200::", None, 48), network_size());
+        assert_eq!(pool("2a0a:e5c1:200::/40", Some(41), 48), network_size());
+        assert_eq!(pool("2a0a:e5c1:200::1/40", None, 48), network());
+        assert_eq!(pool("2a0a:e5c1:200::/x", None, 48), network());
+        assert_eq!(pool("vpn", Some(40), 48), network());
+        assert_eq!(pool("2a0a:e5c1:200::\n", Some(40), 48), network());
+        assert_eq!(pool("fe80::", Some(64), 80), network());
+        assert_eq!(pool("2a0a:e5c1:200::", Some(129), 48), network_size());
+        assert_eq!(pool("2a0a:e5c1:200::", Some(40), 40), subnetwork_size());
+        assert_eq!(pool("2a0a:e5c1:200::", Some(40), 129), subnetwork_size());
+        assert_eq!(pool("10.0.0.0/24", None, 33), subnetwork_size());
+    }
+
+    #[test]
+    fn hosts_have_full_names() {
+        assert_eq!("VPN-1.Example.CH".parse::<Hostname>().map(|name| name.to_string()), Ok("vpn-1.example.ch".into()));
+        for wrong in ["billing", "", "vpn_1.example.ch", "vpn.example.ch.", "-a.ch", "a b.ch", "a.ch\nb", "192.0.2.1"] {
+            assert_eq!(wrong.parse::<Hostname>(), Err(HostnameError), "{wrong:?}");
+        }
+    }
+}
