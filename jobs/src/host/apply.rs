@@ -1,0 +1,238 @@
+//! Applying one desired state, step by step.
+
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use tokio::time;
+use tracing::{info, warn};
+use uncloud::vpn::desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName};
+
+use super::{
+    Host, HostError, LOCK_WAIT, Mode, check,
+    command::{Commands, Program, Rights},
+    compare,
+    observe::{Observed, UNREACHABLE_METRIC, observe},
+    peers,
+    plan::{self, Step},
+    state::{Saved, StateFile},
+    syncconf,
+};
+
+/// How long a `wireguard-go` that was just ended may take to give its name free.
+const USERSPACE_WAIT: Duration = Duration::from_secs(5);
+
+impl Host {
+    /// Brings the machine to the desired state and says what it has then.
+    ///
+    /// An error leaves the state saved but perhaps not in effect; applying it again continues. Wrong states are
+    /// refused before anything is touched. When the host already has a newer generation, nothing changes, unless
+    /// that one is not in effect yet: then it is brought into effect, because the report confirms it.
+    pub async fn apply(&self, desired: DesiredInterface) -> Result<ApplyReport, HostError> {
+        let started = Instant::now();
+        check::check(&desired)?;
+        let file = StateFile::new(&self.state_dir, &desired.interface);
+        let _lock = file.lock(LOCK_WAIT).await?;
+        let mut drift = Vec::new();
+        let previous = match file.load().await {
+            Err(HostError::BrokenState { reason, .. }) => {
+                drift.push(format!("saved state was unreadable: {reason}"));
+                None
+            }
+            loaded => loaded?,
+        };
+        let newer = previous.as_ref().filter(|saved| saved.desired.generation > desired.generation);
+        let superseded = newer.is_some();
+        if let Some(saved) = newer {
+            let generation = saved.desired.generation;
+            info!(interface = %desired.interface, stale = desired.generation, generation, "superseded");
+            if !saved.unfinished || matches!(self.mode, Mode::DryRun(_)) {
+                return Ok(ApplyReport { superseded, ..report(generation) });
+            }
+        }
+        let desired = newer.map_or(desired, |saved| saved.desired.clone());
+        let unfinished = Saved::unfinished(desired, previous.as_ref());
+        let finished = unfinished.finished();
+        let known = previous.as_ref().is_some_and(|saved| same(saved, &finished));
+        if !known {
+            file.save(unfinished.clone()).await?;
+        }
+        let interface = &finished.desired.interface;
+        let commands = match &self.mode {
+            Mode::Configure(commands) => commands,
+            Mode::DryRun(missing) => {
+                info!(%interface, generation = finished.desired.generation, %missing, "saved, not applied");
+                let dry_run = Some(missing.clone());
+                return Ok(ApplyReport { superseded, drift, dry_run, ..report(finished.desired.generation) });
+            }
+        };
+        let work = Work { commands, interface, retired: &unfinished.retired_routes };
+        let done = work.perform(finished.config(), previous.as_ref()).await?;
+        if !known {
+            file.save(finished.clone()).await?;
+        }
+        drift.extend(done.drift);
+        log(&finished, &done.steps, done.seen.link.as_ref().map_or(0, |link| link.peers.len()), &drift, started);
+        Ok(ApplyReport { superseded, drift, ..observed_report(finished.desired.generation, &done.seen) })
+    }
+}
+
+/// What a machine was found with, what was done to it, and what it has now.
+struct Done {
+    drift: Vec<String>,
+    steps: Vec<Step>,
+    seen: Observed,
+}
+
+/// The work on one locked interface.
+struct Work<'a> {
+    commands: &'a Commands,
+    interface: &'a InterfaceName,
+    retired: &'a [IpNet],
+}
+
+impl Work<'_> {
+    /// Reads, changes what differs, and reads again to see that it worked.
+    async fn perform(&self, config: Option<&InterfaceConfig>, previous: Option<&Saved>) -> Result<Done, HostError> {
+        let before = observe(self.commands, self.interface).await?;
+        // After an unfinished state nobody can tell a hand's work from our own half.
+        let settled = previous.filter(|saved| !saved.unfinished);
+        let drift = match (settled.map(Saved::config), config) {
+            (Some(Some(old)), new) => compare::differences(&before, old, new.unwrap_or(old)),
+            (Some(None), _) if before.link.is_some() => vec!["interface is not asked for".to_owned()],
+            _ => Vec::new(),
+        };
+        let steps = match config {
+            Some(config) => plan::to_present(&before, config, self.retired),
+            None => plan::to_absent(&before, self.retired),
+        };
+        for step in &steps {
+            self.step(step, config).await?;
+        }
+        let seen = if steps.is_empty() { before } else { observe(self.commands, self.interface).await? };
+        let differences = match config {
+            Some(config) => compare::differences(&seen, config, config),
+            None => seen.link.iter().map(|_| "interface is still there".to_owned()).collect(),
+        };
+        if differences.is_empty() {
+            Ok(Done { drift, steps, seen })
+        } else {
+            Err(HostError::Mismatch { interface: self.interface.clone(), differences })
+        }
+    }
+
+    async fn step(&self, step: &Step, config: Option<&InterfaceConfig>) -> Result<(), HostError> {
+        let dev = self.interface.as_str();
+        let metric = UNREACHABLE_METRIC.to_string();
+        match step {
+            Step::CreateLink => self.create_link().await,
+            Step::DeleteLink => self.ip(&["link", "del", "dev", dev]).await,
+            Step::SyncWireGuard => match config {
+                Some(config) => self.sync(config).await,
+                None => Ok(()),
+            },
+            Step::RaiseLink { mtu } => {
+                let raised = self.ip(&["link", "set", "dev", dev, "mtu", &mtu.to_string(), "up"]).await;
+                raised.map_err(|error| self.port_taken(error, config))
+            }
+            Step::DeleteAddress(net) => self.ip(&["addr", "del", &net.to_string(), "dev", dev]).await,
+            Step::DeleteRoute(net) => self.ip(&["route", "del", &net.to_string(), "dev", dev]).await,
+            // Nobody else is on the link who could have the same address, so there is nothing to detect.
+            Step::ReplaceAddress(net @ IpNet::V6(_)) => {
+                self.ip(&["addr", "replace", &net.to_string(), "dev", dev, "nodad"]).await
+            }
+            Step::ReplaceAddress(net) => self.ip(&["addr", "replace", &net.to_string(), "dev", dev]).await,
+            Step::ReplaceRoute(net) => self.ip(&["route", "replace", &net.to_string(), "dev", dev]).await,
+            Step::ReplaceUnreachable(net) => {
+                self.ip(&["route", "replace", "unreachable", &net.to_string(), "metric", &metric]).await
+            }
+            Step::DeleteUnreachable(net) => {
+                self.ip(&["route", "del", "unreachable", &net.to_string(), "metric", &metric]).await
+            }
+        }
+    }
+
+    async fn ip(&self, args: &[&str]) -> Result<(), HostError> {
+        self.commands.run(Program::Ip, Rights::NetAdmin, args).await.map(drop)
+    }
+
+    async fn sync(&self, config: &InterfaceConfig) -> Result<(), HostError> {
+        let args = ["syncconf", self.interface.as_str(), "/dev/stdin"];
+        let text = syncconf::render(config);
+        let synced = self.commands.run_with_input(Program::Wg, Rights::NetAdmin, &args, Some(&text)).await;
+        synced.map(drop).map_err(|error| self.port_taken(error, Some(config)))
+    }
+
+    /// The kernel opens the port when the interface goes up, wireguard-go when it hears of it.
+    fn port_taken(&self, error: HostError, config: Option<&InterfaceConfig>) -> HostError {
+        match config {
+            Some(config) if error.stderr().contains("Address already in use") => {
+                HostError::PortTaken { interface: self.interface.clone(), port: config.listen_port }
+            }
+            _ => error,
+        }
+    }
+
+    async fn create_link(&self) -> Result<(), HostError> {
+        let created = self.ip(&["link", "add", "dev", self.interface.as_str(), "type", "wireguard"]).await;
+        let Err(error) = created else { return Ok(()) };
+        let said = error.stderr();
+        if said.contains("File exists") {
+            Ok(())
+        } else if !said.contains("Unknown device type") && !said.contains("Operation not supported") {
+            Err(error)
+        } else if self.commands.userspace_allowed() {
+            self.start_userspace().await
+        } else {
+            Err(HostError::NoWireGuard { interface: self.interface.clone() })
+        }
+    }
+
+    /// A predecessor that lost its interface a moment ago still holds the control socket: wait for its end.
+    async fn start_userspace(&self) -> Result<(), HostError> {
+        let started = Instant::now();
+        loop {
+            let run = self.commands.run(Program::WireguardGo, Rights::NetAdmin, &[self.interface.as_str()]).await;
+            match run {
+                Err(HostError::Command { .. }) if started.elapsed() < USERSPACE_WAIT => {
+                    warn!(interface = %self.interface, "wireguard-go did not start, trying again");
+                    time::sleep(Duration::from_millis(100)).await;
+                }
+                ended => return ended.map(drop),
+            }
+        }
+    }
+}
+
+/// States have no equality because keys have none; their texts do.
+fn same(a: &Saved, b: &Saved) -> bool {
+    matches!((serde_json::to_vec(a), serde_json::to_vec(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn report(applied_generation: i64) -> ApplyReport {
+    ApplyReport {
+        applied_generation,
+        superseded: false,
+        public_key: None,
+        peers: 0,
+        peers_sha256: None,
+        drift: Vec::new(),
+        dry_run: None,
+    }
+}
+
+fn observed_report(generation: i64, seen: &Observed) -> ApplyReport {
+    let Some(link) = &seen.link else { return report(generation) };
+    ApplyReport {
+        public_key: link.public_key.parse().ok(),
+        peers: link.peers.len(),
+        peers_sha256: Some(peers::sha256(&link.peers)),
+        ..report(generation)
+    }
+}
+
+fn log(saved: &Saved, steps: &[Step], peers: usize, drift: &[String], started: Instant) {
+    let changed = if steps.is_empty() { "nothing".to_owned() } else { format!("{steps:?}") };
+    let (interface, generation) = (&saved.desired.interface, saved.desired.generation);
+    let elapsed_ms = started.elapsed().as_millis();
+    info!(%interface, generation, peers, changed, ?drift, elapsed_ms, "applied");
+}

@@ -1,0 +1,219 @@
+//! Calls of `ip`, `wg` and `wireguard-go`: absolute paths, argument arrays, an empty environment, a time limit.
+//!
+//! Arguments are built from typed values only and never hold a secret: everybody on the machine can read them.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use tokio::{io::AsyncWriteExt, process, time};
+use uncloud::secret::Secret;
+
+use super::{COMMAND_TIMEOUT, HostError, scrub::scrub};
+
+/// The programs a host is configured with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Program {
+    Ip,
+    Wg,
+    WireguardGo,
+}
+
+impl Program {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::Wg => "wg",
+            Self::WireguardGo => "wireguard-go",
+        }
+    }
+
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Ip => "iproute2",
+            Self::Wg => "wireguard-tools",
+            Self::WireguardGo => "wireguard-go",
+        }
+    }
+
+    /// Fixed places: whoever could change `PATH` would otherwise choose what runs as root.
+    const fn candidates(self) -> &'static [&'static str] {
+        match self {
+            Self::Ip => &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"],
+            Self::Wg => &["/usr/bin/wg", "/usr/local/bin/wg"],
+            Self::WireguardGo => &["/usr/bin/wireguard-go", "/usr/local/bin/wireguard-go"],
+        }
+    }
+
+    fn find(self) -> Result<PathBuf, HostError> {
+        let found = self.candidates().iter().map(Path::new).find(|path| path.is_file());
+        found.map(Path::to_owned).ok_or_else(|| HostError::MissingProgram {
+            program: self.name(),
+            looked_in: self.candidates().join(", "),
+            package: self.package(),
+        })
+    }
+}
+
+/// Whether a call needs more rights than any user has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rights {
+    /// Reading addresses and routes.
+    Anybody,
+    /// Changing them, and talking to WireGuard at all.
+    NetAdmin,
+}
+
+/// The installed programs.
+#[derive(Debug)]
+pub(super) struct Commands {
+    ip: PathBuf,
+    wg: PathBuf,
+    /// Present when the userspace implementation is allowed.
+    wireguard_go: Option<PathBuf>,
+    /// Put before every call that needs rights, as in `sudo -n`.
+    prefix: Vec<OsString>,
+    /// For each call.
+    pub(super) timeout: Duration,
+}
+
+impl Commands {
+    /// Finds the programs at their fixed places.
+    pub(super) fn find(userspace: bool) -> Result<Self, HostError> {
+        Ok(Self {
+            ip: Program::Ip.find()?,
+            wg: Program::Wg.find()?,
+            wireguard_go: userspace.then(|| Program::WireguardGo.find()).transpose()?,
+            prefix: Vec::new(),
+            timeout: COMMAND_TIMEOUT,
+        })
+    }
+
+    /// True when `wireguard-go` may step in for the kernel.
+    pub(super) const fn userspace_allowed(&self) -> bool {
+        self.wireguard_go.is_some()
+    }
+
+    /// Calls a program and returns what it printed.
+    pub(super) async fn run(&self, program: Program, rights: Rights, args: &[&str]) -> Result<String, HostError> {
+        self.run_with_input(program, rights, args, None).await
+    }
+
+    /// Calls a program with a text on its standard input, the only way in for a secret.
+    pub(super) async fn run_with_input(
+        &self,
+        program: Program,
+        rights: Rights,
+        args: &[&str],
+        input: Option<&Secret<String>>,
+    ) -> Result<String, HostError> {
+        let name = format!("{} {}", program.name(), args.join(" "));
+        let mut child = self
+            .command(program, rights, args)
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .spawn()
+            .map_err(|source| HostError::Start { command: name.clone(), source })?;
+        let stdin = child.stdin.take();
+        let feed = async {
+            if let (Some(mut pipe), Some(text)) = (stdin, input) {
+                // A program that stops reading ends with an error of its own, which says more than "broken pipe".
+                let _ = pipe.write_all(text.expose().as_bytes()).await;
+            }
+        };
+        let ended = time::timeout(self.timeout, async { tokio::join!(feed, child.wait_with_output()).1 }).await;
+        match ended {
+            Ok(Ok(output)) => read(name, &output),
+            Ok(Err(source)) => Err(HostError::Start { command: name, source }),
+            Err(_) => Err(HostError::TimedOut { command: name, after: self.timeout }),
+        }
+    }
+
+    /// The one place that builds an argument list.
+    fn command(&self, program: Program, rights: Rights, args: &[&str]) -> process::Command {
+        let path = match program {
+            Program::Ip => self.ip.as_path(),
+            Program::Wg => self.wg.as_path(),
+            Program::WireguardGo => self.wireguard_go.as_deref().unwrap_or(Path::new("wireguard-go")),
+        };
+        let prefix = if rights == Rights::NetAdmin { self.prefix.as_slice() } else { &[] };
+        let mut words = prefix.iter().map(OsString::as_os_str).chain([path.as_os_str()]);
+        let mut command = process::Command::new(words.next().unwrap_or(path.as_os_str()));
+        command
+            .args(words)
+            .args(args)
+            // Error texts are compared, so they have to be in English; and wireguard-go reads variables of its own:
+            // WG_PROCESS_FOREGROUND makes it hang, LOG_LEVEL makes it keep our pipes open.
+            .env_clear()
+            .envs([("LC_ALL", "C"), ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")])
+            // An interrupt typed at the worker's terminal must not end wireguard-go, which outlives the worker.
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+}
+
+fn read(command: String, output: &Output) -> Result<String, HostError> {
+    if !output.status.success() {
+        let stderr = scrub(&String::from_utf8_lossy(&output.stderr));
+        return Err(HostError::Command { command, status: output.status.to_string(), stderr });
+    }
+    String::from_utf8(output.stdout.clone())
+        .map_err(|_| HostError::Output { command, reason: "it is not UTF-8".to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stands in for a program of the machine, at a path of the machine.
+    fn with_ip(path: &str) -> Commands {
+        let path = PathBuf::from(path);
+        let wg = path.clone();
+        Commands { ip: path, wg, wireguard_go: None, prefix: Vec::new(), timeout: COMMAND_TIMEOUT }
+    }
+
+    #[test]
+    fn the_prefix_goes_before_calls_that_need_rights_and_only_those() {
+        let mut commands = with_ip("/usr/sbin/ip");
+        commands.prefix = vec!["/usr/bin/sudo".into(), "-n".into()];
+        let words = |rights| {
+            let command = commands.command(Program::Ip, rights, &["link"]);
+            let command = command.as_std();
+            let args = command.get_args().map(|arg| arg.to_string_lossy().into_owned());
+            [command.get_program().to_string_lossy().into_owned()].into_iter().chain(args).collect::<Vec<_>>()
+        };
+        assert_eq!(words(Rights::Anybody), ["/usr/sbin/ip", "link"]);
+        assert_eq!(words(Rights::NetAdmin), ["/usr/bin/sudo", "-n", "/usr/sbin/ip", "link"]);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_stopped() {
+        let mut commands = with_ip("/bin/sleep");
+        commands.timeout = Duration::from_millis(50);
+        let error = commands.run(Program::Ip, Rights::Anybody, &["60"]).await.expect_err("it sleeps");
+        assert!(matches!(error, HostError::TimedOut { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn input_arrives_and_the_environment_is_empty() {
+        let input = Secret::new("x".repeat(1 << 20));
+        let copied = with_ip("/bin/cat").run_with_input(Program::Ip, Rights::Anybody, &[], Some(&input)).await;
+        assert_eq!(copied.expect("cat").len(), 1 << 20);
+        let variables = with_ip("/usr/bin/env").run(Program::Ip, Rights::Anybody, &[]).await.expect("env");
+        assert_eq!(variables, "LC_ALL=C\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_what_the_program_said() {
+        let error = with_ip("/bin/ls").run(Program::Ip, Rights::Anybody, &["/nonexistent"]).await.expect_err("no file");
+        assert!(error.stderr().contains("No such file"), "{error}");
+        assert!(!error.is_final());
+        let error = with_ip("/nonexistent").run(Program::Ip, Rights::Anybody, &["link"]).await.expect_err("no program");
+        assert!(error.to_string().starts_with("cannot run `ip link`"), "{error}");
+    }
+}

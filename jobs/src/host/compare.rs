@@ -1,0 +1,179 @@
+//! How the machine differs from what was asked for, in words.
+
+use std::{collections::BTreeSet, fmt::Display};
+
+use ipnet::IpNet;
+use uncloud::vpn::desired::InterfaceConfig;
+
+use super::{
+    observe::{Link, Observed},
+    peers::{self, PeerTable},
+};
+
+/// More differences than this say nothing new, and a report should stay readable.
+const MAX_DIFFERENCES: usize = 50;
+
+/// What the machine has that neither `before` nor `after` asked for, and what it lacks though both did.
+///
+/// With the saved and the new configuration this is drift; with the same configuration twice it is every
+/// difference. A missing interface is one difference: everything on it went with it.
+pub(super) fn differences(seen: &Observed, before: &InterfaceConfig, after: &InterfaceConfig) -> Vec<String> {
+    let Some(link) = &seen.link else {
+        return vec!["interface is missing".to_owned()];
+    };
+    let mut found = settings(link, before, after);
+    let set = |list: &[IpNet]| list.iter().copied().collect::<BTreeSet<_>>();
+    compare_sets("address", &link.addresses, &set(&before.addresses), &set(&after.addresses), &mut found);
+    let (routes_before, routes_after) = (set(&before.routes), set(&after.routes));
+    compare_sets("route", &set(&link.routes), &routes_before, &routes_after, &mut found);
+    let missing = routes_before.intersection(&routes_after).filter(|route| !seen.unreachable.contains(route));
+    found.extend(missing.map(|route| format!("unreachable route {route} is missing")));
+    compare_peers(&link.peers, &peers::asked_for(before), &peers::asked_for(after), &mut found);
+    shortened(found)
+}
+
+fn settings(link: &Link, before: &InterfaceConfig, after: &InterfaceConfig) -> Vec<String> {
+    let mut found = Vec::new();
+    if !link.up {
+        found.push("interface is down".to_owned());
+    }
+    let mut compare = |what: &str, seen: &dyn Display, before: &dyn Display, after: &dyn Display| {
+        let (seen, before, after) = (seen.to_string(), before.to_string(), after.to_string());
+        if seen != before && seen != after {
+            found.push(format!("{what} is {seen} instead of {before}"));
+        }
+    };
+    compare("MTU", &link.mtu, &before.mtu, &after.mtu);
+    compare("listen port", &link.listen_port, &before.listen_port, &after.listen_port);
+    let public = |config: &InterfaceConfig| config.private_key.public_key();
+    compare("public key", &link.public_key, &public(before), &public(after));
+    found
+}
+
+fn compare_sets(
+    what: &str,
+    seen: &BTreeSet<IpNet>,
+    before: &BTreeSet<IpNet>,
+    after: &BTreeSet<IpNet>,
+    found: &mut Vec<String>,
+) {
+    let surplus = seen.iter().filter(|item| !before.contains(item) && !after.contains(item));
+    found.extend(surplus.map(|item| format!("{what} {item} is not asked for")));
+    let missing = before.intersection(after).filter(|item| !seen.contains(item));
+    found.extend(missing.map(|item| format!("{what} {item} is missing")));
+}
+
+fn compare_peers(seen: &PeerTable, before: &PeerTable, after: &PeerTable, found: &mut Vec<String>) {
+    for (key, allowed) in seen {
+        match (before.get(key), after.get(key)) {
+            (None, None) => found.push(format!("peer {key} is not asked for")),
+            (old, new) if old != Some(allowed) && new != Some(allowed) => {
+                let asked = old.or(new).map(peers::join).unwrap_or_default();
+                found.push(format!("peer {key} has allowed IPs {} instead of {asked}", peers::join(allowed)));
+            }
+            _ => {}
+        }
+    }
+    let missing = before.keys().filter(|key| after.contains_key(*key) && !seen.contains_key(*key));
+    found.extend(missing.map(|key| format!("peer {key} is missing")));
+}
+
+fn shortened(mut found: Vec<String>) -> Vec<String> {
+    if found.len() > MAX_DIFFERENCES {
+        let surplus = found.len() - MAX_DIFFERENCES;
+        found.truncate(MAX_DIFFERENCES);
+        found.push(format!("and {surplus} more"));
+    }
+    found
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::host::check::tests::config;
+
+    /// A machine that has what is asked for.
+    pub(crate) fn as_asked(config: &InterfaceConfig) -> Observed {
+        let link = Link {
+            up: true,
+            mtu: config.mtu.into(),
+            addresses: config.addresses.iter().copied().collect(),
+            routes: config.routes.clone(),
+            public_key: config.private_key.public_key().to_string(),
+            listen_port: config.listen_port,
+            peers: peers::asked_for(config),
+        };
+        Observed { link: Some(link), unreachable: config.routes.iter().copied().collect() }
+    }
+
+    fn net(text: &str) -> IpNet {
+        text.parse().expect("prefix")
+    }
+
+    #[test]
+    fn no_difference() {
+        let config = config();
+        assert_eq!(differences(&as_asked(&config), &config, &config), Vec::<String>::new());
+    }
+
+    #[test]
+    fn everything_done_by_hand_is_named() {
+        let config = config();
+        let mut seen = as_asked(&config);
+        seen.unreachable.remove(&config.routes[0]);
+        let link = seen.link.as_mut().expect("there");
+        link.up = false;
+        link.mtu = 1300;
+        link.listen_port = 1;
+        link.public_key = "(none)".into();
+        link.addresses = [net("10.1.0.1/24"), net("10.9.9.9/32")].into();
+        link.routes = vec![net("0.0.0.0/0"), net("2a0a:e5c1:200::/40")];
+        link.peers.insert("added".into(), [net("10.7.0.0/24")].into());
+        let (first, second) = (config.peers[0].public_key.to_string(), config.peers[1].public_key.to_string());
+        link.peers.insert(second.clone(), [net("10.8.0.0/24")].into());
+        link.peers.remove(&first);
+        let expected = [
+            "interface is down".to_owned(),
+            "MTU is 1300 instead of 1420".to_owned(),
+            "listen port is 1 instead of 51820".to_owned(),
+            format!("public key is (none) instead of {}", config.private_key.public_key()),
+            "address 10.9.9.9/32 is not asked for".to_owned(),
+            "address 2a0a:e5c1:200::1/48 is missing".to_owned(),
+            "route 0.0.0.0/0 is not asked for".to_owned(),
+            "route 10.0.0.0/8 is missing".to_owned(),
+            "unreachable route 2a0a:e5c1:200::/40 is missing".to_owned(),
+            format!("peer {second} has allowed IPs 10.8.0.0/24 instead of (none)"),
+            "peer added is not asked for".to_owned(),
+            format!("peer {first} is missing"),
+        ];
+        assert_eq!(differences(&seen, &config, &config), expected);
+        seen.link = None;
+        assert_eq!(differences(&seen, &config, &config), ["interface is missing"]);
+    }
+
+    #[test]
+    fn a_change_that_was_asked_for_is_no_drift() {
+        let (before, mut after) = (config(), config());
+        after.peers.swap_remove(0);
+        after.listen_port = 7;
+        after.mtu = 1400;
+        after.addresses.pop();
+        after.routes.pop();
+        after.peers[0].allowed_ips = vec![net("10.8.0.0/24")];
+        assert_eq!(differences(&as_asked(&before), &before, &after), Vec::<String>::new(), "not applied yet");
+        assert_eq!(differences(&as_asked(&after), &before, &after), Vec::<String>::new(), "applied already");
+        let mut half = as_asked(&before);
+        half.link.as_mut().expect("there").listen_port = 9;
+        assert_eq!(differences(&half, &before, &after), ["listen port is 9 instead of 51820"]);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let mut seen = as_asked(&config());
+        let link = seen.link.as_mut().expect("there");
+        link.peers.extend((0..60).map(|n| (format!("by hand {n:02}"), BTreeSet::new())));
+        let found = differences(&seen, &config(), &config());
+        assert_eq!(found.len(), 51);
+        assert_eq!(found[50], "and 10 more");
+    }
+}

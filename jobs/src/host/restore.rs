@@ -1,0 +1,39 @@
+//! Bringing back all interfaces after a reboot, from what was saved, without the control plane.
+
+use uncloud::vpn::desired::{ApplyReport, InterfaceName};
+
+use super::{
+    Host, HostError,
+    state::{self, StateFile},
+};
+
+/// What became of one saved state.
+#[derive(Debug)]
+pub struct Restored {
+    /// Whose state.
+    pub interface: InterfaceName,
+    /// As [`Host::apply`] says it.
+    pub outcome: Result<ApplyReport, HostError>,
+}
+
+impl Host {
+    /// Applies every saved state again, each on its own: one that fails does not stop the others.
+    ///
+    /// Fails itself only when the state folder cannot be listed.
+    pub async fn restore(&self) -> Result<Vec<Restored>, HostError> {
+        let mut restored = Vec::new();
+        for file in state::list(&self.state_dir).await? {
+            let outcome = self.restore_one(&file).await.transpose();
+            restored.extend(outcome.map(|outcome| Restored { interface: file.interface().clone(), outcome }));
+        }
+        Ok(restored)
+    }
+
+    /// Read without the lock: what a job saves in the meantime is newer, and wins in `apply`.
+    async fn restore_one(&self, file: &StateFile) -> Result<Option<ApplyReport>, HostError> {
+        match file.load().await? {
+            Some(saved) => self.apply(saved.desired).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What runs on the hosts: the jobs that `uncloud-worker` performs, and what they need from the machine.
+
+pub mod host;
