@@ -1,0 +1,173 @@
+//! The command line of `uncloud-worker`.
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use uncloud::{logging, queue::QueueName, secret::Secret};
+
+use crate::{
+    handlers,
+    host::{Host, Implementation},
+    worker,
+};
+
+/// Runs the jobs of queues; a VPN host's queue has the host's full name.
+#[derive(Debug, Parser)]
+#[command(
+    name = "uncloud-worker",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+The first SIGTERM or SIGINT stops warm: running jobs are finished, others go back. The second stops at once; what was \
+running is taken over by the next worker.
+
+Examples:
+  uncloud-worker --queue vpn-1.example.ch -b rediss://host-vpn-1:password@redis.example.ch
+  uncloud-worker restore            at boot: tunnels are back before the control plane is"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Queue to work on; may be given several times, or as a list with commas.
+    #[arg(short = 'Q', long = "queue", value_delimiter = ',', required = true, value_name = "NAME")]
+    queues: Vec<QueueName>,
+    /// Redis, as in rediss://user:password@redis.example.ch
+    #[arg(short, long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    broker: Option<Secret<String>>,
+    /// File with the URL of Redis, so that its password shows in no process list.
+    #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE")]
+    broker_file: Option<PathBuf>,
+    /// This worker's name; %h stands for the machine's.
+    #[arg(short, long, env = "UNCLOUD_WORKER_NAME", default_value = "worker1@%h")]
+    name: String,
+    /// Jobs at the same time, for each queue.
+    #[arg(short, long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
+    #[command(flatten)]
+    host: HostArgs,
+    /// How logs are written to stderr; RUST_LOG says how much (info by default).
+    #[arg(long, env = "UNCLOUD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    log_format: logging::Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring all interfaces to their last known state, without the control plane. For the machine's boot.
+    Restore(HostArgs),
+}
+
+#[derive(Debug, Args)]
+struct HostArgs {
+    /// Folder of the interfaces' last known states; only the worker's user needs to read it.
+    #[arg(long, env = "UNCLOUD_STATE_DIR", default_value = "/etc/wireguard", value_name = "DIR")]
+    state_dir: PathBuf,
+    /// Who moves the packets.
+    #[arg(long, env = "UNCLOUD_WIREGUARD_IMPLEMENTATION", default_value = "kernel", value_name = "NAME")]
+    wireguard_implementation: WireguardImplementation,
+    /// Configure nothing, and report this missing capability instead.
+    #[arg(long, value_name = "WHAT_IS_MISSING")]
+    dry_run: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WireguardImplementation {
+    /// The kernel.
+    Kernel,
+    /// wireguard-go, where the kernel does not know WireGuard.
+    WireguardGo,
+}
+
+impl HostArgs {
+    fn host(self) -> anyhow::Result<Host> {
+        let implementation = match (self.dry_run, self.wireguard_implementation) {
+            (Some(missing), _) => Implementation::DryRun(missing),
+            (None, WireguardImplementation::Kernel) => Implementation::Kernel,
+            (None, WireguardImplementation::WireguardGo) => Implementation::WireguardGo,
+        };
+        Ok(Host::new(self.state_dir, implementation)?)
+    }
+}
+
+/// Runs what the command line says, and prints an error as one line.
+pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = Cli::parse_from(args);
+    logging::init(cli.log_format);
+    let done = match cli.command {
+        Some(Command::Restore(host)) => restore(host).await,
+        None => work(cli).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("uncloud-worker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn restore(args: HostArgs) -> anyhow::Result<()> {
+    let restored = args.host()?.restore().await?;
+    let failed = restored.iter().filter(|restored| restored.outcome.is_err()).count();
+    ensure!(failed == 0, "{failed} of {} interfaces could not be restored; the log says why", restored.len());
+    tracing::info!(interfaces = restored.len(), "restored");
+    Ok(())
+}
+
+async fn work(cli: Cli) -> anyhow::Result<()> {
+    let redis = redis::Client::open(broker(cli.broker, cli.broker_file)?.expose().as_str())
+        // Redis' own error would quote the URL, password and all.
+        .map_err(|_| {
+            anyhow::anyhow!(
+                "the broker is no URL of Redis, as in redis://127.0.0.1:6379 or redis+unix:///run/redis.sock"
+            )
+        })?;
+    let name = cli.name.replace("%h", &nix::unistd::gethostname()?.to_string_lossy());
+    tracing::info!(worker = name, queues = ?cli.queues.iter().map(QueueName::as_str).collect::<Vec<_>>(), concurrency = cli.concurrency, "working");
+    let host = cli.host.host().map(Arc::new).map_err(|error| error.to_string());
+    if let Err(missing) = &host {
+        tracing::warn!(missing, "this machine can't serve VPN networks");
+    }
+    let context = handlers::Context { host };
+    let settings = worker::Settings { redis, queues: cli.queues, name, concurrency: cli.concurrency.into(), context };
+    worker::run(settings, stop_signal()?).await?;
+    tracing::info!("stopped: nothing was left undone");
+    Ok(())
+}
+
+fn broker(url: Option<Secret<String>>, file: Option<PathBuf>) -> anyhow::Result<Secret<String>> {
+    match (url, file) {
+        (Some(url), _) => Ok(url),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(&file)
+                .with_context(|| format!("can't read the broker's URL in {}", file.display()))?;
+            Ok(Secret::new(text.trim_end().to_owned()))
+        }
+        (None, None) => anyhow::bail!("no broker is named; set REDIS_URL or REDIS_URL_FILE, or use --broker"),
+    }
+}
+
+/// True after the first signal; the second ends the process.
+fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let (stop_in, stop) = watch::channel(false);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        next().await;
+        tracing::info!("stopping: running jobs are finished; a second signal stops at once");
+        stop_in.send_replace(true);
+        next().await;
+        tracing::warn!("stopped at once; another worker takes over what was running");
+        std::process::exit(130);
+    });
+    Ok(stop)
+}
