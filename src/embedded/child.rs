@@ -99,6 +99,17 @@ impl ChildSpec {
     }
 }
 
+/// Runs a program once, to its end, which must be a success. It is killed when the caller stops waiting.
+pub async fn run_to_end(spec: &ChildSpec) -> anyhow::Result<()> {
+    let mut command = tokio::process::Command::from(spec.command()?);
+    let status = command.kill_on_drop(true).status().await;
+    let status = status.with_context(|| format!("starting {} ({})", spec.name, spec.program.display()))?;
+    if !status.success() {
+        bail!("{} failed ({status}){}", spec.name, spec.log_tail());
+    }
+    Ok(())
+}
+
 fn open_log(path: &Path) -> anyhow::Result<std::fs::File> {
     if path.metadata().is_ok_and(|metadata| metadata.len() > LOG_MAX) {
         std::fs::rename(path, path.with_extension("log.1"))

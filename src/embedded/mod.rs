@@ -17,7 +17,8 @@ mod runtime;
 pub mod throwaway;
 
 pub use account::Account;
-pub use child::{Child, ChildSpec, Log, StopPlan};
+pub use child::{Child, ChildSpec, Log, StopPlan, run_to_end};
+pub(crate) use instance::write_private;
 pub use instance::{DataDir, HostRecord, Instance, Registry};
 pub use leftovers::end_leftovers;
 pub use postgres::{Durability, Postgres};
