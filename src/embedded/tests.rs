@@ -239,7 +239,7 @@ fn first_line(helper: &mut std::process::Child) -> String {
     line.expect("the helper ended without a word")
 }
 
-#[expect(clippy::print_stdout, reason = "this is how a helper process talks to its test")]
+/// How a helper process talks to its test.
 fn tell(text: &str) {
     println!(">{text}");
 }
