@@ -11,7 +11,8 @@ use anyhow::{Context as _, bail};
 use clap::{Arg, Args, Command};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
-use crate::secret::Secret;
+use super::up::default_data_dir;
+use crate::{embedded::Instance, secret::Secret};
 
 /// The file of `--config`, before the command line is parsed for good.
 pub(super) fn named_file(args: &[OsString]) -> Option<PathBuf> {
@@ -56,49 +57,118 @@ fn defaults_from(command: Command, values: &HashMap<String, String>) -> Command 
         .mut_subcommands(|subcommand| defaults_from(subcommand, values))
 }
 
-/// A secret from an option, or from the file that another names.
-pub(super) fn secret(value: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<Option<Secret<String>>> {
+/// The value of a setting that can also come from a file; empty is as good as not set.
+pub(super) fn secret_or_file(
+    name: &str,
+    value: Option<Secret<String>>,
+    file: Option<&Path>,
+) -> anyhow::Result<Option<Secret<String>>> {
+    let value = value.filter(|value| !value.expose().is_empty());
+    let file = file.filter(|file| !file.as_os_str().is_empty());
     match (value, file) {
-        (Some(value), _) => Ok(Some(value)),
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("can't read the secret in {}", file.display()))?;
-            Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())))
-        }
-        (None, None) => Ok(None),
+        (Some(_), Some(file)) => bail!("both {name} and {name}_FILE ({}) are set: leave one out", file.display()),
+        (None, Some(file)) => match read_secret(file)? {
+            Some(value) => Ok(Some(value)),
+            None => bail!("{name}_FILE names {}, which is empty or not there", file.display()),
+        },
+        (value, None) => Ok(value),
+    }
+}
+
+/// The secret in a file; none when the file is empty or not there.
+pub(super) fn read_secret(path: &Path) -> anyhow::Result<Option<Secret<String>>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Ok(None),
+        Ok(text) => Ok(Some(Secret::new(text.trim().to_owned()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
     }
 }
 
 /// Which database.
 #[derive(Debug, Clone, Args)]
-pub struct DatabaseArgs {
+pub(super) struct DatabaseArgs {
     /// PostgreSQL, as in postgres://uncloud@db.example.ch/uncloud?sslmode=verify-full
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<Secret<String>>,
     /// File with the URL of PostgreSQL.
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
     database_url_file: Option<PathBuf>,
+    /// Folder of a running `uncloud up`, whose database is meant when no other is named.
+    #[arg(long, env = "UNCLOUD_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 impl DatabaseArgs {
     /// The URL, from wherever it was given.
-    pub fn url(&self) -> anyhow::Result<Secret<String>> {
-        secret(self.database_url.clone(), self.database_url_file.as_deref())?
-            .context("no database is named; set DATABASE_URL or DATABASE_URL_FILE, or name the folder of a running `uncloud up` with --data-dir")
+    pub(super) fn url(&self) -> anyhow::Result<Secret<String>> {
+        let named = secret_or_file("DATABASE_URL", self.database_url.clone(), self.database_url_file.as_deref())?;
+        if let Some(url) = named {
+            return Ok(url);
+        }
+        let data_dir = self.data_dir.clone().map_or_else(default_data_dir, Ok)?;
+        let instance = Instance::running(&data_dir).context(
+            "no database is named (DATABASE_URL, DATABASE_URL_FILE or --data-dir), and none is running here",
+        )?;
+        instance.database_url.context("`uncloud up` has not started its database yet; try again in a moment")
     }
 
     /// A few connections, for a command.
-    pub async fn connect(&self) -> anyhow::Result<PgPool> {
+    pub(super) async fn connect(&self) -> anyhow::Result<PgPool> {
         connect(&self.url()?, 4).await
     }
 }
 
 /// Opens a pool of connections; the first one at once, so that a wrong URL shows.
-pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<PgPool> {
+pub(super) async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<PgPool> {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(5))
         .connect(url.expose())
         .await
         .context("can't connect to PostgreSQL; check DATABASE_URL and that the server runs")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Example {
+        #[arg(long, env = "UNCLOUD_EXAMPLE_FOR_TESTS")]
+        example: String,
+    }
+
+    #[test]
+    fn a_file_fills_in_what_flags_and_environment_leave_open() {
+        use clap::{CommandFactory as _, FromArgMatches as _};
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("uncloud.conf");
+        std::fs::write(&file, "# comment\n\nUNCLOUD_EXAMPLE_FOR_TESTS=\"from file\"\n").expect("write");
+        let parse = |args: &[&str]| {
+            let matches = with_file(Example::command(), &file).expect("readable").get_matches_from(args);
+            Example::from_arg_matches(&matches).expect("complete").example
+        };
+        assert_eq!(parse(&["x"]), "from file");
+        assert_eq!(parse(&["x", "--example", "from flag"]), "from flag");
+        std::fs::write(&file, "nonsense\n").expect("write");
+        let error = with_file(Example::command(), &file).expect_err("no NAME=value").to_string();
+        assert!(error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_comes_from_one_place() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("url");
+        std::fs::write(&file, "from-file\n").expect("write");
+        let value = || Some(Secret::new("from-env".to_owned()));
+        let got = secret_or_file("X", None, Some(&file)).expect("file").expect("set");
+        assert_eq!(got.expose(), "from-file");
+        secret_or_file("X", value(), Some(&file)).expect_err("both");
+        assert_eq!(secret_or_file("X", value(), None).expect("value"), value());
+        assert_eq!(secret_or_file("X", Some(Secret::new(String::new())), None).expect("empty"), None);
+        secret_or_file("X", None, Some(&folder.path().join("missing"))).expect_err("missing");
+    }
 }

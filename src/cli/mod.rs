@@ -6,6 +6,7 @@ mod migrate;
 mod openapi;
 mod output;
 pub mod serve;
+pub mod up;
 mod users;
 mod vpn;
 
@@ -39,6 +40,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything on this machine, from nothing.
+    Up(up::UpArgs),
     /// Serve the API, and dispatch jobs to the workers.
     Serve(serve::ServeArgs),
     /// Bring the database's schema up to date.
@@ -60,6 +63,7 @@ pub async fn run() -> anyhow::Result<()> {
     let cli = parse(std::env::args_os().collect())?;
     crate::logging::init(cli.log_format);
     match cli.command {
+        Command::Up(args) => up::up(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::DbAddDefaults(args) => defaults::run(args).await,

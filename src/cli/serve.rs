@@ -13,7 +13,7 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
-use super::config::{DatabaseArgs, connect, secret};
+use super::config::{DatabaseArgs, connect, secret_or_file};
 use crate::{
     accounts::Authenticator,
     error::Error,
@@ -67,9 +67,9 @@ pub struct ServeSettings {
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = ServeSettings {
         database_url: args.database.url()?,
-        redis_url: secret(args.redis_url, args.redis_url_file.as_deref())?
+        redis_url: secret_or_file("REDIS_URL", args.redis_url, args.redis_url_file.as_deref())?
             .context("no Redis is named; set REDIS_URL or REDIS_URL_FILE")?,
-        secret_key: secret(args.secret_key, args.secret_key_file.as_deref())?
+        secret_key: secret_or_file("UNCLOUD_SECRET_KEY", args.secret_key, args.secret_key_file.as_deref())?
             .context("no secret key is named; set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (make one with `openssl rand -base64 32`)")?,
         listen: args.listen,
     };

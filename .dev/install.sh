@@ -1,0 +1,61 @@
+# shellcheck shell=sh
+# Installs what the other parts need from Debian or Ubuntu, and only what is missing: when all is there, no network is used.
+
+# Each line: a question that is true when it is there | Debian's package | Alpine's | what for.
+needed() {
+    cat <<'END'
+[ -n "$(postgres_bin)" ]|postgresql|postgresql|the database
+have redis-server || have valkey-server|redis-server|redis|carries jobs to the workers
+have wg|wireguard-tools|wireguard-tools|the VPN
+have wireguard-go|wireguard-go|wireguard-go|the VPN where the kernel has no WireGuard
+have ip|iproute2|iproute2|networks of the VPN hosts
+have ping|iputils-ping|iputils-ping|shows that the tunnel works
+have curl|curl|curl|the tour asks the API with it
+have jq|jq|jq|the tour reads the answers with it
+have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root
+have cc|gcc|gcc|links the programs
+[ -e /usr/include/stdio.h ]|libc6-dev|musl-dev|links the programs
+[ -e /etc/ssl/certs/ca-certificates.crt ]|ca-certificates|ca-certificates|downloads of crates
+END
+}
+
+# The folders of root's programs are not in everybody's PATH on Debian.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export PATH
+
+# Writes the missing ones to stdout, one a line: Debian's package, Alpine's, what for.
+missing() {
+    needed | while IFS='|' read -r line; do
+        # The question may itself contain "||", so the three fields are cut off from the right.
+        what_for=${line##*|} rest=${line%|*}
+        apk=${rest##*|} rest=${rest%|*}
+        apt=${rest##*|} question=${rest%|*}
+        if ! eval "$question"; then printf '%s\t%s\t%s\n' "$apt" "$apk" "$what_for"; fi
+    done
+}
+
+install_missing() {
+    list=$(missing)
+    [ -n "$list" ] || return 0
+    apt_packages=$(printf '%s\n' "$list" | cut -f1 | tr '\n' ' ')
+    heading "Missing on this machine"
+    printf '%s\n' "$list" | while IFS="$(printf '\t')" read -r apt _ what_for; do say "   $apt: $what_for"; done
+    if ! have apt-get; then
+        say "This is no Debian or Ubuntu, so install them yourself and come again:"
+        say "   Debian, Ubuntu:  apt-get install $apt_packages"
+        say "   Alpine:          apk add $(printf '%s\n' "$list" | cut -f2 | tr '\n' ' ')"
+        exit 1
+    fi
+    if [ "$(id -u)" = 0 ]; then
+        sudo=
+    elif have sudo; then
+        sudo=sudo
+        say "   apt-get runs as root: sudo may ask for your password"
+    else
+        fail "as root, type: apt-get install $apt_packages"
+    fi
+    # Not "step": what apt-get says is the progress. Root's part is one script, so that its cleaning up is root's as well.
+    # shellcheck disable=SC2086 # the packages are words
+    $sudo sh .dev/apt.sh $apt_packages
+    [ -z "$(missing)" ] || say "   still missing: $(missing | cut -f1 | tr '\n' ' ')(what needs it will say so)"
+}

@@ -1,0 +1,46 @@
+# shellcheck shell=sh
+# ./dev test: everything that must hold before a change is merged; the same here and in CI.
+
+deny_version=0.20.2
+
+# cargo-deny is a program of its own, kept beside the build and made once.
+deny_here() {
+    deny_root=$CARGO_TARGET_DIR/tools/cargo-deny-$deny_version
+    if [ ! -x "$deny_root/bin/cargo-deny" ]; then
+        heading "Building cargo-deny $deny_version (once, some minutes; it is kept in $deny_root)"
+        # Made to be built soon rather than to run fast. Its own target folder is removed: it is big and not needed again.
+        CARGO_NET_OFFLINE=false CARGO_TARGET_DIR="$CARGO_TARGET_DIR/tools/build" \
+            CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+            CARGO_PROFILE_RELEASE_DEBUG=false \
+            cargo install cargo-deny --locked --version "$deny_version" --root "$deny_root" ||
+            fail "cargo-deny could not be built; the first ./dev test needs the network"
+        rm -rf "$CARGO_TARGET_DIR/tools/build"
+    fi
+}
+
+# Advisories are left out: their database is fetched anew from the network each time.
+deny() { "$deny_root/bin/cargo-deny" --offline --locked --workspace check --hide-inclusion-graph bans licenses sources; }
+
+shell_lint() {
+    if have shellcheck; then
+        shellcheck -x dev .ci/run .dev/*.sh
+    else
+        say "   left out: shellcheck is not installed"
+    fi
+}
+
+dev_test() {
+    test_start=$(date +%s)
+    install_missing
+    crates_here
+    deny_here
+    step "Format" cargo fmt --all --check
+    step "Shell scripts" shell_lint
+    step "Lints" cargo clippy --locked --workspace --all-targets -- -D warnings
+    step "Licences, sources and banned crates" deny
+    # The tests start both programs, and cargo builds only those of the package under test.
+    step "Programs" cargo build --locked --workspace --bins
+    step "Tests" cargo test --locked --workspace
+    step "Committed query data (.sqlx)" sql_check
+    printf '\n./dev test: all green in %s s\n' "$(($(date +%s) - test_start))"
+}

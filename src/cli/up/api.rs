@@ -1,0 +1,111 @@
+//! The API, served by this very process.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::cli::serve::{ServeSettings, serve};
+
+/// How long the API may take to say that database and Redis are there.
+const READY_DEADLINE: Duration = Duration::from_mins(1);
+/// How long running requests may take to end; a long poll waits up to 30 s.
+const DRAIN: Duration = Duration::from_secs(35);
+
+/// The running API.
+#[derive(Debug)]
+pub(super) struct Api {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Api {
+    /// Starts it and waits until it listens.
+    pub(super) async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
+        let (ready, listening) = oneshot::channel();
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(serve(settings, ready, stopped));
+        match listening.await {
+            Ok(address) => Ok(Self { address, stop, task }),
+            // It ended before it listened, and knows why.
+            Err(_) => match task.await.context("the API")? {
+                Ok(()) => bail!("the API ended before it listened"),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// Waits until `GET /readyz` answers 200.
+    pub(super) async fn ready(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_DEADLINE;
+        let mut answer = String::from("no answer");
+        while Instant::now() < deadline {
+            if self.task.is_finished() {
+                return self.ended().await;
+            }
+            match tokio::time::timeout(Duration::from_secs(5), get_readyz(reachable(self.address))).await {
+                Ok(Ok(status)) if status.split(' ').nth(1) == Some("200") => return Ok(()),
+                Ok(Ok(status)) => answer = status,
+                Ok(Err(error)) => answer = error.to_string(),
+                Err(_) => "no answer in 5 s".clone_into(&mut answer),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the API did not become ready; GET /readyz said last: {answer}")
+    }
+
+    /// Waits for its end, which nobody has asked for.
+    pub(super) async fn ended(&mut self) -> anyhow::Result<()> {
+        (&mut self.task).await.context("the API")?.context("the API ended")?;
+        bail!("the API ended unasked")
+    }
+
+    /// Ends it; running requests may finish unless there is a hurry.
+    pub(super) async fn stop(mut self, mut hurry: watch::Receiver<bool>) {
+        if self.task.is_finished() {
+            return;
+        }
+        self.stop.send_replace(true);
+        let outcome = tokio::select! {
+            outcome = &mut self.task => Some(outcome),
+            () = tokio::time::sleep(DRAIN) => None,
+            true = async { hurry.wait_for(|hurry| *hurry).await.is_ok() } => None,
+        };
+        match outcome {
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => tracing::warn!("the API ended with an error: {error:#}"),
+            Some(Err(error)) => tracing::warn!("the API ended with an error: {error:#}"),
+            None => {
+                tracing::warn!("requests are cut off");
+                self.task.abort();
+            }
+        }
+    }
+}
+
+/// An address to connect to: listening on all addresses includes the loopback one.
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// The status line of `GET /readyz`. One request that is always the same: not worth an HTTP client in the program.
+async fn get_readyz(address: SocketAddr) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(64 * 1024).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or("an empty answer").to_owned())
+}

@@ -1,0 +1,203 @@
+//! The hosts that this machine plays: what it can do as a host, and the worker of each.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::Signal;
+use nix::unistd::Uid;
+
+use super::settings::{BILLING, Settings};
+use crate::embedded::{ChildSpec, DataDir, HostRecord, Log, StopPlan, find_program, netns};
+use crate::secret::Secret;
+
+/// Longer than a worker lets its running jobs take after the first SIGTERM.
+const WORKER_GRACE: Duration = Duration::from_secs(40);
+
+/// Prepares one host: a network of its own where that is possible, and how WireGuard is done there. What is impossible
+/// becomes a dry run that says why, never an error.
+pub(super) fn prepare(data_dir: &DataDir, host: &str, settings: &Settings) -> anyhow::Result<HostRecord> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let state_dir = data_dir.path().join("hosts").join(host);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&state_dir);
+    made.with_context(|| format!("creating {}", state_dir.display()))?;
+    let record = HostRecord { queue: host.to_owned(), state_dir, ..HostRecord::default() };
+    if settings.host_network {
+        return Ok(match probe(None) {
+            Ok(implementation) => HostRecord { wireguard_implementation: Some(implementation.to_owned()), ..record },
+            Err(missing) => HostRecord { dry_run: Some(missing), ..record },
+        });
+    }
+    if !Uid::effective().is_root() {
+        let missing = "not root: a network of its own for each host and WireGuard need `uncloud up` started as root";
+        return Ok(HostRecord { dry_run: Some(missing.to_owned()), ..record });
+    }
+    let namespace = netns::name(data_dir.id(), host);
+    if let Err(error) = netns::create(&namespace) {
+        let missing = format!("no network namespace can be made here: {error:#}");
+        return Ok(HostRecord { dry_run: Some(missing), ..record });
+    }
+    match probe(Some(&namespace)) {
+        Ok(implementation) => {
+            let wireguard_implementation = Some(implementation.to_owned());
+            Ok(HostRecord { netns: Some(namespace), wireguard_implementation, ..record })
+        }
+        Err(missing) => {
+            netns::remove(&namespace)?;
+            Ok(HostRecord { dry_run: Some(missing), ..record })
+        }
+    }
+}
+
+/// How WireGuard can be done in a namespace (or in the machine's own network), tried for real; else what is missing.
+fn probe(namespace: Option<&str>) -> Result<&'static str, String> {
+    if find_program("wg").is_none() {
+        return Err("wg is not installed: apt-get install wireguard-tools or apk add wireguard-tools".to_owned());
+    }
+    let name = format!("wgprobe{}", std::process::id() % 10_000_000);
+    let ip = |args: &[&str]| {
+        let place = namespace.map(|namespace| ["-n", namespace]).into_iter().flatten();
+        netns::run(&place.chain(args.iter().copied()).collect::<Vec<_>>())
+    };
+    let delete = || ip(&["link", "del", "dev", &name]).map_err(|error| format!("{error:#}"));
+    let Err(kernel) = ip(&["link", "add", "dev", &name, "type", "wireguard"]) else {
+        delete()?;
+        return Ok("kernel");
+    };
+    if find_program("wireguard-go").is_none() {
+        return Err(format!("this kernel has no WireGuard ({kernel:#}), and wireguard-go is not installed"));
+    }
+    if !Path::new("/dev/net/tun").exists() {
+        return Err("no /dev/net/tun, which wireguard-go needs: modprobe tun, or give the container that device".into());
+    }
+    match ip(&["tuntap", "add", "dev", &name, "mode", "tun"]) {
+        Ok(_) => {
+            delete()?;
+            Ok("wireguard-go")
+        }
+        Err(error) => Err(format!("no tunnel can be made here: {error:#}")),
+    }
+}
+
+/// Fails when a worker in a namespace of its own would have to reach a Redis over the network, which is not there.
+pub(super) fn ensure_redis_reachable(hosts: &[HostRecord], redis_url: &Secret<String>) -> anyhow::Result<()> {
+    let scheme = redis_url.expose().split("://").next().unwrap_or_default();
+    let is_socket = matches!(scheme, "unix" | "redis+unix" | "valkey+unix");
+    match hosts.iter().find(|host| host.netns.is_some()) {
+        Some(host) if !is_socket => bail!(
+            "the worker of {} runs in a network namespace of its own, from where it cannot reach REDIS_URL: start with \
+             --host-network, or let REDIS_URL name a unix socket (redis+unix:///path), or leave it out",
+            host.queue
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// What every worker is started with.
+#[derive(Debug)]
+pub(super) struct Workers {
+    program: PathBuf,
+    redis_url: Secret<String>,
+    database_url: Secret<String>,
+}
+
+impl Workers {
+    /// Finds `uncloud-worker` beside our own program.
+    pub(super) fn new(redis_url: Secret<String>, database_url: Secret<String>) -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("finding our own program")?;
+        let program = own.with_file_name("uncloud-worker");
+        if !program.is_file() {
+            bail!("{} is missing: build it (cargo build), or install both programs together", program.display());
+        }
+        Ok(Self { program, redis_url, database_url })
+    }
+
+    /// The worker of a host. It gets no database: what it has to know comes with the job.
+    pub(super) fn of_host(&self, host: &HostRecord) -> ChildSpec {
+        let mut args = vec![OsString::from("--queue"), (&host.queue).into()];
+        args.extend(host_args(host));
+        self.in_network_of(host, args)
+    }
+
+    /// `restore` for a host: brings back the tunnels that its state folder knows.
+    pub(super) fn restore(&self, host: &HostRecord) -> ChildSpec {
+        let mut args = vec![OsString::from("restore")];
+        args.extend(host_args(host));
+        self.in_network_of(host, args)
+    }
+
+    /// The worker for the provider's own jobs, which work on the database.
+    pub(super) fn of_billing(&self, state_dir: &Path) -> ChildSpec {
+        let args = vec!["--queue".into(), BILLING.into(), "--state-dir".into(), state_dir.into()];
+        let mut spec = self.spec(BILLING, self.program.clone(), args);
+        spec.env.push(("DATABASE_URL".to_owned(), self.database_url.expose().into()));
+        spec
+    }
+
+    fn in_network_of(&self, host: &HostRecord, args: Vec<OsString>) -> ChildSpec {
+        match (&host.netns, find_program("ip")) {
+            (Some(namespace), Some(ip)) => {
+                // `ip netns exec` becomes the program, so its process is the worker's.
+                let mut all: Vec<OsString> = vec!["netns".into(), "exec".into(), namespace.into()];
+                all.push((&self.program).into());
+                all.extend(args);
+                self.spec(&host.queue, ip, all)
+            }
+            _ => self.spec(&host.queue, self.program.clone(), args),
+        }
+    }
+
+    fn spec(&self, queue: &str, program: PathBuf, args: Vec<OsString>) -> ChildSpec {
+        let inherited = ["PATH", "RUST_LOG"].into_iter();
+        let mut env: Vec<(String, OsString)> =
+            inherited.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
+        env.push(("REDIS_URL".to_owned(), self.redis_url.expose().into()));
+        ChildSpec {
+            name: format!("worker {queue}"),
+            program,
+            args,
+            env,
+            account: None,
+            log: Log::Inherit,
+            stop: StopPlan { signal: Signal::SIGTERM, hurry: Signal::SIGTERM, grace: WORKER_GRACE },
+        }
+    }
+}
+
+fn host_args(host: &HostRecord) -> Vec<OsString> {
+    let mut args: Vec<OsString> = vec!["--state-dir".into(), (&host.state_dir).into()];
+    if let Some(implementation) = &host.wireguard_implementation {
+        args.extend(["--wireguard-implementation".into(), implementation.into()]);
+    }
+    if let Some(missing) = &host.dry_run {
+        args.extend(["--dry-run".into(), missing.into()]);
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HostRecord, Secret, Workers, ensure_redis_reachable};
+
+    #[test]
+    fn a_namespace_needs_redis_on_a_unix_socket() {
+        let alone = [HostRecord { queue: "a.net".into(), netns: Some("ns".into()), ..HostRecord::default() }];
+        let url = |url: &str| Secret::new(url.to_owned());
+        ensure_redis_reachable(&alone, &url("redis+unix:///run/redis.sock")).expect("by socket");
+        let message = ensure_redis_reachable(&alone, &url("redis://db:6379")).expect_err("by network").to_string();
+        assert!(message.contains("--host-network"), "{message}");
+        ensure_redis_reachable(&[HostRecord::default()], &url("redis://db:6379")).expect("in the machine's network");
+    }
+
+    #[test]
+    fn only_billing_knows_the_database() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let workers =
+            Workers { program: "/x/uncloud-worker".into(), redis_url: secret("r"), database_url: secret("d") };
+        let has_database = |spec: crate::embedded::ChildSpec| spec.env.iter().any(|(name, _)| name == "DATABASE_URL");
+        assert!(has_database(workers.of_billing("/x".as_ref())));
+        assert!(!has_database(workers.of_host(&HostRecord::default())));
+        assert!(!has_database(workers.restore(&HostRecord::default())));
+    }
+}

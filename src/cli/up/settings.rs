@@ -1,0 +1,118 @@
+//! What `uncloud up` was asked to do, checked and with the defaults filled in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use nix::unistd::Uid;
+
+use super::UpArgs;
+use crate::cli::config::secret_or_file;
+use crate::secret::Secret;
+
+/// The provider's own queue, for work that no host does.
+pub(super) const BILLING: &str = "billing";
+
+/// As in [`UpArgs`], checked.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) data_dir: PathBuf,
+    pub(super) listen: SocketAddr,
+    /// Names of the hosts, lower-cased, each once.
+    pub(super) hosts: Vec<String>,
+    pub(super) host_network: bool,
+    pub(super) run_as: Option<String>,
+    pub(super) database_url: Option<Secret<String>>,
+    pub(super) redis_url: Option<Secret<String>>,
+    pub(super) admin_password: Option<Secret<String>>,
+    pub(super) secret_key: Option<Secret<String>>,
+}
+
+impl Settings {
+    pub(super) fn from_args(args: UpArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            data_dir: args.data_dir.map_or_else(default_data_dir, Ok)?,
+            listen: args.listen,
+            hosts: host_names(&args.queues)?,
+            host_network: args.host_network,
+            run_as: args.run_as,
+            database_url: secret_or_file("DATABASE_URL", args.database_url, args.database_url_file.as_deref())?,
+            redis_url: secret_or_file("REDIS_URL", args.redis_url, args.redis_url_file.as_deref())?,
+            admin_password: secret_or_file(
+                "UNCLOUD_ADMIN_PASSWORD",
+                args.admin_password,
+                args.admin_password_file.as_deref(),
+            )?,
+            secret_key: secret_or_file("UNCLOUD_SECRET_KEY", args.secret_key, args.secret_key_file.as_deref())?,
+        })
+    }
+}
+
+/// Where an instance keeps its data when nobody says otherwise; also where `--data-dir` commands look.
+pub fn default_data_dir() -> anyhow::Result<PathBuf> {
+    if Uid::effective().is_root() {
+        return Ok(PathBuf::from("/var/lib/uncloud"));
+    }
+    // XDG: a relative path in it is to be ignored.
+    if let Some(folder) = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute()) {
+        return Ok(folder.join("uncloud"));
+    }
+    let home = std::env::home_dir().filter(|home| home.is_absolute());
+    Ok(home.context("there is no home folder to keep the data in: choose a --data-dir")?.join(".local/share/uncloud"))
+}
+
+fn host_names(queues: &[String]) -> anyhow::Result<Vec<String>> {
+    if queues.is_empty() {
+        return Ok(vec![host_name(&machine_name()).context("this machine's name is no host name: choose a --queue")?]);
+    }
+    let mut hosts = Vec::new();
+    for queue in queues {
+        let host = host_name(queue)?;
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    Ok(hosts)
+}
+
+fn machine_name() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// A host's name becomes part of file names, namespaces and queues, so it is checked before anything is done with it.
+fn host_name(text: &str) -> anyhow::Result<String> {
+    let name = text.to_ascii_lowercase();
+    if name == BILLING {
+        bail!("the queue {BILLING:?} is the provider's own and has a worker already: leave out --queue {BILLING}");
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // Shorter than DNS allows (253): the name of the namespace is a file name with a prefix.
+    if name.len() > 200 || !name.split('.').all(is_label) {
+        bail!("{text:?} is no host name: letters, digits and hyphens, in parts divided by dots, e.g. vpn1.example.net");
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{host_name, host_names};
+
+    #[test]
+    fn host_names_are_lower_cased_and_checked() {
+        assert_eq!(host_name("VPN1.Example.Net").expect("a name"), "vpn1.example.net");
+        for bad in ["", ".", "a..b", "../x", "a/b", "-a", "a-", "a b", "a_b", "billing", "Billing", &"a".repeat(64)] {
+            host_name(bad).expect_err(bad);
+        }
+    }
+
+    #[test]
+    fn a_host_has_one_worker() {
+        let names = ["a.net", "A.net", "b.net"].map(str::to_owned);
+        assert_eq!(host_names(&names).expect("names"), ["a.net", "b.net"]);
+    }
+}

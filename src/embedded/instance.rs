@@ -1,0 +1,249 @@
+//! The data folder of an instance: who holds it, and what the instance tells others about itself (`instance.json`).
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, bail};
+use nix::unistd::Uid;
+use serde::{Deserialize, Serialize};
+
+use super::{ProcessId, runtime};
+use crate::secret::Secret;
+
+const FILE: &str = "instance.json";
+
+/// A data folder that belongs to this process as long as the value lives.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    id: String,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Creates the folder if need be and locks it; the error names the process that has it already.
+    pub fn lock(path: &Path) -> anyhow::Result<Self> {
+        // As root others may pass (not look): PostgreSQL's user has to reach its folder inside.
+        let mode = if Uid::effective().is_root() { 0o711 } else { 0o700 };
+        let created = DirBuilder::new().recursive(true).mode(mode).create(path);
+        created.with_context(|| format!("creating the data folder {}; choose one with --data-dir", path.display()))?;
+        let path = path.canonicalize().with_context(|| format!("resolving {}", path.display()))?;
+        let lock_path = path.join("lock");
+        let mut options = OpenOptions::new();
+        let mut lock = options
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path)
+            .with_context(|| format!("opening {}; choose another folder with --data-dir", lock_path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!(already_running(&path, &lock_path)),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", lock_path.display()));
+            }
+        }
+        lock.set_len(0)?;
+        writeln!(lock, "{}", std::process::id())?;
+        let log_dir = path.join("log");
+        DirBuilder::new().recursive(true).mode(0o750).create(&log_dir)?;
+        Ok(Self { id: runtime::instance_id(&path), path, _lock: lock })
+    }
+
+    /// Where it is, resolved.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The instance's short name, the same at each start; part of the names of runtime folder and namespaces.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The log file of a child.
+    pub fn log_file(&self, child: &str) -> PathBuf {
+        self.path.join("log").join(format!("{child}.log"))
+    }
+}
+
+fn already_running(path: &Path, lock_path: &Path) -> String {
+    let holder = std::fs::read_to_string(lock_path).unwrap_or_default();
+    let folder = path.display();
+    match holder.trim() {
+        "" => format!("another `uncloud up` uses {folder}: stop it, or give this one a --data-dir of its own"),
+        pid => format!(
+            "another `uncloud up` (process {pid}) uses {folder}: stop it (kill {pid}), or give this one a --data-dir \
+             of its own"
+        ),
+    }
+}
+
+/// A process of an instance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ChildRecord {
+    /// Its name, e.g. `postgres`.
+    pub name: String,
+    /// Which process it is.
+    #[serde(flatten)]
+    pub process: ProcessId,
+}
+
+/// A host that the instance plays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// The host's queue: its name.
+    pub queue: String,
+    /// The network namespace that its worker runs in; none: the machine's own network.
+    pub netns: Option<String>,
+    /// Where its worker keeps what it has to restore.
+    pub state_dir: PathBuf,
+    /// `kernel` or `wireguard-go`; none for a dry run.
+    pub wireguard_implementation: Option<String>,
+    /// What is missing for a real run.
+    pub dry_run: Option<String>,
+}
+
+/// What an instance tells about itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Instance {
+    /// Short name, see [`DataDir::id`].
+    pub id: String,
+    /// The process of `uncloud up`.
+    #[serde(flatten)]
+    pub process: ProcessId,
+    /// The folder with the sockets.
+    pub runtime_dir: Option<PathBuf>,
+    /// Where the API listens, as soon as it does.
+    pub listen: Option<SocketAddr>,
+    /// The database, as soon as it is there.
+    #[serde(with = "exposed")]
+    pub database_url: Option<Secret<String>>,
+    /// Redis, as soon as it is there.
+    #[serde(with = "exposed")]
+    pub redis_url: Option<Secret<String>>,
+    /// Its child processes, in the order they were started.
+    pub children: Vec<ChildRecord>,
+    /// The hosts it plays.
+    pub hosts: Vec<HostRecord>,
+}
+
+impl Instance {
+    /// The instance that runs on `data_dir`; `None` when none does.
+    pub fn read(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        Ok(Self::read_even_dead(data_dir)?.filter(|instance| instance.process.is_running()))
+    }
+
+    /// The instance that runs on `data_dir`, or an error that says how to start one.
+    pub fn running(data_dir: &Path) -> anyhow::Result<Self> {
+        let folder = data_dir.display();
+        Self::read(data_dir)?.with_context(|| {
+            format!("no `uncloud up` runs on {folder}: start it with `uncloud up --data-dir {folder}`, or name another")
+        })
+    }
+
+    /// What the file says, whether or not that process still runs.
+    pub(super) fn read_even_dead(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        let path = data_dir.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+        };
+        let parsed = serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        Ok(Some(parsed))
+    }
+}
+
+/// The file is for the same user only (mode 0600), so it may hold what is secret in the URLs.
+mod exposed {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::secret::Secret;
+
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<Secret<String>>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(Secret::expose).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<Option<Secret<String>>, D::Error> {
+        Ok(Option::<String>::deserialize(de)?.map(Secret::new))
+    }
+}
+
+/// Keeps `instance.json` true while the instance runs.
+#[derive(Debug)]
+pub struct Registry {
+    path: PathBuf,
+    instance: Mutex<Instance>,
+}
+
+impl Registry {
+    /// Writes the first version: this process, nothing running yet.
+    pub fn create(data_dir: &DataDir) -> anyhow::Result<Self> {
+        let instance = Instance {
+            id: data_dir.id.clone(),
+            process: ProcessId::own()?,
+            runtime_dir: None,
+            listen: None,
+            database_url: None,
+            redis_url: None,
+            children: Vec::new(),
+            hosts: Vec::new(),
+        };
+        let registry = Self { path: data_dir.path.join(FILE), instance: Mutex::new(instance.clone()) };
+        write_private(&registry.path, &serde_json::to_vec_pretty(&instance)?)?;
+        Ok(registry)
+    }
+
+    /// Changes the record and writes it. A file that cannot be written is logged, not fatal: what runs, runs.
+    pub fn update(&self, change: impl FnOnce(&mut Instance)) {
+        let mut instance = self.instance.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut instance);
+        let written = serde_json::to_vec_pretty(&*instance)
+            .map_err(anyhow::Error::from)
+            .and_then(|json| write_private(&self.path, &json));
+        if let Err(error) = written {
+            tracing::error!("what runs is not recorded, so a next start may not find it: {error:#}");
+        }
+    }
+
+    pub(super) fn record_child(&self, name: &str, process: ProcessId) {
+        self.update(|instance| {
+            instance.children.retain(|child| child.name != name);
+            instance.children.push(ChildRecord { name: name.to_owned(), process });
+        });
+    }
+
+    pub(super) fn forget_child(&self, name: &str) {
+        self.update(|instance| instance.children.retain(|child| child.name != name));
+    }
+
+    /// Removes the file: the instance has ended and left nothing.
+    pub fn remove(&self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "cannot be removed");
+        }
+    }
+}
+
+/// Replaces a file by one that only its owner may read, so that a reader sees the old or the new content, never half.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let new = path.with_extension("new");
+    let write = || -> std::io::Result<()> {
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}

@@ -1,0 +1,188 @@
+//! A private PostgreSQL.
+
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::Signal;
+
+use super::programs::{find_postgres, postgres_major};
+use super::{Account, Child, ChildSpec, DataDir, Log, ProcessId, Registry, StopPlan};
+use crate::secret::Secret;
+
+/// The database that `uncloud` lives in, and its owner.
+const DATABASE: &str = "uncloud";
+
+/// Whether written data must survive a crash of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Yes: what a customer was told is on the disk.
+    Full,
+    /// No, for tests: several times faster.
+    None,
+}
+
+/// A PostgreSQL server that runs as a child of `uncloud up`.
+#[derive(Debug)]
+pub struct Postgres {
+    /// The process.
+    pub child: Child,
+    /// How to reach the database.
+    pub url: Secret<String>,
+}
+
+impl Postgres {
+    /// Starts the server on `DIR/postgres`, which is made at the first start, and waits until it takes connections.
+    pub async fn start(
+        data_dir: &DataDir,
+        sockets: &Path,
+        account: Option<&Account>,
+        registry: Arc<Registry>,
+    ) -> anyhow::Result<Self> {
+        let cluster = data_dir.path().join("postgres");
+        let account = account.cloned().map(|account| account.or_owner_of(&cluster)).transpose()?;
+        if let Some(account) = &account {
+            account.ensure_reaches(data_dir.path())?;
+        }
+        let (initdb, postgres) = programs_for(&cluster)?;
+        if !cluster.join("PG_VERSION").exists() {
+            tracing::info!(folder = %cluster.display(), "first start: making the database folder");
+            init(&initdb, &postgres, &cluster, account.as_ref(), Durability::Full)?;
+        }
+        let log = data_dir.log_file("postgres");
+        let mut spec = spec(postgres, &cluster, sockets, Durability::Full, Log::File(log));
+        spec.account = account;
+        let child = Child::start_ready(spec, registry, |process| is_ready(&cluster, process)).await?;
+        Ok(Self { child, url: url(sockets, DATABASE) })
+    }
+}
+
+/// The programs that fit the data folder; an error when it was made by a version that is not installed.
+pub(super) fn programs_for(cluster: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let made_by = std::fs::read_to_string(cluster.join("PG_VERSION")).ok().and_then(|text| text.trim().parse().ok());
+    let (initdb, postgres) = find_postgres(made_by)?;
+    if let Some(made_by) = made_by {
+        let installed = postgres_major(&postgres)?;
+        if installed != made_by {
+            bail!(
+                "{cluster} was made by PostgreSQL {made_by}, installed is {installed}: install postgresql-{made_by} \
+                 beside it, or move the data with pg_upgrade",
+                cluster = cluster.display(),
+            );
+        }
+    }
+    Ok((initdb, postgres))
+}
+
+/// Makes a data folder with the database in it. It appears under its name only when it is complete, so that a start that
+/// was interrupted leaves nothing that the next one would take for a database.
+pub(super) fn init(
+    initdb: &Path,
+    postgres: &Path,
+    cluster: &Path,
+    account: Option<&Account>,
+    durability: Durability,
+) -> anyhow::Result<()> {
+    let new = cluster.with_extension("new");
+    match std::fs::remove_dir_all(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("removing what an earlier start left in {}", new.display()));
+        }
+        _ => {}
+    }
+    DirBuilder::new().mode(0o700).create(&new).with_context(|| format!("creating {}", new.display()))?;
+    if let Some(account) = account {
+        account.give(&new)?;
+    }
+    let mut command = Command::new(initdb);
+    // Trust, because only their user and root can reach the socket at all.
+    command.args(["-U", DATABASE, "-A", "trust", "-E", "UTF8", "--locale=C", "-D"]).arg(&new);
+    if durability == Durability::None {
+        command.arg("--no-sync");
+    }
+    run(command, account, "").context("initdb could not make the database folder")?;
+    let mut command = Command::new(postgres);
+    command.args(["--single", "-D"]).arg(&new).arg("postgres");
+    run(command, account, &format!("create database {DATABASE}\n")).context("creating the database")?;
+    std::fs::rename(&new, cluster).with_context(|| format!("naming {}", cluster.display()))
+}
+
+/// Runs a program of PostgreSQL to its end.
+fn run(mut command: Command, account: Option<&Account>, input: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").current_dir("/");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(account) = account {
+        account.apply(&mut command);
+    }
+    let mut child = command.spawn().with_context(|| format!("starting {}", command.get_program().display()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // Single-user mode reports a failed statement on stderr and ends with 0 all the same.
+    if !output.status.success() || stderr.contains("ERROR:") || stderr.contains("FATAL:") {
+        bail!("{}: {}", output.status, stderr.trim());
+    }
+    Ok(())
+}
+
+/// The server itself.
+pub(super) fn spec(postgres: PathBuf, cluster: &Path, sockets: &Path, durability: Durability, log: Log) -> ChildSpec {
+    let mut settings = vec![
+        "listen_addresses=".to_owned(),
+        format!("unix_socket_directories={}", sockets.display()),
+        "unix_socket_permissions=0700".to_owned(),
+        "max_connections=100".to_owned(),
+        "shared_buffers=64MB".to_owned(),
+        "jit=off".to_owned(), // short queries: compiling them costs more than they do
+        "timezone=UTC".to_owned(),
+        "log_timezone=UTC".to_owned(),
+        "log_line_prefix=%m [%p] ".to_owned(),
+    ];
+    if durability == Durability::None {
+        settings.extend(
+            ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300"].map(str::to_owned),
+        );
+    }
+    let mut args: Vec<OsString> = vec!["-D".into(), cluster.into()];
+    for setting in settings {
+        args.extend(["-c".into(), setting.into()]);
+    }
+    ChildSpec {
+        name: "postgres".to_owned(),
+        program: postgres,
+        args,
+        env: vec![("PATH".to_owned(), "/usr/bin:/bin".into()), ("LC_ALL".to_owned(), "C".into())],
+        account: None,
+        log,
+        // "Fast": sessions are cut, the data is closed properly. SIGQUIT leaves that to the next start.
+        stop: StopPlan { signal: Signal::SIGINT, hurry: Signal::SIGQUIT, grace: Duration::from_secs(20) },
+    }
+}
+
+/// Whether the server says in its own pid file that it takes connections (what pg_ctl looks at).
+pub(super) fn is_ready(cluster: &Path, process: ProcessId) -> bool {
+    let Ok(text) = std::fs::read_to_string(cluster.join("postmaster.pid")) else { return false };
+    let mut lines = text.lines();
+    lines.next().and_then(|pid| pid.trim().parse().ok()) == Some(process.pid)
+        && lines.nth(6).is_some_and(|status| status.trim() == "ready")
+}
+
+/// A server on this data folder that nobody recorded: its working directory is the folder, which no other process has.
+pub(super) fn stray(cluster: &Path) -> Option<ProcessId> {
+    let text = std::fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
+    let process = ProcessId::of(text.lines().next()?.trim().parse().ok()?)?;
+    let folder = std::fs::read_link(format!("/proc/{}/cwd", process.pid)).ok()?;
+    (folder == cluster).then_some(process)
+}
+
+pub(super) fn url(sockets: &Path, database: &str) -> Secret<String> {
+    Secret::new(format!("postgres:///{database}?host={}&user={DATABASE}", sockets.display()))
+}

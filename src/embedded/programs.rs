@@ -1,0 +1,86 @@
+//! Where the distribution keeps PostgreSQL and Redis.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+/// Debian keeps the servers of all versions side by side here, outside PATH.
+const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
+
+/// Folders that a PATH without `sbin` (a plain user's on Debian) leaves out.
+const ALSO: [&str; 5] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin"];
+
+/// The programs that the embedded databases consist of.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// `initdb`.
+    pub initdb: PathBuf,
+    /// `postgres`, of the same folder.
+    pub postgres: PathBuf,
+    /// `redis-server` (or `valkey-server`).
+    pub redis_server: PathBuf,
+}
+
+impl Programs {
+    /// Finds them, the newest PostgreSQL if there are several; the error names the packages to install.
+    pub fn find() -> anyhow::Result<Self> {
+        let (initdb, postgres) = find_postgres(None)?;
+        Ok(Self { initdb, postgres, redis_server: find_redis()? })
+    }
+}
+
+/// `initdb` and `postgres`: of major version `major` if that is installed, else the newest.
+pub(super) fn find_postgres(major: Option<u32>) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let mut folders: Vec<(u32, PathBuf)> = std::fs::read_dir(DEBIAN_POSTGRES)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, folder)| is_executable(&folder.join("initdb")) && is_executable(&folder.join("postgres")))
+        .collect();
+    folders.sort_by_key(|(version, _)| (Some(*version) == major, *version));
+    if let Some((_, folder)) = folders.pop() {
+        return Ok((folder.join("initdb"), folder.join("postgres")));
+    }
+    match (find_program("initdb"), find_program("postgres")) {
+        (Some(initdb), Some(postgres)) => Ok((initdb, postgres)),
+        _ => bail!(
+            "PostgreSQL's server is not installed: apt-get install postgresql (Debian, Ubuntu) or apk add postgresql \
+             (Alpine), or set DATABASE_URL to use one that runs elsewhere"
+        ),
+    }
+}
+
+/// `redis-server`, or Valkey's, which speaks the same.
+pub(super) fn find_redis() -> anyhow::Result<PathBuf> {
+    find_program("redis-server").or_else(|| find_program("valkey-server")).context(
+        "Redis is not installed: apt-get install redis-server (Debian, Ubuntu) or apk add redis (Alpine), or set \
+         REDIS_URL to use one that runs elsewhere",
+    )
+}
+
+/// The major version of a `postgres` program.
+pub(super) fn postgres_major(postgres: &Path) -> anyhow::Result<u32> {
+    let output = Command::new(postgres).arg("--version").output();
+    let output = output.with_context(|| format!("running {}", postgres.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
+    text.split_whitespace()
+        .find_map(|word| word.split('.').next()?.parse().ok())
+        .with_context(|| format!("{} --version says {text:?}, no version in it", postgres.display()))
+}
+
+/// A program of PATH or of the usual system folders.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(ALSO.iter().map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_absolute() && is_executable(program))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}

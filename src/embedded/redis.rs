@@ -1,0 +1,87 @@
+//! A private Redis. It keeps nothing on disk: PostgreSQL is the truth, and what was in Redis is sent again.
+
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::programs::find_redis;
+use super::{Account, Child, ChildSpec, DataDir, Log, Registry, StopPlan};
+use crate::secret::Secret;
+
+/// A Redis server that runs as a child of `uncloud up`.
+#[derive(Debug)]
+pub struct Redis {
+    /// The process.
+    pub child: Child,
+    /// How to reach it: by its unix socket, which also works from another network namespace.
+    pub url: Secret<String>,
+}
+
+impl Redis {
+    /// Starts the server and waits until it answers.
+    pub async fn start(
+        data_dir: &DataDir,
+        sockets: &Path,
+        account: Option<&Account>,
+        registry: Arc<Registry>,
+    ) -> anyhow::Result<Self> {
+        let mut spec = spec(find_redis()?, sockets, Log::File(data_dir.log_file("redis")));
+        spec.account = account.cloned();
+        let socket = socket(sockets);
+        let child = Child::start_ready(spec, registry, |_| answers(&socket)).await?;
+        Ok(Self { child, url: url(sockets) })
+    }
+}
+
+/// The server itself.
+pub(super) fn spec(redis_server: PathBuf, sockets: &Path, log: Log) -> ChildSpec {
+    let socket = socket(sockets);
+    let settings: [(&str, &Path); 9] = [
+        ("--port", Path::new("0")),
+        ("--unixsocket", &socket),
+        ("--unixsocketperm", Path::new("700")),
+        ("--save", Path::new("")),
+        ("--appendonly", Path::new("no")),
+        // Full means an error that is retried; evicting would silently lose jobs.
+        ("--maxmemory-policy", Path::new("noeviction")),
+        ("--dir", sockets),
+        ("--daemonize", Path::new("no")),
+        ("--logfile", Path::new("")),
+    ];
+    let args = settings.iter().flat_map(|(name, value)| [OsString::from(name), value.into()]).collect();
+    ChildSpec {
+        name: "redis".to_owned(),
+        program: redis_server,
+        args,
+        env: vec![("PATH".to_owned(), "/usr/bin:/bin".into())],
+        account: None,
+        log,
+        stop: StopPlan { signal: Signal::SIGTERM, hurry: Signal::SIGKILL, grace: Duration::from_secs(5) },
+    }
+}
+
+/// Whether a server answers on the socket.
+pub(super) fn answers(socket: &Path) -> bool {
+    let ping = || -> std::io::Result<bool> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"PING\r\n")?;
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer)?;
+        Ok(&answer == b"+PONG")
+    };
+    ping().unwrap_or(false)
+}
+
+pub(super) fn socket(sockets: &Path) -> PathBuf {
+    sockets.join("redis.sock")
+}
+
+pub(super) fn url(sockets: &Path) -> Secret<String> {
+    Secret::new(format!("redis+unix://{}", socket(sockets).display()))
+}

@@ -1,0 +1,267 @@
+//! The servers for real: started, used, killed and found again.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Uid;
+use redis::AsyncCommands as _;
+use sqlx::{Connection as _, PgConnection};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::throwaway::{ThrowawayPostgres, ThrowawayRedis};
+use super::{Account, DataDir, Instance, Postgres, ProcessId, Redis, Registry, RuntimeDir, end_leftovers};
+use crate::secret::Secret;
+
+/// Names the data folder that [`owner`] works on; set by the test that is going to kill it.
+const OWNER_DATA_DIR: &str = "UNCLOUD_TEST_OWNER_DATA_DIR";
+
+struct Running {
+    registry: Arc<Registry>,
+    runtime: RuntimeDir,
+    postgres: Postgres,
+    redis: Redis,
+    hurry: watch::Sender<bool>,
+    _data_dir: DataDir,
+}
+
+impl Running {
+    /// What `uncloud up` does first.
+    async fn start(path: &Path) -> anyhow::Result<Self> {
+        let data_dir = DataDir::lock(path)?;
+        end_leftovers(&data_dir).await?;
+        let account = Account::choose(None)?;
+        let registry = Arc::new(Registry::create(&data_dir)?);
+        let runtime = RuntimeDir::create(data_dir.id(), account.as_ref())?;
+        registry.update(|instance| instance.runtime_dir = Some(runtime.path().to_owned()));
+        let postgres = Postgres::start(&data_dir, runtime.path(), account.as_ref(), Arc::clone(&registry)).await?;
+        let redis = Redis::start(&data_dir, runtime.path(), account.as_ref(), Arc::clone(&registry)).await?;
+        registry.update(|instance| {
+            instance.database_url = Some(postgres.url.clone());
+            instance.redis_url = Some(redis.url.clone());
+        });
+        Ok(Self { registry, runtime, postgres, redis, hurry: watch::channel(false).0, _data_dir: data_dir })
+    }
+
+    async fn stop(self) {
+        self.redis.child.stop(self.hurry.subscribe()).await;
+        self.postgres.child.stop(self.hurry.subscribe()).await;
+        self.runtime.remove();
+        self.registry.remove();
+    }
+}
+
+/// A folder that PostgreSQL's user may pass.
+fn folder() -> TempDir {
+    let folder = TempDir::with_prefix_in("uncloud-embedded-", "/tmp").expect("temporary folder");
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("chmod");
+    folder
+}
+
+async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn connect(url: &Secret<String>) -> sqlx::Result<PgConnection> {
+    PgConnection::connect(url.expose()).await
+}
+
+async fn set_and_get(url: &Secret<String>) -> redis::RedisResult<String> {
+    let mut connection = redis::Client::open(url.expose().as_str())?.get_multiplexed_async_connection().await?;
+    let () = connection.set("greeting", "hello").await?;
+    connection.get("greeting").await
+}
+
+#[tokio::test]
+async fn servers_start_come_back_after_a_kill_and_keep_their_data() {
+    let folder = folder();
+    let running = Running::start(folder.path()).await.expect("first start");
+    let mut connection = connect(&running.postgres.url).await.expect("PostgreSQL");
+    sqlx::query("create table kept (text text)").execute(&mut connection).await.expect("create table");
+    sqlx::query("insert into kept values ('yes')").execute(&mut connection).await.expect("insert");
+    assert_eq!(set_and_get(&running.redis.url).await.expect("Redis"), "hello");
+
+    let instance = Instance::running(folder.path()).expect("instance.json");
+    let names: Vec<&str> = instance.children.iter().map(|child| child.name.as_str()).collect();
+    assert_eq!(names, ["postgres", "redis"]);
+    let mode = folder.path().join("instance.json").metadata().expect("instance.json").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "the URLs in it are secret");
+    if Uid::effective().is_root() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", instance.children[0].process.pid));
+        let status = status.expect("PostgreSQL's status");
+        assert!(!status.lines().any(|line| line.starts_with("Uid:\t0\t")), "never as root");
+    }
+
+    for child in &instance.children {
+        child.process.signal(Signal::SIGKILL);
+    }
+    until("PostgreSQL is back", async || {
+        let Ok(mut connection) = connect(&running.postgres.url).await else { return false };
+        sqlx::query_scalar::<_, String>("select text from kept").fetch_one(&mut connection).await.is_ok()
+    })
+    .await;
+    until("Redis is back", async || set_and_get(&running.redis.url).await.is_ok()).await;
+    assert_ne!(running.postgres.child.process(), Some(instance.children[0].process), "a new process");
+
+    let (sockets, again) = (running.runtime.path().to_owned(), Instance::running(folder.path()).expect("running"));
+    running.stop().await;
+    assert!(again.children.iter().all(|child| !child.process.is_running()), "ended");
+    assert!(!sockets.exists() && Instance::read(folder.path()).expect("read").is_none(), "nothing is left");
+
+    let running = Running::start(folder.path()).await.expect("second start");
+    let mut connection = connect(&running.postgres.url).await.expect("PostgreSQL");
+    let kept: String = sqlx::query_scalar("select text from kept").fetch_one(&mut connection).await.expect("the row");
+    assert_eq!(kept, "yes");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_next_start_ends_what_a_killed_one_left() {
+    let folder = folder();
+    let mut owner = helper("embedded::tests::owner", folder.path());
+    assert_eq!(first_line(&mut owner), "started");
+    let left = Instance::running(folder.path()).expect("it runs");
+    owner.kill().expect("kill -9");
+    owner.wait().expect("its end");
+    assert!(left.children.iter().all(|child| child.process.is_running()), "its children live on");
+    assert!(Instance::read(folder.path()).expect("read").is_none(), "but it is not running");
+
+    let running = Running::start(folder.path()).await.expect("the next start");
+    assert!(left.children.iter().all(|child| !child.process.is_running()), "ended by the next start");
+    connect(&running.postgres.url).await.expect("PostgreSQL");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_with_a_used_again_number_is_left_alone() {
+    let folder = folder();
+    let data_dir = DataDir::lock(folder.path()).expect("lock");
+    let registry = Registry::create(&data_dir).expect("instance.json");
+    let mut bystander = Command::new("sleep").arg("100").spawn().expect("sleep");
+    let process = ProcessId::of(bystander.id().try_into().expect("pid")).expect("it runs");
+    registry.record_child("redis", ProcessId { start_time: process.start_time - 1, ..process });
+    end_leftovers(&data_dir).await.expect("cleaning up");
+    assert!(process.is_running());
+    bystander.kill().expect("kill");
+    bystander.wait().expect("wait");
+}
+
+#[test]
+fn a_second_lock_is_refused_and_names_the_first() {
+    let folder = folder();
+    let _first = DataDir::lock(folder.path()).expect("first lock");
+    let message = DataDir::lock(folder.path()).expect_err("second lock").to_string();
+    assert!(message.contains(&format!("(process {})", std::process::id())), "{message}");
+    assert!(message.contains("--data-dir"), "{message}");
+}
+
+#[tokio::test]
+async fn a_folder_out_of_reach_is_named_with_the_mend() {
+    let Some(account) = Account::choose(None).expect("account") else { return };
+    let folder = folder();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).expect("chmod");
+    let inside = folder.path().join("deep/inside");
+    std::fs::create_dir_all(&inside).expect("mkdir");
+    let message = account.ensure_reaches(&inside).expect_err("out of reach").to_string();
+    assert!(message.contains(&format!("chmod o+x {}", folder.path().display())), "{message}");
+    assert!(!message.contains('\n'), "one line: {message}");
+}
+
+#[test]
+fn data_of_another_major_version_is_refused() {
+    let folder = folder();
+    std::fs::write(folder.path().join("PG_VERSION"), "8\n").expect("PG_VERSION");
+    let message = super::postgres::programs_for(folder.path()).expect_err("refused").to_string();
+    assert!(message.contains("PostgreSQL 8") && message.contains("install postgresql-8"), "{message}");
+}
+
+#[tokio::test]
+async fn throwaway_databases_are_copies_of_a_template() {
+    let server = ThrowawayPostgres::start().expect("server");
+    let mut connection =
+        connect(&server.create_database("template", None).await.expect("create")).await.expect("connect");
+    sqlx::query("create table copied (id int)").execute(&mut connection).await.expect("create table");
+    connection.close().await.expect("close");
+    let url = server.create_database("test_1", Some("template")).await.expect("copy");
+    let mut connection = connect(&url).await.expect("connect");
+    sqlx::query("select id from copied").execute(&mut connection).await.expect("the table is in the copy");
+    assert!(server.create_database("x\" --", None).await.is_err());
+}
+
+#[tokio::test]
+async fn a_throwaway_redis_comes_back_empty() {
+    let mut server = ThrowawayRedis::start().expect("server");
+    assert_eq!(set_and_get(&server.url()).await.expect("Redis"), "hello");
+    server.stop();
+    assert!(set_and_get(&server.url()).await.is_err());
+    server.resume().expect("again");
+    let client = redis::Client::open(server.url().expose().as_str()).expect("client");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("connect");
+    let left: Option<String> = connection.get("greeting").await.expect("get");
+    assert_eq!(left, None);
+}
+
+#[tokio::test]
+async fn throwaway_servers_do_not_outlive_a_killed_test() {
+    let mut owner = helper("embedded::tests::test_process", Path::new("/"));
+    let line = first_line(&mut owner);
+    let (folders, pids): (Vec<&str>, Vec<&str>) = line.split(' ').partition(|word| word.starts_with('/'));
+    let servers: Vec<ProcessId> =
+        pids.iter().map(|pid| ProcessId::of(pid.parse().expect("pid")).expect("it runs")).collect();
+    assert_eq!((folders.len(), servers.len()), (2, 1), "{line}");
+    owner.kill().expect("kill -9");
+    owner.wait().expect("its end");
+    until("the servers are gone", async || servers.iter().all(|server| !server.is_running())).await;
+    until("the folders are gone", async || folders.iter().all(|folder| !Path::new(folder).exists())).await;
+}
+
+/// Another process of this test program that runs one of the tests below.
+fn helper(test: &str, data_dir: &Path) -> std::process::Child {
+    let mut command = Command::new(std::env::current_exe().expect("own path"));
+    command.args([test, "--exact", "--ignored", "--nocapture"]).env(OWNER_DATA_DIR, data_dir);
+    command.stdout(Stdio::piped()).spawn().expect("helper")
+}
+
+/// What a helper says as soon as it is ready; its lines begin with `>`.
+fn first_line(helper: &mut std::process::Child) -> String {
+    let stdout = BufReader::new(helper.stdout.take().expect("stdout"));
+    let line =
+        stdout.lines().map_while(Result::ok).find_map(|line| line.split_once('>').map(|(_, rest)| rest.to_owned()));
+    line.expect("the helper ended without a word")
+}
+
+/// How a helper process talks to its test.
+fn tell(text: &str) {
+    println!(">{text}");
+}
+
+#[tokio::test]
+#[ignore = "run by the_next_start_ends_what_a_killed_one_left"]
+async fn owner() {
+    let Some(data_dir) = std::env::var_os(OWNER_DATA_DIR).map(PathBuf::from) else { return };
+    let _running = Running::start(&data_dir).await.expect("start");
+    tell("started");
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+#[ignore = "run by throwaway_servers_do_not_outlive_a_killed_test"]
+async fn test_process() {
+    if std::env::var_os(OWNER_DATA_DIR).is_none() {
+        return;
+    }
+    let (postgres, redis) = (ThrowawayPostgres::start().expect("server"), ThrowawayRedis::start().expect("server"));
+    let pid = std::fs::read_to_string(postgres.folder().join("data/postmaster.pid")).expect("pid");
+    let pid = pid.lines().next().expect("pid");
+    tell(&format!("{} {} {pid}", postgres.folder().display(), redis.folder().display()));
+    std::future::pending::<()>().await;
+}
