@@ -24,7 +24,7 @@ create table job (
     -- The last error, scrubbed for people; kept while the job waits for its next attempt.
     error text,
     result jsonb,
-    created_at timestamptz not null default clock_timestamp(),
+    created_at timestamptz not null default now(),
     dispatched_at timestamptz,
     -- When Redis or a worker was last known to have it; the sweep looks at rows where that is long ago.
     seen_at timestamptz,

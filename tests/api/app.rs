@@ -1,0 +1,217 @@
+//! A server of its own for each test: one PostgreSQL for the process, a database for each test from a template.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use apalis::prelude::WorkerBuilder;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::sync::{OnceCell, oneshot, watch};
+use uncloud::{
+    accounts,
+    cli::serve::{ServeSettings, serve},
+    embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
+    queue::{
+        JobError,
+        backend::{Envelope, StreamBackend, StreamConfig},
+    },
+    secret::Secret,
+    vpn::key::{PrivateKey, PublicKey},
+};
+
+/// All test users have it.
+pub const PASSWORD: &str = "correct horse battery";
+/// The host of most tests' pools.
+pub const HOST: &str = "vpn-1.example.ch";
+
+static POSTGRES: OnceCell<ThrowawayPostgres> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+async fn postgres() -> &'static ThrowawayPostgres {
+    let start = || async {
+        let server =
+            tokio::task::spawn_blocking(ThrowawayPostgres::start).await.expect("no panic").expect("PostgreSQL");
+        let url = server.create_database("template", None).await.expect("template");
+        let template = PgPool::connect(url.expose()).await.expect("template");
+        uncloud::MIGRATIONS.run(&template).await.expect("migrations");
+        for (user, staff) in [("admin", true), ("alice", false), ("bob", false)] {
+            let name = user.parse().expect("a name");
+            accounts::bootstrap(&template, &name, staff, Some(&PASSWORD.to_owned().into())).await.expect("a user");
+        }
+        template.close().await;
+        server
+    };
+    POSTGRES.get_or_init(start).await
+}
+
+/// A database with schema and users, but no server.
+pub async fn database() -> PgPool {
+    PgPool::connect(database_url().await.expose()).await.expect("database")
+}
+
+async fn database_url() -> Secret<String> {
+    let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    postgres().await.create_database(&name, Some("template")).await.expect("database")
+}
+
+/// A running server.
+pub struct TestApp {
+    pub pool: PgPool,
+    pub redis: ThrowawayRedis,
+    address: SocketAddr,
+    client: reqwest::Client,
+    stop: watch::Sender<bool>,
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {}", self.text))
+    }
+
+    /// The body, after a look at the status.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        if self.text.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// The problem's fields that are wrong.
+    #[track_caller]
+    pub fn wrong_fields(&self, status: u16) -> Vec<String> {
+        let problem = self.expect(status);
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|error| error["pointer"].as_str().expect("a pointer").to_owned()).collect()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        let redis = ThrowawayRedis::start().expect("Redis");
+        let database_url = database_url().await;
+        let settings = ServeSettings {
+            database_url: database_url.clone(),
+            redis_url: redis.url(),
+            secret_key: Secret::new("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into()),
+            listen: "127.0.0.1:0".parse().expect("an address"),
+        };
+        let (ready, address) = oneshot::channel();
+        let (stop, stopped) = watch::channel(false);
+        let server = tokio::spawn(serve(settings, ready, stopped));
+        let Ok(address) = address.await else { panic!("{:?}", server.await) };
+        let pool = PgPool::connect(database_url.expose()).await.expect("database");
+        Self { pool, redis, address, client: reqwest::Client::new(), stop }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A connection to the server's other database, for what can't be done from within.
+    pub async fn administration(&self) -> PgPool {
+        PgPool::connect(postgres().await.url("postgres").expose()).await.expect("database")
+    }
+
+    pub async fn request(&self, method: Method, path: &str, user: Option<&str>, body: Option<Value>) -> Answer {
+        self.raw(method, path, user, body.map(|body| ("application/json", body.to_string()))).await
+    }
+
+    pub async fn raw(&self, method: Method, path: &str, user: Option<&str>, body: Option<(&str, String)>) -> Answer {
+        let mut request = self.client.request(method, self.url(path));
+        if let Some(user) = user {
+            request = request.basic_auth(user, Some(PASSWORD));
+        }
+        if let Some((content_type, body)) = body {
+            request = request.header("content-type", content_type).body(body);
+        }
+        let response = request.send().await.expect("an answer");
+        Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            text: response.text().await.expect("a body"),
+        }
+    }
+
+    pub async fn get(&self, path: &str, user: &str) -> Answer {
+        self.request(Method::GET, path, Some(user), None).await
+    }
+
+    pub async fn post(&self, path: &str, user: &str, body: Value) -> Answer {
+        self.request(Method::POST, path, Some(user), Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str, user: &str) -> Answer {
+        self.request(Method::DELETE, path, Some(user), None).await
+    }
+
+    /// The handbook's pool, on [`HOST`].
+    pub async fn handbook_pool(&self) -> Value {
+        let body = json!({
+            "network": "2a0a:e5c1:200::", "network_size": "40", "subnetwork_size": "48", "vpn_hostname": HOST,
+        });
+        self.post("/v1/admin/vpnpool/", "admin", body).await.expect(201)
+    }
+
+    pub async fn network(&self, user: &str, key: PublicKey) -> Value {
+        let body = json!({ "network_size": "48", "wireguard_public_key": key.to_string() });
+        self.post("/v1/net/vpn/", user, body).await.expect(201)
+    }
+
+    /// Waits for a job's end.
+    pub async fn finished(&self, resource: &Value) -> Value {
+        let id = resource["job"]["id"].as_i64().expect("a job");
+        self.get(&format!("/v1/job/{id}?wait=30"), "admin").await.expect(200)
+    }
+
+    /// A worker that answers with what `work` makes of each payload.
+    pub fn worker<F>(&self, queue: &str, work: F)
+    where
+        F: Fn(Value) -> Result<Value, JobError> + Clone + Send + Sync + 'static,
+    {
+        let redis = redis::Client::open(self.redis.url().expose().as_str()).expect("a URL");
+        let config = StreamConfig::new(redis, queue.parse().expect("a queue"), "test".into(), 4);
+        let backend = StreamBackend::new(config, self.stop.subscribe());
+        let handler = move |envelope: Envelope| {
+            let done = work(serde_json::from_slice(&envelope.payload).expect("JSON"));
+            async move { done }
+        };
+        let worker = WorkerBuilder::new("test").backend(backend).build(handler);
+        let mut stop = self.stop.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = worker.run() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+
+    /// A worker that does as told, and says so as a host does.
+    pub fn obedient_worker(&self) {
+        self.worker(HOST, |desired| Ok(json!({ "applied_generation": desired["generation"] })));
+    }
+}
+
+/// A key of its own for each caller.
+pub fn new_key() -> PublicKey {
+    PrivateKey::generate(&ring::rand::SystemRandom::new()).expect("random numbers").public_key()
+}

@@ -1,0 +1,185 @@
+//! The runner: from a row through Redis to a worker and back.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use redis::AsyncCommands as _;
+use serde_json::{Value, json};
+use uncloud::queue::JobError;
+
+use crate::app::{HOST, TestApp, new_key};
+
+async fn redis(app: &TestApp) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(app.redis.url().expose().as_str()).expect("a URL");
+    client.get_multiplexed_async_connection().await.expect("Redis")
+}
+
+const JOBS: &str = "uncloud:{vpn-1.example.ch}:jobs";
+const EVENTS: &str = "uncloud:{vpn-1.example.ch}:events";
+
+#[tokio::test]
+async fn finished_work_leaves_nothing_in_redis() {
+    let app = TestApp::start().await;
+    app.obedient_worker();
+    let pool = app.handbook_pool().await;
+    assert_eq!(app.finished(&pool).await["state"], "succeeded");
+    let network = app.network("alice", new_key()).await;
+    let job = app.finished(&network).await;
+    assert_eq!((&job["state"], &job["attempt"]), (&json!("succeeded"), &json!(1)));
+    let mut redis = redis(&app).await;
+    assert_eq!(redis.xlen::<_, usize>(JOBS).await.expect("length"), 0);
+    // The event goes after its commit, which is what `finished` saw: wait for it.
+    for _ in 0..200 {
+        if redis.xlen::<_, usize>(EVENTS).await.expect("length") == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the events stream is not emptied");
+}
+
+#[tokio::test]
+async fn requests_join_the_waiting_job_and_one_is_on_its_way_at_a_time() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await;
+    let networks = futures_util::future::join_all((0..20).map(|_| app.network("alice", new_key()))).await;
+    let running = Arc::new(AtomicU32::new(0));
+    let most = Arc::new(AtomicU32::new(0));
+    let (now, peak) = (Arc::clone(&running), Arc::clone(&most));
+    app.worker(HOST, move |desired| {
+        peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let peers = desired["state"]["present"]["peers"].as_array().map_or(0, Vec::len);
+        now.fetch_sub(1, Ordering::SeqCst);
+        Ok(json!({ "applied_generation": desired["generation"], "peers": peers }))
+    });
+    assert_eq!(app.finished(&pool).await["state"], "succeeded");
+    for network in &networks {
+        assert_eq!(app.finished(network).await["state"], "succeeded");
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+    let jobs: i64 = sqlx::query_scalar("select count(*) from job").fetch_one(&app.pool).await.expect("a count");
+    assert!(jobs <= 3, "{jobs} jobs for 21 changes: they join the one that waits");
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_with_the_newest_state() {
+    let app = TestApp::start().await;
+    let tries = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&tries);
+    app.worker(HOST, move |desired| {
+        if count.fetch_add(1, Ordering::SeqCst) < 2 {
+            return Err(JobError::Retry("wg is busy\nnot a new line".into()));
+        }
+        Ok(json!({ "applied_generation": desired["generation"] }))
+    });
+    let pool = app.handbook_pool().await;
+    let job = app.finished(&pool).await;
+    assert_eq!((&job["state"], &job["attempt"]), (&json!("succeeded"), &json!(3)));
+    assert!(job.get("error").is_none(), "{job}");
+}
+
+#[tokio::test]
+async fn jobs_survive_an_emptied_redis() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await; // no worker yet: the job waits in Redis
+    let mut redis = redis(&app).await;
+    while redis.xlen::<_, usize>(JOBS).await.expect("length") == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut redis).await.expect("emptied");
+    app.obedient_worker();
+    assert_eq!(app.finished(&pool).await["state"], "succeeded");
+}
+
+#[tokio::test]
+async fn reports_of_another_queue_or_attempt_change_nothing() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await;
+    let id = pool["job"]["id"].as_i64().expect("a job");
+    let mut redis = redis(&app).await;
+    while redis.xlen::<_, usize>(JOBS).await.expect("length") == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    // A second host whose events are read too, because it has a job of its own.
+    let other = json!({ "network": "2001:db8::/40", "subnetwork_size": 48, "vpn_hostname": "vpn-2.example.ch" });
+    let other = app.post("/v1/admin/vpnpool", "admin", other).await.expect(201);
+    let forged = "uncloud:{vpn-2.example.ch}:events";
+    let mut add = async |stream: &str, job: i64, attempt: i32, body: &str| {
+        let fields = [
+            ("job", job.to_string()),
+            ("attempt", attempt.to_string()),
+            ("outcome", "succeeded".into()),
+            ("body", body.into()),
+        ];
+        let _: String = redis.xadd(stream, "*", &fields).await.expect("added");
+    };
+    add(forged, id, 1, "{\"applied_generation\": 1}").await;
+    add(EVENTS, id, 7, "{\"applied_generation\": 1}").await;
+    add(EVENTS, 999_999, 1, "{}").await;
+    let own = other["job"]["id"].as_i64().expect("a job");
+    add(forged, own, 1, "{\"applied_generation\": 0}").await; // read after the forged one
+    assert_eq!(app.finished(&other).await["state"], "succeeded");
+    app.obedient_worker();
+    let job = app.finished(&pool).await;
+    assert_eq!((&job["state"], &job["worker"]), (&json!("succeeded"), &json!("test")));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_fails_its_job_and_no_worker() {
+    let app = TestApp::start().await;
+    app.obedient_worker();
+    let mut redis = redis(&app).await;
+    let _: String = redis.xadd(JOBS, "*", &[("nonsense", "\u{fffd}")]).await.expect("added");
+    let _: String = redis.xadd(EVENTS, "*", &[("nonsense", "x")]).await.expect("added");
+    let pool = app.handbook_pool().await;
+    assert_eq!(app.finished(&pool).await["state"], "succeeded");
+    let mut redis = self::redis(&app).await;
+    assert_eq!(redis.xlen::<_, usize>(JOBS).await.expect("length"), 0, "the unreadable entry is gone");
+}
+
+#[tokio::test]
+async fn a_result_that_is_none_of_its_kind_is_a_failure_that_says_so() {
+    let app = TestApp::start().await;
+    app.worker(HOST, |_| Ok(json!("done")));
+    let pool = app.handbook_pool().await;
+    let job = app.finished(&pool).await;
+    assert_eq!(job["state"], "failed");
+    assert!(job["error"].as_str().is_some_and(|error| error.contains("one version")), "{job}");
+}
+
+#[tokio::test]
+async fn a_host_ahead_of_a_restored_database_is_overtaken() {
+    let app = TestApp::start().await;
+    let ahead = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&ahead);
+    // The host once had a state of the lost future: its first answer names a generation the database never had.
+    app.worker(HOST, move |desired| {
+        let generation = desired["generation"].as_i64().unwrap_or_default();
+        let answer = if count.fetch_add(1, Ordering::SeqCst) == 0 { generation + 1 } else { generation };
+        Ok(json!({ "applied_generation": answer, "superseded": answer > generation }))
+    });
+    let network = {
+        app.handbook_pool().await;
+        app.network("alice", new_key()).await
+    };
+    let path = format!("/v1/net/vpn/{}", network["id"]);
+    for _ in 0..300 {
+        if app.get(&path, "alice").await.expect(200)["status"] == "active" && ahead.load(Ordering::SeqCst) >= 2 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("never active: {}", app.get(&path, "alice").await.text);
+}
+
+#[tokio::test]
+async fn a_long_poll_answers_in_time_when_nothing_happens() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await; // no worker
+    let started = std::time::Instant::now();
+    let job: Value = app.get(&format!("/v1/job/{}?wait=1", pool["job"]["id"]), "admin").await.expect(200);
+    assert!(["queued", "dispatched"].contains(&job["state"].as_str().expect("text")), "{job}");
+    assert!(started.elapsed().as_secs() >= 1, "it waited");
+}

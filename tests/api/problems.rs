@@ -1,0 +1,91 @@
+//! One shape for every error.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::app::{Answer, TestApp};
+
+#[track_caller]
+fn assert_problem(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.header("content-type"), "application/problem+json", "{}", answer.text);
+    let problem = answer.expect(status);
+    assert_eq!(problem["code"], code);
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["request_id"], answer.header("x-request-id"));
+    for member in ["type", "title", "detail"] {
+        assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {problem}");
+    }
+}
+
+#[tokio::test]
+async fn the_frameworks_own_refusals_are_problems_too() {
+    let app = TestApp::start().await;
+    let json = |body: &str| Some(("application/json", body.to_owned()));
+    let post = async |body| app.raw(Method::POST, "/v1/net/vpn", Some("alice"), body).await;
+    assert_problem(&app.get("/nowhere", "alice").await, 404, "not_found");
+    assert_problem(&app.get("/v1/net/vpn/x", "alice").await, 400, "malformed");
+    assert_problem(&app.get("/v1/job/1?wait=61", "alice").await, 400, "malformed");
+    assert_problem(&post(json("{")).await, 400, "malformed");
+    assert_problem(&post(json("[]")).await, 400, "malformed");
+    assert_problem(&post(json(&"[".repeat(1000))).await, 400, "malformed");
+    assert_problem(&post(json(&format!("{{\"a\": \"{}\"}}", "x".repeat(70_000)))).await, 413, "too_large");
+    assert_problem(&post(None).await, 415, "unsupported_media_type");
+    assert_problem(&post(Some(("text/plain", "{}".into()))).await, 415, "unsupported_media_type");
+    let answer = app.request(Method::PUT, "/v1/net/vpn/1/", Some("alice"), Some(json!({}))).await;
+    assert_problem(&answer, 405, "method_not_allowed");
+    assert_eq!(answer.header("allow"), "DELETE, GET");
+}
+
+#[tokio::test]
+async fn all_wrong_fields_are_named_at_once() {
+    let app = TestApp::start().await;
+    let body =
+        json!({ "network": "x", "network_size": 200, "listen_port": null, "vpn_hostname": "bare", "surprise": 1 });
+    let answer = app.post("/v1/admin/vpnpool", "admin", body).await;
+    assert_problem(&answer, 422, "invalid");
+    let expected = ["/surprise", "/network", "/network_size", "/subnetwork_size", "/vpn_hostname", "/listen_port"];
+    assert_eq!(answer.wrong_fields(422), expected);
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_limited_too() {
+    let app = TestApp::start().await;
+    let chunks = (0..100).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024]));
+    let response = reqwest::Client::new()
+        .post(app.url("/v1/net/vpn"))
+        .basic_auth("alice", Some(crate::app::PASSWORD))
+        .header("content-type", "application/json")
+        .body(reqwest::Body::wrap_stream(futures_util::stream::iter(chunks)))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(response.status().as_u16(), 413);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_database_is_503_and_never_401() {
+    let app = TestApp::start().await;
+    // Nobody can connect any more, as when the server is being stopped.
+    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&app.pool).await.expect("a name");
+    let admin = app.administration().await;
+    sqlx::query(sqlx::AssertSqlSafe(format!("alter database {name} allow_connections false")))
+        .execute(&admin)
+        .await
+        .expect("altered");
+    sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1")
+        .bind(&name)
+        .execute(&admin)
+        .await
+        .expect("ended");
+    let answer = app.get("/v1/net/vpn", "alice").await;
+    assert_problem(&answer, 503, "unavailable");
+    assert_eq!(answer.header("retry-after"), "5");
+    assert!(!answer.text.contains(&name), "nothing internal: {}", answer.text);
+    assert_eq!(app.request(Method::GET, "/readyz", None, None).await.status, 503);
+    assert_eq!(app.request(Method::GET, "/healthz", None, None).await.status, 200);
+    sqlx::query(sqlx::AssertSqlSafe(format!("alter database {name} allow_connections true")))
+        .execute(&admin)
+        .await
+        .expect("altered");
+    app.get("/v1/net/vpn", "alice").await.expect(200);
+}

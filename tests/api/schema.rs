@@ -1,0 +1,135 @@
+//! The database refuses what the code forgot: each by raw SQL, each by the constraint that is named for it.
+
+use sqlx::PgPool;
+
+use crate::app::database;
+
+const POOL: &str = "insert into vpn_pool (network, subnetwork_size, vpn_hostname, listen_port, private_key,
+    private_key_key_id, public_key, generation) values";
+const NETWORK: &str = "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key,
+    generation) values";
+
+/// A database with pool 1 (2001:db8::/40, networks of /48) and in it network 1 (2001:db8:1::/48) of user 1.
+async fn with_network() -> PgPool {
+    let pool = database().await;
+    execute(&pool, &format!("{POOL} ('2001:db8::/40', 48, 'vpn-1.example.ch', 51820, '', 'k', {}, 1)", key(1)))
+        .await
+        .expect("a pool");
+    execute(&pool, &format!("{NETWORK} (1, 1, '2001:db8::/40', 48, '2001:db8:1::/48', {}, 1)", key(2)))
+        .await
+        .expect("a network");
+    pool
+}
+
+fn key(byte: u8) -> String {
+    format!("decode(repeat('{byte:02x}', 32), 'hex')")
+}
+
+async fn execute(pool: &PgPool, sql: &str) -> sqlx::Result<()> {
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(pool).await.map(drop)
+}
+
+#[track_caller]
+fn assert_refused(result: sqlx::Result<()>, constraint: &str, sql: &str) {
+    let error = result.expect_err(sql);
+    let named = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
+    assert_eq!(named, Some(constraint), "{sql}: {error}");
+}
+
+#[tokio::test]
+async fn wrong_pools_are_refused() {
+    let pool = with_network().await;
+    let row = |network: &str, size: u8, host: &str, port: u32, key: &str| {
+        format!("{POOL} ('{network}', {size}, '{host}', {port}, '', 'k', {key}, 1)")
+    };
+    let k = key(9);
+    for (constraint, sql) in [
+        ("vpn_pool_network_overlap", row("2001:db8::/40", 48, "vpn-2.example.ch", 1, &k)),
+        ("vpn_pool_network_overlap", row("2001:db8:80::/41", 48, "vpn-2.example.ch", 1, &k)),
+        ("vpn_pool_network_overlap", row("2001:db8::/32", 48, "vpn-2.example.ch", 1, &k)),
+        ("vpn_pool_host_port_key", row("2001:db9::/40", 48, "vpn-1.example.ch", 51820, &k)),
+        ("vpn_pool_subnetwork_size", row("2001:db9::/40", 40, "vpn-2.example.ch", 1, &k)),
+        ("vpn_pool_subnetwork_size", row("10.0.0.0/24", 33, "vpn-2.example.ch", 1, &k)),
+        ("vpn_pool_vpn_hostname_form", row("2001:db9::/40", 48, "billing", 1, &k)),
+        ("vpn_pool_vpn_hostname_form", row("2001:db9::/40", 48, "VPN.example.ch", 1, &k)),
+        ("vpn_pool_listen_port", row("2001:db9::/40", 48, "vpn-2.example.ch", 65536, &k)),
+        ("vpn_pool_public_key_length", row("2001:db9::/40", 48, "vpn-2.example.ch", 1, "'\\x00'")),
+        ("vpn_pool_used", "update vpn_pool set used = used - 1".to_owned()),
+        ("vpn_pool_used", "update vpn_pool set used = 1".to_owned()),
+        ("vpn_pool_generation", "update vpn_pool set applied_generation = 2".to_owned()),
+        ("vpn_network_pool_fkey", "delete from vpn_pool".to_owned()),
+        ("vpn_network_pool_fkey", "update vpn_pool set network = '2001:db8::/41'".to_owned()),
+    ] {
+        assert_refused(execute(&pool, &sql).await, constraint, &sql);
+    }
+    let host_bits = row("2001:db9::1/40", 48, "vpn-2.example.ch", 1, &k);
+    assert!(execute(&pool, &host_bits).await.is_err(), "cidr takes no host bits");
+}
+
+#[tokio::test]
+async fn wrong_networks_are_refused() {
+    let pool = with_network().await;
+    let row = |pool_network: &str, size: u8, network: &str, key: &str| {
+        format!("{NETWORK} (1, 1, '{pool_network}', {size}, '{network}', {key}, 1)")
+    };
+    let (k, p) = (key(9), "2001:db8::/40");
+    for (constraint, sql) in [
+        ("vpn_network_network_overlap", row(p, 48, "2001:db8:1::/48", &k)),
+        ("vpn_network_public_key_key", row(p, 48, "2001:db8:2::/48", &key(2))),
+        ("vpn_network_inside_pool", row(p, 48, "2001:db9:2::/48", &k)),
+        ("vpn_network_inside_pool", row(p, 40, "2001:db8::/40", &k)),
+        ("vpn_network_pool_fkey", row("2001:db9::/40", 48, "2001:db9:2::/48", &k)),
+        ("vpn_network_pool_fkey", row(p, 49, "2001:db8:2::/49", &k)),
+        ("vpn_network_size", row(p, 48, "2001:db8:2::/49", &k)),
+        ("vpn_network_not_the_servers", row(p, 48, "2001:db8::/48", &k)),
+        ("vpn_network_public_key_length", row(p, 48, "2001:db8:2::/48", "'\\x00'")),
+    ] {
+        assert_refused(execute(&pool, &sql).await, constraint, &sql);
+    }
+    execute(&pool, "update vpn_network set deleting = true").await.expect("deleting");
+    execute(&pool, &row(p, 48, "2001:db8:2::/48", &key(2)))
+        .await
+        .expect("the key may come back while its network goes");
+    assert_refused(
+        execute(&pool, &row(p, 48, "2001:db8:1::/48", &k)).await,
+        "vpn_network_network_overlap",
+        "the prefix may not",
+    );
+}
+
+#[tokio::test]
+async fn wrong_jobs_are_refused() {
+    let pool = database().await;
+    let waiting = "insert into job (queue, kind, payload, unique_key) values ('a.ch', 'vpn_apply', '{}', 'k')";
+    execute(&pool, waiting).await.expect("a job");
+    for (constraint, sql) in [
+        ("job_one_waiting", waiting),
+        ("job_queue_form", "insert into job (queue, kind, payload) values ('a}b', 'vpn_apply', '{}')"),
+        ("job_state", "update job set state = 'lost'"),
+        ("job_dispatched", "update job set state = 'dispatched'"),
+        ("job_finished", "update job set state = 'succeeded'"),
+        ("job_superseded", "update job set state = 'superseded', finished_at = now()"),
+        ("job_counters", "update job set failures = 1"),
+        ("job_superseded_by_fkey", "update job set state = 'superseded', finished_at = now(), superseded_by = 99"),
+    ] {
+        assert_refused(execute(&pool, sql).await, constraint, sql);
+    }
+    let under_way = "update job set state = 'dispatched', attempt = 1, dispatched_at = now(), seen_at = now()
+        where state = 'queued'";
+    execute(&pool, under_way).await.expect("one under way");
+    execute(&pool, waiting).await.expect("one waiting beside it");
+    assert_refused(execute(&pool, under_way).await, "job_one_in_flight", under_way);
+}
+
+#[tokio::test]
+async fn wrong_users_are_refused() {
+    let pool = database().await;
+    for (constraint, sql) in [
+        ("users_username_key", "insert into users (username) values ('alice')"),
+        ("users_username_form", "insert into users (username) values ('Alice')"),
+        ("users_username_form", "insert into users (username) values ('a)(uid=*')"),
+        ("users_password_hash_form", "insert into users (username, password_hash) values ('carol', 'plain')"),
+    ] {
+        assert_refused(execute(&pool, sql).await, constraint, sql);
+    }
+}

@@ -1,0 +1,154 @@
+//! Networks.
+
+use std::collections::HashSet;
+
+use serde_json::json;
+use uncloud::queue::JobError;
+
+use crate::app::{HOST, TestApp, new_key};
+
+#[tokio::test]
+async fn a_network_becomes_active_when_its_host_has_confirmed() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await;
+    let key = new_key();
+    let pending = app.network("alice", key).await;
+    assert_eq!(pending["status"], "pending");
+    app.obedient_worker();
+    assert_eq!(app.finished(&pending).await["state"], "succeeded");
+    let path = format!("/v1/net/vpn/{}", pending["id"]);
+    let network = app.get(&path, "alice").await.expect(200);
+    assert_eq!(network["status"], "active");
+    assert_eq!(network["network"], "2a0a:e5c1:201::/48");
+    assert_eq!(network["wireguard_public_key"], key.to_string());
+    assert_eq!(network["endpoint"], format!("{HOST}:51820"));
+    assert_eq!(network["server_public_key"], pool["wireguard_public_key"]);
+    assert_eq!(network["job"]["state"], "succeeded");
+    let config = app.get(&format!("{path}/config"), "alice").await;
+    assert_eq!(config.header("content-type"), "text/plain; charset=utf-8");
+    for line in [
+        "Address = 2a0a:e5c1:201::1/48".to_owned(),
+        format!("PublicKey = {}", pool["wireguard_public_key"].as_str().expect("text")),
+        format!("Endpoint = {HOST}:51820"),
+        "AllowedIPs = ::/0".to_owned(),
+        "PersistentKeepalive = 25".to_owned(),
+    ] {
+        assert!(config.text.lines().any(|there| there == line), "{line} in {}", config.text);
+    }
+}
+
+#[tokio::test]
+async fn other_peoples_networks_do_not_exist() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let network = app.network("alice", new_key()).await;
+    let path = format!("/v1/net/vpn/{}", network["id"]);
+    for user in ["bob", "admin"] {
+        app.get(&path, user).await.expect(404);
+        app.get(&format!("{path}/config"), user).await.expect(404);
+        app.delete(&path, user).await.expect(404);
+        assert_eq!(app.get("/v1/net/vpn", user).await.expect(200), json!([]));
+    }
+    let job = format!("/v1/job/{}", network["job"]["id"]);
+    app.get(&job, "bob").await.expect(404);
+    let seen = app.get(&job, "alice").await.expect(200);
+    assert!(seen.get("queue").is_none() && seen.get("result").is_none(), "{seen}");
+    assert_eq!(app.get(&job, "admin").await.expect(200)["queue"], HOST);
+}
+
+#[tokio::test]
+async fn wrong_keys_and_sizes_are_refused() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await;
+    let key = new_key().to_string();
+    let ask = async |size: serde_json::Value, key: &str| {
+        app.post("/v1/net/vpn", "alice", json!({ "network_size": size, "wireguard_public_key": key })).await
+    };
+    let server = pool["wireguard_public_key"].as_str().expect("text");
+    let unpadded = key.trim_end_matches('=');
+    let newline = format!("{key}\n[Peer]");
+    let zero = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for wrong in [server, unpadded, &newline, zero, "", "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo="] {
+        assert_eq!(ask(json!(48), wrong).await.wrong_fields(422), ["/wireguard_public_key"], "{wrong:?}");
+    }
+    let not_offered = ask(json!("56"), &key).await;
+    assert_eq!(not_offered.wrong_fields(422), ["/network_size"]);
+    assert!(not_offered.text.contains("choose from: 48"), "{}", not_offered.text);
+    ask(json!(48), &key).await.expect(201);
+    let twice = ask(json!(48), &key).await;
+    assert_eq!(twice.wrong_fields(409), ["/wireguard_public_key"]);
+    assert_eq!(twice.json()["code"], "key_in_use");
+    assert_eq!(app.get("/v1/admin/vpnpool/1", "admin").await.expect(200)["used"], 1, "refusals took no prefix");
+}
+
+#[tokio::test]
+async fn two_hundred_at_once_get_two_hundred_networks() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let requests = (0..200).map(|_| app.network("alice", new_key()));
+    let networks = futures_util::future::join_all(requests).await;
+    let distinct: HashSet<&str> = networks.iter().map(|network| network["network"].as_str().expect("text")).collect();
+    assert_eq!(distinct.len(), 200);
+    assert!(!distinct.contains("2a0a:e5c1:200::/48"), "the first is the server's");
+    let pool = app.get("/v1/admin/vpnpool/1", "admin").await.expect(200);
+    assert_eq!((&pool["used"], &pool["free"]), (&json!(200), &json!(55)));
+}
+
+#[tokio::test]
+async fn a_full_pool_gives_way_to_the_next_and_then_says_so() {
+    let app = TestApp::start().await;
+    for (index, network) in ["2001:db8:0::/47", "2001:db8:10::/47"].into_iter().enumerate() {
+        let body =
+            json!({ "network": network, "subnetwork_size": 48, "vpn_hostname": format!("vpn-{index}.example.ch") });
+        app.post("/v1/admin/vpnpool", "admin", body).await.expect(201);
+    }
+    assert_eq!(app.network("alice", new_key()).await["network"], "2001:db8:1::/48");
+    assert_eq!(app.network("bob", new_key()).await["network"], "2001:db8:11::/48");
+    let body = json!({ "network_size": 48, "wireguard_public_key": new_key().to_string() });
+    let full = app.post("/v1/net/vpn", "alice", body).await;
+    assert_eq!(full.expect(409)["code"], "pool_exhausted");
+}
+
+#[tokio::test]
+async fn a_freed_prefix_is_given_out_again_only_after_its_host_has_confirmed() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let key = new_key();
+    let first = app.network("alice", key).await;
+    let deleting = app.delete(&format!("/v1/net/vpn/{}", first["id"]), "alice").await.expect(202);
+    assert_eq!(deleting["status"], "deleting");
+    let again = app.delete(&format!("/v1/net/vpn/{}", first["id"]), "alice").await.expect(202);
+    assert_eq!(again["job"], deleting["job"], "deleting twice is deleting once");
+    let second = app.network("alice", key).await; // the key may come back at once, the prefix not
+    assert_eq!(second["network"], "2a0a:e5c1:202::/48");
+    app.obedient_worker();
+    assert_eq!(app.finished(&deleting).await["state"], "succeeded");
+    app.get(&format!("/v1/net/vpn/{}", first["id"]), "alice").await.expect(404);
+    assert_eq!(app.network("bob", new_key()).await["network"], first["network"]);
+}
+
+#[tokio::test]
+async fn a_host_that_fails_for_good_makes_the_network_failed_and_a_later_success_active() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let broken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let state = std::sync::Arc::clone(&broken);
+    app.worker(HOST, move |desired| {
+        if state.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(JobError::Fail("port 51820 is taken by another program".into()));
+        }
+        Ok(json!({ "applied_generation": desired["generation"] }))
+    });
+    let network = app.network("alice", new_key()).await;
+    assert_eq!(app.finished(&network).await["state"], "failed");
+    let failed = app.get(&format!("/v1/net/vpn/{}", network["id"]), "alice").await.expect(200);
+    assert_eq!(
+        (&failed["status"], &failed["reason"]),
+        (&json!("failed"), &json!("port 51820 is taken by another program"))
+    );
+    broken.store(false, std::sync::atomic::Ordering::SeqCst);
+    let other = app.network("bob", new_key()).await;
+    assert_eq!(app.finished(&other).await["state"], "succeeded");
+    let healed = app.get(&format!("/v1/net/vpn/{}", network["id"]), "alice").await.expect(200);
+    assert_eq!(healed["status"], "active");
+}
