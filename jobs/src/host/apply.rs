@@ -1,6 +1,10 @@
 //! Applying one desired state, step by step.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    net::{Ipv6Addr, UdpSocket},
+    time::{Duration, Instant},
+};
 
 use ipnet::IpNet;
 use tokio::time;
@@ -130,9 +134,14 @@ impl Work<'_> {
             None => seen.link.iter().map(|_| "interface is still there".to_owned()).collect(),
         };
         if differences.is_empty() {
-            Ok(Done { drift, steps, seen })
-        } else {
-            Err(HostError::Mismatch { interface: self.interface.clone(), differences })
+            return Ok(Done { drift, steps, seen });
+        }
+        let interface = self.interface.clone();
+        match (config, &seen.link) {
+            (Some(config), Some(link)) if link.listen_port != config.listen_port && is_taken(config.listen_port) => {
+                Err(HostError::PortTaken { interface, port: config.listen_port })
+            }
+            _ => Err(HostError::Mismatch { interface, differences }),
         }
     }
 
@@ -220,6 +229,13 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Whether somebody listens on a UDP port. wireguard-go, told of a taken port just before it goes up, accepts it
+/// and then listens on another one.
+fn is_taken(port: u16) -> bool {
+    let bound = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port));
+    bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
 /// States have no equality because keys have none; their texts do.

@@ -63,6 +63,20 @@ fn work_by_hand_is_mended_and_reported() {
     });
 }
 
+#[test]
+fn what_wg_keeps_when_it_is_left_out_is_reset_with_the_next_change() {
+    world::run(0, |world| {
+        let site = Site::new(world);
+        let (one, two) = (Tunnel::new(1), Tunnel::new(2));
+        site.apply(site.desired(1, &[&one]));
+        let key = one.public_key();
+        site.sh(&format!("wg genpsk | wg set wg-1 peer {key} preshared-key /dev/stdin persistent-keepalive 25"));
+        site.apply(site.desired(2, &[&one, &two]));
+        assert!(site.sh("wg show wg-1 preshared-keys").lines().all(|line| line.ends_with("(none)")));
+        assert!(site.sh("wg show wg-1 persistent-keepalive").lines().all(|line| line.ends_with("off")));
+    });
+}
+
 /// Leaves out what a new interface has anew: its index and its link-local address.
 fn settled(snapshot: &str) -> Vec<&str> {
     let lasting = snapshot.lines().filter(|line| !line.contains("fe80::"));
