@@ -1,6 +1,10 @@
 //! Applying one desired state, step by step.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    net::{Ipv6Addr, UdpSocket},
+    time::{Duration, Instant},
+};
 
 use ipnet::IpNet;
 use tokio::time;
@@ -32,14 +36,7 @@ impl Host {
         check::check(&desired)?;
         let file = StateFile::new(&self.state_dir, &desired.interface);
         let _lock = file.lock(LOCK_WAIT).await?;
-        let mut drift = Vec::new();
-        let previous = match file.load().await {
-            Err(HostError::BrokenState { reason, .. }) => {
-                drift.push(format!("saved state was unreadable: {reason}"));
-                None
-            }
-            loaded => loaded?,
-        };
+        let (previous, unreadable) = load(&file).await?;
         let newer = previous.as_ref().filter(|saved| saved.desired.generation > desired.generation);
         let superseded = newer.is_some();
         if let Some(saved) = newer {
@@ -50,29 +47,52 @@ impl Host {
             }
         }
         let desired = newer.map_or(desired, |saved| saved.desired.clone());
-        let unfinished = Saved::unfinished(desired, previous.as_ref());
+        let mut report = self.realise(&file, desired, previous.as_ref(), started).await?;
+        report.drift.extend(unreadable);
+        Ok(ApplyReport { superseded, ..report })
+    }
+
+    /// Saves a state, brings it into effect, and notes that it is; under the interface's lock.
+    async fn realise(
+        &self,
+        file: &StateFile,
+        desired: DesiredInterface,
+        previous: Option<&Saved>,
+        started: Instant,
+    ) -> Result<ApplyReport, HostError> {
+        let unfinished = Saved::unfinished(desired, previous);
         let finished = unfinished.finished();
-        let known = previous.as_ref().is_some_and(|saved| same(saved, &finished));
+        let known = previous.is_some_and(|saved| same(saved, &finished));
         if !known {
             file.save(unfinished.clone()).await?;
         }
-        let interface = &finished.desired.interface;
+        let (interface, generation) = (&finished.desired.interface, finished.desired.generation);
         let commands = match &self.mode {
             Mode::Configure(commands) => commands,
             Mode::DryRun(missing) => {
-                info!(%interface, generation = finished.desired.generation, %missing, "saved, not applied");
-                let dry_run = Some(missing.clone());
-                return Ok(ApplyReport { superseded, drift, dry_run, ..report(finished.desired.generation) });
+                info!(%interface, generation, %missing, "saved, not applied");
+                return Ok(ApplyReport { dry_run: Some(missing.clone()), ..report(generation) });
             }
         };
         let work = Work { commands, interface, retired: &unfinished.retired_routes };
-        let done = work.perform(finished.config(), previous.as_ref()).await?;
+        let done = work.perform(finished.config(), previous).await?;
         if !known {
             file.save(finished.clone()).await?;
         }
-        drift.extend(done.drift);
-        log(&finished, &done.steps, done.seen.link.as_ref().map_or(0, |link| link.peers.len()), &drift, started);
-        Ok(ApplyReport { superseded, drift, ..observed_report(finished.desired.generation, &done.seen) })
+        let report = observed_report(generation, &done);
+        let changed = if done.steps.is_empty() { "nothing".to_owned() } else { format!("{:?}", done.steps) };
+        let elapsed_ms = started.elapsed().as_millis();
+        info!(%interface, generation, peers = report.peers, changed, drift = ?report.drift, elapsed_ms, "applied");
+        Ok(report)
+    }
+}
+
+/// The saved state; or, when it cannot be read, what to report about that. The new state replaces it: refusing
+/// would leave the interface unattended until somebody comes by.
+async fn load(file: &StateFile) -> Result<(Option<Saved>, Option<String>), HostError> {
+    match file.load().await {
+        Err(HostError::BrokenState { reason, .. }) => Ok((None, Some(format!("saved state was unreadable: {reason}")))),
+        loaded => Ok((loaded?, None)),
     }
 }
 
@@ -114,9 +134,14 @@ impl Work<'_> {
             None => seen.link.iter().map(|_| "interface is still there".to_owned()).collect(),
         };
         if differences.is_empty() {
-            Ok(Done { drift, steps, seen })
-        } else {
-            Err(HostError::Mismatch { interface: self.interface.clone(), differences })
+            return Ok(Done { drift, steps, seen });
+        }
+        let interface = self.interface.clone();
+        match (config, &seen.link) {
+            (Some(config), Some(link)) if link.listen_port != config.listen_port && is_taken(config.listen_port) => {
+                Err(HostError::PortTaken { interface, port: config.listen_port })
+            }
+            _ => Err(HostError::Mismatch { interface, differences }),
         }
     }
 
@@ -190,17 +215,27 @@ impl Work<'_> {
     /// A predecessor that lost its interface a moment ago still holds the control socket: wait for its end.
     async fn start_userspace(&self) -> Result<(), HostError> {
         let started = Instant::now();
+        let mut told = false;
         loop {
             let run = self.commands.run(Program::WireguardGo, Rights::NetAdmin, &[self.interface.as_str()]).await;
             match run {
                 Err(HostError::Command { .. }) if started.elapsed() < USERSPACE_WAIT => {
-                    warn!(interface = %self.interface, "wireguard-go did not start, trying again");
+                    if !std::mem::replace(&mut told, true) {
+                        warn!(interface = %self.interface, "wireguard-go did not start, trying again for a while");
+                    }
                     time::sleep(Duration::from_millis(100)).await;
                 }
                 ended => return ended.map(drop),
             }
         }
     }
+}
+
+/// Whether somebody listens on a UDP port. wireguard-go, told of a taken port just before it goes up, accepts it
+/// and then listens on another one.
+fn is_taken(port: u16) -> bool {
+    let bound = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port));
+    bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
 /// States have no equality because keys have none; their texts do.
@@ -220,19 +255,13 @@ fn report(applied_generation: i64) -> ApplyReport {
     }
 }
 
-fn observed_report(generation: i64, seen: &Observed) -> ApplyReport {
-    let Some(link) = &seen.link else { return report(generation) };
+fn observed_report(generation: i64, done: &Done) -> ApplyReport {
+    let report = ApplyReport { drift: done.drift.clone(), ..report(generation) };
+    let Some(link) = &done.seen.link else { return report };
     ApplyReport {
         public_key: link.public_key.parse().ok(),
         peers: link.peers.len(),
         peers_sha256: Some(peers::sha256(&link.peers)),
-        ..report(generation)
+        ..report
     }
-}
-
-fn log(saved: &Saved, steps: &[Step], peers: usize, drift: &[String], started: Instant) {
-    let changed = if steps.is_empty() { "nothing".to_owned() } else { format!("{steps:?}") };
-    let (interface, generation) = (&saved.desired.interface, saved.desired.generation);
-    let elapsed_ms = started.elapsed().as_millis();
-    info!(%interface, generation, peers, changed, ?drift, elapsed_ms, "applied");
 }
