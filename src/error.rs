@@ -67,7 +67,7 @@ impl Error {
     }
 }
 
-/// Postgres says so while it starts, stops, or has no connection to spare (class 57P and 53300).
+/// Postgres says so while it starts or stops (57P), lacks connections (53), or does not let us in (08, 28, 3D).
 fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,

@@ -1,8 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457): one shape for the domain's and for the framework's own.
 
 use poem::{
-    IntoResponse, Response,
-    error::ResponseError,
+    Response,
     http::{HeaderValue, StatusCode, header},
 };
 use poem_openapi::{
@@ -49,8 +48,8 @@ impl Problem {
     }
 }
 
-impl ResponseError for Error {
-    fn status(&self) -> StatusCode {
+impl Error {
+    const fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
@@ -62,27 +61,29 @@ impl ResponseError for Error {
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
+}
 
-    /// Carries the problem as data; the middleware writes it, since only that knows the request's id.
-    fn as_response(&self) -> Response {
-        let code = match self {
-            Self::Conflict { code, .. } => code,
-            _ => code_of(self.status()),
-        };
-        let mut problem = Problem::new(self.status(), code, self.to_string());
-        match self {
-            Self::Invalid(errors) => problem.errors.clone_from(errors),
-            Self::Conflict { field: Some(field), detail, .. } => problem.errors = vec![FieldError::new(field, detail)],
+/// Carries the problem as data; the middleware writes it, since only that knows the request's id.
+impl From<Error> for poem::Error {
+    fn from(error: Error) -> Self {
+        let status = error.status();
+        let mut problem = Problem::new(status, code_of(status), error.to_string());
+        match error {
+            Error::Invalid(errors) => problem.errors = errors,
+            Error::Conflict { code, detail, field } => {
+                problem.code = code;
+                problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
+            }
             // Logged once, here; the caller gets the request's id to ask about it.
-            Self::Unavailable(cause) => {
+            Error::Unavailable(cause) => {
                 tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer")
             }
-            Self::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "request failed"),
-            _ => {}
+            Error::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "request failed"),
+            Error::Malformed(_) | Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => {}
         }
-        let mut response = self.status().into_response();
-        response.extensions_mut().insert(problem);
-        response
+        let mut carrier = Self::from_status(status);
+        carrier.set_data(problem);
+        carrier
     }
 }
 

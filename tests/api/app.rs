@@ -35,16 +35,21 @@ async fn postgres() -> &'static ThrowawayPostgres {
         let server =
             tokio::task::spawn_blocking(ThrowawayPostgres::start).await.expect("no panic").expect("PostgreSQL");
         let url = server.create_database("template", None).await.expect("template");
-        let template = PgPool::connect(url.expose()).await.expect("template");
-        uncloud::MIGRATIONS.run(&template).await.expect("migrations");
-        for (user, staff) in [("admin", true), ("alice", false), ("bob", false)] {
-            let name = user.parse().expect("a name");
-            accounts::bootstrap(&template, &name, staff, Some(&PASSWORD.to_owned().into())).await.expect("a user");
-        }
-        template.close().await;
+        fill(&url).await;
         server
     };
     POSTGRES.get_or_init(start).await
+}
+
+/// Schema and users.
+pub async fn fill(database_url: &Secret<String>) {
+    let pool = PgPool::connect(database_url.expose()).await.expect("database");
+    uncloud::MIGRATIONS.run(&pool).await.expect("migrations");
+    for (user, staff) in [("admin", true), ("alice", false), ("bob", false)] {
+        let name = user.parse().expect("a name");
+        accounts::bootstrap(&pool, &name, staff, Some(&PASSWORD.to_owned().into())).await.expect("a user");
+    }
+    pool.close().await;
 }
 
 /// A database with schema and users, but no server.
@@ -107,8 +112,11 @@ impl Answer {
 
 impl TestApp {
     pub async fn start() -> Self {
+        Self::start_on(database_url().await).await
+    }
+
+    pub async fn start_on(database_url: Secret<String>) -> Self {
         let redis = ThrowawayRedis::start().expect("Redis");
-        let database_url = database_url().await;
         let settings = ServeSettings {
             database_url: database_url.clone(),
             redis_url: redis.url(),
@@ -125,11 +133,6 @@ impl TestApp {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
-    }
-
-    /// A connection to the server's other database, for what can't be done from within.
-    pub async fn administration(&self) -> PgPool {
-        PgPool::connect(postgres().await.url("postgres").expose()).await.expect("database")
     }
 
     pub async fn request(&self, method: Method, path: &str, user: Option<&str>, body: Option<Value>) -> Answer {

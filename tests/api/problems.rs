@@ -3,7 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::app::{Answer, TestApp};
+use uncloud::embedded::throwaway::ThrowawayPostgres;
+
+use crate::app::{Answer, TestApp, fill};
 
 #[track_caller]
 fn assert_problem(answer: &Answer, status: u16, code: &str) {
@@ -64,28 +66,15 @@ async fn a_body_without_a_length_is_limited_too() {
 
 #[tokio::test]
 async fn an_outage_of_the_database_is_503_and_never_401() {
-    let app = TestApp::start().await;
-    // Nobody can connect any more, as when the server is being stopped.
-    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&app.pool).await.expect("a name");
-    let admin = app.administration().await;
-    sqlx::query(sqlx::AssertSqlSafe(format!("alter database {name} allow_connections false")))
-        .execute(&admin)
-        .await
-        .expect("altered");
-    sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1")
-        .bind(&name)
-        .execute(&admin)
-        .await
-        .expect("ended");
+    let postgres = ThrowawayPostgres::start().expect("PostgreSQL");
+    fill(&postgres.url("uncloud")).await;
+    let app = TestApp::start_on(postgres.url("uncloud")).await;
+    app.get("/v1/net/vpn", "alice").await.expect(200);
+    drop(postgres);
     let answer = app.get("/v1/net/vpn", "alice").await;
     assert_problem(&answer, 503, "unavailable");
     assert_eq!(answer.header("retry-after"), "5");
-    assert!(!answer.text.contains(&name), "nothing internal: {}", answer.text);
+    assert!(!answer.text.contains("uncloud-test"), "nothing internal: {}", answer.text);
     assert_eq!(app.request(Method::GET, "/readyz", None, None).await.status, 503);
     assert_eq!(app.request(Method::GET, "/healthz", None, None).await.status, 200);
-    sqlx::query(sqlx::AssertSqlSafe(format!("alter database {name} allow_connections true")))
-        .execute(&admin)
-        .await
-        .expect("altered");
-    app.get("/v1/net/vpn", "alice").await.expect(200);
 }
