@@ -55,6 +55,9 @@ if [ -n "$wanted" ]; then
     # shellcheck disable=SC2086 # the packages are words
     get $wanted
 fi
+case " $wanted " in
+*" redis-server "*) systemctl disable redis-server >/dev/null 2>&1 || true ;; # nor at the next boot
+esac
 if [ -n "$optional" ]; then
     echo "== apt-get install $optional" >&2
     get "$optional" || echo "dev: no $optional here; the VPN needs WireGuard in the kernel then" >&2

@@ -57,12 +57,15 @@ run_up() {
     trap 'run_end' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
+    waited=0
     while [ "$(instance '.pid')" != "$up" ] ||
         [ "$(instance 'select(.listen) | [.hosts[] | "worker " + .queue] - [.children[].name] | length')" != 0 ]; do
         if ! kill -0 "$up" 2>/dev/null; then
             wait "$up" || exit $?
             exit 1
         fi
+        waited=$((waited + 1))
+        [ "$waited" -lt 1500 ] || fail "not ready after five minutes; the log above and $data_dir/log tell more"
         sleep 0.2
     done
     # shellcheck disable=SC2034 # for the tour and its end

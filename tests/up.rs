@@ -1,0 +1,214 @@
+//! `uncloud up` from outside: starts, is the only one, is found again after kill -9, and leaves nothing behind. Its workers are
+//! a script here that writes down how it was started; what the real one does is tested with the hosts.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
+use tempfile::TempDir;
+use uncloud::embedded::Instance;
+
+const HOST: &str = "vpn.example.net";
+const LIMIT: Duration = Duration::from_mins(2);
+
+const WORKER: &str = r#"#!/bin/sh
+folder=$(dirname "$0")
+case $* in
+*billing*) role=billing ;;
+restore*) role=restore ;;
+*) role=host ;;
+esac
+printf '%s\n' "$*" >"$folder/$$" && mv "$folder/$$" "$folder/$role.args"
+tr '\0' '\n' </proc/$$/environ >"$folder/$$" && mv "$folder/$$" "$folder/$role.env"
+[ "$role" != restore ] || exit 0
+trap 'exit 0' TERM
+while :; do sleep 0.1; done
+"#;
+
+/// The program beside a worker of our own, and a data folder.
+struct World {
+    programs: TempDir,
+    data: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let programs = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("folder for programs");
+        std::fs::hard_link(env!("CARGO_BIN_EXE_uncloud"), programs.path().join("uncloud")).expect("uncloud");
+        let worker = programs.path().join("uncloud-worker");
+        std::fs::write(&worker, WORKER).expect("worker");
+        std::fs::set_permissions(&worker, PermissionsExt::from_mode(0o755)).expect("chmod");
+        let data = TempDir::with_prefix_in("uncloud-up-", "/tmp").expect("data folder");
+        std::fs::set_permissions(data.path(), PermissionsExt::from_mode(0o711)).expect("chmod");
+        Self { programs, data }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.programs.path().join("uncloud"));
+        command.args(["up", "--listen", "127.0.0.1:0", "--queue", HOST, "--data-dir"]).arg(self.data.path());
+        for name in ["DATABASE_URL", "REDIS_URL", "UNCLOUD_ADMIN_PASSWORD", "UNCLOUD_SECRET_KEY"] {
+            command.env_remove(name);
+        }
+        command.env("A_SECRET_OF_SOMEBODY", "x").stdin(Stdio::null());
+        command
+    }
+
+    fn up(&self) -> Up {
+        let mut process = self.command().stdout(Stdio::piped()).spawn().expect("uncloud");
+        let (sender, lines) = channel();
+        let stdout = BufReader::new(process.stdout.take().expect("stdout"));
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Up { process, lines }
+    }
+
+    fn instance(&self) -> Instance {
+        Instance::running(self.data.path()).expect("it runs")
+    }
+
+    /// What a worker wrote down about its start.
+    fn note(&self, name: &str) -> String {
+        let path = self.programs.path().join(name);
+        until(name, || path.exists());
+        std::fs::read_to_string(path).expect(name)
+    }
+
+    fn kept(&self, name: &str) -> String {
+        let path = self.data.path().join(name);
+        assert_eq!(path.metadata().expect(name).permissions().mode() & 0o777, 0o600, "{name}");
+        std::fs::read_to_string(path).expect(name)
+    }
+}
+
+/// A running `uncloud up`; killed when a test fails, which the next start or nobody cleans up after.
+struct Up {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Up {
+    fn wait_ready(&mut self) {
+        loop {
+            let line = self.lines.recv_timeout(LIMIT).expect("it ended, or is not ready in time");
+            if line == "uncloud is ready" {
+                return;
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process.id().try_into().expect("pid")), signal).expect("signal");
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // In order while that is possible, so that a failing test leaves no servers.
+        if self.process.try_wait().is_ok_and(|status| status.is_none()) {
+            self.signal(Signal::SIGTERM);
+        }
+        let _ = self.process.wait();
+    }
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn namespaces(instance: &Instance) -> Vec<PathBuf> {
+    instance.hosts.iter().filter_map(|host| Some(Path::new("/run/netns").join(host.netns.as_ref()?))).collect()
+}
+
+fn assert_gone(instance: &Instance) {
+    for child in &instance.children {
+        assert!(!child.process.is_running(), "{} still runs", child.name);
+    }
+    for namespace in namespaces(instance) {
+        assert!(!namespace.exists(), "{} is left", namespace.display());
+    }
+}
+
+#[test]
+fn it_starts_is_found_again_after_a_kill_and_leaves_nothing() {
+    let world = World::new();
+    let mut first = world.up();
+    first.wait_ready();
+    let before = world.instance();
+    let names: Vec<&str> = before.children.iter().map(|child| child.name.as_str()).collect();
+    assert_eq!(names, ["postgres", "redis", "worker billing", "worker vpn.example.net"]);
+    let (password, key) = (world.kept("admin-password"), world.kept("secret-key"));
+    assert!(namespaces(&before).iter().all(|namespace| namespace.exists()));
+    if !Uid::effective().is_root() {
+        let dry_run = before.hosts[0].dry_run.as_deref().expect("a dry run");
+        assert!(dry_run.contains("root"), "{dry_run}");
+    }
+
+    let second = world.command().output().expect("second");
+    let message = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success());
+    assert!(message.contains(&format!("(process {})", first.process.id())), "{message}");
+
+    first.signal(Signal::SIGKILL);
+    first.process.wait().expect("its end");
+    assert!(before.children.iter().all(|child| child.process.is_running()), "its children live on");
+
+    let mut third = world.up();
+    third.wait_ready();
+    let after = world.instance();
+    assert_ne!(before.process, after.process);
+    for child in &before.children {
+        assert!(!child.process.is_running(), "{} of the killed one still runs", child.name);
+    }
+    assert_eq!((password, key), (world.kept("admin-password"), world.kept("secret-key")), "secrets stay");
+
+    third.signal(Signal::SIGTERM);
+    assert!(third.process.wait().expect("its end").success());
+    assert_gone(&after);
+    assert!(!after.runtime_dir.expect("a runtime folder").exists());
+    assert!(!world.data.path().join("instance.json").exists());
+}
+
+#[test]
+fn workers_get_what_they_need_and_nothing_else() {
+    let world = World::new();
+    let mut up = world.up();
+    up.wait_ready();
+    let instance = world.instance();
+    let state_dir = instance.hosts[0].state_dir.display().to_string();
+    assert!(world.note("host.args").starts_with(&format!("--queue {HOST} --state-dir {state_dir}")));
+    assert!(world.note("restore.args").starts_with(&format!("restore --state-dir {state_dir}")));
+    assert!(world.note("billing.args").starts_with("--queue billing "));
+    for (note, has_database) in [("host.env", false), ("restore.env", false), ("billing.env", true)] {
+        let env = world.note(note);
+        assert_eq!(env.contains("DATABASE_URL="), has_database, "{note}: {env}");
+        assert!(env.contains("REDIS_URL=redis+unix://"), "{note}: {env}");
+        let known = ["PATH", "RUST_LOG", "REDIS_URL", "DATABASE_URL"];
+        for name in env.lines().filter_map(|line| Some(line.split_once('=')?.0)) {
+            assert!(known.contains(&name), "{note} has {name}");
+        }
+    }
+    up.signal(Signal::SIGINT);
+    assert!(up.process.wait().expect("its end").success());
+    assert_gone(&instance);
+}
+
+#[test]
+fn what_cannot_work_is_said_in_one_line() {
+    let world = World::new();
+    for (argument, value, part) in
+        [("--queue", "not a name", "no host name"), ("--database-url-file", "/does/not/exist", "DATABASE_URL_FILE")]
+    {
+        let output = world.command().args([argument, value]).output().expect("uncloud");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success());
+        assert!(message.contains(part) && message.trim_end().lines().count() == 1, "{message}");
+    }
+}
