@@ -35,7 +35,7 @@ impl Kind {
     pub const fn policy(self) -> Policy {
         match self {
             Self::VpnApply => {
-                Policy { max_failures: 8, backoff_base: Duration::from_secs(1), backoff_max: Duration::from_secs(60) }
+                Policy { max_failures: 8, backoff_base: Duration::from_secs(1), backoff_max: Duration::from_mins(1) }
             }
         }
     }

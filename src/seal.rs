@@ -51,7 +51,7 @@ impl Sealer {
         }
         let unbound = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(|_| SecretKeyError)?;
         let hash = digest::digest(&digest::SHA256, &bytes);
-        let key_id = hash.as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let key_id = format!("{:08x}", hash.as_ref().iter().take(4).fold(0_u32, |id, byte| id << 8 | u32::from(*byte)));
         Ok(Self { key: LessSafeKey::new(unbound), key_id, random: SystemRandom::new() })
     }
 

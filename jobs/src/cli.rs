@@ -167,6 +167,7 @@ fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
         stop_in.send_replace(true);
         next().await;
         tracing::warn!("stopped at once; another worker takes over what was running");
+        #[expect(clippy::disallowed_methods, reason = "nothing may hold up a cold stop")]
         std::process::exit(130);
     });
     Ok(stop)

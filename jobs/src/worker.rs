@@ -55,7 +55,6 @@ pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> anyhow:
     Ok(())
 }
 
-#[expect(clippy::borrowed_box, reason = "apalis' signature")]
 fn panicked(panic: &Box<dyn Any + Send>) -> PanicError {
     let text =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());

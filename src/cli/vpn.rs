@@ -52,7 +52,7 @@ pub(super) async fn run(args: VpnArgs) -> anyhow::Result<()> {
         let drift = result["drift"]
             .as_array()
             .map(|drift| drift.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "));
-        let note = view.error.map(Value::from).unwrap_or_else(|| result["dry_run"].clone());
+        let note = view.error.map_or_else(|| result["dry_run"].clone(), Value::from);
         let state = serde_json::to_value(view.state)?;
         table.row([job.into(), state, result["peers"].clone(), drift.filter(|drift| !drift.is_empty()).into(), note]);
     }

@@ -49,6 +49,7 @@ pub struct HealthApi {
 #[OpenApi(tag = "Tags::Service")]
 impl HealthApi {
     /// Is the process alive
+    #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/healthz", method = "get", operation_id = "health_read")]
     async fn healthz(&self) -> Json<Health> {
         Json(Health { status: Part::Ok })

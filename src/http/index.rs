@@ -46,6 +46,7 @@ impl IndexApi {
     /// List what the caller may use
     ///
     /// Anonymous callers see the public operations, customers theirs, staff all.
+    #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/api", method = "get", operation_id = "api_index")]
     async fn index(&self, request: &Request) -> Json<Index> {
         let user = request.data::<User>();
@@ -58,7 +59,7 @@ impl IndexApi {
             method: operation.method.clone(),
             href: operation.path.clone(),
             summary: operation.summary.clone(),
-            operation_id: operation.operation_id.clone(),
+            operation_id: operation.id.clone(),
         });
         Json(Index {
             username: user.map(|user| user.username.clone()),

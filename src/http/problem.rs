@@ -76,7 +76,7 @@ impl From<Error> for poem::Error {
             }
             // Logged once, here; the caller gets the request's id to ask about it.
             Error::Unavailable(cause) => {
-                tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer")
+                tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer");
             }
             Error::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "request failed"),
             Error::Malformed(_) | Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => {}

@@ -10,7 +10,7 @@ use super::problem::CONTENT_TYPE;
 pub(super) struct Operation {
     pub method: String,
     pub path: String,
-    pub operation_id: String,
+    pub id: String,
     pub summary: String,
     pub signed_in: bool,
     pub staff: bool,
@@ -182,7 +182,7 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                 operations.push(Operation {
                     method: method.to_uppercase(),
                     path: path.clone(),
-                    operation_id: text("operationId"),
+                    id: text("operationId"),
                     summary: text("summary"),
                     signed_in: operation.get("security").is_some(),
                     staff: is_staff(path),

@@ -164,7 +164,7 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
         Some(key) => key,
         None => PrivateKey::generate(&SystemRandom::new())?,
     };
-    let sealed = sealer.seal(SEAL_CONTEXT, private_key.expose())?;
+    let ciphertext = sealer.seal(SEAL_CONTEXT, private_key.expose())?;
     let mut tx = db.begin().await?;
     let inserted = db::insert_pool(
         &mut tx,
@@ -173,7 +173,7 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
             subnetwork_size: i16::from(new.subnetwork_size),
             vpn_hostname: new.vpn_hostname.as_str(),
             listen_port: i32::from(new.listen_port),
-            private_key: &sealed,
+            private_key: &ciphertext,
             key_id: sealer.key_id(),
             public_key: private_key.public_key(),
         },

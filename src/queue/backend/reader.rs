@@ -236,7 +236,7 @@ pub(super) async fn hand_back(config: Arc<StreamConfig>, mut running: Running) {
         Ok(()) => tracing::info!(queue = %config.queue, count, "handed back jobs that had not started"),
         // They are claimed by another worker when the lease ends.
         Err(error) => {
-            tracing::warn!(queue = %config.queue, count, %error, "could not hand back jobs that had not started")
+            tracing::warn!(queue = %config.queue, count, %error, "could not hand back jobs that had not started");
         }
     }
 }
