@@ -106,6 +106,9 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     Ok(service)
 }
 
+/// Asked every few seconds by whoever watches us: not part of the log's story while all is well.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
 /// Around everything: the request's id, the log's line, the alias, problems.
 async fn answer<E>(next: &E, mut request: Request, operations: &[Operation]) -> poem::Result<Response>
 where
@@ -123,7 +126,12 @@ where
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-request-id", id);
         }
-        tracing::info!(%method, path, status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+        if PROBES.contains(&path.as_str()) && response.status().is_success() {
+            tracing::debug!(%method, path, status, ?elapsed, "answered");
+        } else {
+            tracing::info!(%method, path, status, ?elapsed, "answered");
+        }
         Ok(response)
     }
     .instrument(span)
