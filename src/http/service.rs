@@ -23,7 +23,7 @@ use super::{
     spec::{self, Operation},
 };
 use crate::{
-    accounts::Authenticator,
+    accounts::{Authenticator, UserApi},
     queue::{JobApi, Wake},
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
@@ -44,7 +44,7 @@ pub struct App {
     pub authenticator: Arc<Authenticator>,
 }
 
-type Apis = (HealthApi, IndexApi, JobApi, NetworkApi, PoolApi);
+type Apis = (HealthApi, IndexApi, JobApi, NetworkApi, PoolApi, UserApi);
 
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
@@ -53,6 +53,7 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
         JobApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
+        UserApi { pool: app.pool.clone() },
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
