@@ -3,9 +3,13 @@
 mod app;
 mod auth;
 mod jobs;
+mod ldap;
+mod ldap_faults;
 mod problems;
 mod schema;
 mod service;
+mod slapd;
+mod throttle;
 mod vpn_change;
 mod vpn_network;
 mod vpn_pool;
