@@ -74,6 +74,13 @@ impl Provider {
         Process::start("uncloud-worker", &mut command)
     }
 
+    /// A worker for [`HOST`] that keeps states and configures nothing.
+    pub(crate) fn dry_worker(&self, state_dir: &Path) -> Process {
+        let mut command = Command::new(worker_program());
+        command.args(["--queue", HOST, "--dry-run", "nothing, this is a test", "--state-dir"]).arg(state_dir);
+        Process::start("uncloud-worker", bare(&mut command).env("REDIS_URL", self.redis.url().expose()))
+    }
+
     /// Requests of one user.
     pub(crate) fn api(&self, user: &str) -> Api {
         Api::new(&self.runtime, &self.address, user, PASSWORD)
@@ -184,4 +191,10 @@ impl Api {
         });
         last
     }
+}
+
+/// The public half of a key that nobody has.
+pub(crate) fn new_key() -> String {
+    let random = ring::rand::SystemRandom::new();
+    uncloud::vpn::key::PrivateKey::generate(&random).expect("random numbers").public_key().to_string()
 }
