@@ -42,7 +42,11 @@ fn a_restored_older_database_wins_over_the_host() {
     provider.start_server();
 
     succeed(provider.uncloud().args(["vpn", "--hostname", HOST]), "");
-    assert_eq!(peers(state_dir.path()), [kept.clone()], "what the restored database does not know is gone");
+    assert_eq!(
+        peers(state_dir.path()),
+        std::slice::from_ref(&kept),
+        "what the restored database does not know is gone"
+    );
     assert!(state(state_dir.path())["generation"].as_i64().expect("a generation") > ahead);
     // The prefix is free for somebody else, and the host takes it.
     let network = alice.becomes_active(&alice.create_network(&later));
