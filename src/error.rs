@@ -73,11 +73,15 @@ impl Error {
     }
 }
 
-/// Postgres says so while it starts or stops (57P), lacks connections (53), or does not let us in (08, 28, 3D).
+/// Postgres says so while it starts or stops (57P), lacks connections (53), does not let us in (08, 28, 3D), or let
+/// another transaction go first (40).
 fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P") || code == "53300"),
+        sqlx::Error::Database(error) => {
+            let classes = ["57P", "53", "08", "28", "3D", "40"];
+            error.code().is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
+        }
         _ => false,
     }
 }
@@ -98,6 +102,21 @@ impl From<ring::error::Unspecified> for Error {
     fn from(_: ring::error::Unspecified) -> Self {
         Self::Internal(anyhow::anyhow!("the system gave no random numbers, or a ciphertext is damaged"))
     }
+}
+
+/// An error of a command for its user: one line, and what a cause repeats is said once.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text =
+            cause.to_string().lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line
 }
 
 /// Turns a refusal by a named constraint into an answer for the caller.
@@ -130,5 +149,17 @@ impl AsConstraint for Error {
             Self::Internal(cause) => cause.downcast_ref::<sqlx::Error>()?.constraint(),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn an_error_is_one_line_without_repetition() {
+        let error = anyhow::anyhow!("no such host").context("asking DNS: no such host").context("can't connect");
+        assert_eq!(one_line(&error), "can't connect: asking DNS: no such host");
+        assert_eq!(one_line(&anyhow::anyhow!("its log:\n\n  first\n  second\n")), "its log:; first; second");
     }
 }

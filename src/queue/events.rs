@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::{
@@ -78,8 +78,13 @@ async fn consume(runner: &Runner) -> anyhow::Result<()> {
     let mut queues = runner.wake.queues();
     loop {
         let mut connection = blocking(&runner.redis, BLOCK).await?;
+        let mut looked_at: Option<Instant> = None;
         loop {
-            runner.wake.expect_events_of(&queues_in_flight(runner).await?);
+            // Queues that other servers, or this one in an earlier life, have dispatched to.
+            if looked_at.is_none_or(|at| at.elapsed() >= BLOCK) {
+                runner.wake.expect_events_of(&queues_in_flight(runner).await?);
+                looked_at = Some(Instant::now());
+            }
             let watched: Vec<QueueName> = queues.borrow_and_update().iter().cloned().collect();
             tokio::select! {
                 result = read_and_apply(runner, &mut connection, &watched), if !watched.is_empty() => result?,

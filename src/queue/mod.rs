@@ -2,8 +2,7 @@
 //!
 //! A job is a row written together with the change that wants it ([`enqueue`]). The *relay* pushes due rows to
 //! Redis, a worker runs them and reports by *events*, which become the row's new state. The *sweep* takes back
-//! what Redis lost. This module knows no noun: what a job kind means, [`JobKinds`]
-//! tells it.
+//! what Redis lost. The runner knows no noun: what a kind of job means is told by [`JobKinds`].
 
 pub mod backend;
 pub mod job;

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use apalis::prelude::WorkerBuilder;
@@ -70,6 +71,7 @@ async fn database_url() -> Secret<String> {
 /// A running server.
 pub struct TestApp {
     pub pool: PgPool,
+    pub database_url: Secret<String>,
     pub redis: ThrowawayRedis,
     address: SocketAddr,
     client: reqwest::Client,
@@ -144,7 +146,7 @@ impl TestApp {
         let server = tokio::spawn(serve(settings, ready, stopped));
         let Ok(address) = address.await else { panic!("{:?}", server.await) };
         let pool = PgPool::connect(database_url.expose()).await.expect("database");
-        Self { pool, redis, address, client: reqwest::Client::new(), stop }
+        Self { pool, database_url, redis, address, client: reqwest::Client::new(), stop }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -180,6 +182,13 @@ impl TestApp {
             headers: response.headers().clone(),
             text: response.text().await.expect("a body"),
         }
+    }
+
+    pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.redis.url().expose().as_str()).expect("a URL");
+        // Longer than tests let Redis be frozen.
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+        client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis")
     }
 
     pub async fn get(&self, path: &str, user: &str) -> Answer {

@@ -2,6 +2,8 @@
 
 mod app;
 mod auth;
+mod cli;
+mod faults;
 mod jobs;
 mod ldap;
 mod ldap_faults;
