@@ -4,6 +4,7 @@
 use std::{
     collections::HashSet,
     fmt::Write as _,
+    io::Write as _,
     net::{TcpListener, TcpStream},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -19,13 +20,14 @@ use uncloud::accounts::{Directory, DirectorySettings};
 pub const SERVICE_PASSWORD: &str = "the-services-own-password";
 pub const STAFF_GROUP: &str = "cn=staff,dc=test";
 
+/// $1: folder, which goes too unless somebody says "keep"; then slapd's command line.
 const WATCHDOG: &str = r#"
+folder=$1; shift
 exec 3<&0 </dev/null
 "$@" 3<&- & server=$!
-{ read -r _ <&3; kill -s KILL "$server"; } & watch=$!
+{ word=; read -r word <&3; kill -s KILL "$server"; [ "$word" = keep ] || rm -rf "$folder"; } &
 exec 3<&-
 wait "$server"
-kill "$watch" 2>/dev/null
 "#;
 
 const ENTRIES: &str = "\
@@ -171,7 +173,8 @@ impl Slapd {
 
     /// Ends it as a crash does.
     pub fn stop(&mut self) {
-        if let Some((mut shell, pipe)) = self.server.take() {
+        if let Some((mut shell, mut pipe)) = self.server.take() {
+            pipe.write_all(b"keep\n").expect("the shell listens");
             drop(pipe);
             let _ = shell.wait();
         }
@@ -181,7 +184,7 @@ impl Slapd {
     pub fn resume(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log");
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", WATCHDOG, "sh"]).arg(first_that_exists(&["/usr/sbin/slapd"]));
+        command.args(["-c", WATCHDOG, "sh"]).arg(self.folder.path()).arg(first_that_exists(&["/usr/sbin/slapd"]));
         command.args(["-d", "stats", "-h"]).arg(format!("{} {}", self.url(), self.tls_url()));
         command.arg("-f").arg(self.folder.path().join("slapd.conf")).current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a handle")).stderr(log);
