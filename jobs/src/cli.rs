@@ -69,6 +69,9 @@ struct HostArgs {
     /// Who moves the packets.
     #[arg(long, env = "UNCLOUD_WIREGUARD_IMPLEMENTATION", default_value = "kernel", value_name = "NAME")]
     wireguard_implementation: WireguardImplementation,
+    /// Run `ip`, `wg` and `wireguard-go` through `sudo -n`, for a worker without CAP_NET_ADMIN.
+    #[arg(long, env = "UNCLOUD_SUDO")]
+    sudo: bool,
     /// Configure nothing, and report this missing capability instead.
     #[arg(long, value_name = "WHAT_IS_MISSING")]
     dry_run: Option<String>,
@@ -89,7 +92,8 @@ impl HostArgs {
             (None, WireguardImplementation::Kernel) => Implementation::Kernel,
             (None, WireguardImplementation::WireguardGo) => Implementation::WireguardGo,
         };
-        Ok(Host::new(self.state_dir, implementation)?)
+        let host = Host::new(self.state_dir, implementation)?;
+        Ok(if self.sudo { host.with_sudo()? } else { host })
     }
 }
 

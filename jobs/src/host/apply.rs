@@ -181,10 +181,8 @@ impl Work<'_> {
     }
 
     async fn sync(&self, config: &InterfaceConfig) -> Result<(), HostError> {
-        let args = ["syncconf", self.interface.as_str(), "/dev/stdin"];
-        let text = syncconf::render(config);
-        let synced = self.commands.run_with_input(Program::Wg, Rights::NetAdmin, &args, Some(&text)).await;
-        synced.map(drop).map_err(|error| self.port_taken(error, Some(config)))
+        let synced = self.commands.syncconf(self.interface.as_str(), &syncconf::render(config)).await;
+        synced.map_err(|error| self.port_taken(error, Some(config)))
     }
 
     /// The kernel opens the port when the interface goes up, wireguard-go when it hears of it.
