@@ -12,7 +12,7 @@ use clap::{Arg, Args, Command};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use super::up::default_data_dir;
-use crate::{embedded::Instance, secret::Secret};
+use crate::{embedded::Instance, queue, secret::Secret};
 
 /// The file of `--config`, before the command line is parsed for good.
 pub(super) fn named_file(args: &[OsString]) -> Option<PathBuf> {
@@ -116,6 +116,38 @@ impl DatabaseArgs {
     /// A few connections, for a command.
     pub(super) async fn connect(&self) -> anyhow::Result<PgPool> {
         connect(&self.url()?, 4).await
+    }
+}
+
+/// Which Redis.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RedisArgs {
+    /// Redis, as in rediss://server:password@redis.example.ch
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    redis_url: Option<Secret<String>>,
+    /// File with the URL of Redis.
+    #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE")]
+    redis_url_file: Option<PathBuf>,
+    /// Certificates (PEM) of the authority behind a rediss:// URL, instead of those that this machine trusts.
+    #[arg(long, env = "REDIS_CA_FILE", value_name = "FILE")]
+    redis_ca_file: Option<PathBuf>,
+}
+
+impl RedisArgs {
+    /// The URL, from wherever it was given.
+    pub(super) fn url(&self) -> anyhow::Result<Secret<String>> {
+        secret_or_file("REDIS_URL", self.redis_url.clone(), self.redis_url_file.as_deref())?
+            .context("no Redis is named; set REDIS_URL or REDIS_URL_FILE")
+    }
+
+    /// The authority, if it is not one of the machine's.
+    pub(super) fn ca_file(&self) -> Option<PathBuf> {
+        self.redis_ca_file.clone()
+    }
+
+    /// See [`queue::broker::client`].
+    pub(super) fn client(&self) -> anyhow::Result<redis::Client> {
+        queue::broker::client(&self.url()?, self.redis_ca_file.as_deref())
     }
 }
 
