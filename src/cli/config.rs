@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, Args, Command};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use super::up::default_data_dir;
 use crate::{embedded::Instance, queue, secret::Secret};
@@ -153,10 +156,20 @@ impl RedisArgs {
 
 /// Opens a pool of connections; the first one at once, so that a wrong URL shows.
 pub(super) async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<PgPool> {
+    let options: PgConnectOptions = url
+        .expose()
+        .parse()
+        .context("DATABASE_URL is no URL of PostgreSQL, as in postgres://uncloud@localhost/uncloud")?;
+    // A URL has an IPv6 address in brackets, and sqlx would look them up in DNS.
+    let address = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+    let options = match address {
+        Some(address) => options.host(&address),
+        None => options,
+    };
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(5))
-        .connect(url.expose())
+        .connect_with(options)
         .await
         .context("can't connect to PostgreSQL; check DATABASE_URL and that the server runs")
 }
