@@ -58,8 +58,8 @@ async fn a_worker_needs_no_more_than_its_user_may() {
     let mut config = StreamConfig::new(client, own.clone(), "worker".into(), 2);
     config.lease = Duration::from_millis(600);
     let pending = async |server: &mut MultiplexedConnection| {
-        let reply: StreamPendingReply = server.xpending(own.jobs_key(), "workers").await.expect("pending");
-        reply.count()
+        let reply: redis::RedisResult<StreamPendingReply> = server.xpending(own.jobs_key(), "workers").await;
+        reply.map_or(0, |reply| reply.count()) // no group yet
     };
 
     // Read, not started, handed back at the end.
@@ -116,54 +116,54 @@ async fn a_worker_needs_no_more_than_its_user_may() {
     assert!(denied.is_empty(), "Redis refused something that the worker or the server sends: {denied:?}");
 }
 
-/// What a host that was broken into would try. `OWN` and `OTHER` are the queues' names.
+/// What a host that was broken into would try. `<own>` and `<other>` are the queues' names.
 const REFUSED: &str = "
-XADD uncloud:{OWN}:jobs * job 1 attempt 1 kind vpn_apply payload {}
-XADD uncloud:{OTHER}:jobs * job 1 attempt 1 kind vpn_apply payload {}
-XADD uncloud:{OTHER}:events * job 1 attempt 1 outcome succeeded body {}
+XADD uncloud:{<own>}:jobs * job 1 attempt 1 kind vpn_apply payload {}
+XADD uncloud:{<other>}:jobs * job 1 attempt 1 kind vpn_apply payload {}
+XADD uncloud:{<other>}:events * job 1 attempt 1 outcome succeeded body {}
 XADD uncloud:{billing}:jobs * job 1
-XADD uncloud:{OWN}:control * x y
-XREADGROUP GROUP workers w COUNT 1 STREAMS uncloud:{OTHER}:jobs >
-XREADGROUP GROUP workers w COUNT 1 STREAMS uncloud:{OTHER}:events >
-XREADGROUP GROUP workers w COUNT 1 STREAMS uncloud:{OWN}:events >
-XREADGROUP GROUP workers w COUNT 1 STREAMS uncloud:{OWN}:jobs uncloud:{OTHER}:jobs > >
-XREAD COUNT 1 STREAMS uncloud:{OTHER}:jobs 0
-XREAD COUNT 1 STREAMS uncloud:{OWN}:events 0
-XRANGE uncloud:{OTHER}:jobs - +
-XRANGE uncloud:{OWN}:jobs - +
-XRANGE uncloud:{OTHER}:events - +
-XREVRANGE uncloud:{OTHER}:events + -
-XLEN uncloud:{OTHER}:jobs
-XLEN uncloud:{OWN}:events
-XINFO STREAM uncloud:{OTHER}:jobs FULL
-XACK uncloud:{OTHER}:jobs workers 1-1
-XDEL uncloud:{OTHER}:jobs 1-1
-XDEL uncloud:{OTHER}:events 1-1
-XDEL uncloud:{OWN}:events 1-1
-XTRIM uncloud:{OTHER}:events MAXLEN 0
-XTRIM uncloud:{OWN}:events MAXLEN 0
-XPENDING uncloud:{OTHER}:jobs workers
-XCLAIM uncloud:{OTHER}:jobs workers w 0 1-1
-XAUTOCLAIM uncloud:{OTHER}:jobs workers w 0 0-0
-XGROUP CREATE uncloud:{OTHER}:jobs workers 0 MKSTREAM
-XGROUP CREATE uncloud:{OTHER}:events thieves 0 MKSTREAM
-XGROUP CREATE uncloud:{OWN}:events thieves 0 MKSTREAM
-XGROUP DESTROY uncloud:{OWN}:jobs workers
-XGROUP SETID uncloud:{OWN}:jobs workers 0
-XSETID uncloud:{OWN}:jobs 1-1
-DEL uncloud:{OTHER}:jobs
-DEL uncloud:{OWN}:jobs
-UNLINK uncloud:{OTHER}:events
-RENAME uncloud:{OTHER}:jobs uncloud:{OWN}:jobs
-COPY uncloud:{OTHER}:jobs uncloud:{OWN}:jobs
-DUMP uncloud:{OTHER}:jobs
-RESTORE uncloud:{OTHER}:jobs 0 x
-EXPIRE uncloud:{OTHER}:jobs 1
-SORT uncloud:{OTHER}:jobs
-GET uncloud:{OTHER}:jobs
+XADD uncloud:{<own>}:control * x y
+XREADGROUP GROUP workers w COUNT 1 STREAMS uncloud:{<other>}:jobs >
+XREADGROUP GROUP workers w COUNT 1 STREAMS uncloud:{<other>}:events >
+XREADGROUP GROUP workers w COUNT 1 STREAMS uncloud:{<own>}:events >
+XREADGROUP GROUP workers w COUNT 1 STREAMS uncloud:{<own>}:jobs uncloud:{<other>}:jobs > >
+XREAD COUNT 1 STREAMS uncloud:{<other>}:jobs 0
+XREAD COUNT 1 STREAMS uncloud:{<own>}:events 0
+XRANGE uncloud:{<other>}:jobs - +
+XRANGE uncloud:{<own>}:jobs - +
+XRANGE uncloud:{<other>}:events - +
+XREVRANGE uncloud:{<other>}:events + -
+XLEN uncloud:{<other>}:jobs
+XLEN uncloud:{<own>}:events
+XINFO STREAM uncloud:{<other>}:jobs FULL
+XACK uncloud:{<other>}:jobs workers 1-1
+XDEL uncloud:{<other>}:jobs 1-1
+XDEL uncloud:{<other>}:events 1-1
+XDEL uncloud:{<own>}:events 1-1
+XTRIM uncloud:{<other>}:events MAXLEN 0
+XTRIM uncloud:{<own>}:events MAXLEN 0
+XPENDING uncloud:{<other>}:jobs workers
+XCLAIM uncloud:{<other>}:jobs workers w 0 1-1
+XAUTOCLAIM uncloud:{<other>}:jobs workers w 0 0-0
+XGROUP CREATE uncloud:{<other>}:jobs workers 0 MKSTREAM
+XGROUP CREATE uncloud:{<other>}:events thieves 0 MKSTREAM
+XGROUP CREATE uncloud:{<own>}:events thieves 0 MKSTREAM
+XGROUP DESTROY uncloud:{<own>}:jobs workers
+XGROUP SETID uncloud:{<own>}:jobs workers 0
+XSETID uncloud:{<own>}:jobs 1-1
+DEL uncloud:{<other>}:jobs
+DEL uncloud:{<own>}:jobs
+UNLINK uncloud:{<other>}:events
+RENAME uncloud:{<other>}:jobs uncloud:{<own>}:jobs
+COPY uncloud:{<other>}:jobs uncloud:{<own>}:jobs
+DUMP uncloud:{<other>}:jobs
+RESTORE uncloud:{<other>}:jobs 0 x
+EXPIRE uncloud:{<other>}:jobs 1
+SORT uncloud:{<other>}:jobs
+GET uncloud:{<other>}:jobs
 SET x y
-TYPE uncloud:{OTHER}:jobs
-EXISTS uncloud:{OTHER}:jobs
+TYPE uncloud:{<other>}:jobs
+EXISTS uncloud:{<other>}:jobs
 KEYS *
 SCAN 0
 RANDOMKEY
@@ -194,9 +194,9 @@ SAVE
 ACL LIST
 ACL WHOAMI
 ACL GETUSER default
-ACL SETUSER host-OWN ~*
+ACL SETUSER host-<own> ~*
 SELECT 1
-WATCH uncloud:{OTHER}:jobs
+WATCH uncloud:{<other>}:jobs
 PING
 ";
 
@@ -210,7 +210,7 @@ async fn a_host_reads_and_forges_nothing_of_another() {
     push(&mut server, &other, 1).await;
     let mut host = redis.connect(&url).await;
     for line in REFUSED.lines().filter(|line| !line.is_empty()) {
-        let line = line.replace("OWN", own.as_str()).replace("OTHER", other.as_str());
+        let line = line.replace("<own>", own.as_str()).replace("<other>", other.as_str());
         let answer = run(&mut host, &line).await;
         let error = answer.expect_err(&line);
         assert!(error.code() == Some("NOPERM"), "{line}: {error}");
