@@ -124,6 +124,7 @@ impl DatabaseArgs {
 
 /// Which Redis.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_field_names, reason = "clap makes the options' names of them")]
 pub(super) struct RedisArgs {
     /// Redis, as in rediss://server:password@redis.example.ch
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]

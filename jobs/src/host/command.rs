@@ -191,7 +191,10 @@ impl Commands {
 
 fn read(command: String, output: &Output) -> Result<String, HostError> {
     if !output.status.success() {
-        let stderr = scrub(&String::from_utf8_lossy(&output.stderr));
+        let mut stderr = scrub(&String::from_utf8_lossy(&output.stderr));
+        if stderr.starts_with("sudo: ") {
+            stderr.push_str("; are uncloud's rules for sudo installed (packaging/sudoers.d)? `sudo -n -l` lists them");
+        }
         return Err(HostError::Command { command, status: output.status.to_string(), stderr });
     }
     String::from_utf8(output.stdout.clone())

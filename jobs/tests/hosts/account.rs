@@ -100,13 +100,20 @@ impl<'w> Account<'w> {
         let file = state_dir.join("wg-1.json");
         fs::write(&file, saved.to_string()).expect("saved");
         chown(&file, Some(ID), Some(ID)).expect("root may");
-        let mut command = self.command("env");
-        command.arg("-i").arg(self.bin.join("uncloud-worker")).arg("restore").arg("--state-dir").arg(state_dir);
-        command.args(["--wireguard-implementation", "wireguard-go"]);
+        let mut command = self.restore(site);
         if self.rights == Rights::Sudo {
             command.arg("--sudo");
         }
         command.output().expect("starts")
+    }
+
+    /// `uncloud-worker restore` as the user, without `--sudo`.
+    pub(crate) fn restore(&self, site: &Site<'_>) -> Command {
+        let mut command = self.command("env");
+        command.arg("-i").arg(self.bin.join("uncloud-worker")).arg("restore");
+        command.arg("--state-dir").arg(site.dir.path().join("state"));
+        command.args(["--wireguard-implementation", "wireguard-go"]);
+        command
     }
 
     /// The same, which must work.

@@ -90,6 +90,20 @@ fn without_rights_the_worker_says_what_it_lacks() {
         assert!(!output.status.success());
         assert!(said(&output).contains("Operation not permitted"), "{}", said(&output));
         assert!(!site.has_interface());
+        let mut with_sudo = worker.restore(&site);
+        let output = with_sudo.arg("--sudo").output().expect("starts");
+        assert!(said(&output).contains("/usr/lib/uncloud/wg-syncconf"), "no helper: {}", said(&output));
+    });
+}
+
+#[test]
+fn missing_rules_are_named() {
+    world::run(0, |world| {
+        let site = Site::new(world);
+        let worker = Account::new(&site, Rights::Sudo);
+        world.sh("rm /etc/sudoers.d/uncloud");
+        let said = said(&worker.try_apply(&site, &site.desired(1, &[]), &[]));
+        assert!(said.contains("are uncloud's rules for sudo installed"), "{said}");
     });
 }
 
