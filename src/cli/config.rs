@@ -14,8 +14,11 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::up::default_data_dir;
-use crate::{embedded::Instance, queue, secret::Secret};
+use crate::{
+    embedded::{Instance, default_data_dir},
+    queue,
+    secret::Secret,
+};
 
 /// The file of `--config`, before the command line is parsed for good.
 pub(super) fn named_file(args: &[OsString]) -> Option<PathBuf> {

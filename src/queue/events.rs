@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::{
@@ -20,13 +20,12 @@ use sqlx::PgConnection;
 use tokio::sync::watch;
 
 use super::{
-    JobId, JobState, QueueName, Runner,
+    JobId, JobState, QueueName, Runner, Settled,
     backend::{Outcome, blocking, clean},
     db,
     job::jitter,
     wake,
 };
-use crate::kinds::{Kind, Settled};
 
 const BLOCK: Duration = Duration::from_secs(5);
 /// Events of one queue in one transaction.
@@ -39,6 +38,21 @@ struct Event {
     outcome: Outcome,
     body: String,
     worker: String,
+}
+
+/// A row whose worker reported success.
+#[derive(Debug)]
+pub struct Succeeded {
+    /// The row.
+    pub job_id: JobId,
+    /// Whose work it was.
+    pub queue: String,
+    /// What it did.
+    pub kind: String,
+    /// Whom it is about.
+    pub payload: Value,
+    /// What the worker reported.
+    pub result: Value,
 }
 
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
@@ -64,8 +78,13 @@ async fn consume(runner: &Runner) -> anyhow::Result<()> {
     let mut queues = runner.wake.queues();
     loop {
         let mut connection = blocking(&runner.redis, BLOCK).await?;
+        let mut looked_at: Option<Instant> = None;
         loop {
-            runner.wake.expect_events_of(&queues_in_flight(runner).await?);
+            // Queues that other servers, or this one in an earlier life, have dispatched to.
+            if looked_at.is_none_or(|at| at.elapsed() >= BLOCK) {
+                runner.wake.expect_events_of(&queues_in_flight(runner).await?);
+                looked_at = Some(Instant::now());
+            }
             let watched: Vec<QueueName> = queues.borrow_and_update().iter().cloned().collect();
             tokio::select! {
                 result = read_and_apply(runner, &mut connection, &watched), if !watched.is_empty() => result?,
@@ -149,7 +168,7 @@ async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::
     mark_succeeded(runner, &mut tx, queue, succeeded, &mut finished).await?;
     let random = SystemRandom::new();
     for event in failed {
-        mark_failed(&mut tx, queue, &event, &random, &mut finished).await?;
+        mark_failed(runner, &mut tx, queue, &event, &random, &mut finished).await?;
     }
     tx.commit().await?;
     Ok(finished)
@@ -195,18 +214,19 @@ async fn mark_succeeded(
     if events.is_empty() {
         return Ok(());
     }
-    let jobs: Vec<i64> = events.iter().map(|(event, _)| event.job_id).collect();
+    let ids: Vec<i64> = events.iter().map(|(event, _)| event.job_id).collect();
     let attempts: Vec<i32> = events.iter().map(|(event, _)| event.attempt).collect();
     let workers: Vec<String> = events.iter().map(|(event, _)| event.worker.clone()).collect();
     let results: Vec<Value> = events.into_iter().map(|(_, result)| result).collect();
-    let rows = sqlx::query!(
+    let jobs = sqlx::query_as!(
+        Succeeded,
         r#"update job set state = 'succeeded', worker = event.worker, result = event.result, error = null,
                finished_at = clock_timestamp()
            from unnest($1::bigint[], $2::integer[], $3::text[], $4::jsonb[]) as event (job_id, attempt, worker, result)
            where job.job_id = event.job_id and job.attempt = event.attempt and queue = $5
                and state in ('dispatched', 'running')
-           returning job.job_id, kind, payload, job.result as "result!""#,
-        &jobs,
+           returning job.job_id, queue, kind, payload, job.result as "result!""#,
+        &ids,
         &attempts,
         &workers,
         &results,
@@ -214,23 +234,24 @@ async fn mark_succeeded(
     )
     .fetch_all(&mut *tx)
     .await?;
-    for row in rows {
-        match runner.kinds.settle(tx, &row.kind, &row.payload, &row.result).await? {
-            Settled::Done => tracing::info!(job = row.job_id, kind = row.kind, %queue, "job succeeded"),
+    for job in jobs {
+        match runner.kinds.settle(tx, &job).await? {
+            Settled::Done => tracing::info!(job = job.job_id, kind = job.kind, %queue, "job succeeded"),
             Settled::Unreadable(error) => {
-                tracing::error!(job = row.job_id, kind = row.kind, %queue, error, "job's result can't be used");
-                sqlx::query!("update job set state = 'failed', error = $2 where job_id = $1", row.job_id, error)
+                tracing::error!(job = job.job_id, kind = job.kind, %queue, error, "job's result can't be used");
+                sqlx::query!("update job set state = 'failed', error = $2 where job_id = $1", job.job_id, error)
                     .execute(&mut *tx)
                     .await?;
             }
         }
-        finished.push(row.job_id);
+        finished.push(job.job_id);
     }
     Ok(())
 }
 
 /// One at a time, because a retry may have to give way to a twin. Failures are few.
 async fn mark_failed(
+    runner: &Runner,
     tx: &mut PgConnection,
     queue: &QueueName,
     event: &Event,
@@ -252,7 +273,7 @@ async fn mark_failed(
     .await?;
     let Some(row) = row else { return Ok(()) };
     // A kind that this program does not know was enqueued by a newer one; that one may try again.
-    let policy = Kind::parse(&row.kind).map(Kind::policy);
+    let policy = runner.kinds.policy(&row.kind);
     if let Some(policy) = policy.filter(|policy| event.outcome == Outcome::Retry && row.failures < policy.max_failures)
     {
         let after = policy.backoff(row.failures, jitter(random));

@@ -2,7 +2,11 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use apalis::prelude::WorkerBuilder;
@@ -65,6 +69,7 @@ async fn database_url() -> Secret<String> {
 /// A running server.
 pub struct TestApp {
     pub pool: PgPool,
+    pub database_url: Secret<String>,
     pub redis: ThrowawayRedis,
     address: SocketAddr,
     client: reqwest::Client,
@@ -129,7 +134,7 @@ impl TestApp {
         let server = tokio::spawn(serve(settings, ready, stopped));
         let Ok(address) = address.await else { panic!("{:?}", server.await) };
         let pool = PgPool::connect(database_url.expose()).await.expect("database");
-        Self { pool, redis, address, client: reqwest::Client::new(), stop }
+        Self { pool, database_url, redis, address, client: reqwest::Client::new(), stop }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -154,6 +159,13 @@ impl TestApp {
             headers: response.headers().clone(),
             text: response.text().await.expect("a body"),
         }
+    }
+
+    pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.redis.url().expose().as_str()).expect("a URL");
+        // Longer than tests let Redis be frozen.
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+        client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis")
     }
 
     pub async fn get(&self, path: &str, user: &str) -> Answer {
@@ -207,6 +219,17 @@ impl TestApp {
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         });
+    }
+
+    /// An obedient worker; the result holds the last desired state that it was given.
+    pub fn peers_seen_by_worker(&self, queue: &str) -> Arc<Mutex<String>> {
+        let seen = Arc::new(Mutex::new(String::new()));
+        let last = Arc::clone(&seen);
+        self.worker(queue, move |desired| {
+            *last.lock().expect("no panic") = desired.to_string();
+            Ok(json!({ "applied_generation": desired["generation"] }))
+        });
+        seen
     }
 
     /// A worker that does as told, and says so as a host does.

@@ -2,9 +2,12 @@
 
 mod app;
 mod auth;
+mod cli;
+mod faults;
 mod jobs;
 mod problems;
 mod schema;
 mod service;
+mod vpn_change;
 mod vpn_network;
 mod vpn_pool;

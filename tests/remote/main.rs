@@ -1,7 +1,6 @@
 //! Parts on other machines: PostgreSQL and Redis over TLS with an authority of one's own, a Redis user for each host.
 
 mod access;
-mod backup;
 mod certificates;
 mod control_plane;
 mod postgres;

@@ -2,8 +2,16 @@
 
 mod account;
 mod apply;
+mod backup;
+mod cli;
+mod end_to_end;
+mod faults;
 mod privilege;
+mod process;
+mod provider;
 mod recovery;
+mod shutdown;
 mod site;
 mod tunnel;
+mod up;
 mod world;

@@ -56,6 +56,13 @@ fn whole_story(world: &World, rights: Rights) {
     assert!(lost.len() <= 5, "{lost:?}");
     assert_eq!(world.ping(&client(1), SERVER, 3), 0, "client1 is out");
 
+    for what in ["latest-handshakes", "transfer"] {
+        let mut status = worker.command(if rights == Rights::Sudo { "sudo" } else { "wg" });
+        let words = if rights == Rights::Sudo { &["-n", "/usr/bin/wg", "show"][..] } else { &["show"] };
+        let output = status.args(words).args(["wg-1", what]).output().expect("starts");
+        assert!(output.status.success() && said(&output).contains(&two.public_key().to_string()), "{}", said(&output));
+    }
+
     // Work by hand, mended: surplus of every kind, a missing MTU.
     site.sh("ip addr add 10.9.9.9/24 dev wg-1; ip addr add 2001:db8:99::1/64 dev wg-1 nodad
              ip route add ::/1 dev wg-1; ip route add 192.0.2.1 dev wg-1; ip link set wg-1 mtu 1300");
@@ -331,7 +338,8 @@ fn what_sudo_allows_can_not_be_turned_against_the_host() {
         assert!(reopened.contains("hash-of-root"), "the danger is real: {reopened}");
         let output = worker.sudo(&["/usr/lib/uncloud/wg-syncconf", "wg-1"], by_path());
         assert!(!said(&output).contains("hash-of-root"), "{}", said(&output));
-        worker.apply(&site, &site.desired(2, &[]), &[]); // an empty input took the key
+        let output = worker.sudo(&["/usr/lib/uncloud/wg-syncconf", "wg-1"], Stdio::null());
+        assert!(!output.status.success() && said(&output).contains("is empty"), "{}", said(&output));
 
         // The caller's environment, programs and preloaded libraries do not get there.
         let script = "mkdir -p $1/own; printf '#!/bin/sh\\nid -u\\n' >$1/own/wg; chmod 755 $1/own/wg

@@ -1,0 +1,266 @@
+//! What nobody plans: worker and server die, Redis is emptied, at any moment. Nothing that was accepted gets lost.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
+use uncloud::vpn::key::PrivateKey;
+
+use crate::{
+    process::Process,
+    provider::{Answer, Api, Provider},
+    world::{self, VPN_HOST, World, wait_until},
+};
+
+const REQUESTS: usize = 200;
+const CUSTOMERS: [&str; 4] = ["nico", "sami", "bala", "jason"];
+/// Concurrent connections of each.
+const CLIENTS_EACH: usize = 2;
+/// How often each of the three faults happens.
+const FAULTS_EACH: usize = 4;
+/// Of so many networks one is deleted again.
+const DELETED: u64 = 5;
+/// Leases, sweep and backoff are over long before; what is not in order by then never will be.
+const SETTLED: Duration = Duration::from_mins(1);
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    KillWorker,
+    KillServer,
+    EmptyRedis,
+}
+
+/// splitmix64: the same seed, the same faults after the same requests.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        let limit = u64::try_from(limit).expect("small");
+        usize::try_from(self.next() % limit).expect("small")
+    }
+
+    /// Faults, each with the number of requests after which it happens and a wait on top.
+    fn plan(&mut self) -> Vec<(usize, Duration, Fault)> {
+        let kinds = [Fault::KillWorker, Fault::KillServer, Fault::EmptyRedis];
+        let mut plan = Vec::new();
+        for fault in kinds.iter().flat_map(|kind| [*kind; FAULTS_EACH]) {
+            let wait = Duration::from_millis(u64::try_from(self.below(50)).expect("small"));
+            plan.push((self.below(REQUESTS), wait, fault));
+        }
+        plan.sort_by_key(|(after, ..)| *after);
+        plan
+    }
+}
+
+fn seed() -> u64 {
+    if let Ok(seed) = env::var("UNCLOUD_TEST_SEED") {
+        return seed.parse().expect("UNCLOUD_TEST_SEED is a number");
+    }
+    let mut bytes = [0; 4];
+    SystemRandom::new().fill(&mut bytes).expect("random numbers");
+    u32::from_le_bytes(bytes).into()
+}
+
+/// What the clients know of their requests.
+#[derive(Default)]
+struct Known {
+    /// Requests sent, answered or not.
+    sent: AtomicUsize,
+    /// Keys and ids of networks that were accepted and not deleted.
+    kept: Mutex<BTreeMap<String, i64>>,
+    /// Ids of networks whose deletion was accepted.
+    deleted: Mutex<BTreeSet<i64>>,
+}
+
+/// Asks until somebody answers: a client does not know whether a request that a dying server took was done.
+fn insist(api: &Api, method: &Method, path: &str, body: Option<&Value>) -> (Answer, bool) {
+    let started = Instant::now();
+    let mut repeated = false;
+    loop {
+        match api.request(method.clone(), path, body) {
+            // 503: the server is there, but its database is not to be had just now.
+            Ok(answer) if answer.status != 503 => return (answer, repeated),
+            unanswered => assert!(started.elapsed() < SETTLED, "{method} {path}: {unanswered:?}"),
+        }
+        repeated = true;
+        thread::sleep(Duration::from_millis(20)); // until the server is back
+    }
+}
+
+/// One client's work: requests networks, and deletes a few.
+fn customer(api: &Api, known: &Known, mut random: Random, requests: usize) {
+    for _ in 0..requests {
+        let key = PrivateKey::generate(&SystemRandom::new()).expect("random numbers").public_key().to_string();
+        let body = json!({ "network_size": 48, "wireguard_public_key": key });
+        known.sent.fetch_add(1, Ordering::SeqCst);
+        let (answer, repeated) = insist(api, &Method::POST, "/v1/net/vpn", Some(&body));
+        let id = match answer.status {
+            201 => answer.expect(201)["id"].as_i64().expect("an id"),
+            // The first try was accepted, but its answer did not arrive.
+            409 if repeated && answer.text.contains("key_in_use") => id_of(api, &key),
+            _ => panic!("{answer:?}"),
+        };
+        if random.next().is_multiple_of(DELETED) {
+            let path = format!("/v1/net/vpn/{id}");
+            let (answer, repeated) = insist(api, &Method::DELETE, &path, None);
+            assert!(answer.status == 202 || (repeated && answer.status == 404), "{answer:?}");
+            known.deleted.lock().expect("no panic").insert(id);
+        } else {
+            known.kept.lock().expect("no panic").insert(key, id);
+        }
+    }
+}
+
+/// All networks of a customer, page by page.
+fn networks(api: &Api) -> Vec<Value> {
+    let (mut networks, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let (answer, _) = insist(api, &Method::GET, &format!("/v1/net/vpn?limit=50{cursor}"), None);
+        let page = answer.expect(200);
+        networks.extend(page["items"].as_array().expect("a list").iter().cloned());
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return networks,
+        }
+    }
+}
+
+fn id_of(api: &Api, key: &str) -> i64 {
+    let networks = networks(api);
+    let network = networks.iter().find(|network| network["wireguard_public_key"] == key);
+    network.and_then(|network| network["id"].as_i64()).unwrap_or_else(|| panic!("no network has the key {key}"))
+}
+
+/// Lets the faults happen while the clients work.
+fn haunt(
+    world: &World,
+    provider: &mut Provider,
+    mut worker: Process,
+    state_dir: &Path,
+    random: &mut Random,
+    known: &Known,
+) -> Process {
+    let redis = redis::Client::open(provider.redis_url()).expect("a URL");
+    for (after, wait, fault) in random.plan() {
+        wait_until("the clients go on", || known.sent.load(Ordering::SeqCst) > after);
+        thread::sleep(wait);
+        match fault {
+            Fault::KillWorker => {
+                worker.kill();
+                worker = provider.worker(world, state_dir);
+            }
+            Fault::KillServer => {
+                provider.kill_server();
+                provider.start_server();
+            }
+            Fault::EmptyRedis => {
+                let mut connection = redis.get_connection().expect("Redis");
+                redis::cmd("FLUSHALL").exec(&mut connection).expect("emptied");
+            }
+        }
+        eprintln!("{fault:?} after {} requests", known.sent.load(Ordering::SeqCst));
+    }
+    worker
+}
+
+/// Prefix by key, as the host has it.
+fn on_the_host(world: &World) -> BTreeMap<String, String> {
+    let shown = world.sh_in(VPN_HOST, "wg show wg-1 allowed-ips 2>/dev/null || true");
+    let line = |line: &str| line.split_once('\t').map(|(key, prefix)| (key.to_owned(), prefix.to_owned()));
+    shown.lines().map(|text| line(text).unwrap_or_else(|| panic!("{text}"))).collect()
+}
+
+/// Prefix by key as the database has it, and how many networks it still has to get rid of.
+fn in_the_database(provider: &Provider) -> (BTreeMap<String, String>, usize) {
+    let rows: Vec<(String, String, bool)> = provider.runtime.block_on(async {
+        let mut connection = PgConnection::connect(&provider.database_url()).await.expect("PostgreSQL");
+        let query = "select encode(public_key, 'base64'), text(network), deleting from vpn_network";
+        sqlx::query_as(query).fetch_all(&mut connection).await.expect("rows")
+    });
+    let (deleting, kept): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(.., deleting)| *deleting);
+    let (networks, deleting) = (kept.len(), deleting.len());
+    let by_key: BTreeMap<_, _> = kept.into_iter().map(|(key, network, _)| (key, network)).collect();
+    assert_eq!(by_key.len(), networks, "a key has one network");
+    (by_key, deleting)
+}
+
+/// Every network of every customer: status by id.
+fn statuses(provider: &Provider) -> BTreeMap<i64, String> {
+    let mut all = BTreeMap::new();
+    for customer in CUSTOMERS {
+        for network in networks(&provider.api(customer)) {
+            let status = network["status"].as_str().expect("text").to_owned();
+            all.insert(network["id"].as_i64().expect("an id"), status);
+        }
+    }
+    all
+}
+
+#[test]
+fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
+    world::run(0, |world| {
+        let seed = seed();
+        eprintln!("UNCLOUD_TEST_SEED={seed}");
+        let mut random = Random(seed);
+        let mut provider = Provider::start(&CUSTOMERS);
+        let state_dir = tempfile::tempdir().expect("state folder");
+        let worker = provider.worker(world, state_dir.path());
+        provider.api("admin").create_pool();
+        let known = Known::default();
+        let clients: Vec<(Api, Random)> = CUSTOMERS
+            .iter()
+            .flat_map(|user| [*user; CLIENTS_EACH])
+            .map(|user| (provider.api(user), Random(random.next())))
+            .collect();
+        let each = REQUESTS / clients.len();
+        let started = Instant::now();
+        let _worker = thread::scope(|scope| {
+            for (api, random) in clients {
+                let known = &known;
+                scope.spawn(move || customer(&api, known, random, each));
+            }
+            haunt(world, &mut provider, worker, state_dir.path(), &mut random, &known)
+        });
+        eprintln!("all answered after {:?}", started.elapsed());
+        let (kept, deleted) =
+            (known.kept.into_inner().expect("no panic"), known.deleted.into_inner().expect("no panic"));
+        assert_eq!(kept.len() + deleted.len(), REQUESTS, "each request has a network of its own");
+
+        let settling = Instant::now();
+        let wanted: BTreeMap<i64, String> = kept.values().map(|id| (*id, "active".to_owned())).collect();
+        let mut shown = statuses(&provider);
+        while shown != wanted {
+            let different: Vec<_> = shown.iter().filter(|(id, status)| wanted.get(id) != Some(status)).collect();
+            assert!(settling.elapsed() < SETTLED, "not settled (of {}): {different:?}", shown.len());
+            thread::sleep(Duration::from_millis(100));
+            shown = statuses(&provider);
+        }
+        eprintln!("settled after {:?}", settling.elapsed());
+        let (rows, deleting) = in_the_database(&provider);
+        assert_eq!(deleting, 0, "what the API does not show is gone");
+        assert_eq!(rows.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
+        assert_eq!(rows.values().collect::<BTreeSet<_>>().len(), rows.len(), "no prefix twice");
+        assert_eq!(on_the_host(world), rows, "wg show equals the database");
+        let pool = provider.api("admin").get("/v1/admin/vpnpool/1").expect(200);
+        assert_eq!(pool["used"], rows.len(), "{pool}");
+    });
+}
