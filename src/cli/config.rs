@@ -154,7 +154,7 @@ impl RedisArgs {
 
     /// See [`queue::broker::client`].
     pub(super) fn client(&self) -> anyhow::Result<redis::Client> {
-        queue::broker::client(&self.url()?, self.redis_ca_file.as_deref())
+        queue::broker::client(&self.url()?, self.redis_ca_file.as_deref()).context("can't use REDIS_URL")
     }
 }
 

@@ -91,7 +91,8 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let sealer = Arc::new(Sealer::new(&settings.secret_key)?);
-    let redis = broker::client(&settings.redis_url, settings.redis_ca_file.as_deref())?;
+    let redis =
+        broker::client(&settings.redis_url, settings.redis_ca_file.as_deref()).context("can't use REDIS_URL")?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
     let wake: Arc<Wake> = Arc::default();
     let app = App {

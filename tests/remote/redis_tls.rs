@@ -69,7 +69,7 @@ async fn a_certificate_of_another_authority_is_refused_and_says_so() {
     let (ca, stranger) = (certificates().ca(), certificates().strangers_ca());
     let refusal = async |url: Secret<String>, ca: Option<&std::path::Path>| {
         let client = broker::client(&url, ca).expect("a client");
-        let error = client.get_multiplexed_async_connection().await.err().expect("refused");
+        let error = client.get_multiplexed_async_connection().await.expect_err("refused");
         let text = format!("{error} {error:?}");
         assert!(!text.contains("hunter2"), "{text}");
         text
