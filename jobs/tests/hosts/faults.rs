@@ -225,6 +225,7 @@ fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
         let state_dir = tempfile::tempdir().expect("state folder");
         let worker = provider.worker(world, state_dir.path());
         provider.api("admin").create_pool();
+        provider.api("admin").lift_limits();
         let known = Known::default();
         let clients: Vec<(Api, Random)> = CUSTOMERS
             .iter()
