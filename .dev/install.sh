@@ -10,6 +10,7 @@ have wg|wireguard-tools|wireguard-tools|the VPN
 have wireguard-go|wireguard-go|wireguard-go|the VPN where the kernel has no WireGuard
 have ip|iproute2|iproute2|networks of the VPN hosts
 have ping|iputils-ping|iputils-ping|shows that the tunnel works
+have slapd|slapd|openldap openldap-back-mdb openldap-overlay-ppolicy|the directory of the tests
 have curl|curl|curl|the tour asks the API with it
 have jq|jq|jq|the tour reads the answers with it
 have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root

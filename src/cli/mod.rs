@@ -2,6 +2,7 @@
 
 mod config;
 mod defaults;
+mod ldap;
 mod migrate;
 mod openapi;
 mod output;
@@ -24,7 +25,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
     propagate_version = true,
     after_help = "\
 Every option can also be set by its environment variable, or in a file of NAME=value lines (--config). \
-Secrets can be kept in files of their own: DATABASE_URL_FILE, REDIS_URL_FILE, UNCLOUD_SECRET_KEY_FILE.
+Secrets can be kept in files of their own: DATABASE_URL_FILE, REDIS_URL_FILE, UNCLOUD_SECRET_KEY_FILE, \
+UNCLOUD_LDAP_BIND_PASSWORD_FILE.
 
 Examples:
   uncloud up                                   everything on this machine, from nothing
@@ -52,7 +54,7 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Add what a new installation needs; never changes what is there.
     DbAddDefaults(defaults::DefaultsArgs),
-    /// Prepare a user as at first login; the password comes from stdin.
+    /// Prepare a user as at first login; a local password comes from stdin.
     BootstrapUser(users::BootstrapArgs),
     /// Users.
     User(users::UserArgs),

@@ -13,11 +13,14 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
-use super::config::{DatabaseArgs, RedisArgs, connect, secret_or_file};
+use super::{
+    config::{DatabaseArgs, RedisArgs, connect, secret_or_file},
+    ldap::LdapArgs,
+};
 use crate::{
-    accounts::Authenticator,
+    accounts::{AccountSettings, Authenticator, Directory},
     error::Error,
-    http::{App, service},
+    http::{App, Proxy, TrustedProxies, service},
     kinds::Kinds,
     queue::{Runner, Wake, broker},
     seal::Sealer,
@@ -45,6 +48,11 @@ pub(super) struct ServeArgs {
     /// File with the secret key.
     #[arg(long, env = "UNCLOUD_SECRET_KEY_FILE", value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
+    /// Address or network of proxies in front, whose X-Forwarded-For is believed; several with commas between.
+    #[arg(long = "trusted-proxy", env = "UNCLOUD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK")]
+    trusted_proxies: Vec<Proxy>,
+    #[command(flatten)]
+    ldap: LdapArgs,
 }
 
 /// What a server needs to know.
@@ -60,6 +68,10 @@ pub struct ServeSettings {
     pub secret_key: Secret<String>,
     /// Port 0 takes any.
     pub listen: SocketAddr,
+    /// How users prove who they are.
+    pub accounts: AccountSettings,
+    /// Proxies in front.
+    pub proxies: TrustedProxies,
 }
 
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
@@ -70,6 +82,8 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         secret_key: secret_or_file("UNCLOUD_SECRET_KEY", args.secret_key, args.secret_key_file.as_deref())?
             .context("no secret key is named; set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (make one with `openssl rand -base64 32`)")?,
         listen: args.listen,
+        accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
+        proxies: TrustedProxies::new(args.trusted_proxies),
     };
     let (stop_in, stop) = watch::channel(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -84,6 +98,13 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     serve(settings, oneshot::channel().0, stop).await
 }
 
+/// Local users do not need the directory, so that it is away or does not know our password is no reason not to start.
+async fn tell_if_silent(directory: Arc<Directory>) {
+    if let Err(Error::Unavailable(cause)) = directory.probe().await {
+        tracing::warn!(error = format!("{cause:#}"), "users of the directory can't log in yet");
+    }
+}
+
 /// Serves until `stop` becomes true and the requests under way are answered. `ready` gets the bound address.
 pub async fn serve(
     settings: ServeSettings,
@@ -95,8 +116,12 @@ pub async fn serve(
         broker::client(&settings.redis_url, settings.redis_ca_file.as_deref()).context("can't use REDIS_URL")?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
     let wake: Arc<Wake> = Arc::default();
+    if let Some(directory) = settings.accounts.directory.clone() {
+        tokio::spawn(tell_if_silent(directory));
+    }
     let app = App {
-        authenticator: Arc::new(Authenticator::new(pool.clone()).map_err(Error::from)?),
+        authenticator: Arc::new(Authenticator::new(pool.clone(), settings.accounts).map_err(Error::from)?),
+        proxies: Arc::new(settings.proxies),
         pool: pool.clone(),
         redis: redis.clone(),
         sealer: Arc::clone(&sealer),
