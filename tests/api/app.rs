@@ -174,6 +174,13 @@ impl TestApp {
         }
     }
 
+    pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.redis.url().expose().as_str()).expect("a URL");
+        // Longer than tests let Redis be frozen.
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+        client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis")
+    }
+
     /// An operation for everybody signed in, with any password, from any address.
     pub async fn login(&self, user: &str, password: &str, from: &str) -> Answer {
         let request = self.client.get(self.url("/v1/net/vpn")).basic_auth(user, Some(password));
@@ -183,13 +190,6 @@ impl TestApp {
             headers: response.headers().clone(),
             text: response.text().await.expect("a body"),
         }
-    }
-
-    pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(self.redis.url().expose().as_str()).expect("a URL");
-        // Longer than tests let Redis be frozen.
-        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
-        client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis")
     }
 
     pub async fn get(&self, path: &str, user: &str) -> Answer {
