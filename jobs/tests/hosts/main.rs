@@ -1,12 +1,14 @@
 //! Real hosts on one machine: network namespaces, `ip`, `wg` and wireguard-go, nothing simulated.
 
 mod apply;
+mod backup;
 mod cli;
 mod end_to_end;
 mod faults;
 mod process;
 mod provider;
 mod recovery;
+mod shutdown;
 mod site;
 mod tunnel;
 mod up;
