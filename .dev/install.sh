@@ -13,6 +13,8 @@ have ping|iputils-ping|iputils-ping|shows that the tunnel works
 have curl|curl|curl|the tour asks the API with it
 have jq|jq|jq|the tour reads the answers with it
 have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root
+have openssl|openssl|openssl|makes the certificates of the tests
+have sudo|sudo|sudo|the tests of a worker without root
 have cc|gcc|gcc|links the programs
 [ -e /usr/include/stdio.h ]|libc6-dev|musl-dev|links the programs
 [ -e /etc/ssl/certs/ca-certificates.crt ]|ca-certificates|ca-certificates|downloads of crates

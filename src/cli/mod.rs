@@ -10,6 +10,7 @@ pub mod up;
 mod usage;
 mod users;
 mod vpn;
+mod worker_host;
 
 pub use usage::parsed;
 
@@ -57,6 +58,8 @@ enum Command {
     User(users::UserArgs),
     /// Send the full state to all VPN pools of a host, and wait for the result.
     Vpn(vpn::VpnArgs),
+    /// Which hosts' workers may log in to Redis.
+    WorkerHost(worker_host::WorkerHostArgs),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -73,6 +76,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::BootstrapUser(args) => users::bootstrap(args).await,
         Command::User(args) => users::run(args).await,
         Command::Vpn(args) => vpn::run(args).await,
+        Command::WorkerHost(args) => worker_host::run(args).await,
         Command::Openapi => openapi::run(),
     }
 }

@@ -13,13 +13,13 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
-use super::config::{DatabaseArgs, connect, secret_or_file};
+use super::config::{DatabaseArgs, RedisArgs, connect, secret_or_file};
 use crate::{
     accounts::Authenticator,
     error::Error,
     http::{App, service},
     kinds::Kinds,
-    queue::{Runner, Wake},
+    queue::{Runner, Wake, broker},
     seal::Sealer,
     secret::Secret,
 };
@@ -37,12 +37,8 @@ pub(super) struct ServeArgs {
     listen: SocketAddr,
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Redis, as in rediss://server:password@redis.example.ch
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
-    redis_url: Option<Secret<String>>,
-    /// File with the URL of Redis.
-    #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE")]
-    redis_url_file: Option<PathBuf>,
+    #[command(flatten)]
+    redis: RedisArgs,
     /// 32 random bytes in base64; encrypts private keys at rest.
     #[arg(long, env = "UNCLOUD_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
     secret_key: Option<Secret<String>>,
@@ -58,6 +54,8 @@ pub struct ServeSettings {
     pub database_url: Secret<String>,
     /// Redis.
     pub redis_url: Secret<String>,
+    /// The authority behind a `rediss://` URL, when it is not one that the machine trusts.
+    pub redis_ca_file: Option<PathBuf>,
     /// See [`Sealer`].
     pub secret_key: Secret<String>,
     /// Port 0 takes any.
@@ -67,8 +65,8 @@ pub struct ServeSettings {
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = ServeSettings {
         database_url: args.database.url()?,
-        redis_url: secret_or_file("REDIS_URL", args.redis_url, args.redis_url_file.as_deref())?
-            .context("no Redis is named; set REDIS_URL or REDIS_URL_FILE")?,
+        redis_url: args.redis.url()?,
+        redis_ca_file: args.redis.ca_file(),
         secret_key: secret_or_file("UNCLOUD_SECRET_KEY", args.secret_key, args.secret_key_file.as_deref())?
             .context("no secret key is named; set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (make one with `openssl rand -base64 32`)")?,
         listen: args.listen,
@@ -93,10 +91,8 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let sealer = Arc::new(Sealer::new(&settings.secret_key)?);
-    // Redis' own error would quote the URL, password and all.
-    let redis = redis::Client::open(settings.redis_url.expose().as_str()).map_err(|_| {
-        anyhow::anyhow!("REDIS_URL is no URL of Redis, as in redis://127.0.0.1:6379 or redis+unix:///run/redis.sock")
-    })?;
+    let redis =
+        broker::client(&settings.redis_url, settings.redis_ca_file.as_deref()).context("can't use REDIS_URL")?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
     let wake: Arc<Wake> = Arc::default();
     let app = App {

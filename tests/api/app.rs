@@ -125,6 +125,7 @@ impl TestApp {
         let settings = ServeSettings {
             database_url: database_url.clone(),
             redis_url: redis.url(),
+            redis_ca_file: None,
             secret_key: Secret::new("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into()),
             listen: "127.0.0.1:0".parse().expect("an address"),
         };

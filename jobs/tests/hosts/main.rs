@@ -1,10 +1,12 @@
 //! Real hosts on one machine: network namespaces, `ip`, `wg` and wireguard-go, nothing simulated.
 
+mod account;
 mod apply;
 mod backup;
 mod cli;
 mod end_to_end;
 mod faults;
+mod privilege;
 mod process;
 mod provider;
 mod recovery;
