@@ -224,8 +224,9 @@ fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
         let mut provider = Provider::start(&CUSTOMERS);
         let state_dir = tempfile::tempdir().expect("state folder");
         let worker = provider.worker(world, state_dir.path());
-        provider.api("admin").create_pool();
-        provider.api("admin").lift_limits();
+        let staff = provider.api("admin");
+        staff.create_pool();
+        staff.lift_limits();
         let known = Known::default();
         let clients: Vec<(Api, Random)> = CUSTOMERS
             .iter()
@@ -261,7 +262,7 @@ fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
         assert_eq!(rows.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
         assert_eq!(rows.values().collect::<BTreeSet<_>>().len(), rows.len(), "no prefix twice");
         assert_eq!(on_the_host(world), rows, "wg show equals the database");
-        let pool = provider.api("admin").get("/v1/admin/vpnpool/1").expect(200);
+        let pool = staff.get("/v1/admin/vpnpool/1").expect(200);
         assert_eq!(pool["used"], rows.len(), "{pool}");
     });
 }

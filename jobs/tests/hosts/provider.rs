@@ -1,6 +1,14 @@
 //! A provider: PostgreSQL, Redis and `uncloud serve` as real processes, and its customers' requests over HTTP.
 
-use std::{path::Path, process::Command, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,11 +24,16 @@ use crate::{
 pub(crate) const HOST: &str = "vpn-1.example.ch";
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "correct horse battery";
+/// Everything but a long poll is answered long before, on a busy machine too.
+const SHORT_ANSWER: Duration = Duration::from_secs(10);
+/// A long poll waits for up to 30 seconds.
+const LONGEST_ANSWER: Duration = Duration::from_secs(40);
 const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// Its processes end with the value.
 pub(crate) struct Provider {
     server: Option<Process>,
+    server_changes: Arc<AtomicUsize>,
     address: String,
     pub(crate) runtime: Arc<Runtime>,
     redis: ThrowawayRedis,
@@ -33,7 +46,8 @@ impl Provider {
         let postgres = ThrowawayPostgres::start().expect("PostgreSQL");
         let redis = ThrowawayRedis::start().expect("Redis");
         let runtime = Arc::new(Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime"));
-        let mut provider = Self { server: None, address: "127.0.0.1:0".into(), runtime, redis, postgres };
+        let address = "127.0.0.1:0".to_owned();
+        let mut provider = Self { server: None, server_changes: Arc::default(), address, runtime, redis, postgres };
         succeed(provider.uncloud().arg("migrate"), "");
         for customer in customers {
             succeed(provider.uncloud().args(["bootstrap-user", "--username", customer]), PASSWORD);
@@ -58,11 +72,13 @@ impl Provider {
         let mut server = Process::start("uncloud serve", &mut command);
         let address = server.wait_for_line("serving; try /api/ and /docs address=");
         address.trim().clone_into(&mut self.address);
+        self.server_changes.fetch_add(1, Ordering::SeqCst);
         self.server = Some(server);
     }
 
     /// `kill -9`.
     pub(crate) fn kill_server(&mut self) {
+        self.server_changes.fetch_add(1, Ordering::SeqCst);
         self.server.take().expect("it runs").kill();
     }
 
@@ -83,7 +99,8 @@ impl Provider {
 
     /// Requests of one user.
     pub(crate) fn api(&self, user: &str) -> Api {
-        Api::new(&self.runtime, &self.address, user, PASSWORD)
+        let api = Api::new(&self.runtime, &self.address, user, PASSWORD);
+        Api { server_changes: Arc::clone(&self.server_changes), ..api }
     }
 
     pub(crate) fn redis_url(&self) -> String {
@@ -109,6 +126,8 @@ pub(crate) struct Api {
     base: String,
     user: String,
     password: String,
+    /// Counts the server's starts and ends.
+    server_changes: Arc<AtomicUsize>,
 }
 
 /// What came back.
@@ -129,22 +148,30 @@ impl Answer {
 
 impl Api {
     pub(crate) fn new(runtime: &Arc<Runtime>, address: &str, user: &str, password: &str) -> Self {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(40)).build().expect("client");
+        let client = reqwest::Client::builder().timeout(LONGEST_ANSWER).build().expect("client");
         let base = format!("http://{address}");
-        Self { client, runtime: Arc::clone(runtime), base, user: user.into(), password: password.into() }
+        let (user, password) = (user.to_owned(), password.to_owned());
+        Self { client, runtime: Arc::clone(runtime), base, user, password, server_changes: Arc::default() }
     }
 
-    /// No answer is an error; any status is an answer.
+    /// No answer is an error; any status is an answer. A server that lives all the while has to give one in time.
     pub(crate) fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, reqwest::Error> {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if !path.contains("wait=") {
+            request = request.timeout(SHORT_ANSWER);
+        }
         request = request.basic_auth(&self.user, Some(&self.password));
         if let Some(body) = body {
             request = request.json(body);
         }
-        self.runtime.block_on(async {
+        let server = self.server_changes.load(Ordering::SeqCst);
+        let answer = self.runtime.block_on(async {
             let response = request.send().await?;
             Ok(Answer { status: response.status().as_u16(), text: response.text().await? })
-        })
+        });
+        let timed_out = answer.as_ref().is_err_and(reqwest::Error::is_timeout);
+        assert!(!timed_out || self.server_changes.load(Ordering::SeqCst) != server, "no answer in time: {path}");
+        answer
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
