@@ -1,6 +1,9 @@
 //! Real hosts on one machine: network namespaces, `ip`, `wg` and wireguard-go, nothing simulated.
 
 mod apply;
+mod end_to_end;
+mod process;
+mod provider;
 mod recovery;
 mod site;
 mod tunnel;
