@@ -3,9 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
+    path::Path,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -20,7 +21,7 @@ use uncloud::vpn::key::PrivateKey;
 use crate::{
     process::Process,
     provider::{Answer, Api, Provider},
-    world::{VPN_HOST, World, wait_until},
+    world::{self, VPN_HOST, World, wait_until},
 };
 
 const REQUESTS: usize = 200;
@@ -135,8 +136,14 @@ fn id_of(api: &Api, key: &str) -> i64 {
 }
 
 /// Lets the faults happen while the clients work.
-fn haunt(world: &World, provider: &mut Provider, mut worker: Process, random: &mut Random, known: &Known) -> Process {
-    let state_dir = worker_state_dir();
+fn haunt(
+    world: &World,
+    provider: &mut Provider,
+    mut worker: Process,
+    state_dir: &Path,
+    random: &mut Random,
+    known: &Known,
+) -> Process {
     let redis = redis::Client::open(provider.redis_url()).expect("a URL");
     for (after, wait, fault) in random.plan() {
         wait_until("the clients go on", || known.sent.load(Ordering::SeqCst) > after);
@@ -155,7 +162,90 @@ fn haunt(world: &World, provider: &mut Provider, mut worker: Process, random: &m
                 redis::cmd("FLUSHALL").exec(&mut connection).expect("emptied");
             }
         }
-        eprintln!("{:?} {fault:?} after {} requests", wait, known.sent.load(Ordering::SeqCst));
+        eprintln!("{fault:?} after {} requests", known.sent.load(Ordering::SeqCst));
     }
     worker
+}
+
+/// Prefix by key, as the host has it.
+fn on_the_host(world: &World) -> BTreeMap<String, String> {
+    let shown = world.sh_in(VPN_HOST, "wg show wg-1 allowed-ips 2>/dev/null || true");
+    let line = |line: &str| line.split_once('\t').map(|(key, prefix)| (key.to_owned(), prefix.to_owned()));
+    shown.lines().map(|text| line(text).unwrap_or_else(|| panic!("{text}"))).collect()
+}
+
+/// Prefix by key as the database has it, and how many networks it still has to get rid of.
+fn in_the_database(provider: &Provider) -> (BTreeMap<String, String>, usize) {
+    let rows: Vec<(String, String, bool)> = provider.runtime.block_on(async {
+        let mut connection = PgConnection::connect(&provider.database_url()).await.expect("PostgreSQL");
+        let query = "select encode(public_key, 'base64'), text(network), deleting from vpn_network";
+        sqlx::query_as(query).fetch_all(&mut connection).await.expect("rows")
+    });
+    let (deleting, kept): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(.., deleting)| *deleting);
+    let (networks, deleting) = (kept.len(), deleting.len());
+    let by_key: BTreeMap<_, _> = kept.into_iter().map(|(key, network, _)| (key, network)).collect();
+    assert_eq!(by_key.len(), networks, "a key has one network");
+    (by_key, deleting)
+}
+
+/// Every network of every customer: status by id.
+fn statuses(provider: &Provider) -> BTreeMap<i64, String> {
+    let mut all = BTreeMap::new();
+    for customer in CUSTOMERS {
+        for network in provider.api(customer).get("/v1/net/vpn").expect(200).as_array().expect("a list") {
+            let status = network["status"].as_str().expect("text").to_owned();
+            all.insert(network["id"].as_i64().expect("an id"), status);
+        }
+    }
+    all
+}
+
+#[test]
+fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
+    world::run(0, |world| {
+        let seed = seed();
+        eprintln!("UNCLOUD_TEST_SEED={seed}");
+        let mut random = Random(seed);
+        let mut provider = Provider::start(&CUSTOMERS);
+        let state_dir = tempfile::tempdir().expect("state folder");
+        let worker = provider.worker(world, state_dir.path());
+        provider.api("admin").create_pool();
+        let known = Known::default();
+        let clients: Vec<(Api, Random)> = CUSTOMERS
+            .iter()
+            .flat_map(|user| [*user; CLIENTS_EACH])
+            .map(|user| (provider.api(user), Random(random.next())))
+            .collect();
+        let each = REQUESTS / clients.len();
+        let started = Instant::now();
+        let _worker = thread::scope(|scope| {
+            for (api, random) in clients {
+                let known = &known;
+                scope.spawn(move || customer(&api, known, random, each));
+            }
+            haunt(world, &mut provider, worker, state_dir.path(), &mut random, &known)
+        });
+        eprintln!("all answered after {:?}", started.elapsed());
+        let (kept, deleted) =
+            (known.kept.into_inner().expect("no panic"), known.deleted.into_inner().expect("no panic"));
+        assert_eq!(kept.len() + deleted.len(), REQUESTS, "each request has a network of its own");
+
+        let settling = Instant::now();
+        let wanted: BTreeMap<i64, String> = kept.values().map(|id| (*id, "active".to_owned())).collect();
+        let mut seen = statuses(&provider);
+        while seen != wanted {
+            let different: Vec<_> = seen.iter().filter(|(id, status)| wanted.get(id) != Some(status)).collect();
+            assert!(settling.elapsed() < SETTLED, "not settled (of {}): {different:?}", seen.len());
+            thread::sleep(Duration::from_millis(100));
+            seen = statuses(&provider);
+        }
+        eprintln!("settled after {:?}", settling.elapsed());
+        let (rows, deleting) = in_the_database(&provider);
+        assert_eq!(deleting, 0, "what the API does not show is gone");
+        assert_eq!(rows.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
+        assert_eq!(rows.values().collect::<BTreeSet<_>>().len(), rows.len(), "no prefix twice");
+        assert_eq!(on_the_host(world), rows, "wg show equals the database");
+        let pool = provider.api("admin").get("/v1/admin/vpnpool/1").expect(200);
+        assert_eq!(pool["used"], rows.len(), "{pool}");
+    });
 }

@@ -2,9 +2,11 @@
 
 mod apply;
 mod end_to_end;
+mod faults;
 mod process;
 mod provider;
 mod recovery;
 mod site;
 mod tunnel;
+mod up;
 mod world;

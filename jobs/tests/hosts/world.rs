@@ -142,6 +142,7 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 impl World {
     fn build(clients: usize) -> Self {
         let world = Self(());
+        world.sh("mount -t tmpfs -o mode=755 world /run"); // what `uncloud up` makes there goes with the world
         for dir in ["/run/netns", "/run/wireguard"] {
             fs::create_dir_all(dir).expect("mount point");
             world.sh(&format!("mount -t tmpfs -o mode=755 world {dir}"));
