@@ -52,7 +52,13 @@ run_up() {
     uncloud=$CARGO_TARGET_DIR/debug/uncloud
     tour_id=
     heading "uncloud up, data in $data_dir"
-    "$uncloud" up --queue "$(uname -n)" --queue vpn-2a0ae5c1200.ungleich.ch "$@" &
+    # Its log goes to a file and is shown from there, but not during the tour, whose answers it would cut in two.
+    log=$data_dir/log/up.log
+    (umask 066 && mkdir -p "$data_dir/log")
+    if [ -e "$log" ] && [ "$(wc -c <"$log")" -gt 10000000 ]; then : >"$log"; fi
+    (umask 077 && : >>"$log")
+    show_log
+    "$uncloud" up --queue "$(uname -n)" --queue vpn-2a0ae5c1200.ungleich.ch "$@" 2>>"$log" &
     up=$!
     trap 'run_end' EXIT
     trap 'exit 130' INT
@@ -61,6 +67,7 @@ run_up() {
     while [ "$(instance '.pid')" != "$up" ] ||
         [ "$(instance 'select(.listen) | [.hosts[] | "worker " + .queue] - [.children[].name] | length')" != 0 ]; do
         if ! kill -0 "$up" 2>/dev/null; then
+            sleep 0.5 # for the log, which says why
             wait "$up" || exit $?
             exit 1
         fi
@@ -70,6 +77,7 @@ run_up() {
     done
     # shellcheck disable=SC2034 # for the tour and its end
     tour_id=$(instance .id)
+    hide_log
     # Not "tour || ...": a command whose failure is asked for is not ended by `set -e` at its first error.
     set +e
     (
@@ -78,12 +86,23 @@ run_up() {
     )
     status=$?
     set -e
+    show_log
     if [ -n "${UNCLOUD_TOUR_EXIT:-}" ]; then exit "$status"; fi
     [ "$status" = 0 ] || say "The tour ended early; what runs, runs on."
     say "Ctrl-C ends everything."
     status=0
     wait "$up" || status=$?
     exit "$status"
+}
+
+show_log() {
+    tail -n 0 -f "$log" >&2 &
+    tail=$!
+}
+
+hide_log() {
+    kill "$tail" 2>/dev/null || true
+    wait "$tail" 2>/dev/null || true
 }
 
 # Ends `uncloud up` and waits for it: after a Ctrl-C it knows already, and a second wish within a moment counts as one.
@@ -94,6 +113,8 @@ run_end() {
     tour_end
     if kill -TERM "$up" 2>/dev/null; then
         while kill -0 "$up" 2>/dev/null; do wait "$up" || true; done
+        sleep 0.2 # for the log's last lines
     fi
+    hide_log
     exit "$status"
 }

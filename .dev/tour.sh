@@ -56,9 +56,6 @@ ask() {
 
 # What jq says about the last answer.
 got() { printf '%s' "$answer" | jq -r "$@"; }
-# A list is an array or a page with one in it.
-rows='(if type == "array" then . else (.items // .results // .data // []) end)'
-
 # A file for curl -K, so that no password is in an argument list.
 login() { printf 'user = "%s:%s"\n' "$1" "$2" >"$work/$1"; }
 
@@ -76,8 +73,8 @@ tour_users() {
 
 tour_pool() {
     heading "2. Staff: a pool of prefixes that $pool_host serves"
-    ask admin GET '/v1/admin/vpnpool?limit=100'
-    pool=$(got "${rows}[] | select(.network | startswith(\"$pool_network\")) | .id" | head -n 1)
+    ask admin GET '/v1/admin/vpnpool'
+    pool=$(got ".items[] | select(.network | startswith(\"$pool_network\")) | .id" | head -n 1)
     if [ -n "$pool" ]; then
         say "The sample pool is there already."
         return
@@ -92,8 +89,8 @@ tour_network() {
     [ -s "$kept/$customer.key" ] || wg genkey >"$kept/$customer.key"
     key=$(wg pubkey <"$kept/$customer.key")
     echo "$key"
-    ask "$customer" GET '/v1/net/vpn?limit=100'
-    network=$(got --arg key "$key" "${rows}[] | select(.wireguard_public_key == \$key and .status != \"deleting\") | .id" | head -n 1)
+    ask "$customer" GET '/v1/net/vpn'
+    network=$(got --arg key "$key" ".items[] | select(.wireguard_public_key == \$key and .status != \"deleting\") | .id" | head -n 1)
     if [ -n "$network" ]; then
         say "She has it already, from an earlier tour."
         ask "$customer" GET "/v1/net/vpn/$network"
@@ -138,9 +135,9 @@ tour_ping() {
         say "Left out: $why."
         return
     fi
-    ask admin GET '/v1/admin/vpnpool?limit=100'
+    ask admin GET '/v1/admin/vpnpool'
     server=$(got --arg host "$host" --arg port "$port" \
-        "${rows}[] | select(.vpn_hostname == \$host and (.listen_port | tostring) == \$port) | .network" | head -n 1)
+        ".items[] | select(.vpn_hostname == \$host and (.listen_port | tostring) == \$port) | .network" | head -n 1)
     server=${server%/*}1
 
     tour_ns=uncloud-$tour_id-tour

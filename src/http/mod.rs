@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod health;
 mod index;
+mod page;
 mod problem;
 mod scalars;
 mod service;
@@ -13,6 +14,7 @@ pub use auth::{SignedIn, Staff};
 pub use body::Body;
 pub(crate) use body::{Input, input, member, unknown_members};
 pub use health::HealthApi;
+pub use page::{Cursor, Window, page};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
 pub use service::{App, document, service};
 

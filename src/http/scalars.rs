@@ -1,10 +1,10 @@
 //! Scalars of requests: each parses strictly and says in the document what it takes.
 
-use std::{borrow::Cow, fmt::Display, str::FromStr};
+use std::{fmt::Display, str::FromStr};
 
 use poem_openapi::{
-    registry::{MetaSchema, MetaSchemaRef, Registry},
-    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, Type},
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{ParseError, ParseFromParameter, ParseResult},
 };
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::vpn::{
 };
 
 /// What a scalar of ours says of itself; the macro below makes it one of the framework's.
-trait Scalar: Sized {
+pub(super) trait Scalar: Sized {
     /// Its component in the document.
     fn component() -> String;
     /// Its schema.
@@ -25,21 +25,21 @@ trait Scalar: Sized {
 
 macro_rules! scalar {
     ([$($generics:tt)*] $ty:ty) => {
-        impl<$($generics)*> Type for $ty {
+        impl<$($generics)*> poem_openapi::types::Type for $ty {
             const IS_REQUIRED: bool = true;
             type RawValueType = Self;
             type RawElementValueType = Self;
 
-            fn name() -> Cow<'static, str> {
-                <Self as Scalar>::component().into()
+            fn name() -> std::borrow::Cow<'static, str> {
+                <Self as $crate::http::scalars::Scalar>::component().into()
             }
 
-            fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Reference(<Self as Scalar>::component())
+            fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
+                poem_openapi::registry::MetaSchemaRef::Reference(<Self as $crate::http::scalars::Scalar>::component())
             }
 
-            fn register(registry: &mut Registry) {
-                registry.create_schema::<Self, _>(<Self as Scalar>::component(), |_| <Self as Scalar>::schema());
+            fn register(registry: &mut poem_openapi::registry::Registry) {
+                registry.create_schema::<Self, _>(<Self as $crate::http::scalars::Scalar>::component(), |_| <Self as $crate::http::scalars::Scalar>::schema());
             }
 
             fn as_raw_value(&self) -> Option<&Self> {
@@ -51,15 +51,20 @@ macro_rules! scalar {
             }
         }
 
-        impl<$($generics)*> ParseFromJSON for $ty {
-            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-                <Self as Scalar>::parse(&value.unwrap_or_default()).map_err(ParseError::custom)
+        impl<$($generics)*> poem_openapi::types::ParseFromJSON for $ty {
+            fn parse_from_json(value: Option<serde_json::Value>) -> poem_openapi::types::ParseResult<Self> {
+                <Self as $crate::http::scalars::Scalar>::parse(&value.unwrap_or_default()).map_err(poem_openapi::types::ParseError::custom)
             }
         }
     };
 }
 
-fn string_schema(format: &'static str, pattern: &str, example: &str, description: &'static str) -> MetaSchema {
+pub(super) fn string_schema(
+    format: &'static str,
+    pattern: &str,
+    example: &str,
+    description: &'static str,
+) -> MetaSchema {
     MetaSchema {
         pattern: Some(pattern.to_owned()),
         example: Some(example.into()),
@@ -67,6 +72,8 @@ fn string_schema(format: &'static str, pattern: &str, example: &str, description
         ..MetaSchema::new_with_format("string", format)
     }
 }
+
+pub(super) use scalar;
 
 fn text(value: &Value) -> Result<&str, String> {
     value.as_str().ok_or_else(|| "must be a string".to_owned())

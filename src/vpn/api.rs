@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
-    param::Path,
+    param::{Path, Query},
     payload::{Json, PlainText},
 };
 use sqlx::PgPool;
@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::{Body, HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText, SignedIn, Staff, Tags, input},
+    http::{
+        Body, Cursor, HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText, SignedIn, Staff, Tags,
+        Window, input, page,
+    },
     queue::{JobRef, Wake},
     seal::Sealer,
 };
@@ -137,6 +140,30 @@ impl From<Network> for NetworkBody {
     }
 }
 
+/// A page of pools.
+#[derive(Debug, Object)]
+#[oai(rename = "VpnPoolList", skip_serializing_if_is_none)]
+struct PoolList {
+    /// By id.
+    items: Vec<PoolBody>,
+    /// Cursor of the next page; absent on the last.
+    next: Option<String>,
+}
+
+/// A page of networks.
+#[derive(Debug, Object)]
+#[oai(rename = "VpnNetworkList", skip_serializing_if_is_none)]
+struct NetworkList {
+    /// By id.
+    items: Vec<NetworkBody>,
+    /// Cursor of the next page; absent on the last.
+    next: Option<String>,
+}
+
+const fn page_size() -> u8 {
+    50
+}
+
 #[derive(ApiResponse)]
 enum PoolCreated {
     /// Made; its host is being set up.
@@ -207,8 +234,18 @@ impl PoolApi {
 
     /// List VPN pools
     #[oai(path = "/", method = "get", operation_id = "vpnpool_list")]
-    async fn list(&self, _staff: Staff) -> Result<Json<Vec<PoolBody>>, Error> {
-        Ok(Json(pool::list(&self.pool).await?.into_iter().map(Into::into).collect()))
+    async fn list(
+        &self,
+        _staff: Staff,
+        /// Pools on a page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "page_size")]
+        limit: Query<u8>,
+        /// The page's begin: `next` of the page before.
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Json<PoolList>, Error> {
+        let window = Window::new(limit.0, cursor.0);
+        let (pools, next) = page(pool::list(&self.pool, window).await?, window, |pool| pool.pool_id);
+        Ok(Json(PoolList { items: pools.into_iter().map(Into::into).collect(), next }))
     }
 
     /// Read a VPN pool
@@ -262,8 +299,19 @@ impl NetworkApi {
 
     /// List my VPN networks
     #[oai(path = "/", method = "get", operation_id = "vpn_list")]
-    async fn list(&self, caller: SignedIn) -> Result<Json<Vec<NetworkBody>>, Error> {
-        Ok(Json(network::list(&self.pool, &caller.0).await?.into_iter().map(Into::into).collect()))
+    async fn list(
+        &self,
+        caller: SignedIn,
+        /// Networks on a page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "page_size")]
+        limit: Query<u8>,
+        /// The page's begin: `next` of the page before.
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Json<NetworkList>, Error> {
+        let window = Window::new(limit.0, cursor.0);
+        let networks = network::list(&self.pool, &caller.0, window).await?;
+        let (networks, next) = page(networks, window, |network| network.network_id);
+        Ok(Json(NetworkList { items: networks.into_iter().map(Into::into).collect(), next }))
     }
 
     /// Read a VPN network

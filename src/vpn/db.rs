@@ -4,7 +4,10 @@ use ipnet::IpNet;
 use sqlx::{PgConnection, PgPool};
 
 use super::{key::PublicKey, network::Network, pool::Pool};
-use crate::queue::{JobId, JobState};
+use crate::{
+    http::Window,
+    queue::{JobId, JobState},
+};
 
 /// A new pool.
 pub(super) struct PoolRow<'a> {
@@ -74,8 +77,8 @@ pub(super) async fn set_pool_job(tx: &mut PgConnection, pool_id: i64, job_id: Jo
     sqlx::query!("update vpn_pool set job_id = $2 where pool_id = $1", pool_id, job_id).execute(tx).await.map(drop)
 }
 
-/// All pools, or one.
-pub(super) async fn pools(db: &PgPool, pool_id: Option<i64>) -> sqlx::Result<Vec<Pool>> {
+/// A window of all pools, or one pool.
+pub(super) async fn pools(db: &PgPool, pool_id: Option<i64>, window: Window) -> sqlx::Result<Vec<Pool>> {
     sqlx::query_as!(
         Pool,
         r#"select pool_id, network, subnetwork_size, vpn_hostname, listen_port, public_key as "public_key: PublicKey",
@@ -84,9 +87,11 @@ pub(super) async fn pools(db: &PgPool, pool_id: Option<i64>) -> sqlx::Result<Vec
            from vpn_pool
            left join job asked on asked.job_id = vpn_pool.job_id
            left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)
-           where $1::bigint is null or pool_id = $1
-           order by pool_id"#,
-        pool_id
+           where ($1::bigint is null or pool_id = $1) and pool_id > $2
+           order by pool_id limit $3"#,
+        pool_id,
+        window.after,
+        window.fetch(),
     )
     .fetch_all(db)
     .await
@@ -190,8 +195,13 @@ pub(super) async fn insert_network(tx: &mut PgConnection, row: &NetworkRow) -> s
     .await
 }
 
-/// All networks of a user, or one of them.
-pub(super) async fn networks(db: &PgPool, user_id: i64, network_id: Option<i64>) -> sqlx::Result<Vec<Network>> {
+/// A window of a user's networks, or one of them.
+pub(super) async fn networks(
+    db: &PgPool,
+    user_id: i64,
+    network_id: Option<i64>,
+    window: Window,
+) -> sqlx::Result<Vec<Network>> {
     sqlx::query_as!(
         Network,
         r#"select network_id, net.network, net.public_key as "public_key: PublicKey", vpn_hostname, listen_port,
@@ -202,10 +212,12 @@ pub(super) async fn networks(db: &PgPool, user_id: i64, network_id: Option<i64>)
            join vpn_pool pool using (pool_id)
            left join job asked on asked.job_id = net.job_id
            left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)
-           where net.user_id = $1 and ($2::bigint is null or network_id = $2)
-           order by network_id"#,
+           where net.user_id = $1 and ($2::bigint is null or network_id = $2) and network_id > $3
+           order by network_id limit $4"#,
         user_id,
-        network_id
+        network_id,
+        window.after,
+        window.fetch(),
     )
     .fetch_all(db)
     .await

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     accounts::User,
     error::{Error, OnConstraint as _},
+    http::Window,
     queue::{JobId, JobState},
 };
 
@@ -168,14 +169,14 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
     }
 }
 
-/// The caller's networks, by id.
-pub async fn list(db: &PgPool, caller: &User) -> Result<Vec<Network>, Error> {
-    Ok(db::networks(db, caller.user_id, None).await?)
+/// The caller's networks by id, and one more than the window has if there are more.
+pub async fn list(db: &PgPool, caller: &User, window: Window) -> Result<Vec<Network>, Error> {
+    Ok(db::networks(db, caller.user_id, None, window).await?)
 }
 
 /// One of the caller's networks.
 pub async fn find(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
-    let mut networks = db::networks(db, caller.user_id, Some(network_id)).await?;
+    let mut networks = db::networks(db, caller.user_id, Some(network_id), Window::all()).await?;
     networks.pop().ok_or_else(|| not_found(network_id))
 }
 

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     accounts::User,
     error::{Error, FieldError, OnConstraint as _},
+    http::Window,
     kinds::Kind,
     queue::{JobId, JobState, NewJob, QueueName, enqueue},
     seal::Sealer,
@@ -205,14 +206,14 @@ async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
     Ok(Error::conflict("overlap", "network", detail))
 }
 
-/// All pools, by id.
-pub async fn list(db: &PgPool) -> Result<Vec<Pool>, Error> {
-    Ok(db::pools(db, None).await?)
+/// Pools by id, and one more than the window has if there are more.
+pub async fn list(db: &PgPool, window: Window) -> Result<Vec<Pool>, Error> {
+    Ok(db::pools(db, None, window).await?)
 }
 
 /// One pool.
 pub async fn find(db: &PgPool, pool_id: i64) -> Result<Pool, Error> {
-    db::pools(db, Some(pool_id)).await?.pop().ok_or_else(|| not_found(pool_id))
+    db::pools(db, Some(pool_id), Window::all()).await?.pop().ok_or_else(|| not_found(pool_id))
 }
 
 fn not_found(pool_id: i64) -> Error {

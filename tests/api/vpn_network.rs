@@ -47,7 +47,7 @@ async fn other_peoples_networks_do_not_exist() {
         app.get(&path, user).await.expect(404);
         app.get(&format!("{path}/config"), user).await.expect(404);
         app.delete(&path, user).await.expect(404);
-        assert_eq!(app.get("/v1/net/vpn", user).await.expect(200), json!([]));
+        assert_eq!(app.get("/v1/net/vpn", user).await.expect(200)["items"], json!([]));
     }
     let job = format!("/v1/job/{}", network["job"]["id"]);
     app.get(&job, "bob").await.expect(404);
@@ -151,4 +151,29 @@ async fn a_host_that_fails_for_good_makes_the_network_failed_and_a_later_success
     assert_eq!(app.finished(&other).await["state"], "succeeded");
     let healed = app.get(&format!("/v1/net/vpn/{}", network["id"]), "alice").await.expect(200);
     assert_eq!(healed["status"], "active");
+}
+
+#[tokio::test]
+async fn lists_come_in_pages() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    for _ in 0..5 {
+        app.network("alice", new_key()).await;
+    }
+    app.network("bob", new_key()).await;
+    let (mut ids, mut path) = (Vec::new(), "/v1/net/vpn?limit=2".to_owned());
+    loop {
+        let page = app.get(&path, "alice").await.expect(200);
+        ids.extend(
+            page["items"].as_array().expect("items").iter().map(|network| network["id"].as_i64().expect("an id")),
+        );
+        match page["next"].as_str() {
+            Some(next) => path = format!("/v1/net/vpn?limit=2&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(ids, [1, 2, 3, 4, 5]);
+    for wrong in ["limit=0", "limit=101", "limit=x", "cursor=x", "cursor=-1"] {
+        app.get(&format!("/v1/net/vpn?{wrong}"), "alice").await.expect(400);
+    }
 }

@@ -39,7 +39,7 @@ async fn a_pool_is_made_as_the_handbook_says_under_all_its_addresses() {
     }
     assert!(!answer.text.contains(private), "the private key is never shown");
     for path in ["/v1/admin/vpnpool", "/v1/admin/vpnpool/", "/admin/vpnpool", "/admin/vpnpool/"] {
-        assert_eq!(app.get(path, "admin").await.expect(200).as_array().map(Vec::len), Some(1), "{path}");
+        assert_eq!(app.get(path, "admin").await.expect(200)["items"].as_array().map(Vec::len), Some(1), "{path}");
     }
     let read = app.get(&format!("/v1/admin/vpnpool/{}/", pool["id"]), "admin").await.expect(200);
     assert_eq!(read["network"], pool["network"]);
