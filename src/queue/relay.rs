@@ -4,14 +4,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use apalis_core::{backend::TaskSink as _, task::builder::TaskBuilder};
 use futures_util::stream;
-use redis::{AsyncCommands as _, aio::ConnectionManager};
 use serde_json::Value;
 use sqlx::PgConnection;
 use tokio::sync::watch;
 
 use super::{
     JobId, QueueName, Runner,
-    backend::{Envelope, StreamBackend, StreamConfig, reconnecting},
+    backend::{Envelope, StreamBackend, StreamConfig},
 };
 use crate::kinds::Rendered;
 
@@ -39,10 +38,10 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     let (_, never) = watch::channel(false);
     let Ok(queue) = "relay".parse() else { return };
     let mut sink = StreamBackend::new(StreamConfig::new(runner.redis.clone(), queue, "relay".to_owned(), 1), never);
-    let mut redis = None;
     let mut was_up = true;
     loop {
-        let up = is_up(&runner, &mut redis).await;
+        // Postgres must not be drained into a Redis that does not answer.
+        let up = sink.answers().await;
         if up != was_up {
             if up {
                 tracing::info!("Redis is back; queued jobs go out");
@@ -68,17 +67,6 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
             () = runner.wake.wait_for_queued(), if up => {}
             () = tokio::time::sleep(wait) => {}
         }
-    }
-}
-
-/// Postgres must not be drained into a Redis that does not answer.
-async fn is_up(runner: &Runner, connection: &mut Option<ConnectionManager>) -> bool {
-    if connection.is_none() {
-        *connection = reconnecting(&runner.redis).ok();
-    }
-    match connection {
-        Some(connection) => connection.ping::<String>().await.is_ok(),
-        None => false,
     }
 }
 

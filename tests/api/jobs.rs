@@ -94,6 +94,20 @@ async fn jobs_survive_an_emptied_redis() {
 }
 
 #[tokio::test]
+async fn a_restarted_redis_costs_the_next_job_no_attempt() {
+    let mut app = TestApp::start().await;
+    app.obedient_worker();
+    let pool = app.handbook_pool().await;
+    assert_eq!(app.finished(&pool).await["state"], "succeeded");
+    app.redis.stop();
+    app.redis.resume().expect("Redis");
+    let network = app.network("alice", new_key()).await;
+    let job = app.finished(&network).await;
+    // A job that went out on the old connection would come back seven seconds later, by the sweep.
+    assert_eq!((&job["state"], &job["attempt"]), (&json!("succeeded"), &json!(1)));
+}
+
+#[tokio::test]
 async fn reports_of_another_queue_or_attempt_change_nothing() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;

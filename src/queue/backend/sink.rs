@@ -8,7 +8,7 @@ use std::{
 
 use apalis_core::task::Task;
 use futures_util::future::BoxFuture;
-use redis::{Client, Pipeline, RedisError, aio::ConnectionManager};
+use redis::{AsyncCommands as _, Client, Pipeline, RedisError, aio::ConnectionManager};
 
 use super::{BackendError, Envelope, StreamBackend, connection::reconnecting};
 
@@ -25,11 +25,15 @@ impl Sink {
         Self { client, connection: None, buffer: Vec::new(), flushing: None }
     }
 
+    fn connection(&mut self) -> Result<ConnectionManager, RedisError> {
+        match &self.connection {
+            Some(connection) => Ok(connection.clone()),
+            None => Ok(self.connection.insert(reconnecting(&self.client)?).clone()),
+        }
+    }
+
     fn flush(&mut self) -> Result<BoxFuture<'static, Result<(), RedisError>>, RedisError> {
-        let mut connection = match &self.connection {
-            Some(connection) => connection.clone(),
-            None => self.connection.insert(reconnecting(&self.client)?).clone(),
-        };
+        let mut connection = self.connection()?;
         let pipe = add_all(mem::take(&mut self.buffer));
         Ok(Box::pin(async move { pipe.query_async(&mut connection).await }))
     }
@@ -45,6 +49,17 @@ impl Sink {
                 return Poll::Ready(Ok(()));
             }
             self.flushing = Some(self.flush()?);
+        }
+    }
+}
+
+impl StreamBackend {
+    /// Whether Redis answers on the connection that pushing uses. After a restart of Redis the first command on an old
+    /// connection is lost; on another connection than this one that would not show.
+    pub(in crate::queue) async fn answers(&mut self) -> bool {
+        match self.sink.connection() {
+            Ok(mut connection) => connection.ping::<String>().await.is_ok(),
+            Err(_) => false,
         }
     }
 }
