@@ -95,18 +95,21 @@ impl HostArgs {
 
 /// Runs what the command line says, and prints an error as one line.
 pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = Cli::parse_from(args);
-    logging::init(cli.log_format);
-    let done = match cli.command {
-        Some(Command::Restore(host)) => restore(host).await,
-        None => work(cli).await,
-    };
-    match done {
+    match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("uncloud-worker: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
+    let cli = uncloud::cli::parsed(Cli::try_parse_from(args))?;
+    logging::init(cli.log_format);
+    match cli.command {
+        Some(Command::Restore(host)) => restore(host).await,
+        None => work(cli).await,
     }
 }
 

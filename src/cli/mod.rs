@@ -7,8 +7,11 @@ mod openapi;
 mod output;
 pub mod serve;
 pub mod up;
+mod usage;
 mod users;
 mod vpn;
+
+pub use usage::parsed;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -80,6 +83,5 @@ fn parse(args: Vec<std::ffi::OsString>) -> anyhow::Result<Cli> {
         Some(file) => config::with_file(Cli::command(), &file)?,
         None => Cli::command(),
     };
-    let matches = command.get_matches_from(args);
-    Cli::from_arg_matches(&matches).map_err(Into::into)
+    usage::parsed(command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)))
 }

@@ -65,6 +65,7 @@ async fn database_url() -> Secret<String> {
 /// A running server.
 pub struct TestApp {
     pub pool: PgPool,
+    pub database_url: Secret<String>,
     pub redis: ThrowawayRedis,
     address: SocketAddr,
     client: reqwest::Client,
@@ -128,7 +129,7 @@ impl TestApp {
         let server = tokio::spawn(serve(settings, ready, stopped));
         let Ok(address) = address.await else { panic!("{:?}", server.await) };
         let pool = PgPool::connect(database_url.expose()).await.expect("database");
-        Self { pool, redis, address, client: reqwest::Client::new(), stop }
+        Self { pool, database_url, redis, address, client: reqwest::Client::new(), stop }
     }
 
     pub fn url(&self, path: &str) -> String {

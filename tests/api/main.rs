@@ -2,6 +2,7 @@
 
 mod app;
 mod auth;
+mod cli;
 mod jobs;
 mod problems;
 mod schema;

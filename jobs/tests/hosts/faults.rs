@@ -128,10 +128,23 @@ fn customer(api: &Api, known: &Known, mut random: Random, requests: usize) {
     }
 }
 
+/// All networks of a customer, page by page.
+fn networks(api: &Api) -> Vec<Value> {
+    let (mut networks, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let (answer, _) = insist(api, &Method::GET, &format!("/v1/net/vpn?limit=50{cursor}"), None);
+        let page = answer.expect(200);
+        networks.extend(page["items"].as_array().expect("a list").iter().cloned());
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return networks,
+        }
+    }
+}
+
 fn id_of(api: &Api, key: &str) -> i64 {
-    let (answer, _) = insist(api, &Method::GET, "/v1/net/vpn", None);
-    let networks = answer.expect(200);
-    let network = networks.as_array().expect("a list").iter().find(|network| network["wireguard_public_key"] == key);
+    let networks = networks(api);
+    let network = networks.iter().find(|network| network["wireguard_public_key"] == key);
     network.and_then(|network| network["id"].as_i64()).unwrap_or_else(|| panic!("no network has the key {key}"))
 }
 
@@ -192,7 +205,7 @@ fn in_the_database(provider: &Provider) -> (BTreeMap<String, String>, usize) {
 fn statuses(provider: &Provider) -> BTreeMap<i64, String> {
     let mut all = BTreeMap::new();
     for customer in CUSTOMERS {
-        for network in provider.api(customer).get("/v1/net/vpn").expect(200).as_array().expect("a list") {
+        for network in networks(&provider.api(customer)) {
             let status = network["status"].as_str().expect("text").to_owned();
             all.insert(network["id"].as_i64().expect("an id"), status);
         }

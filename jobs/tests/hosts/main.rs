@@ -1,6 +1,7 @@
 //! Real hosts on one machine: network namespaces, `ip`, `wg` and wireguard-go, nothing simulated.
 
 mod apply;
+mod cli;
 mod end_to_end;
 mod faults;
 mod process;

@@ -1,0 +1,40 @@
+//! Wrong arguments, said as every other error is: in one line.
+
+use clap::error::ErrorKind;
+
+/// What clap has parsed. Help and version are printed here, which ends the process; an error of several lines with an
+/// example of the usage becomes one line.
+pub fn parsed<T>(result: Result<T, clap::Error>) -> anyhow::Result<T> {
+    result.map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            error.exit()
+        }
+        _ => anyhow::anyhow!(one_line(&error.render().to_string())),
+    })
+}
+
+fn one_line(text: &str) -> String {
+    let paragraphs = text.split("\n\n").map(|paragraph| {
+        let lines: Vec<&str> = paragraph.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines.join(" ").replace("Usage: ", "usage: ")
+    });
+    let paragraphs: Vec<String> = paragraphs.filter(|paragraph| !paragraph.is_empty()).collect();
+    let line = paragraphs.join("; ").replace("; For more information, try '--help'.", "; try --help");
+    line.strip_prefix("error: ").map(str::to_owned).unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_message_of_clap_becomes_one_line() {
+        let text = "error: the following required arguments were not provided:\n  --hostname <FQDN>\n\n\
+                    Usage: uncloud vpn --hostname <FQDN>\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            one_line(text),
+            "the following required arguments were not provided: --hostname <FQDN>; \
+             usage: uncloud vpn --hostname <FQDN>; try --help"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line: an error is one line that says what is wrong and how to mend it, and never a password.
+
+use std::{
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::app::{HOST, PASSWORD, TestApp};
+
+/// What no message may show.
+const SECRET: &str = "hunter2";
+
+/// `uncloud` with nothing of this process' environment, and a data folder that nobody uses.
+fn uncloud(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_uncloud"));
+    command.args(args).env_clear().env("UNCLOUD_DATA_DIR", "/nonexistent/uncloud");
+    command
+}
+
+fn run(command: &mut Command, input: &str) -> Output {
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn().expect("uncloud");
+    // Some of them end without reading it.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    child.wait_with_output().expect("uncloud")
+}
+
+/// Runs what must fail; all of these are in the one line that it says.
+#[track_caller]
+fn refused(command: &mut Command, input: &str, words: &[&str]) {
+    let output = run(command, input);
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(!output.status.success(), "{command:?} succeeded: {said}");
+    assert_eq!(output.stdout, b"", "nothing for programs to read");
+    assert_eq!(said.lines().count(), 1, "{command:?}: {said}");
+    assert!(said.starts_with("uncloud: ") && said.ends_with('\n'), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{command:?} does not say {word:?}: {said}");
+    }
+    assert!(!said.contains(SECRET), "{said}");
+}
+
+#[test]
+fn what_is_missing_is_named_with_what_to_set() {
+    refused(&mut uncloud(&["serve"]), "", &["DATABASE_URL", "--data-dir"]);
+    refused(&mut uncloud(&["migrate"]), "", &["DATABASE_URL"]);
+    let with_database = |args: &[&str]| {
+        let mut command = uncloud(args);
+        command.env("DATABASE_URL", format!("postgres://uncloud:{SECRET}@127.0.0.1:1/uncloud"));
+        command
+    };
+    refused(&mut with_database(&["serve"]), "", &["REDIS_URL"]);
+    let redis = format!("redis://:{SECRET}@127.0.0.1:1");
+    refused(with_database(&["serve"]).env("REDIS_URL", &redis), "", &["UNCLOUD_SECRET_KEY", "openssl rand -base64 32"]);
+    let both = [("DATABASE_URL_FILE", "/etc/uncloud/database-url")];
+    refused(with_database(&["serve"]).envs(both), "", &["DATABASE_URL_FILE", "leave one out"]);
+    refused(uncloud(&["migrate"]).envs(both), "", &["DATABASE_URL_FILE", "/etc/uncloud/database-url"]);
+    refused(&mut uncloud(&["migrate", "--config", "/nonexistent/config"]), "", &["/nonexistent/config"]);
+}
+
+#[test]
+fn wrong_urls_and_keys_are_not_shown() {
+    let serve = |database: &str, redis: &str, key: &str| {
+        let mut command = uncloud(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("DATABASE_URL", database).env("REDIS_URL", redis).env("UNCLOUD_SECRET_KEY", key);
+        command
+    };
+    let (database, redis) =
+        (format!("postgres://uncloud:{SECRET}@127.0.0.1:1/x"), format!("redis://:{SECRET}@[::1]:1"));
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    refused(&mut serve(&database, &redis, key), "", &["PostgreSQL", "DATABASE_URL"]);
+    for wrong in [SECRET, &format!("postgres://uncloud:{SECRET}@[/x"), &format!("mysql://root:{SECRET}@localhost/x")] {
+        refused(&mut serve(wrong, &redis, key), "", &["DATABASE_URL"]);
+    }
+    refused(&mut serve(&database, &format!("http://:{SECRET}@localhost"), key), "", &["REDIS_URL", "redis://"]);
+    refused(&mut serve(&database, &redis, SECRET), "", &["secret key", "32"]);
+}
+
+#[test]
+fn wrong_arguments_are_one_line_too() {
+    refused(&mut uncloud(&["vpn", "--hostname", "bare"]), "", &["--hostname", "full name with at least one dot"]);
+    refused(&mut uncloud(&["vpn"]), "", &["--hostname"]);
+    refused(&mut uncloud(&["no-such-command"]), "", &["no-such-command", "--help"]);
+    refused(&mut uncloud(&["user", "ls", "--output", "yaml"]), "", &["yaml", "table", "json"]);
+    refused(&mut uncloud(&["serve", "--listen", "8000"]), "", &["--listen", "8000"]);
+    refused(&mut uncloud(&["bootstrap-user", "--username", "a b"]), PASSWORD, &["--username"]);
+    refused(&mut uncloud(&["bootstrap-user", "--username", "nico"]), "short\n", &["5 characters", "8"]);
+    refused(&mut uncloud(&["bootstrap-user", "--username", "nico"]), "", &["password", "stdin"]);
+    let help = run(&mut uncloud(&["--help"]), "");
+    assert!(help.status.success() && help.stdout.starts_with(b"A hosting provider"), "help is no error");
+    assert!(run(&mut uncloud(&["--version"]), "").status.success());
+}
+
+#[tokio::test]
+async fn a_host_without_pools_or_without_worker_is_named() {
+    let app = TestApp::start().await;
+    let vpn = |host: &str| {
+        let mut command = uncloud(&["vpn", "--hostname", host, "--timeout", "0"]);
+        command.env("DATABASE_URL", app.database_url.expose());
+        command
+    };
+    refused(&mut vpn("vpn-9.example.ch"), "", &["vpn-9.example.ch", "/v1/admin/vpnpool"]);
+    app.handbook_pool().await;
+    let output = run(&mut vpn(HOST), "");
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.contains(&format!("uncloud-worker --queue {HOST}")) && said.lines().count() == 1, "{said}");
+}
+
+#[tokio::test]
+async fn users_are_listed_for_people_and_programs() {
+    let app = TestApp::start().await;
+    let user = |args: &[&str], input: &str| {
+        let output = run(uncloud(args).env("DATABASE_URL", app.database_url.expose()), input);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    assert_eq!(user(&["bootstrap-user", "--username", "nico", "--staff"], PASSWORD), "");
+    let listed: Vec<Value> = serde_json::from_str(&user(&["user", "ls", "--output", "json"], "")).expect("JSON");
+    let nico = listed.iter().find(|user| user["username"] == "nico").expect("listed");
+    assert_eq!(nico["staff"], true);
+    assert!(nico["id"].is_i64() && nico["created_at"].is_string(), "{nico}");
+    let table = user(&["user", "ls"], "");
+    assert!(table.starts_with("ID") && table.lines().count() == listed.len() + 1, "{table}");
+    app.get("/v1/net/vpn", "nico").await.expect(200);
+}
