@@ -5,7 +5,9 @@
 export CARGO_TARGET_DIR
 
 say() { printf '%s\n' "$*" >&2; }
-heading() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
+# Bold on a terminal, plain in a file.
+if [ -t 1 ] && [ -t 2 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold='' plain=''; fi
+heading() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain" >&2; }
 fail() {
     printf 'dev: %s\n' "$*" >&2
     exit 1

@@ -7,7 +7,7 @@ pool_host=vpn-2a0ae5c1200.ungleich.ch
 customer=alice
 
 tour() {
-    : "${data_dir:?}" "${uncloud:?}" "${tour_id:?}"
+    : "${data_dir:?}" "${uncloud:?}" "${tour_id:?}" "${bold?}" "${plain?}"
     umask 077
     listen=$(instance .listen)
     url=http://$(echo "$listen" | sed 's/^0\.0\.0\.0:/127.0.0.1:/; s/^\[::\]:/[::1]:/')
@@ -38,10 +38,10 @@ ask() {
         ;;
     *) shown_user=$ask_user:$customer_password ;;
     esac
-    printf '\n\033[1m$ curl -u "%s"' "$shown_user"
+    printf '\n%s$ curl -u "%s"' "$bold" "$shown_user"
     [ "$ask_method" = GET ] || printf ' -X %s' "$ask_method"
     [ -z "$ask_body" ] || printf " -H 'content-type: application/json' -d '%s'" "$ask_body"
-    printf " '%s'\033[0m\n" "$url$ask_path"
+    printf " '%s'%s\n" "$url$ask_path" "$plain"
     set -- -sS --max-time 60 -X "$ask_method" -K "$work/$ask_user" -o "$work/answer" -w '%{http_code}'
     [ -z "$ask_body" ] || set -- "$@" -H 'content-type: application/json' -d "$ask_body"
     code=$(curl "$@" "$url$ask_path")
@@ -66,8 +66,8 @@ tour_users() {
     if [ ! -s "$kept/$customer-password" ]; then wg genkey | tr -dc 'a-zA-Z0-9' | cut -c1-16 >"$kept/$customer-password"; fi
     customer_password=$(cat "$kept/$customer-password")
     login "$customer" "$customer_password"
-    printf '\033[1m$ echo %s | %s bootstrap-user --data-dir %s --username %s\033[0m\n' \
-        "$customer_password" "$uncloud" "$data_dir" "$customer"
+    printf '%s$ echo %s | %s bootstrap-user --data-dir %s --username %s%s\n' \
+        "$bold" "$customer_password" "$uncloud" "$data_dir" "$customer" "$plain"
     "$uncloud" bootstrap-user --data-dir "$data_dir" --username "$customer" <"$kept/$customer-password"
 }
 
@@ -85,7 +85,7 @@ tour_pool() {
 
 tour_network() {
     heading "3. $customer: a network of her own, for her public key (the private one stays with her)"
-    printf '\033[1m$ wg genkey | tee %s/%s.key | wg pubkey\033[0m\n' "$kept" "$customer"
+    printf '%s$ wg genkey | tee %s/%s.key | wg pubkey%s\n' "$bold" "$kept" "$customer" "$plain"
     [ -s "$kept/$customer.key" ] || wg genkey >"$kept/$customer.key"
     key=$(wg pubkey <"$kept/$customer.key")
     echo "$key"
@@ -104,6 +104,8 @@ tour_follow() {
     heading "4. The job on its way: database, Redis, the worker of $pool_host, and back"
     job=$(got '.job.id // empty')
     tries=0
+    [ -z "$job" ] || ask "$customer" GET "/v1/job/$job"
+    say "With ?wait=30 the answer comes as soon as the job is done:"
     while [ -n "$job" ]; do
         ask "$customer" GET "/v1/job/$job?wait=30"
         case $(got .state) in
@@ -168,10 +170,10 @@ tour_ping() {
     done
     ip -n "$tour_ns" route add default dev "$tour_if"
     ip -n "$tour_ns" -6 route add default dev "$tour_if"
-    printf '\n\033[1m$ ping -c 3 %s\033[0m    (the host, inside the tunnel)\n' "$server"
+    printf '\n%s$ ping -c 3 %s%s    (the host, inside the tunnel)\n' "$bold" "$server" "$plain"
     ip netns exec "$tour_ns" ping -c 3 -i 0.3 -W 5 "$server" || fail "no answer through the tunnel"
     for interface in $(ip -n "$host_ns" -o link show | sed -n 's/^[0-9]*: \(wg[^:@]*\)[:@].*/\1/p'); do
-        printf '\n\033[1m$ ip netns exec %s wg show %s\033[0m    (what the host sees)\n' "$host_ns" "$interface"
+        printf '\n%s$ ip netns exec %s wg show %s%s    (what the host sees)\n' "$bold" "$host_ns" "$interface" "$plain"
         ip netns exec "$host_ns" wg show "$interface"
     done
     tour_end

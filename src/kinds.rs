@@ -2,11 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
-    queue::{Claimed, JobId, Policy},
+    queue::{Claimed, JobId, Policy, Succeeded},
     seal::Sealer,
     vpn,
 };
@@ -16,19 +15,24 @@ use crate::{
 pub enum Kind {
     /// Bring a VPN pool's interface on its host to the desired state.
     VpnApply,
+    /// Ask a VPN pool's host for the last handshakes and the traffic of its peers.
+    VpnStatus,
 }
+
+const KINDS: [Kind; 2] = [Kind::VpnApply, Kind::VpnStatus];
 
 impl Kind {
     /// Its name in rows and Redis.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::VpnApply => "vpn_apply",
+            Self::VpnStatus => "vpn_status",
         }
     }
 
     /// The kind of that name; none when a newer program made it up.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::VpnApply].into_iter().find(|kind| kind.as_str() == text)
+        KINDS.into_iter().find(|kind| kind.as_str() == text)
     }
 
     /// How often and how patiently it is tried.
@@ -36,6 +40,10 @@ impl Kind {
         match self {
             Self::VpnApply => {
                 Policy { max_failures: 8, backoff_base: Duration::from_secs(1), backoff_max: Duration::from_mins(1) }
+            }
+            // Somebody waits for the answer; whoever still wants it asks again.
+            Self::VpnStatus => {
+                Policy { max_failures: 1, backoff_base: Duration::from_secs(1), backoff_max: Duration::from_secs(1) }
             }
         }
     }
@@ -72,13 +80,14 @@ impl Kinds {
     pub async fn render(&self, tx: &mut PgConnection, jobs: &[Claimed]) -> anyhow::Result<Vec<Rendered>> {
         let of_kind = |kind| jobs.iter().filter(move |job| Kind::parse(&job.kind) == Some(kind));
         let mut rendered: HashMap<JobId, Rendered> = HashMap::with_capacity(jobs.len());
-        for kind in [Kind::VpnApply] {
+        for kind in KINDS {
             let of_this_kind: Vec<&Claimed> = of_kind(kind).collect();
             if of_this_kind.is_empty() {
                 continue;
             }
             match kind {
                 Kind::VpnApply => rendered.extend(vpn::render(tx, &self.sealer, &of_this_kind).await?),
+                Kind::VpnStatus => rendered.extend(vpn::render_status(&of_this_kind)),
             }
         }
         let unknown = |job: &Claimed| {
@@ -91,16 +100,11 @@ impl Kinds {
     }
 
     /// Tells the noun what its worker did, in the transaction that makes the job succeeded.
-    pub async fn settle(
-        &self,
-        tx: &mut PgConnection,
-        kind: &str,
-        payload: &Value,
-        result: &Value,
-    ) -> sqlx::Result<Settled> {
-        match Kind::parse(kind) {
-            Some(Kind::VpnApply) => vpn::settle(tx, payload, result).await,
-            None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {kind}"))),
+    pub async fn settle(&self, tx: &mut PgConnection, job: &Succeeded) -> sqlx::Result<Settled> {
+        match Kind::parse(&job.kind) {
+            Some(Kind::VpnApply) => vpn::settle(tx, &job.queue, &job.payload, &job.result).await,
+            Some(Kind::VpnStatus) => vpn::settle_status(tx, &job.payload, &job.result).await,
+            None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use sqlx::PgPool;
 
-use super::{User, Username, password};
-use crate::secret::Secret;
+use super::{User, Username, api::UserBody, password};
+use crate::{http::Window, secret::Secret};
 
 /// What a login compares with.
 pub(super) struct Login {
@@ -63,4 +63,27 @@ pub async fn ensure_staff_user(pool: &PgPool, username: &Username, password: &Se
         return Ok(login.user);
     }
     bootstrap(pool, username, true, Some(password)).await
+}
+
+/// A window of all users, or one, with the limits that staff set.
+pub(super) async fn users(pool: &PgPool, user_id: Option<i64>, window: Window) -> sqlx::Result<Vec<UserBody>> {
+    sqlx::query_as!(
+        UserBody,
+        "select user_id as id, username, staff, vpn_quota, created_at from users
+         where ($1::bigint is null or user_id = $1) and user_id > $2
+         order by user_id limit $3",
+        user_id,
+        window.after,
+        window.fetch(),
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Changes what is given.
+pub(super) async fn set_limits(pool: &PgPool, user_id: i64, vpn_quota: Option<i32>) -> sqlx::Result<()> {
+    sqlx::query!("update users set vpn_quota = coalesce($2, vpn_quota) where user_id = $1", user_id, vpn_quota)
+        .execute(pool)
+        .await
+        .map(drop)
 }

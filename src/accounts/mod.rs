@@ -1,10 +1,12 @@
 //! Who is asking: users, and how they prove it.
 
+mod api;
 mod credentials;
 mod db;
 mod password;
 mod username;
 
+pub use api::UserApi;
 pub use credentials::Authenticator;
 pub use db::{bootstrap, ensure_staff_user, list};
 pub use username::{Username, UsernameError};

@@ -26,6 +26,8 @@ pub enum Tags {
     Vpn,
     /// Pools of prefixes; staff only.
     VpnPools,
+    /// Who may ask; staff only.
+    Users,
     /// What workers do.
     Jobs,
     /// The service itself.

@@ -23,7 +23,7 @@ use super::{
     spec::{self, Operation},
 };
 use crate::{
-    accounts::Authenticator,
+    accounts::{Authenticator, UserApi},
     queue::{JobApi, Wake},
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
@@ -44,7 +44,7 @@ pub struct App {
     pub authenticator: Arc<Authenticator>,
 }
 
-type Apis = (HealthApi, IndexApi, JobApi, NetworkApi, PoolApi);
+type Apis = (HealthApi, IndexApi, JobApi, NetworkApi, PoolApi, UserApi);
 
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
@@ -53,6 +53,7 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
         JobApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
+        UserApi { pool: app.pool.clone() },
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
@@ -106,6 +107,9 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     Ok(service)
 }
 
+/// Asked every few seconds by whoever watches us: not part of the log's story while all is well.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
 /// Around everything: the request's id, the log's line, the alias, problems.
 async fn answer<E>(next: &E, mut request: Request, operations: &[Operation]) -> poem::Result<Response>
 where
@@ -123,7 +127,12 @@ where
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-request-id", id);
         }
-        tracing::info!(%method, path, status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+        if PROBES.contains(&path.as_str()) && response.status().is_success() {
+            tracing::debug!(%method, path, status, ?elapsed, "answered");
+        } else {
+            tracing::info!(%method, path, status, ?elapsed, "answered");
+        }
         Ok(response)
     }
     .instrument(span)

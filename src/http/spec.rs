@@ -27,7 +27,7 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
     }
     walk(&mut document);
     for (name, schema) in object(&mut document["components"]["schemas"]) {
-        if name.ends_with("Create") {
+        if name.ends_with("Create") || name.ends_with("Edit") {
             schema["additionalProperties"] = false.into();
         }
     }

@@ -41,6 +41,21 @@ struct Event {
     worker: String,
 }
 
+/// A row whose worker reported success.
+#[derive(Debug)]
+pub struct Succeeded {
+    /// The row.
+    pub job_id: JobId,
+    /// Whose work it was.
+    pub queue: String,
+    /// What it did.
+    pub kind: String,
+    /// Whom it is about.
+    pub payload: Value,
+    /// What the worker reported.
+    pub result: Value,
+}
+
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
@@ -195,18 +210,19 @@ async fn mark_succeeded(
     if events.is_empty() {
         return Ok(());
     }
-    let jobs: Vec<i64> = events.iter().map(|(event, _)| event.job_id).collect();
+    let ids: Vec<i64> = events.iter().map(|(event, _)| event.job_id).collect();
     let attempts: Vec<i32> = events.iter().map(|(event, _)| event.attempt).collect();
     let workers: Vec<String> = events.iter().map(|(event, _)| event.worker.clone()).collect();
     let results: Vec<Value> = events.into_iter().map(|(_, result)| result).collect();
-    let rows = sqlx::query!(
+    let jobs = sqlx::query_as!(
+        Succeeded,
         r#"update job set state = 'succeeded', worker = event.worker, result = event.result, error = null,
                finished_at = clock_timestamp()
            from unnest($1::bigint[], $2::integer[], $3::text[], $4::jsonb[]) as event (job_id, attempt, worker, result)
            where job.job_id = event.job_id and job.attempt = event.attempt and queue = $5
                and state in ('dispatched', 'running')
-           returning job.job_id, kind, payload, job.result as "result!""#,
-        &jobs,
+           returning job.job_id, queue, kind, payload, job.result as "result!""#,
+        &ids,
         &attempts,
         &workers,
         &results,
@@ -214,17 +230,17 @@ async fn mark_succeeded(
     )
     .fetch_all(&mut *tx)
     .await?;
-    for row in rows {
-        match runner.kinds.settle(tx, &row.kind, &row.payload, &row.result).await? {
-            Settled::Done => tracing::info!(job = row.job_id, kind = row.kind, %queue, "job succeeded"),
+    for job in jobs {
+        match runner.kinds.settle(tx, &job).await? {
+            Settled::Done => tracing::info!(job = job.job_id, kind = job.kind, %queue, "job succeeded"),
             Settled::Unreadable(error) => {
-                tracing::error!(job = row.job_id, kind = row.kind, %queue, error, "job's result can't be used");
-                sqlx::query!("update job set state = 'failed', error = $2 where job_id = $1", row.job_id, error)
+                tracing::error!(job = job.job_id, kind = job.kind, %queue, error, "job's result can't be used");
+                sqlx::query!("update job set state = 'failed', error = $2 where job_id = $1", job.job_id, error)
                     .execute(&mut *tx)
                     .await?;
             }
         }
-        finished.push(row.job_id);
+        finished.push(job.job_id);
     }
     Ok(())
 }

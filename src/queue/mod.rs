@@ -18,6 +18,7 @@ mod wake;
 
 pub use api::{JobApi, JobRef};
 pub use db::{JobView, find, wait_until_finished};
+pub use events::Succeeded;
 pub use job::{JobError, JobId, JobState, Policy};
 pub use name::QueueName;
 pub use outbox::{NewJob, enqueue, wake_relays};

@@ -2,10 +2,18 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use redis::{AsyncCommands as _, aio::ConnectionManager, streams::StreamRangeReply};
+use redis::{
+    AsyncCommands as _, RedisError,
+    aio::ConnectionManager,
+    streams::{StreamInfoConsumersReply, StreamRangeReply},
+};
 use tokio::sync::watch;
 
-use super::{JobId, QueueName, Runner, backend::reconnecting, db};
+use super::{
+    JobId, QueueName, Runner,
+    backend::{GROUP, reconnecting},
+    db,
+};
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Longer than a worker's heartbeat, which keeps running jobs out of the sweep's sight.
@@ -50,6 +58,7 @@ async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>) -> a
     };
     for jobs in unseen.chunk_by(|a, b| a.queue == b.queue) {
         let queue: QueueName = jobs[0].queue.parse()?;
+        note_workers(runner, redis, &queue).await?;
         let known = known_jobs(redis, &queue).await?;
         // Asked after the jobs: a job that ended in between has left its event, committed or still here.
         let reports: usize = redis.xlen(queue.events_key()).await?;
@@ -62,6 +71,28 @@ async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>) -> a
         if reports == 0 && !lost.is_empty() {
             take_back(runner, &queue, &lost).await?;
         }
+    }
+    Ok(())
+}
+
+/// Notes when a worker last asked for work. Workers ask every two seconds, so that is also whether one is there.
+async fn note_workers(runner: &Runner, redis: &mut ConnectionManager, queue: &QueueName) -> anyhow::Result<()> {
+    let consumers: Result<StreamInfoConsumersReply, RedisError> = redis.xinfo_consumers(queue.jobs_key(), GROUP).await;
+    let idle_millis = match consumers {
+        Ok(reply) => reply.consumers.iter().map(|consumer| consumer.idle).min(),
+        Err(error) if error.code().is_none() => return Err(error.into()), // Redis did not answer
+        Err(_) => None, // no stream or no group: no worker has ever asked
+    };
+    if let Some(idle) = idle_millis {
+        let idle_secs = Duration::from_millis(u64::try_from(idle)?).as_secs_f64();
+        sqlx::query!(
+            "insert into worker_seen (queue, seen_at) values ($1, now() - make_interval(secs => $2))
+             on conflict (queue) do update set seen_at = greatest(worker_seen.seen_at, excluded.seen_at)",
+            queue.as_str(),
+            idle_secs,
+        )
+        .execute(&runner.pool)
+        .await?;
     }
     Ok(())
 }

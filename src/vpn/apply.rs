@@ -8,9 +8,11 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    db,
     desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName, InterfaceState, MTU, Peer, VERSION},
+    hostname::Hostname,
     key::{PrivateKey, PublicKey},
-    pool::{self, Hostname, SEAL_CONTEXT},
+    pool::{self, SEAL_CONTEXT},
     prefix,
 };
 use crate::{
@@ -21,19 +23,27 @@ use crate::{
 
 /// What a job's row says: only whom it is about.
 #[derive(Deserialize)]
-struct Payload {
-    pool_id: i64,
+pub(super) struct Payload {
+    pub(super) pool_id: i64,
 }
 
 struct PoolState {
     pool_id: i64,
     network: IpNet,
     subnetwork_size: i16,
+    vpn_hostname: String,
     listen_port: i32,
     private_key: Vec<u8>,
     private_key_key_id: String,
     generation: i64,
     deleting: bool,
+}
+
+/// An interface that a host still has to remove, because its pool has moved.
+struct Departure {
+    pool_id: i64,
+    vpn_hostname: String,
+    generation: i64,
 }
 
 /// The newest desired state for each job's pool, with all its networks.
@@ -42,23 +52,38 @@ pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -
     let pool_ids: Vec<i64> = jobs.iter().filter_map(|job| pool_of(job).ok()).collect();
     let pools = sqlx::query_as!(
         PoolState,
-        "select pool_id, network, subnetwork_size, listen_port, private_key, private_key_key_id, generation, deleting
-         from vpn_pool where pool_id = any($1)",
+        r#"select pool_id, network, subnetwork_size, vpn_hostname, listen_port, generation, deleting,
+                  coalesce(next_private_key, private_key) as "private_key!",
+                  coalesce(next_private_key_key_id, private_key_key_id) as "private_key_key_id!"
+           from vpn_pool where pool_id = any($1)"#,
+        &pool_ids
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let departures = sqlx::query_as!(
+        Departure,
+        "select pool_id, vpn_hostname, generation from vpn_pool_departure where pool_id = any($1)",
         &pool_ids
     )
     .fetch_all(&mut *tx)
     .await?;
     let mut peers = peers(tx, &pool_ids).await?;
-    let mut states: HashMap<i64, Rendered> = HashMap::with_capacity(pools.len());
+    // By pool and host: a pool that moves is rendered for the host it leaves and for the one it comes to.
+    let mut states: HashMap<(i64, String), Rendered> = HashMap::with_capacity(pools.len());
+    for departure in departures {
+        let absent = payload(departure.pool_id, departure.generation, InterfaceState::Absent);
+        states.insert((departure.pool_id, departure.vpn_hostname), absent.unwrap_or_else(Rendered::Impossible));
+    }
     for pool in pools {
         let peers = peers.remove(&pool.pool_id).unwrap_or_default();
-        states.insert(pool.pool_id, desired(sealer, &pool, peers).unwrap_or_else(Rendered::Impossible));
+        let state = interface(sealer, &pool, peers).and_then(|state| payload(pool.pool_id, pool.generation, state));
+        states.insert((pool.pool_id, pool.vpn_hostname), state.unwrap_or_else(Rendered::Impossible));
     }
     let rendered = jobs.iter().map(|job| {
         let rendered = match pool_of(job) {
             Ok(pool_id) => states
-                .remove(&pool_id)
-                .unwrap_or_else(|| Rendered::Obsolete(format!("VPN pool {pool_id} no longer exists"))),
+                .remove(&(pool_id, job.queue.clone()))
+                .unwrap_or_else(|| Rendered::Obsolete(format!("VPN pool {pool_id} is no longer on {}", job.queue))),
             Err(error) => Rendered::Impossible(format!("the job's payload names no pool: {error}")),
         };
         (job.job_id, rendered)
@@ -82,64 +107,58 @@ async fn peers(tx: &mut PgConnection, pool_ids: &[i64]) -> sqlx::Result<HashMap<
     Ok(peers)
 }
 
-fn desired(sealer: &Sealer, pool: &PoolState, peers: Vec<Peer>) -> Result<Rendered, String> {
-    let state = if pool.deleting {
-        InterfaceState::Absent
-    } else {
-        let opened = sealer.open(SEAL_CONTEXT, &pool.private_key_key_id, &pool.private_key);
-        let bytes =
-            opened.map_err(|error| format!("the private key of pool {} can't be read: {error}", pool.pool_id))?;
-        let private_key = <[u8; 32]>::try_from(bytes)
-            .ok()
-            .and_then(|bytes| PrivateKey::try_from(bytes).ok())
-            .ok_or_else(|| format!("the private key of pool {} is damaged", pool.pool_id))?;
-        let size = u8::try_from(pool.subnetwork_size).map_err(|error| error.to_string())?;
-        let servers = prefix::subnetwork(pool.network, size, 0).ok_or("the pool is smaller than its networks")?;
-        InterfaceState::Present(InterfaceConfig {
-            listen_port: u16::try_from(pool.listen_port).map_err(|error| error.to_string())?,
-            mtu: MTU,
-            addresses: vec![prefix::first_address(servers)],
-            routes: vec![pool.network],
-            peers,
-            private_key,
-        })
-    };
-    let desired = DesiredInterface {
-        version: VERSION,
-        interface: InterfaceName::for_pool(pool.pool_id),
-        generation: pool.generation,
-        state,
-    };
+fn interface(sealer: &Sealer, pool: &PoolState, peers: Vec<Peer>) -> Result<InterfaceState, String> {
+    if pool.deleting {
+        return Ok(InterfaceState::Absent);
+    }
+    let opened = sealer.open(SEAL_CONTEXT, &pool.private_key_key_id, &pool.private_key);
+    let bytes = opened.map_err(|error| format!("the private key of pool {} can't be read: {error}", pool.pool_id))?;
+    let private_key = <[u8; 32]>::try_from(bytes)
+        .ok()
+        .and_then(|bytes| PrivateKey::try_from(bytes).ok())
+        .ok_or_else(|| format!("the private key of pool {} is damaged", pool.pool_id))?;
+    let size = u8::try_from(pool.subnetwork_size).map_err(|error| error.to_string())?;
+    let servers = prefix::subnetwork(pool.network, size, 0).ok_or("the pool is smaller than its networks")?;
+    Ok(InterfaceState::Present(InterfaceConfig {
+        listen_port: u16::try_from(pool.listen_port).map_err(|error| error.to_string())?,
+        mtu: MTU,
+        addresses: vec![prefix::first_address(servers)],
+        routes: vec![pool.network],
+        peers,
+        private_key,
+    }))
+}
+
+fn payload(pool_id: i64, generation: i64, state: InterfaceState) -> Result<Rendered, String> {
+    let desired = DesiredInterface { version: VERSION, interface: InterfaceName::for_pool(pool_id), generation, state };
     serde_json::to_vec(&desired).map(Rendered::Payload).map_err(|error| error.to_string())
 }
 
 /// Notes what the host has confirmed: frees the prefixes it no longer has, and forgets a pool that is gone.
-pub async fn settle(tx: &mut PgConnection, payload: &Value, result: &Value) -> sqlx::Result<Settled> {
+pub async fn settle(tx: &mut PgConnection, host: &str, payload: &Value, result: &Value) -> sqlx::Result<Settled> {
     let (Ok(Payload { pool_id }), Ok(report)) = (Payload::deserialize(payload), ApplyReport::deserialize(result))
     else {
         return Ok(Settled::Unreadable(
             "the worker's report can't be read; do worker and server have one version?".into(),
         ));
     };
-    let Some(pool) = sqlx::query!(
+    let pool = sqlx::query!(
         "select network, vpn_hostname, generation, deleting from vpn_pool where pool_id = $1 for update",
         pool_id
     )
     .fetch_optional(&mut *tx)
-    .await?
-    else {
+    .await?;
+    // What a host says that the pool has left is no news of the pool.
+    let Some(pool) = pool.filter(|pool| pool.vpn_hostname == host) else {
+        db::forget_departure(tx, pool_id, host, report.applied_generation).await?;
         return Ok(Settled::Done);
     };
     if report.applied_generation > pool.generation {
         // The host has seen a future that this database, restored from a backup, does not know: win over it.
-        tracing::warn!(
-            pool = pool_id,
-            host = pool.vpn_hostname,
-            "the host is ahead of the database, which wins; applying again"
-        );
-        let queue: Hostname = pool.vpn_hostname.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        super::db::raise_generation(tx, pool_id).await?;
-        pool::request_apply(tx, pool_id, queue.queue(), None).await?;
+        tracing::warn!(pool = pool_id, host, "the host is ahead of the database, which wins; applying again");
+        let host: Hostname = host.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        db::raise_generation(tx, pool_id).await?;
+        pool::request_apply(tx, pool_id, host.queue(), None).await?;
         return Ok(Settled::Done);
     }
     if pool.deleting && report.applied_generation == pool.generation {
@@ -147,6 +166,16 @@ pub async fn settle(tx: &mut PgConnection, payload: &Value, result: &Value) -> s
         return Ok(Settled::Done);
     }
     free_prefixes(tx, pool_id, pool.network, report.applied_generation).await?;
+    sqlx::query!(
+        "update vpn_pool
+         set private_key = next_private_key, private_key_key_id = next_private_key_key_id, public_key = next_public_key,
+             next_private_key = null, next_private_key_key_id = null, next_public_key = null, next_key_generation = null
+         where pool_id = $1 and next_key_generation <= $2",
+        pool_id,
+        report.applied_generation
+    )
+    .execute(tx)
+    .await?;
     Ok(Settled::Done)
 }
 
@@ -183,8 +212,8 @@ async fn free_prefixes(tx: &mut PgConnection, pool_id: i64, network: IpNet, appl
 }
 
 /// Sends the full state of every pool of a host once more; returns the jobs.
-pub async fn reconcile(db: &PgPool, hostname: &Hostname) -> sqlx::Result<Vec<JobId>> {
-    let mut tx = db.begin().await?;
+pub async fn reconcile(database: &PgPool, hostname: &Hostname) -> sqlx::Result<Vec<JobId>> {
+    let mut tx = database.begin().await?;
     let pools = sqlx::query_scalar!(
         "update vpn_pool set generation = next_generation(generation) where vpn_hostname = $1 returning pool_id",
         hostname.as_str()
@@ -194,10 +223,10 @@ pub async fn reconcile(db: &PgPool, hostname: &Hostname) -> sqlx::Result<Vec<Job
     let mut jobs = Vec::with_capacity(pools.len());
     for pool_id in pools {
         let job = pool::request_apply(&mut tx, pool_id, hostname.queue(), None).await?;
-        super::db::set_pool_job(&mut tx, pool_id, job).await?;
+        db::set_pool_job(&mut tx, pool_id, job).await?;
         jobs.push(job);
     }
     tx.commit().await?;
-    wake_relays(db).await?;
+    wake_relays(database).await?;
     Ok(jobs)
 }

@@ -3,6 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
+use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +134,8 @@ pub struct ApplyReport {
     /// Peers that `wg show` reports.
     #[serde(default)]
     pub peers: usize,
-    /// SHA-256 (hex) over the sorted lines `public key, tab, allowed IPs` of `wg show`.
+    /// SHA-256 (hex) over a line for each peer that `wg show` reports, sorted by key: public key, tab, allowed IPs
+    /// (sorted by address, IPv4 first, one space between them, `(none)` for none), newline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peers_sha256: Option<String>,
     /// What the host had that neither the previous generation nor this one asked for.
@@ -142,6 +144,36 @@ pub struct ApplyReport {
     /// Set when nothing was configured because the machine lacks a capability: which one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<String>,
+}
+
+/// Asks a host for an interface's handshakes and traffic.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusRequest {
+    /// See [`VERSION`].
+    pub version: u32,
+    /// The interface.
+    pub interface: InterfaceName,
+}
+
+/// The answer to a [`StatusRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Each peer that the interface has.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// One peer as `wg show` counts it, since its interface came up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Names the peer.
+    pub public_key: PublicKey,
+    /// None when there was no handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handshake_at: Option<DateTime<Utc>>,
+    /// Bytes from the peer.
+    pub received_bytes: u64,
+    /// Bytes to the peer.
+    pub sent_bytes: u64,
 }
 
 #[cfg(test)]

@@ -9,11 +9,16 @@ pub mod prefix;
 
 mod api;
 mod apply;
+mod change;
 mod db;
+mod hostname;
 mod network;
 mod pool;
+mod traffic;
 
 pub use api::{NetworkApi, PoolApi};
 pub use apply::{reconcile, render, settle};
+pub use hostname::{Hostname, HostnameError};
 pub use network::{Network, NetworkStatus};
-pub use pool::{Hostname, HostnameError, Pool};
+pub use pool::Pool;
+pub use traffic::{render_status, settle_status};

@@ -3,12 +3,7 @@
 use ipnet::IpNet;
 use sqlx::{PgConnection, PgPool};
 
-use super::{
-    db,
-    key::PublicKey,
-    pool::{self, Hostname},
-    prefix,
-};
+use super::{db, hostname::Hostname, key::PublicKey, pool, prefix};
 use crate::{
     accounts::User,
     error::{Error, OnConstraint as _},
@@ -35,6 +30,8 @@ pub enum NetworkStatus {
 pub struct Network {
     /// Identifies it.
     pub network_id: i64,
+    /// The pool that it is from.
+    pub pool_id: i64,
     /// The prefix.
     pub network: IpNet,
     /// The customer's key.
@@ -45,7 +42,7 @@ pub struct Network {
     pub listen_port: i32,
     /// The host's key.
     pub server_public_key: PublicKey,
-    /// The pool's generation that first carries the network as it is.
+    /// The pool's generation that first carries the network and its pool as they are.
     pub generation: i64,
     /// What the host last confirmed.
     pub applied_generation: i64,
@@ -55,8 +52,8 @@ pub struct Network {
     pub job_id: Option<JobId>,
     /// Where that job is.
     pub job_state: Option<JobState>,
-    /// Its last error.
-    pub job_error: Option<String>,
+    /// Why that job does not get on.
+    pub job_trouble: Option<String>,
     /// The missing capability, where the host only pretends.
     pub dry_run: Option<String>,
 }
@@ -79,7 +76,7 @@ impl Network {
     pub fn reason(&self) -> Option<String> {
         match self.status() {
             NetworkStatus::Active => self.dry_run.as_ref().map(|missing| format!("dry run, no tunnel: {missing}")),
-            NetworkStatus::Pending | NetworkStatus::Failed | NetworkStatus::Deleting => self.job_error.clone(),
+            NetworkStatus::Pending | NetworkStatus::Failed | NetworkStatus::Deleting => self.job_trouble.clone(),
         }
     }
 
@@ -109,11 +106,16 @@ impl Network {
 /// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel.
 pub async fn create(db: &PgPool, caller: &User, size: u8, public_key: PublicKey) -> Result<Network, Error> {
     let mut tx = db.begin().await?;
-    let pool = lock_pool_with_room(&mut tx, size).await?;
-    if pool.public_key == public_key {
-        let message = "is the server's own key; make your own with `wg genkey | tee privatekey | wg pubkey`";
-        return Err(Error::field("wireguard_public_key", message));
+    if let Some(limit) = db::lock_quota(&mut tx, caller.user_id).await?.filter(|limit| limit.used >= limit.quota.into())
+    {
+        let detail = format!(
+            "you have {} of {} networks, those being deleted among them; delete one, or ask the provider for more",
+            limit.used, limit.quota
+        );
+        return Err(Error::Conflict { code: "quota_exceeded", detail, field: None });
     }
+    let pool = lock_pool_with_room(&mut tx, size).await?;
+    refuse_servers_key(&pool, public_key)?;
     let taken = db::take_prefix(&mut tx, pool.pool_id).await?;
     let network = index(taken.index)
         .and_then(|index| prefix::subnetwork(pool.network, size, index))
@@ -130,12 +132,23 @@ pub async fn create(db: &PgPool, caller: &User, size: u8, public_key: PublicKey)
         generation: taken.generation,
         job_id,
     };
-    let network_id = db::insert_network(&mut tx, &row).await.on_constraint("vpn_network_public_key_key", || {
-        let detail = "a network of this pool already has this key; every network needs a key of its own";
-        Error::conflict("key_in_use", "wireguard_public_key", detail)
-    })?;
+    let network_id = db::insert_network(&mut tx, &row).await.on_constraint("vpn_network_public_key_key", key_in_use)?;
     tx.commit().await?;
     find(db, caller, network_id).await
+}
+
+/// A peer with the server's own key would be dropped silently.
+pub(super) fn refuse_servers_key(pool: &db::LockedPool, key: PublicKey) -> Result<(), Error> {
+    if pool.public_key == key || pool.next_public_key == Some(key) {
+        let message = "is the server's own key; make your own with `wg genkey | tee privatekey | wg pubkey`";
+        return Err(Error::field("wireguard_public_key", message));
+    }
+    Ok(())
+}
+
+pub(super) fn key_in_use() -> Error {
+    let detail = "a network of this pool already has this key; every network needs a key of its own";
+    Error::conflict("key_in_use", "wireguard_public_key", detail)
 }
 
 fn index(index: i32) -> Option<u32> {
@@ -180,7 +193,7 @@ pub async fn find(db: &PgPool, caller: &User, network_id: i64) -> Result<Network
     networks.pop().ok_or_else(|| not_found(network_id))
 }
 
-fn not_found(network_id: i64) -> Error {
+pub(super) fn not_found(network_id: i64) -> Error {
     Error::NotFound(format!("there is no VPN network {network_id}").into())
 }
 

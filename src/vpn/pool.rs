@@ -1,7 +1,5 @@
 //! Pools: prefixes that staff give to VPN hosts.
 
-use std::{fmt, str::FromStr};
-
 use ipnet::IpNet;
 use ring::rand::SystemRandom;
 use serde_json::json;
@@ -9,6 +7,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     db,
+    hostname::Hostname,
     key::{PrivateKey, PublicKey},
     prefix,
 };
@@ -23,46 +22,6 @@ use crate::{
 
 /// Names the ciphertexts of pools' private keys.
 pub(super) const SEAL_CONTEXT: &str = "vpn_pool.private_key";
-
-/// The FQDN of a VPN host: its worker's queue, and the endpoint in customers' configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hostname(QueueName);
-
-/// Why a text is no host name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be the host's full name with at least one dot, as in vpn-1.example.ch (RFC 1123); bare words are queues of the provider's own"
-)]
-pub struct HostnameError;
-
-impl Hostname {
-    /// The name as it is written.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-
-    /// The queue of the host's worker.
-    pub const fn queue(&self) -> &QueueName {
-        &self.0
-    }
-}
-
-impl FromStr for Hostname {
-    type Err = HostnameError;
-
-    fn from_str(text: &str) -> Result<Self, HostnameError> {
-        let name: QueueName = text.parse().map_err(|_| HostnameError)?;
-        let last_is_number =
-            name.as_str().rsplit('.').next().is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
-        if name.as_str().contains('.') && !last_is_number { Ok(Self(name)) } else { Err(HostnameError) }
-    }
-}
-
-impl fmt::Display for Hostname {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What staff ask for.
 #[derive(Debug)]
@@ -96,10 +55,14 @@ pub struct Pool {
     pub listen_port: i32,
     /// The host's key.
     pub public_key: PublicKey,
+    /// The key that takes its place when the host has confirmed.
+    pub next_public_key: Option<PublicKey>,
     /// Networks taken, being deleted among them.
     pub used: i32,
     /// Networks that fit.
     pub capacity: i32,
+    /// Of the last change.
+    pub generation: i64,
     /// What the host last confirmed.
     pub applied_generation: i64,
     /// Being removed from its host.
@@ -108,6 +71,15 @@ pub struct Pool {
     pub job_id: Option<JobId>,
     /// Where that job is.
     pub job_state: Option<JobState>,
+    /// Why that job does not get on.
+    pub job_trouble: Option<String>,
+}
+
+impl Pool {
+    /// Why the last change is not in effect, for a person.
+    pub fn reason(&self) -> Option<String> {
+        self.job_trouble.clone().filter(|_| self.applied_generation < self.generation)
+    }
 }
 
 /// A valid prefix for a pool, or everything that is wrong with it.
@@ -180,13 +152,7 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
         },
     )
     .await
-    .on_constraint("vpn_pool_host_port_key", || {
-        Error::conflict(
-            "port_in_use",
-            "listen_port",
-            format!("{} already serves a pool on port {}; choose another port", new.vpn_hostname, new.listen_port),
-        )
-    });
+    .on_constraint("vpn_pool_host_port_key", || port_in_use(&new.vpn_hostname, new.listen_port.into()));
     let pool_id = match inserted.on_constraint("vpn_pool_network_overlap", || Error::conflict("overlap", "network", ""))
     {
         Err(Error::Conflict { code: "overlap", .. }) => return Err(overlap(db, network).await?),
@@ -196,6 +162,11 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
     find(db, pool_id).await
+}
+
+pub(super) fn port_in_use(host: &Hostname, port: i32) -> Error {
+    let detail = format!("{host} already serves a pool on port {port}; choose another port");
+    Error::conflict("port_in_use", "listen_port", detail)
 }
 
 async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
@@ -216,7 +187,7 @@ pub async fn find(db: &PgPool, pool_id: i64) -> Result<Pool, Error> {
     db::pools(db, Some(pool_id), Window::all()).await?.pop().ok_or_else(|| not_found(pool_id))
 }
 
-fn not_found(pool_id: i64) -> Error {
+pub(super) fn not_found(pool_id: i64) -> Error {
     Error::NotFound(format!("there is no VPN pool {pool_id}").into())
 }
 
@@ -251,7 +222,8 @@ pub(super) async fn request_apply(
         queue,
         kind: Kind::VpnApply.as_str(),
         payload: json!({ "pool_id": pool_id }),
-        unique_key: &format!("vpn_pool:{pool_id}"),
+        // With the host: one that is gone for good must not hold up its successor.
+        unique_key: &format!("vpn_pool:{pool_id}@{queue}"),
     };
     enqueue(tx, &job, requester.map(|user| user.user_id)).await
 }
@@ -297,13 +269,5 @@ mod tests {
         assert_eq!(pool("2a0a:e5c1:200::", Some(40), 40), subnetwork_size());
         assert_eq!(pool("2a0a:e5c1:200::", Some(40), 129), subnetwork_size());
         assert_eq!(pool("10.0.0.0/24", None, 33), subnetwork_size());
-    }
-
-    #[test]
-    fn hosts_have_full_names() {
-        assert_eq!("VPN-1.Example.CH".parse::<Hostname>().map(|name| name.to_string()), Ok("vpn-1.example.ch".into()));
-        for wrong in ["billing", "", "vpn_1.example.ch", "vpn.example.ch.", "-a.ch", "a b.ch", "a.ch\nb", "192.0.2.1"] {
-            assert_eq!(wrong.parse::<Hostname>(), Err(HostnameError), "{wrong:?}");
-        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use apalis::prelude::WorkerBuilder;
@@ -207,6 +210,17 @@ impl TestApp {
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         });
+    }
+
+    /// An obedient worker; the result holds the last desired state that it was given.
+    pub fn peers_seen_by_worker(&self, queue: &str) -> Arc<Mutex<String>> {
+        let seen = Arc::new(Mutex::new(String::new()));
+        let last = Arc::clone(&seen);
+        self.worker(queue, move |desired| {
+            *last.lock().expect("no panic") = desired.to_string();
+            Ok(json!({ "applied_generation": desired["generation"] }))
+        });
+        seen
     }
 
     /// A worker that does as told, and says so as a host does.

@@ -44,7 +44,7 @@ async fn finished_work_leaves_nothing_in_redis() {
 async fn requests_join_the_waiting_job_and_one_is_on_its_way_at_a_time() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
-    let networks = futures_util::future::join_all((0..20).map(|_| app.network("alice", new_key()))).await;
+    let networks = futures_util::future::join_all((0..20).map(|_| app.network("admin", new_key()))).await;
     let running = Arc::new(AtomicU32::new(0));
     let most = Arc::new(AtomicU32::new(0));
     let (now, peak) = (Arc::clone(&running), Arc::clone(&most));

@@ -7,5 +7,6 @@ mod jobs;
 mod problems;
 mod schema;
 mod service;
+mod vpn_change;
 mod vpn_network;
 mod vpn_pool;

@@ -35,7 +35,7 @@ async fn the_frameworks_own_refusals_are_problems_too() {
     assert_problem(&post(Some(("text/plain", "{}".into()))).await, 415, "unsupported_media_type");
     let answer = app.request(Method::PUT, "/v1/net/vpn/1/", Some("alice"), Some(json!({}))).await;
     assert_problem(&answer, 405, "method_not_allowed");
-    assert_eq!(answer.header("allow"), "DELETE, GET");
+    assert_eq!(answer.header("allow"), "DELETE, GET, PATCH");
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ async fn wrong_keys_and_sizes_are_refused() {
 async fn two_hundred_at_once_get_two_hundred_networks() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
-    let requests = (0..200).map(|_| app.network("alice", new_key()));
+    let requests = (0..200).map(|_| app.network("admin", new_key()));
     let networks = futures_util::future::join_all(requests).await;
     let distinct: HashSet<&str> = networks.iter().map(|network| network["network"].as_str().expect("text")).collect();
     assert_eq!(distinct.len(), 200);

@@ -3,14 +3,17 @@
 //! Delivery is at least once, so a handler brings about a state; doing it twice is doing it once.
 
 mod vpn_apply;
+mod vpn_status;
 
 use std::sync::Arc;
 
 use apalis::prelude::Data;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use uncloud::{
     kinds::Kind,
     queue::{JobError, backend::Envelope},
+    vpn::desired::VERSION,
 };
 
 use crate::host::Host;
@@ -31,10 +34,44 @@ pub async fn handle(envelope: Envelope, context: Data<Context>) -> Result<Value,
             envelope.kind
         )));
     };
+    let host = context.host.as_ref().map_err(|missing| JobError::Retry(missing.clone()))?;
     match kind {
-        Kind::VpnApply => match &context.host {
-            Ok(host) => vpn_apply::handle(host, &envelope.payload).await,
-            Err(missing) => Err(JobError::Retry(missing.clone())),
-        },
+        Kind::VpnApply => vpn_apply::handle(host, &envelope.payload).await,
+        Kind::VpnStatus => vpn_status::handle(host, &envelope.payload).await,
+    }
+}
+
+/// Read before the rest, whose form may have changed.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// Serde's messages quote what they could not read, which may be a key; so only their place is passed on.
+fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
+    let place = |error: serde_json::Error| {
+        format!("the job's payload can't be read (column {}); do worker and server have one version?", error.column())
+    };
+    let Version { version } = serde_json::from_slice(payload).map_err(place)?;
+    if version > VERSION {
+        return Err(format!("the payload has version {version}, this worker knows up to {VERSION}; update the worker"));
+    }
+    serde_json::from_slice(payload).map_err(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use uncloud::vpn::desired::DesiredInterface;
+
+    use super::parse;
+
+    #[test]
+    fn what_cannot_be_read_is_refused_without_quoting_it() {
+        let error = parse::<DesiredInterface>(br#"{"version": 1, "interface": "wg-1", "generation": "c2VjcmV0"}"#)
+            .expect_err("no number");
+        assert!(error.contains("one version") && !error.contains("c2VjcmV0"), "{error}");
+        let error = parse::<DesiredInterface>(br#"{"version": 2, "whatever": true}"#).expect_err("newer");
+        assert!(error.contains("update the worker"), "{error}");
+        assert!(parse::<DesiredInterface>(b"\xff").is_err());
     }
 }

@@ -14,6 +14,7 @@ mod plan;
 mod restore;
 mod scrub;
 mod state;
+mod status;
 mod syncconf;
 
 use std::{path::PathBuf, time::Duration};

@@ -1,26 +1,23 @@
-//! VPN pools and networks over HTTP.
+//! Pools over HTTP; staff only.
 
 use std::sync::Arc;
 
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
-    payload::{Json, PlainText},
+    payload::Json,
 };
 use sqlx::PgPool;
 
-use super::{
-    network::{self, Network, NetworkStatus},
-    pool::{self, NewPool, Pool},
-};
 use crate::{
     error::Error,
-    http::{
-        Body, Cursor, HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText, SignedIn, Staff, Tags,
-        Window, input, page,
-    },
+    http::{Body, Cursor, HostnameText, Id, Number, PrefixText, PrivateKeyText, Staff, Tags, Window, input, page},
     queue::{JobRef, Wake},
     seal::Sealer,
+    vpn::{
+        change::{self, PoolChange},
+        pool::{self, NewPool, Pool},
+    },
 };
 
 input! {
@@ -42,12 +39,20 @@ input! {
 }
 
 input! {
-    /// A network to be made.
-    pub struct VpnNetworkCreate {
-        /// Length of the wanted prefix.
-        pub network_size: Number<1, 128>,
-        /// The customer's public key, as `wg pubkey` prints it.
-        pub wireguard_public_key: PublicKeyText,
+    /// What to change of a pool; what is left out stays.
+    pub struct VpnPoolEdit {
+        /// Another host; the one before removes the interface.
+        pub vpn_hostname: Option<HostnameText>,
+        /// Another UDP port.
+        pub listen_port: Option<Number<1, 65535>>,
+    }
+}
+
+input! {
+    /// A new key of a pool's host.
+    pub struct VpnPoolKeyCreate {
+        /// The private key, as `wg genkey` prints it; made by the server when left out. Never shown again.
+        pub wireguard_private_key: Option<PrivateKeyText>,
     }
 }
 
@@ -69,6 +74,8 @@ struct PoolBody {
     listen_port: i32,
     /// The host's public key.
     wireguard_public_key: String,
+    /// The key that takes its place as soon as the host has confirmed it.
+    next_wireguard_public_key: Option<String>,
     /// Networks taken, those being deleted among them.
     used: i32,
     /// Networks that can still be given out.
@@ -77,12 +84,15 @@ struct PoolBody {
     deleting: bool,
     /// What the host last confirmed.
     applied_generation: i64,
+    /// Why the last change is not in effect.
+    reason: Option<String>,
     /// The job that carries the last change of the pool itself.
     job: Option<JobRef>,
 }
 
 impl From<Pool> for PoolBody {
     fn from(pool: Pool) -> Self {
+        let reason = pool.reason();
         Self {
             id: pool.pool_id,
             network: pool.network.to_string(),
@@ -91,51 +101,13 @@ impl From<Pool> for PoolBody {
             vpn_hostname: pool.vpn_hostname,
             listen_port: pool.listen_port,
             wireguard_public_key: pool.public_key.to_string(),
+            next_wireguard_public_key: pool.next_public_key.map(|key| key.to_string()),
             used: pool.used,
             free: pool.capacity - pool.used,
             deleting: pool.deleting,
             applied_generation: pool.applied_generation,
+            reason,
             job: JobRef::of(pool.job_id, pool.job_state),
-        }
-    }
-}
-
-/// A prefix that is routed to a customer through a WireGuard tunnel.
-#[derive(Debug, Object)]
-#[oai(rename = "VpnNetwork", skip_serializing_if_is_none)]
-struct NetworkBody {
-    /// Identifies the network.
-    id: i64,
-    /// The prefix.
-    network: String,
-    /// Where it is in its life.
-    status: NetworkStatus,
-    /// Why it does not (fully) work.
-    reason: Option<String>,
-    /// The customer's key.
-    wireguard_public_key: String,
-    /// Host and UDP port of the server.
-    endpoint: String,
-    /// The server's key.
-    server_public_key: String,
-    /// The generation of the pool that the host last confirmed.
-    applied_generation: i64,
-    /// The job that carries the last change.
-    job: Option<JobRef>,
-}
-
-impl From<Network> for NetworkBody {
-    fn from(network: Network) -> Self {
-        Self {
-            id: network.network_id,
-            network: network.network.to_string(),
-            status: network.status(),
-            reason: network.reason(),
-            wireguard_public_key: network.public_key.to_string(),
-            endpoint: format!("{}:{}", network.vpn_hostname, network.listen_port),
-            server_public_key: network.server_public_key.to_string(),
-            applied_generation: network.applied_generation,
-            job: JobRef::of(network.job_id, network.job_state),
         }
     }
 }
@@ -148,20 +120,6 @@ struct PoolList {
     items: Vec<PoolBody>,
     /// Cursor of the next page; absent on the last.
     next: Option<String>,
-}
-
-/// A page of networks.
-#[derive(Debug, Object)]
-#[oai(rename = "VpnNetworkList", skip_serializing_if_is_none)]
-struct NetworkList {
-    /// By id.
-    items: Vec<NetworkBody>,
-    /// Cursor of the next page; absent on the last.
-    next: Option<String>,
-}
-
-const fn page_size() -> u8 {
-    50
 }
 
 #[derive(ApiResponse)]
@@ -184,22 +142,10 @@ enum PoolDeleting {
 }
 
 #[derive(ApiResponse)]
-enum NetworkCreated {
-    /// Made; its host is being set up.
-    #[oai(status = 201)]
-    Created(
-        Json<NetworkBody>,
-        /// Where the network is.
-        #[oai(header = "Location")]
-        String,
-    ),
-}
-
-#[derive(ApiResponse)]
-enum NetworkDeleting {
-    /// Its host is removing it; it is gone when the job has succeeded.
+enum PoolKeyRotating {
+    /// The host is given its new key.
     #[oai(status = 202)]
-    Deleting(Json<NetworkBody>),
+    Rotating(Json<PoolBody>),
 }
 
 /// The operations on pools; staff only.
@@ -238,7 +184,7 @@ impl PoolApi {
         &self,
         _staff: Staff,
         /// Pools on a page.
-        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "page_size")]
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "super::page_size")]
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
@@ -273,83 +219,41 @@ impl PoolApi {
         self.wake.queued();
         Ok(PoolDeleting::Deleting(Json(pool.into())))
     }
-}
 
-/// The operations on networks; everybody's own.
-pub struct NetworkApi {
-    /// Where the networks are.
-    pub pool: PgPool,
-    /// Wakes the relay.
-    pub wake: Arc<Wake>,
-}
-
-#[OpenApi(prefix_path = "/v1/net/vpn", tag = "Tags::Vpn")]
-impl NetworkApi {
-    /// Request a VPN network
+    /// Change a VPN pool
     ///
-    /// The prefix is chosen by the server. Follow the job, or read the network again, to see when it is active.
-    #[oai(path = "/", method = "post", operation_id = "vpn_create")]
-    async fn create(&self, caller: SignedIn, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
-        let size = body.0.network_size.get();
-        let network = network::create(&self.pool, &caller.0, size, body.0.wireguard_public_key.0).await?;
+    /// Its networks are pending until the host has confirmed.
+    #[oai(path = "/:id", method = "patch", operation_id = "vpnpool_edit")]
+    async fn edit(
+        &self,
+        staff: Staff,
+        /// Identifies the pool.
+        id: Path<Id>,
+        body: Body<VpnPoolEdit>,
+    ) -> Result<Json<PoolBody>, Error> {
+        let change = PoolChange {
+            vpn_hostname: body.0.vpn_hostname.map(|name| name.0),
+            listen_port: body.0.listen_port.map(Number::get),
+        };
+        let pool = change::change_pool(&self.pool, &staff.0, id.0.0, change).await?;
         self.wake.queued();
-        let location = format!("/v1/net/vpn/{}", network.network_id);
-        Ok(NetworkCreated::Created(Json(network.into()), location))
+        Ok(Json(pool.into()))
     }
 
-    /// List my VPN networks
-    #[oai(path = "/", method = "get", operation_id = "vpn_list")]
-    async fn list(
-        &self,
-        caller: SignedIn,
-        /// Networks on a page.
-        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "page_size")]
-        limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
-        cursor: Query<Option<Cursor>>,
-    ) -> Result<Json<NetworkList>, Error> {
-        let window = Window::new(limit.0, cursor.0);
-        let networks = network::list(&self.pool, &caller.0, window).await?;
-        let (networks, next) = page(networks, window, |network| network.network_id);
-        Ok(Json(NetworkList { items: networks.into_iter().map(Into::into).collect(), next }))
-    }
-
-    /// Read a VPN network
-    #[oai(path = "/:id", method = "get", operation_id = "vpn_read")]
-    async fn read(
-        &self,
-        caller: SignedIn,
-        /// Identifies the network.
-        id: Path<Id>,
-    ) -> Result<Json<NetworkBody>, Error> {
-        Ok(Json(network::find(&self.pool, &caller.0, id.0.0).await?.into()))
-    }
-
-    /// Read the WireGuard configuration
+    /// Rotate the key of a VPN pool's host
     ///
-    /// A file for `wg-quick`, complete but for the private key, which the server does not know.
-    #[oai(path = "/:id/config", method = "get", operation_id = "vpn_config")]
-    async fn config(
+    /// The old key is shown to customers until the host has confirmed the new one.
+    #[oai(path = "/:id/key", method = "post", operation_id = "vpnpool_rotate_key")]
+    async fn rotate_key(
         &self,
-        caller: SignedIn,
-        /// Identifies the network.
+        staff: Staff,
+        /// Identifies the pool.
         id: Path<Id>,
-    ) -> Result<PlainText<String>, Error> {
-        Ok(PlainText(network::find(&self.pool, &caller.0, id.0.0).await?.client_config()))
-    }
-
-    /// Delete a VPN network
-    ///
-    /// The prefix is given to somebody else only after the host has confirmed.
-    #[oai(path = "/:id", method = "delete", operation_id = "vpn_delete")]
-    async fn delete(
-        &self,
-        caller: SignedIn,
-        /// Identifies the network.
-        id: Path<Id>,
-    ) -> Result<NetworkDeleting, Error> {
-        let network = network::delete(&self.pool, &caller.0, id.0.0).await?;
+        body: Body<VpnPoolKeyCreate>,
+    ) -> Result<PoolKeyRotating, Error> {
+        let key = body.0.wireguard_private_key.map(|key| key.0);
+        let pool = change::rotate_pool_key(&self.pool, &self.sealer, &staff.0, id.0.0, key).await?;
         self.wake.queued();
-        Ok(NetworkDeleting::Deleting(Json(network.into())))
+        Ok(PoolKeyRotating::Rotating(Json(pool.into())))
     }
 }

@@ -1,0 +1,241 @@
+//! Networks over HTTP; everybody's own.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    payload::{Json, PlainText},
+};
+use sqlx::PgPool;
+
+use crate::{
+    error::Error,
+    http::{Body, Cursor, Id, Number, PublicKeyText, SignedIn, Tags, Window, input, page},
+    queue::{JobRef, Wake},
+    vpn::{
+        change,
+        network::{self, Network, NetworkStatus},
+        traffic,
+    },
+};
+
+input! {
+    /// A network to be made.
+    pub struct VpnNetworkCreate {
+        /// Length of the wanted prefix.
+        pub network_size: Number<1, 128>,
+        /// The customer's public key, as `wg pubkey` prints it.
+        pub wireguard_public_key: PublicKeyText,
+    }
+}
+
+input! {
+    /// What to change of a network.
+    pub struct VpnNetworkEdit {
+        /// The customer's new public key; the prefix stays.
+        pub wireguard_public_key: PublicKeyText,
+    }
+}
+
+/// A prefix that is routed to a customer through a WireGuard tunnel.
+#[derive(Debug, Object)]
+#[oai(rename = "VpnNetwork", skip_serializing_if_is_none)]
+struct NetworkBody {
+    /// Identifies the network.
+    id: i64,
+    /// The prefix.
+    network: String,
+    /// Where it is in its life.
+    status: NetworkStatus,
+    /// Why it does not (fully) work.
+    reason: Option<String>,
+    /// The customer's key.
+    wireguard_public_key: String,
+    /// Host and UDP port of the server.
+    endpoint: String,
+    /// The server's key.
+    server_public_key: String,
+    /// The generation of the pool that the host last confirmed.
+    applied_generation: i64,
+    /// The job that carries the last change.
+    job: Option<JobRef>,
+}
+
+impl From<Network> for NetworkBody {
+    fn from(network: Network) -> Self {
+        let reason = network.reason();
+        Self {
+            id: network.network_id,
+            network: network.network.to_string(),
+            status: network.status(),
+            reason,
+            wireguard_public_key: network.public_key.to_string(),
+            endpoint: format!("{}:{}", network.vpn_hostname, network.listen_port),
+            server_public_key: network.server_public_key.to_string(),
+            applied_generation: network.applied_generation,
+            job: JobRef::of(network.job_id, network.job_state),
+        }
+    }
+}
+
+/// A page of networks.
+#[derive(Debug, Object)]
+#[oai(rename = "VpnNetworkList", skip_serializing_if_is_none)]
+struct NetworkList {
+    /// By id.
+    items: Vec<NetworkBody>,
+    /// Cursor of the next page; absent on the last.
+    next: Option<String>,
+}
+
+/// What the host reports of a network's tunnel.
+#[derive(Debug, Object)]
+#[oai(rename = "VpnNetworkStatus", skip_serializing_if_is_none)]
+struct StatusBody {
+    /// When the host was asked; absent when it has not answered for a minute.
+    gathered_at: Option<DateTime<Utc>>,
+    /// The customer's last handshake; absent when there was none since the interface came up.
+    last_handshake_at: Option<DateTime<Utc>>,
+    /// Bytes that the host received from the customer since the interface came up.
+    received_bytes: Option<i64>,
+    /// Bytes that the host sent to the customer.
+    sent_bytes: Option<i64>,
+    /// Why there are no figures.
+    reason: Option<String>,
+}
+
+#[derive(ApiResponse)]
+enum NetworkCreated {
+    /// Made; its host is being set up.
+    #[oai(status = 201)]
+    Created(
+        Json<NetworkBody>,
+        /// Where the network is.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum NetworkDeleting {
+    /// Its host is removing it; it is gone when the job has succeeded.
+    #[oai(status = 202)]
+    Deleting(Json<NetworkBody>),
+}
+
+/// The operations on networks; everybody's own.
+pub struct NetworkApi {
+    /// Where the networks are.
+    pub pool: PgPool,
+    /// Wakes the relay.
+    pub wake: Arc<Wake>,
+}
+
+#[OpenApi(prefix_path = "/v1/net/vpn", tag = "Tags::Vpn")]
+impl NetworkApi {
+    /// Request a VPN network
+    ///
+    /// The prefix is chosen by the server. Follow the job, or read the network again, to see when it is active.
+    #[oai(path = "/", method = "post", operation_id = "vpn_create")]
+    async fn create(&self, caller: SignedIn, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
+        let size = body.0.network_size.get();
+        let network = network::create(&self.pool, &caller.0, size, body.0.wireguard_public_key.0).await?;
+        self.wake.queued();
+        let location = format!("/v1/net/vpn/{}", network.network_id);
+        Ok(NetworkCreated::Created(Json(network.into()), location))
+    }
+
+    /// List my VPN networks
+    #[oai(path = "/", method = "get", operation_id = "vpn_list")]
+    async fn list(
+        &self,
+        caller: SignedIn,
+        /// Networks on a page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "super::page_size")]
+        limit: Query<u8>,
+        /// The page's begin: `next` of the page before.
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Json<NetworkList>, Error> {
+        let window = Window::new(limit.0, cursor.0);
+        let networks = network::list(&self.pool, &caller.0, window).await?;
+        let (networks, next) = page(networks, window, |network| network.network_id);
+        Ok(Json(NetworkList { items: networks.into_iter().map(Into::into).collect(), next }))
+    }
+
+    /// Read a VPN network
+    #[oai(path = "/:id", method = "get", operation_id = "vpn_read")]
+    async fn read(
+        &self,
+        caller: SignedIn,
+        /// Identifies the network.
+        id: Path<Id>,
+    ) -> Result<Json<NetworkBody>, Error> {
+        Ok(Json(network::find(&self.pool, &caller.0, id.0.0).await?.into()))
+    }
+
+    /// Read the WireGuard configuration
+    ///
+    /// A file for `wg-quick`, complete but for the private key, which the server does not know.
+    #[oai(path = "/:id/config", method = "get", operation_id = "vpn_config")]
+    async fn config(
+        &self,
+        caller: SignedIn,
+        /// Identifies the network.
+        id: Path<Id>,
+    ) -> Result<PlainText<String>, Error> {
+        Ok(PlainText(network::find(&self.pool, &caller.0, id.0.0).await?.client_config()))
+    }
+
+    /// Delete a VPN network
+    ///
+    /// The prefix is given to somebody else only after the host has confirmed.
+    #[oai(path = "/:id", method = "delete", operation_id = "vpn_delete")]
+    async fn delete(
+        &self,
+        caller: SignedIn,
+        /// Identifies the network.
+        id: Path<Id>,
+    ) -> Result<NetworkDeleting, Error> {
+        let network = network::delete(&self.pool, &caller.0, id.0.0).await?;
+        self.wake.queued();
+        Ok(NetworkDeleting::Deleting(Json(network.into())))
+    }
+
+    /// Change the key of a VPN network
+    ///
+    /// The prefix stays; the old key stops working when the host has confirmed.
+    #[oai(path = "/:id", method = "patch", operation_id = "vpn_edit")]
+    async fn edit(
+        &self,
+        caller: SignedIn,
+        /// Identifies the network.
+        id: Path<Id>,
+        body: Body<VpnNetworkEdit>,
+    ) -> Result<Json<NetworkBody>, Error> {
+        let network = change::change_network_key(&self.pool, &caller.0, id.0.0, body.0.wireguard_public_key.0).await?;
+        self.wake.queued();
+        Ok(Json(network.into()))
+    }
+
+    /// Read the state of the tunnel
+    ///
+    /// Last handshake and traffic, as the host reports them; never older than a minute.
+    #[oai(path = "/:id/status", method = "get", operation_id = "vpn_status")]
+    async fn status(
+        &self,
+        caller: SignedIn,
+        /// Identifies the network.
+        id: Path<Id>,
+    ) -> Result<Json<StatusBody>, Error> {
+        let traffic = traffic::read(&self.pool, &self.wake, &caller.0, id.0.0).await?;
+        Ok(Json(StatusBody {
+            gathered_at: traffic.gathered_at,
+            last_handshake_at: traffic.last_handshake_at,
+            received_bytes: traffic.received_bytes,
+            sent_bytes: traffic.sent_bytes,
+            reason: traffic.reason,
+        }))
+    }
+}

@@ -1,0 +1,115 @@
+//! Changes of what is there: a pool's host, port and key, a network's key.
+
+use ring::rand::SystemRandom;
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    db,
+    hostname::Hostname,
+    key::{PrivateKey, PublicKey},
+    network::{self, Network},
+    pool::{self, Pool, SEAL_CONTEXT},
+};
+use crate::{
+    accounts::User,
+    error::{Error, OnConstraint as _},
+    seal::Sealer,
+};
+
+/// What staff change of a pool; none stays as it is.
+#[derive(Debug)]
+pub(super) struct PoolChange {
+    /// Another host.
+    pub vpn_hostname: Option<Hostname>,
+    /// Another UDP port.
+    pub listen_port: Option<u16>,
+}
+
+async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db::LockedPool, Error> {
+    let pool = db::lock_pool(tx, pool_id).await?.ok_or_else(|| pool::not_found(pool_id))?;
+    if pool.deleting {
+        let detail = format!("pool {pool_id} is being deleted and can't be changed any more");
+        return Err(Error::Conflict { code: "deleting", detail, field: None });
+    }
+    Ok(pool)
+}
+
+/// Changes host or port. A host that is left gets a job of its own to remove the interface; the new one does not
+/// wait for it, because the old one may be gone for good.
+pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change: PoolChange) -> Result<Pool, Error> {
+    let mut tx = db.begin().await?;
+    let before = lock_changeable_pool(&mut tx, pool_id).await?;
+    let old_host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
+    let host = change.vpn_hostname.unwrap_or_else(|| old_host.clone());
+    let port = change.listen_port.map_or(before.listen_port, i32::from);
+    if host == old_host && port == before.listen_port {
+        tx.rollback().await?;
+        return pool::find(db, pool_id).await;
+    }
+    let generation = db::change_pool(&mut tx, pool_id, host.as_str(), port)
+        .await
+        .on_constraint("vpn_pool_host_port_key", || pool::port_in_use(&host, port))?;
+    if host != old_host {
+        db::depart(&mut tx, pool_id, old_host.as_str(), generation).await?;
+        db::forget_departure(&mut tx, pool_id, host.as_str(), generation).await?;
+        pool::request_apply(&mut tx, pool_id, old_host.queue(), Some(caller)).await?;
+    }
+    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller)).await?;
+    db::set_pool_job(&mut tx, pool_id, job).await?;
+    tx.commit().await?;
+    pool::find(db, pool_id).await
+}
+
+/// Gives a pool's host a new key. What customers are told changes when the host has confirmed.
+pub(super) async fn rotate_pool_key(
+    db: &PgPool,
+    sealer: &Sealer,
+    caller: &User,
+    pool_id: i64,
+    key: Option<PrivateKey>,
+) -> Result<Pool, Error> {
+    let key = match key {
+        Some(key) => key,
+        None => PrivateKey::generate(&SystemRandom::new())?,
+    };
+    let mut tx = db.begin().await?;
+    let before = lock_changeable_pool(&mut tx, pool_id).await?;
+    if before.public_key == key.public_key() {
+        return Err(Error::field("wireguard_private_key", "is the key that the pool has already"));
+    }
+    if db::is_peer(&mut tx, pool_id, key.public_key()).await? {
+        return Err(Error::field("wireguard_private_key", "is the key of one of the pool's networks"));
+    }
+    let ciphertext = sealer.seal(SEAL_CONTEXT, key.expose())?;
+    db::set_next_key(&mut tx, pool_id, &ciphertext, sealer.key_id(), key.public_key()).await?;
+    let host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
+    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller)).await?;
+    db::set_pool_job(&mut tx, pool_id, job).await?;
+    tx.commit().await?;
+    pool::find(db, pool_id).await
+}
+
+/// Gives a network another key; its prefix stays.
+pub(super) async fn change_network_key(
+    db: &PgPool,
+    caller: &User,
+    network_id: i64,
+    key: PublicKey,
+) -> Result<Network, Error> {
+    let mut tx = db.begin().await?;
+    let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
+    let pool = locked.ok_or_else(|| network::not_found(network_id))?;
+    network::refuse_servers_key(&pool, key)?;
+    let generation = db::raise_generation(&mut tx, pool.pool_id).await?;
+    let host: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
+    let job = pool::request_apply(&mut tx, pool.pool_id, host.queue(), Some(caller)).await?;
+    let changed = db::set_network_key(&mut tx, network_id, key, generation, job)
+        .await
+        .on_constraint("vpn_network_public_key_key", network::key_in_use)?;
+    if !changed {
+        let detail = format!("network {network_id} is being deleted and can't be changed any more");
+        return Err(Error::Conflict { code: "deleting", detail, field: None });
+    }
+    tx.commit().await?;
+    network::find(db, caller, network_id).await
+}

@@ -1,0 +1,7 @@
+//! Pools and networks in Postgres. Locks are taken in the order user, pool, job, network.
+
+mod network;
+mod pool;
+
+pub(super) use network::*;
+pub(super) use pool::*;

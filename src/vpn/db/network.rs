@@ -1,0 +1,229 @@
+//! Networks in Postgres, and the choice of their prefixes.
+
+use ipnet::IpNet;
+use sqlx::{PgConnection, PgPool};
+
+use super::pool::{LockedPool, lock_pool};
+use crate::{
+    http::Window,
+    queue::{JobId, JobState},
+    vpn::{key::PublicKey, network::Network},
+};
+
+/// A new network.
+pub(in crate::vpn) struct NetworkRow {
+    pub user_id: i64,
+    pub pool_id: i64,
+    pub pool_network: IpNet,
+    pub subnetwork_size: i16,
+    pub network: IpNet,
+    pub public_key: PublicKey,
+    pub generation: i64,
+    pub job_id: JobId,
+}
+
+/// A size of networks that pools have.
+pub(in crate::vpn) struct Offer {
+    pub size: i16,
+    pub has_room: bool,
+}
+
+/// How many networks a customer may have, and has.
+pub(in crate::vpn) struct Quota {
+    pub quota: i32,
+    pub used: i64,
+}
+
+/// The number of a prefix in its pool, and the generation that will carry it.
+pub(in crate::vpn) struct Taken {
+    pub index: i32,
+    pub generation: i64,
+}
+
+/// The first pool of that size with room. None also when the one found filled up while its lock was waited for.
+pub(in crate::vpn) async fn lock_pool_with_room(tx: &mut PgConnection, size: i16) -> sqlx::Result<Option<LockedPool>> {
+    sqlx::query_as!(
+        LockedPool,
+        r#"select pool_id, network, subnetwork_size, vpn_hostname, listen_port, public_key as "public_key: PublicKey",
+                  next_public_key as "next_public_key: PublicKey", used, deleting
+           from vpn_pool where subnetwork_size = $1 and used < capacity and not deleting
+           order by pool_id limit 1 for update"#,
+        size
+    )
+    .fetch_optional(tx)
+    .await
+}
+
+pub(in crate::vpn) async fn lock_pool_of_network(
+    tx: &mut PgConnection,
+    network_id: i64,
+    user_id: i64,
+) -> sqlx::Result<Option<LockedPool>> {
+    let pool_id = sqlx::query_scalar!(
+        "select pool_id from vpn_network where network_id = $1 and user_id = $2",
+        network_id,
+        user_id
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    match pool_id {
+        Some(pool_id) => lock_pool(tx, pool_id).await,
+        None => Ok(None),
+    }
+}
+
+pub(in crate::vpn) async fn offers(tx: &mut PgConnection) -> sqlx::Result<Vec<Offer>> {
+    sqlx::query_as!(
+        Offer,
+        r#"select subnetwork_size as size, bool_or(used < capacity) as "has_room!" from vpn_pool
+           where not deleting group by subnetwork_size order by subnetwork_size"#
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// The lowest freed prefix, else the next that was never used. The caller has locked the pool in an earlier
+/// statement, so this one sees what the lock's last holder did.
+pub(in crate::vpn) async fn take_prefix(tx: &mut PgConnection, pool_id: i64) -> sqlx::Result<Taken> {
+    sqlx::query_as!(
+        Taken,
+        r#"with freed as (
+               delete from vpn_free_prefix
+               where pool_id = $1 and index = (select min(index) from vpn_free_prefix where pool_id = $1)
+               returning index)
+           update vpn_pool
+           set used = used + 1,
+               next_index = next_index + case when exists (select from freed) then 0 else 1 end,
+               generation = next_generation(generation)
+           where pool_id = $1
+           returning coalesce((select index from freed), next_index - 1) as "index!", generation"#,
+        pool_id
+    )
+    .fetch_one(tx)
+    .await
+}
+
+pub(in crate::vpn) async fn insert_network(tx: &mut PgConnection, row: &NetworkRow) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key, generation, job_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         returning network_id",
+        row.user_id,
+        row.pool_id,
+        row.pool_network,
+        row.subnetwork_size,
+        row.network,
+        row.public_key.as_bytes(),
+        row.generation,
+        row.job_id,
+    )
+    .fetch_one(tx)
+    .await
+}
+
+/// A window of a user's networks, or one of them.
+pub(in crate::vpn) async fn networks(
+    db: &PgPool,
+    user_id: i64,
+    network_id: Option<i64>,
+    window: Window,
+) -> sqlx::Result<Vec<Network>> {
+    sqlx::query_as!(
+        Network,
+        r#"select network_id, pool_id, net.network, net.public_key as "public_key: PublicKey", vpn_hostname, listen_port,
+                  pool.public_key as "server_public_key: PublicKey", applied_generation, net.deleting,
+                  greatest(net.generation, changed_generation) as "generation!", net.job_id,
+                  now.state as "job_state?: JobState", now.result ->> 'dry_run' as dry_run,
+                  coalesce(now.error, worker_silence(vpn_hostname, now.state, now.dispatched_at)) as job_trouble
+           from vpn_network net
+           join vpn_pool pool using (pool_id)
+           left join job asked on asked.job_id = net.job_id
+           left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)
+           where net.user_id = $1 and ($2::bigint is null or network_id = $2) and network_id > $3
+           order by network_id limit $4"#,
+        user_id,
+        network_id,
+        window.after,
+        window.fetch(),
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Some of a pool's networks, for a message.
+pub(in crate::vpn) async fn networks_of_pool(
+    tx: &mut PgConnection,
+    pool_id: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"select text(network) as "network!" from vpn_network where pool_id = $1 order by network_id limit $2"#,
+        pool_id,
+        limit
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// False when it was being deleted already.
+pub(in crate::vpn) async fn mark_network_deleting(
+    tx: &mut PgConnection,
+    network_id: i64,
+    generation: i64,
+    job_id: JobId,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update vpn_network set deleting = true, generation = $2, job_id = $3 where network_id = $1 and not deleting",
+        network_id,
+        generation,
+        job_id
+    )
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// True when one of the pool's networks has this key.
+pub(in crate::vpn) async fn is_peer(tx: &mut PgConnection, pool_id: i64, key: PublicKey) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select from vpn_network where pool_id = $1 and public_key = $2 and not deleting) as "exists!""#,
+        pool_id,
+        key.as_bytes()
+    )
+    .fetch_one(tx)
+    .await
+}
+
+/// False when the network is being deleted.
+pub(in crate::vpn) async fn set_network_key(
+    tx: &mut PgConnection,
+    network_id: i64,
+    key: PublicKey,
+    generation: i64,
+    job_id: JobId,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update vpn_network set public_key = $2, generation = $3, job_id = $4 where network_id = $1 and not deleting",
+        network_id,
+        key.as_bytes(),
+        generation,
+        job_id
+    )
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A customer's limit and how much of it is used, the user's row locked; none for staff, who have no limit.
+pub(in crate::vpn) async fn lock_quota(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Quota>> {
+    let quota = sqlx::query_scalar!("select vpn_quota from users where user_id = $1 and not staff for update", user_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(quota) = quota else { return Ok(None) };
+    // A later statement than the lock, so that it sees what the lock's last holder did.
+    let used = sqlx::query_scalar!(r#"select count(*) as "count!" from vpn_network where user_id = $1"#, user_id)
+        .fetch_one(tx)
+        .await?;
+    Ok(Some(Quota { quota, used }))
+}

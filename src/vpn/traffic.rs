@@ -1,0 +1,138 @@
+//! Last handshake and traffic of networks: asked of the host when somebody wants to know, and kept for a moment.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    apply::Payload,
+    desired::{InterfaceName, StatusReport, StatusRequest, VERSION},
+    hostname::Hostname,
+    network,
+};
+use crate::{
+    accounts::User,
+    error::Error,
+    kinds::{Kind, Rendered, Settled},
+    queue::{Claimed, JobId, NewJob, Wake, enqueue, wait_until_finished},
+};
+
+/// Figures younger than this are answered from memory.
+const FRESH_SECS: f64 = 10.0;
+/// Figures older than this are not shown.
+const MAX_AGE_SECS: f64 = 60.0;
+/// Longest wait for the host.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is known of a network's tunnel.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    pub gathered_at: Option<DateTime<Utc>>,
+    pub last_handshake_at: Option<DateTime<Utc>>,
+    pub received_bytes: Option<i64>,
+    pub sent_bytes: Option<i64>,
+    pub reason: Option<String>,
+}
+
+/// What the host says of a network's tunnel, a minute old at most.
+pub(super) async fn read(db: &PgPool, wake: &Wake, caller: &User, network_id: i64) -> Result<Traffic, Error> {
+    let network = network::find(db, caller, network_id).await?;
+    if let Some(traffic) = known(db, network_id, FRESH_SECS).await? {
+        return Ok(traffic);
+    }
+    let job_id = request(db, network.pool_id, &network.vpn_hostname).await?;
+    wake.queued();
+    let job = wait_until_finished(db, wake, job_id, None, PATIENCE).await?;
+    if let Some(traffic) = known(db, network_id, MAX_AGE_SECS).await? {
+        return Ok(traffic);
+    }
+    let host = &network.vpn_hostname;
+    let reason = job.and_then(|job| job.error).or_else(|| network.reason());
+    let reason = reason.unwrap_or_else(|| format!("{host} has not answered yet; ask again in a moment"));
+    Ok(Traffic { reason: Some(reason), ..Traffic::default() })
+}
+
+async fn known(db: &PgPool, network_id: i64, max_age_secs: f64) -> sqlx::Result<Option<Traffic>> {
+    let row = sqlx::query!(
+        r#"select traffic_at, last_handshake_at as "last_handshake_at?", received_bytes as "received_bytes?",
+                  sent_bytes as "sent_bytes?"
+           from vpn_network join vpn_pool using (pool_id) left join vpn_network_traffic using (network_id)
+           where network_id = $1 and traffic_at > now() - make_interval(secs => $2)"#,
+        network_id,
+        max_age_secs,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Traffic {
+        gathered_at: row.traffic_at,
+        last_handshake_at: row.last_handshake_at,
+        received_bytes: Some(row.received_bytes.unwrap_or(0)),
+        sent_bytes: Some(row.sent_bytes.unwrap_or(0)),
+        reason: None,
+    }))
+}
+
+/// One job for all who ask at the same time.
+async fn request(db: &PgPool, pool_id: i64, vpn_hostname: &str) -> Result<JobId, Error> {
+    let host: Hostname = vpn_hostname.parse().map_err(anyhow::Error::new)?;
+    let mut tx = db.begin().await?;
+    let job = NewJob {
+        queue: host.queue(),
+        kind: Kind::VpnStatus.as_str(),
+        payload: json!({ "pool_id": pool_id }),
+        unique_key: &format!("vpn_status:{pool_id}@{host}"),
+    };
+    let job_id = enqueue(&mut tx, &job, None).await?;
+    tx.commit().await?;
+    Ok(job_id)
+}
+
+/// Payloads for jobs of kind `vpn_status`.
+pub fn render_status(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
+    let render = |job: &&Claimed| {
+        let rendered = Payload::deserialize(&job.payload)
+            .map(|Payload { pool_id }| StatusRequest { version: VERSION, interface: InterfaceName::for_pool(pool_id) })
+            .and_then(|request| serde_json::to_vec(&request));
+        let rendered = rendered.map_or_else(|error| Rendered::Impossible(error.to_string()), Rendered::Payload);
+        (job.job_id, rendered)
+    };
+    jobs.iter().map(render).collect()
+}
+
+/// Keeps what a host reported; rows that did not change are left alone.
+pub async fn settle_status(tx: &mut PgConnection, payload: &Value, result: &Value) -> sqlx::Result<Settled> {
+    let (Ok(Payload { pool_id }), Ok(report)) = (Payload::deserialize(payload), StatusReport::deserialize(result))
+    else {
+        return Ok(Settled::Unreadable(
+            "the worker's report can't be read; do worker and server have one version?".into(),
+        ));
+    };
+    let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let keys: Vec<Vec<u8>> = report.peers.iter().map(|peer| peer.public_key.as_bytes().to_vec()).collect();
+    let handshakes: Vec<Option<DateTime<Utc>>> = report.peers.iter().map(|peer| peer.last_handshake_at).collect();
+    let received: Vec<i64> = report.peers.iter().map(|peer| bytes(peer.received_bytes)).collect();
+    let sent: Vec<i64> = report.peers.iter().map(|peer| bytes(peer.sent_bytes)).collect();
+    sqlx::query!(
+        "insert into vpn_network_traffic as known (network_id, last_handshake_at, received_bytes, sent_bytes)
+         select network_id, last_handshake_at, received_bytes, sent_bytes
+         from unnest($2::bytea[], $3::timestamptz[], $4::bigint[], $5::bigint[])
+             as peer (public_key, last_handshake_at, received_bytes, sent_bytes)
+         join vpn_network net on net.pool_id = $1 and net.public_key = peer.public_key and not net.deleting
+         on conflict (network_id) do update
+         set last_handshake_at = excluded.last_handshake_at, received_bytes = excluded.received_bytes,
+             sent_bytes = excluded.sent_bytes
+         where known is distinct from excluded",
+        pool_id,
+        &keys,
+        &handshakes as _,
+        &received,
+        &sent,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!("update vpn_pool set traffic_at = now() where pool_id = $1", pool_id).execute(tx).await?;
+    Ok(Settled::Done)
+}
