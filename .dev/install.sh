@@ -12,6 +12,8 @@ have ip|iproute2|iproute2|networks of the VPN hosts
 have ping|iputils-ping|iputils-ping|shows that the tunnel works
 have curl|curl|curl|the tour asks the API with it
 have jq|jq|jq|the tour reads the answers with it
+have http|httpie|httpie|a test runs the handbook's commands with it
+have script|bsdutils|util-linux-misc|the terminal of those commands
 have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root
 have cc|gcc|gcc|links the programs
 [ -e /usr/include/stdio.h ]|libc6-dev|musl-dev|links the programs

@@ -4,6 +4,8 @@ mod apply;
 mod cli;
 mod end_to_end;
 mod faults;
+mod handbook;
+mod instance;
 mod process;
 mod provider;
 mod recovery;
