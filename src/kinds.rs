@@ -2,10 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 
 use crate::{
-    queue::{Claimed, JobId, Policy, Succeeded},
+    queue::{Claimed, JobId, JobKinds, Policy, Rendered, Settled, Succeeded},
     seal::Sealer,
     vpn,
 };
@@ -49,62 +50,49 @@ impl Kind {
     }
 }
 
-/// A job made ready for its worker, or why not.
-#[derive(Debug)]
-pub enum Rendered {
-    /// JSON for the worker.
-    Payload(Vec<u8>),
-    /// There is nothing left to do.
-    Obsolete(String),
-    /// It can't be done like this; staff must look.
-    Impossible(String),
-}
-
-/// What became of a job's result.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Settled {
-    /// The noun knows.
-    Done,
-    /// The worker reported something else than its kind does.
-    Unreadable(String),
-}
-
 /// What rendering and settling need.
 pub struct Kinds {
     /// Opens what is encrypted at rest.
     pub sealer: Arc<Sealer>,
 }
 
-impl Kinds {
-    /// Payloads for jobs, in their order; one pass per kind, so a batch costs as many queries as one job.
-    pub async fn render(&self, tx: &mut PgConnection, jobs: &[Claimed]) -> anyhow::Result<Vec<Rendered>> {
-        let of_kind = |kind| jobs.iter().filter(move |job| Kind::parse(&job.kind) == Some(kind));
-        let mut rendered: HashMap<JobId, Rendered> = HashMap::with_capacity(jobs.len());
-        for kind in KINDS {
-            let of_this_kind: Vec<&Claimed> = of_kind(kind).collect();
-            if of_this_kind.is_empty() {
-                continue;
-            }
-            match kind {
-                Kind::VpnApply => rendered.extend(vpn::render(tx, &self.sealer, &of_this_kind).await?),
-                Kind::VpnStatus => rendered.extend(vpn::render_status(&of_this_kind)),
-            }
-        }
-        let unknown = |job: &Claimed| {
-            Rendered::Impossible(format!(
-                "this server does not know jobs of kind {}; update it, then run the job again",
-                job.kind
-            ))
-        };
-        Ok(jobs.iter().map(|job| rendered.remove(&job.job_id).unwrap_or_else(|| unknown(job))).collect())
+impl JobKinds for Kinds {
+    fn policy(&self, kind: &str) -> Option<Policy> {
+        Kind::parse(kind).map(Kind::policy)
     }
 
-    /// Tells the noun what its worker did, in the transaction that makes the job succeeded.
-    pub async fn settle(&self, tx: &mut PgConnection, job: &Succeeded) -> sqlx::Result<Settled> {
-        match Kind::parse(&job.kind) {
-            Some(Kind::VpnApply) => vpn::settle(tx, &job.queue, &job.payload, &job.result).await,
-            Some(Kind::VpnStatus) => vpn::settle_status(tx, &job.payload, &job.result).await,
-            None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
-        }
+    fn render<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        jobs: &'a [Claimed],
+    ) -> BoxFuture<'a, anyhow::Result<Vec<Rendered>>> {
+        Box::pin(async move {
+            let mut rendered: HashMap<JobId, Rendered> = HashMap::with_capacity(jobs.len());
+            for kind in KINDS {
+                let of_kind: Vec<&Claimed> = jobs.iter().filter(|job| Kind::parse(&job.kind) == Some(kind)).collect();
+                match kind {
+                    _ if of_kind.is_empty() => {}
+                    Kind::VpnApply => rendered.extend(vpn::render(tx, &self.sealer, &of_kind).await?),
+                    Kind::VpnStatus => rendered.extend(vpn::render_status(&of_kind)),
+                }
+            }
+            let unknown = |job: &Claimed| {
+                let kind = &job.kind;
+                Rendered::Impossible(format!(
+                    "this server does not know jobs of kind {kind}; update it, then run the job again"
+                ))
+            };
+            Ok(jobs.iter().map(|job| rendered.remove(&job.job_id).unwrap_or_else(|| unknown(job))).collect())
+        })
+    }
+
+    fn settle<'a>(&'a self, tx: &'a mut PgConnection, job: &'a Succeeded) -> BoxFuture<'a, sqlx::Result<Settled>> {
+        Box::pin(async move {
+            match Kind::parse(&job.kind) {
+                Some(Kind::VpnApply) => vpn::settle(tx, &job.queue, &job.payload, &job.result).await,
+                Some(Kind::VpnStatus) => vpn::settle_status(tx, &job.payload, &job.result).await,
+                None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
+            }
+        })
     }
 }

@@ -11,8 +11,10 @@ use anyhow::{Context as _, bail};
 use clap::{Arg, Args, Command};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
-use super::up::default_data_dir;
-use crate::{embedded::Instance, secret::Secret};
+use crate::{
+    embedded::{Instance, default_data_dir},
+    secret::Secret,
+};
 
 /// The file of `--config`, before the command line is parsed for good.
 pub(super) fn named_file(args: &[OsString]) -> Option<PathBuf> {

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::{
@@ -20,13 +20,12 @@ use sqlx::PgConnection;
 use tokio::sync::watch;
 
 use super::{
-    JobId, JobState, QueueName, Runner,
+    JobId, JobState, QueueName, Runner, Settled,
     backend::{Outcome, blocking, clean},
     db,
     job::jitter,
     wake,
 };
-use crate::kinds::{Kind, Settled};
 
 const BLOCK: Duration = Duration::from_secs(5);
 /// Events of one queue in one transaction.
@@ -79,8 +78,13 @@ async fn consume(runner: &Runner) -> anyhow::Result<()> {
     let mut queues = runner.wake.queues();
     loop {
         let mut connection = blocking(&runner.redis, BLOCK).await?;
+        let mut looked_at: Option<Instant> = None;
         loop {
-            runner.wake.expect_events_of(&queues_in_flight(runner).await?);
+            // Queues that other servers, or this one in an earlier life, have dispatched to.
+            if looked_at.is_none_or(|at| at.elapsed() >= BLOCK) {
+                runner.wake.expect_events_of(&queues_in_flight(runner).await?);
+                looked_at = Some(Instant::now());
+            }
             let watched: Vec<QueueName> = queues.borrow_and_update().iter().cloned().collect();
             tokio::select! {
                 result = read_and_apply(runner, &mut connection, &watched), if !watched.is_empty() => result?,
@@ -164,7 +168,7 @@ async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::
     mark_succeeded(runner, &mut tx, queue, succeeded, &mut finished).await?;
     let random = SystemRandom::new();
     for event in failed {
-        mark_failed(&mut tx, queue, &event, &random, &mut finished).await?;
+        mark_failed(runner, &mut tx, queue, &event, &random, &mut finished).await?;
     }
     tx.commit().await?;
     Ok(finished)
@@ -247,6 +251,7 @@ async fn mark_succeeded(
 
 /// One at a time, because a retry may have to give way to a twin. Failures are few.
 async fn mark_failed(
+    runner: &Runner,
     tx: &mut PgConnection,
     queue: &QueueName,
     event: &Event,
@@ -268,7 +273,7 @@ async fn mark_failed(
     .await?;
     let Some(row) = row else { return Ok(()) };
     // A kind that this program does not know was enqueued by a newer one; that one may try again.
-    let policy = Kind::parse(&row.kind).map(Kind::policy);
+    let policy = runner.kinds.policy(&row.kind);
     if let Some(policy) = policy.filter(|policy| event.outcome == Outcome::Retry && row.failures < policy.max_failures)
     {
         let after = policy.backoff(row.failures, jitter(random));

@@ -2,7 +2,7 @@
 //!
 //! A job is a row written together with the change that wants it ([`enqueue`]). The *relay* pushes due rows to
 //! Redis, a worker runs them and reports by *events*, which become the row's new state. The *sweep* takes back
-//! what Redis lost. This module knows no noun: what a job kind means stands in [`crate::kinds`].
+//! what Redis lost. The runner knows no noun: what a kind of job means is told by [`JobKinds`].
 
 pub mod backend;
 pub mod job;
@@ -11,6 +11,7 @@ pub mod name;
 mod api;
 mod db;
 mod events;
+mod kinds;
 mod outbox;
 mod relay;
 mod sweep;
@@ -20,6 +21,7 @@ pub use api::{JobApi, JobRef};
 pub use db::{JobView, find, wait_until_finished};
 pub use events::Succeeded;
 pub use job::{JobError, JobId, JobState, Policy};
+pub use kinds::{JobKinds, Rendered, Settled};
 pub use name::QueueName;
 pub use outbox::{NewJob, enqueue, wake_relays};
 pub use relay::Claimed;
@@ -30,8 +32,6 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::kinds::Kinds;
-
 /// What the control plane's background tasks share.
 #[derive(Clone)]
 pub struct Runner {
@@ -40,7 +40,7 @@ pub struct Runner {
     /// The carrier.
     pub redis: redis::Client,
     /// What each kind of job means.
-    pub kinds: Arc<Kinds>,
+    pub kinds: Arc<dyn JobKinds>,
     /// Wakes those who wait for work or for results.
     pub wake: Arc<Wake>,
 }

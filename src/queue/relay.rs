@@ -9,10 +9,9 @@ use sqlx::PgConnection;
 use tokio::sync::watch;
 
 use super::{
-    JobId, QueueName, Runner,
+    JobId, QueueName, Rendered, Runner,
     backend::{Envelope, StreamBackend, StreamConfig},
 };
-use crate::kinds::Rendered;
 
 /// Jobs claimed in one transaction. Small, because each may carry a large payload.
 const BATCH: i64 = 64;

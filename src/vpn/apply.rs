@@ -16,8 +16,7 @@ use super::{
     prefix,
 };
 use crate::{
-    kinds::{Rendered, Settled},
-    queue::{Claimed, JobId, wake_relays},
+    queue::{Claimed, JobId, Rendered, Settled, wake_relays},
     seal::Sealer,
 };
 

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     accounts::User,
     error::Error,
-    kinds::{Kind, Rendered, Settled},
-    queue::{Claimed, JobId, NewJob, Wake, enqueue, wait_until_finished},
+    kinds::Kind,
+    queue::{Claimed, JobId, NewJob, Rendered, Settled, Wake, enqueue, wait_until_finished},
 };
 
 /// Figures younger than this are answered from memory.

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use apalis::prelude::WorkerBuilder;
@@ -157,6 +158,13 @@ impl TestApp {
             headers: response.headers().clone(),
             text: response.text().await.expect("a body"),
         }
+    }
+
+    pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.redis.url().expose().as_str()).expect("a URL");
+        // Longer than tests let Redis be frozen.
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+        client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis")
     }
 
     pub async fn get(&self, path: &str, user: &str) -> Answer {

@@ -11,11 +11,6 @@ use uncloud::queue::JobError;
 
 use crate::app::{HOST, TestApp, new_key};
 
-async fn redis(app: &TestApp) -> redis::aio::MultiplexedConnection {
-    let client = redis::Client::open(app.redis.url().expose().as_str()).expect("a URL");
-    client.get_multiplexed_async_connection().await.expect("Redis")
-}
-
 const JOBS: &str = "uncloud:{vpn-1.example.ch}:jobs";
 const EVENTS: &str = "uncloud:{vpn-1.example.ch}:events";
 
@@ -28,7 +23,7 @@ async fn finished_work_leaves_nothing_in_redis() {
     let network = app.network("alice", new_key()).await;
     let job = app.finished(&network).await;
     assert_eq!((&job["state"], &job["attempt"]), (&json!("succeeded"), &json!(1)));
-    let mut redis = redis(&app).await;
+    let mut redis = app.redis_connection().await;
     assert_eq!(redis.xlen::<_, usize>(JOBS).await.expect("length"), 0);
     // The event goes after its commit, which is what `finished` saw: wait for it.
     for _ in 0..200 {
@@ -84,7 +79,7 @@ async fn a_failure_is_tried_again_with_the_newest_state() {
 async fn jobs_survive_an_emptied_redis() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await; // no worker yet: the job waits in Redis
-    let mut redis = redis(&app).await;
+    let mut redis = app.redis_connection().await;
     while redis.xlen::<_, usize>(JOBS).await.expect("length") == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
@@ -112,7 +107,7 @@ async fn reports_of_another_queue_or_attempt_change_nothing() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let id = pool["job"]["id"].as_i64().expect("a job");
-    let mut redis = redis(&app).await;
+    let mut redis = app.redis_connection().await;
     while redis.xlen::<_, usize>(JOBS).await.expect("length") == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
@@ -144,12 +139,12 @@ async fn reports_of_another_queue_or_attempt_change_nothing() {
 async fn what_cannot_be_read_fails_its_job_and_no_worker() {
     let app = TestApp::start().await;
     app.obedient_worker();
-    let mut redis = redis(&app).await;
+    let mut redis = app.redis_connection().await;
     let _: String = redis.xadd(JOBS, "*", &[("nonsense", "\u{fffd}")]).await.expect("added");
     let _: String = redis.xadd(EVENTS, "*", &[("nonsense", "x")]).await.expect("added");
     let pool = app.handbook_pool().await;
     assert_eq!(app.finished(&pool).await["state"], "succeeded");
-    let mut redis = self::redis(&app).await;
+    let mut redis = app.redis_connection().await;
     assert_eq!(redis.xlen::<_, usize>(JOBS).await.expect("length"), 0, "the unreadable entry is gone");
 }
 

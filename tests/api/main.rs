@@ -3,6 +3,7 @@
 mod app;
 mod auth;
 mod cli;
+mod faults;
 mod jobs;
 mod problems;
 mod schema;

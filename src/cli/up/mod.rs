@@ -15,8 +15,6 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-pub use self::settings::default_data_dir;
-
 use self::settings::Settings;
 use self::stack::Stack;
 use crate::embedded::{DataDir, Registry, end_leftovers};

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use nix::unistd::Uid;
 
 use super::UpArgs;
 use crate::cli::config::secret_or_file;
+use crate::embedded::default_data_dir;
 use crate::secret::Secret;
 
 /// The provider's own queue, for work that no host does.
@@ -46,19 +46,6 @@ impl Settings {
             secret_key: secret_or_file("UNCLOUD_SECRET_KEY", args.secret_key, args.secret_key_file.as_deref())?,
         })
     }
-}
-
-/// Where an instance keeps its data when nobody says otherwise; also where `--data-dir` commands look.
-pub fn default_data_dir() -> anyhow::Result<PathBuf> {
-    if Uid::effective().is_root() {
-        return Ok(PathBuf::from("/var/lib/uncloud"));
-    }
-    // XDG: a relative path in it is to be ignored.
-    if let Some(folder) = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute()) {
-        return Ok(folder.join("uncloud"));
-    }
-    let home = std::env::home_dir().filter(|home| home.is_absolute());
-    Ok(home.context("there is no home folder to keep the data in: choose a --data-dir")?.join(".local/share/uncloud"))
 }
 
 fn host_names(queues: &[String]) -> anyhow::Result<Vec<String>> {

@@ -1,0 +1,42 @@
+//! What the runner asks of the nouns: it carries jobs and does not know what they mean.
+
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
+
+use super::{Claimed, Policy, Succeeded};
+
+/// A job made ready for its worker, or why not.
+#[derive(Debug)]
+pub enum Rendered {
+    /// JSON for the worker.
+    Payload(Vec<u8>),
+    /// There is nothing left to do.
+    Obsolete(String),
+    /// It can't be done like this; staff must look.
+    Impossible(String),
+}
+
+/// What became of a job's result.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The noun knows.
+    Done,
+    /// The worker reported something else than its kind does.
+    Unreadable(String),
+}
+
+/// Which noun renders and settles which kind of job; see [`crate::kinds`].
+pub trait JobKinds: Send + Sync {
+    /// How often and how patiently a kind is tried; none when a newer program made it up.
+    fn policy(&self, kind: &str) -> Option<Policy>;
+
+    /// Payloads for jobs, in their order; one pass per kind, so a batch costs as many queries as one job.
+    fn render<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        jobs: &'a [Claimed],
+    ) -> BoxFuture<'a, anyhow::Result<Vec<Rendered>>>;
+
+    /// Tells the noun what its worker did, in the transaction that makes the job succeeded.
+    fn settle<'a>(&'a self, tx: &'a mut PgConnection, job: &'a Succeeded) -> BoxFuture<'a, sqlx::Result<Settled>>;
+}

@@ -1,0 +1,117 @@
+//! What goes wrong between the parts, and loses nothing.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::app::{HOST, TestApp, new_key};
+
+fn obedient(desired: &Value) -> Value {
+    json!({ "applied_generation": desired["generation"] })
+}
+
+#[tokio::test]
+async fn a_frozen_redis_holds_jobs_up_and_loses_none() {
+    let app = TestApp::start().await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&runs);
+    app.worker(HOST, move |desired| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok(obedient(&desired))
+    });
+    let pool = app.handbook_pool().await;
+    assert_eq!(app.finished(&pool).await["state"], "succeeded");
+    let mut redis = app.redis_connection().await;
+    let _: () = redis::cmd("CLIENT").arg(&["PAUSE", "6000", "ALL"]).query_async(&mut redis).await.expect("frozen");
+    let network = app.network("alice", new_key()).await; // accepted all the same
+    assert_eq!(app.finished(&network).await["state"], "succeeded");
+    assert!(runs.load(Ordering::SeqCst) >= 2);
+}
+
+#[tokio::test]
+async fn postgres_ending_all_connections_is_survived() {
+    let app = TestApp::start().await;
+    app.obedient_worker();
+    let pool = app.handbook_pool().await;
+    assert_eq!(app.finished(&pool).await["state"], "succeeded");
+    for _ in 0..3 {
+        // Relay, events, sweep, listener and requests, all at once, as when Postgres restarts.
+        sqlx::query(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .execute(&app.pool)
+        .await
+        .expect("ended");
+        let network = app.network("admin", new_key()).await;
+        assert_eq!(app.finished(&network).await["state"], "succeeded");
+    }
+}
+
+#[tokio::test]
+async fn two_workers_of_one_host_share_the_work_and_disturb_nothing() {
+    let app = TestApp::start().await;
+    let (runs, busy) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    for _ in 0..2 {
+        let (count, now) = (Arc::clone(&runs), Arc::clone(&busy));
+        // Under one name, as when somebody starts the unit twice.
+        app.worker(HOST, move |desired| {
+            assert_eq!(now.fetch_add(1, Ordering::SeqCst), 0, "one at a time for one pool");
+            count.fetch_add(1, Ordering::SeqCst);
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok(obedient(&desired))
+        });
+    }
+    app.handbook_pool().await;
+    for _ in 0..20 {
+        let network = app.network("admin", new_key()).await;
+        let job = app.finished(&network).await;
+        assert_eq!((&job["state"], &job["attempt"]), (&json!("succeeded"), &json!(1)));
+    }
+    let jobs: i64 = sqlx::query_scalar("select count(*) from job").fetch_one(&app.pool).await.expect("a count");
+    assert_eq!(i64::from(runs.load(Ordering::SeqCst)), jobs, "each job ran once");
+}
+
+#[tokio::test]
+async fn a_worker_that_died_is_replaced_within_ten_seconds() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await;
+    // Reads the job and is never heard of again.
+    let mut redis = app.redis_connection().await;
+    let key = format!("uncloud:{{{HOST}}}:jobs");
+    let _: Result<(), redis::RedisError> =
+        redis::cmd("XGROUP").arg(&["CREATE", &key, "workers", "0", "MKSTREAM"]).query_async(&mut redis).await;
+    let read = ["GROUP", "workers", "dead", "COUNT", "1", "BLOCK", "5000", "STREAMS", &key, ">"];
+    let reply: redis::Value = redis::cmd("XREADGROUP").arg(&read).query_async(&mut redis).await.expect("a job");
+    assert_ne!(reply, redis::Value::Nil);
+    app.obedient_worker();
+    let done = tokio::time::timeout(Duration::from_secs(10), app.finished(&pool)).await.expect("within ten seconds");
+    assert_eq!((&done["state"], &done["attempt"]), (&json!("succeeded"), &json!(1)), "no attempt is lost by it");
+}
+
+#[tokio::test]
+async fn a_job_that_kills_its_workers_is_given_up() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await;
+    let mut redis = app.redis_connection().await;
+    let key = format!("uncloud:{{{HOST}}}:jobs");
+    let _: Result<(), redis::RedisError> =
+        redis::cmd("XGROUP").arg(&["CREATE", &key, "workers", "0", "MKSTREAM"]).query_async(&mut redis).await;
+    let read = ["GROUP", "workers", "dead", "COUNT", "1", "BLOCK", "5000", "STREAMS", &key, ">"];
+    let _: redis::Value = redis::cmd("XREADGROUP").arg(&read).query_async(&mut redis).await.expect("a job");
+    for _ in 0..2 {
+        // Two more die of it: each claim counts as a delivery.
+        let claim = [key.as_str(), "workers", "dead", "0", "0-0"];
+        let _: redis::Value = redis::cmd("XAUTOCLAIM").arg(&claim).query_async(&mut redis).await.expect("claimed");
+    }
+    app.worker(HOST, |_| panic!("must not run a fourth time"));
+    let job = app.finished(&pool).await;
+    assert_eq!(job["state"], "failed");
+    assert!(job["error"].as_str().is_some_and(|error| error.contains("died 3 times")), "{job}");
+}
