@@ -52,7 +52,11 @@ impl Up {
 
     /// The same for another host, and with whatever else the command shall be told.
     pub(crate) fn start_for(host: &str, prepare: impl FnOnce(&mut Command)) -> Self {
-        let data_dir = PathBuf::from("/run/uncloud-data");
+        Self::start_in("/run/uncloud-data".into(), host, prepare)
+    }
+
+    /// The same on a data folder that is kept, on a disk.
+    pub(crate) fn start_in(data_dir: PathBuf, host: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = command_for(host, &data_dir);
         prepare(&mut command);
         let mut process = Process::start("uncloud up", &mut command);

@@ -17,7 +17,7 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     path::Path,
-    process::{self, Command, Output, Stdio},
+    process::{Command, ExitCode, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -39,10 +39,8 @@ pub(crate) struct World(());
 
 /// Runs the scenario of a program that is no test, `name`, and shows what it writes as it comes. The program calls this
 /// again when it is started inside, so it must come here whatever its arguments are.
-#[cfg(not(test))]
-pub(crate) fn run_program(name: &str, clients: usize, scenario: impl FnOnce(&World)) -> process::ExitCode {
-    use process::ExitCode;
-
+#[allow(dead_code, reason = "the benches use it")]
+pub(crate) fn run_program(name: &str, clients: usize, scenario: impl FnOnce(&World)) -> ExitCode {
     if env::var(INSIDE).is_ok_and(|inside| inside == name) {
         scenario(&World::build(clients));
         return ExitCode::SUCCESS;
