@@ -22,3 +22,9 @@ dev_bench() {
     shift
     bench_run vpn "$@"
 }
+
+dev_soak() {
+    [ "${1:-}" = vpn ] || fail "./dev soak vpn [--faults N] [--seed S]"
+    shift
+    bench_run soak "$@"
+}

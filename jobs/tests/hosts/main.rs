@@ -10,6 +10,7 @@ mod process;
 mod provider;
 mod recovery;
 mod site;
+mod soak;
 mod tunnel;
 mod up;
 mod world;
