@@ -98,7 +98,7 @@ pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("uncloud-worker: {error:#}");
+            eprintln!("uncloud-worker: {}", uncloud::error::one_line(&error));
             ExitCode::FAILURE
         }
     }

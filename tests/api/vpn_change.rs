@@ -233,3 +233,24 @@ async fn the_tunnels_state_is_what_the_host_reports() {
     app.get(&path, "alice").await.expect(200);
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
+
+#[tokio::test]
+async fn an_order_that_waits_for_its_pool_holds_up_nothing_that_names_its_customer() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    // A cancellation halfway: it has the pool, and will name the customer as its job's requester.
+    let mut cancellation = app.pool.begin().await.expect("transaction");
+    sqlx::query("select from vpn_pool for update").execute(&mut *cancellation).await.expect("locked");
+    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    let finish = async {
+        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&app.pool).await.expect("a count") == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        sqlx::query("set local lock_timeout = '500ms'").execute(&mut *cancellation).await.expect("set");
+        // What a foreign key does. If it had to wait for the order, both would wait until Postgres ends one of them.
+        let named = sqlx::query("select from users where username = 'alice' for key share");
+        named.execute(&mut *cancellation).await.expect("the order leaves the customer alone");
+        cancellation.commit().await.expect("committed");
+    };
+    tokio::join!(app.network("alice", new_key()), finish);
+}

@@ -4,12 +4,15 @@
 
 use std::{
     ffi::OsString,
+    fs::File,
+    io::{self, Seek as _, Write as _},
     path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
 };
 
-use tokio::{io::AsyncWriteExt, process, time};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use tokio::{process, time};
 use uncloud::secret::Secret;
 
 use super::{COMMAND_TIMEOUT, HostError, scrub::scrub};
@@ -111,22 +114,12 @@ impl Commands {
         input: Option<&Secret<String>>,
     ) -> Result<String, HostError> {
         let name = format!("{} {}", program.name(), args.join(" "));
-        let mut child = self
-            .command(program, rights, args)
-            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
-            .spawn()
-            .map_err(|source| HostError::Start { command: name.clone(), source })?;
-        let stdin = child.stdin.take();
-        let feed = async {
-            if let (Some(mut pipe), Some(text)) = (stdin, input) {
-                // A program that stops reading ends with an error of its own, which says more than "broken pipe".
-                let _ = pipe.write_all(text.expose().as_bytes()).await;
-            }
-        };
-        let ended = time::timeout(self.timeout, async { tokio::join!(feed, child.wait_with_output()).1 }).await;
-        match ended {
+        let start = |source| HostError::Start { command: name.clone(), source };
+        let stdin = input.map_or_else(|| Ok(Stdio::null()), |text| complete_file(text).map(Stdio::from));
+        let child = self.command(program, rights, args).stdin(stdin.map_err(start)?).spawn().map_err(start)?;
+        match time::timeout(self.timeout, child.wait_with_output()).await {
             Ok(Ok(output)) => read(name, &output),
-            Ok(Err(source)) => Err(HostError::Start { command: name, source }),
+            Ok(Err(source)) => Err(start(source)),
             Err(_) => Err(HostError::TimedOut { command: name, after: self.timeout }),
         }
     }
@@ -155,6 +148,17 @@ impl Commands {
             .kill_on_drop(true);
         command
     }
+}
+
+/// An anonymous file that only this process and its child can reach, and that is whole before the child starts.
+///
+/// Not a pipe: when this process is killed before it has written all, `wg` takes what came for the whole
+/// configuration, and without a line in it removes all peers and the private key.
+fn complete_file(text: &Secret<String>) -> io::Result<File> {
+    let mut file = File::from(memfd_create("input", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(text.expose().as_bytes())?;
+    file.rewind()?;
+    Ok(file)
 }
 
 fn read(command: String, output: &Output) -> Result<String, HostError> {
@@ -204,6 +208,10 @@ mod tests {
         let input = Secret::new("x".repeat(1 << 20));
         let copied = with_ip("/bin/cat").run_with_input(Program::Ip, Rights::Anybody, &[], Some(&input)).await;
         assert_eq!(copied.expect("cat").len(), 1 << 20);
+        // All of it is there when the program starts: of a pipe this would print 0.
+        let size = with_ip("/usr/bin/stat");
+        let size = size.run_with_input(Program::Ip, Rights::Anybody, &["-L", "-c", "%s", "/dev/stdin"], Some(&input));
+        assert_eq!(size.await.expect("stat").trim(), (1 << 20).to_string());
         let variables = with_ip("/usr/bin/env").run(Program::Ip, Rights::Anybody, &[]).await.expect("env");
         assert_eq!(variables, "LC_ALL=C\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
     }

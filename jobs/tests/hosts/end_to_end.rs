@@ -79,16 +79,16 @@ impl<'w> Customer<'w> {
         let key = format!("PrivateKey = {}", self.key.expose_base64());
         assert_eq!(self.setting("Endpoint"), format!("{HOST}:51820"));
         let config = self.config.replace("PrivateKey = ", &key).replace(HOST, &format!("[{}]", host_address(self.n)));
-        let for_wg: String =
-            config.lines().filter(|line| !line.starts_with("Address")).map(|line| format!("{line}\n")).collect();
-        self.world.sh_in_with(&client(self.n), &format!("wg setconf wg-c{} /dev/stdin", self.n), &for_wg);
+        let for_wg: Vec<&str> = config.lines().filter(|line| !line.starts_with("Address")).collect();
+        let script = format!("wg setconf wg-c{} /dev/stdin", self.n);
+        self.world.sh_in_with(&client(self.n), &script, &for_wg.join("\n"));
     }
 
     /// When the host last shook hands with this customer.
     fn handshake(&self) -> String {
         let key = self.key.public_key().to_string();
         let shown = self.world.sh_in(VPN_HOST, "wg show wg-1 latest-handshakes");
-        shown.lines().find(|line| line.starts_with(&key)).map(str::to_owned).unwrap_or_else(|| panic!("{key}: {shown}"))
+        shown.lines().find(|line| line.starts_with(&key)).unwrap_or_else(|| panic!("{key}: {shown}")).to_owned()
     }
 }
 

@@ -21,7 +21,8 @@ pub(crate) fn worker_program() -> PathBuf {
     env!("CARGO_BIN_EXE_uncloud-worker").into()
 }
 
-/// `uncloud`, which stands beside it. It belongs to another package, so cargo does not build it for these tests alone.
+/// `uncloud`, which stands beside it. It belongs to another package, so cargo does not build it for these
+/// tests alone: after a change, `cargo test -p uncloud-jobs` needs a `cargo build` before.
 pub(crate) fn uncloud_program() -> PathBuf {
     let program = worker_program().with_file_name("uncloud");
     let built = program.is_file();
@@ -81,11 +82,16 @@ impl Process {
         kill(self.pid(), signal).unwrap_or_else(|error| panic!("{} does not run: {error}", self.name));
     }
 
+    fn show(&self) {
+        eprintln!("--- {} wrote:\n{}{}---", self.name, self.stdout(), self.stderr());
+    }
+
     /// `kill -9`, and nothing else ended it before.
     pub(crate) fn kill(mut self) {
         self.signal(Signal::SIGKILL);
         let status = self.child.wait().expect("child");
         assert_eq!(status.signal(), Some(9), "{} had ended by itself: {status}", self.name);
+        self.show(); // nobody else will, should the test fail later
     }
 
     /// Asks it to end, and waits until it has.
@@ -105,7 +111,7 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("--- {} wrote:\n{}{}---", self.name, self.stdout(), self.stderr());
+            self.show();
         }
     }
 }

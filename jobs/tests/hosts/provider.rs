@@ -57,7 +57,7 @@ impl Provider {
         command.env("REDIS_URL", self.redis.url().expose()).env("UNCLOUD_SECRET_KEY", SECRET_KEY);
         let mut server = Process::start("uncloud serve", &mut command);
         let address = server.wait_for_line("serving; try /api/ and /docs address=");
-        self.address = address.trim().to_owned();
+        address.trim().clone_into(&mut self.address);
         self.server = Some(server);
     }
 

@@ -217,9 +217,12 @@ pub(in crate::vpn) async fn set_network_key(
 
 /// A customer's limit and how much of it is used, the user's row locked; none for staff, who have no limit.
 pub(in crate::vpn) async fn lock_quota(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Quota>> {
-    let quota = sqlx::query_scalar!("select vpn_quota from users where user_id = $1 and not staff for update", user_id)
-        .fetch_optional(&mut *tx)
-        .await?;
+    // Not `for update`: whoever has the pool already and writes a row that refers to the user would wait for us, who
+    // wait for the pool.
+    let quota =
+        sqlx::query_scalar!("select vpn_quota from users where user_id = $1 and not staff for no key update", user_id)
+            .fetch_optional(&mut *tx)
+            .await?;
     let Some(quota) = quota else { return Ok(None) };
     // A later statement than the lock, so that it sees what the lock's last holder did.
     let used = sqlx::query_scalar!(r#"select count(*) as "count!" from vpn_network where user_id = $1"#, user_id)

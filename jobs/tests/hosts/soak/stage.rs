@@ -146,11 +146,11 @@ impl<'w> Stage<'w> {
     pub(super) fn inflict(&mut self, fault: Fault) {
         match fault {
             Fault::KillWorker(host) => {
-                self.workers[host].take().expect("it runs").kill();
+                kill_quietly(self.workers[host].take());
                 self.workers[host] = Some(self.worker(host));
             }
             Fault::KillServer(n) => {
-                self.servers[n].take().expect("it runs").kill();
+                kill_quietly(self.servers[n].take());
                 self.start_server(n);
             }
             Fault::EmptyRedis => {
@@ -198,7 +198,12 @@ impl<'w> Stage<'w> {
         thread::sleep(Duration::from_secs(7)); // a lease is 6 s
         frozen.signal(Signal::SIGCONT);
         thread::sleep(Duration::from_millis(300));
-        frozen.kill();
+        kill_quietly(Some(frozen));
         self.workers[host] = Some(second);
     }
+}
+
+/// `kill -9`, without showing what it wrote: that would be all that there is to see.
+fn kill_quietly(process: Option<Process>) {
+    process.expect("it runs").signal(Signal::SIGKILL);
 }
