@@ -67,11 +67,15 @@ impl Error {
     }
 }
 
-/// Postgres says so while it starts or stops (57P), lacks connections (53), or does not let us in (08, 28, 3D).
+/// Postgres says so while it starts or stops (57P), lacks connections (53), does not let us in (08, 28, 3D), or let
+/// another transaction go first (40).
 fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P") || code == "53300"),
+        sqlx::Error::Database(error) => {
+            let classes = ["57P", "53", "08", "28", "3D", "40"];
+            error.code().is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
+        }
         _ => false,
     }
 }

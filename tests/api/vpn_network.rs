@@ -177,3 +177,37 @@ async fn lists_come_in_pages() {
         app.get(&format!("/v1/net/vpn?{wrong}"), "alice").await.expect(400);
     }
 }
+
+#[tokio::test]
+async fn requests_and_deletions_of_one_customer_never_wait_for_each_other_in_a_circle() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    app.obedient_worker();
+    for _ in 0..6 {
+        let networks = futures_util::future::join_all((0..4).map(|_| app.network("bob", new_key()))).await;
+        let deletions = networks.iter().map(async |network| {
+            app.delete(&format!("/v1/net/vpn/{}", network["id"]), "bob").await.expect(202);
+        });
+        let requests = (0..4).map(async |_| {
+            let body = json!({ "network_size": 48, "wireguard_public_key": new_key().to_string() });
+            let answer = app.post("/v1/net/vpn", "bob", body).await;
+            assert!([201, 409].contains(&answer.status.as_u16()), "{}", answer.text);
+            answer.json()
+        });
+        let (_, made) = futures_util::future::join(
+            futures_util::future::join_all(deletions),
+            futures_util::future::join_all(requests),
+        )
+        .await;
+        for network in made.iter().filter(|network| network["job"].is_object()) {
+            let deleting = app.delete(&format!("/v1/net/vpn/{}", network["id"]), "bob").await.expect(202);
+            assert_eq!(app.finished(&deleting).await["state"], "succeeded");
+        }
+        for network in &networks {
+            let path = format!("/v1/net/vpn/{}", network["id"]);
+            while app.get(&path, "bob").await.status != 404 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        }
+    }
+}

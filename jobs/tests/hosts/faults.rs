@@ -215,16 +215,6 @@ fn statuses(provider: &Provider) -> BTreeMap<i64, String> {
     all
 }
 
-/// Raises the customers' limits, as staff do for a customer who asks.
-fn allow_many_networks(staff: &Api) {
-    let users = staff.get("/v1/admin/user").expect(200);
-    for user in users["items"].as_array().expect("a list").iter().filter(|user| user["staff"] == false) {
-        let path = format!("/v1/admin/user/{}", user["id"]);
-        let limit = json!({ "vpn_quota": REQUESTS });
-        staff.request(Method::PATCH, &path, Some(&limit)).expect("an answer").expect(200);
-    }
-}
-
 #[test]
 fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
     world::run(0, |world| {
@@ -234,9 +224,8 @@ fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
         let mut provider = Provider::start(&CUSTOMERS);
         let state_dir = tempfile::tempdir().expect("state folder");
         let worker = provider.worker(world, state_dir.path());
-        let staff = provider.api("admin");
-        staff.create_pool();
-        allow_many_networks(&staff);
+        provider.api("admin").create_pool();
+        provider.api("admin").lift_limits();
         let known = Known::default();
         let clients: Vec<(Api, Random)> = CUSTOMERS
             .iter()
@@ -272,7 +261,7 @@ fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
         assert_eq!(rows.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
         assert_eq!(rows.values().collect::<BTreeSet<_>>().len(), rows.len(), "no prefix twice");
         assert_eq!(on_the_host(world), rows, "wg show equals the database");
-        let pool = staff.get("/v1/admin/vpnpool/1").expect(200);
+        let pool = provider.api("admin").get("/v1/admin/vpnpool/1").expect(200);
         assert_eq!(pool["used"], rows.len(), "{pool}");
     });
 }

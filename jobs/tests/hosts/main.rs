@@ -1,6 +1,7 @@
 //! Real hosts on one machine: network namespaces, `ip`, `wg` and wireguard-go, nothing simulated.
 
 mod apply;
+mod backup;
 mod cli;
 mod end_to_end;
 mod faults;
@@ -9,6 +10,7 @@ mod instance;
 mod process;
 mod provider;
 mod recovery;
+mod shutdown;
 mod site;
 mod soak;
 mod tunnel;

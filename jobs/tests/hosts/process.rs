@@ -97,8 +97,13 @@ impl Process {
     /// Asks it to end, and waits until it has.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+
+    /// Waits for its end, which it was asked for.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
-        wait_until(&format!("{} ends after SIGTERM", self.name), || {
+        wait_until(&format!("{} ends", self.name), || {
             status = self.child.try_wait().expect("child");
             status.is_some()
         });

@@ -74,6 +74,13 @@ impl Provider {
         Process::start("uncloud-worker", &mut command)
     }
 
+    /// A worker for [`HOST`] that keeps states and configures nothing.
+    pub(crate) fn dry_worker(&self, state_dir: &Path) -> Process {
+        let mut command = Command::new(worker_program());
+        command.args(["--queue", HOST, "--dry-run", "nothing, this is a test", "--state-dir"]).arg(state_dir);
+        Process::start("uncloud-worker", bare(&mut command).env("REDIS_URL", self.redis.url().expose()))
+    }
+
     /// Requests of one user.
     pub(crate) fn api(&self, user: &str) -> Api {
         Api::new(&self.runtime, &self.address, user, PASSWORD)
@@ -160,6 +167,15 @@ impl Api {
         self.post("/v1/admin/vpnpool/", &body).expect(201)
     }
 
+    /// Lets every customer have as many networks as a test wants; as staff.
+    pub(crate) fn lift_limits(&self) {
+        for user in self.get("/v1/admin/user").expect(200)["items"].as_array().expect("users") {
+            let path = format!("/v1/admin/user/{}", user["id"]);
+            let edit = json!({ "vpn_quota": 1000 });
+            self.request(Method::PATCH, &path, Some(&edit)).expect("an answer").expect(200);
+        }
+    }
+
     /// A network for a key.
     pub(crate) fn create_network(&self, public_key: &str) -> Value {
         let body = json!({ "network_size": "48", "wireguard_public_key": public_key });
@@ -184,4 +200,10 @@ impl Api {
         });
         last
     }
+}
+
+/// The public half of a key that nobody has.
+pub(crate) fn new_key() -> String {
+    let random = ring::rand::SystemRandom::new();
+    uncloud::vpn::key::PrivateKey::generate(&random).expect("random numbers").public_key().to_string()
 }

@@ -216,9 +216,10 @@ pub(in crate::vpn) async fn set_network_key(
 }
 
 /// A customer's limit and how much of it is used, the user's row locked; none for staff, who have no limit.
+///
+/// `for update` would also hold up those who only refer to the user: a deletion that has the pool waits for the user
+/// then, while a creation that has the user waits for the pool.
 pub(in crate::vpn) async fn lock_quota(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Quota>> {
-    // Not `for update`: whoever has the pool already and writes a row that refers to the user would wait for us, who
-    // wait for the pool.
     let quota =
         sqlx::query_scalar!("select vpn_quota from users where user_id = $1 and not staff for no key update", user_id)
             .fetch_optional(&mut *tx)
