@@ -10,6 +10,7 @@ mod instance;
 mod process;
 mod provider;
 mod recovery;
+mod secrets;
 mod shutdown;
 mod site;
 mod soak;
