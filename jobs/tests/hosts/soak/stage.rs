@@ -57,6 +57,8 @@ impl<'w> Stage<'w> {
             redis: ThrowawayRedis::start().expect("Redis"),
             postgres: ThrowawayPostgres::start().expect("PostgreSQL"),
         };
+        // A throwaway server may forget the last commits in a crash; here it crashes, and must not.
+        stage.execute("alter database uncloud set synchronous_commit = on");
         succeed(stage.uncloud().arg("migrate"), "");
         for user in USERS {
             succeed(stage.uncloud().args(["bootstrap-user", "--username", user]), PASSWORD);
