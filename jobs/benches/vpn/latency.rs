@@ -47,7 +47,7 @@ fn has_peer(interface: &str, key_hex: &str) -> bool {
 
 fn hex(key: &str) -> String {
     let key: PublicKey = key.parse().expect("a key");
-    key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    key.as_bytes().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 struct Times {

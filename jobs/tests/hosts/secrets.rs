@@ -46,8 +46,8 @@ struct Secret {
 impl Secret {
     fn new(name: &'static str, bytes: &[u8]) -> Self {
         let base64 = STANDARD.encode(bytes);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let escaped = bytes.iter().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ");
+        let hex = bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let escaped = bytes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let texts = [base64.trim_end_matches('=').to_owned(), hex.to_uppercase(), hex, escaped];
         let forms = texts.into_iter().map(String::into_bytes).chain([bytes.to_vec()]);
         Self { name, forms: forms.collect() }
@@ -239,7 +239,7 @@ fn pool(network: &str, private_key: &str) -> Value {
 }
 
 fn only_its_owner_reads(path: &Path) -> bool {
-    fs::metadata(path).expect("a file").permissions().mode() & 0o077 == 0
+    fs::metadata(path).expect("a file").permissions().mode() & 0o7777 == 0o600
 }
 
 #[test]

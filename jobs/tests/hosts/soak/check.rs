@@ -34,16 +34,11 @@ const UNSETTLED: &str = "select format('network %s of pool %s: deleting %s, gene
 pub(super) fn always(stage: &mut Stage<'_>) {
     let miscounted = stage.rows::<(String,)>(MISCOUNTED);
     assert!(miscounted.is_empty(), "{miscounted:?}");
-    for host in 0..HOSTS.len() {
+    for (host, (hostname, ..)) in HOSTS.into_iter().enumerate() {
         let Some(text) = stage.state_file(host) else { continue };
         let saved: Value = serde_json::from_str(&text).expect("a state file is whole at any time");
         let generation = saved["desired"]["generation"].as_i64().expect("a generation");
-        assert!(
-            generation >= stage.generations[host],
-            "{}: {generation} after {}",
-            HOSTS[host].0,
-            stage.generations[host]
-        );
+        assert!(generation >= stage.generations[host], "{}: {generation} after {}", hostname, stage.generations[host]);
         stage.generations[host] = generation;
     }
 }

@@ -30,7 +30,7 @@ use crate::world::World;
 /// Faults between two moments of rest.
 const ROUND: usize = 20;
 /// Nothing has to take longer to come to rest: leases, sweep, backoff and a reconcile are over long before.
-pub(crate) const SETTLES: Duration = Duration::from_secs(60);
+pub(crate) const SETTLES: Duration = Duration::from_mins(1);
 
 /// What a run came to.
 pub(crate) struct Outcome {

@@ -167,7 +167,7 @@ impl<'w> Stage<'w> {
             }
             Fault::CrashPostgres => self.crash_postgres(),
             Fault::CutPostgres => {
-                self.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
+                self.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()");
             }
             Fault::DeleteInterface(host) => self.by_hand(host, &format!("ip link del wg-{}", host + 1)),
             Fault::AddPeer(host) => {
