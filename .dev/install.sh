@@ -10,11 +10,14 @@ have wg|wireguard-tools|wireguard-tools|the VPN
 have wireguard-go|wireguard-go|wireguard-go|the VPN where the kernel has no WireGuard
 have ip|iproute2|iproute2|networks of the VPN hosts
 have ping|iputils-ping|iputils-ping|shows that the tunnel works
+have slapd|slapd|openldap openldap-back-mdb openldap-overlay-ppolicy|the directory of the tests
 have curl|curl|curl|the tour asks the API with it
 have jq|jq|jq|the tour reads the answers with it
 have http|httpie|httpie|a test runs the handbook's commands with it
 have script|bsdutils|util-linux-misc|the terminal of those commands
 have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root
+have openssl|openssl|openssl|makes the certificates of the tests
+have sudo|sudo|sudo|the tests of a worker without root
 have cc|gcc|gcc|links the programs
 [ -e /usr/include/stdio.h ]|libc6-dev|musl-dev|links the programs
 [ -e /etc/ssl/certs/ca-certificates.crt ]|ca-certificates|ca-certificates|downloads of crates

@@ -23,7 +23,7 @@ deny() { "$deny_root/bin/cargo-deny" --offline --locked --workspace check --hide
 
 shell_lint() {
     if have shellcheck; then
-        shellcheck -x dev .ci/run .dev/*.sh
+        shellcheck -x dev .ci/run .dev/*.sh packaging/*.sh packaging/libexec/*
     else
         say "   left out: shellcheck is not installed"
     fi
@@ -36,6 +36,7 @@ dev_test() {
     deny_here
     step "Format" cargo fmt --all --check
     step "Shell scripts" shell_lint
+    step "Packaging" packaging_check
     step "Lints" cargo clippy --locked --workspace --all-targets -- -D warnings
     step "Licences, sources and banned crates" deny
     # The tests start both programs, and cargo builds only those of the package under test.

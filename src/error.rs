@@ -47,6 +47,12 @@ pub enum Error {
     /// 422: fields with wrong values, all of them.
     #[error("{} wrong", if .0.len() == 1 { "one field is".to_owned() } else { format!("{} fields are", .0.len()) })]
     Invalid(Vec<FieldError>),
+    /// 429: too many wrong passwords.
+    #[error("too many wrong passwords; try again in {retry_after_secs} s")]
+    TooMany {
+        /// Earlier is in vain.
+        retry_after_secs: u64,
+    },
     /// 503: a part that we need does not answer; trying again later helps.
     #[error("a part of the service does not answer")]
     Unavailable(#[source] anyhow::Error),

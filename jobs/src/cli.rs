@@ -8,11 +8,15 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use uncloud::{logging, queue::QueueName, secret::Secret};
+use uncloud::{
+    logging,
+    queue::{QueueName, broker},
+    secret::Secret,
+};
 
 use crate::{
     handlers,
-    host::{Host, Implementation},
+    host::{Host, Implementation, Restored},
     worker,
 };
 
@@ -27,7 +31,7 @@ The first SIGTERM or SIGINT stops warm: running jobs are finished, others go bac
 running is taken over by the next worker.
 
 Examples:
-  uncloud-worker --queue vpn-1.example.ch -b rediss://host-vpn-1:password@redis.example.ch
+  uncloud-worker --queue vpn-1.example.ch --broker-file /etc/uncloud/broker-url
   uncloud-worker restore            at boot: tunnels are back before the control plane is"
 )]
 struct Cli {
@@ -42,6 +46,9 @@ struct Cli {
     /// File with the URL of Redis, so that its password shows in no process list.
     #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE")]
     broker_file: Option<PathBuf>,
+    /// Certificates (PEM) of the authority behind a rediss:// URL, instead of those that this machine trusts.
+    #[arg(long, env = "REDIS_CA_FILE", value_name = "FILE")]
+    broker_ca_file: Option<PathBuf>,
     /// This worker's name; %h stands for the machine's.
     #[arg(short, long, env = "UNCLOUD_WORKER_NAME", default_value = "worker1@%h")]
     name: String,
@@ -69,6 +76,9 @@ struct HostArgs {
     /// Who moves the packets.
     #[arg(long, env = "UNCLOUD_WIREGUARD_IMPLEMENTATION", default_value = "kernel", value_name = "NAME")]
     wireguard_implementation: WireguardImplementation,
+    /// Run `ip`, `wg` and `wireguard-go` through `sudo -n`, for a worker without CAP_NET_ADMIN.
+    #[arg(long, env = "UNCLOUD_SUDO")]
+    sudo: bool,
     /// Configure nothing, and report this missing capability instead.
     #[arg(long, value_name = "WHAT_IS_MISSING")]
     dry_run: Option<String>,
@@ -89,7 +99,8 @@ impl HostArgs {
             (None, WireguardImplementation::Kernel) => Implementation::Kernel,
             (None, WireguardImplementation::WireguardGo) => Implementation::WireguardGo,
         };
-        Ok(Host::new(self.state_dir, implementation)?)
+        let host = Host::new(self.state_dir, implementation)?;
+        Ok(if self.sudo { host.with_sudo()? } else { host })
     }
 }
 
@@ -115,20 +126,20 @@ async fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
 
 async fn restore(args: HostArgs) -> anyhow::Result<()> {
     let restored = args.host()?.restore().await?;
-    let failed = restored.iter().filter(|restored| restored.outcome.is_err()).count();
+    let mut failed = 0;
+    for Restored { interface, outcome } in &restored {
+        if let Err(error) = outcome {
+            tracing::error!(%interface, %error, "could not be restored");
+            failed += 1;
+        }
+    }
     ensure!(failed == 0, "{failed} of {} interfaces could not be restored; the log says why", restored.len());
     tracing::info!(interfaces = restored.len(), "restored");
     Ok(())
 }
 
 async fn work(cli: Cli) -> anyhow::Result<()> {
-    let redis = redis::Client::open(broker(cli.broker, cli.broker_file)?.expose().as_str())
-        // Redis' own error would quote the URL, password and all.
-        .map_err(|_| {
-            anyhow::anyhow!(
-                "the broker is no URL of Redis, as in redis://127.0.0.1:6379 or redis+unix:///run/redis.sock"
-            )
-        })?;
+    let redis = broker::client(&broker_url(cli.broker, cli.broker_file)?, cli.broker_ca_file.as_deref())?;
     let name = cli.name.replace("%h", &nix::unistd::gethostname()?.to_string_lossy());
     tracing::info!(worker = name, queues = ?cli.queues.iter().map(QueueName::as_str).collect::<Vec<_>>(), concurrency = cli.concurrency, "working");
     let host = cli.host.host().map(Arc::new).map_err(|error| error.to_string());
@@ -142,7 +153,7 @@ async fn work(cli: Cli) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn broker(url: Option<Secret<String>>, file: Option<PathBuf>) -> anyhow::Result<Secret<String>> {
+fn broker_url(url: Option<Secret<String>>, file: Option<PathBuf>) -> anyhow::Result<Secret<String>> {
     match (url, file) {
         (Some(url), _) => Ok(url),
         (None, Some(file)) => {

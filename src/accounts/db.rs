@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::{User, Username, api::UserBody, password};
+use super::{User, Username, api::UserBody, ldap::DirectoryUser, password};
 use crate::{http::Window, secret::Secret};
 
 /// What a login compares with.
@@ -41,9 +41,11 @@ pub async fn bootstrap(
     let hash = new_password.map(password::hash).transpose()?;
     let user = sqlx::query_as!(
         User,
-        "insert into users (username, staff, password_hash) values ($1, $2, $3)
+        "insert into users (username, staff_by_hand, password_hash) values ($1, $2, $3)
          on conflict (username) do update
-         set staff = users.staff or excluded.staff, password_hash = coalesce(excluded.password_hash, users.password_hash)
+         set staff_by_hand = users.staff_by_hand or excluded.staff_by_hand,
+             password_hash = coalesce(excluded.password_hash, users.password_hash),
+             staff_by_directory = users.staff_by_directory and excluded.password_hash is null
          returning user_id, username, staff, created_at",
         username.as_str(),
         staff,
@@ -51,6 +53,26 @@ pub async fn bootstrap(
     )
     .fetch_one(pool)
     .await?;
+    Ok(user)
+}
+
+/// Who was just vouched for by the directory: a new row at first login, later on only staff may change. None when there
+/// is a local user of that name, who may be somebody else.
+pub(super) async fn from_directory(pool: &PgPool, found: &DirectoryUser) -> sqlx::Result<Option<User>> {
+    let user = sqlx::query_as!(
+        User,
+        "insert into users (username, staff_by_directory) values ($1, $2)
+         on conflict (username) do update set staff_by_directory = excluded.staff_by_directory
+         where users.password_hash is null
+         returning user_id, username, staff, created_at",
+        found.username.as_str(),
+        found.staff,
+    )
+    .fetch_optional(pool)
+    .await?;
+    if user.is_none() {
+        tracing::warn!(username = %found.username, "refused: the directory's user has the name of a local one");
+    }
     Ok(user)
 }
 

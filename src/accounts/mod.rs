@@ -3,12 +3,17 @@
 mod api;
 mod credentials;
 mod db;
+mod ldap;
+mod memory;
 mod password;
+mod throttle;
+mod turns;
 mod username;
 
 pub use api::UserApi;
-pub use credentials::Authenticator;
+pub use credentials::{AccountSettings, Authenticator};
 pub use db::{bootstrap, ensure_staff_user, list};
+pub use ldap::{Directory, DirectorySettings};
 pub use username::{Username, UsernameError};
 
 use chrono::{DateTime, Utc};
@@ -20,7 +25,7 @@ pub struct User {
     pub user_id: i64,
     /// Lower case.
     pub username: String,
-    /// May do everything.
+    /// May do everything: made staff by hand, or in the directory's staff group at the last login.
     pub staff: bool,
     /// When the user was first seen.
     pub created_at: DateTime<Utc>,

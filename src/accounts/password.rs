@@ -21,9 +21,14 @@ pub(super) fn hash(password: &Secret<String>) -> anyhow::Result<String> {
         .map_err(|error| anyhow::anyhow!("could not hash the password: {error}"))
 }
 
+/// Whether it is worth asking anybody about it.
+pub(super) fn is_possible(password: &Secret<String>) -> bool {
+    (1..=MAX_LEN).contains(&password.expose().len())
+}
+
 /// In constant time as to the content; without a hash it takes as long and fails.
 pub(super) fn verify(password: &Secret<String>, hash: Option<&str>) -> bool {
-    if password.expose().is_empty() || password.expose().len() > MAX_LEN {
+    if !is_possible(password) {
         return false;
     }
     let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODYS)) else { return false };

@@ -9,10 +9,14 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, Args, Command};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use crate::{
     embedded::{Instance, default_data_dir},
+    queue,
     secret::Secret,
 };
 
@@ -121,12 +125,55 @@ impl DatabaseArgs {
     }
 }
 
+/// Which Redis.
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_field_names, reason = "clap makes the options' names of them")]
+pub(super) struct RedisArgs {
+    /// Redis, as in rediss://server:password@redis.example.ch
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    redis_url: Option<Secret<String>>,
+    /// File with the URL of Redis.
+    #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE")]
+    redis_url_file: Option<PathBuf>,
+    /// Certificates (PEM) of the authority behind a rediss:// URL, instead of those that this machine trusts.
+    #[arg(long, env = "REDIS_CA_FILE", value_name = "FILE")]
+    redis_ca_file: Option<PathBuf>,
+}
+
+impl RedisArgs {
+    /// The URL, from wherever it was given.
+    pub(super) fn url(&self) -> anyhow::Result<Secret<String>> {
+        secret_or_file("REDIS_URL", self.redis_url.clone(), self.redis_url_file.as_deref())?
+            .context("no Redis is named; set REDIS_URL or REDIS_URL_FILE")
+    }
+
+    /// The authority, if it is not one of the machine's.
+    pub(super) fn ca_file(&self) -> Option<PathBuf> {
+        self.redis_ca_file.clone()
+    }
+
+    /// See [`queue::broker::client`].
+    pub(super) fn client(&self) -> anyhow::Result<redis::Client> {
+        queue::broker::client(&self.url()?, self.redis_ca_file.as_deref()).context("can't use REDIS_URL")
+    }
+}
+
 /// Opens a pool of connections; the first one at once, so that a wrong URL shows.
 pub(super) async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<PgPool> {
+    let options: PgConnectOptions = url
+        .expose()
+        .parse()
+        .context("DATABASE_URL is no URL of PostgreSQL, as in postgres://uncloud@localhost/uncloud")?;
+    // A URL has an IPv6 address in brackets, and sqlx would look them up in DNS.
+    let address = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+    let options = match address {
+        Some(address) => options.host(&address),
+        None => options,
+    };
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(5))
-        .connect(url.expose())
+        .connect_with(options)
         .await
         .context("can't connect to PostgreSQL; check DATABASE_URL and that the server runs")
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod defaults;
+mod ldap;
 mod migrate;
 mod openapi;
 mod output;
@@ -10,6 +11,7 @@ pub mod up;
 mod usage;
 mod users;
 mod vpn;
+mod worker_host;
 
 pub use usage::parsed;
 
@@ -23,7 +25,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
     propagate_version = true,
     after_help = "\
 Every option can also be set by its environment variable, or in a file of NAME=value lines (--config). \
-Secrets can be kept in files of their own: DATABASE_URL_FILE, REDIS_URL_FILE, UNCLOUD_SECRET_KEY_FILE.
+Secrets can be kept in files of their own: DATABASE_URL_FILE, REDIS_URL_FILE, UNCLOUD_SECRET_KEY_FILE, \
+UNCLOUD_LDAP_BIND_PASSWORD_FILE.
 
 Examples:
   uncloud up                                   everything on this machine, from nothing
@@ -51,12 +54,14 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Add what a new installation needs; never changes what is there.
     DbAddDefaults(defaults::DefaultsArgs),
-    /// Prepare a user as at first login; the password comes from stdin.
+    /// Prepare a user as at first login; a local password comes from stdin.
     BootstrapUser(users::BootstrapArgs),
     /// Users.
     User(users::UserArgs),
     /// Send the full state to all VPN pools of a host, and wait for the result.
     Vpn(vpn::VpnArgs),
+    /// Which hosts' workers may log in to Redis.
+    WorkerHost(worker_host::WorkerHostArgs),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -73,6 +78,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::BootstrapUser(args) => users::bootstrap(args).await,
         Command::User(args) => users::run(args).await,
         Command::Vpn(args) => vpn::run(args).await,
+        Command::WorkerHost(args) => worker_host::run(args).await,
         Command::Openapi => openapi::run(),
     }
 }

@@ -11,6 +11,13 @@ pub(super) struct Output {
     format: OutputFormat,
 }
 
+impl Output {
+    /// Whether a program reads it.
+    pub(super) const fn is_json(&self) -> bool {
+        matches!(self.format, OutputFormat::Json)
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum OutputFormat {
     /// Columns.

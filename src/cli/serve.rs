@@ -13,13 +13,16 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
-use super::config::{DatabaseArgs, connect, secret_or_file};
+use super::{
+    config::{DatabaseArgs, RedisArgs, connect, secret_or_file},
+    ldap::LdapArgs,
+};
 use crate::{
-    accounts::Authenticator,
+    accounts::{AccountSettings, Authenticator, Directory},
     error::Error,
-    http::{App, service},
+    http::{App, Proxy, TrustedProxies, service},
     kinds::Kinds,
-    queue::{Runner, Wake},
+    queue::{Runner, Wake, broker},
     seal::Sealer,
     secret::Secret,
 };
@@ -37,18 +40,19 @@ pub(super) struct ServeArgs {
     listen: SocketAddr,
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Redis, as in rediss://server:password@redis.example.ch
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
-    redis_url: Option<Secret<String>>,
-    /// File with the URL of Redis.
-    #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE")]
-    redis_url_file: Option<PathBuf>,
+    #[command(flatten)]
+    redis: RedisArgs,
     /// 32 random bytes in base64; encrypts private keys at rest.
     #[arg(long, env = "UNCLOUD_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
     secret_key: Option<Secret<String>>,
     /// File with the secret key.
     #[arg(long, env = "UNCLOUD_SECRET_KEY_FILE", value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
+    /// Address or network of proxies in front, whose X-Forwarded-For is believed; several with commas between.
+    #[arg(long = "trusted-proxy", env = "UNCLOUD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK")]
+    trusted_proxies: Vec<Proxy>,
+    #[command(flatten)]
+    ldap: LdapArgs,
 }
 
 /// What a server needs to know.
@@ -58,20 +62,28 @@ pub struct ServeSettings {
     pub database_url: Secret<String>,
     /// Redis.
     pub redis_url: Secret<String>,
+    /// The authority behind a `rediss://` URL, when it is not one that the machine trusts.
+    pub redis_ca_file: Option<PathBuf>,
     /// See [`Sealer`].
     pub secret_key: Secret<String>,
     /// Port 0 takes any.
     pub listen: SocketAddr,
+    /// How users prove who they are.
+    pub accounts: AccountSettings,
+    /// Proxies in front.
+    pub proxies: TrustedProxies,
 }
 
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = ServeSettings {
         database_url: args.database.url()?,
-        redis_url: secret_or_file("REDIS_URL", args.redis_url, args.redis_url_file.as_deref())?
-            .context("no Redis is named; set REDIS_URL or REDIS_URL_FILE")?,
+        redis_url: args.redis.url()?,
+        redis_ca_file: args.redis.ca_file(),
         secret_key: secret_or_file("UNCLOUD_SECRET_KEY", args.secret_key, args.secret_key_file.as_deref())?
             .context("no secret key is named; set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (make one with `openssl rand -base64 32`)")?,
         listen: args.listen,
+        accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
+        proxies: TrustedProxies::new(args.trusted_proxies),
     };
     let (stop_in, stop) = watch::channel(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -86,6 +98,13 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     serve(settings, oneshot::channel().0, stop).await
 }
 
+/// Local users do not need the directory, so that it is away or does not know our password is no reason not to start.
+async fn tell_if_silent(directory: Arc<Directory>) {
+    if let Err(Error::Unavailable(cause)) = directory.probe().await {
+        tracing::warn!(error = format!("{cause:#}"), "users of the directory can't log in yet");
+    }
+}
+
 /// Serves until `stop` becomes true and the requests under way are answered. `ready` gets the bound address.
 pub async fn serve(
     settings: ServeSettings,
@@ -93,14 +112,16 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let sealer = Arc::new(Sealer::new(&settings.secret_key)?);
-    // Redis' own error would quote the URL, password and all.
-    let redis = redis::Client::open(settings.redis_url.expose().as_str()).map_err(|_| {
-        anyhow::anyhow!("REDIS_URL is no URL of Redis, as in redis://127.0.0.1:6379 or redis+unix:///run/redis.sock")
-    })?;
+    let redis =
+        broker::client(&settings.redis_url, settings.redis_ca_file.as_deref()).context("can't use REDIS_URL")?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
     let wake: Arc<Wake> = Arc::default();
+    if let Some(directory) = settings.accounts.directory.clone() {
+        tokio::spawn(tell_if_silent(directory));
+    }
     let app = App {
-        authenticator: Arc::new(Authenticator::new(pool.clone()).map_err(Error::from)?),
+        authenticator: Arc::new(Authenticator::new(pool.clone(), settings.accounts).map_err(Error::from)?),
+        proxies: Arc::new(settings.proxies),
         pool: pool.clone(),
         redis: redis.clone(),
         sealer: Arc::clone(&sealer),

@@ -27,21 +27,29 @@ pub(super) struct BootstrapArgs {
     /// Makes the user staff.
     #[arg(long)]
     staff: bool,
+    /// With a directory a user needs no local password: without one on stdin the directory is asked at each login.
+    #[arg(long, env = "UNCLOUD_LDAP_URL", value_name = "URL")]
+    ldap_url: Option<String>,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
 pub(super) async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
-    let password = read_password()?;
+    let with_directory = args.ldap_url.is_some_and(|url| !url.trim().is_empty());
+    let password = read_password(with_directory)?;
     let pool = args.database.connect().await?;
-    let user = accounts::bootstrap(&pool, &args.username, args.staff, Some(&password)).await?;
+    let user = accounts::bootstrap(&pool, &args.username, args.staff, password.as_ref()).await?;
     tracing::info!(user = user.username, id = user.user_id, staff = user.staff, "user prepared");
     Ok(())
 }
 
-/// The first line of stdin; asked for, and not shown, on a terminal.
-fn read_password() -> anyhow::Result<Secret<String>> {
+/// The first line of stdin; asked for, and not shown, on a terminal. Where it is optional nobody is asked, and nothing
+/// on stdin is none.
+fn read_password(optional: bool) -> anyhow::Result<Option<Secret<String>>> {
     let stdin = std::io::stdin();
+    if optional && stdin.is_terminal() {
+        return Ok(None);
+    }
     let mut line = String::new();
     if stdin.is_terminal() {
         eprint!("Password: ");
@@ -53,12 +61,15 @@ fn read_password() -> anyhow::Result<Secret<String>> {
         stdin.read_line(&mut line).context("can't read the password from stdin")?;
     }
     let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if optional && password.is_empty() {
+        return Ok(None);
+    }
     ensure!(
         password.len() >= MIN_PASSWORD,
         "the password on stdin has {} characters; it needs at least {MIN_PASSWORD}",
         password.len()
     );
-    Ok(Secret::new(password))
+    Ok(Some(Secret::new(password)))
 }
 
 /// Switches the terminal's echo off while it lives.

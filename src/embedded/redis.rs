@@ -73,7 +73,7 @@ pub(super) fn answers(socket: &Path) -> bool {
         stream.write_all(b"PING\r\n")?;
         let mut answer = [0; 5];
         stream.read_exact(&mut answer)?;
-        Ok(&answer == b"+PONG")
+        Ok(&answer == b"+PONG" || &answer == b"-NOAU") // it is there, and wants a password
     };
     ping().unwrap_or(false)
 }

@@ -91,6 +91,32 @@ fn new_folder() -> anyhow::Result<(PathBuf, Option<Account>)> {
     Ok((folder.path().to_owned(), account))
 }
 
+/// What a test's server has beyond the usual: certificates, access rules, a port.
+#[derive(Debug, Clone, Default)]
+pub struct Extra {
+    /// Files in the server's folder, which only it may read.
+    pub files: Vec<(&'static str, Vec<u8>)>,
+    /// More arguments for the server; `{DIR}` in them is its folder.
+    pub args: Vec<String>,
+}
+
+impl Extra {
+    fn write(&self, folder: &Path, account: Option<&Account>) -> anyhow::Result<()> {
+        use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+        for (name, content) in &self.files {
+            let path = folder.join(name);
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?.write_all(content)?;
+            account.map_or(Ok(()), |account| account.give(&path))?;
+        }
+        Ok(())
+    }
+
+    fn add_args(&self, spec: &mut ChildSpec, folder: &Path) {
+        let folder = folder.display().to_string();
+        spec.args.extend(self.args.iter().map(|arg| arg.replace("{DIR}", &folder).into()));
+    }
+}
+
 /// A PostgreSQL for one test process: not durable, `max_connections` 300. Takes about a second to start, so keep one in a
 /// static and give each test a database of its own:
 ///
@@ -109,13 +135,20 @@ pub struct ThrowawayPostgres {
 impl ThrowawayPostgres {
     /// Makes a data folder and starts a server on it; blocks until it takes connections.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(&Extra::default())
+    }
+
+    /// The same with settings of the test's own.
+    pub fn start_with(extra: &Extra) -> anyhow::Result<Self> {
         let programs = Programs::find()?;
         let (folder, account) = new_folder()?;
         let cluster = folder.join("data");
         let start = || {
             postgres::init(&programs.initdb, &programs.postgres, &cluster, account.as_ref(), Durability::None)?;
+            extra.write(&folder, account.as_ref())?;
             let log = Log::File(folder.join("log"));
             let mut spec = postgres::spec(programs.postgres.clone(), &cluster, &folder, Durability::None, log);
+            extra.add_args(&mut spec, &folder);
             spec.account.clone_from(&account);
             Watched::start(&spec, Some(&folder), "QUIT", || {
                 // The pid is the server's, whose shell is ours; any server on this folder is the one.
@@ -164,17 +197,25 @@ impl ThrowawayPostgres {
 pub struct ThrowawayRedis {
     folder: PathBuf,
     spec: ChildSpec,
+    extra: Extra,
     server: Option<Watched>,
 }
 
 impl ThrowawayRedis {
     /// Starts a server; blocks until it answers.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(Extra::default())
+    }
+
+    /// The same with settings of the test's own.
+    pub fn start_with(extra: Extra) -> anyhow::Result<Self> {
         let program = Programs::find()?.redis_server;
         let (folder, account) = new_folder()?;
         let mut spec = redis::spec(program, &folder, Log::File(folder.join("log")));
         spec.account = account;
-        let mut this = Self { folder, spec, server: None };
+        extra.add_args(&mut spec, &folder);
+        extra.write(&folder, spec.account.as_ref())?;
+        let mut this = Self { folder, spec, extra, server: None };
         this.resume()?;
         Ok(this)
     }
@@ -200,6 +241,7 @@ impl ThrowawayRedis {
             let socket = redis::socket(&self.folder);
             if !self.folder.exists() {
                 RuntimeDir::create_at(self.folder.clone(), self.spec.account.as_ref())?;
+                self.extra.write(&self.folder, self.spec.account.as_ref())?;
             }
             self.server = Some(Watched::start(&self.spec, Some(&self.folder), "KILL", || redis::answers(&socket))?);
         }

@@ -8,6 +8,7 @@ use poem::{
 };
 use poem_openapi::{SecurityScheme, auth::Basic};
 
+use super::client::TrustedProxies;
 use crate::{
     accounts::{Authenticator, User},
     error::Error,
@@ -40,6 +41,7 @@ async fn staff(request: &Request, basic: Basic) -> poem::Result<User> {
 /// Lets a request through with its user, if it names one; wrong credentials are refused wherever they are sent.
 pub(super) async fn authenticate<E: Endpoint>(
     authenticator: &Arc<Authenticator>,
+    proxies: &TrustedProxies,
     next: &E,
     mut request: Request,
 ) -> poem::Result<E::Output> {
@@ -47,7 +49,8 @@ pub(super) async fn authenticate<E: Endpoint>(
         let basic = request.headers().typed_get::<Authorization<authorization::Basic>>();
         let basic = basic.ok_or_else(|| Error::Unauthenticated(SIGN_IN.into()))?;
         let password = Secret::new(basic.password().to_owned());
-        let user = authenticator.authenticate(basic.username(), password).await?;
+        let client = proxies.client_of(&request);
+        let user = authenticator.authenticate(basic.username(), password, client).await?;
         request.set_data(user);
     }
     next.call(request).await

@@ -2,6 +2,7 @@
 
 mod auth;
 mod body;
+mod client;
 mod health;
 mod index;
 mod page;
@@ -13,6 +14,7 @@ mod spec;
 pub use auth::{SignedIn, Staff};
 pub use body::Body;
 pub(crate) use body::{Input, input, member, unknown_members};
+pub use client::{Proxy, TrustedProxies};
 pub use health::HealthApi;
 pub use page::{Cursor, Window, page};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};

@@ -15,7 +15,7 @@ use crate::error::{Error, FieldError};
 /// Media type.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 /// Seconds after which trying again may help.
-const RETRY_AFTER: &str = "5";
+const RETRY_AFTER_SECS: u64 = 5;
 
 /// A problem before it is written.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +31,9 @@ pub(super) struct Problem {
     errors: Vec<FieldError>,
     #[serde(skip_serializing_if = "String::is_empty")]
     request_id: String,
+    /// Told by the header.
+    #[serde(skip)]
+    retry_after_secs: u64,
 }
 
 impl Problem {
@@ -44,6 +47,7 @@ impl Problem {
             code,
             errors: Vec::new(),
             request_id: String::new(),
+            retry_after_secs: RETRY_AFTER_SECS,
         }
     }
 }
@@ -57,6 +61,7 @@ impl Error {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -74,6 +79,7 @@ impl From<Error> for poem::Error {
                 problem.code = code;
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
+            Error::TooMany { retry_after_secs } => problem.retry_after_secs = retry_after_secs,
             // Logged once, here; the caller gets the request's id to ask about it.
             Error::Unavailable(cause) => {
                 tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer");
@@ -108,6 +114,7 @@ const fn code_of(status: StatusCode) -> &'static str {
         413 => "too_large",
         415 => "unsupported_media_type",
         422 => "invalid",
+        429 => "too_many_requests",
         503 => "unavailable",
         _ => "internal",
     }
@@ -152,8 +159,8 @@ pub(super) async fn write(mut response: Response, request_id: &str, allow: impl 
                 headers.insert(header::ALLOW, allow);
             }
         }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(header::RETRY_AFTER, problem.retry_after_secs.into());
         }
         _ => {}
     }

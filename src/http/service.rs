@@ -17,13 +17,14 @@ use tracing::Instrument as _;
 
 use super::{
     auth,
+    client::TrustedProxies,
     health::HealthApi,
     index::IndexApi,
     problem,
     spec::{self, Operation},
 };
 use crate::{
-    accounts::{Authenticator, UserApi},
+    accounts::{AccountSettings, Authenticator, UserApi},
     queue::{JobApi, Wake},
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
@@ -42,6 +43,8 @@ pub struct App {
     pub wake: Arc<Wake>,
     /// Says who is asking.
     pub authenticator: Arc<Authenticator>,
+    /// Whose word counts about where a request comes from.
+    pub proxies: Arc<TrustedProxies>,
 }
 
 type Apis = (HealthApi, IndexApi, JobApi, NetworkApi, PoolApi, UserApi);
@@ -67,7 +70,10 @@ pub fn document() -> anyhow::Result<String> {
         redis: redis::Client::open("redis://never.connected")?,
         sealer: Arc::new(Sealer::new(&"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned().into())?),
         wake: Arc::default(),
-        authenticator: Arc::new(Authenticator::new(pool.clone()).map_err(crate::error::Error::from)?),
+        authenticator: Arc::new(
+            Authenticator::new(pool.clone(), AccountSettings::default()).map_err(crate::error::Error::from)?,
+        ),
+        proxies: Arc::default(),
         pool,
     };
     text(&spec::corrected(&apis(&app, Arc::default()).spec())?)
@@ -88,10 +94,10 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     let docs = apis.swagger_ui_html().replace(&generated, &document.to_string());
     let document = text(&document)?;
 
-    let authenticator = Arc::clone(&app.authenticator);
+    let (authenticator, proxies) = (Arc::clone(&app.authenticator), Arc::clone(&app.proxies));
     let api = apis.into_endpoint().around(move |next, request| {
-        let authenticator = Arc::clone(&authenticator);
-        async move { auth::authenticate(&authenticator, &*next, request).await }
+        let (authenticator, proxies) = (Arc::clone(&authenticator), Arc::clone(&proxies));
+        async move { auth::authenticate(&authenticator, &proxies, &*next, request).await }
     });
     let routes = Route::new()
         .at("/openapi.json", make_sync(move |_| document.clone().with_content_type("application/json")))

@@ -146,6 +146,9 @@ fn add_problems(path: &str, operation: &mut Value) {
     if signed_in {
         add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
     }
+    if signed_in {
+        add("429", "Too many wrong passwords", header("Retry-After", "Seconds"));
+    }
     if signed_in && is_staff(path) {
         add("403", "Only staff may do this", Value::Null);
     }

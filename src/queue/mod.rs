@@ -4,7 +4,9 @@
 //! Redis, a worker runs them and reports by *events*, which become the row's new state. The *sweep* takes back
 //! what Redis lost. The runner knows no noun: what a kind of job means is told by [`JobKinds`].
 
+pub mod access;
 pub mod backend;
+pub mod broker;
 pub mod job;
 pub mod name;
 

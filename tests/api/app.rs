@@ -16,8 +16,10 @@ use sqlx::PgPool;
 use tokio::sync::{OnceCell, oneshot, watch};
 use uncloud::{
     accounts,
+    accounts::AccountSettings,
     cli::serve::{ServeSettings, serve},
     embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
+    http::TrustedProxies,
     queue::{
         JobError,
         backend::{Envelope, StreamBackend, StreamConfig},
@@ -121,12 +123,24 @@ impl TestApp {
     }
 
     pub async fn start_on(database_url: Secret<String>) -> Self {
+        Self::start_with(database_url, AccountSettings::default()).await
+    }
+
+    /// With a directory, or another memory for passwords.
+    pub async fn start_accounts(accounts: AccountSettings) -> Self {
+        Self::start_with(database_url().await, accounts).await
+    }
+
+    async fn start_with(database_url: Secret<String>, accounts: AccountSettings) -> Self {
         let redis = ThrowawayRedis::start().expect("Redis");
         let settings = ServeSettings {
             database_url: database_url.clone(),
             redis_url: redis.url(),
+            redis_ca_file: None,
             secret_key: Secret::new("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into()),
             listen: "127.0.0.1:0".parse().expect("an address"),
+            accounts,
+            proxies: TrustedProxies::new(vec!["127.0.0.1".parse().expect("a proxy")]),
         };
         let (ready, address) = oneshot::channel();
         let (stop, stopped) = watch::channel(false);
@@ -165,6 +179,17 @@ impl TestApp {
         // Longer than tests let Redis be frozen.
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
         client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis")
+    }
+
+    /// An operation for everybody signed in, with any password, from any address.
+    pub async fn login(&self, user: &str, password: &str, from: &str) -> Answer {
+        let request = self.client.get(self.url("/v1/net/vpn")).basic_auth(user, Some(password));
+        let response = request.header("x-forwarded-for", from).send().await.expect("an answer");
+        Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            text: response.text().await.expect("a body"),
+        }
     }
 
     pub async fn get(&self, path: &str, user: &str) -> Answer {

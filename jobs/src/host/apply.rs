@@ -159,8 +159,8 @@ impl Work<'_> {
                 let raised = self.ip(&["link", "set", "dev", dev, "mtu", &mtu.to_string(), "up"]).await;
                 raised.map_err(|error| self.port_taken(error, config))
             }
-            Step::DeleteAddress(net) => self.ip(&["addr", "del", &net.to_string(), "dev", dev]).await,
-            Step::DeleteRoute(net) => self.ip(&["route", "del", &net.to_string(), "dev", dev]).await,
+            Step::DeleteAddress(net) => gone(self.ip(&["addr", "del", &net.to_string(), "dev", dev]).await),
+            Step::DeleteRoute(net) => gone(self.ip(&["route", "del", &net.to_string(), "dev", dev]).await),
             // Nobody else is on the link who could have the same address, so there is nothing to detect.
             Step::ReplaceAddress(net @ IpNet::V6(_)) => {
                 self.ip(&["addr", "replace", &net.to_string(), "dev", dev, "nodad"]).await
@@ -181,10 +181,8 @@ impl Work<'_> {
     }
 
     async fn sync(&self, config: &InterfaceConfig) -> Result<(), HostError> {
-        let args = ["syncconf", self.interface.as_str(), "/dev/stdin"];
-        let text = syncconf::render(config);
-        let synced = self.commands.run_with_input(Program::Wg, Rights::NetAdmin, &args, Some(&text)).await;
-        synced.map(drop).map_err(|error| self.port_taken(error, Some(config)))
+        let synced = self.commands.syncconf(self.interface.as_str(), &syncconf::render(config)).await;
+        synced.map_err(|error| self.port_taken(error, Some(config)))
     }
 
     /// The kernel opens the port when the interface goes up, wireguard-go when it hears of it.
@@ -229,6 +227,17 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Accepts that what was to be deleted went by itself: with an IPv4 address the kernel takes those of its subnet, with
+/// the last one all IPv4 routes of the interface.
+fn gone(deleted: Result<(), HostError>) -> Result<(), HostError> {
+    let went = |error: &HostError| {
+        ["No such process", "Cannot assign requested address", "Address not found"]
+            .iter()
+            .any(|text| error.stderr().contains(text))
+    };
+    deleted.or_else(|error| if went(&error) { Ok(()) } else { Err(error) })
 }
 
 /// Whether somebody listens on a UDP port. wireguard-go, told of a taken port just before it goes up, accepts it

@@ -23,6 +23,9 @@ pub(super) enum Program {
     Ip,
     Wg,
     WireguardGo,
+    Sudo,
+    /// `wg syncconf IF /dev/stdin` for use with sudo; packaging/libexec/wg-syncconf says why.
+    WgSyncconf,
 }
 
 impl Program {
@@ -31,6 +34,8 @@ impl Program {
             Self::Ip => "ip",
             Self::Wg => "wg",
             Self::WireguardGo => "wireguard-go",
+            Self::Sudo => "sudo",
+            Self::WgSyncconf => "wg-syncconf",
         }
     }
 
@@ -39,6 +44,8 @@ impl Program {
             Self::Ip => "iproute2",
             Self::Wg => "wireguard-tools",
             Self::WireguardGo => "wireguard-go",
+            Self::Sudo => "sudo",
+            Self::WgSyncconf => "packaging/libexec/wg-syncconf of uncloud's sources there",
         }
     }
 
@@ -48,6 +55,8 @@ impl Program {
             Self::Ip => &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"],
             Self::Wg => &["/usr/bin/wg", "/usr/local/bin/wg"],
             Self::WireguardGo => &["/usr/bin/wireguard-go", "/usr/local/bin/wireguard-go"],
+            Self::Sudo => &["/usr/bin/sudo"],
+            Self::WgSyncconf => &["/usr/lib/uncloud/wg-syncconf"],
         }
     }
 
@@ -79,6 +88,8 @@ pub(super) struct Commands {
     wireguard_go: Option<PathBuf>,
     /// Put before every call that needs rights, as in `sudo -n`.
     prefix: Vec<OsString>,
+    /// Present when rights come from sudo.
+    wg_syncconf: Option<PathBuf>,
     /// For each call.
     pub(super) timeout: Duration,
 }
@@ -91,8 +102,16 @@ impl Commands {
             wg: Program::Wg.find()?,
             wireguard_go: userspace.then(|| Program::WireguardGo.find()).transpose()?,
             prefix: Vec::new(),
+            wg_syncconf: None,
             timeout: COMMAND_TIMEOUT,
         })
+    }
+
+    /// From now on, calls that need rights go through sudo, which never asks for a password.
+    pub(super) fn use_sudo(&mut self) -> Result<(), HostError> {
+        self.wg_syncconf = Some(Program::WgSyncconf.find()?);
+        self.prefix = vec![Program::Sudo.find()?.into_os_string(), "-n".into()];
+        Ok(())
     }
 
     /// True when `wireguard-go` may step in for the kernel.
@@ -105,8 +124,19 @@ impl Commands {
         self.run_with_input(program, rights, args, None).await
     }
 
+    /// Gives an interface a WireGuard configuration, on standard input because there is a key in it.
+    pub(super) async fn syncconf(&self, interface: &str, text: &Secret<String>) -> Result<(), HostError> {
+        let done = if self.wg_syncconf.is_some() {
+            self.run_with_input(Program::WgSyncconf, Rights::NetAdmin, &[interface], Some(text)).await
+        } else {
+            let args = ["syncconf", interface, "/dev/stdin"];
+            self.run_with_input(Program::Wg, Rights::NetAdmin, &args, Some(text)).await
+        };
+        done.map(drop)
+    }
+
     /// Calls a program with a text on its standard input, the only way in for a secret.
-    pub(super) async fn run_with_input(
+    async fn run_with_input(
         &self,
         program: Program,
         rights: Rights,
@@ -130,6 +160,8 @@ impl Commands {
             Program::Ip => self.ip.as_path(),
             Program::Wg => self.wg.as_path(),
             Program::WireguardGo => self.wireguard_go.as_deref().unwrap_or(Path::new("wireguard-go")),
+            Program::WgSyncconf => self.wg_syncconf.as_deref().unwrap_or(Path::new("wg-syncconf")),
+            Program::Sudo => Path::new("/usr/bin/sudo"),
         };
         let prefix = if rights == Rights::NetAdmin { self.prefix.as_slice() } else { &[] };
         let mut words = prefix.iter().map(OsString::as_os_str).chain([path.as_os_str()]);
@@ -163,7 +195,10 @@ fn complete_file(text: &Secret<String>) -> io::Result<File> {
 
 fn read(command: String, output: &Output) -> Result<String, HostError> {
     if !output.status.success() {
-        let stderr = scrub(&String::from_utf8_lossy(&output.stderr));
+        let mut stderr = scrub(&String::from_utf8_lossy(&output.stderr));
+        if stderr.starts_with("sudo: ") {
+            stderr.push_str("; are uncloud's rules for sudo installed (packaging/sudoers.d)? `sudo -n -l` lists them");
+        }
         return Err(HostError::Command { command, status: output.status.to_string(), stderr });
     }
     String::from_utf8(output.stdout.clone())
@@ -178,7 +213,7 @@ mod tests {
     fn with_ip(path: &str) -> Commands {
         let path = PathBuf::from(path);
         let wg = path.clone();
-        Commands { ip: path, wg, wireguard_go: None, prefix: Vec::new(), timeout: COMMAND_TIMEOUT }
+        Commands { ip: path, wg, wireguard_go: None, prefix: Vec::new(), wg_syncconf: None, timeout: COMMAND_TIMEOUT }
     }
 
     #[test]

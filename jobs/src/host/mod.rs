@@ -68,6 +68,15 @@ impl Host {
         Ok(Self { state_dir: state_dir.into(), mode })
     }
 
+    /// Takes rights from sudo, for a worker that is an unprivileged user without CAP_NET_ADMIN; the rules are in
+    /// packaging/sudoers.d. Fails when sudo or its helper is not installed.
+    pub fn with_sudo(mut self) -> Result<Self, HostError> {
+        if let Mode::Configure(commands) = &mut self.mode {
+            commands.use_sudo()?;
+        }
+        Ok(self)
+    }
+
     /// Changes how long one command may take; [`COMMAND_TIMEOUT`] otherwise.
     #[must_use]
     pub fn with_command_timeout(mut self, timeout: Duration) -> Self {

@@ -1,5 +1,6 @@
 //! Real hosts on one machine: network namespaces, `ip`, `wg` and wireguard-go, nothing simulated.
 
+mod account;
 mod apply;
 mod backup;
 mod cli;
@@ -7,6 +8,7 @@ mod end_to_end;
 mod faults;
 mod handbook;
 mod instance;
+mod privilege;
 mod process;
 mod provider;
 mod recovery;

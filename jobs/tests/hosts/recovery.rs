@@ -41,6 +41,14 @@ fn work_by_hand_is_mended_and_reported() {
                 &["address 2a0a:e5c1:200::1/64 is not asked for", "address 2a0a:e5c1:200::1/48 is missing"],
             ),
             ("ip addr add 10.1.2.3/24 dev wg-1", &["address 10.1.2.3/24 is not asked for"]),
+            (
+                "ip addr add 10.1.2.3/24 dev wg-1; ip addr add 10.1.2.4/24 dev wg-1; ip route add 192.0.2.1 dev wg-1",
+                &[
+                    "address 10.1.2.3/24 is not asked for",
+                    "address 10.1.2.4/24 is not asked for",
+                    "route 192.0.2.1/32 is not asked for",
+                ],
+            ),
             ("ip route del 2a0a:e5c1:200::/40 dev wg-1", &["route 2a0a:e5c1:200::/40 is missing"]),
             ("ip route add 2001:db8:77::/48 dev wg-1", &["route 2001:db8:77::/48 is not asked for"]),
             ("ip route add 192.0.2.1 dev wg-1", &["route 192.0.2.1/32 is not asked for"]),

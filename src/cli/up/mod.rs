@@ -17,7 +17,9 @@ use tokio::sync::watch;
 
 use self::settings::Settings;
 use self::stack::Stack;
+use crate::cli::ldap::LdapArgs;
 use crate::embedded::{DataDir, Registry, end_leftovers};
+use crate::http::Proxy;
 use crate::secret::Secret;
 
 /// Signals this close together are one wish: `timeout` and some supervisors send theirs to the process and to its group.
@@ -84,6 +86,13 @@ pub struct UpArgs {
     /// File with that key.
     #[arg(long, env = "UNCLOUD_SECRET_KEY_FILE", value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
+
+    /// Address or network of proxies in front, whose X-Forwarded-For is believed; several with commas between.
+    #[arg(long = "trusted-proxy", env = "UNCLOUD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK")]
+    trusted_proxies: Vec<Proxy>,
+
+    #[command(flatten)]
+    ldap: LdapArgs,
 }
 
 /// Runs until a signal ends it. Whatever happens after the data folder is locked, what was started is ended again.

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 
 use super::UpArgs;
+use crate::accounts::AccountSettings;
 use crate::cli::config::secret_or_file;
 use crate::embedded::default_data_dir;
+use crate::http::TrustedProxies;
 use crate::secret::Secret;
 
 /// The provider's own queue, for work that no host does.
@@ -26,6 +28,8 @@ pub(super) struct Settings {
     pub(super) redis_url: Option<Secret<String>>,
     pub(super) admin_password: Option<Secret<String>>,
     pub(super) secret_key: Option<Secret<String>>,
+    pub(super) accounts: AccountSettings,
+    pub(super) proxies: TrustedProxies,
 }
 
 impl Settings {
@@ -44,6 +48,8 @@ impl Settings {
                 args.admin_password_file.as_deref(),
             )?,
             secret_key: secret_or_file("UNCLOUD_SECRET_KEY", args.secret_key, args.secret_key_file.as_deref())?,
+            accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
+            proxies: TrustedProxies::new(args.trusted_proxies),
         })
     }
 }

@@ -82,7 +82,16 @@ impl Stack {
             None => kept_secret_key(self.data_dir.path())?,
         };
         let workers = Workers::new(redis_url.clone(), database_url.clone())?;
-        let serve = ServeSettings { database_url, redis_url, secret_key, listen: settings.listen };
+        let (accounts, proxies) = (settings.accounts.clone(), settings.proxies.clone());
+        let serve = ServeSettings {
+            database_url,
+            redis_url,
+            redis_ca_file: None,
+            secret_key,
+            listen: settings.listen,
+            accounts,
+            proxies,
+        };
         let mut stop = stop.clone();
         let api = self.api.insert(Api::start(serve).await?);
         tokio::select! {

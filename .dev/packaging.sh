@@ -1,0 +1,59 @@
+# shellcheck shell=sh
+# What is shipped for operators (packaging/, docker-compose.yml), asked of the programs that will read it.
+
+packaging_check() {
+    checked=$(mktemp -d "${TMPDIR:-/tmp}/uncloud-packaging.XXXXXX")
+    trap 'rm -rf "$checked"' EXIT
+    packaging_sudoers
+    packaging_units
+    packaging_compose
+}
+
+packaging_sudoers() {
+    if ! have visudo; then
+        say "   left out: visudo is not installed (package sudo)"
+        return
+    fi
+    visudo -c -q -f packaging/sudoers.d/uncloud || fail "sudo does not take packaging/sudoers.d/uncloud"
+}
+
+# The programs that the units name need not be installed here, so the copies name another one.
+packaging_units() {
+    if ! have systemd-analyze; then
+        say "   left out: systemd-analyze is not installed (package systemd)"
+        return
+    fi
+    for unit in packaging/systemd/*.service; do
+        case $unit in
+        *@.service) copy=$checked/$(basename "$unit" @.service)@vpn-1.example.ch.service ;;
+        *) copy=$checked/$(basename "$unit") ;;
+        esac
+        sed 's,=/usr/bin/uncloud[-a-z]*,=/bin/true,' "$unit" >"$copy"
+        mkdir -p "$copy.d"
+    done
+    packaging_units_pass
+    for unit in uncloud-worker@vpn-1.example.ch uncloud-worker-restore; do
+        cp packaging/systemd/sudo.conf "$checked/$unit.service.d/"
+    done
+    packaging_units_pass
+}
+
+packaging_units_pass() {
+    for copy in "$checked"/*.service; do
+        said=$(systemd-analyze verify --man=no "$copy" 2>&1) || fail "$copy: $said"
+        # Warnings are errors here: an option that systemd does not know protects nothing.
+        if printf '%s\n' "$said" | grep -F "$checked" >&2; then fail "systemd complains about a unit; see above"; fi
+    done
+}
+
+packaging_compose() {
+    if ! have docker || ! docker compose version >/dev/null 2>&1; then
+        say "   left out: docker compose is not installed"
+        return
+    fi
+    mkdir -p "$checked/compose/packaging"
+    cp docker-compose.yml "$checked/compose/"
+    cp packaging/compose-secrets.sh "$checked/compose/packaging/"
+    sh "$checked/compose/packaging/compose-secrets.sh"
+    (cd "$checked/compose" && docker compose config -q) || fail "docker compose does not take docker-compose.yml"
+}

@@ -1,0 +1,266 @@
+//! Slowing down who guesses passwords, without locking out whom they belong to.
+//!
+//! Wrong passwords are counted in four places, each with a wait that doubles up to a limit:
+//!
+//! - *pair*, a user name from an address: five different wrong passwords. It holds for right passwords too, since
+//!   otherwise the memory of right ones could be guessed at full speed.
+//! - *guess*, the same wrong password from the same address: a forgotten script with an old password stops only itself,
+//!   not the person beside it, for it learns nothing new.
+//! - *address*, over all names, and *user*, over all addresses: who tries one password on many users, or from many
+//!   machines. They hold for strangers only: where a user has logged in lately, nobody elsewhere can lock that user out.
+//!
+//! So an attacker elsewhere can at most make a user's *new* places wait, 10 s at a time. Nobody is locked for good, and
+//! names that do not exist are treated like those that do. Counts are kept under a keyed hash, in bounded memory, in
+//! this process: with several servers each counts what it sees.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// A keyed hash.
+pub(super) type Key = [u8; 32];
+
+/// Counts end so long after the last wrong password, or after the wait for it.
+const WINDOW: Duration = Duration::from_mins(1);
+/// The same wrong password is not asked about again for so long.
+const WRONG_FOR: Duration = Duration::from_secs(10);
+/// Where a user has logged in, that user is no stranger for so long.
+const FAMILIAR_FOR: Duration = Duration::from_hours(12);
+/// Entries of either kind; about 100 bytes each.
+const MOST: usize = 20_000;
+
+/// When counting turns into waiting, and how long that gets.
+struct Limit {
+    wrong: u32,
+    longest: Duration,
+}
+
+const PAIR: Limit = Limit { wrong: 5, longest: Duration::from_mins(1) };
+const GUESS: Limit = Limit { wrong: 5, longest: Duration::from_mins(1) };
+const ADDRESS: Limit = Limit { wrong: 20, longest: Duration::from_mins(1) };
+const USER: Limit = Limit { wrong: 30, longest: Duration::from_secs(10) };
+
+/// What is counted for one attempt to log in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt {
+    /// User name, address and password.
+    pub guess: Key,
+    /// User name and address.
+    pub pair: Key,
+    pub address: Key,
+    pub user: Key,
+}
+
+/// What is known about an attempt before anybody is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Too early.
+    Wait(Duration),
+    /// This very password was wrong a moment ago.
+    Wrong,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    wrong: u32,
+    blocked_until: Instant,
+    forget_at: Instant,
+    /// Of a guess: until then it is known to be wrong.
+    wrong_until: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    counts: HashMap<Key, Count>,
+    /// Pairs that were right, and until when that counts.
+    familiar: HashMap<Key, Instant>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Throttle(Mutex<Counts>);
+
+impl Throttle {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long this user has to wait at this address, whatever the password.
+    pub(super) fn wait_of_pair(&self, attempt: &Attempt, now: Instant) -> Option<Verdict> {
+        self.lock().wait(&attempt.pair, now)
+    }
+
+    /// Whether asking would be in vain or too early. A repeated wrong password counts here.
+    pub(super) fn verdict(&self, attempt: &Attempt, now: Instant) -> Option<Verdict> {
+        let mut counts = self.lock();
+        if let Some(wait) = counts.wait(&attempt.guess, now) {
+            return Some(wait);
+        }
+        if counts.counts.get(&attempt.guess).is_some_and(|count| now < count.wrong_until) {
+            counts.strike(attempt.guess, &GUESS, now);
+            return Some(Verdict::Wrong);
+        }
+        if counts.familiar.get(&attempt.pair).is_some_and(|until| now < *until) {
+            return None;
+        }
+        counts.wait(&attempt.address, now).or_else(|| counts.wait(&attempt.user, now))
+    }
+
+    /// The password was asked about and is wrong.
+    pub(super) fn wrong(&self, attempt: &Attempt, now: Instant) {
+        let mut counts = self.lock();
+        let repeated = counts.counts.get(&attempt.guess).is_some_and(|count| now < count.forget_at);
+        counts.strike(attempt.guess, &GUESS, now);
+        if let Some(count) = counts.counts.get_mut(&attempt.guess) {
+            count.wrong_until = now + WRONG_FOR;
+        }
+        if !repeated {
+            counts.strike(attempt.pair, &PAIR, now);
+            counts.strike(attempt.address, &ADDRESS, now);
+            counts.strike(attempt.user, &USER, now);
+        }
+    }
+
+    /// The password was asked about and is right. Counts stay: who shares the address with the user must not get new
+    /// guesses by it.
+    pub(super) fn right(&self, attempt: &Attempt, now: Instant) {
+        let mut counts = self.lock();
+        counts.counts.remove(&attempt.guess);
+        if counts.familiar.len() >= MOST {
+            keep_later_half(&mut counts.familiar, now, |until| *until);
+        }
+        counts.familiar.insert(attempt.pair, now + FAMILIAR_FOR);
+    }
+}
+
+impl Counts {
+    fn wait(&self, key: &Key, now: Instant) -> Option<Verdict> {
+        let left = self.counts.get(key)?.blocked_until.saturating_duration_since(now);
+        (!left.is_zero()).then_some(Verdict::Wait(left))
+    }
+
+    fn strike(&mut self, key: Key, limit: &Limit, now: Instant) {
+        if self.counts.len() >= MOST && !self.counts.contains_key(&key) {
+            keep_later_half(&mut self.counts, now, |count| count.forget_at);
+        }
+        let fresh = Count { wrong: 0, blocked_until: now, forget_at: now, wrong_until: now };
+        let count = self.counts.entry(key).or_insert(fresh);
+        if count.forget_at <= now {
+            *count = fresh;
+        }
+        count.wrong = count.wrong.saturating_add(1);
+        if let Some(over) = count.wrong.checked_sub(limit.wrong) {
+            let wait = Duration::from_secs(1 << over.min(16));
+            count.blocked_until = now + wait.min(limit.longest);
+        }
+        count.forget_at = count.blocked_until.max(now) + WINDOW;
+    }
+}
+
+/// Drops what is over, and if that is not much also what is over soonest, which has counted least.
+fn keep_later_half<V>(map: &mut HashMap<Key, V>, now: Instant, end: impl Fn(&V) -> Instant) {
+    map.retain(|_, value| end(value) > now);
+    if map.len() > MOST / 2 {
+        let mut ends: Vec<Instant> = map.values().map(&end).collect();
+        let (_, middle, _) = ends.select_nth_unstable(map.len() / 2);
+        let middle = *middle;
+        let mut surplus = map.len() - MOST / 2;
+        map.retain(|_, value| {
+            let dropped = surplus > 0 && end(value) <= middle;
+            surplus -= usize::from(dropped);
+            !dropped
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(parts: (u8, u32)) -> Key {
+        let mut key = [parts.0; 32];
+        key[..4].copy_from_slice(&parts.1.to_be_bytes());
+        key
+    }
+
+    fn attempt(user: u32, address: u32, password: u32) -> Attempt {
+        let pair = user * 100_000 + address;
+        Attempt {
+            guess: key((0, pair.wrapping_mul(31).wrapping_add(password))),
+            pair: key((1, pair)),
+            address: key((2, address)),
+            user: key((3, user)),
+        }
+    }
+
+    /// Tries like the authenticator does; true: somebody was asked.
+    fn guess(throttle: &Throttle, attempt: &Attempt, now: Instant) -> bool {
+        let asked = throttle.wait_of_pair(attempt, now).or_else(|| throttle.verdict(attempt, now)).is_none();
+        if asked {
+            throttle.wrong(attempt, now);
+        }
+        asked
+    }
+
+    #[test]
+    fn guesses_at_one_user_become_one_a_minute() {
+        let (throttle, start) = (Throttle::default(), Instant::now());
+        let asked = |from: u64, seconds: u64| {
+            let ask = |second: u64| {
+                let password = u32::try_from(second).expect("small");
+                guess(&throttle, &attempt(1, 1, password), start + Duration::from_secs(second / 10))
+            };
+            (from * 10..(from + seconds) * 10).filter(|second| ask(*second)).count()
+        };
+        assert_eq!(asked(0, 1), 5, "at once");
+        assert_eq!(asked(1, 62), 5, "after 1, 2, 4, 8 and 16 s");
+        assert_eq!(asked(63, 3600), 60, "then each minute");
+    }
+
+    #[test]
+    fn the_same_wrong_password_stops_only_itself() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        let old_script = attempt(1, 1, 7);
+        assert!(guess(&throttle, &old_script, now));
+        for _ in 0..4 {
+            assert_eq!(throttle.verdict(&old_script, now), Some(Verdict::Wrong));
+        }
+        assert_eq!(throttle.verdict(&old_script, now), Some(Verdict::Wait(Duration::from_secs(1))));
+        let right = attempt(1, 1, 8);
+        assert_eq!(throttle.wait_of_pair(&right, now), None);
+        assert_eq!(throttle.verdict(&right, now), None);
+    }
+
+    #[test]
+    fn strangers_cannot_lock_out_a_user_where_it_has_logged_in() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        let at_home = attempt(1, 1, 1);
+        throttle.right(&at_home, now);
+        let asked = (10..1000).filter(|address| guess(&throttle, &attempt(1, *address, 2), now)).count();
+        assert_eq!(asked, 30, "from ever new addresses");
+        assert_eq!(throttle.verdict(&at_home, now), None, "at home");
+        let elsewhere = throttle.verdict(&attempt(1, 5000, 1), now);
+        assert_eq!(elsewhere, Some(Verdict::Wait(Duration::from_secs(1))), "in a new place, and never for long");
+        let other_users = (2..1000).filter(|user| guess(&throttle, &attempt(*user, 10, 1), now)).count();
+        assert_eq!(other_users, 19, "one address, many users");
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        let blocked = attempt(0, 0, 0);
+        for password in 0..5 {
+            throttle.wrong(&attempt(0, 0, password), now);
+        }
+        for user in 0..40_000 {
+            throttle.wrong(&attempt(user % 40_000 + 1, user, 1), now);
+            throttle.right(&attempt(user % 40_000 + 1, user, 2), now);
+        }
+        let counts = throttle.lock();
+        assert!(counts.counts.len() <= MOST && counts.familiar.len() <= MOST);
+        drop(counts);
+        assert!(throttle.wait_of_pair(&blocked, now).is_some(), "who waits is forgotten last");
+    }
+}

@@ -1,0 +1,85 @@
+//! Where a request comes from, for counting wrong passwords.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
+
+use ipnet::IpNet;
+use poem::{Addr, Request, http::HeaderMap};
+
+/// A proxy, or a network of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proxy(IpNet);
+
+impl FromStr for Proxy {
+    type Err = ipnet::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<IpAddr>().map_or_else(|_| text.parse(), |address| Ok(address.into())).map(Self)
+    }
+}
+
+/// Proxies whose `X-Forwarded-For` is believed. From anybody else it is a way to be somebody new with each guess; and
+/// behind a proxy that is not named here all callers are one.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(Vec<Proxy>);
+
+impl TrustedProxies {
+    /// These.
+    pub const fn new(proxies: Vec<Proxy>) -> Self {
+        Self(proxies)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|proxy| proxy.0.contains(&address))
+    }
+
+    pub(super) fn client_of(&self, request: &Request) -> IpAddr {
+        let peer = match &request.remote_addr().0 {
+            Addr::SocketAddr(address) => address.ip().to_canonical(),
+            _ => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        self.client_behind(peer, request.headers())
+    }
+
+    /// From the right, as far as each is a proxy that we trust to have said whom it had before it.
+    fn client_behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer;
+        let hops = headers.get_all("x-forwarded-for").into_iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
+        for hop in hops.into_iter().rev() {
+            if !self.trusts(client) {
+                break;
+            }
+            let Ok(address) = hop.parse::<IpAddr>() else { break };
+            client = address.to_canonical();
+        }
+        client
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let proxies = ["10.0.0.0/8", "2001:db8::1"].map(|proxy| proxy.parse().expect("a proxy"));
+        let proxies = TrustedProxies::new(proxies.to_vec());
+        let client = |peer: &str, forwarded: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in forwarded {
+                headers.append("x-forwarded-for", HeaderValue::from_str(value).expect("a value"));
+            }
+            proxies.client_behind(peer.parse().expect("an address"), &headers).to_string()
+        };
+        assert_eq!(client("192.0.2.1", &["203.0.113.9"]), "192.0.2.1", "not a proxy of ours");
+        assert_eq!(client("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9", "2001:db8::1"]), "203.0.113.9", "the first is made up");
+        assert_eq!(client("10.0.0.1", &["nonsense"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+}

@@ -1,0 +1,168 @@
+//! Users of a directory, against a real slapd.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use uncloud::accounts::{self, AccountSettings, DirectorySettings};
+
+use crate::{
+    app::{PASSWORD, TestApp},
+    slapd::{STAFF_GROUP, Slapd, directory, password_of},
+};
+
+const HERE: &str = "192.0.2.1";
+/// As long as tests have patience.
+pub const REMEMBER: Duration = Duration::from_millis(300);
+
+pub async fn start(settings: DirectorySettings) -> TestApp {
+    TestApp::start_accounts(AccountSettings { directory: Some(directory(settings)), remember: REMEMBER }).await
+}
+
+pub async fn forgotten() {
+    tokio::time::sleep(REMEMBER + Duration::from_millis(50)).await;
+}
+
+async fn status(app: &TestApp, user: &str) -> u16 {
+    app.login(user, &password_of(user), HERE).await.status.as_u16()
+}
+
+async fn is_staff(app: &TestApp, user: &str) -> bool {
+    status(app, user).await;
+    sqlx::query_scalar("select staff from users where username = $1")
+        .bind(user)
+        .fetch_one(&app.pool)
+        .await
+        .expect("a row")
+}
+
+async fn names(pool: &PgPool) -> Vec<String> {
+    accounts::list(pool).await.expect("users").into_iter().map(|user| user.username).collect()
+}
+
+#[tokio::test]
+async fn the_first_login_makes_the_user() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    assert_eq!(app.login("carol", "wrong", HERE).await.status, 401);
+    assert!(!names(&app.pool).await.contains(&"carol".to_owned()), "only a right password makes a row");
+    assert_eq!(app.login("CAROL", &password_of("carol"), HERE).await.status, 200);
+    assert_eq!(app.login("carol@example.ch", &password_of("carol"), HERE).await.status, 200, "found by mail");
+    assert_eq!(names(&app.pool).await, ["admin", "alice", "bob", "carol"], "one person is one user");
+    assert_eq!(app.login("shared@example.ch", &password_of("erin"), HERE).await.status, 401, "two entries");
+}
+
+#[tokio::test]
+async fn nobody_comes_in_by_a_filter_or_without_a_password() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    let password = password_of("carol");
+    for name in ["*)(uid=*", "*", "carol*", "carol)(uid=*", "c\\61rol", "carol\0", "", "carol)(|(uid=*"] {
+        assert_eq!(app.login(name, &password, HERE).await.status, 401, "{name:?}");
+    }
+    for name in ["carol", "dave", "nobody", "service"] {
+        assert_eq!(app.login(name, "", HERE).await.status, 401, "{name:?} without a password");
+    }
+    assert_eq!(slapd.user_binds(), 0, "none of it reached the directory's passwords");
+    assert_eq!(status(&app, "carol").await, 200);
+}
+
+#[tokio::test]
+async fn staff_is_who_is_in_the_group_and_who_was_made_so_by_hand() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    assert!(is_staff(&app, "dave").await);
+    assert!(!is_staff(&app, "carol").await);
+    accounts::bootstrap(&app.pool, &"erin".parse().expect("a name"), true, None).await.expect("by hand");
+    assert!(is_staff(&app, "erin").await);
+
+    slapd.replace(STAFF_GROUP, "member", "uid=Carol,ou=users,dc=test").await;
+    forgotten().await;
+    assert!(!is_staff(&app, "dave").await, "left the group");
+    assert!(is_staff(&app, "carol").await, "joined it");
+    assert!(is_staff(&app, "erin").await, "never was in it");
+    assert_eq!(app.login("dave", &password_of("dave"), HERE).await.status, 200, "still a customer");
+
+    slapd.delete(STAFF_GROUP).await;
+    forgotten().await;
+    assert!(!is_staff(&app, "carol").await, "without its last member there is no group");
+    assert!(is_staff(&app, "erin").await);
+}
+
+#[tokio::test]
+async fn a_unix_group_does_as_well() {
+    let slapd = Slapd::start();
+    let app = start(DirectorySettings { staff_group: Some("cn=unix,dc=test".into()), ..slapd.settings() }).await;
+    assert!(is_staff(&app, "carol").await);
+    assert!(!is_staff(&app, "dave").await);
+}
+
+#[tokio::test]
+async fn who_is_deleted_or_locked_is_out_when_the_memory_ends() {
+    let slapd = Slapd::start();
+    let settings = DirectorySettings { locked_filter: Some("(sn=gone)".into()), ..slapd.settings() };
+    let app = start(settings).await;
+    for user in ["carol", "dave", "erin", "frank"] {
+        assert_eq!(status(&app, user).await, 200, "{user}");
+    }
+    slapd.delete("uid=Carol,ou=users,dc=test").await;
+    slapd.replace("uid=dave,ou=users,dc=test", "pwdAccountLockedTime", "000001010000Z").await;
+    slapd.replace("uid=erin,ou=users,dc=test", "sn", "gone").await;
+    slapd.replace("uid=frank,ou=users,dc=test", "userPassword", "another").await;
+    forgotten().await;
+    for user in ["carol", "dave", "erin", "frank"] {
+        assert_eq!(status(&app, user).await, 401, "{user}");
+    }
+    assert_eq!(app.login("frank", "another", HERE).await.status, 200, "with the new password");
+}
+
+#[test]
+fn passwords_are_remembered_for_less_than_a_minute() {
+    assert!(AccountSettings::default().remember < Duration::from_mins(1));
+}
+
+#[tokio::test]
+async fn local_users_stand_beside_the_directory() {
+    let mut slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    assert_eq!(app.login("bob", PASSWORD, HERE).await.status, 200, "by the local password");
+    assert_eq!(status(&app, "bob").await, 401, "the directory's Bob may be somebody else");
+    assert_eq!(app.login("bob@example.ch", &password_of("bob"), HERE).await.status, 401, "by any name");
+    slapd.stop();
+    forgotten().await;
+    assert_eq!(app.login("bob", PASSWORD, HERE).await.status, 200, "without the directory, too");
+    assert_eq!(app.login("admin", PASSWORD, HERE).await.status, 200);
+    assert_eq!(app.login("bob", "wrong", HERE).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_local_password_ends_what_the_directory_said() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    assert!(is_staff(&app, "dave").await);
+    let name = "dave".parse().expect("a name");
+    accounts::bootstrap(&app.pool, &name, false, Some(&PASSWORD.to_owned().into())).await.expect("a local password");
+    forgotten().await;
+    assert_eq!(app.login("dave", PASSWORD, HERE).await.status, 200);
+    assert!(!is_staff(&app, "dave").await);
+}
+
+#[tokio::test]
+async fn starttls_and_ldaps_trust_their_own_ca_only() {
+    let slapd = Slapd::start();
+    let tls = |ca: &str| DirectorySettings { ca_file: Some(slapd.file(ca)), ..slapd.settings() };
+    let starttls = |ca: &str| DirectorySettings { starttls: true, ..tls(ca) };
+    let ldaps = |ca: &str| DirectorySettings { url: slapd.tls_url(), ..tls(ca) };
+    for settings in [starttls("ca.pem"), ldaps("ca.pem")] {
+        assert_eq!(status(&start(settings).await, "carol").await, 200);
+    }
+    let system = DirectorySettings { url: slapd.tls_url(), ..slapd.settings() };
+    let before = slapd.user_binds();
+    for settings in [starttls("other-ca.pem"), ldaps("other-ca.pem"), system] {
+        let answer = start(settings).await.login("carol", &password_of("carol"), HERE).await;
+        assert_eq!(answer.expect(503)["code"], "unavailable");
+        assert!(!answer.text.contains("ertificate"), "nothing internal: {}", answer.text);
+    }
+    let by_name = DirectorySettings { url: slapd.tls_url().replace("127.0.0.1", "127.0.0.2"), ..tls("ca.pem") };
+    assert_eq!(status(&start(by_name).await, "carol").await, 503, "another machine, or another name");
+    assert_eq!(slapd.user_binds(), before, "no password went to whom we do not trust");
+}

@@ -1,0 +1,90 @@
+//! Many wrong passwords.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+
+use crate::{
+    app::{Answer, PASSWORD, TestApp},
+    ldap::{forgotten, start},
+    slapd::{Slapd, password_of},
+};
+
+const HOME: &str = "192.0.2.1";
+const ELSEWHERE: &str = "198.51.100.7";
+
+#[track_caller]
+fn assert_throttled(answer: &Answer) {
+    let problem = answer.expect(429);
+    assert_eq!(problem["code"], "too_many_requests");
+    let seconds: u64 = answer.header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("wrong passwords")), "{problem}");
+}
+
+#[tokio::test]
+async fn the_sixth_guess_has_to_wait() {
+    let app = TestApp::start().await;
+    for guess in 0..5 {
+        assert_eq!(app.login("alice", &format!("guess {guess}"), ELSEWHERE).await.status, 401);
+    }
+    let begin = Instant::now();
+    assert_throttled(&app.login("alice", "guess 6", ELSEWHERE).await);
+    assert_throttled(&app.login("alice", PASSWORD, ELSEWHERE).await);
+    assert!(begin.elapsed() < Duration::from_millis(900), "both within the second");
+    assert_eq!(app.login("alice", PASSWORD, HOME).await.status, 200, "at home");
+    assert_eq!(app.login("bob", PASSWORD, ELSEWHERE).await.status, 200, "somebody else");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(app.login("alice", PASSWORD, ELSEWHERE).await.status, 200, "after the wait");
+}
+
+#[tokio::test]
+async fn a_script_with_an_old_password_stops_only_itself() {
+    let app = TestApp::start().await;
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        answers.push(app.login("alice", "the old one", HOME).await.status.as_u16());
+        assert_eq!(app.login("alice", PASSWORD, HOME).await.status, 200);
+    }
+    assert_eq!(answers[..5], [401; 5]);
+    assert!(answers.contains(&429), "{answers:?}");
+}
+
+#[tokio::test]
+async fn ten_thousand_wrong_passwords_do_not_reach_the_directory() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    app.login("carol", &password_of("carol"), HOME).await.expect(200);
+    let (before, begin) = (slapd.user_binds(), Instant::now());
+    let guesses = stream::iter(0..10_000).map(|guess| {
+        let app = &app;
+        // A third each: one address at one user, one address at many users, many addresses at one user.
+        let (user, address) = match guess % 3 {
+            0 => ("carol".to_owned(), ELSEWHERE.to_owned()),
+            1 => (format!("user{guess}"), "203.0.113.1".to_owned()),
+            _ => ("carol".to_owned(), format!("2001:db8:0:{guess:x}::1")),
+        };
+        async move { app.login(&user, &format!("guess {guess}"), &address).await.status.as_u16() }
+    });
+    let answers: Vec<u16> = guesses.buffer_unordered(64).collect().await;
+    let (binds, took) = (slapd.user_binds() - before, begin.elapsed());
+    assert!(answers.iter().all(|status| [401, 429].contains(status)), "neither an outage nor a way in");
+    // 5, 20 and 30 at once, some that were under way when it became too many, and what the waits let through.
+    let most = 55 + 16 * 3 + 30 * usize::try_from(took.as_secs()).expect("short") / 10 + 20;
+    assert!(binds <= most, "{binds} reached the directory in {took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
+    forgotten().await;
+    app.login("carol", &password_of("carol"), HOME).await.expect(200);
+    assert_throttled(&app.login("carol", &password_of("carol"), ELSEWHERE).await);
+}
+
+#[tokio::test]
+async fn many_requests_of_one_user_are_one_question() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    let logins = (0..50).map(|_| app.login("dave", "directory-password-of-dave", HOME));
+    for answer in futures_util::future::join_all(logins).await {
+        answer.expect(200);
+    }
+    assert!(slapd.user_binds() <= 3, "{}", slapd.user_binds());
+}
