@@ -13,6 +13,8 @@ have ping|iputils-ping|iputils-ping|shows that the tunnel works
 have slapd|slapd|openldap openldap-back-mdb openldap-overlay-ppolicy|the directory of the tests
 have curl|curl|curl|the tour asks the API with it
 have jq|jq|jq|the tour reads the answers with it
+have http|httpie|httpie|a test runs the handbook's commands with it
+have script|bsdutils|util-linux-misc|the terminal of those commands
 have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root
 have openssl|openssl|openssl|makes the certificates of the tests
 have sudo|sudo|sudo|the tests of a worker without root

@@ -74,8 +74,10 @@ pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -
         states.insert((departure.pool_id, departure.vpn_hostname), absent.unwrap_or_else(Rendered::Impossible));
     }
     for pool in pools {
-        let peers = peers.remove(&pool.pool_id).unwrap_or_default();
-        let state = interface(sealer, &pool, peers).and_then(|state| payload(pool.pool_id, pool.generation, state));
+        let state = peers.remove(&pool.pool_id).unwrap_or_else(|| Ok(Vec::new()));
+        let state = state
+            .and_then(|peers| interface(sealer, &pool, peers))
+            .and_then(|state| payload(pool.pool_id, pool.generation, state));
         states.insert((pool.pool_id, pool.vpn_hostname), state.unwrap_or_else(Rendered::Impossible));
     }
     let rendered = jobs.iter().map(|job| {
@@ -90,20 +92,27 @@ pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -
     Ok(rendered.collect())
 }
 
-async fn peers(tx: &mut PgConnection, pool_ids: &[i64]) -> sqlx::Result<HashMap<i64, Vec<Peer>>> {
+/// The networks of each pool. A key that is none fails its own pool's job: as an error of the query it would hold up all
+/// jobs of all hosts, for ever.
+async fn peers(tx: &mut PgConnection, pool_ids: &[i64]) -> sqlx::Result<HashMap<i64, Result<Vec<Peer>, String>>> {
     let rows = sqlx::query!(
-        r#"select pool_id, network, public_key as "public_key: PublicKey" from vpn_network
-           where pool_id = any($1) and not deleting order by network_id"#,
+        "select pool_id, network_id, network, public_key from vpn_network
+         where pool_id = any($1) and not deleting order by network_id",
         pool_ids
     )
     .fetch_all(tx)
     .await?;
-    let mut peers: HashMap<i64, Vec<Peer>> = HashMap::new();
+    let mut pools: HashMap<i64, Result<Vec<Peer>, String>> = HashMap::new();
     for row in rows {
-        let peer = Peer { public_key: row.public_key, allowed_ips: vec![row.network] };
-        peers.entry(row.pool_id).or_default().push(peer);
+        let pool = pools.entry(row.pool_id).or_insert_with(|| Ok(Vec::new()));
+        let key = <[u8; 32]>::try_from(row.public_key).ok().and_then(|bytes| PublicKey::try_from(bytes).ok());
+        match (pool.as_mut(), key) {
+            (Ok(peers), Some(public_key)) => peers.push(Peer { public_key, allowed_ips: vec![row.network] }),
+            (Ok(_), None) => *pool = Err(format!("the public key of network {} is damaged", row.network_id)),
+            (Err(_), _) => {}
+        }
     }
-    Ok(peers)
+    Ok(pools)
 }
 
 fn interface(sealer: &Sealer, pool: &PoolState, peers: Vec<Peer>) -> Result<InterfaceState, String> {

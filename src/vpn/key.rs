@@ -51,14 +51,30 @@ fn is_canonical(bytes: &[u8; KEY_LEN]) -> bool {
     top < 0x80 && !at_or_above_p
 }
 
+/// The points of low order, on the curve and on its twist: what every secret shared with them is zero for. All that have a
+/// canonical encoding (D. J. Bernstein, https://cr.yp.to/ecdh.html#validate). A list, because each key of a pool is read
+/// several times per change, and multiplying to find out takes a hundred thousand times as long.
+const LOW_ORDER: [[u8; KEY_LEN]; 5] = {
+    let (mut one, mut minus_one) = ([0; KEY_LEN], [0xff; KEY_LEN]);
+    one[0] = 1;
+    minus_one[0] = 0xec;
+    minus_one[KEY_LEN - 1] = 0x7f;
+    let order_eight = [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ];
+    let other_of_order_eight = [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
+        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ];
+    [[0; KEY_LEN], one, minus_one, order_eight, other_of_order_eight]
+};
+
 impl TryFrom<[u8; KEY_LEN]> for PublicKey {
     type Error = KeyError;
 
     fn try_from(bytes: [u8; KEY_LEN]) -> Result<Self, KeyError> {
-        // Any clamped scalar sends a point of low order to zero (RFC 7748, section 6.1).
-        let probe = StaticSecret::from([1; KEY_LEN]);
-        let contributory = probe.diffie_hellman(&x25519_dalek::PublicKey::from(bytes)).was_contributory();
-        if contributory && is_canonical(&bytes) { Ok(Self(bytes)) } else { Err(KeyError::LowOrder) }
+        if is_canonical(&bytes) && !LOW_ORDER.contains(&bytes) { Ok(Self(bytes)) } else { Err(KeyError::LowOrder) }
     }
 }
 
@@ -227,6 +243,21 @@ mod tests {
         high_bit[31] |= 0x80;
         for bytes in [[0; KEY_LEN], one, p_plus_nine, high_bit] {
             assert_eq!(PublicKey::try_from(bytes), Err(KeyError::LowOrder), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn the_listed_points_are_of_low_order() {
+        // Any clamped scalar sends such a point to zero (RFC 7748, section 6.1).
+        let secret = StaticSecret::from([1; KEY_LEN]);
+        let contributes =
+            |bytes: [u8; KEY_LEN]| secret.diffie_hellman(&x25519_dalek::PublicKey::from(bytes)).was_contributory();
+        for point in LOW_ORDER {
+            assert!(is_canonical(&point) && !contributes(point), "{point:x?}");
+            assert_eq!(PublicKey::try_from(point), Err(KeyError::LowOrder));
+            let mut neighbour = point;
+            neighbour[5] ^= 1;
+            assert!(contributes(neighbour) && PublicKey::try_from(neighbour).is_ok(), "{neighbour:x?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Networks: the sub-prefixes that customers request.
 
 use ipnet::IpNet;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::{db, hostname::Hostname, key::PublicKey, pool, prefix};
 use crate::{
@@ -188,7 +188,7 @@ pub async fn list(db: &PgPool, caller: &User, window: Window) -> Result<Vec<Netw
 }
 
 /// One of the caller's networks.
-pub async fn find(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
+pub async fn find(db: impl PgExecutor<'_>, caller: &User, network_id: i64) -> Result<Network, Error> {
     let mut networks = db::networks(db, caller.user_id, Some(network_id), Window::all()).await?;
     networks.pop().ok_or_else(|| not_found(network_id))
 }
@@ -206,10 +206,12 @@ pub async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Netwo
     let generation = db::raise_generation(&mut tx, pool.pool_id).await?;
     let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
     let job_id = pool::request_apply(&mut tx, pool.pool_id, queue.queue(), Some(caller)).await?;
-    if db::mark_network_deleting(&mut tx, network_id, generation, job_id).await? {
-        tx.commit().await?;
-    } else {
+    if !db::mark_network_deleting(&mut tx, network_id, generation, job_id).await? {
         tx.rollback().await?; // somebody was faster; nothing to add
+        return find(db, caller, network_id).await;
     }
-    find(db, caller, network_id).await
+    // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
+    let network = find(&mut *tx, caller, network_id).await?;
+    tx.commit().await?;
+    Ok(network)
 }

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use ring::rand::SystemRandom;
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::{
     db,
@@ -183,7 +183,7 @@ pub async fn list(db: &PgPool, window: Window) -> Result<Vec<Pool>, Error> {
 }
 
 /// One pool.
-pub async fn find(db: &PgPool, pool_id: i64) -> Result<Pool, Error> {
+pub async fn find(db: impl PgExecutor<'_>, pool_id: i64) -> Result<Pool, Error> {
     db::pools(db, Some(pool_id), Window::all()).await?.pop().ok_or_else(|| not_found(pool_id))
 }
 
@@ -207,8 +207,10 @@ pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Er
         let job = request_apply(&mut tx, pool_id, hostname.queue(), Some(caller)).await?;
         db::set_pool_job(&mut tx, pool_id, job).await?;
     }
+    // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
+    let pool = find(&mut *tx, pool_id).await?;
     tx.commit().await?;
-    find(db, pool_id).await
+    Ok(pool)
 }
 
 /// Asks the host to take over the pool's newest generation.

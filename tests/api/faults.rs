@@ -115,3 +115,21 @@ async fn a_job_that_kills_its_workers_is_given_up() {
     assert_eq!(job["state"], "failed");
     assert!(job["error"].as_str().is_some_and(|error| error.contains("died 3 times")), "{job}");
 }
+
+#[tokio::test]
+async fn a_damaged_key_fails_its_own_pool_and_holds_up_no_other() {
+    let app = TestApp::start().await;
+    app.obedient_worker();
+    let pool = app.handbook_pool().await;
+    assert_eq!(app.finished(&pool).await["state"], "succeeded");
+    let network = app.network("alice", new_key()).await;
+    assert_eq!(app.finished(&network).await["state"], "succeeded");
+    // No request can write it: a damaged disk, a restore, a hand.
+    let damage = "update vpn_network set public_key = set_byte(public_key, 31, 255)";
+    sqlx::query(damage).execute(&app.pool).await.expect("damaged");
+    let next = app.network("alice", new_key()).await;
+    let job = app.finished(&next).await;
+    assert_eq!(job["state"], "failed", "{job}");
+    let expected = format!("the public key of network {} is damaged", network["id"]);
+    assert!(job["error"].as_str().is_some_and(|error| error.contains(&expected)), "{job}");
+}

@@ -262,7 +262,7 @@ fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
         assert_eq!(rows.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
         assert_eq!(rows.values().collect::<BTreeSet<_>>().len(), rows.len(), "no prefix twice");
         assert_eq!(on_the_host(world), rows, "wg show equals the database");
-        let pool = staff.get("/v1/admin/vpnpool/1").expect(200);
+        let pool = provider.api("admin").get("/v1/admin/vpnpool/1").expect(200);
         assert_eq!(pool["used"], rows.len(), "{pool}");
     });
 }

@@ -3,107 +3,21 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Arc,
+    path::Path,
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use ring::rand::SystemRandom;
-use serde_json::Value;
-use tokio::runtime::{Builder, Runtime};
-use uncloud::{embedded::Instance, vpn::key::PrivateKey};
+use nix::sys::signal::{Signal, kill};
 
 use crate::{
-    process::{Process, bare, fail, succeed, uncloud_program},
-    provider::{Api, HOST, PASSWORD},
-    world::{self, World, wait_until},
+    instance::{Up, command},
+    process::fail,
+    provider::HOST,
+    world::{self, wait_until},
 };
 
 /// How soon a network has to be active after a part of the provider was killed.
 const RECOVERED: Duration = Duration::from_secs(15);
-
-/// A running `uncloud up`.
-struct Up {
-    process: Process,
-    /// Of the API.
-    address: String,
-    data_dir: PathBuf,
-    runtime: Arc<Runtime>,
-}
-
-fn command(data_dir: &Path) -> Command {
-    let mut command = Command::new(uncloud_program());
-    command.args(["up", "--listen", "127.0.0.1:0", "--queue", HOST, "--data-dir"]).arg(data_dir);
-    bare(&mut command);
-    command
-}
-
-impl Up {
-    /// Starts it on a data folder in the world's own `/run`, and waits for what it says when it is ready.
-    fn start() -> Self {
-        let data_dir = PathBuf::from("/run/uncloud-data");
-        let mut process = Process::start("uncloud up", &mut command(&data_dir));
-        let address = process.wait_for_line("  API    http://").split('/').next().expect("an address").to_owned();
-        process.wait_for_line("Ctrl-C ends everything in order.");
-        let runtime = Arc::new(Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime"));
-        Self { process, address, data_dir, runtime }
-    }
-
-    fn admin(&self) -> Api {
-        let password = fs::read_to_string(self.data_dir.join("admin-password")).expect("kept");
-        Api::new(&self.runtime, &self.address, "admin", password.trim())
-    }
-
-    fn customer(&self) -> Api {
-        Api::new(&self.runtime, &self.address, "nico", PASSWORD)
-    }
-
-    /// Prepares the customer, with the command that finds a running instance.
-    fn add_customer(&self) {
-        let mut command = Command::new(uncloud_program());
-        command.args(["bootstrap-user", "--username", "nico", "--data-dir"]).arg(&self.data_dir);
-        succeed(bare(&mut command), PASSWORD);
-    }
-
-    fn instance(&self) -> Instance {
-        Instance::running(&self.data_dir).expect("it runs")
-    }
-
-    fn namespace(&self) -> String {
-        self.instance().hosts[0].netns.clone().expect("a network of its own")
-    }
-
-    /// The process of a child, as soon as it runs (again).
-    fn child(&self, name: &str) -> Pid {
-        let mut pid = None;
-        wait_until(&format!("{name} runs"), || {
-            let children = self.instance().children;
-            pid = children.iter().find(|child| child.name == name && child.process.is_running()).map(|c| c.process.pid);
-            pid.is_some()
-        });
-        Pid::from_raw(pid.expect("waited for"))
-    }
-
-    /// Asks for a network and waits until it is active.
-    fn new_network(&self) -> Value {
-        let key = PrivateKey::generate(&SystemRandom::new()).expect("random numbers").public_key().to_string();
-        let api = self.customer();
-        let network = api.create_network(&key);
-        api.becomes_active(&network)
-    }
-
-    /// Whether the host has the network.
-    fn serves(&self, world: &World, network: &Value) -> bool {
-        let text = |name: &str| network[name].as_str().expect("text").to_owned();
-        let peer = format!("{}\t{}", text("wireguard_public_key"), text("network"));
-        world.sh_in(&self.namespace(), "wg show wg-1 allowed-ips").lines().any(|line| line == peer)
-    }
-}
 
 /// Programs that run in this world besides this test, which is its first process.
 fn processes() -> Vec<String> {

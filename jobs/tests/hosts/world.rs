@@ -17,7 +17,7 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, ExitCode, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -37,6 +37,32 @@ const DEADLINE: Duration = Duration::from_mins(3);
 /// the machine.
 pub(crate) struct World(());
 
+/// Runs the scenario of a program that is no test, `name`, and shows what it writes as it comes. The program calls this
+/// again when it is started inside, so it must come here whatever its arguments are.
+#[allow(dead_code, reason = "the benches use it")]
+pub(crate) fn run_program(name: &str, clients: usize, scenario: impl FnOnce(&World)) -> ExitCode {
+    if env::var(INSIDE).is_ok_and(|inside| inside == name) {
+        scenario(&World::build(clients));
+        return ExitCode::SUCCESS;
+    }
+    if let Some(missing) = missing_capability() {
+        eprintln!("{name} needs {missing}");
+        return ExitCode::FAILURE;
+    }
+    let mut command = unshare();
+    command.args(env::args_os().skip(1)).env(INSIDE, name);
+    let status = command.status().expect("unshare is there");
+    ExitCode::from(u8::from(!status.success()))
+}
+
+/// This program once more, in mounts and processes of its own.
+fn unshare() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command.arg(env::current_exe().expect("path of this program"));
+    command
+}
+
 /// Runs a scenario in a world with that many clients; fails when it panics, hangs, or does not run at all.
 ///
 /// The scenario must be a closure written in the body of a `#[test]` function, whose name is taken from its
@@ -53,10 +79,8 @@ pub(crate) fn run<F: FnOnce(&World)>(clients: usize, scenario: F) {
         // Past the test harness, which keeps the output of passed tests to itself.
         return writeln!(io::stderr(), "SKIPPED {test}: needs {missing}").expect("stderr");
     }
-    let exe = env::current_exe().expect("path of this test");
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    command.arg(exe).args([test, "--exact", "--nocapture", "--test-threads=1"]).env(INSIDE, test);
+    let mut command = unshare();
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(INSIDE, test);
     let output = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()), DEADLINE);
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // Without the second half, a misspelt name would run no test and pass.

@@ -1,7 +1,7 @@
 //! Networks in Postgres, and the choice of their prefixes.
 
 use ipnet::IpNet;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 
 use super::pool::{LockedPool, lock_pool};
 use crate::{
@@ -123,7 +123,7 @@ pub(in crate::vpn) async fn insert_network(tx: &mut PgConnection, row: &NetworkR
 
 /// A window of a user's networks, or one of them.
 pub(in crate::vpn) async fn networks(
-    db: &PgPool,
+    db: impl PgExecutor<'_>,
     user_id: i64,
     network_id: Option<i64>,
     window: Window,

@@ -1,7 +1,7 @@
 //! Pools in Postgres.
 
 use ipnet::IpNet;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::{
     http::Window,
@@ -56,7 +56,11 @@ pub(in crate::vpn) async fn set_pool_job(tx: &mut PgConnection, pool_id: i64, jo
 }
 
 /// A window of all pools, or one pool.
-pub(in crate::vpn) async fn pools(db: &PgPool, pool_id: Option<i64>, window: Window) -> sqlx::Result<Vec<Pool>> {
+pub(in crate::vpn) async fn pools(
+    db: impl PgExecutor<'_>,
+    pool_id: Option<i64>,
+    window: Window,
+) -> sqlx::Result<Vec<Pool>> {
     sqlx::query_as!(
         Pool,
         r#"select pool_id, network, subnetwork_size, vpn_hostname, listen_port, public_key as "public_key: PublicKey",

@@ -1,0 +1,102 @@
+//! One change in pools of three sizes: what the full state of a pool costs as it grows.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::{
+    instance::{Up, new_key},
+    pool,
+    provider::HOST,
+    report::{Report, percentile},
+};
+
+const SIZES: [u32; 3] = [256, 4096, 65536];
+const REPEATS: usize = 5;
+/// So long a change may take; then the row says that it did not come to an end.
+const GIVE_UP: Duration = Duration::from_secs(40);
+
+/// Fills a /28 with so many /48s of the staff user, by SQL: requests would take minutes and are not what is measured.
+fn fill(up: &Up, pool_id: i64, first_hextet: &str, count: u32) -> i64 {
+    let insert = "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key, generation)
+        select (select user_id from users where username = 'admin'), pool_id, network, subnetwork_size,
+            format('%s:%s:%s::/48', $2, to_hex(i >> 16), to_hex(i & 65535))::cidr, set_bit(sha256((pool_id || '/' || i)::bytea), 255, 0),
+            generation
+        from vpn_pool, generate_series(1, $3) i where pool_id = $1";
+    let count = i32::try_from(count).expect("small");
+    up.runtime.block_on(async {
+        let url = up.instance().database_url.expect("it runs");
+        let mut db = PgConnection::connect(url.expose()).await.expect("PostgreSQL");
+        sqlx::query(insert).bind(pool_id).bind(first_hextet).bind(count).execute(&mut db).await.expect("inserted");
+        let update = "update vpn_pool set used = $2, next_index = $2 + 1, generation = next_generation(generation)
+            where pool_id = $1";
+        sqlx::query(update).bind(pool_id).bind(count).execute(&mut db).await.expect("updated");
+        sqlx::query("analyze vpn_network").execute(&mut db).await.expect("analyzed");
+        let first = "select min(network_id) from vpn_network where pool_id = $1";
+        sqlx::query_scalar(first).bind(pool_id).fetch_one(&mut db).await.expect("a network")
+    })
+}
+
+/// Gives a network another key; time from the request until the host has confirmed.
+fn change(up: &Up, network_id: i64) -> Option<f64> {
+    let staff = up.admin();
+    let body = json!({ "wireguard_public_key": new_key() });
+    let started = Instant::now();
+    let answer = staff.request(Method::PATCH, &format!("/v1/net/vpn/{network_id}"), Some(&body)).expect("an answer");
+    let job = answer.expect(200)["job"]["id"].clone();
+    while started.elapsed() < GIVE_UP {
+        let state = staff.get(&format!("/v1/job/{job}?wait=5")).expect(200)["state"].clone();
+        if state == "succeeded" {
+            return Some(started.elapsed().as_secs_f64() * 1000.0);
+        }
+    }
+    eprintln!("   {}", staff.get(&format!("/v1/job/{job}")).text);
+    None
+}
+
+/// Lets the kernel count the worker's largest memory anew.
+fn forget_peak(pid: i32) {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("root may");
+}
+
+fn peak_mb(pid: i32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kilobytes / 1024.0
+}
+
+/// Bytes of the last job that went out, as the server's log says.
+fn payload_bytes(up: &Up) -> f64 {
+    let log = up.process.stderr();
+    let line = log.lines().rev().find(|line| line.contains("job dispatched")).expect("dispatched");
+    let bytes = line.split("bytes=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("bytes");
+    bytes.trim_matches(|letter: char| !letter.is_ascii_digit()).parse().expect("a number")
+}
+
+pub(crate) fn measure(up: &Up, report: &mut Report) {
+    let worker = up.child(&format!("worker {HOST}")).as_raw();
+    for (n, size) in SIZES.into_iter().enumerate() {
+        let hextet = format!("2a1{n}");
+        let id = pool(up, HOST, &format!("{hextet}::/28"), 52000 + u16::try_from(n).expect("small"));
+        let network = fill(up, id, &hextet, size);
+        forget_peak(worker);
+        let what = |what: &str| format!("pool of {size} networks: {what}");
+        let name = |what: &str| format!("pool_{size}_{what}");
+        let Some(first) = change(up, network) else {
+            report.leave_out(&name("change_ms"), &what("one change"), "it did not come to an end in 40 s");
+            continue;
+        };
+        report.add(&name("filled_ms"), &what("all peers at once"), first, "ms", "", "");
+        let times: Vec<f64> = (0..REPEATS).map_while(|_| change(up, network)).collect();
+        let note = format!("median of {}, until the host has confirmed", times.len());
+        report.add(&name("change_ms"), &what("one change"), percentile(&times, 50), "ms", "", &note);
+        report.add(&name("payload_kb"), &what("payload"), payload_bytes(up) / 1000.0, "KB", "", "");
+        report.add(&name("worker_peak_mb"), &what("the worker's peak memory"), peak_mb(worker), "MB", "", "VmHWM");
+    }
+}

@@ -1,0 +1,139 @@
+//! From the 201 to the peer on the host, one request after the other, on an interface that is there.
+
+use std::{
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use uncloud::vpn::key::PublicKey;
+
+use crate::{
+    instance::{Up, new_key},
+    machine, pool,
+    process::{Process, bare, output, worker_program},
+    provider::Api,
+    report::{Report, percentile},
+    world::{VPN_HOST, World},
+};
+
+const REQUESTS: usize = 120;
+/// The first ones make connections, caches and the interface warm.
+const WARM_UP: usize = 10;
+const GIVE_UP: Duration = Duration::from_secs(20);
+const SUDO_HOST: &str = "vpn-sudo.example.ch";
+
+/// What `wg show` reads of a userspace interface, without the cost of starting `wg` for every look.
+fn has_peer(interface: &str, key_hex: &str) -> bool {
+    let path = format!("/run/wireguard/{interface}.sock");
+    let mut text = String::new();
+    let asked = UnixStream::connect(path).and_then(|mut stream| {
+        stream.write_all(b"get=1\n\n")?;
+        let mut buffer = [0; 16384];
+        while !text.ends_with("\n\n") {
+            match stream.read(&mut buffer)? {
+                0 => break,
+                count => text.push_str(&String::from_utf8_lossy(&buffer[..count])),
+            }
+        }
+        Ok(())
+    });
+    asked.is_ok() && text.contains(key_hex)
+}
+
+fn hex(key: &str) -> String {
+    let key: PublicKey = key.parse().expect("a key");
+    key.as_bytes().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+struct Times {
+    accepted: Vec<f64>,
+    visible: Vec<f64>,
+    active: Vec<f64>,
+}
+
+/// Requests networks one by one from the first pool with room, whose interface this is.
+fn sequence(staff: &Api, interface: &str) -> Times {
+    let mut times = Times { accepted: Vec::new(), visible: Vec::new(), active: Vec::new() };
+    for n in 0..REQUESTS + WARM_UP {
+        let key = new_key();
+        let wanted = hex(&key);
+        let asked = Instant::now();
+        let network = staff.create_network(&key);
+        let accepted = Instant::now();
+        while !has_peer(interface, &wanted) {
+            assert!(accepted.elapsed() < GIVE_UP, "the peer does not come: {network}");
+            thread::sleep(Duration::from_micros(300));
+        }
+        let visible = accepted.elapsed();
+        wait_for_job(staff, &network);
+        if n >= WARM_UP {
+            let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
+            times.accepted.push(millis(accepted - asked));
+            times.visible.push(millis(visible));
+            times.active.push(millis(accepted.elapsed()));
+        }
+    }
+    times
+}
+
+fn wait_for_job(staff: &Api, network: &Value) {
+    staff.job_succeeds(network);
+}
+
+fn add(report: &mut Report, who: &str, name: &str, times: &Times, commands: f64) {
+    let aim = format!("<= {:.1} ms", 10.0 + commands);
+    let note = format!("10 ms + {commands:.1} ms of commands; n = {REQUESTS}");
+    let visible = |percent| percentile(&times.visible, percent);
+    report.add(
+        &format!("{name}_p50_ms"),
+        &format!("201 -> peer on the host, {who}, p50"),
+        visible(50),
+        "ms",
+        &aim,
+        &note,
+    );
+    report.add(&format!("{name}_p99_ms"), &format!("201 -> peer on the host, {who}, p99"), visible(99), "ms", "", "");
+    let answer = percentile(&times.accepted, 50);
+    report.add(&format!("{name}_answer_p50_ms"), &format!("request -> 201, {who}, p50"), answer, "ms", "", "");
+    let active = percentile(&times.active, 50);
+    report.add(&format!("{name}_active_p50_ms"), &format!("201 -> job succeeded, {who}, p50"), active, "ms", "", "");
+}
+
+/// With the rights to do it.
+pub(crate) fn measure(up: &Up, commands: f64, report: &mut Report) {
+    let times = sequence(&up.admin(), "wg-1");
+    add(report, "CAP_NET_ADMIN", "visible_cap", &times, commands);
+}
+
+/// With `sudo -n` before each command that needs rights. The worker is root here as well: what sudo costs is the same.
+pub(crate) fn measure_with_sudo(world: &World, up: &Up, commands: f64, report: &mut Report) {
+    let help = output(bare(Command::new(worker_program()).arg("--help")), "");
+    let offered = String::from_utf8_lossy(&help.stdout).contains("--sudo");
+    let what = "201 -> peer on the host, sudo";
+    if !offered {
+        return report.leave_out("visible_sudo_p50_ms", what, "uncloud-worker has no --sudo yet");
+    }
+    if !machine::sudo_works() {
+        return report.leave_out("visible_sudo_p50_ms", what, "no sudo here");
+    }
+    let redis = up.instance().redis_url.expect("it runs");
+    let mut command = world.command(VPN_HOST, worker_program());
+    command.args(["--queue", SUDO_HOST, "--sudo", "--wireguard-implementation", "wireguard-go", "--state-dir"]);
+    command.arg(Path::new("/run/sudo-state"));
+    std::fs::create_dir_all("/run/sudo-state").expect("folder");
+    let _worker = Process::start("uncloud-worker --sudo", bare(&mut command).env("REDIS_URL", redis.expose()));
+    let staff = up.admin();
+    // The first pool has to be full for requests to come to the second.
+    let first = staff.get("/v1/admin/vpnpool/1").expect(200)["free"].as_i64().expect("a number");
+    for _ in 0..first {
+        staff.create_network(&new_key());
+    }
+    let id = pool(up, SUDO_HOST, "2a0a:e5c1:300::/40", 51820);
+    let times = sequence(&staff, &format!("wg-{id}"));
+    add(report, "sudo", "visible_sudo", &times, commands);
+}

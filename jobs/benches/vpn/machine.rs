@@ -1,0 +1,119 @@
+//! The machine's own part: how busy it is, and what disk, commands and sudo cost here.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Instant,
+};
+
+use crate::{
+    instance::Up,
+    report::{Report, percentile},
+    world::World,
+};
+
+const REPEATS: usize = 50;
+
+fn millis(work: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    work();
+    started.elapsed().as_secs_f64() * 1000.0
+}
+
+fn median(mut work: impl FnMut()) -> f64 {
+    let times: Vec<f64> = (0..REPEATS).map(|_| millis(&mut work)).collect();
+    percentile(&times, 50)
+}
+
+/// Load as the kernel counts it: what else runs here disturbs every other figure.
+pub(crate) fn load(report: &mut Report, when: &str) {
+    let text = fs::read_to_string("/proc/loadavg").expect("proc");
+    let load = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+    let note = "the bench's own work included; one minute's mean";
+    report.add(&format!("load_{when}"), &format!("machine: load {when}"), load, "", "", note);
+}
+
+/// Everything that is the same for all figures.
+pub(crate) fn measure(up: &Up, disk: &Path, report: &mut Report) {
+    let cores = u32::try_from(thread::available_parallelism().map_or(0, usize::from)).unwrap_or_default();
+    report.add("cores", "machine: cores", f64::from(cores), "", "", "");
+    load(report, "before");
+    let mut file = File::create(disk.join("probe")).expect("file");
+    let sync = median(|| file.write_all(&[0; 8192]).and_then(|()| file.sync_data()).expect("written"));
+    report.add("fsync_ms", "machine: fsync of 8 KB (median)", sync, "ms", "", "every commit waits for one");
+    let jitter: Vec<f64> = (0..200).map(|_| millis(|| thread::sleep(std::time::Duration::from_millis(1)))).collect();
+    let late = percentile(&jitter, 99) - 1.0;
+    report.add(
+        "sleep_late_p99_ms",
+        "machine: a sleep of 1 ms is late by (p99)",
+        late,
+        "ms",
+        "",
+        "noise of the scheduler",
+    );
+    let namespace = up.namespace();
+    let show = inside(&namespace, || median(|| run(Command::new("/usr/bin/wg").args(["show", "interfaces"]))));
+    report.add("wg_show_ms", "one `wg show` (median)", show, "ms", "", "");
+    if sudo_works() {
+        let sudo = median(|| run(Command::new("sudo").args(["-n", "true"])));
+        report.add("sudo_true_ms", "one `sudo -n true` (median)", sudo, "ms", "", "");
+    } else {
+        report.leave_out("sudo_true_ms", "one `sudo -n true`", "no sudo here");
+    }
+}
+
+pub(crate) fn sudo_works() -> bool {
+    let quiet = |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet(Command::new("sudo").args(["-n", "true"])).is_ok_and(|status| status.success())
+}
+
+/// Runs something on a thread that is in a namespace, so that entering it costs nothing per command.
+fn inside<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let work = move || {
+            let file = File::open(Path::new("/run/netns").join(namespace)).expect("namespace");
+            nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter it");
+            work()
+        };
+        scope.spawn(work).join().expect("no panic")
+    })
+}
+
+fn run(command: &mut Command) {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("it starts");
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// The commands that a worker needs until the peer of a change is there, run as it runs them and nothing else: one
+/// look at the addresses, five more at once, one `wg syncconf`. Median of the whole.
+pub(crate) fn commands_of_a_change(_world: &World, namespace: &str) -> f64 {
+    const ADDRESSES: &str = "/usr/sbin/ip -j addr show dev wg-1";
+    const MORE: [&str; 5] = [
+        "/usr/sbin/ip -j route show table all type unreachable",
+        "/usr/sbin/ip -j route show table all dev wg-1",
+        "/usr/bin/wg show wg-1 public-key",
+        "/usr/bin/wg show wg-1 listen-port",
+        "/usr/bin/wg show wg-1 allowed-ips",
+    ];
+    let command = |line: &str| {
+        let mut words = line.split(' ');
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    };
+    inside(namespace, || {
+        // Empty input changes private key and peers, so a list of what to change stands in: `wg set` of the port.
+        let port = "/usr/bin/wg set wg-1 listen-port 51820";
+        median(|| {
+            run(&mut command(ADDRESSES));
+            let running: Vec<_> = MORE.iter().map(|line| command(line).spawn().expect("it starts")).collect();
+            for mut child in running {
+                assert!(child.wait().expect("child").success());
+            }
+            run(&mut command(port));
+        })
+    })
+}

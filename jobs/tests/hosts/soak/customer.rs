@@ -1,0 +1,158 @@
+//! Somebody who requests networks, changes keys and deletes, and remembers what was promised.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    Gate, Random, SETTLES,
+    stage::{HOSTS, SERVERS, Stage},
+};
+use crate::{
+    instance::new_key,
+    provider::{Answer, Api},
+};
+
+/// Networks that one has at a time; also so many keys that a host has to carry.
+const MOST: usize = 30;
+
+/// One customer. What it knows is shared with the checks.
+pub(super) struct Customer {
+    apis: [Api; SERVERS],
+    random: Mutex<Random>,
+    /// Id by key of what it has.
+    kept: Mutex<BTreeMap<String, i64>>,
+    requests: Mutex<BTreeMap<&'static str, usize>>,
+    failed: AtomicBool,
+}
+
+impl Customer {
+    pub(super) fn new(stage: &Stage<'_>, user: &str, seed: u64) -> Self {
+        Self {
+            apis: std::array::from_fn(|server| stage.api(server, user)),
+            random: Mutex::new(Random(seed)),
+            kept: Mutex::default(),
+            requests: Mutex::default(),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn kept(&self) -> BTreeMap<String, i64> {
+        self.kept.lock().expect("no panic").clone()
+    }
+
+    pub(super) fn requests(&self) -> BTreeMap<&'static str, usize> {
+        self.requests.lock().expect("no panic").clone()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// One thing after the other until the end; stands still while the gate is closed.
+    pub(super) fn live(&self, gate: &Gate, end: &AtomicBool) {
+        let failed = Failed(&self.failed);
+        while !end.load(Ordering::SeqCst) {
+            if gate.closing.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+            let _open = gate.open.read().expect("the checks have not panicked");
+            self.act(&mut self.random.lock().expect("no panic"));
+        }
+        drop(failed);
+    }
+
+    fn act(&self, random: &mut Random) {
+        let kept = self.kept();
+        let chosen = if kept.is_empty() { None } else { kept.iter().nth(random.below(kept.len())) };
+        let kind = match (random.below(10), chosen) {
+            (0..=2, Some((key, id))) => self.delete(random, key, *id),
+            (3..=4, Some((key, id))) => self.change_key(random, key, *id),
+            (_, Some((key, id))) if kept.len() >= MOST => self.delete(random, key, *id),
+            _ => self.create(random),
+        };
+        *self.requests.lock().expect("no panic").entry(kind).or_default() += 1;
+        thread::sleep(Duration::from_millis(u64::try_from(random.below(60)).expect("small")));
+    }
+
+    fn create(&self, random: &mut Random) -> &'static str {
+        let (key, size) = (new_key(), HOSTS[random.below(HOSTS.len())].3);
+        let body = json!({ "network_size": size, "wireguard_public_key": key });
+        let (answer, repeated) = self.insist(random, &Method::POST, "/v1/net/vpn", Some(&body));
+        let id = match answer.status {
+            201 => answer.expect(201)["id"].as_i64().expect("an id"),
+            // The first try was accepted, but its answer did not arrive.
+            409 if repeated && answer.text.contains("key_in_use") => self.find(random, &key),
+            _ => panic!("{answer:?}"),
+        };
+        self.kept.lock().expect("no panic").insert(key, id);
+        "create"
+    }
+
+    fn delete(&self, random: &mut Random, key: &str, id: i64) -> &'static str {
+        let (answer, repeated) = self.insist(random, &Method::DELETE, &format!("/v1/net/vpn/{id}"), None);
+        assert!(answer.status == 202 || (repeated && answer.status == 404), "{answer:?}");
+        self.kept.lock().expect("no panic").remove(key);
+        "delete"
+    }
+
+    fn change_key(&self, random: &mut Random, key: &str, id: i64) -> &'static str {
+        let new = new_key();
+        let body = json!({ "wireguard_public_key": new });
+        let (answer, _) = self.insist(random, &Method::PATCH, &format!("/v1/net/vpn/{id}"), Some(&body));
+        assert_eq!(answer.expect(200)["wireguard_public_key"], new.as_str());
+        let mut kept = self.kept.lock().expect("no panic");
+        kept.remove(key);
+        kept.insert(new, id);
+        "change key"
+    }
+
+    /// Asks one server or the other until somebody answers; true when it was asked more than once.
+    fn insist(&self, random: &mut Random, method: &Method, path: &str, body: Option<&Value>) -> (Answer, bool) {
+        let started = Instant::now();
+        let mut repeated = false;
+        loop {
+            match self.apis[random.below(SERVERS)].request(method.clone(), path, body) {
+                // 503: the server is there, but its database is not to be had just now.
+                Ok(answer) if answer.status != 503 => return (answer, repeated),
+                unanswered => assert!(started.elapsed() < SETTLES, "{method} {path}: {unanswered:?}"),
+            }
+            repeated = true;
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The id of the network with a key.
+    fn find(&self, random: &mut Random, key: &str) -> i64 {
+        let mut cursor = String::new();
+        loop {
+            let (answer, _) = self.insist(random, &Method::GET, &format!("/v1/net/vpn?limit=100{cursor}"), None);
+            let page = answer.expect(200);
+            let networks = page["items"].as_array().expect("a list");
+            if let Some(network) = networks.iter().find(|network| network["wireguard_public_key"] == key) {
+                return network["id"].as_i64().expect("an id");
+            }
+            let next = page["next"].as_str().unwrap_or_else(|| panic!("no network has the key {key}"));
+            cursor = format!("&cursor={next}");
+        }
+    }
+}
+
+/// Notes a panic, so that the run does not go on without this customer.
+struct Failed<'a>(&'a AtomicBool);
+
+impl Drop for Failed<'_> {
+    fn drop(&mut self) {
+        self.0.store(thread::panicking(), Ordering::SeqCst);
+    }
+}
