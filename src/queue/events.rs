@@ -31,10 +31,10 @@ const BLOCK: Duration = Duration::from_secs(5);
 /// Events of one queue in one transaction.
 const BATCH: usize = 500;
 
-/// What a worker said of one attempt.
+/// What a worker said of one dispatch.
 struct Event {
     job_id: JobId,
-    attempt: i32,
+    fence: i64,
     outcome: Outcome,
     body: String,
     worker: String,
@@ -134,7 +134,7 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
     let event = (|| {
         Some(Event {
             job_id: entry.get("job")?,
-            attempt: entry.get("attempt")?,
+            fence: entry.get("fence")?,
             outcome: Outcome::parse(&entry.get::<String>("outcome")?)?,
             body: entry.get("body")?,
             worker: clean(&entry.get::<String>("worker").unwrap_or_default()),
@@ -146,7 +146,7 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
     event
 }
 
-/// One transaction; returns what became final. Each statement looks at queue, attempt and state: a host can only
+/// One transaction; returns what became final. Each statement looks at queue, fence and state: a host can only
 /// report on its own jobs, and of several results the first wins.
 async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::Result<Vec<JobId>> {
     let mut seen = HashSet::new();
@@ -154,7 +154,7 @@ async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::
     for event in events {
         match event.outcome {
             Outcome::Running => running.push(event),
-            _ if !seen.insert((event.job_id, event.attempt)) => {} // reported twice: the first counts
+            _ if !seen.insert((event.job_id, event.fence)) => {} // reported twice: the first counts
             Outcome::Succeeded => match result_of(&event) {
                 Ok(result) => succeeded.push((event, result)),
                 Err(error) => failed.push(Event { outcome: Outcome::Failed, body: error, ..event }),
@@ -187,15 +187,15 @@ async fn mark_running(tx: &mut PgConnection, queue: &QueueName, events: &[Event]
         return Ok(());
     }
     let jobs: Vec<i64> = events.iter().map(|event| event.job_id).collect();
-    let attempts: Vec<i32> = events.iter().map(|event| event.attempt).collect();
+    let fences: Vec<i64> = events.iter().map(|event| event.fence).collect();
     let workers: Vec<String> = events.iter().map(|event| event.worker.clone()).collect();
     sqlx::query!(
         "update job set state = 'running', worker = event.worker, seen_at = clock_timestamp()
-         from unnest($1::bigint[], $2::integer[], $3::text[]) as event (job_id, attempt, worker)
-         where job.job_id = event.job_id and job.attempt = event.attempt and queue = $4
+         from unnest($1::bigint[], $2::bigint[], $3::text[]) as event (job_id, fence, worker)
+         where job.job_id = event.job_id and job.fence = event.fence and queue = $4
              and state in ('dispatched', 'running')",
         &jobs,
-        &attempts,
+        &fences,
         &workers,
         queue.as_str(),
     )
@@ -215,19 +215,19 @@ async fn mark_succeeded(
         return Ok(());
     }
     let ids: Vec<i64> = events.iter().map(|(event, _)| event.job_id).collect();
-    let attempts: Vec<i32> = events.iter().map(|(event, _)| event.attempt).collect();
+    let fences: Vec<i64> = events.iter().map(|(event, _)| event.fence).collect();
     let workers: Vec<String> = events.iter().map(|(event, _)| event.worker.clone()).collect();
     let results: Vec<Value> = events.into_iter().map(|(_, result)| result).collect();
     let jobs = sqlx::query_as!(
         Succeeded,
         r#"update job set state = 'succeeded', worker = event.worker, result = event.result, error = null,
                finished_at = clock_timestamp()
-           from unnest($1::bigint[], $2::integer[], $3::text[], $4::jsonb[]) as event (job_id, attempt, worker, result)
-           where job.job_id = event.job_id and job.attempt = event.attempt and queue = $5
+           from unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[]) as event (job_id, fence, worker, result)
+           where job.job_id = event.job_id and job.fence = event.fence and queue = $5
                and state in ('dispatched', 'running')
            returning job.job_id, queue, kind, payload, job.result as "result!""#,
         &ids,
-        &attempts,
+        &fences,
         &workers,
         &results,
         queue.as_str(),
@@ -261,10 +261,10 @@ async fn mark_failed(
     let error = clean(&event.body);
     let row = sqlx::query!(
         "update job set failures = failures + 1, worker = nullif($4, ''), error = $5
-         where job_id = $1 and attempt = $2 and queue = $3 and state in ('dispatched', 'running')
+         where job_id = $1 and fence = $2 and queue = $3 and state in ('dispatched', 'running')
          returning kind, failures, unique_key",
         event.job_id,
-        event.attempt,
+        event.fence,
         queue.as_str(),
         event.worker,
         error,

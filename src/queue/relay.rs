@@ -29,8 +29,8 @@ pub struct Claimed {
     pub kind: String,
     /// Whom it is about.
     pub payload: Value,
-    /// The number of this attempt, from 1.
-    pub attempt: i32,
+    /// Names this dispatch.
+    pub fence: i64,
 }
 
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
@@ -85,7 +85,7 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<u
             Rendered::Payload(payload) => envelopes.push(Envelope {
                 queue: job.queue.parse()?,
                 job_id: job.job_id,
-                attempt: job.attempt,
+                fence: job.fence,
                 kind: job.kind,
                 payload,
             }),
@@ -95,7 +95,7 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<u
     }
     tx.commit().await?;
     for envelope in &envelopes {
-        tracing::info!(job = envelope.job_id, attempt = envelope.attempt, kind = envelope.kind, queue = %envelope.queue,
+        tracing::info!(job = envelope.job_id, kind = envelope.kind, queue = %envelope.queue,
             bytes = envelope.payload.len(), "job dispatched");
     }
     runner
@@ -109,7 +109,7 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<u
 async fn claim(tx: &mut PgConnection) -> sqlx::Result<Vec<Claimed>> {
     let mut claimed = sqlx::query_as!(
         Claimed,
-        "with due as (
+        r#"with due as (
              select job_id from job
              where state = 'queued' and run_at <= now() and not exists (
                  select from job busy
@@ -118,7 +118,7 @@ async fn claim(tx: &mut PgConnection) -> sqlx::Result<Vec<Claimed>> {
          update job set state = 'dispatched', attempt = attempt + 1,
              dispatched_at = clock_timestamp(), seen_at = clock_timestamp()
          from due where job.job_id = due.job_id
-         returning job.job_id, queue, kind, payload, attempt",
+         returning job.job_id, queue, kind, payload, fence as "fence!""#,
         BATCH,
     )
     .fetch_all(tx)

@@ -24,7 +24,7 @@ const PAGE: usize = 100;
 /// A row that nobody has spoken of for a while.
 struct Unseen {
     job_id: JobId,
-    attempt: i32,
+    fence: i64,
     queue: String,
 }
 
@@ -44,9 +44,9 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
 async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>) -> anyhow::Result<()> {
     let mut unseen = sqlx::query_as!(
         Unseen,
-        "select job_id, attempt, queue from job
+        r#"select job_id, fence as "fence!", queue from job
          where state in ('dispatched', 'running') and seen_at < now() - make_interval(secs => $1)
-         order by seen_at limit 10000",
+         order by seen_at limit 10000"#,
         UNSEEN_SECS,
     )
     .fetch_all(&runner.pool)
@@ -63,7 +63,7 @@ async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>) -> a
         // Asked after the jobs: a job that ended in between has left its event, committed or still here.
         let reports: usize = redis.xlen(queue.events_key()).await?;
         let (alive, lost): (Vec<&Unseen>, Vec<&Unseen>) =
-            jobs.iter().partition(|job| known.contains(&(job.job_id, job.attempt)));
+            jobs.iter().partition(|job| known.contains(&(job.job_id, job.fence)));
         let alive: Vec<i64> = alive.into_iter().map(|job| job.job_id).collect();
         sqlx::query!("update job set seen_at = clock_timestamp() where job_id = any($1)", &alive)
             .execute(&runner.pool)
@@ -97,12 +97,12 @@ async fn note_workers(runner: &Runner, redis: &mut ConnectionManager, queue: &Qu
     Ok(())
 }
 
-async fn known_jobs(redis: &mut ConnectionManager, queue: &QueueName) -> anyhow::Result<HashSet<(JobId, i32)>> {
+async fn known_jobs(redis: &mut ConnectionManager, queue: &QueueName) -> anyhow::Result<HashSet<(JobId, i64)>> {
     let mut known = HashSet::new();
     let mut from = "-".to_owned();
     loop {
         let page: StreamRangeReply = redis.xrange_count(queue.jobs_key(), &from, "+", PAGE).await?;
-        known.extend(page.ids.iter().filter_map(|entry| Some((entry.get("job")?, entry.get("attempt")?))));
+        known.extend(page.ids.iter().filter_map(|entry| Some((entry.get("job")?, entry.get("fence")?))));
         match page.ids.last() {
             Some(last) if page.ids.len() == PAGE => from = format!("({}", last.id),
             _ => return Ok(known),
@@ -115,11 +115,11 @@ async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyh
     for job in lost {
         let row = sqlx::query!(
             "select unique_key from job
-             where job_id = $1 and attempt = $2 and state in ('dispatched', 'running')
+             where job_id = $1 and fence = $2 and state in ('dispatched', 'running')
                  and seen_at < now() - make_interval(secs => $3)
              for update skip locked",
             job.job_id,
-            job.attempt,
+            job.fence,
             UNSEEN_SECS,
         )
         .fetch_optional(&mut *tx)

@@ -103,7 +103,7 @@ async fn a_restarted_redis_costs_the_next_job_no_attempt() {
 }
 
 #[tokio::test]
-async fn reports_of_another_queue_or_attempt_change_nothing() {
+async fn reports_of_another_queue_or_dispatch_change_nothing() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let id = pool["job"]["id"].as_i64().expect("a job");
@@ -115,20 +115,35 @@ async fn reports_of_another_queue_or_attempt_change_nothing() {
     let other = json!({ "network": "2001:db8::/40", "subnetwork_size": 48, "vpn_hostname": "vpn-2.example.ch" });
     let other = app.post("/v1/admin/vpnpool", "admin", other).await.expect(201);
     let forged = "uncloud:{vpn-2.example.ch}:events";
-    let mut add = async |stream: &str, job: i64, attempt: i32, body: &str| {
+    let fence_of = async |job: i64| {
+        loop {
+            let fence: Option<i64> = sqlx::query_scalar("select fence from job where job_id = $1")
+                .bind(job)
+                .fetch_one(&app.pool)
+                .await
+                .expect("a job");
+            match fence {
+                Some(fence) => return fence,
+                None => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let mut add = async |stream: &str, job: i64, fence: i64, body: &str| {
         let fields = [
             ("job", job.to_string()),
-            ("attempt", attempt.to_string()),
+            ("fence", fence.to_string()),
             ("outcome", "succeeded".into()),
             ("body", body.into()),
         ];
         let _: String = redis.xadd(stream, "*", &fields).await.expect("added");
     };
-    add(forged, id, 1, "{\"applied_generation\": 1}").await;
-    add(EVENTS, id, 7, "{\"applied_generation\": 1}").await;
+    let fence = fence_of(id).await;
+    add(forged, id, fence, "{\"applied_generation\": 1}").await;
+    // As of a job of the same number before the database was restored from a backup.
+    add(EVENTS, id, fence - 1_000_000, "{\"applied_generation\": 1}").await;
     add(EVENTS, 999_999, 1, "{}").await;
     let own = other["job"]["id"].as_i64().expect("a job");
-    add(forged, own, 1, "{\"applied_generation\": 0}").await; // read after the forged one
+    add(forged, own, fence_of(own).await, "{\"applied_generation\": 0}").await; // read after the forged one
     assert_eq!(app.finished(&other).await["state"], "succeeded");
     app.obedient_worker();
     let job = app.finished(&pool).await;

@@ -34,7 +34,7 @@ fn queue(name: &str) -> QueueName {
 }
 
 async fn push(server: &mut MultiplexedConnection, queue: &QueueName, job: i64) {
-    let fields = [("job", job.to_string()), ("attempt", "1".into()), ("kind", "x".into()), ("payload", "{}".into())];
+    let fields = [("job", job.to_string()), ("fence", "1".into()), ("kind", "x".into()), ("payload", "{}".into())];
     let _: String = server.xadd(queue.jobs_key(), "*", &fields).await.expect("the server may");
 }
 
@@ -118,9 +118,9 @@ async fn a_worker_needs_no_more_than_its_user_may() {
 
 /// What a host that was broken into would try. `<own>` and `<other>` are the queues' names.
 const REFUSED: &str = "
-XADD uncloud:{<own>}:jobs * job 1 attempt 1 kind vpn_apply payload {}
-XADD uncloud:{<other>}:jobs * job 1 attempt 1 kind vpn_apply payload {}
-XADD uncloud:{<other>}:events * job 1 attempt 1 outcome succeeded body {}
+XADD uncloud:{<own>}:jobs * job 1 fence 1 kind vpn_apply payload {}
+XADD uncloud:{<other>}:jobs * job 1 fence 1 kind vpn_apply payload {}
+XADD uncloud:{<other>}:events * job 1 fence 1 outcome succeeded body {}
 XADD uncloud:{billing}:jobs * job 1
 XADD uncloud:{<own>}:control * x y
 XREADGROUP GROUP workers w COUNT 1 STREAMS uncloud:{<other>}:jobs >

@@ -54,7 +54,7 @@ impl Outcome {
 pub(super) struct Ack {
     entry: String,
     pub(super) job_id: Option<JobId>,
-    attempt: i32,
+    fence: i64,
     outcome: Outcome,
     pub(super) body: String,
     worker: String,
@@ -67,7 +67,7 @@ impl Ack {
         Self {
             entry,
             job_id: envelope.map(|envelope| envelope.job_id),
-            attempt: envelope.map_or(0, |envelope| envelope.attempt),
+            fence: envelope.map_or(0, |envelope| envelope.fence),
             outcome: Outcome::Failed,
             body: error,
             worker: String::new(),
@@ -75,11 +75,11 @@ impl Ack {
         }
     }
 
-    pub(super) fn running(entry: String, job_id: JobId, attempt: i32, worker: &str) -> Self {
+    pub(super) fn running(entry: String, job_id: JobId, fence: i64, worker: &str) -> Self {
         Self {
             entry,
             job_id: Some(job_id),
-            attempt,
+            fence,
             outcome: Outcome::Running,
             body: String::new(),
             worker: worker.to_owned(),
@@ -94,8 +94,8 @@ impl Ack {
             .arg("*")
             .arg("job")
             .arg(job_id)
-            .arg("attempt")
-            .arg(self.attempt)
+            .arg("fence")
+            .arg(self.fence)
             .arg("outcome")
             .arg(self.outcome.as_str())
             .arg("body")
@@ -190,7 +190,7 @@ where
 
     fn call(&mut self, task: Task<Envelope>) -> Self::Future {
         let lease = task.data().get::<Lease>().cloned();
-        let (job_id, attempt) = (task.args.job_id, task.args.attempt);
+        let (job_id, fence) = (task.args.job_id, task.args.fence);
         let layer = self.layer.clone();
         if let Some(lease) = &lease {
             lease.start();
@@ -208,7 +208,7 @@ where
             let ack = Ack {
                 entry: lease.entry().to_owned(),
                 job_id: Some(job_id),
-                attempt,
+                fence,
                 outcome,
                 body,
                 worker: layer.worker.to_string(),

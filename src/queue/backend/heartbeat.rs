@@ -63,7 +63,7 @@ async fn renew(
     let mut pipe = redis::pipe();
     let mut told = Vec::new();
     for (entry, held) in to_tell {
-        Ack::running(entry.clone(), held.job_id, held.attempt, &config.worker)
+        Ack::running(entry.clone(), held.job_id, held.fence, &config.worker)
             .add_event(&mut pipe, &config.queue.events_key());
         told.push(entry.clone());
     }

@@ -26,7 +26,7 @@ pub(super) struct Leases(Arc<Mutex<HashMap<String, Held>>>);
 pub(super) struct Held {
     pub since: Instant,
     pub job_id: JobId,
-    pub attempt: i32,
+    pub fence: i64,
     /// A `running` event was sent.
     pub told: bool,
     /// A handler has taken it; otherwise it can be handed back.
@@ -40,13 +40,8 @@ impl Leases {
 
     /// Takes an entry; the lease ends when the last clone of the result is dropped.
     pub(super) fn take(&self, entry: String, envelope: &Envelope, slot: OwnedSemaphorePermit) -> Lease {
-        let held = Held {
-            since: Instant::now(),
-            job_id: envelope.job_id,
-            attempt: envelope.attempt,
-            told: false,
-            started: false,
-        };
+        let held =
+            Held { since: Instant::now(), job_id: envelope.job_id, fence: envelope.fence, told: false, started: false };
         self.lock().insert(entry.clone(), held);
         Lease(Arc::new(Inner { entry, leases: self.clone(), slot: Mutex::new(Some(slot)) }))
     }

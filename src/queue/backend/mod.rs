@@ -69,8 +69,8 @@ pub struct Envelope {
     pub queue: QueueName,
     /// The row in table `job`.
     pub job_id: JobId,
-    /// The fence: events of another attempt change nothing.
-    pub attempt: i32,
+    /// Names this dispatch: reports of another one change nothing.
+    pub fence: i64,
     /// See [`crate::kinds::Kind`].
     pub kind: String,
     /// JSON, rendered at dispatch. Decoded by the handler: what can't be read fails that job, not the worker.

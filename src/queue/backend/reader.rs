@@ -213,7 +213,7 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Result<Envelope, String> {
     Ok(Envelope {
         queue: queue.clone(),
         job_id: number("job")?,
-        attempt: i32::try_from(number("attempt")?).map_err(|_| "field `attempt` of the entry in Redis is too large")?,
+        fence: number("fence")?,
         kind: field("kind")?,
         payload: entry.get("payload").ok_or("the entry in Redis has no readable field `payload`")?,
     })
