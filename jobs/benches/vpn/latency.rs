@@ -121,7 +121,7 @@ fn install_helper(world: &World) {
 }
 
 /// With `sudo -n` before each command that needs rights. The worker is root here as well: what sudo costs is the same.
-pub(crate) fn measure_with_sudo(world: &World, up: &Up, commands: f64, report: &mut Report) {
+pub(crate) fn measure_with_sudo(world: &World, up: &Up, report: &mut Report) {
     let help = output(bare(Command::new(worker_program()).arg("--help")), "");
     let offered = String::from_utf8_lossy(&help.stdout).contains("--sudo");
     let what = "201 -> peer on the host, sudo";
@@ -132,6 +132,8 @@ pub(crate) fn measure_with_sudo(world: &World, up: &Up, commands: f64, report: &
         return report.leave_out("visible_sudo_p50_ms", what, "no sudo here");
     }
     install_helper(world);
+    let commands = machine::commands_of_a_change(&up.namespace(), "/usr/bin/sudo -n");
+    report.add("commands_sudo_ms", "the same commands, `wg` by sudo", commands, "ms", "", "");
     let redis = up.instance().redis_url.expect("it runs");
     let mut command = world.command(VPN_HOST, worker_program());
     command.args(["--queue", SUDO_HOST, "--sudo", "--wireguard-implementation", "wireguard-go", "--state-dir"]);
