@@ -8,10 +8,12 @@ bench_run() {
     install_missing
     crates_here
     heading "Building for production (the first time takes some minutes)"
-    cargo build --locked --release --workspace --bins
-    built=$(cargo bench --locked -p uncloud-jobs --bench "$bench" --no-run 2>&1) || fail "$built"
-    program=$(printf '%s\n' "$built" | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
-    [ -x "$program" ] || fail "cargo does not say which program it has built: $built"
+    # In one go: built apart, the bench would want the same crates once more with other features.
+    built=$(cargo build --locked --release --workspace --bins --bench "$bench" --message-format=json-render-diagnostics) ||
+        fail "it cannot be built; the compiler's message stands above"
+    program=$(printf '%s\n' "$built" | jq -r --arg bench "$bench" \
+        'select(.target.name == $bench and .executable != null) | .executable')
+    [ -x "$program" ] || fail "cargo does not say where the program is"
     if [ "$(id -u)" = 0 ]; then exec "$program" "$@"; fi
     have sudo || fail "network namespaces and WireGuard need root: come again as root"
     exec sudo "$program" "$@"

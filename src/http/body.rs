@@ -107,7 +107,14 @@ pub(crate) fn member<T: ParseFromJSON>(
 /// Members that the object does not have.
 pub(crate) fn unknown_members(object: &Map<String, Value>, known: &[&str]) -> Vec<FieldError> {
     let unknown = object.keys().filter(|name| !known.contains(&name.as_str()));
-    unknown.map(|name| FieldError::new(name, format!("is unknown; known are: {}", known.join(", ")))).collect()
+    unknown.map(|name| FieldError::new(shown(name), format!("is unknown; known are: {}", known.join(", ")))).collect()
+}
+
+/// A member's name as it may be repeated in an answer. Whoever forgets the name sends the value in its place, and that may
+/// be a private key (44 characters) or a password.
+fn shown(name: &str) -> &str {
+    let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if is_name { name } else { "..." }
 }
 
 /// A JSON body.

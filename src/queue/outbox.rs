@@ -23,27 +23,25 @@ pub struct NewJob<'a> {
 /// `do update` locks the waiting row until this transaction ends: the relay passes over it meanwhile, so what it
 /// renders later contains this change. With `do nothing` such changes get lost.
 pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>, requester: Option<i64>) -> sqlx::Result<JobId> {
-    let job_id = sqlx::query_scalar!(
-        "insert into job (queue, kind, payload, unique_key) values ($1, $2, $3, $4)
-         on conflict (unique_key) where state = 'queued' do update set run_at = least(job.run_at, excluded.run_at)
-         returning job_id",
+    // One statement, because the caller holds locks that others wait for.
+    sqlx::query_scalar!(
+        r#"with asked as (
+               insert into job (queue, kind, payload, unique_key) values ($1, $2, $3, $4)
+               on conflict (unique_key) where state = 'queued' do update set run_at = least(job.run_at, excluded.run_at)
+               returning job_id),
+           asker as (
+               insert into job_requester (job_id, user_id)
+               select job_id, $5::bigint from asked where $5::bigint is not null
+               on conflict do nothing)
+           select job_id as "job_id!" from asked"#,
         job.queue.as_str(),
         job.kind,
         job.payload,
         job.unique_key,
+        requester,
     )
-    .fetch_one(&mut *tx)
-    .await?;
-    if let Some(user_id) = requester {
-        sqlx::query!(
-            "insert into job_requester (job_id, user_id) values ($1, $2) on conflict do nothing",
-            job_id,
-            user_id
-        )
-        .execute(tx)
-        .await?;
-    }
-    Ok(job_id)
+    .fetch_one(tx)
+    .await
 }
 
 /// Wakes the relays of the running servers. For processes that have no relay themselves, after their commit.

@@ -110,8 +110,18 @@ pub(crate) fn measure(up: &Up, commands: f64, report: &mut Report) {
     add(report, "CAP_NET_ADMIN", "visible_cap", &times, commands);
 }
 
+/// Puts the program that sudo may run where the packaging puts it, for this world only.
+fn install_helper(world: &World) {
+    let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging");
+    world.sh(&format!(
+        "mkdir -p /run/helper; mount -t tmpfs world /run/helper; mkdir /run/helper/upper /run/helper/work
+         mount -t overlay world -o lowerdir=/usr/lib,upperdir=/run/helper/upper,workdir=/run/helper/work /usr/lib
+         install -D -m 0755 {packaging}/libexec/wg-syncconf /usr/lib/uncloud/wg-syncconf"
+    ));
+}
+
 /// With `sudo -n` before each command that needs rights. The worker is root here as well: what sudo costs is the same.
-pub(crate) fn measure_with_sudo(world: &World, up: &Up, commands: f64, report: &mut Report) {
+pub(crate) fn measure_with_sudo(world: &World, up: &Up, report: &mut Report) {
     let help = output(bare(Command::new(worker_program()).arg("--help")), "");
     let offered = String::from_utf8_lossy(&help.stdout).contains("--sudo");
     let what = "201 -> peer on the host, sudo";
@@ -121,6 +131,9 @@ pub(crate) fn measure_with_sudo(world: &World, up: &Up, commands: f64, report: &
     if !machine::sudo_works() {
         return report.leave_out("visible_sudo_p50_ms", what, "no sudo here");
     }
+    install_helper(world);
+    let commands = machine::commands_of_a_change(&up.namespace(), "/usr/bin/sudo -n");
+    report.add("commands_sudo_ms", "the same commands, `wg` by sudo", commands, "ms", "", "");
     let redis = up.instance().redis_url.expect("it runs");
     let mut command = world.command(VPN_HOST, worker_program());
     command.args(["--queue", SUDO_HOST, "--sudo", "--wireguard-implementation", "wireguard-go", "--state-dir"]);

@@ -12,7 +12,6 @@ use std::{
 use crate::{
     instance::Up,
     report::{Report, percentile},
-    world::World,
 };
 
 const REPEATS: usize = 50;
@@ -88,8 +87,8 @@ fn run(command: &mut Command) {
 }
 
 /// The commands that a worker needs until the peer of a change is there, run as it runs them and nothing else: one
-/// look at the addresses, five more at once, one `wg syncconf`. Median of the whole.
-pub(crate) fn commands_of_a_change(_world: &World, namespace: &str) -> f64 {
+/// look at the addresses, five more at once, one `wg syncconf`; those of `wg` with something before them. Median of the whole.
+pub(crate) fn commands_of_a_change(namespace: &str, prefix: &'static str) -> f64 {
     const ADDRESSES: &str = "/usr/sbin/ip -j addr show dev wg-1";
     const MORE: [&str; 5] = [
         "/usr/sbin/ip -j route show table all type unreachable",
@@ -99,7 +98,8 @@ pub(crate) fn commands_of_a_change(_world: &World, namespace: &str) -> f64 {
         "/usr/bin/wg show wg-1 allowed-ips",
     ];
     let command = |line: &str| {
-        let mut words = line.split(' ');
+        let prefix = if line.starts_with("/usr/bin/wg ") { prefix } else { "" };
+        let mut words = prefix.split_whitespace().chain(line.split(' '));
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words).stdin(Stdio::null()).stdout(Stdio::null());
         command

@@ -53,10 +53,10 @@ fn measure(world: &World, args: &Args) {
     let mut report = Report::default();
     machine::measure(&up, folder.path(), &mut report);
     pool(&up, HOST, "2a0a:e5c1:200::/40", 51820);
-    let commands = machine::commands_of_a_change(world, &up.namespace());
+    let commands = machine::commands_of_a_change(&up.namespace(), "");
     report.add("commands_ms", "commands of one change until its peer is there", commands, "ms", "", "");
     latency::measure(&up, commands, &mut report);
-    latency::measure_with_sudo(world, &up, commands, &mut report);
+    latency::measure_with_sudo(world, &up, &mut report);
     creation::measure(&up, &mut report);
     changes::measure(&up, &mut report);
     machine::load(&mut report, "after");
