@@ -78,11 +78,8 @@ async fn two_workers_of_one_host_share_the_work_and_disturb_nothing() {
     assert_eq!(i64::from(runs.load(Ordering::SeqCst)), jobs, "each job ran once");
 }
 
-#[tokio::test]
-async fn a_worker_that_died_is_replaced_within_ten_seconds() {
-    let app = TestApp::start().await;
-    let pool = app.handbook_pool().await;
-    // Reads the job and is never heard of again.
+/// A worker reads the job and is never heard of again.
+async fn read_by_dead_worker(app: &TestApp) -> redis::aio::MultiplexedConnection {
     let mut redis = app.redis_connection().await;
     let key = format!("uncloud:{{{HOST}}}:jobs");
     let _: Result<(), redis::RedisError> =
@@ -90,6 +87,14 @@ async fn a_worker_that_died_is_replaced_within_ten_seconds() {
     let read = ["GROUP", "workers", "dead", "COUNT", "1", "BLOCK", "5000", "STREAMS", &key, ">"];
     let reply: redis::Value = redis::cmd("XREADGROUP").arg(&read).query_async(&mut redis).await.expect("a job");
     assert_ne!(reply, redis::Value::Nil);
+    redis
+}
+
+#[tokio::test]
+async fn a_worker_that_died_is_replaced_within_ten_seconds() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await;
+    read_by_dead_worker(&app).await;
     app.obedient_worker();
     let done = tokio::time::timeout(Duration::from_secs(10), app.finished(&pool)).await.expect("within ten seconds");
     assert_eq!((&done["state"], &done["attempt"]), (&json!("succeeded"), &json!(1)), "no attempt is lost by it");
@@ -99,12 +104,8 @@ async fn a_worker_that_died_is_replaced_within_ten_seconds() {
 async fn a_job_that_kills_its_workers_is_given_up() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
-    let mut redis = app.redis_connection().await;
+    let mut redis = read_by_dead_worker(&app).await;
     let key = format!("uncloud:{{{HOST}}}:jobs");
-    let _: Result<(), redis::RedisError> =
-        redis::cmd("XGROUP").arg(&["CREATE", &key, "workers", "0", "MKSTREAM"]).query_async(&mut redis).await;
-    let read = ["GROUP", "workers", "dead", "COUNT", "1", "BLOCK", "5000", "STREAMS", &key, ">"];
-    let _: redis::Value = redis::cmd("XREADGROUP").arg(&read).query_async(&mut redis).await.expect("a job");
     for _ in 0..2 {
         // Two more die of it: each claim counts as a delivery.
         let claim = [key.as_str(), "workers", "dead", "0", "0-0"];

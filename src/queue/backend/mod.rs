@@ -135,13 +135,12 @@ impl StreamBackend {
             self.acks.clone(),
             self.stop.clone(),
         );
-        let mut tasks =
+        let tasks =
             vec![tokio::spawn(reader.run()), tokio::spawn(heartbeat::run(Arc::clone(&self.config), leases.clone()))];
         if let Some(acks) = self.acks_to_store.take() {
             // Not among the tasks that end with us: it stores what is still to be stored, then ends by itself.
             tokio::spawn(ack::run(Arc::clone(&self.config), acks));
         }
-        tasks.shrink_to_fit();
         Running { deliveries, leases, tasks }
     }
 }
