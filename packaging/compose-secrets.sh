@@ -29,7 +29,7 @@ fi
 if [ ! -e secrets/users.acl ]; then
     password=$(random)
     put users.acl "user default off
-user server on #$(hash "$password") resetchannels ~uncloud:* -@all +@stream +ping"
+user server on #$(hash "$password") resetchannels ~uncloud:* -@all +@stream +ping +scan +eval +evalsha +script|load"
     put redis-url "redis://server:$password@redis"
 fi
 # The same line as `uncloud worker-host add NAME --print` writes.
@@ -43,6 +43,6 @@ for queue in billing "$@"; do
     [ ! -e "secrets/$queue.broker-url" ] || continue
     password=$(random)
     put users.acl "$(cat secrets/users.acl)
-user host-$queue on #$(hash "$password") resetchannels -@all +multi +exec +xgroup|create +xreadgroup +xautoclaim +xpending +xclaim +xack +xdel ~uncloud:{$queue}:jobs (-@all +xadd %W~uncloud:{$queue}:events)"
+user host-$queue on #$(hash "$password") resetchannels -@all +multi +exec +xgroup|create +xreadgroup +xautoclaim +xpending +xclaim +xack +xdel ~uncloud:{$queue}:jobs (-@all +xadd %W~uncloud:{$queue}:events %W~uncloud:{$queue}:reports) (-@all +xread %R~uncloud:{$queue}:control)"
     put "$queue.broker-url" "redis://host-$queue:$password@redis"
 done

@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
-    queue::{Claimed, JobId, JobKinds, Policy, Rendered, Settled, Succeeded},
+    queue::{Claimed, JobId, JobKinds, NewJob, Policy, QueueName, Rendered, Settled, Succeeded},
     seal::Sealer,
     vpn,
 };
@@ -20,7 +21,8 @@ pub enum Kind {
     VpnStatus,
 }
 
-const KINDS: [Kind; 2] = [Kind::VpnApply, Kind::VpnStatus];
+/// All kinds.
+pub const KINDS: [Kind; 2] = [Kind::VpnApply, Kind::VpnStatus];
 
 impl Kind {
     /// Its name in rows and Redis.
@@ -36,17 +38,23 @@ impl Kind {
         KINDS.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// How often and how patiently it is tried.
+    /// Its jobs' terms, unless whoever enqueues one wants others.
     pub const fn policy(self) -> Policy {
         match self {
-            Self::VpnApply => {
-                Policy { max_failures: 8, backoff_base: Duration::from_secs(1), backoff_max: Duration::from_mins(1) }
-            }
+            Self::VpnApply => Policy { hard_limit: Some(Duration::from_mins(5)), ..Policy::DEFAULT },
             // Somebody waits for the answer; whoever still wants it asks again.
-            Self::VpnStatus => {
-                Policy { max_failures: 1, backoff_base: Duration::from_secs(1), backoff_max: Duration::from_secs(1) }
-            }
+            Self::VpnStatus => Policy {
+                max_failures: 1,
+                hard_limit: Some(Duration::from_secs(30)),
+                keep: Duration::from_hours(1),
+                ..Policy::DEFAULT
+            },
         }
+    }
+
+    /// A job of this kind.
+    pub const fn job(self, queue: &QueueName, payload: Value) -> NewJob<'_> {
+        NewJob::new(queue, self.as_str(), payload, self.policy())
     }
 }
 
@@ -57,10 +65,6 @@ pub struct Kinds {
 }
 
 impl JobKinds for Kinds {
-    fn policy(&self, kind: &str) -> Option<Policy> {
-        Kind::parse(kind).map(Kind::policy)
-    }
-
     fn render<'a>(
         &'a self,
         tx: &'a mut PgConnection,

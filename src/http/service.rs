@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, UserApi},
-    queue::{JobApi, Wake},
+    queue::{JobApi, Wake, of_request},
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
 };
@@ -127,7 +127,8 @@ where
     let span = tracing::info_span!("request", id = request_id);
     let started = std::time::Instant::now();
     async {
-        let response = next.call(request).await.unwrap_or_else(poem::Error::into_response);
+        let response = of_request(request_id.clone(), next.call(request)).await;
+        let response = response.unwrap_or_else(poem::Error::into_response);
         let allow = || spec::allowed_methods(operations, &path);
         let mut response = problem::write(response, &request_id, allow).await;
         if let Ok(id) = HeaderValue::from_str(&request_id) {

@@ -23,15 +23,17 @@ pub fn user_name(queue: &QueueName) -> String {
     format!("{PREFIX}{queue}")
 }
 
-/// The user's rules for `ACL SETUSER` or, in one line, for an ACL file. Events can be written only, so that nobody
-/// reads what others of the queue reported; jobs can't be added, so that no host makes work for itself.
+/// The user's rules for `ACL SETUSER` or, in one line, for an ACL file. Events and reports can be
+/// written only, so that nobody reads what others of the queue said; jobs and commands can't be added, so that no host
+/// makes work for itself.
 pub fn rules(queue: &QueueName, password: &Secret<String>) -> Vec<String> {
     let hash = hex(digest(&SHA256, password.expose().as_bytes()).as_ref());
     let mut rules: Vec<String> =
         ["reset", "on", &format!("#{hash}"), "resetchannels", "-@all"].map(str::to_owned).into();
     rules.extend(COMMANDS.map(str::to_owned));
     rules.push(format!("~{}", queue.jobs_key()));
-    rules.push(format!("(-@all +xadd %W~{})", queue.events_key()));
+    rules.push(format!("(-@all +xadd %W~{} %W~{})", queue.events_key(), queue.reports_key()));
+    rules.push(format!("(-@all +xread %R~{})", queue.control_key()));
     rules
 }
 
@@ -101,7 +103,9 @@ mod tests {
         let rules = rules(&queue, &secret("hunter2")).join(" ");
         let expected = "reset on #f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7 resetchannels -@all \
              +multi +exec +xgroup|create +xreadgroup +xautoclaim +xpending +xclaim +xack +xdel \
-             ~uncloud:{vpn-1.example.ch}:jobs (-@all +xadd %W~uncloud:{vpn-1.example.ch}:events)";
+             ~uncloud:{vpn-1.example.ch}:jobs \
+             (-@all +xadd %W~uncloud:{vpn-1.example.ch}:events %W~uncloud:{vpn-1.example.ch}:reports) \
+             (-@all +xread %R~uncloud:{vpn-1.example.ch}:control)";
         assert_eq!(rules, expected);
         assert_ne!(new_password().expect("random"), new_password().expect("random"));
     }

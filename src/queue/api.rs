@@ -12,7 +12,7 @@ use poem_openapi::{
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::{JobId, JobState, JobView, Wake, db::wait_until_finished};
+use super::{JobId, JobState, JobView, Wake, backend::Progress, db::wait_until_finished, reports};
 use crate::{
     error::Error,
     http::{Id, SignedIn, Tags},
@@ -58,6 +58,8 @@ pub struct Job {
     pub dispatched_at: Option<DateTime<Utc>>,
     /// When nothing more was to be done.
     pub finished_at: Option<DateTime<Utc>>,
+    /// How far it is, where its handler says so.
+    pub progress: Option<Progress>,
     /// Staff only: the queue, which is the host's name.
     pub queue: Option<String>,
     /// Staff only: the worker that ran it last.
@@ -79,6 +81,7 @@ impl Job {
             run_at: view.run_at,
             dispatched_at: view.dispatched_at,
             finished_at: view.finished_at,
+            progress: reports::shown(view.progress),
             queue: staff.then_some(view.queue),
             worker: view.worker.filter(|_| staff),
             result: view.result.filter(|_| staff).map(Any),

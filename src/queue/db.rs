@@ -41,6 +41,8 @@ pub struct JobView {
     pub dispatched_at: Option<DateTime<Utc>>,
     /// When it reached its final state.
     pub finished_at: Option<DateTime<Utc>>,
+    /// How far it is, as its handler said.
+    pub progress: Option<Value>,
 }
 
 /// One job; `requester` limits it to those that this user asked for.
@@ -48,7 +50,8 @@ pub async fn find(pool: &PgPool, job_id: JobId, requester: Option<i64>) -> sqlx:
     sqlx::query_as!(
         JobView,
         r#"select asked.job_id, now.state as "state: JobState", asked.superseded_by, now.kind, now.queue, now.attempt,
-                  now.worker, now.error, now.result, asked.created_at, now.run_at, now.dispatched_at, now.finished_at
+                  now.worker, now.error, now.result, asked.created_at, now.run_at, now.dispatched_at, now.finished_at,
+                  now.progress
            from job asked join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)
            where asked.job_id = $1 and ($2::bigint is null or exists (
                select from job_requester where job_requester.job_id = asked.job_id and user_id = $2))"#,
@@ -94,23 +97,53 @@ pub async fn wait_until_finished(
     }
 }
 
-/// Puts a job back, unless a newer twin waits already: then it gives way. The caller has the row locked.
+/// Notes what became of an attempt that was not the job's success. The caller has the row locked.
+pub(super) async fn close_attempt(
+    tx: &mut PgConnection,
+    job_id: JobId,
+    outcome: &str,
+    error: Option<&str>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into job_attempt (job_id, attempt, outcome, dispatched_at, worker, error)
+         select job_id, attempt, $2, dispatched_at, worker, $3 from job where job_id = $1
+         on conflict do nothing",
+        job_id,
+        outcome,
+        error,
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Puts a job back, unless staff want it withdrawn, or a newer twin waits already: then it gives way. The caller has
+/// the row locked, and releases the children when the new state is final.
 pub(super) async fn requeue(
     tx: &mut PgConnection,
     job_id: JobId,
-    unique_key: Option<&str>,
     after: Duration,
     error: Option<&str>,
 ) -> sqlx::Result<JobState> {
-    let twin = sqlx::query_scalar!("select job_id from job where unique_key = $1 and state = 'queued'", unique_key)
-        .fetch_optional(&mut *tx)
-        .await?;
-    if let Some(twin) = twin {
+    let job = sqlx::query!(
+        r#"select revoke_requested_at is not null as "revoke!",
+                  (select twin.job_id from job twin where twin.unique_key = job.unique_key and twin.state = 'queued') as twin
+           from job where job_id = $1"#,
+        job_id
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if job.revoke {
+        revoke(tx, &[job_id], "withdrawn by staff").await?;
+        return Ok(JobState::Revoked);
+    }
+    if let Some(twin) = job.twin {
         supersede(tx, job_id, twin).await?;
         return Ok(JobState::Superseded);
     }
     sqlx::query!(
-        "update job set state = 'queued', run_at = now() + make_interval(secs => $2), error = coalesce($3, error)
+        "update job set state = 'queued', run_at = now() + make_interval(secs => $2), error = coalesce($3, error),
+             finished_at = null
          where job_id = $1",
         job_id,
         after.as_secs_f64(),
@@ -121,7 +154,38 @@ pub(super) async fn requeue(
     Ok(JobState::Queued)
 }
 
-/// Lets `twin` do the work of `job_id` and of all that gave way to it, for all who asked for them.
+/// Makes these jobs withdrawn, whatever they wait for. The caller has the rows locked and releases the children.
+pub(super) async fn revoke(tx: &mut PgConnection, jobs: &[JobId], reason: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update job set state = 'revoked', error = $2, finished_at = clock_timestamp()
+         where job_id = any($1) and state in ('queued', 'dispatched', 'running')",
+        jobs,
+        reason
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Lets those that waited for these ended jobs run, when they wait for nothing else.
+pub(super) async fn release_children(tx: &mut PgConnection, ended: &[JobId]) -> sqlx::Result<()> {
+    if ended.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "with released as (
+             update job_parent set released = true where parent_id = any($1) and not released returning job_id)
+         update job set waits_for = waits_for - child.released
+         from (select job_id, count(*)::integer as released from released group by job_id) as child
+         where job.job_id = child.job_id",
+        ended
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Lets `twin` do the work of `job_id` and of all that gave way to it, for all who asked for them or wait for them.
 async fn supersede(tx: &mut PgConnection, job_id: JobId, twin: JobId) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into job_requester (job_id, user_id)
@@ -132,11 +196,64 @@ async fn supersede(tx: &mut PgConnection, job_id: JobId, twin: JobId) -> sqlx::R
     )
     .execute(&mut *tx)
     .await?;
+    sqlx::query!(
+        "update job_parent set parent_id = $2 where parent_id = $1 and not released and job_id <> $2
+             and not exists (select from job_parent known where known.job_id = job_parent.job_id and known.parent_id = $2)",
+        job_id,
+        twin
+    )
+    .execute(&mut *tx)
+    .await?;
     sqlx::query!("update job set superseded_by = $2 where superseded_by = $1", job_id, twin).execute(&mut *tx).await?;
     sqlx::query!(
         "update job set state = 'superseded', superseded_by = $2, finished_at = clock_timestamp() where job_id = $1",
         job_id,
         twin
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Puts an ended job back to the start, with all its attempts before it. The caller has the row locked.
+pub(super) async fn run_again(tx: &mut PgConnection, job_id: JobId) -> sqlx::Result<JobState> {
+    let serial_key = sqlx::query_scalar!(
+        "update job set failures = 0, revoke_requested_at = null where job_id = $1 returning serial_key",
+        job_id
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let state = requeue(tx, job_id, Duration::ZERO, None).await?;
+    if let Some(key) = serial_key {
+        queue_up(tx, job_id, &key).await?;
+    }
+    Ok(state)
+}
+
+/// The last job of a serial key, besides `besides`. Whoever adds another one has the key locked from here on.
+pub(super) async fn last_of_key(tx: &mut PgConnection, key: &str, besides: JobId) -> sqlx::Result<Option<JobId>> {
+    // Two at a time: the second has to see the first one's row.
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", key).execute(&mut *tx).await?;
+    sqlx::query_scalar!(
+        "select job_id from job
+         where serial_key = $1 and state in ('queued', 'dispatched', 'running') and job_id <> $2
+         order by job_id desc limit 1 for share",
+        key,
+        besides
+    )
+    .fetch_optional(tx)
+    .await
+}
+
+/// Puts a job that runs again behind all others of its key.
+async fn queue_up(tx: &mut PgConnection, job_id: JobId, key: &str) -> sqlx::Result<()> {
+    let Some(last) = last_of_key(tx, key, job_id).await? else { return Ok(()) };
+    sqlx::query!(
+        "with added as (
+             insert into job_parent (job_id, parent_id, needed) values ($1, $2, false) on conflict do nothing returning 1)
+         update job set parents = parents + 1, waits_for = waits_for + 1 where job_id = $1 and exists (select from added)",
+        job_id,
+        last
     )
     .execute(tx)
     .await

@@ -23,8 +23,8 @@ use super::{
     JobId, JobState, QueueName, Runner, Settled,
     backend::{Outcome, blocking, clean},
     db,
-    job::jitter,
-    wake,
+    job::{backoff, jitter},
+    reports,
 };
 
 const BLOCK: Duration = Duration::from_secs(5);
@@ -38,6 +38,10 @@ struct Event {
     outcome: Outcome,
     body: String,
     worker: String,
+    /// How long the handler ran; none when it never began.
+    took_ms: Option<i32>,
+    /// How long a job wants to be left alone.
+    after: Duration,
 }
 
 /// A row whose worker reported success.
@@ -105,25 +109,39 @@ async fn queues_in_flight(runner: &Runner) -> anyhow::Result<BTreeSet<QueueName>
     Ok(names.into_iter().map(|name| name.parse()).collect::<Result<_, _>>()?)
 }
 
+/// What a worker writes: events are the jobs' state and must not get lost, reports are news that the next one replaces.
+#[derive(Clone, Copy)]
+enum Stream {
+    Events,
+    Reports,
+}
+
 async fn read_and_apply(
     runner: &Runner,
     connection: &mut MultiplexedConnection,
     queues: &[QueueName],
 ) -> anyhow::Result<()> {
-    let by_key: HashMap<String, &QueueName> = queues.iter().map(|queue| (queue.events_key(), queue)).collect();
+    let events = queues.iter().map(|queue| (queue.events_key(), (queue, Stream::Events)));
+    let reports = queues.iter().map(|queue| (queue.reports_key(), (queue, Stream::Reports)));
+    let by_key: HashMap<String, (&QueueName, Stream)> = events.chain(reports).collect();
     let keys: Vec<&String> = by_key.keys().collect();
     let block_millis = usize::try_from(BLOCK.as_millis())?;
     let options = StreamReadOptions::default().count(BATCH).block(block_millis);
     let reply: Option<StreamReadReply> = connection.xread_options(&keys, &vec!["0"; keys.len()], &options).await?;
     for StreamKey { key, ids } in reply.into_iter().flat_map(|reply| reply.keys) {
-        let Some(queue) = by_key.get(&key) else { continue };
-        let events = ids.iter().filter_map(|entry| parse(queue, entry)).collect();
-        let finished = apply(runner, queue, events).await?;
-        if !finished.is_empty() {
-            wake::announce_finished(runner, &finished).await?;
+        match by_key.get(&key) {
+            Some((queue, Stream::Events)) => {
+                let events = ids.iter().filter_map(|entry| parse(queue, entry)).collect();
+                let finished = apply(runner, queue, events).await?;
+                if !finished.is_empty() {
+                    runner.finished(&finished).await?;
+                }
+                // A twin may have waited for one of these, or one of them waits for its next attempt.
+                runner.wake.queued();
+            }
+            Some((queue, Stream::Reports)) => reports::apply(runner, queue, &ids).await?,
+            None => {}
         }
-        // A twin may have waited for one of these, or one of them waits for its next attempt.
-        runner.wake.queued();
         let entries: Vec<&String> = ids.iter().map(|entry| &entry.id).collect();
         connection.xdel::<_, _, ()>(&key, &entries).await?;
     }
@@ -138,6 +156,8 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
             outcome: Outcome::parse(&entry.get::<String>("outcome")?)?,
             body: entry.get("body")?,
             worker: clean(&entry.get::<String>("worker").unwrap_or_default()),
+            took_ms: entry.get("took"),
+            after: Duration::from_millis(entry.get("after").unwrap_or_default()),
         })
     })();
     if event.is_none() {
@@ -150,16 +170,16 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
 /// report on its own jobs, and of several results the first wins.
 async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::Result<Vec<JobId>> {
     let mut seen = HashSet::new();
-    let (mut running, mut succeeded, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut running, mut succeeded, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for event in events {
         match event.outcome {
             Outcome::Running => running.push(event),
             _ if !seen.insert((event.job_id, event.fence)) => {} // reported twice: the first counts
             Outcome::Succeeded => match result_of(&event) {
                 Ok(result) => succeeded.push((event, result)),
-                Err(error) => failed.push(Event { outcome: Outcome::Failed, body: error, ..event }),
+                Err(error) => others.push(Event { outcome: Outcome::Failed, body: error, ..event }),
             },
-            Outcome::Retry | Outcome::Failed => failed.push(event),
+            Outcome::Retry | Outcome::Snooze | Outcome::Failed | Outcome::Revoked => others.push(event),
         }
     }
     let mut tx = runner.pool.begin().await?;
@@ -167,9 +187,10 @@ async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::
     mark_running(&mut tx, queue, &running).await?;
     mark_succeeded(runner, &mut tx, queue, succeeded, &mut finished).await?;
     let random = SystemRandom::new();
-    for event in failed {
-        mark_failed(runner, &mut tx, queue, &event, &random, &mut finished).await?;
+    for event in others {
+        mark_ended(&mut tx, queue, &event, &random, &mut finished).await?;
     }
+    db::release_children(&mut tx, &finished).await?;
     tx.commit().await?;
     Ok(finished)
 }
@@ -217,12 +238,14 @@ async fn mark_succeeded(
     let ids: Vec<i64> = events.iter().map(|(event, _)| event.job_id).collect();
     let fences: Vec<i64> = events.iter().map(|(event, _)| event.fence).collect();
     let workers: Vec<String> = events.iter().map(|(event, _)| event.worker.clone()).collect();
+    let took: Vec<Option<i32>> = events.iter().map(|(event, _)| event.took_ms).collect();
     let results: Vec<Value> = events.into_iter().map(|(_, result)| result).collect();
     let jobs = sqlx::query_as!(
         Succeeded,
         r#"update job set state = 'succeeded', worker = event.worker, result = event.result, error = null,
-               finished_at = clock_timestamp()
-           from unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[]) as event (job_id, fence, worker, result)
+               took_ms = event.took_ms, finished_at = clock_timestamp()
+           from unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[], $6::integer[])
+               as event (job_id, fence, worker, result, took_ms)
            where job.job_id = event.job_id and job.fence = event.fence and queue = $5
                and state in ('dispatched', 'running')
            returning job.job_id, queue, kind, payload, job.result as "result!""#,
@@ -231,6 +254,7 @@ async fn mark_succeeded(
         &workers,
         &results,
         queue.as_str(),
+        &took as &[Option<i32>],
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -249,9 +273,8 @@ async fn mark_succeeded(
     Ok(())
 }
 
-/// One at a time, because a retry may have to give way to a twin. Failures are few.
-async fn mark_failed(
-    runner: &Runner,
+/// One at a time, because a retry may have to give way to a twin. These are few.
+async fn mark_ended(
     tx: &mut PgConnection,
     queue: &QueueName,
     event: &Event,
@@ -259,35 +282,53 @@ async fn mark_failed(
     finished: &mut Vec<JobId>,
 ) -> sqlx::Result<()> {
     let error = clean(&event.body);
+    let counts = matches!(event.outcome, Outcome::Retry | Outcome::Failed);
     let row = sqlx::query!(
-        "update job set failures = failures + 1, worker = nullif($4, ''), error = $5
+        "update job set failures = failures + $6::boolean::integer, worker = nullif($4, ''), error = $5, took_ms = $7
          where job_id = $1 and fence = $2 and queue = $3 and state in ('dispatched', 'running')
-         returning kind, failures, unique_key",
+         returning kind, failures, max_failures, backoff_base_ms, backoff_max_ms",
         event.job_id,
         event.fence,
         queue.as_str(),
         event.worker,
         error,
+        counts,
+        event.took_ms,
     )
     .fetch_optional(&mut *tx)
     .await?;
     let Some(row) = row else { return Ok(()) };
-    // A kind that this program does not know was enqueued by a newer one; that one may try again.
-    let policy = runner.kinds.policy(&row.kind);
-    if let Some(policy) = policy.filter(|policy| event.outcome == Outcome::Retry && row.failures < policy.max_failures)
-    {
-        let after = policy.backoff(row.failures, jitter(random));
-        let state = db::requeue(tx, event.job_id, row.unique_key.as_deref(), after, None).await?;
-        tracing::warn!(job = event.job_id, kind = row.kind, %queue, error, failures = row.failures, retry_in = ?after, "job failed; it runs again");
-        if state == JobState::Superseded {
-            finished.push(event.job_id);
+    let (job, kind, failures) = (event.job_id, &row.kind, row.failures);
+    let state = match event.outcome {
+        Outcome::Snooze => {
+            db::close_attempt(tx, job, "snoozed", Some(&error)).await?;
+            tracing::info!(job, kind, %queue, reason = error, again_in = ?event.after, "job waits");
+            db::requeue(tx, job, event.after, None).await?
         }
-        return Ok(());
+        Outcome::Retry if failures < row.max_failures => {
+            db::close_attempt(tx, job, "retry", Some(&error)).await?;
+            let millis = |millis: i32| Duration::from_millis(millis.try_into().unwrap_or_default());
+            let after = backoff(millis(row.backoff_base_ms), millis(row.backoff_max_ms), failures, jitter(random));
+            tracing::warn!(job, kind, %queue, error, failures, retry_in = ?after, "job failed; it runs again");
+            db::requeue(tx, job, after, None).await?
+        }
+        Outcome::Revoked => {
+            db::close_attempt(tx, job, "revoked", None).await?;
+            db::revoke(tx, &[job], &error).await?;
+            tracing::warn!(job, kind, %queue, "job withdrawn");
+            JobState::Revoked
+        }
+        Outcome::Retry | Outcome::Failed | Outcome::Running | Outcome::Succeeded => {
+            db::close_attempt(tx, job, "failed", Some(&error)).await?;
+            sqlx::query!("update job set state = 'failed', finished_at = clock_timestamp() where job_id = $1", job)
+                .execute(tx)
+                .await?;
+            tracing::error!(job, kind, %queue, error, failures, "job failed for good");
+            JobState::Failed
+        }
+    };
+    if state.is_final() {
+        finished.push(job);
     }
-    sqlx::query!("update job set state = 'failed', finished_at = clock_timestamp() where job_id = $1", event.job_id)
-        .execute(tx)
-        .await?;
-    tracing::error!(job = event.job_id, kind = row.kind, %queue, error, failures = row.failures, "job failed for good");
-    finished.push(event.job_id);
     Ok(())
 }

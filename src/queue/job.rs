@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 pub type JobId = i64;
 
 /// Where a job is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case", type_name = "text")]
 #[oai(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum JobState {
-    /// Waits for its time, for a twin to end or for Redis to be back.
+    /// Waits for its time, for its parents, for a twin to end or for Redis to be back.
     Queued,
     /// On its way to a worker.
     Dispatched,
@@ -24,7 +25,7 @@ pub enum JobState {
     Succeeded,
     /// Given up; the error says why.
     Failed,
-    /// Withdrawn before it ran.
+    /// Withdrawn.
     Revoked,
     /// Gave way to a newer twin that does its work too.
     Superseded,
@@ -38,21 +39,45 @@ impl JobState {
             Self::Succeeded | Self::Failed | Self::Revoked | Self::Superseded => true,
         }
     }
+
+    /// Its name in rows.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Dispatched => "dispatched",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Revoked => "revoked",
+            Self::Superseded => "superseded",
+        }
+    }
 }
 
 /// How a handler's failure is to be taken; chosen where the failure happens.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
-    /// May well work later: counted against the kind's limit, tried again after a backoff.
+    /// May well work later: counted against the job's limit, tried again after a backoff.
     #[error("{0}")]
     Retry(String),
+    /// Can't work yet, and nobody is to blame: tried again after that long, and not counted.
+    #[error("{reason}")]
+    Snooze {
+        /// How long to wait.
+        after: Duration,
+        /// What it waits for.
+        reason: String,
+    },
     /// Will never work: no further attempt.
     #[error("{0}")]
     Fail(String),
+    /// Was withdrawn while it ran; [`super::backend::JobControl::run`] says so, not a handler.
+    #[error("withdrawn by staff while it ran")]
+    Revoked,
 }
 
-/// How often and how patiently a kind of job is tried.
-#[derive(Debug, Clone, Copy)]
+/// A job's terms: the kind has them, and whoever enqueues may change them for one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Failures after which the job is given up.
     pub max_failures: i32,
@@ -60,15 +85,39 @@ pub struct Policy {
     pub backoff_base: Duration,
     /// Longest wait at all.
     pub backoff_max: Duration,
+    /// The handler is asked to wind up after this long.
+    pub soft_limit: Option<Duration>,
+    /// The handler and its child processes are ended after this long; counts as a failure.
+    pub hard_limit: Option<Duration>,
+    /// 0 to 9; 9 goes first.
+    pub priority: i16,
+    /// How long the finished job is kept; a failed one is kept for a quarter of a year at least.
+    pub keep: Duration,
 }
 
 impl Policy {
-    /// The wait before the next attempt: exponential with full jitter, so that jobs which failed together do
-    /// not come back together. `random` is uniform in 0..=1.
-    pub fn backoff(&self, failures: i32, random: f64) -> Duration {
-        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0).min(30);
-        self.backoff_base.saturating_mul(1 << doublings).min(self.backoff_max).mul_f64(random.clamp(0.0, 1.0))
-    }
+    /// What most kinds want.
+    pub const DEFAULT: Self = Self {
+        max_failures: 8,
+        backoff_base: Duration::from_secs(1),
+        backoff_max: Duration::from_mins(1),
+        soft_limit: None,
+        hard_limit: Some(Duration::from_hours(1)),
+        priority: 5,
+        keep: Duration::from_hours(7 * 24),
+    };
+}
+
+/// The wait before the next attempt: exponential with full jitter, so that jobs which failed together do not come
+/// back together. `random` is uniform in 0..=1.
+pub(super) fn backoff(base: Duration, max: Duration, failures: i32, random: f64) -> Duration {
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0).min(30);
+    base.saturating_mul(1 << doublings).min(max).mul_f64(random.clamp(0.0, 1.0))
+}
+
+/// Whole milliseconds, as rows and Redis have them.
+pub(super) fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// A number uniform in 0..=1, for jitter.
@@ -84,12 +133,11 @@ mod tests {
 
     #[test]
     fn backoff_doubles_up_to_its_limit_and_is_spread_over_the_whole_span() {
-        let policy =
-            Policy { max_failures: 9, backoff_base: Duration::from_secs(1), backoff_max: Duration::from_mins(1) };
-        let longest: Vec<u64> = (1..=8).map(|failures| policy.backoff(failures, 1.0).as_secs()).collect();
+        let after = |failures, random| backoff(Duration::from_secs(1), Duration::from_mins(1), failures, random);
+        let longest: Vec<u64> = (1..=8).map(|failures| after(failures, 1.0).as_secs()).collect();
         assert_eq!(longest, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(policy.backoff(4, 0.0), Duration::ZERO);
-        assert_eq!(policy.backoff(4, 0.5), Duration::from_secs(4));
-        assert_eq!(policy.backoff(i32::MAX, 1.0), Duration::from_mins(1));
+        assert_eq!(after(4, 0.0), Duration::ZERO);
+        assert_eq!(after(4, 0.5), Duration::from_secs(4));
+        assert_eq!(after(i32::MAX, 1.0), Duration::from_mins(1));
     }
 }

@@ -1,15 +1,27 @@
 //! What the runner asks of the nouns: it carries jobs and does not know what they mean.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{Claimed, Policy, Succeeded};
+use super::{Claimed, Succeeded};
 
 /// A job made ready for its worker, or why not.
 #[derive(Debug)]
 pub enum Rendered {
     /// JSON for the worker.
     Payload(Vec<u8>),
+    /// It was all the database's work and has been done in this transaction; no worker needs to know.
+    Done(Value),
+    /// Not yet, and nobody is to blame.
+    Later {
+        /// How long to wait.
+        after: Duration,
+        /// What for.
+        reason: String,
+    },
     /// There is nothing left to do.
     Obsolete(String),
     /// It can't be done like this; staff must look.
@@ -27,9 +39,6 @@ pub enum Settled {
 
 /// Which noun renders and settles which kind of job; see [`crate::kinds`].
 pub trait JobKinds: Send + Sync {
-    /// How often and how patiently a kind is tried; none when a newer program made it up.
-    fn policy(&self, kind: &str) -> Option<Policy>;
-
     /// Payloads for jobs, in their order; one pass per kind, so a batch costs as many queries as one job.
     fn render<'a>(
         &'a self,

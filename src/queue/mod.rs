@@ -2,7 +2,8 @@
 //!
 //! A job is a row written together with the change that wants it ([`enqueue`]). The *relay* pushes due rows to
 //! Redis, a worker runs them and reports by *events*, which become the row's new state. The *sweep* takes back
-//! what Redis lost. The runner knows no noun: what a kind of job means is told by [`JobKinds`].
+//! what Redis lost, and *control* tells workers what staff want. The runner knows no noun: what a kind of job means is
+//! told by [`JobKinds`].
 
 pub mod access;
 pub mod backend;
@@ -11,22 +12,28 @@ pub mod job;
 pub mod name;
 
 mod api;
+mod claim;
+mod control;
 mod db;
 mod events;
 mod kinds;
+pub mod operate;
+mod origin;
 mod outbox;
 mod relay;
+mod reports;
 mod sweep;
 mod wake;
 
 pub use api::{JobApi, JobRef};
+pub use claim::{Claimed, Parent};
 pub use db::{JobView, find, wait_until_finished};
 pub use events::Succeeded;
 pub use job::{JobError, JobId, JobState, Policy};
 pub use kinds::{JobKinds, Rendered, Settled};
 pub use name::QueueName;
-pub use outbox::{NewJob, enqueue, wake_relays};
-pub use relay::Claimed;
+pub use origin::of_request;
+pub use outbox::{After, NewJob, enqueue, enqueue_all, wake_relays};
 pub use wake::{Wake, listen};
 
 use std::sync::Arc;
@@ -55,6 +62,7 @@ impl Runner {
         tasks.spawn(relay::run(self.clone(), stop.clone()));
         tasks.spawn(events::run(self.clone(), stop.clone()));
         tasks.spawn(sweep::run(self.clone(), stop.clone()));
+        tasks.spawn(control::run(self.clone(), stop.clone()));
         let (pool, wake, mut stop) = (self.pool.clone(), Arc::clone(&self.wake), stop.clone());
         tasks.spawn(async move {
             tokio::select! {
@@ -63,5 +71,10 @@ impl Runner {
             }
         });
         tasks
+    }
+
+    /// Tells everybody, after the commit, that these jobs have ended.
+    async fn finished(&self, jobs: &[JobId]) -> sqlx::Result<()> {
+        wake::announce_finished(&self.pool, &self.wake, jobs).await
     }
 }

@@ -31,6 +31,22 @@ impl QueueName {
     pub fn events_key(&self) -> String {
         format!("uncloud:{{{}}}:events", self.0)
     }
+
+    /// Redis stream of news that may get lost: who is there, how far a job is. Bounded.
+    pub fn reports_key(&self) -> String {
+        format!("uncloud:{{{}}}:reports", self.0)
+    }
+
+    /// Redis stream of what the server tells the queue's workers. Bounded, and repeated until it has been obeyed.
+    pub fn control_key(&self) -> String {
+        format!("uncloud:{{{}}}:control", self.0)
+    }
+
+    /// The queue that a key of the streams above belongs to.
+    pub(super) fn of_key(key: &str) -> Option<Self> {
+        let (name, _) = key.strip_prefix("uncloud:{")?.split_once("}:")?;
+        name.parse().ok()
+    }
 }
 
 /// A label of a host name by RFC 1123, section 2.1.

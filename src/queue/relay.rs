@@ -4,33 +4,25 @@ use std::{collections::BTreeSet, time::Duration};
 
 use apalis_core::{backend::TaskSink as _, task::builder::TaskBuilder};
 use futures_util::stream;
-use serde_json::Value;
 use sqlx::PgConnection;
 use tokio::sync::watch;
 
 use super::{
-    JobId, QueueName, Rendered, Runner,
+    JobId, JobState, QueueName, Rendered, Runner,
     backend::{Envelope, StreamBackend, StreamConfig},
+    claim::{Claimed, claim},
+    db,
 };
 
-/// Jobs claimed in one transaction. Small, because each may carry a large payload.
-const BATCH: i64 = 64;
 /// Wake-ups from other processes may get lost; looking now and then bounds what that costs.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// A row that is about to be dispatched.
-#[derive(Debug)]
-pub struct Claimed {
-    /// The row.
-    pub job_id: JobId,
-    /// Whose work it is.
-    pub queue: String,
-    /// What to do.
-    pub kind: String,
-    /// Whom it is about.
-    pub payload: Value,
-    /// Names this dispatch.
-    pub fence: i64,
+/// What one look at the queues came to.
+struct Round {
+    /// There may be more that is due.
+    more: bool,
+    /// When a queue with a rate limit may have its next job.
+    next_token: Option<Duration>,
 }
 
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
@@ -51,8 +43,11 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
         }
         let wait = if up {
             match dispatch(&runner, &mut sink).await {
-                Ok(count) if count >= usize::try_from(BATCH).unwrap_or(usize::MAX) => continue,
-                Ok(_) => next_due(&runner).await.unwrap_or(LOOK_AGAIN),
+                Ok(Round { more: true, .. }) => continue,
+                Ok(Round { next_token, .. }) => {
+                    let due = next_due(&runner).await.unwrap_or(LOOK_AGAIN);
+                    next_token.map_or(due, |token| token.min(due))
+                }
                 Err(error) => {
                     tracing::warn!(error = format!("{error:#}"), "could not dispatch jobs; trying again");
                     Duration::from_secs(1)
@@ -70,81 +65,108 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
 }
 
 /// One batch: claim, render, commit, and only then push. If pushing fails, the sweep takes the jobs back.
-async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<usize> {
+async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<Round> {
     let mut tx = runner.pool.begin().await?;
-    let claimed = claim(&mut tx).await?;
-    if claimed.is_empty() {
-        return Ok(0);
+    let batch = claim(&mut tx).await?;
+    let round = Round { more: batch.full, next_token: batch.next_token };
+    if batch.jobs.is_empty() {
+        tx.commit().await?;
+        return Ok(round);
     }
     // A later statement of the same transaction, so that it sees every change whose job was joined to these.
-    let rendered = runner.kinds.render(&mut tx, &claimed).await?;
-    let count = claimed.len();
-    let mut envelopes = Vec::with_capacity(count);
-    for (job, rendered) in claimed.into_iter().zip(rendered) {
+    let rendered = runner.kinds.render(&mut tx, &batch.jobs).await?;
+    let mut envelopes = Vec::with_capacity(batch.jobs.len());
+    let mut finished = Vec::new();
+    for (job, rendered) in batch.jobs.into_iter().zip(rendered) {
+        let rendered = job.missed_parent().map_or(rendered, Rendered::Impossible);
+        let job_id = job.job_id;
         match rendered {
-            Rendered::Payload(payload) => envelopes.push(Envelope {
-                queue: job.queue.parse()?,
-                job_id: job.job_id,
-                fence: job.fence,
-                kind: job.kind,
-                payload,
-            }),
-            Rendered::Obsolete(reason) => finish(&mut tx, job.job_id, "revoked", &reason).await?,
-            Rendered::Impossible(reason) => finish(&mut tx, job.job_id, "failed", &reason).await?,
+            Rendered::Payload(payload) => envelopes.push(job.envelope(payload)?),
+            Rendered::Done(result) => {
+                finish(&mut tx, job_id, JobState::Succeeded, None, Some(&result)).await?;
+                tracing::info!(job = job_id, kind = job.kind, %result, "job done here");
+                finished.push(job_id);
+            }
+            Rendered::Later { after, reason } => {
+                db::close_attempt(&mut tx, job_id, "snoozed", Some(&reason)).await?;
+                if db::requeue(&mut tx, job_id, after, None).await? != JobState::Queued {
+                    finished.push(job_id);
+                }
+            }
+            Rendered::Obsolete(reason) => {
+                refuse(&mut tx, job_id, JobState::Revoked, &reason).await?;
+                finished.push(job_id);
+            }
+            Rendered::Impossible(reason) => {
+                refuse(&mut tx, job_id, JobState::Failed, &reason).await?;
+                finished.push(job_id);
+            }
         }
     }
+    db::release_children(&mut tx, &finished).await?;
     tx.commit().await?;
     for envelope in &envelopes {
         tracing::info!(job = envelope.job_id, kind = envelope.kind, queue = %envelope.queue,
-            bytes = envelope.payload.len(), "job dispatched");
+            bytes = envelope.payload.len(), request = envelope.request_id, "job dispatched");
     }
-    runner
-        .wake
-        .expect_events_of(&envelopes.iter().map(|envelope| envelope.queue.clone()).collect::<BTreeSet<QueueName>>());
+    let queues: BTreeSet<QueueName> = envelopes.iter().map(|envelope| envelope.queue.clone()).collect();
+    runner.wake.expect_events_of(&queues);
     let tasks = envelopes.into_iter().map(|envelope| TaskBuilder::new(envelope).build());
     sink.push_all(stream::iter(tasks)).await?;
-    Ok(count)
+    if finished.is_empty() {
+        return Ok(round);
+    }
+    runner.finished(&finished).await?;
+    Ok(Round { more: true, ..round }) // their children, and what they have enqueued, are due
 }
 
-async fn claim(tx: &mut PgConnection) -> sqlx::Result<Vec<Claimed>> {
-    let mut claimed = sqlx::query_as!(
-        Claimed,
-        r#"with due as (
-             select job_id from job
-             where state = 'queued' and run_at <= now() and not exists (
-                 select from job busy
-                 where busy.unique_key = job.unique_key and busy.state in ('dispatched', 'running'))
-             order by run_at, job_id limit $1 for update skip locked)
-         update job set state = 'dispatched', attempt = attempt + 1,
-             dispatched_at = clock_timestamp(), seen_at = clock_timestamp()
-         from due where job.job_id = due.job_id
-         returning job.job_id, queue, kind, payload, fence as "fence!""#,
-        BATCH,
-    )
-    .fetch_all(tx)
-    .await?;
-    claimed.sort_by_key(|job| job.job_id); // RETURNING has no order
-    Ok(claimed)
+impl Claimed {
+    fn envelope(self, payload: Vec<u8>) -> anyhow::Result<Envelope> {
+        Ok(Envelope {
+            queue: self.queue.parse()?,
+            job_id: self.job_id,
+            fence: self.fence,
+            kind: self.kind,
+            payload,
+            soft_limit: self.soft_limit,
+            hard_limit: self.hard_limit,
+            request_id: self.request_id,
+        })
+    }
 }
 
-async fn finish(tx: &mut PgConnection, job_id: JobId, state: &str, reason: &str) -> sqlx::Result<()> {
-    tracing::warn!(job = job_id, state, reason, "job can't be dispatched");
+async fn refuse(tx: &mut PgConnection, job_id: JobId, state: JobState, reason: &str) -> sqlx::Result<()> {
+    tracing::warn!(job = job_id, state = state.as_str(), reason, "job can't be dispatched");
+    if state == JobState::Failed {
+        db::close_attempt(tx, job_id, "failed", Some(reason)).await?;
+    }
+    finish(tx, job_id, state, Some(reason), None).await
+}
+
+async fn finish(
+    tx: &mut PgConnection,
+    job_id: JobId,
+    state: JobState,
+    error: Option<&str>,
+    result: Option<&serde_json::Value>,
+) -> sqlx::Result<()> {
     sqlx::query!(
-        "update job set state = $2, error = $3, finished_at = clock_timestamp() where job_id = $1",
+        "update job set state = $2, error = $3, result = $4, finished_at = clock_timestamp() where job_id = $1",
         job_id,
-        state,
-        reason
+        state.as_str(),
+        error,
+        result,
     )
     .execute(tx)
     .await
     .map(drop)
 }
 
-/// Until the next retry is due. What is due already but waits for its twin is woken by the twin's end.
+/// Until the next job is due. What is due already but waits for its twin or for room is woken by what ends.
 async fn next_due(runner: &Runner) -> Option<Duration> {
     let seconds = sqlx::query_scalar!(
         r#"select extract(epoch from min(run_at) - now())::float8 as "seconds" from job
-           where state = 'queued' and run_at > now()"#
+           where state = 'queued' and waits_for = 0 and run_at > now()"#
     )
     .fetch_one(&runner.pool)
     .await

@@ -1,25 +1,24 @@
 //! Takes back jobs that Redis no longer has: it was emptied, or the relay died between commit and push.
 
-use std::{collections::HashSet, time::Duration};
-
-use redis::{
-    AsyncCommands as _, RedisError,
-    aio::ConnectionManager,
-    streams::{StreamInfoConsumersReply, StreamRangeReply},
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
 };
+
+use redis::{AsyncCommands as _, Script, aio::ConnectionManager};
 use tokio::sync::watch;
 
 use super::{
     JobId, QueueName, Runner,
-    backend::{GROUP, reconnecting},
+    backend::reconnecting,
     db,
 };
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Longer than a worker's heartbeat, which keeps running jobs out of the sweep's sight.
 const UNSEEN_SECS: f64 = 5.0;
-/// Entries read at once; each may carry a large payload.
-const PAGE: usize = 100;
+/// Entries looked at in one go; Redis does nothing else meanwhile.
+const PAGE: usize = 500;
 
 /// A row that nobody has spoken of for a while.
 struct Unseen {
@@ -56,9 +55,9 @@ async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>) -> a
         Some(redis) => redis,
         empty => empty.insert(reconnecting(&runner.redis)?),
     };
+    find_queues(runner, redis).await?;
     for jobs in unseen.chunk_by(|a, b| a.queue == b.queue) {
         let queue: QueueName = jobs[0].queue.parse()?;
-        note_workers(runner, redis, &queue).await?;
         let known = known_jobs(redis, &queue).await?;
         // Asked after the jobs: a job that ended in between has left its event, committed or still here.
         let reports: usize = redis.xlen(queue.events_key()).await?;
@@ -75,46 +74,49 @@ async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>) -> a
     Ok(())
 }
 
-/// Notes when a worker last asked for work. Workers ask every two seconds, so that is also whether one is there.
-async fn note_workers(runner: &Runner, redis: &mut ConnectionManager, queue: &QueueName) -> anyhow::Result<()> {
-    let consumers: Result<StreamInfoConsumersReply, RedisError> = redis.xinfo_consumers(queue.jobs_key(), GROUP).await;
-    let idle_millis = match consumers {
-        Ok(reply) => reply.consumers.iter().map(|consumer| consumer.idle).min(),
-        Err(error) if error.code().is_none() => return Err(error.into()), // Redis did not answer
-        Err(_) => None, // no stream or no group: no worker has ever asked
-    };
-    if let Some(idle) = idle_millis {
-        let idle_secs = Duration::from_millis(u64::try_from(idle)?).as_secs_f64();
-        sqlx::query!(
-            "insert into worker_seen (queue, seen_at) values ($1, now() - make_interval(secs => $2))
-             on conflict (queue) do update set seen_at = greatest(worker_seen.seen_at, excluded.seen_at)",
-            queue.as_str(),
-            idle_secs,
-        )
-        .execute(&runner.pool)
-        .await?;
-    }
-    Ok(())
-}
+/// A page of what is in a stream, without the payloads, which may be large: the last entry's id, then job and fence of each.
+const LIST: &str = r"
+local found = {}
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])) do
+    local job, fence = '', ''
+    for i = 1, #entry[2], 2 do
+        if entry[2][i] == 'job' then job = entry[2][i + 1] elseif entry[2][i] == 'fence' then fence = entry[2][i + 1] end
+    end
+    found[1] = entry[1]
+    found[#found + 1] = job
+    found[#found + 1] = fence
+end
+return found";
 
 async fn known_jobs(redis: &mut ConnectionManager, queue: &QueueName) -> anyhow::Result<HashSet<(JobId, i64)>> {
+    let script = Script::new(LIST);
     let mut known = HashSet::new();
     let mut from = "-".to_owned();
     loop {
-        let page: StreamRangeReply = redis.xrange_count(queue.jobs_key(), &from, "+", PAGE).await?;
-        known.extend(page.ids.iter().filter_map(|entry| Some((entry.get("job")?, entry.get("fence")?))));
-        match page.ids.last() {
-            Some(last) if page.ids.len() == PAGE => from = format!("({}", last.id),
-            _ => return Ok(known),
-        }
+        let page: Vec<String> = script.key(queue.jobs_key()).arg(&from).arg(PAGE).invoke_async(redis).await?;
+        let Some((last, entries)) = page.split_first() else { return Ok(known) };
+        known.extend(entries.chunks(2).filter_map(|pair| Some((pair[0].parse().ok()?, pair.get(1)?.parse().ok()?))));
+        from = format!("({last}");
     }
+}
+
+/// Queues that have streams: their workers report, or an earlier life of this server has left events.
+async fn find_queues(runner: &Runner, redis: &mut ConnectionManager) -> anyhow::Result<()> {
+    let mut keys = redis.scan_match::<_, String>("uncloud:{*}:*").await?;
+    let mut queues = BTreeSet::new();
+    while let Some(key) = keys.next_item().await {
+        queues.extend(QueueName::of_key(&key?));
+    }
+    runner.wake.expect_events_of(&queues);
+    Ok(())
 }
 
 async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyhow::Result<()> {
     let mut tx = runner.pool.begin().await?;
+    let mut finished = Vec::new();
     for job in lost {
-        let row = sqlx::query!(
-            "select unique_key from job
+        let row = sqlx::query_scalar!(
+            "select job_id from job
              where job_id = $1 and fence = $2 and state in ('dispatched', 'running')
                  and seen_at < now() - make_interval(secs => $3)
              for update skip locked",
@@ -124,12 +126,19 @@ async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyh
         )
         .fetch_optional(&mut *tx)
         .await?;
-        if let Some(row) = row {
-            db::requeue(&mut tx, job.job_id, row.unique_key.as_deref(), Duration::ZERO, None).await?;
+        if row.is_some() {
+            db::close_attempt(&mut tx, job.job_id, "lost", Some("Redis lost it")).await?;
+            if db::requeue(&mut tx, job.job_id, Duration::ZERO, None).await?.is_final() {
+                finished.push(job.job_id);
+            }
             tracing::warn!(job = job.job_id, %queue, "job was lost with Redis; it is queued again");
         }
     }
+    db::release_children(&mut tx, &finished).await?;
     tx.commit().await?;
+    if !finished.is_empty() {
+        runner.finished(&finished).await?;
+    }
     runner.wake.queued();
     Ok(())
 }

@@ -8,10 +8,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use sqlx::{PgExecutor, PgPool, postgres::PgListener};
 use tokio::sync::{Notify, broadcast, watch};
 
-use super::{JobId, QueueName, Runner};
+use super::{JobId, QueueName};
 
 /// Channel: a job was enqueued by a process without a relay.
 const QUEUED: &str = "uncloud_job_queued";
+/// Channel: staff want something of jobs, queues or workers.
+const CONTROL: &str = "uncloud_job_control";
 /// Channel: jobs reached a final state; the payload lists them, or is empty when they were too many.
 const FINISHED: &str = "uncloud_job_finished";
 /// Postgres takes less than 8000 bytes in a notification.
@@ -20,6 +22,7 @@ const MAX_PAYLOAD: usize = 7900;
 /// The bell that relay and long polls wait for.
 pub struct Wake {
     queued: Notify,
+    control: Notify,
     finished: broadcast::Sender<Finished>,
     /// Queues from which reports are expected; only grows.
     queues: watch::Sender<BTreeSet<QueueName>>,
@@ -36,7 +39,12 @@ pub(super) enum Finished {
 
 impl Default for Wake {
     fn default() -> Self {
-        Self { queued: Notify::new(), finished: broadcast::channel(1024).0, queues: watch::channel(BTreeSet::new()).0 }
+        Self {
+            queued: Notify::new(),
+            control: Notify::new(),
+            finished: broadcast::channel(1024).0,
+            queues: watch::channel(BTreeSet::new()).0,
+        }
     }
 }
 
@@ -48,6 +56,10 @@ impl Wake {
 
     pub(super) async fn wait_for_queued(&self) {
         self.queued.notified().await;
+    }
+
+    pub(super) async fn wait_for_control(&self) {
+        self.control.notified().await;
     }
 
     /// Makes the events consumer listen to these queues too. Call it before pushing to them.
@@ -74,18 +86,23 @@ impl Wake {
 }
 
 /// Tells this process and all others that these jobs have finished.
-pub(super) async fn announce_finished(runner: &Runner, jobs: &[JobId]) -> sqlx::Result<()> {
+pub(super) async fn announce_finished(pool: &PgPool, wake: &Wake, jobs: &[JobId]) -> sqlx::Result<()> {
     for job in jobs {
-        runner.wake.finished(Finished::Job(*job));
+        wake.finished(Finished::Job(*job));
     }
     let list = jobs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let payload = if list.len() > MAX_PAYLOAD { String::new() } else { list };
-    notify(&runner.pool, FINISHED, &payload).await
+    notify(pool, FINISHED, &payload).await
 }
 
 /// Tells the relays of other processes that there is work.
 pub(super) async fn announce_queued(executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
     notify(executor, QUEUED, "").await
+}
+
+/// Tells the servers that staff want something.
+pub(super) async fn announce_control(executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
+    notify(executor, CONTROL, "").await
 }
 
 async fn notify(executor: impl PgExecutor<'_>, channel: &str, payload: &str) -> sqlx::Result<()> {
@@ -104,7 +121,7 @@ pub async fn listen(pool: PgPool, wake: Arc<Wake>) {
 
 async fn forward(pool: &PgPool, wake: &Wake) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen_all([QUEUED, FINISHED]).await?;
+    listener.listen_all([QUEUED, CONTROL, FINISHED]).await?;
     // What was announced while nobody listened.
     wake.queued();
     wake.finished(Finished::Unknown);
@@ -117,6 +134,7 @@ async fn forward(pool: &PgPool, wake: &Wake) -> sqlx::Result<()> {
                 }
             }
             Some(notification) if notification.channel() == QUEUED => wake.queued(),
+            Some(notification) if notification.channel() == CONTROL => wake.control.notify_one(),
             _ => {
                 wake.queued();
                 wake.finished(Finished::Unknown);

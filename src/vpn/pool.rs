@@ -220,14 +220,10 @@ pub(super) async fn request_apply(
     queue: &QueueName,
     requester: Option<&User>,
 ) -> sqlx::Result<JobId> {
-    let job = NewJob {
-        queue,
-        kind: Kind::VpnApply.as_str(),
-        payload: json!({ "pool_id": pool_id }),
-        // With the host: one that is gone for good must not hold up its successor.
-        unique_key: &format!("vpn_pool:{pool_id}@{queue}"),
-    };
-    enqueue(tx, &job, requester.map(|user| user.user_id)).await
+    // With the host: one that is gone for good must not hold up its successor.
+    let key = format!("vpn_pool:{pool_id}@{queue}");
+    let job = Kind::VpnApply.job(queue, json!({ "pool_id": pool_id }));
+    enqueue(tx, &NewJob { unique_key: Some(&key), requester: requester.map(|user| user.user_id), ..job }).await
 }
 
 #[cfg(test)]

@@ -79,13 +79,9 @@ async fn known(db: &PgPool, network_id: i64, max_age_secs: f64) -> sqlx::Result<
 async fn request(db: &PgPool, pool_id: i64, vpn_hostname: &str) -> Result<JobId, Error> {
     let host: Hostname = vpn_hostname.parse().map_err(anyhow::Error::new)?;
     let mut tx = db.begin().await?;
-    let job = NewJob {
-        queue: host.queue(),
-        kind: Kind::VpnStatus.as_str(),
-        payload: json!({ "pool_id": pool_id }),
-        unique_key: &format!("vpn_status:{pool_id}@{host}"),
-    };
-    let job_id = enqueue(&mut tx, &job, None).await?;
+    let key = format!("vpn_status:{pool_id}@{host}");
+    let job = Kind::VpnStatus.job(host.queue(), json!({ "pool_id": pool_id }));
+    let job_id = enqueue(&mut tx, &NewJob { unique_key: Some(&key), ..job }).await?;
     tx.commit().await?;
     Ok(job_id)
 }

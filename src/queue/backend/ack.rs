@@ -3,7 +3,7 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use apalis_core::{error::BoxDynError, task::Task};
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tower::{Layer, Service};
 
-use super::{Envelope, GROUP, StreamConfig, connection::reconnecting, lease::Lease};
-use crate::queue::{JobError, JobId};
+use super::{Envelope, GROUP, StreamConfig, connection::reconnecting, lease::Lease, report::State};
+use crate::queue::{JobError, JobId, job::millis};
 
 /// Events stored in one transaction at most.
 const BATCH: usize = 256;
@@ -31,8 +31,12 @@ pub(crate) enum Outcome {
     Succeeded,
     /// Failed, may work later; the body says why.
     Retry,
+    /// Wants to be left alone for a while; the body says why.
+    Snooze,
     /// Failed for good; the body says why.
     Failed,
+    /// Withdrawn before or while it ran.
+    Revoked,
 }
 
 impl Outcome {
@@ -41,12 +45,16 @@ impl Outcome {
             Self::Running => "running",
             Self::Succeeded => "succeeded",
             Self::Retry => "retry",
+            Self::Snooze => "snooze",
             Self::Failed => "failed",
+            Self::Revoked => "revoked",
         }
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Running, Self::Succeeded, Self::Retry, Self::Failed].into_iter().find(|outcome| outcome.as_str() == text)
+        [Self::Running, Self::Succeeded, Self::Retry, Self::Snooze, Self::Failed, Self::Revoked]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
     }
 }
 
@@ -55,54 +63,42 @@ pub(super) struct Ack {
     entry: String,
     pub(super) job_id: Option<JobId>,
     fence: i64,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     pub(super) body: String,
     worker: String,
+    /// How long the handler ran.
+    took: Option<Duration>,
+    /// How long a snoozing job wants to be left alone.
+    after: Option<Duration>,
     stored: Option<oneshot::Sender<()>>,
 }
 
 impl Ack {
     /// An entry that never reaches a handler. Without a readable job there is nobody to tell: it is only removed.
-    pub(super) fn refusal(entry: String, envelope: Option<&Envelope>, error: String) -> Self {
-        Self {
-            entry,
-            job_id: envelope.map(|envelope| envelope.job_id),
-            fence: envelope.map_or(0, |envelope| envelope.fence),
-            outcome: Outcome::Failed,
-            body: error,
-            worker: String::new(),
-            stored: None,
-        }
+    pub(super) fn refusal(entry: String, envelope: Option<&Envelope>, outcome: Outcome, body: String) -> Self {
+        let (job_id, fence) = envelope.map_or((None, 0), |envelope| (Some(envelope.job_id), envelope.fence));
+        Self { entry, job_id, fence, outcome, body, worker: String::new(), took: None, after: None, stored: None }
     }
 
     pub(super) fn running(entry: String, job_id: JobId, fence: i64, worker: &str) -> Self {
         Self {
-            entry,
+            worker: worker.to_owned(),
             job_id: Some(job_id),
             fence,
-            outcome: Outcome::Running,
-            body: String::new(),
-            worker: worker.to_owned(),
-            stored: None,
+            ..Self::refusal(entry, None, Outcome::Running, String::new())
         }
     }
 
     pub(super) fn add_event(&self, pipe: &mut Pipeline, events_key: &str) {
         let Some(job_id) = self.job_id else { return };
-        pipe.cmd("XADD")
-            .arg(events_key)
-            .arg("*")
-            .arg("job")
-            .arg(job_id)
-            .arg("fence")
-            .arg(self.fence)
-            .arg("outcome")
-            .arg(self.outcome.as_str())
-            .arg("body")
-            .arg(&self.body)
-            .arg("worker")
-            .arg(&self.worker)
-            .ignore();
+        pipe.cmd("XADD").arg(events_key).arg("*").arg("job").arg(job_id).arg("fence").arg(self.fence);
+        pipe.arg("outcome").arg(self.outcome.as_str()).arg("body").arg(&self.body).arg("worker").arg(&self.worker);
+        for (name, time) in [("took", self.took), ("after", self.after)] {
+            if let Some(time) = time {
+                pipe.arg(name).arg(millis(time));
+            }
+        }
+        pipe.ignore();
     }
 }
 
@@ -150,11 +146,12 @@ pub(super) async fn run(config: Arc<StreamConfig>, mut acks: mpsc::UnboundedRece
 pub struct AckLayer {
     acks: mpsc::UnboundedSender<Ack>,
     worker: Arc<str>,
+    state: Arc<State>,
 }
 
 impl AckLayer {
-    pub(super) fn new(acks: mpsc::UnboundedSender<Ack>, worker: String) -> Self {
-        Self { acks, worker: worker.into() }
+    pub(super) fn new(acks: mpsc::UnboundedSender<Ack>, worker: String, state: Arc<State>) -> Self {
+        Self { acks, worker: worker.into(), state }
     }
 }
 
@@ -195,15 +192,18 @@ where
         if let Some(lease) = &lease {
             lease.start();
         }
+        let started = Instant::now();
         let work = self.inner.call(task);
         Box::pin(async move {
             let result = work.await.map_err(Into::into);
             let Some(lease) = lease else { return result };
+            let took = started.elapsed();
             lease.free_slot();
-            let (outcome, body) = match &result {
+            let (outcome, body, after) = match &result {
                 Ok(response) => succeeded(response),
                 Err(error) => failed(error),
             };
+            layer.state.count(outcome);
             let (stored, wait) = oneshot::channel();
             let ack = Ack {
                 entry: lease.entry().to_owned(),
@@ -212,6 +212,8 @@ where
                 outcome,
                 body,
                 worker: layer.worker.to_string(),
+                took: Some(took),
+                after,
                 stored: Some(stored),
             };
             // The job counts as running until its event is stored: a warm stop waits for that, the lease covers it.
@@ -224,19 +226,23 @@ where
     }
 }
 
-fn succeeded(response: &impl Serialize) -> (Outcome, String) {
+type Told = (Outcome, String, Option<Duration>);
+
+fn succeeded(response: &impl Serialize) -> Told {
     match serde_json::to_string(response) {
-        Ok(body) => (Outcome::Succeeded, body),
-        Err(error) => (Outcome::Failed, format!("its result could not be written as JSON: {error}")),
+        Ok(body) => (Outcome::Succeeded, body, None),
+        Err(error) => (Outcome::Failed, format!("its result could not be written as JSON: {error}"), None),
     }
 }
 
 /// Only [`JobError`] chooses; whatever else goes wrong (a panic, say) may well work the next time.
-fn failed(error: &BoxDynError) -> (Outcome, String) {
+fn failed(error: &BoxDynError) -> Told {
     match error.downcast_ref::<JobError>() {
-        Some(JobError::Fail(message)) => (Outcome::Failed, clean(message)),
-        Some(JobError::Retry(message)) => (Outcome::Retry, clean(message)),
-        None => (Outcome::Retry, clean(&error.to_string())),
+        Some(JobError::Fail(message)) => (Outcome::Failed, clean(message), None),
+        Some(JobError::Retry(message)) => (Outcome::Retry, clean(message), None),
+        Some(JobError::Snooze { after, reason }) => (Outcome::Snooze, clean(reason), Some(*after)),
+        Some(revoked @ JobError::Revoked) => (Outcome::Revoked, revoked.to_string(), None),
+        None => (Outcome::Retry, clean(&error.to_string()), None),
     }
 }
 
@@ -265,8 +271,11 @@ mod tests {
     fn the_handler_chooses_between_retry_and_failure() {
         let (retry, fail): (BoxDynError, BoxDynError) =
             (JobError::Retry("later".into()).into(), JobError::Fail("never".into()).into());
-        assert_eq!(failed(&retry), (Outcome::Retry, "later".to_owned()));
-        assert_eq!(failed(&fail), (Outcome::Failed, "never".to_owned()));
-        assert_eq!(failed(&"panicked".into()), (Outcome::Retry, "panicked".to_owned()));
+        assert_eq!(failed(&retry), (Outcome::Retry, "later".to_owned(), None));
+        assert_eq!(failed(&fail), (Outcome::Failed, "never".to_owned(), None));
+        assert_eq!(failed(&"panicked".into()), (Outcome::Retry, "panicked".to_owned(), None));
+        let after = Duration::from_secs(3);
+        let snooze: BoxDynError = JobError::Snooze { after, reason: "busy".into() }.into();
+        assert_eq!(failed(&snooze), (Outcome::Snooze, "busy".to_owned(), Some(after)));
     }
 }

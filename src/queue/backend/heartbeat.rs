@@ -12,13 +12,14 @@ use super::{
     GROUP, StreamConfig,
     ack::Ack,
     connection::reconnecting,
-    lease::{Held, Leases},
+    lease::Held,
+    report::State,
 };
 
 /// More than a worker ever holds.
 const MAX_PENDING: usize = 10_000;
 
-pub(super) async fn run(config: Arc<StreamConfig>, leases: Leases) {
+pub(super) async fn run(config: Arc<StreamConfig>, state: Arc<State>) {
     let beat = config.lease / 3;
     let mut connection = loop {
         match reconnecting(&config.redis) {
@@ -29,7 +30,7 @@ pub(super) async fn run(config: Arc<StreamConfig>, leases: Leases) {
     };
     loop {
         tokio::time::sleep(beat).await;
-        if let Err(error) = renew(&config, &leases, &mut connection, beat).await {
+        if let Err(error) = renew(&config, &state, &mut connection, beat).await {
             tracing::warn!(queue = %config.queue, %error, "heartbeat failed; jobs go to another worker if this lasts");
         }
     }
@@ -37,12 +38,12 @@ pub(super) async fn run(config: Arc<StreamConfig>, leases: Leases) {
 
 async fn renew(
     config: &StreamConfig,
-    leases: &Leases,
+    state: &State,
     connection: &mut ConnectionManager,
     beat: Duration,
 ) -> Result<(), RedisError> {
     let held: Vec<(String, Held)> = {
-        let leases = leases.lock();
+        let leases = state.leases.lock();
         leases
             .iter()
             .filter(|(_, held)| held.since.elapsed() >= beat / 2)
@@ -55,10 +56,19 @@ async fn renew(
     let owned = owned_entries(config, connection).await?;
     let (kept, lost): (Vec<_>, Vec<_>) = held.into_iter().partition(|(entry, _)| owned.contains(entry));
     if !lost.is_empty() {
+        state.count_lost(lost.iter().filter(|(_, held)| !held.lost).count());
         tracing::warn!(queue = %config.queue, jobs = ?lost.iter().map(|(_, held)| held.job_id).collect::<Vec<_>>(),
             "lease lost: Redis was emptied, or another worker took over");
     }
     // A job whose entry is gone keeps saying that it runs, or the sweep would start it a second time.
+    {
+        let mut leases = state.leases.lock();
+        for (entry, _) in &lost {
+            if let Some(held) = leases.get_mut(entry) {
+                held.lost = true;
+            }
+        }
+    }
     let to_tell = lost.iter().chain(kept.iter().filter(|(_, held)| !held.told));
     let mut pipe = redis::pipe();
     let mut told = Vec::new();
@@ -69,7 +79,7 @@ async fn renew(
     }
     if !told.is_empty() {
         pipe.query_async::<()>(connection).await?;
-        let mut leases = leases.lock();
+        let mut leases = state.leases.lock();
         for entry in told {
             if let Some(held) = leases.get_mut(&entry) {
                 held.told = true;

@@ -6,9 +6,9 @@ use std::{
     time::Instant,
 };
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::Envelope;
+use super::{Envelope, JobControl};
 use crate::queue::JobId;
 
 /// A job on its way from the reader to the worker.
@@ -31,6 +31,10 @@ pub(super) struct Held {
     pub told: bool,
     /// A handler has taken it; otherwise it can be handed back.
     pub started: bool,
+    /// Another worker has taken it over, or Redis was emptied.
+    pub lost: bool,
+    /// How its handler is spoken to.
+    pub control: JobControl,
 }
 
 impl Leases {
@@ -39,11 +43,32 @@ impl Leases {
     }
 
     /// Takes an entry; the lease ends when the last clone of the result is dropped.
-    pub(super) fn take(&self, entry: String, envelope: &Envelope, slot: OwnedSemaphorePermit) -> Lease {
-        let held =
-            Held { since: Instant::now(), job_id: envelope.job_id, fence: envelope.fence, told: false, started: false };
+    pub(super) fn take(
+        &self,
+        entry: String,
+        envelope: &Envelope,
+        slot: OwnedSemaphorePermit,
+        news: Arc<Notify>,
+    ) -> Lease {
+        let control = JobControl::new(envelope, news);
+        let held = Held {
+            since: Instant::now(),
+            job_id: envelope.job_id,
+            fence: envelope.fence,
+            told: false,
+            started: false,
+            lost: false,
+            control: control.clone(),
+        };
         self.lock().insert(entry.clone(), held);
-        Lease(Arc::new(Inner { entry, leases: self.clone(), slot: Mutex::new(Some(slot)) }))
+        Lease(Arc::new(Inner { entry, leases: self.clone(), control, slot: Mutex::new(Some(slot)) }))
+    }
+
+    /// True when this process holds that dispatch, whose handler is then told to end.
+    pub(super) fn revoke(&self, job_id: JobId, fence: i64) -> bool {
+        let leases = self.lock();
+        let held = leases.values().find(|held| held.job_id == job_id && held.fence == fence);
+        held.inspect(|held| held.control.revoke()).is_some()
     }
 }
 
@@ -54,12 +79,17 @@ pub(super) struct Lease(Arc<Inner>);
 struct Inner {
     entry: String,
     leases: Leases,
+    control: JobControl,
     slot: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Lease {
     pub(super) fn entry(&self) -> &str {
         &self.0.entry
+    }
+
+    pub(super) fn control(&self) -> JobControl {
+        self.0.control.clone()
     }
 
     pub(super) fn start(&self) {

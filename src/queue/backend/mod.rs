@@ -6,10 +6,14 @@
 //! `poll_next` would end it, so everything here reconnects for ever.
 
 mod ack;
+mod command;
 mod connection;
+mod control;
 mod heartbeat;
 mod lease;
 mod reader;
+mod report;
+mod slots;
 mod sink;
 
 use std::{
@@ -25,7 +29,7 @@ use apalis_core::{
 };
 use futures_util::future::BoxFuture;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -33,7 +37,10 @@ use super::{JobId, QueueName};
 
 pub use ack::AckLayer;
 pub(super) use ack::{Outcome, clean};
+pub(super) use command::Command;
 pub use connection::{CONNECT_TIMEOUT, blocking, reconnecting};
+pub use control::JobControl;
+pub use report::{ActiveJob, Progress, WorkerReport};
 
 /// The consumer group of a queue's workers.
 pub(crate) const GROUP: &str = "workers";
@@ -53,12 +60,14 @@ pub struct StreamConfig {
     pub lease: Duration,
     /// Deliveries after which a job is reported as failed, because its worker dies each time.
     pub max_deliveries: usize,
+    /// The kinds of jobs that the worker knows, for people.
+    pub kinds: Vec<&'static str>,
 }
 
 impl StreamConfig {
     /// The defaults: a dead worker's job runs again within ten seconds, and no more than three workers die of it.
     pub fn new(redis: redis::Client, queue: QueueName, worker: String, slots: usize) -> Self {
-        Self { redis, queue, worker, slots: slots.max(1), lease: Duration::from_secs(6), max_deliveries: 3 }
+        Self { redis, queue, worker, slots: slots.max(1), lease: Duration::from_secs(6), max_deliveries: 3, kinds: Vec::new() }
     }
 }
 
@@ -75,6 +84,12 @@ pub struct Envelope {
     pub kind: String,
     /// JSON, rendered at dispatch. Decoded by the handler: what can't be read fails that job, not the worker.
     pub payload: Vec<u8>,
+    /// The handler is asked to wind up after this long.
+    pub soft_limit: Option<Duration>,
+    /// The handler is ended after this long.
+    pub hard_limit: Option<Duration>,
+    /// The HTTP request that wanted it.
+    pub request_id: Option<String>,
 }
 
 /// Something went wrong between us and Redis.
@@ -88,6 +103,7 @@ pub struct StreamBackend {
     stop: watch::Receiver<bool>,
     acks: mpsc::UnboundedSender<ack::Ack>,
     acks_to_store: Option<mpsc::UnboundedReceiver<ack::Ack>>,
+    state: Arc<report::State>,
     running: Option<Running>,
     closing: Option<BoxFuture<'static, ()>>,
     sink: sink::Sink,
@@ -96,15 +112,14 @@ pub struct StreamBackend {
 /// The tasks behind a polled backend.
 struct Running {
     deliveries: mpsc::Receiver<lease::Delivery>,
-    leases: lease::Leases,
-    tasks: Vec<JoinHandle<()>>,
+    reader: JoinHandle<()>,
+    /// Ends the carrier's thread when it is dropped.
+    _carrier: oneshot::Sender<()>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.reader.abort();
     }
 }
 
@@ -114,11 +129,13 @@ impl StreamBackend {
     pub fn new(config: StreamConfig, stop: watch::Receiver<bool>) -> Self {
         let (acks, acks_to_store) = mpsc::unbounded_channel();
         let sink = sink::Sink::new(config.redis.clone());
+        let state = Arc::new(report::State::new(config.slots));
         Self {
             config: Arc::new(config),
             stop,
             acks,
             acks_to_store: Some(acks_to_store),
+            state,
             running: None,
             closing: None,
             sink,
@@ -126,23 +143,41 @@ impl StreamBackend {
     }
 
     fn start(&mut self) -> Running {
-        let (deliveries_in, deliveries) = mpsc::channel(self.config.slots);
-        let leases = lease::Leases::default();
+        let (deliveries_in, deliveries) = mpsc::channel(1024);
         let reader = reader::Reader::new(
             Arc::clone(&self.config),
             deliveries_in,
-            leases.clone(),
+            Arc::clone(&self.state),
             self.acks.clone(),
             self.stop.clone(),
         );
-        let tasks =
-            vec![tokio::spawn(reader.run()), tokio::spawn(heartbeat::run(Arc::clone(&self.config), leases.clone()))];
         if let Some(acks) = self.acks_to_store.take() {
             // Not among the tasks that end with us: it stores what is still to be stored, then ends by itself.
             tokio::spawn(ack::run(Arc::clone(&self.config), acks));
         }
-        Running { deliveries, leases, tasks }
+        let carrier = carrier(Arc::clone(&self.config), Arc::clone(&self.state));
+        Running { deliveries, reader: tokio::spawn(reader.run()), _carrier: carrier }
     }
+}
+
+/// What must go on while handlers block every thread of the runtime: leases are renewed, staff are heard and answered.
+fn carrier(config: Arc<StreamConfig>, state: Arc<report::State>) -> oneshot::Sender<()> {
+    let (stop, stopped) = oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!(%error, "no heartbeat: jobs go to another worker when they take long"),
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                _ = stopped => {}
+                () = heartbeat::run(Arc::clone(&config), Arc::clone(&state)) => {}
+                () = command::obey(Arc::clone(&config), Arc::clone(&state)) => {}
+                () = report::run(Arc::clone(&config), Arc::clone(&state)) => {}
+            }
+        });
+    });
+    stop
 }
 
 impl Backend for StreamBackend {
@@ -165,7 +200,11 @@ impl Backend for StreamBackend {
         match running.deliveries.poll_recv(context) {
             Poll::Ready(Some(delivery)) => {
                 let id = TaskId::from_string(delivery.lease.entry().to_owned());
-                let task = TaskBuilder::new(delivery.envelope).task_id(id).data(delivery.lease).build();
+                let task = TaskBuilder::new(delivery.envelope)
+                    .task_id(id)
+                    .data(delivery.lease.control())
+                    .data(delivery.lease)
+                    .build();
                 Poll::Ready(Some(Ok(task)))
             }
             // `None` would end the stream and hang the worker: pending until the monitor stops us.
@@ -175,7 +214,7 @@ impl Backend for StreamBackend {
 
     fn poll_close(&mut self, context: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), BackendError>> {
         if let Some(running) = self.running.take() {
-            self.closing = Some(Box::pin(reader::hand_back(Arc::clone(&self.config), running)));
+            self.closing = Some(Box::pin(reader::hand_back(Arc::clone(&self.config), Arc::clone(&self.state), running)));
         }
         match self.closing.as_mut() {
             Some(closing) => closing.as_mut().poll(context).map(Ok),
@@ -197,6 +236,6 @@ impl BackendConfig for StreamBackend {
     }
 
     fn middleware(&mut self, _: &mut WorkerContext) -> AckLayer {
-        AckLayer::new(self.acks.clone(), self.config.worker.clone())
+        AckLayer::new(self.acks.clone(), self.config.worker.clone(), Arc::clone(&self.state))
     }
 }

@@ -13,13 +13,14 @@ use redis::{
         StreamReadReply,
     },
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::{
     Envelope, GROUP, Running, StreamConfig,
-    ack::Ack,
+    ack::{Ack, Outcome},
     connection::blocking,
-    lease::{Delivery, Leases},
+    lease::Delivery,
+    report::{self, State},
 };
 use crate::queue::QueueName;
 
@@ -29,7 +30,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 pub(super) struct Reader {
     config: Arc<StreamConfig>,
     deliveries: mpsc::Sender<Delivery>,
-    leases: Leases,
+    state: Arc<State>,
     acks: mpsc::UnboundedSender<Ack>,
     stop: watch::Receiver<bool>,
     connection: Option<MultiplexedConnection>,
@@ -46,22 +47,21 @@ impl Reader {
     pub(super) fn new(
         config: Arc<StreamConfig>,
         deliveries: mpsc::Sender<Delivery>,
-        leases: Leases,
+        state: Arc<State>,
         acks: mpsc::UnboundedSender<Ack>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { config, deliveries, leases, acks, stop, connection: None, claimed_at: None }
+        Self { config, deliveries, state, acks, stop, connection: None, claimed_at: None }
     }
 
     pub(super) async fn run(mut self) {
-        let slots = Arc::new(Semaphore::new(self.config.slots));
         let mut stop = self.stop.clone();
         let mut backoff = FIRST_BACKOFF;
         loop {
             let permits = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
-                permits = free_slots(&slots) => permits,
+                permits = self.state.slots.free() => permits,
             };
             let result = tokio::select! {
                 biased;
@@ -118,46 +118,41 @@ impl Reader {
     async fn deliver(&self, entries: Vec<Entry>, mut permits: Vec<OwnedSemaphorePermit>) -> Result<(), ()> {
         for entry in entries {
             let id = entry.stream_id.id.clone();
-            if self.leases.lock().contains_key(&id) {
+            if self.state.leases.lock().contains_key(&id) {
                 continue; // our own, claimed because the heartbeat was late
             }
             let envelope = match parse(&self.config.queue, &entry.stream_id) {
+                Ok(envelope) if self.state.is_revoked(envelope.job_id, envelope.fence) => {
+                    let reason = "withdrawn by staff before it ran".to_owned();
+                    self.refuse(Ack::refusal(id, Some(&envelope), Outcome::Revoked, reason));
+                    continue;
+                }
                 Ok(envelope) if entry.deliveries <= self.config.max_deliveries => envelope,
                 Ok(envelope) => {
                     let died = entry.deliveries - 1;
                     let error = format!(
                         "its worker died {died} times while it ran; look at the worker's log, then run it again"
                     );
-                    self.refuse(Ack::refusal(id, Some(&envelope), error));
+                    self.refuse(Ack::refusal(id, Some(&envelope), Outcome::Failed, error));
                     continue;
                 }
                 Err(error) => {
-                    self.refuse(Ack::refusal(id, None, error));
+                    self.refuse(Ack::refusal(id, None, Outcome::Failed, error));
                     continue;
                 }
             };
             let Some(slot) = permits.pop() else { continue };
-            let lease = self.leases.take(id, &envelope, slot);
+            let lease = self.state.leases.take(id, &envelope, slot, Arc::clone(&self.state.news));
             self.deliveries.send(Delivery { envelope, lease }).await.map_err(drop)?;
         }
         Ok(())
     }
 
     fn refuse(&self, ack: Ack) {
-        tracing::error!(queue = %self.config.queue, job = ack.job_id, error = %ack.body, "job refused");
+        tracing::error!(queue = %self.config.queue, job = ack.job_id, outcome = ack.outcome.as_str(), reason = %ack.body, "job refused");
         // The receiver only ends with the process.
         let _ = self.acks.send(ack);
     }
-}
-
-/// Waits for a slot, then takes all that are free.
-async fn free_slots(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
-    let Ok(first) = Arc::clone(slots).acquire_owned().await else { return Vec::new() };
-    let mut permits = vec![first];
-    while let Ok(permit) = Arc::clone(slots).try_acquire_owned() {
-        permits.push(permit);
-    }
-    permits
 }
 
 /// Takes over what no worker has renewed for a lease.
@@ -216,18 +211,20 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Result<Envelope, String> {
         fence: number("fence")?,
         kind: field("kind")?,
         payload: entry.get("payload").ok_or("the entry in Redis has no readable field `payload`")?,
+        soft_limit: entry.get("soft").map(Duration::from_millis),
+        hard_limit: entry.get("hard").map(Duration::from_millis),
+        request_id: entry.get("request"),
     })
 }
 
 /// Ends a backend: what was read but never started goes back at once, and does not count as a delivery.
-pub(super) async fn hand_back(config: Arc<StreamConfig>, mut running: Running) {
-    for task in running.tasks.drain(..) {
-        task.abort();
-        let _ = task.await; // so that it reads nothing more
-    }
+pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut running: Running) {
+    running.reader.abort();
+    let _ = (&mut running.reader).await; // so that it reads nothing more
     running.deliveries.close();
     let unstarted: Vec<String> =
-        running.leases.lock().iter().filter(|(_, held)| !held.started).map(|(entry, _)| entry.clone()).collect();
+        state.leases.lock().iter().filter(|(_, held)| !held.started).map(|(entry, _)| entry.clone()).collect();
+    report::say_goodbye(&config, &state).await;
     if unstarted.is_empty() {
         return;
     }

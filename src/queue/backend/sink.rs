@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use redis::{AsyncCommands as _, Client, Pipeline, RedisError, aio::ConnectionManager};
 
 use super::{BackendError, Envelope, StreamBackend, connection::reconnecting};
+use crate::queue::job::millis;
 
 /// What is buffered, and what is under way.
 pub(super) struct Sink {
@@ -78,8 +79,16 @@ fn add_all(envelopes: Vec<Envelope>) -> Pipeline {
             .arg("kind")
             .arg(envelope.kind)
             .arg("payload")
-            .arg(envelope.payload)
-            .ignore();
+            .arg(envelope.payload);
+        for (name, limit) in [("soft", envelope.soft_limit), ("hard", envelope.hard_limit)] {
+            if let Some(limit) = limit {
+                pipe.arg(name).arg(millis(limit));
+            }
+        }
+        if let Some(request_id) = envelope.request_id {
+            pipe.arg("request").arg(request_id);
+        }
+        pipe.ignore();
     }
     pipe
 }

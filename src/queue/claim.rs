@@ -1,0 +1,253 @@
+//! Which jobs go out next: by queue, then by priority, then by time; as many as the queue's workers can soon begin.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use super::{JobId, JobState};
+
+/// Jobs claimed in one transaction. Small, because each may carry a large payload.
+const BATCH: i64 = 256;
+
+/// A row that is about to be dispatched.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The row.
+    pub job_id: JobId,
+    /// Whose work it is.
+    pub queue: String,
+    /// What to do.
+    pub kind: String,
+    /// Whom it is about.
+    pub payload: Value,
+    /// Names this dispatch.
+    pub fence: i64,
+    /// What it waited for, in the order of their rows.
+    pub parents: Vec<Parent>,
+    pub(super) soft_limit: Option<Duration>,
+    pub(super) hard_limit: Option<Duration>,
+    pub(super) request_id: Option<String>,
+}
+
+/// A job that another one waited for.
+#[derive(Debug, Clone)]
+pub struct Parent {
+    /// The row.
+    pub job_id: JobId,
+    /// How it ended.
+    pub state: JobState,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// What it reported.
+    pub result: Option<Value>,
+    /// Whether its success matters.
+    pub needed: bool,
+}
+
+impl Claimed {
+    /// Why the job can't run: a parent that it needs did not succeed.
+    pub(super) fn missed_parent(&self) -> Option<String> {
+        let missed = self.parents.iter().find(|parent| parent.needed && parent.state != JobState::Succeeded)?;
+        let why = missed.error.as_deref().map_or_else(String::new, |error| format!(": {error}"));
+        Some(format!(
+            "job {}, which this one waits for, {}{why}; run that one again, then this one",
+            missed.job_id,
+            if missed.state == JobState::Failed { "failed" } else { "was withdrawn" },
+        ))
+    }
+}
+
+/// What was claimed.
+pub(super) struct Batch {
+    pub jobs: Vec<Claimed>,
+    /// Perhaps more is due.
+    pub full: bool,
+    /// When a queue with a rate limit may have its next job.
+    pub next_token: Option<Duration>,
+}
+
+/// A queue with jobs that wait, and how many more of them may be on their way.
+struct Open {
+    queue: String,
+    room: i64,
+    rate_limit: Option<i32>,
+}
+
+/// Marks due jobs as dispatched and locks them for this transaction.
+pub(super) async fn claim(tx: &mut PgConnection) -> sqlx::Result<Batch> {
+    let mut open = open_queues(tx).await?;
+    let mut next_token = None;
+    let limited: Vec<String> =
+        open.iter().filter(|queue| queue.rate_limit.is_some()).map(|queue| queue.queue.clone()).collect();
+    if !limited.is_empty() {
+        let tokens = take_turn(tx, &limited).await?;
+        for queue in open.iter_mut().filter(|queue| queue.rate_limit.is_some()) {
+            let tokens = tokens.get(&queue.queue).copied().unwrap_or_default();
+            queue.room = queue.room.min(tokens.whole);
+            if tokens.whole == 0 {
+                next_token = Some(next_token.map_or(tokens.next, |next: Duration| next.min(tokens.next)));
+            }
+        }
+    }
+    open.retain(|queue| queue.room > 0);
+    // Each queue gets its share, so that one with a long backlog holds up no other.
+    let share = (BATCH / i64::try_from(open.len()).unwrap_or(BATCH).max(1)).max(1);
+    for queue in &mut open {
+        queue.room = queue.room.min(share);
+    }
+    let mut jobs = if open.is_empty() { Vec::new() } else { dispatch(tx, &open).await? };
+    if !limited.is_empty() {
+        spend(tx, &limited, &jobs).await?;
+    }
+    if jobs.iter().any(|(_, parents)| *parents > 0) {
+        add_parents(tx, &mut jobs).await?;
+    }
+    let claimed = |queue: &Open| jobs.iter().filter(|(job, _)| job.queue == queue.queue).count();
+    let full = open.iter().any(|queue| i64::try_from(claimed(queue)).is_ok_and(|claimed| claimed >= share));
+    Ok(Batch { jobs: jobs.into_iter().map(|(job, _)| job).collect(), full, next_token })
+}
+
+/// Queues with jobs that may be due. Only so much is on its way that priority and withdrawal keep their meaning: some
+/// for each of the workers' slots.
+async fn open_queues(tx: &mut PgConnection) -> sqlx::Result<Vec<Open>> {
+    sqlx::query_as!(
+        Open,
+        r#"with recursive waiting as ( -- from one name in the index to the next, however many jobs each has
+               (select queue from job where state = 'queued' and waits_for = 0 order by queue limit 1)
+               union all
+               select (select next.queue from job next
+                       where next.state = 'queued' and next.waits_for = 0 and next.queue > waiting.queue
+                       order by next.queue limit 1)
+               from waiting where waiting.queue is not null)
+           select waiting.queue as "queue!", rate_limit as "rate_limit?",
+                  greatest(64, 4 * coalesce((select sum(concurrency) from worker
+                          where worker.queue = waiting.queue and not stopped and seen_at > now() - interval '15 seconds'), 0))
+                      - (select count(*) from job
+                         where job.queue = waiting.queue and state in ('dispatched', 'running')) as "room!"
+           from waiting left join job_queue using (queue)
+           where waiting.queue is not null and paused_at is null"#,
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// What a queue with a rate limit may spend.
+#[derive(Clone, Copy, Default)]
+struct Tokens {
+    whole: i64,
+    next: Duration,
+}
+
+/// Refills the buckets of these queues and keeps them locked. Those that another relay has locked are left to it.
+async fn take_turn(tx: &mut PgConnection, queues: &[String]) -> sqlx::Result<HashMap<String, Tokens>> {
+    // A bucket holds a second's worth, and at least one: nearly even, and never more than the limit in a period.
+    let buckets = sqlx::query!(
+        r#"with turn as (select queue from job_queue where queue = any($1) order by queue for update skip locked)
+           update job_queue set tokens_at = clock_timestamp(), tokens = least(
+               greatest(1, rate_limit::float8 / rate_period_secs),
+               tokens + extract(epoch from clock_timestamp() - tokens_at)::float8 * rate_limit / rate_period_secs)
+           from turn where job_queue.queue = turn.queue
+           returning job_queue.queue, tokens, rate_period_secs / rate_limit::float8 as "secs_each!""#,
+        queues
+    )
+    .fetch_all(tx)
+    .await?;
+    let tokens = |tokens: f64, secs_each: f64| {
+        #[expect(clippy::cast_possible_truncation, reason = "at most a second's worth")]
+        let whole = tokens.floor() as i64;
+        let next = Duration::try_from_secs_f64((1.0 - tokens.fract()) * secs_each).unwrap_or(Duration::MAX);
+        Tokens { whole, next }
+    };
+    Ok(buckets.into_iter().map(|bucket| (bucket.queue, tokens(bucket.tokens, bucket.secs_each))).collect())
+}
+
+async fn spend(tx: &mut PgConnection, limited: &[String], jobs: &[(Claimed, i32)]) -> sqlx::Result<()> {
+    for queue in limited {
+        let spent = jobs.iter().filter(|(job, _)| job.queue == *queue).count();
+        if spent > 0 {
+            let spent = i32::try_from(spent).unwrap_or(i32::MAX);
+            sqlx::query!("update job_queue set tokens = tokens - $2::integer where queue = $1", queue, spent)
+                .execute(&mut *tx)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// The jobs, and how many parents each has.
+async fn dispatch(tx: &mut PgConnection, open: &[Open]) -> sqlx::Result<Vec<(Claimed, i32)>> {
+    let queues: Vec<String> = open.iter().map(|queue| queue.queue.clone()).collect();
+    let rooms: Vec<i64> = open.iter().map(|queue| queue.room).collect();
+    // One range of the index for each priority: what is not due yet is never looked at. The levels come in their order
+    // because a lateral join keeps that of its left side.
+    let rows = sqlx::query!(
+        r#"with due as (
+               select pick.job_id from unnest($1::text[], $2::bigint[]) as open (queue, room), lateral (
+                   select ready.job_id from generate_series(9, 0, -1) as level, lateral (
+                       select job_id from job
+                       where state = 'queued' and waits_for = 0 and job.queue = open.queue and priority = level::smallint
+                           and run_at <= now()
+                           and (unique_key is null or not exists (
+                               select from job busy
+                               where busy.unique_key = job.unique_key and busy.state in ('dispatched', 'running')))
+                       order by run_at, job_id limit open.room for update skip locked) as ready
+                   limit open.room) as pick)
+           update job set state = 'dispatched', attempt = attempt + 1, progress = null,
+               dispatched_at = clock_timestamp(), seen_at = clock_timestamp()
+           from due where job.job_id = due.job_id
+           returning job.job_id, queue, kind, payload, fence as "fence!", priority, run_at, parents, soft_limit_ms,
+               hard_limit_ms, request_id"#,
+        &queues,
+        &rooms,
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut rows = rows;
+    // RETURNING has no order.
+    rows.sort_by(|a, b| b.priority.cmp(&a.priority).then(a.run_at.cmp(&b.run_at)).then(a.job_id.cmp(&b.job_id)));
+    let limit = |millis: Option<i32>| millis.and_then(|millis| millis.try_into().ok()).map(Duration::from_millis);
+    let claimed = rows.into_iter().map(|row| {
+        let job = Claimed {
+            job_id: row.job_id,
+            queue: row.queue,
+            kind: row.kind,
+            payload: row.payload,
+            fence: row.fence,
+            parents: Vec::new(),
+            soft_limit: limit(row.soft_limit_ms),
+            hard_limit: limit(row.hard_limit_ms),
+            request_id: row.request_id,
+        };
+        (job, row.parents)
+    });
+    Ok(claimed.collect())
+}
+
+async fn add_parents(tx: &mut PgConnection, jobs: &mut [(Claimed, i32)]) -> sqlx::Result<()> {
+    let children: Vec<JobId> = jobs.iter().filter(|(_, parents)| *parents > 0).map(|(job, _)| job.job_id).collect();
+    let rows = sqlx::query!(
+        r#"select job_parent.job_id as child, parent.job_id, parent.state as "state: JobState", parent.error,
+                  parent.result, needed
+           from job_parent join job asked on asked.job_id = parent_id
+               join job parent on parent.job_id = coalesce(asked.superseded_by, asked.job_id)
+           where job_parent.job_id = any($1) order by parent.job_id"#,
+        &children
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut by_child: HashMap<JobId, Vec<Parent>> = HashMap::new();
+    for row in rows {
+        by_child.entry(row.child).or_default().push(Parent {
+            job_id: row.job_id,
+            state: row.state,
+            error: row.error,
+            result: row.result,
+            needed: row.needed,
+        });
+    }
+    for (job, _) in jobs {
+        job.parents = by_child.remove(&job.job_id).unwrap_or_default();
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! What staff do with jobs, queues and workers. Each is a change of rows; the servers see to the rest.
+
+use sqlx::PgPool;
+
+use super::{JobId, JobState, QueueName, Wake, db, wake};
+use crate::error::Error;
+
+/// How many jobs one transaction withdraws or runs again.
+const BATCH: i64 = 1000;
+
+/// Which jobs staff mean; what is none limits nothing.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// Where they are in their lives.
+    pub state: Option<JobState>,
+    /// Whose work they are.
+    pub queue: Option<String>,
+    /// What they do.
+    pub kind: Option<String>,
+    /// Asked for at least so many seconds ago.
+    pub min_age_secs: Option<i32>,
+    /// Their last error has this in it, in upper or lower case.
+    pub error: Option<String>,
+}
+
+/// Withdraws a job. One that waits is withdrawn at once; of one that is on its way or running the workers are told, and
+/// it ends when they have heard of it. Returns the job's state now.
+pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState, Error> {
+    let mut tx = db.begin().await?;
+    let state = sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| not_found(job_id))?;
+    match state {
+        JobState::Queued => {
+            db::revoke(&mut tx, &[job_id], "withdrawn by staff").await?;
+            db::release_children(&mut tx, &[job_id]).await?;
+            tx.commit().await?;
+            wake::announce_finished(db, wake, &[job_id]).await?;
+            wake::announce_queued(db).await?;
+            Ok(JobState::Revoked)
+        }
+        JobState::Dispatched | JobState::Running => {
+            sqlx::query!(
+                "update job set revoke_requested_at = coalesce(revoke_requested_at, now()) where job_id = $1",
+                job_id
+            )
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            wake::announce_control(db).await?;
+            Ok(state)
+        }
+        ended => {
+            let detail = format!("job {job_id} has ended already: it is {}", ended.as_str());
+            Err(Error::Conflict { code: "job_ended", detail, field: None })
+        }
+    }
+}
+
+/// Withdraws all jobs of a queue that wait. Returns how many those were.
+pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, Error> {
+    let mut purged = 0;
+    loop {
+        let mut tx = db.begin().await?;
+        let jobs = sqlx::query_scalar!(
+            "select job_id from job where queue = $1 and state = 'queued' order by job_id limit $2 for update",
+            queue.as_str(),
+            BATCH,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        db::revoke(&mut tx, &jobs, "withdrawn by staff with all that waited in its queue").await?;
+        db::release_children(&mut tx, &jobs).await?;
+        tx.commit().await?;
+        if jobs.is_empty() {
+            return Ok(purged);
+        }
+        purged += jobs.len() as u64;
+        wake::announce_finished(db, wake, &jobs).await?;
+    }
+}
+
+/// Runs a job again that failed or was withdrawn, as if for the first time. One whose twin waits already gives way to it.
+pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
+    let mut tx = db.begin().await?;
+    let state = sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| not_found(job_id))?;
+    if !matches!(state, JobState::Failed | JobState::Revoked) {
+        let detail = format!(
+            "job {job_id} is {}; only jobs that failed or were withdrawn can be run again",
+            state.as_str()
+        );
+        return Err(Error::Conflict { code: "job_not_ended", detail, field: None });
+    }
+    let state = db::run_again(&mut tx, job_id).await?;
+    tx.commit().await?;
+    wake::announce_queued(db).await?;
+    Ok(state)
+}
+
+/// Runs all jobs again that failed and match. Returns how many those were.
+pub async fn retry_all(db: &PgPool, filter: &JobFilter) -> Result<u64, Error> {
+    let (mut after, mut retried) = (0, 0);
+    loop {
+        let mut tx = db.begin().await?;
+        let jobs = sqlx::query_scalar!(
+            r#"select job_id from job
+               where state = 'failed' and job_id > $1 and ($2::text is null or queue = $2) and ($3::text is null or kind = $3)
+                   and ($4::integer is null or created_at < now() - make_interval(secs => $4))
+                   and ($5::text is null or strpos(lower(error), lower($5)) > 0)
+               order by job_id limit $6 for update"#,
+            after,
+            filter.queue,
+            filter.kind,
+            filter.min_age_secs,
+            filter.error,
+            BATCH,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        for job in &jobs {
+            db::run_again(&mut tx, *job).await?;
+        }
+        tx.commit().await?;
+        wake::announce_queued(db).await?;
+        let Some(last) = jobs.last() else { return Ok(retried) };
+        after = *last;
+        retried += jobs.len() as u64;
+    }
+}
+
+/// What staff want of a queue.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct QueueWish {
+    /// Stop or go on dispatching.
+    pub paused: Option<bool>,
+    /// So many jobs in so many seconds; the inner none lifts the limit.
+    pub rate: Option<Option<(i32, i32)>>,
+}
+
+/// Changes what staff want of a queue.
+pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx::Result<()> {
+    let rate = wish.rate.flatten();
+    sqlx::query!(
+        "insert into job_queue as known (queue, paused_at, rate_limit, rate_period_secs)
+         values ($1, case when $2 then now() end, $4, coalesce($5, 1))
+         on conflict (queue) do update set
+             paused_at = case when $2::boolean is null then known.paused_at
+                              when $2 then coalesce(known.paused_at, now()) end,
+             rate_limit = case when $3 then $4 else known.rate_limit end,
+             rate_period_secs = case when $3 then coalesce($5, 1) else known.rate_period_secs end",
+        queue.as_str(),
+        wish.paused,
+        wish.rate.is_some(),
+        rate.map(|(jobs, _)| jobs),
+        rate.map(|(_, secs)| secs),
+    )
+    .execute(db)
+    .await?;
+    wake::announce_queued(db).await
+}
+
+/// Asks a queue's workers to report at once.
+pub async fn ping(db: &PgPool, queue: &QueueName) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into job_queue (queue, ping_at) values ($1, clock_timestamp())
+         on conflict (queue) do update set ping_at = excluded.ping_at",
+        queue.as_str()
+    )
+    .execute(db)
+    .await?;
+    wake::announce_control(db).await
+}
+
+/// How many jobs a live worker shall run at the same time.
+pub async fn set_concurrency(db: &PgPool, worker_id: i64, concurrency: u16) -> Result<(), Error> {
+    let known = sqlx::query!(
+        "update worker set concurrency_wanted = $2 where worker_id = $1 and not stopped",
+        worker_id,
+        i32::from(concurrency),
+    )
+    .execute(db)
+    .await?;
+    if known.rows_affected() == 0 {
+        return Err(Error::NotFound(format!("there is no running worker {worker_id}").into()));
+    }
+    wake::announce_control(db).await?;
+    Ok(())
+}
+
+fn not_found(job_id: JobId) -> Error {
+    Error::NotFound(format!("there is no job {job_id}").into())
+}
