@@ -7,9 +7,12 @@ use apalis::{
     prelude::{Monitor, ParallelizeExt as _, WorkerBuilder},
 };
 use tokio::sync::watch;
-use uncloud::queue::{
-    QueueName,
-    backend::{StreamBackend, StreamConfig},
+use uncloud::{
+    kinds::{KINDS, Kind},
+    queue::{
+        QueueName,
+        backend::{StreamBackend, StreamConfig},
+    },
 };
 
 use crate::handlers::{Context, handle};
@@ -35,8 +38,10 @@ pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> anyhow:
         true
     });
     for queue in settings.queues {
-        let config =
-            StreamConfig::new(settings.redis.clone(), queue.clone(), settings.name.clone(), settings.concurrency);
+        let config = StreamConfig {
+            kinds: KINDS.map(Kind::as_str).into(),
+            ..StreamConfig::new(settings.redis.clone(), queue.clone(), settings.name.clone(), settings.concurrency)
+        };
         let (context, backend_stop) = (settings.context.clone(), stop.clone());
         monitor = monitor.register(move |_| {
             WorkerBuilder::new(format!("{}/{queue}", config.worker))

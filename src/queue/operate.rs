@@ -27,10 +27,11 @@ pub struct JobFilter {
 /// it ends when they have heard of it. Returns the job's state now.
 pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState, Error> {
     let mut tx = db.begin().await?;
-    let state = sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or_else(|| not_found(job_id))?;
+    let state =
+        sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| not_found(job_id))?;
     match state {
         JobState::Queued => {
             db::revoke(&mut tx, &[job_id], "withdrawn by staff").await?;
@@ -84,15 +85,14 @@ pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, E
 /// Runs a job again that failed or was withdrawn, as if for the first time. One whose twin waits already gives way to it.
 pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
     let mut tx = db.begin().await?;
-    let state = sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or_else(|| not_found(job_id))?;
+    let state =
+        sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| not_found(job_id))?;
     if !matches!(state, JobState::Failed | JobState::Revoked) {
-        let detail = format!(
-            "job {job_id} is {}; only jobs that failed or were withdrawn can be run again",
-            state.as_str()
-        );
+        let detail =
+            format!("job {job_id} is {}; only jobs that failed or were withdrawn can be run again", state.as_str());
         return Err(Error::Conflict { code: "job_not_ended", detail, field: None });
     }
     let state = db::run_again(&mut tx, job_id).await?;

@@ -8,11 +8,7 @@ use std::{
 use redis::{AsyncCommands as _, Script, aio::ConnectionManager};
 use tokio::sync::watch;
 
-use super::{
-    JobId, QueueName, Runner,
-    backend::reconnecting,
-    db,
-};
+use super::{JobId, QueueName, Runner, backend::reconnecting, db};
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Longer than a worker's heartbeat, which keeps running jobs out of the sweep's sight.

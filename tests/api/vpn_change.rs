@@ -184,13 +184,15 @@ async fn a_host_without_a_worker_is_named_in_what_waits_for_it() {
     }
     let reason = app.get(&pool_path, "admin").await.expect(200)["reason"].clone();
     assert_eq!(reason, format!("no worker has been seen on queue {HOST}; start `uncloud-worker --queue {HOST}`"));
-    sqlx::query("insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded, failed,
+    sqlx::query(
+        "insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded, failed,
              leases_lost, rss_bytes, seen_at)
-         values ($1, 'x', 'worker1', '1', 1, '[]', '{}', now(), 0, 0, 0, 0, '2026-11-22T10:00:00Z')")
-        .bind(HOST)
-        .execute(&app.pool)
-        .await
-        .expect("row");
+         values ($1, 'x', 'worker1', '1', 1, '[]', '{}', now(), 0, 0, 0, 0, '2026-11-22T10:00:00Z')",
+    )
+    .bind(HOST)
+    .execute(&app.pool)
+    .await
+    .expect("row");
     let reason = app.get(&pool_path, "admin").await.expect(200)["reason"].clone();
     assert!(reason.as_str().is_some_and(|text| text.contains("since 2026-11-22T10:00:00Z")), "{reason}");
     app.obedient_worker();

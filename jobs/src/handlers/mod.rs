@@ -30,11 +30,7 @@ pub struct Context {
 }
 
 /// Runs one job; what it returns becomes the job's result.
-pub async fn handle(
-    envelope: Envelope,
-    context: Data<Context>,
-    control: Data<JobControl>,
-) -> Result<Value, JobError> {
+pub async fn handle(envelope: Envelope, context: Data<Context>, control: Data<JobControl>) -> Result<Value, JobError> {
     let Some(kind) = Kind::parse(&envelope.kind) else {
         return Err(JobError::Fail(format!(
             "this worker (version {}) does not know jobs of kind {}; update it, then run the job again",

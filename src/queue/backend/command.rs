@@ -62,7 +62,9 @@ async fn listen(config: &StreamConfig, state: &State) -> Result<(), RedisError> 
                 }
                 Some(Command::Ping) if news => state.report_now(),
                 Some(Command::Ping | Command::Concurrency { .. }) => {}
-                None => tracing::warn!(queue = %config.queue, entry = id, "the server wants something that this version does not know"),
+                None => {
+                    tracing::warn!(queue = %config.queue, entry = id, "the server wants something that this version does not know");
+                }
             }
             last = id;
         }

@@ -8,13 +8,7 @@ use redis::{
     streams::{StreamClaimOptions, StreamPendingCountReply},
 };
 
-use super::{
-    GROUP, StreamConfig,
-    ack::Ack,
-    connection::reconnecting,
-    lease::Held,
-    report::State,
-};
+use super::{GROUP, StreamConfig, ack::Ack, connection::reconnecting, lease::Held, report::State};
 
 /// More than a worker ever holds.
 const MAX_PENDING: usize = 10_000;

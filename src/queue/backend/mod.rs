@@ -13,8 +13,8 @@ mod heartbeat;
 mod lease;
 mod reader;
 mod report;
-mod slots;
 mod sink;
+mod slots;
 
 use std::{
     sync::Arc,
@@ -67,7 +67,15 @@ pub struct StreamConfig {
 impl StreamConfig {
     /// The defaults: a dead worker's job runs again within ten seconds, and no more than three workers die of it.
     pub fn new(redis: redis::Client, queue: QueueName, worker: String, slots: usize) -> Self {
-        Self { redis, queue, worker, slots: slots.max(1), lease: Duration::from_secs(6), max_deliveries: 3, kinds: Vec::new() }
+        Self {
+            redis,
+            queue,
+            worker,
+            slots: slots.max(1),
+            lease: Duration::from_secs(6),
+            max_deliveries: 3,
+            kinds: Vec::new(),
+        }
     }
 }
 
@@ -214,7 +222,8 @@ impl Backend for StreamBackend {
 
     fn poll_close(&mut self, context: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), BackendError>> {
         if let Some(running) = self.running.take() {
-            self.closing = Some(Box::pin(reader::hand_back(Arc::clone(&self.config), Arc::clone(&self.state), running)));
+            self.closing =
+                Some(Box::pin(reader::hand_back(Arc::clone(&self.config), Arc::clone(&self.state), running)));
         }
         match self.closing.as_mut() {
             Some(closing) => closing.as_mut().poll(context).map(Ok),
