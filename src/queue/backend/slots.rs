@@ -76,7 +76,7 @@ mod tests {
         slots.resize(3);
         assert_eq!(slots.free().await.len(), 2);
         drop(running);
-        assert_eq!(slots.free().await.len(), 1);
+        assert_eq!(slots.free().await.len(), 3);
     }
 
     #[tokio::test]
