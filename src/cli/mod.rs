@@ -2,10 +2,13 @@
 
 mod config;
 mod defaults;
+mod inspect;
+mod jobs;
 mod ldap;
 mod migrate;
 mod openapi;
 mod output;
+mod queue;
 pub mod serve;
 pub mod up;
 mod usage;
@@ -60,6 +63,14 @@ enum Command {
     User(users::UserArgs),
     /// Send the full state to all VPN pools of a host, and wait for the result.
     Vpn(vpn::VpnArgs),
+    /// Jobs: what became of them, and what is to become of them.
+    Jobs(jobs::JobsArgs),
+    /// What the workers are at.
+    Inspect(inspect::InspectArgs),
+    /// Pause, drain or limit queues.
+    Queue(queue::QueueArgs),
+    /// Steer workers.
+    Worker(queue::WorkerArgs),
     /// Which hosts' workers may log in to Redis.
     WorkerHost(worker_host::WorkerHostArgs),
     /// Print the OpenAPI document.
@@ -78,6 +89,10 @@ pub async fn run() -> anyhow::Result<()> {
         Command::BootstrapUser(args) => users::bootstrap(args).await,
         Command::User(args) => users::run(args).await,
         Command::Vpn(args) => vpn::run(args).await,
+        Command::Jobs(args) => jobs::run(args).await,
+        Command::Inspect(args) => inspect::run(args).await,
+        Command::Queue(args) => queue::run(args).await,
+        Command::Worker(args) => queue::run_worker(args).await,
         Command::WorkerHost(args) => worker_host::run(args).await,
         Command::Openapi => openapi::run(),
     }

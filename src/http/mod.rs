@@ -3,6 +3,7 @@
 mod auth;
 mod body;
 mod client;
+mod filter;
 mod health;
 mod index;
 mod page;
@@ -15,6 +16,7 @@ pub use auth::{SignedIn, Staff};
 pub use body::Body;
 pub(crate) use body::{Input, input, member, unknown_members};
 pub use client::{Proxy, TrustedProxies};
+pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
 pub use page::{Cursor, Window, page};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, UserApi},
-    queue::{JobApi, Wake, of_request},
+    queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi, of_request},
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
 };
@@ -47,13 +47,15 @@ pub struct App {
     pub proxies: Arc<TrustedProxies>,
 }
 
-type Apis = (HealthApi, IndexApi, JobApi, NetworkApi, PoolApi, UserApi);
+type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi);
+/// What workers do, and how staff steer it.
+type Jobs = (JobApi, AdminJobApi, QueueApi, WorkerApi);
 
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
         HealthApi { pool: app.pool.clone(), redis: app.redis.clone() },
         IndexApi { operations },
-        JobApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
+        jobs(app),
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
         UserApi { pool: app.pool.clone() },
@@ -61,6 +63,16 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
         .description("A hosting provider's API: VPN networks and the jobs that realise them.")
+}
+
+fn jobs(app: &App) -> Jobs {
+    let (pool, wake) = (&app.pool, &app.wake);
+    (
+        JobApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        AdminJobApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        QueueApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        WorkerApi { pool: pool.clone() },
+    )
 }
 
 /// The OpenAPI document, as text.

@@ -230,6 +230,12 @@ pub(super) async fn run_again(tx: &mut PgConnection, job_id: JobId) -> sqlx::Res
     Ok(state)
 }
 
+/// Lets a job that waits for its time go at once.
+pub(super) async fn run_now(tx: &mut PgConnection, job_id: JobId) -> sqlx::Result<JobState> {
+    sqlx::query!("update job set run_at = least(run_at, now()) where job_id = $1", job_id).execute(tx).await?;
+    Ok(JobState::Queued)
+}
+
 /// The last job of a serial key, besides `besides`. Whoever adds another one has the key locked from here on.
 pub(super) async fn last_of_key(tx: &mut PgConnection, key: &str, besides: JobId) -> sqlx::Result<Option<JobId>> {
     // Two at a time: the second has to see the first one's row.

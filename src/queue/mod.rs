@@ -16,6 +16,8 @@ mod claim;
 mod control;
 mod db;
 mod events;
+mod explain;
+pub mod inspect;
 mod kinds;
 pub mod operate;
 mod origin;
@@ -25,7 +27,7 @@ mod reports;
 mod sweep;
 mod wake;
 
-pub use api::{JobApi, JobRef};
+pub use api::{AdminJobApi, JobApi, JobRef, QueueApi, WorkerApi};
 pub use claim::{Claimed, Parent};
 pub use db::{JobView, find, wait_until_finished};
 pub use events::Succeeded;

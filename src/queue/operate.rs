@@ -2,26 +2,11 @@
 
 use sqlx::PgPool;
 
-use super::{JobId, JobState, QueueName, Wake, db, wake};
+use super::{JobId, JobState, QueueName, Wake, db, inspect::JobFilter, wake};
 use crate::error::Error;
 
 /// How many jobs one transaction withdraws or runs again.
 const BATCH: i64 = 1000;
-
-/// Which jobs staff mean; what is none limits nothing.
-#[derive(Debug, Clone, Default)]
-pub struct JobFilter {
-    /// Where they are in their lives.
-    pub state: Option<JobState>,
-    /// Whose work they are.
-    pub queue: Option<String>,
-    /// What they do.
-    pub kind: Option<String>,
-    /// Asked for at least so many seconds ago.
-    pub min_age_secs: Option<i32>,
-    /// Their last error has this in it, in upper or lower case.
-    pub error: Option<String>,
-}
 
 /// Withdraws a job. One that waits is withdrawn at once; of one that is on its way or running the workers are told, and
 /// it ends when they have heard of it. Returns the job's state now.
@@ -82,7 +67,8 @@ pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, E
     }
 }
 
-/// Runs a job again that failed or was withdrawn, as if for the first time. One whose twin waits already gives way to it.
+/// Runs a job again that failed or was withdrawn, as if for the first time; one whose twin waits already gives way to
+/// it. A job that waits for its time does so no longer.
 pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
     let mut tx = db.begin().await?;
     let state =
@@ -90,12 +76,16 @@ pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| not_found(job_id))?;
-    if !matches!(state, JobState::Failed | JobState::Revoked) {
-        let detail =
-            format!("job {job_id} is {}; only jobs that failed or were withdrawn can be run again", state.as_str());
-        return Err(Error::Conflict { code: "job_not_ended", detail, field: None });
-    }
-    let state = db::run_again(&mut tx, job_id).await?;
+    let state = match state {
+        JobState::Failed | JobState::Revoked => db::run_again(&mut tx, job_id).await?,
+        JobState::Queued => db::run_now(&mut tx, job_id).await?,
+        JobState::Dispatched | JobState::Running | JobState::Succeeded | JobState::Superseded => {
+            let state = state.as_str();
+            let detail =
+                format!("job {job_id} is {state}; only what failed, was withdrawn or waits can be told to run");
+            return Err(Error::Conflict { code: "job_not_retryable", detail, field: None });
+        }
+    };
     tx.commit().await?;
     wake::announce_queued(db).await?;
     Ok(state)

@@ -12,7 +12,7 @@ use poem_openapi::{
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::{JobId, JobState, JobView, Wake, backend::Progress, db::wait_until_finished, reports};
+use crate::queue::{JobId, JobState, JobView, Wake, backend::Progress, db::wait_until_finished, reports};
 use crate::{
     error::Error,
     http::{Id, SignedIn, Tags},

@@ -1,0 +1,157 @@
+//! Queues over HTTP; staff only.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
+use sqlx::PgPool;
+
+use super::admin_job::JobCount;
+use crate::{
+    error::{Error, FieldError},
+    http::{Body, Flag, Number, QueueText, Staff, Tags, input},
+    queue::{
+        QueueName, Wake,
+        inspect::{self, QueueLine},
+        operate::{self, QueueWish},
+    },
+};
+
+/// The work of one host, or of the provider.
+#[derive(Debug, Object)]
+#[oai(rename = "Queue", skip_serializing_if_is_none)]
+struct QueueBody {
+    /// A host's name, or a word for the provider's own work.
+    name: String,
+    /// Since when nothing more is dispatched; absent when it is not paused.
+    paused_at: Option<DateTime<Utc>>,
+    /// So many jobs start in a period, on all workers together; absent when there is no limit.
+    rate_limit: Option<i32>,
+    /// The period, in seconds.
+    rate_period_secs: Option<i32>,
+    /// Jobs that wait, for whatever.
+    queued: i64,
+    /// Jobs that could begin.
+    due: i64,
+    /// How long the first of those has waited, in seconds.
+    oldest_due_secs: Option<f64>,
+    /// Jobs on their way or running.
+    in_flight: i64,
+    /// Live workers.
+    workers: i64,
+    /// Jobs that they can run at the same time.
+    slots: i64,
+}
+
+impl From<QueueLine> for QueueBody {
+    fn from(line: QueueLine) -> Self {
+        Self {
+            name: line.queue,
+            paused_at: line.paused_at,
+            rate_limit: line.rate_limit,
+            rate_period_secs: line.rate_limit.map(|_| line.rate_period_secs),
+            queued: line.queued,
+            due: line.due,
+            oldest_due_secs: line.oldest_due_secs,
+            in_flight: line.in_flight,
+            workers: line.workers,
+            slots: line.slots,
+        }
+    }
+}
+
+/// All queues.
+#[derive(Debug, Object)]
+struct QueueList {
+    /// By name: those with jobs, workers or settings.
+    items: Vec<QueueBody>,
+}
+
+input! {
+    /// What to change of a queue; what is left out stays.
+    pub struct QueueEdit {
+        /// Stops dispatching, or goes on. What is on its way is finished: paused and without jobs in flight, the queue is drained.
+        pub paused: Option<Flag>,
+        /// So many jobs start in a period, on all workers together; 0 lifts the limit.
+        pub rate_limit: Option<Number<0, 1_000_000>>,
+        /// The period in seconds; 1 when left out. Only together with `rate_limit`.
+        pub rate_period_secs: Option<Number<1, 86_400>>,
+    }
+}
+
+impl QueueEdit {
+    fn wish(self) -> Result<QueueWish, Error> {
+        if self.rate_limit.is_none() && self.rate_period_secs.is_some() {
+            let error = FieldError::new("rate_period_secs", "means nothing without rate_limit");
+            return Err(Error::Invalid(vec![error]));
+        }
+        let period = self.rate_period_secs.map_or(1, Number::get);
+        let rate = self.rate_limit.map(Number::get).map(|jobs: i32| (jobs > 0).then_some((jobs, period)));
+        Ok(QueueWish { paused: self.paused.map(|paused| paused.0), rate })
+    }
+}
+
+/// The operations.
+pub struct QueueApi {
+    /// Where the jobs are.
+    pub pool: PgPool,
+    /// Wakes the relay.
+    pub wake: Arc<Wake>,
+}
+
+#[OpenApi(prefix_path = "/v1/admin/queue", tag = "Tags::Jobs")]
+impl QueueApi {
+    /// List queues
+    #[oai(path = "/", method = "get", operation_id = "queue_list")]
+    async fn list(&self, _staff: Staff) -> Result<Json<QueueList>, Error> {
+        let queues = inspect::queues(&self.pool, None).await?;
+        Ok(Json(QueueList { items: queues.into_iter().map(Into::into).collect() }))
+    }
+
+    /// Read a queue
+    #[oai(path = "/:name", method = "get", operation_id = "queue_read")]
+    async fn read(
+        &self,
+        _staff: Staff,
+        /// The queue.
+        name: Path<QueueText>,
+    ) -> Result<Json<QueueBody>, Error> {
+        self.find(&name.0.0).await
+    }
+
+    /// Pause a queue, let it go on, or limit its rate
+    #[oai(path = "/:name", method = "patch", operation_id = "queue_edit")]
+    async fn edit(
+        &self,
+        _staff: Staff,
+        /// The queue.
+        name: Path<QueueText>,
+        body: Body<QueueEdit>,
+    ) -> Result<Json<QueueBody>, Error> {
+        operate::set_queue(&self.pool, &name.0.0, body.0.wish()?).await?;
+        self.wake.queued();
+        self.find(&name.0.0).await
+    }
+
+    /// Withdraw all jobs of a queue that wait
+    ///
+    /// What is on its way or running is not touched.
+    #[oai(path = "/:name/purge", method = "post", operation_id = "queue_purge")]
+    async fn purge(
+        &self,
+        _staff: Staff,
+        /// The queue.
+        name: Path<QueueText>,
+    ) -> Result<Json<JobCount>, Error> {
+        Ok(Json(JobCount { jobs: operate::purge(&self.pool, &self.wake, &name.0.0).await? }))
+    }
+}
+
+impl QueueApi {
+    async fn find(&self, name: &QueueName) -> Result<Json<QueueBody>, Error> {
+        let queue = inspect::queues(&self.pool, Some(name.as_str())).await?.pop();
+        let queue = queue
+            .ok_or_else(|| Error::NotFound(format!("queue {name} has no jobs, no worker and no settings").into()))?;
+        Ok(Json(queue.into()))
+    }
+}

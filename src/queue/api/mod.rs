@@ -1,0 +1,11 @@
+//! Jobs, queues and workers over HTTP.
+
+mod admin_job;
+mod admin_queue;
+mod admin_worker;
+mod job;
+
+pub use admin_job::AdminJobApi;
+pub use admin_queue::QueueApi;
+pub use admin_worker::WorkerApi;
+pub use job::{JobApi, JobRef};

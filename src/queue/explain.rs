@@ -1,0 +1,75 @@
+//! Why a job does not get on, and what to do about it.
+
+use sqlx::PgPool;
+
+use super::{JobId, JobState, inspect::JobDetail};
+
+/// One or two sentences for staff; none when all is well.
+pub(super) async fn advice(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
+    let id = job.line.job_id;
+    Ok(match job.line.state {
+        JobState::Queued => waiting(db, job).await?,
+        JobState::Dispatched | JobState::Running if job.revoke_requested_at.is_some() => {
+            let silence = silence(db, id).await?.map_or_else(String::new, |silence| format!(": {silence}"));
+            Some(format!("staff want it withdrawn, and its worker has not confirmed that yet{silence}"))
+        }
+        JobState::Dispatched => {
+            let busy = "its workers are busy with other jobs; more of them, or `uncloud worker scale`, would help";
+            Some(silence(db, id).await?.unwrap_or_else(|| busy.to_owned()))
+        }
+        JobState::Running => silence(db, id).await?,
+        JobState::Failed => Some(format!(
+            "it was given up; when the cause of its error is gone, run it again: `uncloud jobs retry {id}`"
+        )),
+        JobState::Revoked => Some(format!("it was withdrawn; `uncloud jobs retry {id}` runs it after all")),
+        JobState::Succeeded | JobState::Superseded => None,
+    })
+}
+
+/// What the database says of a queue whose worker is silent.
+async fn silence(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("select worker_silence(queue, state, dispatched_at) from job where job_id = $1", job_id)
+        .fetch_one(db)
+        .await
+}
+
+async fn waiting(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
+    let queue = &job.line.queue;
+    let unfinished: Vec<String> =
+        job.parents.iter().filter(|parent| !parent.state.is_final()).map(|parent| parent.job_id.to_string()).collect();
+    if !unfinished.is_empty() {
+        return Ok(Some(format!("it waits for the end of job {}", unfinished.join(", "))));
+    }
+    let known = sqlx::query!(
+        r#"select paused_at is not null as "paused?", rate_limit, rate_period_secs as "rate_period_secs?",
+                  extract(epoch from run_at - now())::float8 as "secs_until!",
+                  (select busy.job_id from job busy where busy.unique_key = job.unique_key
+                       and busy.state in ('dispatched', 'running')) as busy,
+                  (select count(*) from job other where other.queue = job.queue
+                       and other.state in ('dispatched', 'running')) as "in_flight!"
+           from job left join job_queue using (queue) where job_id = $1"#,
+        job.line.job_id
+    )
+    .fetch_one(db)
+    .await?;
+    if known.paused == Some(true) {
+        return Ok(Some(format!("queue {queue} is paused; `uncloud queue resume {queue}` lets its jobs go")));
+    }
+    if known.secs_until > 0.0 {
+        let failed = if job.failures > 0 { "it failed and is tried again" } else { "it is due" };
+        let now = format!("`uncloud jobs retry {}` does not wait", job.line.job_id);
+        return Ok(Some(format!("{failed} in {:.0} s; {now}", known.secs_until.ceil())));
+    }
+    if let Some(busy) = known.busy {
+        return Ok(Some(format!("it waits for the end of job {busy}, which is about the same thing")));
+    }
+    if let (Some(jobs), Some(secs)) = (known.rate_limit, known.rate_period_secs) {
+        return Ok(Some(format!("queue {queue} starts at most {jobs} jobs in {secs} s; it waits for its turn")));
+    }
+    if known.in_flight > 0 {
+        return Ok(Some(format!("{} jobs of queue {queue} are on their way before it", known.in_flight)));
+    }
+    Ok(Some(
+        "no server has dispatched it yet; is `uncloud serve` running, and does it reach Redis (GET /readyz)?".into(),
+    ))
+}

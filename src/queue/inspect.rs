@@ -1,0 +1,342 @@
+//! What staff see of jobs, queues and workers. Nothing here grows with the number of finished jobs.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{PgExecutor, PgPool, types::Json};
+
+use super::{
+    JobId, JobState,
+    backend::{ActiveJob, Progress},
+    explain, reports,
+};
+
+/// A worker that has said nothing for so long is not there.
+const SILENCE_SECS: f64 = 15.0;
+
+/// Which jobs staff mean; what is none limits nothing.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// Where they are in their lives.
+    pub state: Option<JobState>,
+    /// Whose work they are.
+    pub queue: Option<String>,
+    /// What they do.
+    pub kind: Option<String>,
+    /// Asked for at least so many seconds ago.
+    pub min_age_secs: Option<i32>,
+    /// Their last error has this in it, in upper or lower case.
+    pub error: Option<String>,
+}
+
+/// A job in a list.
+#[derive(Debug, Clone)]
+pub struct JobLine {
+    /// Identifies it.
+    pub job_id: JobId,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// What it does.
+    pub kind: String,
+    /// Whose work it is.
+    pub queue: String,
+    /// 9 goes first.
+    pub priority: i16,
+    /// How often it was sent to a worker.
+    pub attempt: i32,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// Earliest time of the next attempt.
+    pub run_at: DateTime<Utc>,
+    /// When nothing more was to be done.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// The last error.
+    pub error: Option<String>,
+    /// How far it is.
+    pub progress: Option<Progress>,
+}
+
+/// Jobs before `before`, the newest first; 0 is the end of time.
+pub async fn jobs(db: &PgPool, filter: &JobFilter, before: JobId, limit: i64) -> sqlx::Result<Vec<JobLine>> {
+    let rows = sqlx::query!(
+        r#"select job_id, state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at,
+                  error, progress
+           from job
+           where ($1::bigint = 0 or job_id < $1) and ($2::text is null or state = $2) and ($3::text is null or queue = $3)
+               and ($4::text is null or kind = $4)
+               and ($5::integer is null or created_at < now() - make_interval(secs => $5))
+               and ($6::text is null or strpos(lower(error), lower($6)) > 0)
+           order by job_id desc limit $7"#,
+        before,
+        filter.state.map(JobState::as_str),
+        filter.queue,
+        filter.kind,
+        filter.min_age_secs,
+        filter.error,
+        limit,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| JobLine {
+            job_id: row.job_id,
+            state: row.state,
+            kind: row.kind,
+            queue: row.queue,
+            priority: row.priority,
+            attempt: row.attempt,
+            created_at: row.created_at,
+            run_at: row.run_at,
+            finished_at: row.finished_at,
+            error: row.error,
+            progress: reports::shown(row.progress),
+        })
+        .collect())
+}
+
+/// Everything about a job.
+#[derive(Debug, Clone)]
+pub struct JobDetail {
+    /// What a list shows.
+    pub line: JobLine,
+    /// Whom it is about.
+    pub payload: Value,
+    /// What its worker reported.
+    pub result: Option<Value>,
+    /// The newer job that does this one's work too.
+    pub superseded_by: Option<JobId>,
+    /// Failures that count against the limit.
+    pub failures: i32,
+    /// The limit.
+    pub max_failures: i32,
+    /// Jobs of one key run one at a time, and at most one waits.
+    pub unique_key: Option<String>,
+    /// Jobs of one key run one after the other.
+    pub serial_key: Option<String>,
+    /// Who ran it last.
+    pub worker: Option<String>,
+    /// When it was last sent to a worker.
+    pub dispatched_at: Option<DateTime<Utc>>,
+    /// When staff wanted it withdrawn.
+    pub revoke_requested_at: Option<DateTime<Utc>>,
+    /// How long the last attempt ran.
+    pub took_ms: Option<i32>,
+    /// The HTTP request that wanted it.
+    pub request_id: Option<String>,
+    /// What it waits or waited for.
+    pub parents: Vec<ParentLine>,
+    /// What became of attempts that were not its success, the first one first.
+    pub attempts: Vec<Attempt>,
+    /// Why it does not get on, and what to do; none when all is well.
+    pub advice: Option<String>,
+}
+
+/// A job that another one waits or waited for.
+#[derive(Debug, Clone)]
+pub struct ParentLine {
+    /// The job.
+    pub job_id: JobId,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// Whether its success matters.
+    pub needed: bool,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// An attempt that was not the job's success.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Counts from 1.
+    pub attempt: i32,
+    /// `retry`, `snoozed`, `failed`, `lost` or `revoked`.
+    pub outcome: String,
+    /// When it was sent to a worker.
+    pub dispatched_at: Option<DateTime<Utc>>,
+    /// When its end was known.
+    pub ended_at: DateTime<Utc>,
+    /// Who ran it.
+    pub worker: Option<String>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// One job, with all that staff may want to know.
+pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> {
+    let Some(row) = sqlx::query!(
+        r#"select state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at, error,
+                  progress, payload, result, superseded_by, failures, max_failures, unique_key, serial_key, worker,
+                  dispatched_at, revoke_requested_at, took_ms, request_id
+           from job where job_id = $1"#,
+        job_id
+    )
+    .fetch_optional(db)
+    .await?
+    else {
+        return Ok(None);
+    };
+    let detail = JobDetail {
+        line: JobLine {
+            job_id,
+            state: row.state,
+            kind: row.kind,
+            queue: row.queue,
+            priority: row.priority,
+            attempt: row.attempt,
+            created_at: row.created_at,
+            run_at: row.run_at,
+            finished_at: row.finished_at,
+            error: row.error,
+            progress: reports::shown(row.progress),
+        },
+        payload: row.payload,
+        result: row.result,
+        superseded_by: row.superseded_by,
+        failures: row.failures,
+        max_failures: row.max_failures,
+        unique_key: row.unique_key,
+        serial_key: row.serial_key,
+        worker: row.worker,
+        dispatched_at: row.dispatched_at,
+        revoke_requested_at: row.revoke_requested_at,
+        took_ms: row.took_ms,
+        request_id: row.request_id,
+        parents: parents(db, job_id).await?,
+        attempts: attempts(db, job_id).await?,
+        advice: None,
+    };
+    let advice = explain::advice(db, &detail).await?;
+    Ok(Some(JobDetail { advice, ..detail }))
+}
+
+async fn parents(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<ParentLine>> {
+    sqlx::query_as!(
+        ParentLine,
+        r#"select parent.job_id, parent.state as "state: JobState", needed, parent.error
+           from job_parent join job parent on parent.job_id = parent_id where job_parent.job_id = $1 order by parent_id"#,
+        job_id
+    )
+    .fetch_all(db)
+    .await
+}
+
+async fn attempts(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Attempt>> {
+    sqlx::query_as!(
+        Attempt,
+        "select attempt, outcome, dispatched_at, ended_at, worker, error from job_attempt
+         where job_id = $1 order by attempt",
+        job_id
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// A queue.
+#[derive(Debug, Clone)]
+pub struct QueueLine {
+    /// Its name.
+    pub queue: String,
+    /// Since when nothing more is dispatched.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// So many jobs start in a period.
+    pub rate_limit: Option<i32>,
+    /// The period.
+    pub rate_period_secs: i32,
+    /// Jobs that wait, for whatever.
+    pub queued: i64,
+    /// Jobs that are due.
+    pub due: i64,
+    /// Jobs on their way or running.
+    pub in_flight: i64,
+    /// How long the job that is due longest has been.
+    pub oldest_due_secs: Option<f64>,
+    /// Live workers.
+    pub workers: i64,
+    /// Jobs that they can run at the same time.
+    pub slots: i64,
+}
+
+/// Queues with jobs, workers or settings; only one of that name, if one is given.
+pub async fn queues(db: impl PgExecutor<'_>, name: Option<&str>) -> sqlx::Result<Vec<QueueLine>> {
+    sqlx::query_as!(
+        QueueLine,
+        r#"with waiting as (
+               select queue, count(*) as queued, count(*) filter (where waits_for = 0 and run_at <= now()) as due,
+                      min(run_at) filter (where waits_for = 0 and run_at <= now()) as oldest
+               from job where state = 'queued' and ($1::text is null or queue = $1) group by queue),
+           flight as (
+               select queue, count(*) as in_flight from job
+               where state in ('dispatched', 'running') and ($1::text is null or queue = $1) group by queue),
+           live as (
+               select queue, count(*) as workers, sum(concurrency)::bigint as slots from worker
+               where not stopped and seen_at > now() - make_interval(secs => $2)
+                   and ($1::text is null or queue = $1) group by queue),
+           names as (
+               select queue from waiting union select queue from flight union select queue from live
+               union select queue from job_queue where $1::text is null or queue = $1)
+           select names.queue as "queue!", paused_at as "paused_at?", rate_limit as "rate_limit?",
+                  coalesce(rate_period_secs, 1) as "rate_period_secs!", coalesce(queued, 0) as "queued!",
+                  coalesce(due, 0) as "due!", coalesce(in_flight, 0) as "in_flight!",
+                  extract(epoch from now() - oldest)::float8 as oldest_due_secs,
+                  coalesce(workers, 0) as "workers!", coalesce(slots, 0) as "slots!"
+           from names left join job_queue using (queue) left join waiting using (queue) left join flight using (queue)
+               left join live using (queue)
+           order by names.queue"#,
+        name,
+        SILENCE_SECS,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// A worker as it last reported.
+#[derive(Debug, Clone)]
+pub struct WorkerLine {
+    /// Identifies it, from its first report to its end.
+    pub worker_id: i64,
+    /// Whose work it does.
+    pub queue: String,
+    /// The name it was started with.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+    /// Jobs at the same time.
+    pub concurrency: i32,
+    /// What staff want instead.
+    pub concurrency_wanted: Option<i32>,
+    /// The jobs that it holds.
+    pub active: Json<Vec<ActiveJob>>,
+    /// The kinds that it knows.
+    pub kinds: Vec<String>,
+    /// When it was started, by its clock.
+    pub started_at: DateTime<Utc>,
+    /// Jobs since then.
+    pub succeeded: i64,
+    /// Attempts since then.
+    pub failed: i64,
+    /// Jobs that others took over from it since then.
+    pub leases_lost: i64,
+    /// Memory.
+    pub rss_bytes: i64,
+    /// Its last report.
+    pub seen_at: DateTime<Utc>,
+    /// False when it has said goodbye, or nothing for a while.
+    pub alive: bool,
+}
+
+/// Workers that are there, or were a moment ago; by queue and name.
+pub async fn workers(db: impl PgExecutor<'_>, queue: Option<&str>) -> sqlx::Result<Vec<WorkerLine>> {
+    sqlx::query_as!(
+        WorkerLine,
+        r#"select worker_id, queue, name, version, concurrency, concurrency_wanted,
+                  active as "active: Json<Vec<ActiveJob>>", kinds, started_at, succeeded, failed, leases_lost, rss_bytes,
+                  seen_at, (not stopped and seen_at > now() - make_interval(secs => $2)) as "alive!"
+           from worker
+           where seen_at > now() - interval '1 hour' and ($1::text is null or queue = $1)
+           order by queue, name, worker_id"#,
+        queue,
+        SILENCE_SECS,
+    )
+    .fetch_all(db)
+    .await
+}
