@@ -1,8 +1,19 @@
-//! Logs: a story on stderr, for people or as JSON.
+//! Logs: a story on stderr or in a file, for people or as JSON.
 
-use std::io::IsTerminal as _;
+use std::{
+    fs::{File, OpenOptions},
+    io::IsTerminal as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
-use tracing_subscriber::{EnvFilter, fmt};
+use anyhow::Context as _;
+use clap::Args;
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{MakeWriter, writer::BoxMakeWriter},
+};
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -13,13 +24,84 @@ pub enum Format {
     Json,
 }
 
-/// To be called once, first. `RUST_LOG` says how much is written.
+/// How much is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Level {
+    /// What needs a person.
+    Error,
+    /// And what may soon.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And how.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+impl Level {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Where the log goes.
+#[derive(Debug, Args)]
+pub struct LogFileArgs {
+    /// File that the log is appended to, instead of stderr; made for its user and group. Rotate it by copying and
+    /// truncating.
+    #[arg(short = 'f', long, env = "UNCLOUD_LOG_FILE", value_name = "FILE")]
+    logfile: Option<PathBuf>,
+    /// How much is written; RUST_LOG says it in more detail, where this is left out.
+    #[arg(short = 'l', long, ignore_case = true, env = "UNCLOUD_LOG_LEVEL", value_name = "LEVEL")]
+    loglevel: Option<Level>,
+}
+
+/// To be called once, first: a log on stderr, as much of it as `RUST_LOG` says.
 pub fn init(format: Format) {
+    start(format, None, BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal());
+}
+
+/// To be called once, first.
+pub fn init_with(format: Format, args: &LogFileArgs) -> anyhow::Result<()> {
+    let (writer, ansi) = if let Some(file) = &args.logfile {
+        let file = open(file).with_context(|| format!("can't write the log to {}", file.display()))?;
+        (BoxMakeWriter::new(Mutex::new(file)), false)
+    } else {
+        (BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal())
+    };
+    start(format, args.loglevel, writer, ansi);
+    Ok(())
+}
+
+fn open(file: &Path) -> std::io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(file)
+}
+
+fn start<W>(format: Format, level: Option<Level>, writer: W, ansi: bool)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     // The libraries' own chatter is left out; ours tells the story. sqlx' warnings would quote parts of a mistyped URL.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,poem=warn,sqlx=error"));
-    let builder = fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    let ours = |level: Level| EnvFilter::new(format!("{},poem=warn,sqlx=error", level.as_str()));
+    let filter = match level {
+        Some(level) => ours(level),
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| ours(Level::Info)),
+    };
+    // Errors of the log itself have nowhere to go: printing them would panic on a full disk, and end whoever logs.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(writer)
+        .log_internal_errors(false);
     match format {
-        Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        Format::Text => builder.with_ansi(ansi).init(),
         Format::Json => builder.json().flatten_event(true).init(),
     }
 }

@@ -17,7 +17,7 @@ use uncloud::{
 use crate::{
     handlers,
     host::{Host, Implementation, Restored},
-    worker,
+    supervisor, worker,
 };
 
 /// Runs the jobs of queues; a VPN host's queue has the host's full name.
@@ -32,6 +32,7 @@ running is taken over by the next worker.
 
 Examples:
   uncloud-worker --queue vpn-1.example.ch --broker-file /etc/uncloud/broker-url
+  uncloud-worker -Q billing,vpn-1.example.ch -b redis://127.0.0.1:6379 -n worker1@%h -c 8 -f worker.log -l info
   uncloud-worker restore            at boot: tunnels are back before the control plane is"
 )]
 struct Cli {
@@ -57,9 +58,11 @@ struct Cli {
     concurrency: u16,
     #[command(flatten)]
     host: HostArgs,
-    /// How logs are written to stderr; RUST_LOG says how much (info by default).
+    /// How the log is written.
     #[arg(long, env = "UNCLOUD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: logging::Format,
+    #[command(flatten)]
+    log_file: logging::LogFileArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,7 +120,7 @@ pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
     let cli = uncloud::cli::parsed(Cli::try_parse_from(args))?;
-    logging::init(cli.log_format);
+    logging::init_with(cli.log_format, &cli.log_file)?;
     match cli.command {
         Some(Command::Restore(host)) => restore(host).await,
         None => work(cli).await,
@@ -148,7 +151,10 @@ async fn work(cli: Cli) -> anyhow::Result<()> {
     }
     let context = handlers::Context { host };
     let settings = worker::Settings { redis, queues: cli.queues, name, concurrency: cli.concurrency.into(), context };
-    worker::run(settings, stop_signal()?).await?;
+    let stop = stop_signal()?;
+    let supervised = tokio::spawn(supervisor::tell(stop.clone()));
+    worker::run(settings, stop).await?;
+    supervised.abort();
     tracing::info!("stopped: nothing was left undone");
     Ok(())
 }

@@ -3,4 +3,5 @@
 pub mod cli;
 pub mod handlers;
 pub mod host;
-pub mod worker;
+pub mod supervisor;
+mod worker;

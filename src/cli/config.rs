@@ -95,13 +95,13 @@ pub(super) fn read_secret(path: &Path) -> anyhow::Result<Option<Secret<String>>>
 #[derive(Debug, Clone, Args)]
 pub(super) struct DatabaseArgs {
     /// PostgreSQL, as in postgres://uncloud@db.example.ch/uncloud?sslmode=verify-full
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<Secret<String>>,
     /// File with the URL of PostgreSQL.
-    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "DATABASE_URL_FILE", value_name = "FILE")]
     database_url_file: Option<PathBuf>,
     /// Folder of a running `uncloud up`, whose database is meant when no other is named.
-    #[arg(long, env = "UNCLOUD_DATA_DIR", value_name = "DIR")]
+    #[arg(long, global = true, env = "UNCLOUD_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use clap::{Args, Subcommand};
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::time::Instant;
@@ -26,25 +26,25 @@ const LIMIT: i64 = 1000;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  uncloud inspect ping --queue vpn-1.example.ch")]
 pub(super) struct InspectArgs {
-    #[command(subcommand)]
+    /// What to look at.
+    #[arg(value_enum, value_name = "WHAT")]
     what: What,
     /// Only this queue.
-    #[arg(short = 'Q', long, global = true, value_name = "NAME")]
+    #[arg(short = 'Q', long, value_name = "NAME")]
     queue: Option<QueueName>,
+    /// Longest wait for the answers to a ping.
+    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    timeout: u64,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum What {
     /// Ask all workers to answer, and wait for them.
-    Ping {
-        /// Longest wait for the answers.
-        #[arg(long, default_value_t = 5, value_name = "SECONDS")]
-        timeout: u64,
-    },
+    Ping,
     /// Jobs that workers hold.
     Active,
     /// Jobs that are on their way to a worker.
@@ -63,7 +63,7 @@ pub(super) async fn run(args: InspectArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
     let queue = args.queue.as_ref().map(QueueName::as_str);
     match args.what {
-        What::Ping { timeout } => return ping(&pool, queue, Duration::from_secs(timeout), &args.output).await,
+        What::Ping => return ping(&pool, queue, Duration::from_secs(args.timeout), &args.output).await,
         What::Active => active(&live(&pool, queue).await?),
         What::Reserved => jobs(&pool, queue, JobState::Dispatched).await?,
         What::Scheduled => jobs(&pool, queue, JobState::Queued).await?,

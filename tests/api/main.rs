@@ -7,6 +7,7 @@ mod faults;
 mod jobs;
 mod ldap;
 mod ldap_faults;
+mod operate;
 mod problems;
 mod schema;
 mod service;
