@@ -2,6 +2,7 @@
 
 mod access;
 mod certificates;
+mod compose;
 mod control_plane;
 mod postgres;
 mod redis_tls;
