@@ -167,7 +167,6 @@ impl RedisArgs {
 
 /// Which key encrypts private keys at rest.
 #[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_field_names, reason = "clap makes the options' names of them")]
 pub(super) struct SecretKeyArgs {
     /// 32 random bytes in base64; encrypts private keys at rest.
     #[arg(long, env = "UNCLOUD_SECRET_KEY", hide_env_values = true, value_name = "KEY")]

@@ -16,7 +16,7 @@ pub use body::Body;
 pub(crate) use body::{Input, input, member, unknown_members};
 pub use client::{Proxy, TrustedProxies};
 pub use health::HealthApi;
-pub use page::{Cursor, Window, page};
+pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
 pub use service::{App, document, service};
 

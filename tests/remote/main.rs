@@ -7,3 +7,5 @@ mod control_plane;
 mod postgres;
 mod redis_tls;
 mod whole;
+#[path = "../api/worker.rs"]
+mod worker;

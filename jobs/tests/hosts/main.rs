@@ -14,6 +14,7 @@ mod privilege;
 mod process;
 mod provider;
 mod recovery;
+mod second_host;
 mod secrets;
 mod shutdown;
 mod site;
