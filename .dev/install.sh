@@ -18,6 +18,7 @@ have script|bsdutils|util-linux-misc|the terminal of those commands
 have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root
 have openssl|openssl|openssl|makes the certificates of the tests
 have sudo|sudo|sudo|the tests of a worker without root
+have faketime|faketime|libfaketime|the test of a host whose clock is wrong
 have cc|gcc|gcc|links the programs
 [ -e /usr/include/stdio.h ]|libc6-dev|musl-dev|links the programs
 [ -e /etc/ssl/certs/ca-certificates.crt ]|ca-certificates|ca-certificates|downloads of crates

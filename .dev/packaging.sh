@@ -47,13 +47,17 @@ packaging_units_pass() {
 }
 
 packaging_compose() {
-    if ! have docker || ! docker compose version >/dev/null 2>&1; then
-        say "   left out: docker compose is not installed"
+    if have docker && docker compose version >/dev/null 2>&1; then
+        compose='docker compose'
+    elif have docker-compose; then
+        compose=docker-compose # Debian's; it reads the same file
+    else
+        say "   left out: docker compose is not installed (package docker-compose)"
         return
     fi
     mkdir -p "$checked/compose/packaging"
     cp docker-compose.yml "$checked/compose/"
     cp packaging/compose-secrets.sh "$checked/compose/packaging/"
     sh "$checked/compose/packaging/compose-secrets.sh"
-    (cd "$checked/compose" && docker compose config -q) || fail "docker compose does not take docker-compose.yml"
+    (cd "$checked/compose" && $compose config -q) || fail "docker compose does not take docker-compose.yml"
 }

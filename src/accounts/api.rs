@@ -48,10 +48,6 @@ struct UserList {
     next: Option<String>,
 }
 
-const fn page_size() -> u8 {
-    50
-}
-
 fn not_found(id: i64) -> Error {
     Error::NotFound(format!("there is no user {id}").into())
 }
@@ -70,7 +66,7 @@ impl UserApi {
         &self,
         _staff: Staff,
         /// Users on a page.
-        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "page_size")]
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,

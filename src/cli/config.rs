@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Arg, Args, Command};
 use sqlx::{
-    PgPool,
+    Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -19,6 +19,9 @@ use crate::{
     queue,
     secret::Secret,
 };
+
+/// Longest wait for a server that is starting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The file of `--config`, before the command line is parsed for good.
 pub(super) fn named_file(args: &[OsString]) -> Option<PathBuf> {
@@ -141,10 +144,14 @@ pub(super) struct RedisArgs {
 }
 
 impl RedisArgs {
-    /// The URL, from wherever it was given.
+    /// The URL, from wherever it was given; none where it was not.
+    pub(super) fn given(&self) -> anyhow::Result<Option<Secret<String>>> {
+        secret_or_file("REDIS_URL", self.redis_url.clone(), self.redis_url_file.as_deref())
+    }
+
+    /// The URL, which must be given.
     pub(super) fn url(&self) -> anyhow::Result<Secret<String>> {
-        secret_or_file("REDIS_URL", self.redis_url.clone(), self.redis_url_file.as_deref())?
-            .context("no Redis is named; set REDIS_URL or REDIS_URL_FILE")
+        self.given()?.context("no Redis is named; set REDIS_URL or REDIS_URL_FILE")
     }
 
     /// The authority, if it is not one of the machine's.
@@ -155,6 +162,24 @@ impl RedisArgs {
     /// See [`queue::broker::client`].
     pub(super) fn client(&self) -> anyhow::Result<redis::Client> {
         queue::broker::client(&self.url()?, self.redis_ca_file.as_deref()).context("can't use REDIS_URL")
+    }
+}
+
+/// Which key encrypts private keys at rest.
+#[derive(Debug, Clone, Args)]
+pub(super) struct SecretKeyArgs {
+    /// 32 random bytes in base64; encrypts private keys at rest.
+    #[arg(long, env = "UNCLOUD_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
+    secret_key: Option<Secret<String>>,
+    /// File with the secret key.
+    #[arg(long, env = "UNCLOUD_SECRET_KEY_FILE", value_name = "FILE")]
+    secret_key_file: Option<PathBuf>,
+}
+
+impl SecretKeyArgs {
+    /// The key, from wherever it was given; none where it was not.
+    pub(super) fn given(self) -> anyhow::Result<Option<Secret<String>>> {
+        secret_or_file("UNCLOUD_SECRET_KEY", self.secret_key, self.secret_key_file.as_deref())
     }
 }
 
@@ -170,12 +195,25 @@ pub(super) async fn connect(url: &Secret<String>, connections: u32) -> anyhow::R
         Some(address) => options.host(&address),
         None => options,
     };
-    PgPoolOptions::new()
+    let pool = PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_with(options)
-        .await
-        .context("can't connect to PostgreSQL; check DATABASE_URL and that the server runs")
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .connect_with(options.clone())
+        .await;
+    let pool = match pool {
+        // A pool tries again while the server is starting or not there, and then knows only that time is up.
+        Err(sqlx::Error::PoolTimedOut) => Err(why_not(&options).await),
+        pool => pool,
+    };
+    pool.context("can't connect to PostgreSQL; check DATABASE_URL and that the server runs")
+}
+
+/// What a server answers that can't be connected to.
+async fn why_not(options: &PgConnectOptions) -> sqlx::Error {
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
 }
 
 #[cfg(test)]

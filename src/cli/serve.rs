@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    config::{DatabaseArgs, RedisArgs, connect, secret_or_file},
+    config::{DatabaseArgs, RedisArgs, SecretKeyArgs, connect},
     ldap::LdapArgs,
 };
 use crate::{
@@ -42,12 +42,8 @@ pub(super) struct ServeArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     redis: RedisArgs,
-    /// 32 random bytes in base64; encrypts private keys at rest.
-    #[arg(long, env = "UNCLOUD_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
-    secret_key: Option<Secret<String>>,
-    /// File with the secret key.
-    #[arg(long, env = "UNCLOUD_SECRET_KEY_FILE", value_name = "FILE")]
-    secret_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    secret_key: SecretKeyArgs,
     /// Address or network of proxies in front, whose X-Forwarded-For is believed; several with commas between.
     #[arg(long = "trusted-proxy", env = "UNCLOUD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK")]
     trusted_proxies: Vec<Proxy>,
@@ -79,7 +75,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         database_url: args.database.url()?,
         redis_url: args.redis.url()?,
         redis_ca_file: args.redis.ca_file(),
-        secret_key: secret_or_file("UNCLOUD_SECRET_KEY", args.secret_key, args.secret_key_file.as_deref())?
+        secret_key: args.secret_key.given()?
             .context("no secret key is named; set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (make one with `openssl rand -base64 32`)")?,
         listen: args.listen,
         accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },

@@ -1,6 +1,6 @@
 //! Wrong arguments, said as every other error is: in one line.
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// What clap has parsed. Help and version are printed here, which ends the process; an error of several lines with an
 /// example of the usage becomes one line.
@@ -9,8 +9,18 @@ pub fn parsed<T>(result: Result<T, clap::Error>) -> anyhow::Result<T> {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             error.exit()
         }
-        _ => anyhow::anyhow!(one_line(&error.render().to_string())),
+        _ => anyhow::anyhow!(one_line(&without_urls(&error))),
     })
+}
+
+/// What clap says, but for URLs that it quotes: they were meant for an option, and may hold a password.
+fn without_urls(error: &clap::Error) -> String {
+    let quoted = [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand];
+    let quoted = quoted.into_iter().filter_map(|kind| match error.get(kind)? {
+        ContextValue::String(text) if text.contains("://") => Some(text),
+        _ => None,
+    });
+    quoted.fold(error.render().to_string(), |said, url| said.replace(url.as_str(), "URL"))
 }
 
 fn one_line(text: &str) -> String {

@@ -37,7 +37,16 @@ pub(super) async fn run(args: VpnArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
     let wake: Arc<Wake> = Arc::default();
     let listener = tokio::spawn(queue::listen(pool.clone(), Arc::clone(&wake)));
-    let jobs = vpn::reconcile(&pool, &args.hostname).await?;
+    // At least a moment: a wait of 0 asks for the jobs and does not look after them.
+    let asking = tokio::time::timeout(Duration::from_secs(args.timeout.max(1)), vpn::reconcile(&pool, &args.hostname));
+    let Ok(jobs) = asking.await else {
+        bail!(
+            "the database has not answered in {} s: another transaction keeps the host's pools locked (see \
+             pg_stat_activity); nothing was asked of the host",
+            args.timeout.max(1)
+        );
+    };
+    let jobs = jobs?;
     if jobs.is_empty() {
         bail!("no VPN pool is on {}; `GET /v1/admin/vpnpool` lists the pools and their hosts", args.hostname);
     }

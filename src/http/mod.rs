@@ -18,7 +18,7 @@ pub(crate) use body::{Input, input, member, unknown_members};
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
-pub use page::{Cursor, Window, page};
+pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
 pub use service::{App, document, service};
 

@@ -11,6 +11,11 @@ pub struct Window {
     pub limit: i64,
 }
 
+/// Objects on a page when the caller does not say how many.
+pub const fn page_size() -> u8 {
+    50
+}
+
 /// A list's part and the cursor of the next one. `rows` are one more than `limit` if there is more.
 pub fn page<T>(mut rows: Vec<T>, window: Window, id: impl Fn(&T) -> i64) -> (Vec<T>, Option<String>) {
     let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);

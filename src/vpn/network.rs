@@ -134,7 +134,23 @@ pub async fn create(db: &PgPool, caller: &User, size: u8, public_key: PublicKey)
     };
     let network_id = db::insert_network(&mut tx, &row).await.on_constraint("vpn_network_public_key_key", key_in_use)?;
     tx.commit().await?;
-    find(db, caller, network_id).await
+    // As it was when it was accepted. Asking again would cost more than the rest, and find it the same or a little on.
+    Ok(Network {
+        network_id,
+        pool_id: pool.pool_id,
+        network,
+        public_key,
+        vpn_hostname: pool.vpn_hostname,
+        listen_port: pool.listen_port,
+        server_public_key: pool.public_key,
+        generation: taken.generation,
+        applied_generation: pool.applied_generation,
+        deleting: false,
+        job_id: Some(job_id),
+        job_state: Some(JobState::Queued),
+        job_trouble: None,
+        dry_run: None,
+    })
 }
 
 /// A peer with the server's own key would be dropped silently.

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use apalis::prelude::WorkerBuilder;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -20,10 +19,7 @@ use uncloud::{
     cli::serve::{ServeSettings, serve},
     embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
     http::TrustedProxies,
-    queue::{
-        JobError,
-        backend::{Envelope, StreamBackend, StreamConfig},
-    },
+    queue::{JobError, backend::StreamConfig},
     secret::Secret,
     vpn::key::{PrivateKey, PublicKey},
 };
@@ -230,19 +226,7 @@ impl TestApp {
     {
         let redis = redis::Client::open(self.redis.url().expose().as_str()).expect("a URL");
         let config = StreamConfig::new(redis, queue.parse().expect("a queue"), "test".into(), 4);
-        let backend = StreamBackend::new(config, self.stop.subscribe());
-        let handler = move |envelope: Envelope| {
-            let done = work(serde_json::from_slice(&envelope.payload).expect("JSON"));
-            async move { done }
-        };
-        let worker = WorkerBuilder::new("test").backend(backend).build(handler);
-        let mut stop = self.stop.subscribe();
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = worker.run() => {}
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-        });
+        crate::worker::start(config, &self.stop, work);
     }
 
     /// An obedient worker; the result holds the last desired state that it was given.

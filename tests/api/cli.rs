@@ -75,7 +75,7 @@ fn wrong_urls_and_keys_are_not_shown() {
     let (database, redis) =
         (format!("postgres://uncloud:{SECRET}@127.0.0.1:1/x"), format!("redis://:{SECRET}@[::1]:1"));
     let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-    refused(&mut serve(&database, &redis, key), "", &["PostgreSQL", "DATABASE_URL"]);
+    refused(&mut serve(&database, &redis, key), "", &["PostgreSQL", "DATABASE_URL", "Connection refused"]);
     for wrong in [SECRET, &format!("postgres://uncloud:{SECRET}@[/x"), &format!("postgres://uncloud:{SECRET}@h:0x/y")] {
         refused(&mut serve(wrong, &redis, key), "", &["DATABASE_URL"]);
     }
@@ -90,6 +90,10 @@ fn wrong_arguments_are_one_line_too() {
     refused(&mut uncloud(&["no-such-command"]), "", &["no-such-command", "--help"]);
     refused(&mut uncloud(&["user", "ls", "--output", "yaml"]), "", &["yaml", "table", "json"]);
     refused(&mut uncloud(&["serve", "--listen", "8000"]), "", &["--listen", "8000"]);
+    let url = format!("postgres://uncloud:{SECRET}@localhost/uncloud");
+    refused(&mut uncloud(&["serve", &url]), "", &["unexpected argument", "URL"]);
+    refused(&mut uncloud(&["serve", "--listen", &url]), "", &["--listen", "URL"]);
+    refused(&mut uncloud(&[&url]), "", &["URL", "--help"]);
     refused(&mut uncloud(&["bootstrap-user", "--username", "a b"]), PASSWORD, &["--username"]);
     refused(&mut uncloud(&["bootstrap-user", "--username", "nico"]), "short\n", &["5 characters", "8"]);
     refused(&mut uncloud(&["bootstrap-user", "--username", "nico"]), "", &["password", "stdin"]);
@@ -114,6 +118,17 @@ async fn a_host_without_pools_or_without_worker_is_named() {
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).expect("text");
     assert!(said.contains(&format!("uncloud-worker --queue {HOST}")) && said.lines().count() == 1, "{said}");
+}
+
+#[tokio::test]
+async fn locked_pools_hold_up_no_command_for_longer_than_it_was_told_to_wait() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let mut holder = app.pool.begin().await.expect("a transaction");
+    sqlx::query("select from vpn_pool for update").execute(&mut *holder).await.expect("locked");
+    let mut vpn = uncloud(&["vpn", "--hostname", HOST, "--timeout", "1"]);
+    vpn.env("DATABASE_URL", app.database_url.expose());
+    beside(move || refused(&mut vpn, "", &["1 s", "another transaction", "pg_stat_activity"])).await;
 }
 
 #[tokio::test]

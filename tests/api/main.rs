@@ -16,3 +16,4 @@ mod throttle;
 mod vpn_change;
 mod vpn_network;
 mod vpn_pool;
+mod worker;

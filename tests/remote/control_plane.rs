@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use apalis::prelude::WorkerBuilder;
 use serde_json::Value;
 use tokio::{
     sync::{oneshot, watch},
@@ -11,11 +10,7 @@ use tokio::{
 use uncloud::{
     accounts,
     cli::serve::{ServeSettings, serve},
-    queue::{
-        QueueName,
-        backend::{Envelope, StreamBackend, StreamConfig},
-        broker,
-    },
+    queue::{QueueName, backend::StreamConfig, broker},
     secret::Secret,
 };
 
@@ -62,19 +57,7 @@ impl ControlPlane {
         let queue: QueueName = HOST.parse().expect("a queue");
         let client = broker::client(broker_url, ca).expect("a client");
         let config = StreamConfig::new(client, queue, "worker".into(), 1);
-        let backend = StreamBackend::new(config, self.stop.subscribe());
-        let handler = move |envelope: Envelope| {
-            let result = serde_json::from_slice(&envelope.payload).map(&work);
-            async move { result }
-        };
-        let worker = WorkerBuilder::new("test").backend(backend).build(handler);
-        let mut stop = self.stop.subscribe();
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = worker.run() => {}
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-        });
+        crate::worker::start(config, &self.stop, move |desired| Ok(work(desired)));
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Value {

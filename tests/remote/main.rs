@@ -2,7 +2,10 @@
 
 mod access;
 mod certificates;
+mod compose;
 mod control_plane;
 mod postgres;
 mod redis_tls;
 mod whole;
+#[path = "../api/worker.rs"]
+mod worker;

@@ -37,7 +37,7 @@ pub enum HostError {
         reason: String,
     },
     /// A file operation in the state folder failed.
-    #[error("cannot {action} {}: {source}; the worker's user needs a writable state folder (--state-dir)", path.display())]
+    #[error("cannot {action} {}: {source}; {}", path.display(), advice(source))]
     State {
         /// As in "cannot read".
         action: &'static str,
@@ -131,6 +131,16 @@ pub enum HostError {
     /// The worker is shutting down.
     #[error("the work was interrupted")]
     Interrupted,
+}
+
+/// What a person can do when the state folder can't be worked with.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on the file system of the state folder (--state-dir), then `uncloud vpn` brings the host up to date"
+        }
+        _ => "the worker's user needs a writable state folder (--state-dir)",
+    }
 }
 
 impl HostError {

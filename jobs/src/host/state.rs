@@ -157,7 +157,10 @@ impl StateFile {
         }
         let options = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&tmp);
         let mut file = options.map_err(failed("create", &tmp))?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed("write", &tmp))?;
+        if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_all()) {
+            let _ = fs::remove_file(&tmp); // on a full disk even this half is in the way
+            return Err(failed("write", &tmp)(error));
+        }
         fs::rename(&tmp, &path).map_err(failed("replace", &path))?;
         let dir = File::open(&self.dir).and_then(|dir| dir.sync_all());
         dir.map_err(failed("flush to disk", &self.dir))

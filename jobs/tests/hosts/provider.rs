@@ -84,10 +84,15 @@ impl Provider {
 
     /// A worker for [`HOST`], on the VPN host. It knows Redis and nothing else.
     pub(crate) fn worker(&self, world: &World, state_dir: &Path) -> Process {
+        Process::start("uncloud-worker", &mut self.worker_command(world, state_dir))
+    }
+
+    /// The same, not started yet.
+    pub(crate) fn worker_command(&self, world: &World, state_dir: &Path) -> Command {
         let mut command = world.command(VPN_HOST, worker_program());
         command.args(["--queue", HOST]).args(host_options(state_dir));
         bare(&mut command).env("REDIS_URL", self.redis.url().expose());
-        Process::start("uncloud-worker", &mut command)
+        command
     }
 
     /// A worker for [`HOST`] that keeps states and configures nothing.

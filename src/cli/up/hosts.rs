@@ -99,18 +99,23 @@ pub(super) fn ensure_redis_reachable(hosts: &[HostRecord], redis_url: &Secret<St
 pub(super) struct Workers {
     program: PathBuf,
     redis_url: Secret<String>,
+    redis_ca_file: Option<PathBuf>,
     database_url: Secret<String>,
 }
 
 impl Workers {
     /// Finds `uncloud-worker` beside our own program.
-    pub(super) fn new(redis_url: Secret<String>, database_url: Secret<String>) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        redis_url: Secret<String>,
+        redis_ca_file: Option<PathBuf>,
+        database_url: Secret<String>,
+    ) -> anyhow::Result<Self> {
         let own = std::env::current_exe().context("finding our own program")?;
         let program = own.with_file_name("uncloud-worker");
         if !program.is_file() {
             bail!("{} is missing: build it (cargo build), or install both programs together", program.display());
         }
-        Ok(Self { program, redis_url, database_url })
+        Ok(Self { program, redis_url, redis_ca_file, database_url })
     }
 
     /// The worker of a host. It gets no database: what it has to know comes with the job.
@@ -153,6 +158,7 @@ impl Workers {
         let mut env: Vec<(String, OsString)> =
             inherited.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
         env.push(("REDIS_URL".to_owned(), self.redis_url.expose().into()));
+        env.extend(self.redis_ca_file.iter().map(|file| ("REDIS_CA_FILE".to_owned(), file.into())));
         ChildSpec {
             name: format!("worker {queue}"),
             program,
@@ -193,11 +199,18 @@ mod tests {
     #[test]
     fn only_billing_knows_the_database() {
         let secret = |text: &str| Secret::new(text.to_owned());
-        let workers =
-            Workers { program: "/x/uncloud-worker".into(), redis_url: secret("r"), database_url: secret("d") };
+        let workers = Workers {
+            program: "/x/uncloud-worker".into(),
+            redis_url: secret("r"),
+            redis_ca_file: Some("/x/ca.pem".into()),
+            database_url: secret("d"),
+        };
         let has_database = |spec: crate::embedded::ChildSpec| spec.env.iter().any(|(name, _)| name == "DATABASE_URL");
         assert!(has_database(workers.of_billing("/x".as_ref())));
         assert!(!has_database(workers.of_host(&HostRecord::default())));
         assert!(!has_database(workers.restore(&HostRecord::default())));
+        let has_ca =
+            workers.of_host(&HostRecord::default()).env.contains(&("REDIS_CA_FILE".into(), "/x/ca.pem".into()));
+        assert!(has_ca, "a worker trusts whom the server trusts");
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use self::settings::Settings;
 use self::stack::Stack;
+use crate::cli::config::{RedisArgs, SecretKeyArgs};
 use crate::cli::ldap::LdapArgs;
 use crate::embedded::{DataDir, Registry, end_leftovers};
 use crate::http::Proxy;
@@ -29,7 +30,9 @@ const EXAMPLE: &str = "\
 Example: two VPN hosts on this machine, each in a network namespace of its own
     uncloud up --queue $(hostname) --queue vpn-2a0ae5c1200.ungleich.ch
 
-PostgreSQL and Redis are started as private child processes. DATABASE_URL and REDIS_URL take their place.";
+PostgreSQL and Redis are started as private child processes. DATABASE_URL and REDIS_URL take their place; the user of
+that Redis is the workers' as well, so it needs ~uncloud:* +@stream +ping +multi +exec. Without a secret key, DIR/secret-key
+is used, which the first start makes.";
 
 /// Runs everything on this machine: PostgreSQL, Redis, the API and a worker for each host.
 #[derive(Debug, clap::Args)]
@@ -63,13 +66,8 @@ pub struct UpArgs {
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
     database_url_file: Option<PathBuf>,
 
-    /// Redis to use instead of a private one.
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
-    redis_url: Option<Secret<String>>,
-
-    /// File with that URL.
-    #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE")]
-    redis_url_file: Option<PathBuf>,
+    #[command(flatten)]
+    redis: RedisArgs,
 
     /// Password of the staff user `admin` [default: random, kept in DIR/admin-password].
     #[arg(long, env = "UNCLOUD_ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
@@ -79,13 +77,8 @@ pub struct UpArgs {
     #[arg(long, env = "UNCLOUD_ADMIN_PASSWORD_FILE", value_name = "FILE")]
     admin_password_file: Option<PathBuf>,
 
-    /// Key that encrypts the pools' private keys [default: random, kept in DIR/secret-key].
-    #[arg(long, env = "UNCLOUD_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
-    secret_key: Option<Secret<String>>,
-
-    /// File with that key.
-    #[arg(long, env = "UNCLOUD_SECRET_KEY_FILE", value_name = "FILE")]
-    secret_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    secret_key: SecretKeyArgs,
 
     /// Address or network of proxies in front, whose X-Forwarded-For is believed; several with commas between.
     #[arg(long = "trusted-proxy", env = "UNCLOUD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK")]

@@ -26,6 +26,7 @@ pub(super) struct Settings {
     pub(super) run_as: Option<String>,
     pub(super) database_url: Option<Secret<String>>,
     pub(super) redis_url: Option<Secret<String>>,
+    pub(super) redis_ca_file: Option<PathBuf>,
     pub(super) admin_password: Option<Secret<String>>,
     pub(super) secret_key: Option<Secret<String>>,
     pub(super) accounts: AccountSettings,
@@ -41,13 +42,15 @@ impl Settings {
             host_network: args.host_network,
             run_as: args.run_as,
             database_url: secret_or_file("DATABASE_URL", args.database_url, args.database_url_file.as_deref())?,
-            redis_url: secret_or_file("REDIS_URL", args.redis_url, args.redis_url_file.as_deref())?,
+            redis_url: args.redis.given()?,
+            // Workers are started in another folder.
+            redis_ca_file: args.redis.ca_file().map(std::path::absolute).transpose()?,
             admin_password: secret_or_file(
                 "UNCLOUD_ADMIN_PASSWORD",
                 args.admin_password,
                 args.admin_password_file.as_deref(),
             )?,
-            secret_key: secret_or_file("UNCLOUD_SECRET_KEY", args.secret_key, args.secret_key_file.as_deref())?,
+            secret_key: args.secret_key.given()?,
             accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
             proxies: TrustedProxies::new(args.trusted_proxies),
         })

@@ -81,12 +81,13 @@ impl Stack {
             Some(key) => key.clone(),
             None => kept_secret_key(self.data_dir.path())?,
         };
-        let workers = Workers::new(redis_url.clone(), database_url.clone())?;
+        let redis_ca_file = settings.redis_ca_file.clone();
+        let workers = Workers::new(redis_url.clone(), redis_ca_file.clone(), database_url.clone())?;
         let (accounts, proxies) = (settings.accounts.clone(), settings.proxies.clone());
         let serve = ServeSettings {
             database_url,
             redis_url,
-            redis_ca_file: None,
+            redis_ca_file,
             secret_key,
             listen: settings.listen,
             accounts,

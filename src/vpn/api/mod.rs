@@ -5,7 +5,3 @@ mod pool;
 
 pub use network::NetworkApi;
 pub use pool::PoolApi;
-
-const fn page_size() -> u8 {
-    50
-}

@@ -153,7 +153,7 @@ impl NetworkApi {
         &self,
         caller: SignedIn,
         /// Networks on a page.
-        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "super::page_size")]
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,

@@ -184,7 +184,7 @@ impl PoolApi {
         &self,
         _staff: Staff,
         /// Pools on a page.
-        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "super::page_size")]
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,

@@ -45,7 +45,7 @@ pub(in crate::vpn) async fn lock_pool_with_room(tx: &mut PgConnection, size: i16
     sqlx::query_as!(
         LockedPool,
         r#"select pool_id, network, subnetwork_size, vpn_hostname, listen_port, public_key as "public_key: PublicKey",
-                  next_public_key as "next_public_key: PublicKey", used, deleting
+                  next_public_key as "next_public_key: PublicKey", applied_generation, used, deleting
            from vpn_pool where subnetwork_size = $1 and used < capacity and not deleting
            order by pool_id limit 1 for update"#,
         size

@@ -29,6 +29,7 @@ pub(in crate::vpn) struct LockedPool {
     pub listen_port: i32,
     pub public_key: PublicKey,
     pub next_public_key: Option<PublicKey>,
+    pub applied_generation: i64,
     pub used: i32,
     pub deleting: bool,
 }
@@ -91,7 +92,7 @@ pub(in crate::vpn) async fn lock_pool(tx: &mut PgConnection, pool_id: i64) -> sq
     sqlx::query_as!(
         LockedPool,
         r#"select pool_id, network, subnetwork_size, vpn_hostname, listen_port, public_key as "public_key: PublicKey",
-                  next_public_key as "next_public_key: PublicKey", used, deleting
+                  next_public_key as "next_public_key: PublicKey", applied_generation, used, deleting
            from vpn_pool where pool_id = $1 for update"#,
         pool_id
     )

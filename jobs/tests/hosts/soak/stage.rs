@@ -188,8 +188,12 @@ impl<'w> Stage<'w> {
         let mut connection = self.connect();
         let own = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection);
         let pid: i32 = self.runtime.block_on(own).expect("a process");
+        // A session that is opened before the server has noticed is cut like this one.
+        let mut witness = self.connect();
         kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it runs");
-        drop(connection);
+        wait_until("PostgreSQL has noticed", || {
+            self.runtime.block_on(sqlx::query("select").execute(&mut witness)).is_err()
+        });
         drop(self.connect()); // so that it is over when this returns
     }
 
