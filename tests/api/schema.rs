@@ -133,3 +133,22 @@ async fn wrong_users_are_refused() {
         assert_refused(execute(&pool, sql).await, constraint, sql);
     }
 }
+
+#[tokio::test]
+async fn no_index_makes_a_pool_slower_with_each_network() {
+    let pool = database().await;
+    // PostgreSQL updates a row in place as long as no index has one of the changed columns, be it in a condition.
+    let indexed: Vec<String> = sqlx::query_scalar(
+        "select distinct attname::text from pg_index
+         join pg_depend on classid = 'pg_class'::regclass and objid = indexrelid and refobjid = indrelid
+         join pg_attribute on attrelid = indrelid and attnum = refobjsubid
+         where indrelid = 'vpn_pool'::regclass",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("columns");
+    assert!(indexed.contains(&"subnetwork_size".to_owned()) && indexed.contains(&"deleting".to_owned()), "{indexed:?}");
+    for changes in ["used", "next_index", "generation", "applied_generation"] {
+        assert!(!indexed.contains(&changes.to_owned()), "vpn_pool.{changes} changes with each network: {indexed:?}");
+    }
+}
