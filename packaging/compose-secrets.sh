@@ -29,7 +29,7 @@ fi
 if [ ! -e secrets/users.acl ]; then
     password=$(random)
     put users.acl "user default off
-user server on #$(hash "$password") resetchannels ~uncloud:* -@all +@stream +ping +scan +eval +evalsha +script|load"
+user server on #$(hash "$password") resetchannels ~uncloud:* -@all +@stream +ping +scan +evalsha +script|load"
     put redis-url "redis://server:$password@redis"
 fi
 # The same line as `uncloud worker-host add NAME --print` writes.

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{
     JobId, QueueName, Runner,
     backend::{Command, GROUP, reconnecting},
-    db,
+    db, sweep,
 };
 
 const PERIOD: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     let mut connection = None;
     loop {
         if let Err(error) = tell(&runner, &mut connection).await {
-            tracing::debug!(error = format!("{error:#}"), "workers could not be told what staff want; trying again");
+            sweep::put_off(&error, "workers are not told what staff want");
         }
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,

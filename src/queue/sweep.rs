@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncCommands as _, Script, aio::ConnectionManager};
+use redis::{AsyncCommands as _, RedisError, Script, aio::ConnectionManager};
 use tokio::sync::watch;
 
 use super::{JobId, QueueName, Runner, backend::reconnecting, db};
@@ -31,8 +31,19 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
             () = tokio::time::sleep(PERIOD) => {}
         }
         if let Err(error) = sweep(&runner, &mut connection).await {
-            tracing::debug!(error = format!("{error:#}"), "sweep put off");
+            put_off(&error, "lost jobs are not looked for");
         }
+    }
+}
+
+/// That Redis is away is said once, by the relay. That it refuses us is for staff to mend.
+pub(super) fn put_off(error: &anyhow::Error, what: &str) {
+    let refused = error.downcast_ref::<RedisError>().is_some_and(|error| error.code() == Some("NOPERM"));
+    let error = format!("{error:#}");
+    if refused {
+        tracing::error!(error, "{what}: Redis refuses the server's user a command; packaging/README.md has its line");
+    } else {
+        tracing::debug!(error, "{what} for now; trying again");
     }
 }
 

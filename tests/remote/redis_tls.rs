@@ -24,7 +24,7 @@ impl RemoteRedis {
         // The server's line is the one in packaging/README.md.
         let users = format!(
             "user default off\nuser admin on >{ADMIN_PASSWORD} ~* &* +@all\n\
-             user server on >{SERVER_PASSWORD} resetchannels ~uncloud:* -@all +@stream +ping\n"
+             user server on >{SERVER_PASSWORD} resetchannels ~uncloud:* -@all +@stream +ping +scan +evalsha +script|load\n"
         );
         files.push(("users.acl", users.into_bytes()));
         let args = format!(

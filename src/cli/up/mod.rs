@@ -31,8 +31,9 @@ Example: two VPN hosts on this machine, each in a network namespace of its own
     uncloud up --queue $(hostname) --queue vpn-2a0ae5c1200.ungleich.ch
 
 PostgreSQL and Redis are started as private child processes. DATABASE_URL and REDIS_URL take their place; the user of
-that Redis is the workers' as well, so it needs ~uncloud:* +@stream +ping +multi +exec. Without a secret key, DIR/secret-key
-is used, which the first start makes.";
+that Redis is the workers' as well, so it needs
+  ~uncloud:* +@stream +ping +scan +evalsha +script|load +multi +exec
+Without a secret key, DIR/secret-key is used, which the first start makes.";
 
 /// Runs everything on this machine: PostgreSQL, Redis, the API and a worker for each host.
 #[derive(Debug, clap::Args)]
