@@ -2,6 +2,7 @@
 //! binary `uncloud` serves and administers it, `uncloud-worker` (package `uncloud-jobs`) realises it on hosts.
 
 pub mod accounts;
+pub mod billing;
 pub mod cli;
 pub mod embedded;
 pub mod error;

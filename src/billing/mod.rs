@@ -1,0 +1,8 @@
+//! Money: what an order costs over time, and its VAT. Nothing here reads a clock, a database or the network.
+
+pub mod charge;
+pub mod country;
+pub mod money;
+pub mod period;
+pub mod vat;
+pub mod vat_rates;
