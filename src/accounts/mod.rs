@@ -11,6 +11,7 @@ mod turns;
 mod username;
 
 pub use api::UserApi;
+pub(crate) use credentials::network_of;
 pub use credentials::{AccountSettings, Authenticator};
 pub use db::{bootstrap, ensure_staff_user, find, list};
 pub use ldap::{Directory, DirectorySettings};

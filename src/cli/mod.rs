@@ -3,6 +3,7 @@
 mod bill;
 mod config;
 mod defaults;
+mod front;
 mod inspect;
 mod jobs;
 mod ldap;

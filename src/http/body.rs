@@ -1,6 +1,8 @@
 //! JSON bodies: limited, and refused with all that is wrong at once. The framework would stop at the first field.
 
-use poem::{IntoResponse, Request, RequestBody, http::StatusCode};
+use std::io;
+
+use poem::{IntoResponse, Request, RequestBody, error::ReadBodyError, http::StatusCode};
 use poem_openapi::{
     impl_apirequest_for_payload,
     payload::{ParsePayload, Payload},
@@ -143,7 +145,7 @@ impl<T: Input> ParsePayload for Body<T> {
 
     async fn from_request(_: &Request, body: &mut RequestBody) -> poem::Result<Self> {
         // On the stream itself: a body need not announce its length.
-        let bytes = body.take()?.into_bytes_limit(MAX_BODY).await.map_err(too_large)?;
+        let bytes = body.take()?.into_bytes_limit(MAX_BODY).await.map_err(unread)?;
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|error| Error::Malformed(format!("the body is no JSON: {error}").into()))?;
         let Value::Object(object) = &value else {
@@ -153,14 +155,17 @@ impl<T: Input> ParsePayload for Body<T> {
     }
 }
 
-fn too_large(error: poem::error::ReadBodyError) -> poem::Error {
-    match error {
-        poem::error::ReadBodyError::PayloadTooLarge => {
-            let text = format!("the body is larger than {MAX_BODY} bytes");
-            poem::Error::from_response(text.with_status(StatusCode::PAYLOAD_TOO_LARGE).into_response())
+fn unread(error: ReadBodyError) -> poem::Error {
+    let (status, text) = match error {
+        ReadBodyError::PayloadTooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes"))
         }
-        error => error.into(),
-    }
+        ReadBodyError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+            (StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive".to_owned())
+        }
+        error => return error.into(),
+    };
+    poem::Error::from_response(text.with_status(status).into_response())
 }
 
 impl_apirequest_for_payload!(Body<T>, T: Input);

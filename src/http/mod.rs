@@ -2,19 +2,23 @@
 
 mod auth;
 mod body;
+mod browser;
 mod client;
+mod examples;
 mod filter;
 mod health;
 mod index;
 mod page;
 mod problem;
 mod scalars;
+pub mod server;
 mod service;
 mod spec;
 
 pub use auth::{SignedIn, Staff};
 pub use body::Body;
 pub(crate) use body::{Input, input, member, unknown_members};
+pub use browser::Origin;
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;

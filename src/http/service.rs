@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use super::{
     auth,
+    browser::{self, Guard, Origin},
     client::TrustedProxies,
     health::HealthApi,
     index::IndexApi,
@@ -45,6 +46,8 @@ pub struct App {
     pub authenticator: Arc<Authenticator>,
     /// Whose word counts about where a request comes from.
     pub proxies: Arc<TrustedProxies>,
+    /// Whose pages may call the API from a browser; nobody's but ours by default.
+    pub origins: Vec<Origin>,
 }
 
 type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi);
@@ -86,6 +89,7 @@ pub fn document() -> anyhow::Result<String> {
             Authenticator::new(pool.clone(), AccountSettings::default()).map_err(crate::error::Error::from)?,
         ),
         proxies: Arc::default(),
+        origins: Vec::new(),
         pool,
     };
     text(&spec::corrected(&apis(&app, Arc::default()).spec())?)
@@ -105,6 +109,7 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     let operations = Arc::new(operations.get_or_init(|| spec::operations(&document)).clone());
     let docs = apis.swagger_ui_html().replace(&generated, &document.to_string());
     let document = text(&document)?;
+    let guard = Guard { origins: app.origins.clone(), docs_policy: browser::policy_of(&docs) };
 
     let (authenticator, proxies) = (Arc::clone(&app.authenticator), Arc::clone(&app.proxies));
     let api = apis.into_endpoint().around(move |next, request| {
@@ -122,7 +127,7 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
                 async move { answer(&*next, request, &operations).await }
             },
         );
-    Ok(service)
+    Ok(guard.around(service))
 }
 
 /// Asked every few seconds by whoever watches us: not part of the log's story while all is well.

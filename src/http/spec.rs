@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::problem::CONTENT_TYPE;
+use super::{examples, problem::CONTENT_TYPE};
 
 /// An operation, as far as others need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
             }
         }
     }
+    examples::add(&mut document);
     Ok(document)
 }
 
@@ -158,6 +159,7 @@ fn add_problems(path: &str, operation: &mut Value) {
     }
     if has_body {
         add("409", "At odds with what is there", Value::Null);
+        add("408", "The body took too long to arrive", Value::Null);
         add("413", "The body is too large", Value::Null);
         add("415", "The body is no JSON", Value::Null);
         add("422", "Fields with wrong values, all of them", Value::Null);

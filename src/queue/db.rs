@@ -77,7 +77,7 @@ pub async fn wait_until_finished(
     loop {
         let job = find(pool, job_id, requester).await?;
         let Some(view) = &job else { return Ok(None) };
-        if view.state.is_final() || Instant::now() >= deadline {
+        if view.state.is_final() || Instant::now() >= deadline || wake.is_ending() {
             return Ok(job);
         }
         let current = view.superseded_by.unwrap_or(job_id);

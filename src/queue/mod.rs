@@ -69,8 +69,9 @@ impl Runner {
         tasks.spawn(async move {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {}
-                () = wake::listen(pool, wake) => {}
+                () = wake::listen(pool, Arc::clone(&wake)) => {}
             }
+            wake.end_waits();
         });
         tasks
     }

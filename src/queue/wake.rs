@@ -3,7 +3,14 @@
 //! Inside a process by memory; between processes by Postgres `NOTIFY`, sent outside of the busy transactions
 //! (inside, it costs more than three times the insert).
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{PgExecutor, PgPool, postgres::PgListener};
 use tokio::sync::{Notify, broadcast, watch};
@@ -26,6 +33,7 @@ pub struct Wake {
     finished: broadcast::Sender<Finished>,
     /// Queues from which reports are expected; only grows.
     queues: watch::Sender<BTreeSet<QueueName>>,
+    ending: AtomicBool,
 }
 
 /// Which jobs have finished.
@@ -44,6 +52,7 @@ impl Default for Wake {
             control: Notify::new(),
             finished: broadcast::channel(1024).0,
             queues: watch::channel(BTreeSet::new()).0,
+            ending: AtomicBool::new(false),
         }
     }
 }
@@ -78,6 +87,16 @@ impl Wake {
     fn finished(&self, finished: Finished) {
         // Nobody listening is fine.
         let _ = self.finished.send(finished);
+    }
+
+    /// The server is to end: long polls answer at once with what there is, and whoever waits on asks the next server.
+    pub(super) fn end_waits(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        self.finished(Finished::Unknown);
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Finished> {

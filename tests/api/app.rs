@@ -18,7 +18,7 @@ use uncloud::{
     accounts::AccountSettings,
     cli::serve::{ServeSettings, serve},
     embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
-    http::TrustedProxies,
+    http::{TrustedProxies, server::Limits},
     queue::{JobError, backend::StreamConfig},
     secret::Secret,
     vpn::key::{PrivateKey, PublicKey},
@@ -59,7 +59,7 @@ pub async fn database() -> PgPool {
     PgPool::connect(database_url().await.expose()).await.expect("database")
 }
 
-async fn database_url() -> Secret<String> {
+pub async fn database_url() -> Secret<String> {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     postgres().await.create_database(&name, Some("template")).await.expect("database")
 }
@@ -69,7 +69,7 @@ pub struct TestApp {
     pub pool: PgPool,
     pub database_url: Secret<String>,
     pub redis: ThrowawayRedis,
-    address: SocketAddr,
+    pub address: SocketAddr,
     client: reqwest::Client,
     stop: watch::Sender<bool>,
 }
@@ -119,25 +119,34 @@ impl TestApp {
     }
 
     pub async fn start_on(database_url: Secret<String>) -> Self {
-        Self::start_with(database_url, AccountSettings::default()).await
+        Self::start_with(database_url, |_| {}).await
     }
 
     /// With a directory, or another memory for passwords.
     pub async fn start_accounts(accounts: AccountSettings) -> Self {
-        Self::start_with(database_url().await, accounts).await
+        Self::start_changed(|settings| settings.accounts = accounts).await
     }
 
-    async fn start_with(database_url: Secret<String>, accounts: AccountSettings) -> Self {
+    /// With whatever else a server can be told.
+    pub async fn start_changed(change: impl FnOnce(&mut ServeSettings)) -> Self {
+        Self::start_with(database_url().await, change).await
+    }
+
+    async fn start_with(database_url: Secret<String>, change: impl FnOnce(&mut ServeSettings)) -> Self {
         let redis = ThrowawayRedis::start().expect("Redis");
-        let settings = ServeSettings {
+        let mut settings = ServeSettings {
             database_url: database_url.clone(),
             redis_url: redis.url(),
             redis_ca_file: None,
             secret_key: Secret::new("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into()),
             listen: "127.0.0.1:0".parse().expect("an address"),
-            accounts,
+            accounts: AccountSettings::default(),
             proxies: TrustedProxies::new(vec!["127.0.0.1".parse().expect("a proxy")]),
+            origins: Vec::new(),
+            tls: None,
+            limits: Limits::default(),
         };
+        change(&mut settings);
         let (ready, address) = oneshot::channel();
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(serve(settings, ready, stopped));

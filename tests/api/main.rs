@@ -2,17 +2,21 @@
 
 mod app;
 mod auth;
+mod browser;
 mod cli;
+mod connections;
 mod faults;
 mod jobs;
 mod ldap;
 mod ldap_faults;
 mod operate;
 mod problems;
+mod restart;
 mod schema;
 mod service;
 mod slapd;
 mod throttle;
+mod tls;
 mod vpn_change;
 mod vpn_network;
 mod vpn_pool;

@@ -43,6 +43,9 @@ impl ControlPlane {
             listen: "127.0.0.1:0".parse().expect("an address"),
             accounts: uncloud::accounts::AccountSettings::default(),
             proxies: uncloud::http::TrustedProxies::default(),
+            origins: Vec::new(),
+            tls: None,
+            limits: uncloud::http::server::Limits::default(),
         };
         let server = tokio::spawn(serve(settings, ready, stopped));
         let Ok(address) = address.await else { panic!("{:?}", server.await) };
