@@ -2,6 +2,7 @@
 //! binary `uncloud` serves and administers it, `uncloud-worker` (package `uncloud-jobs`) realises it on hosts.
 
 pub mod accounts;
+pub mod audit;
 pub mod billing;
 pub mod cli;
 pub mod embedded;
@@ -9,6 +10,7 @@ pub mod error;
 pub mod http;
 pub mod kinds;
 pub mod logging;
+pub mod origin;
 pub mod queue;
 pub mod seal;
 pub mod secret;

@@ -2,10 +2,12 @@
 
 mod auth;
 mod body;
+mod call;
 mod client;
 mod filter;
 mod health;
 mod index;
+mod moment;
 mod page;
 mod problem;
 mod scalars;
@@ -18,6 +20,7 @@ pub(crate) use body::{Input, input, member, unknown_members};
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
+pub use moment::Moment;
 pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
 pub use service::{App, document, service};
@@ -32,6 +35,8 @@ pub enum Tags {
     VpnPools,
     /// Who may ask; staff only.
     Users,
+    /// Who changed what; staff only.
+    Audit,
     /// What workers do.
     Jobs,
     /// The service itself.
