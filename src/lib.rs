@@ -10,6 +10,7 @@ pub mod error;
 pub mod http;
 pub mod kinds;
 pub mod logging;
+pub mod orders;
 pub mod origin;
 pub mod queue;
 pub mod seal;
