@@ -122,17 +122,17 @@ async fn every_column_of_an_audited_table_is_watched_and_every_secret_masked() {
     let pool = database().await;
     let forgotten = names(
         &pool,
-        "select tgrelid::regclass || '.' || attname from pg_trigger join pg_attribute on attrelid = tgrelid
+        "select (tgrelid::regclass || '.' || attname)::text from pg_trigger join pg_attribute on attrelid = tgrelid
          where tgname = 'audit' and attnum > 0 and not attisdropped and attgenerated = ''
              and tgrelid::regclass::text not in ('job', 'worker')
-             and attnum <> all(tgattr) and convert_from(tgargs, 'UTF8') not like '%' || attname || '%'",
+             and attnum <> all(tgattr) and position(convert_to(attname, 'UTF8') in tgargs) = 0",
     )
     .await;
     assert!(forgotten.is_empty(), "a migration that adds columns calls audit_table again: {forgotten:?}");
     let secrets = names(
         &pool,
-        "select tgrelid::regclass || '.' || attname from pg_trigger join pg_attribute on attrelid = tgrelid
-         where tgname = 'audit' and attname ~ 'password|private|secret|hash|token' and attname !~ '_id$'
+        "select (tgrelid::regclass || '.' || attname)::text from pg_trigger join pg_attribute on attrelid = tgrelid
+         where tgname = 'audit' and attname ~ 'password|private|secret|hash|token$' and attname !~ '_id$'
              and attname <> all(audit_secrets())",
     )
     .await;
