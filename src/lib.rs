@@ -2,6 +2,7 @@
 //! binary `uncloud` serves and administers it, `uncloud-worker` (package `uncloud-jobs`) realises it on hosts.
 
 pub mod accounts;
+pub mod audit;
 pub mod billing;
 pub mod catalog;
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod http;
 pub mod kinds;
 pub mod logging;
 pub mod orders;
+pub mod origin;
 pub mod queue;
 pub mod seal;
 pub mod secret;

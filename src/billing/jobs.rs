@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error::Error,
     kinds::Kind,
+    origin,
     queue::{self, After, Claimed, JobError, JobId, NewJob, QueueName, Rendered},
 };
 
@@ -23,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Asks for a run as of then, or as of when it was asked for.
 pub async fn request(pool: &PgPool, as_of: Option<DateTime<Utc>>, requester: i64) -> Result<JobId, Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = origin::begin(pool).await?;
     let queue = QueueName::billing();
     let payload = as_of.map_or_else(|| json!({}), |as_of| json!({ "as_of": as_of }));
     let job = NewJob { requester: Some(requester), ..Kind::BillRun.job(&queue, payload) };
@@ -39,7 +40,7 @@ pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
 
 /// Begins the run and asks for its shares, in one transaction. Done twice it is one run: the second time joins it.
 pub async fn plan(pool: &PgPool, job_id: JobId, as_of: Option<DateTime<Utc>>) -> Result<Value, JobError> {
-    let mut tx = pool.begin().await.map_err(retry)?;
+    let mut tx = origin::begin(pool).await.map_err(retry)?;
     let asked = match as_of {
         Some(as_of) => as_of,
         None => db::asked_at(&mut *tx, job_id).await.map_err(retry)?,

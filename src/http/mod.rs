@@ -3,11 +3,13 @@
 mod auth;
 mod body;
 mod browser;
+mod call;
 mod client;
 mod examples;
 mod filter;
 mod health;
 mod index;
+mod moment;
 mod page;
 mod problem;
 mod scalars;
@@ -22,6 +24,7 @@ pub use browser::Origin;
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
+pub use moment::Moment;
 pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
 pub use service::{App, document, service};
@@ -36,6 +39,8 @@ pub enum Tags {
     VpnPools,
     /// Who may ask; staff only.
     Users,
+    /// Who changed what; staff only.
+    Audit,
     /// What workers do.
     Jobs,
     /// The service itself.

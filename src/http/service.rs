@@ -16,8 +16,8 @@ use sqlx::PgPool;
 use tracing::Instrument as _;
 
 use super::{
-    auth,
     browser::{self, Guard, Origin},
+    call::Calls,
     client::TrustedProxies,
     health::HealthApi,
     index::IndexApi,
@@ -26,7 +26,9 @@ use super::{
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, UserApi},
-    queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi, of_request},
+    audit::AuditApi,
+    origin,
+    queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi},
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
 };
@@ -50,7 +52,7 @@ pub struct App {
     pub origins: Vec<Origin>,
 }
 
-type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi);
+type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi, AuditApi);
 /// What workers do, and how staff steer it.
 type Jobs = (JobApi, AdminJobApi, QueueApi, WorkerApi);
 
@@ -62,6 +64,7 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
         UserApi { pool: app.pool.clone() },
+        AuditApi { pool: app.pool.clone() },
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
@@ -111,10 +114,14 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     let document = text(&document)?;
     let guard = Guard { origins: app.origins.clone(), docs_policy: browser::policy_of(&docs) };
 
-    let (authenticator, proxies) = (Arc::clone(&app.authenticator), Arc::clone(&app.proxies));
+    let calls = Arc::new(Calls {
+        authenticator: Arc::clone(&app.authenticator),
+        proxies: Arc::clone(&app.proxies),
+        operations: Arc::clone(&operations),
+    });
     let api = apis.into_endpoint().around(move |next, request| {
-        let (authenticator, proxies) = (Arc::clone(&authenticator), Arc::clone(&proxies));
-        async move { auth::authenticate(&authenticator, &proxies, &*next, request).await }
+        let calls = Arc::clone(&calls);
+        async move { calls.call(&*next, request).await }
     });
     let routes = Route::new()
         .at("/openapi.json", make_sync(move |_| document.clone().with_content_type("application/json")))
@@ -144,7 +151,7 @@ where
     let span = tracing::info_span!("request", id = request_id);
     let started = std::time::Instant::now();
     async {
-        let response = of_request(request_id.clone(), next.call(request)).await;
+        let response = origin::of_request(request_id.clone(), next.call(request)).await;
         let response = response.unwrap_or_else(poem::Error::into_response);
         let allow = || spec::allowed_methods(operations, &path);
         let mut response = problem::write(response, &request_id, allow).await;

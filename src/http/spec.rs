@@ -1,6 +1,7 @@
 //! The OpenAPI document: what the framework generates, corrected. The served document, the docs page, the `Allow`
 //! header, `/api/` and the committed `openapi/openapi.json` all come from here.
 
+use poem::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{examples, problem::CONTENT_TYPE};
@@ -198,15 +199,24 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
     operations
 }
 
-/// The methods that an address takes, for the header `Allow`; literal parts win over parameters.
+impl Operation {
+    fn is_at(&self, path: &str) -> bool {
+        let mut asked = path.trim_end_matches('/').split('/');
+        self.path.split('/').all(|part| asked.next().is_some_and(|asked| part.starts_with('{') || part == asked))
+            && asked.next().is_none()
+    }
+}
+
+/// The operation that a request asks for; literal parts win over parameters.
+pub(super) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
+    let candidates = operations.iter().filter(|operation| operation.method == method.as_str() && operation.is_at(path));
+    candidates.min_by_key(|operation| operation.path.matches('{').count())
+}
+
+/// The methods that an address takes, for the header `Allow`.
 pub(super) fn allowed_methods(operations: &[Operation], path: &str) -> String {
-    let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let matches = |operation: &&Operation| {
-        let template: Vec<&str> = operation.path.split('/').collect();
-        template.len() == asked.len()
-            && template.iter().zip(&asked).all(|(part, asked)| part.starts_with('{') || part == asked)
-    };
-    let mut methods: Vec<&str> = operations.iter().filter(matches).map(|operation| operation.method.as_str()).collect();
+    let here = operations.iter().filter(|operation| operation.is_at(path));
+    let mut methods: Vec<&str> = here.map(|operation| operation.method.as_str()).collect();
     methods.sort_unstable();
     methods.dedup();
     methods.join(", ")

@@ -26,6 +26,7 @@ use super::{
     job::{backoff, jitter},
     reports,
 };
+use crate::origin;
 
 const BLOCK: Duration = Duration::from_secs(5);
 /// Events of one queue in one transaction.
@@ -182,7 +183,7 @@ async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::
             Outcome::Retry | Outcome::Snooze | Outcome::Failed | Outcome::Revoked => others.push(event),
         }
     }
-    let mut tx = runner.pool.begin().await?;
+    let mut tx = origin::begin(&runner.pool).await?;
     let mut finished = Vec::new();
     mark_running(&mut tx, queue, &running).await?;
     mark_succeeded(runner, &mut tx, queue, succeeded, &mut finished).await?;

@@ -20,7 +20,6 @@ mod explain;
 pub mod inspect;
 mod kinds;
 pub mod operate;
-mod origin;
 mod outbox;
 mod relay;
 mod reports;
@@ -34,7 +33,6 @@ pub use events::Succeeded;
 pub use job::{JobError, JobId, JobState, Policy};
 pub use kinds::{JobKinds, Rendered, Settled};
 pub use name::QueueName;
-pub use origin::of_request;
 pub use outbox::{After, NewJob, enqueue, enqueue_all, wake_relays};
 pub use wake::{Wake, listen};
 

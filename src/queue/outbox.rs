@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
-use super::{JobId, Policy, QueueName, db, job::millis, origin, wake};
+use super::{JobId, Policy, QueueName, db, job::millis, wake};
+use crate::origin;
 
 /// A job to be. Made with [`NewJob::new`]; the other fields are for those who want more.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use super::{
     claim::{Claimed, claim},
     db,
 };
+use crate::origin;
 
 /// Wake-ups from other processes may get lost; looking now and then bounds what that costs.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -66,7 +67,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
 
 /// One batch: claim, render, commit, and only then push. If pushing fails, the sweep takes the jobs back.
 async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<Round> {
-    let mut tx = runner.pool.begin().await?;
+    let mut tx = origin::begin(&runner.pool).await?;
     let batch = claim(&mut tx).await?;
     let round = Round { more: batch.full, next_token: batch.next_token };
     if batch.jobs.is_empty() {

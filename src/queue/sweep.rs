@@ -9,6 +9,7 @@ use redis::{AsyncCommands as _, RedisError, Script, aio::ConnectionManager};
 use tokio::sync::watch;
 
 use super::{JobId, QueueName, Runner, backend::reconnecting, db};
+use crate::origin;
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Longer than a worker's heartbeat, which keeps running jobs out of the sweep's sight.
@@ -119,7 +120,7 @@ async fn find_queues(runner: &Runner, redis: &mut ConnectionManager) -> anyhow::
 }
 
 async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyhow::Result<()> {
-    let mut tx = runner.pool.begin().await?;
+    let mut tx = origin::begin(&runner.pool).await?;
     let mut finished = Vec::new();
     for job in lost {
         let row = sqlx::query_scalar!(

@@ -16,6 +16,7 @@ use super::{
     prefix,
 };
 use crate::{
+    origin,
     queue::{Claimed, JobId, Rendered, Settled, wake_relays},
     seal::Sealer,
 };
@@ -221,7 +222,7 @@ async fn free_prefixes(tx: &mut PgConnection, pool_id: i64, network: IpNet, appl
 
 /// Sends the full state of every pool of a host once more; returns the jobs.
 pub async fn reconcile(database: &PgPool, hostname: &Hostname) -> sqlx::Result<Vec<JobId>> {
-    let mut tx = database.begin().await?;
+    let mut tx = origin::begin(database).await?;
     let pools = sqlx::query_scalar!(
         "update vpn_pool set generation = next_generation(generation) where vpn_hostname = $1 returning pool_id",
         hostname.as_str()

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     accounts::User,
     error::{Error, OnConstraint as _},
+    origin,
     seal::Sealer,
 };
 
@@ -37,7 +38,7 @@ async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db:
 /// Changes host or port. A host that is left gets a job of its own to remove the interface; the new one does not
 /// wait for it, because the old one may be gone for good.
 pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change: PoolChange) -> Result<Pool, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
     let old_host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
     let host = change.vpn_hostname.unwrap_or_else(|| old_host.clone());
@@ -72,7 +73,7 @@ pub(super) async fn rotate_pool_key(
         Some(key) => key,
         None => PrivateKey::generate(&SystemRandom::new())?,
     };
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
     if before.public_key == key.public_key() {
         return Err(Error::field("wireguard_private_key", "is the key that the pool has already"));
@@ -96,7 +97,7 @@ pub(super) async fn change_network_key(
     network_id: i64,
     key: PublicKey,
 ) -> Result<Network, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
     let pool = locked.ok_or_else(|| network::not_found(network_id))?;
     network::refuse_servers_key(&pool, key)?;

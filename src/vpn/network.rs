@@ -8,6 +8,7 @@ use crate::{
     accounts::User,
     error::{Error, OnConstraint as _},
     http::Window,
+    origin,
     queue::{JobId, JobState},
 };
 
@@ -105,7 +106,7 @@ impl Network {
 
 /// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel.
 pub async fn create(db: &PgPool, caller: &User, size: u8, public_key: PublicKey) -> Result<Network, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     if let Some(limit) = db::lock_quota(&mut tx, caller.user_id).await?.filter(|limit| limit.used >= limit.quota.into())
     {
         let detail = format!(
@@ -215,7 +216,7 @@ pub(super) fn not_found(network_id: i64) -> Error {
 
 /// Begins to remove a network. Its prefix stays taken until the host has confirmed.
 pub async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     // Pool before network, as everywhere, so that two changes never wait for each other.
     let pool =
         db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?.ok_or_else(|| not_found(network_id))?;

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, FieldError, OnConstraint as _},
     http::Window,
     kinds::Kind,
+    origin,
     queue::{JobId, JobState, NewJob, QueueName, enqueue},
     seal::Sealer,
 };
@@ -138,7 +139,7 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
         None => PrivateKey::generate(&SystemRandom::new())?,
     };
     let ciphertext = sealer.seal(SEAL_CONTEXT, private_key.expose())?;
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let inserted = db::insert_pool(
         &mut tx,
         &db::PoolRow {
@@ -193,7 +194,7 @@ pub(super) fn not_found(pool_id: i64) -> Error {
 
 /// Begins to remove a pool: first from its host, then from here, since its prefix must not be announced twice.
 pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let locked = db::lock_pool(&mut tx, pool_id).await?.ok_or_else(|| not_found(pool_id))?;
     if locked.used > 0 {
         let networks = db::networks_of_pool(&mut tx, pool_id, 5).await?.join(", ");

@@ -1,6 +1,9 @@
 //! The API over HTTP, and the schema behind it, with a real PostgreSQL and a real Redis.
 
+#![expect(clippy::disallowed_methods, reason = "transactions of tests are nobody's")]
+
 mod app;
+mod audit;
 mod auth;
 mod browser;
 mod cli;
