@@ -25,7 +25,9 @@ use super::{
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, UserApi},
+    metrics::{Metrics, MetricsApi},
     queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi, of_request},
+    schedule::ScheduleApi,
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
 };
@@ -41,19 +43,22 @@ pub struct App {
     pub sealer: Arc<Sealer>,
     /// Wakes relay and long polls.
     pub wake: Arc<Wake>,
+    /// What this process counts.
+    pub metrics: Arc<Metrics>,
     /// Says who is asking.
     pub authenticator: Arc<Authenticator>,
     /// Whose word counts about where a request comes from.
     pub proxies: Arc<TrustedProxies>,
 }
 
-type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi);
+type Apis = (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi);
 /// What workers do, and how staff steer it.
-type Jobs = (JobApi, AdminJobApi, QueueApi, WorkerApi);
+type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
 
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
         HealthApi { pool: app.pool.clone(), redis: app.redis.clone() },
+        MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
         IndexApi { operations },
         jobs(app),
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
@@ -71,6 +76,7 @@ fn jobs(app: &App) -> Jobs {
         JobApi { pool: pool.clone(), wake: Arc::clone(wake) },
         AdminJobApi { pool: pool.clone(), wake: Arc::clone(wake) },
         QueueApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        ScheduleApi { pool: pool.clone() },
         WorkerApi { pool: pool.clone() },
     )
 }
@@ -82,6 +88,7 @@ pub fn document() -> anyhow::Result<String> {
         redis: redis::Client::open("redis://never.connected")?,
         sealer: Arc::new(Sealer::new(&"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned().into())?),
         wake: Arc::default(),
+        metrics: Arc::default(),
         authenticator: Arc::new(
             Authenticator::new(pool.clone(), AccountSettings::default()).map_err(crate::error::Error::from)?,
         ),
@@ -115,21 +122,27 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         .at("/openapi.json", make_sync(move |_| document.clone().with_content_type("application/json")))
         .at("/docs", make_sync(move |_| Html(docs.clone())))
         .nest_no_strip("/", api);
+    let metrics = Arc::clone(&app.metrics);
     let service =
         routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim)).map_to_response().around(
             move |next, request| {
-                let operations = Arc::clone(&operations);
-                async move { answer(&*next, request, &operations).await }
+                let (operations, metrics) = (Arc::clone(&operations), Arc::clone(&metrics));
+                async move { answer(&*next, request, &operations, &metrics).await }
             },
         );
     Ok(service)
 }
 
 /// Asked every few seconds by whoever watches us: not part of the log's story while all is well.
-const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Around everything: the request's id, the log's line, the alias, problems.
-async fn answer<E>(next: &E, mut request: Request, operations: &[Operation]) -> poem::Result<Response>
+async fn answer<E>(
+    next: &E,
+    mut request: Request,
+    operations: &[Operation],
+    metrics: &Metrics,
+) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
@@ -147,6 +160,9 @@ where
             response.headers_mut().insert("x-request-id", id);
         }
         let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+        // What is no operation (the docs, or anything that somebody makes up) has one name.
+        let operation = spec::operation_id(operations, method.as_str(), &path).unwrap_or("other");
+        metrics.note_request(operation, status, elapsed);
         if PROBES.contains(&path.as_str()) && response.status().is_success() {
             tracing::debug!(%method, path, status, ?elapsed, "answered");
         } else {

@@ -172,7 +172,7 @@ fn add_problems(path: &str, operation: &mut Value) {
 }
 
 fn is_staff(path: &str) -> bool {
-    path.starts_with("/v1/admin/")
+    path.starts_with("/v1/admin/") || path == "/metrics"
 }
 
 /// All operations of a corrected document.
@@ -196,15 +196,25 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
     operations
 }
 
-/// The methods that an address takes, for the header `Allow`; literal parts win over parameters.
-pub(super) fn allowed_methods(operations: &[Operation], path: &str) -> String {
+/// The operations of an address.
+fn at<'a>(operations: &'a [Operation], path: &str) -> impl Iterator<Item = &'a Operation> {
     let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let matches = |operation: &&Operation| {
+    operations.iter().filter(move |operation| {
         let template: Vec<&str> = operation.path.split('/').collect();
         template.len() == asked.len()
             && template.iter().zip(&asked).all(|(part, asked)| part.starts_with('{') || part == asked)
-    };
-    let mut methods: Vec<&str> = operations.iter().filter(matches).map(|operation| operation.method.as_str()).collect();
+    })
+}
+
+/// The name of the operation that a request means; literal parts win over parameters.
+pub(super) fn operation_id<'a>(operations: &'a [Operation], method: &str, path: &str) -> Option<&'a str> {
+    let meant = at(operations, path).filter(|operation| operation.method == method);
+    meant.min_by_key(|operation| operation.path.matches('{').count()).map(|operation| operation.id.as_str())
+}
+
+/// The methods that an address takes, for the header `Allow`.
+pub(super) fn allowed_methods(operations: &[Operation], path: &str) -> String {
+    let mut methods: Vec<&str> = at(operations, path).map(|operation| operation.method.as_str()).collect();
     methods.sort_unstable();
     methods.dedup();
     methods.join(", ")
