@@ -91,6 +91,12 @@ call audit_table('vpn_pool', 'vpn_pool', 'pool_id', 'generation', 'applied_gener
     'next_key_generation', 'used', 'next_index', 'traffic_at', 'job_id');
 call audit_table('vpn_network', 'vpn_network', 'network_id', 'generation', 'job_id');
 call audit_table('job_queue', 'queue', 'queue', 'tokens', 'tokens_at', 'ping_at', 'pinged_at');
+call audit_table('schedule', 'schedule', 'schedule_id', 'next_run_at', 'last_due_at', 'last_run_at', 'last_job_id');
+-- A run by hand; a tick also moves the due time.
+create trigger audit_run after update of last_run_at on schedule
+    for each row when (
+        old.last_run_at is distinct from new.last_run_at and old.last_due_at is not distinct from new.last_due_at)
+    execute function audit_change('schedule', 'schedule_id', 'next_run_at');
 call audit_table('seller', 'seller', 'seller_id');
 call audit_table('billing_address', 'billing_address', 'address_id');
 call audit_table('vat_rate', 'vat_rate', 'territory');

@@ -11,6 +11,7 @@ mod migrate;
 mod openapi;
 mod output;
 mod queue;
+mod schedule;
 pub mod serve;
 pub mod up;
 mod usage;
@@ -76,6 +77,8 @@ enum Command {
     Queue(queue::QueueArgs),
     /// Steer workers.
     Worker(queue::WorkerArgs),
+    /// What is done again and again.
+    Schedule(schedule::ScheduleArgs),
     /// Which hosts' workers may log in to Redis.
     WorkerHost(worker_host::WorkerHostArgs),
     /// Print the OpenAPI document.
@@ -99,6 +102,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Inspect(args) => inspect::run(args).await,
         Command::Queue(args) => queue::run(args).await,
         Command::Worker(args) => queue::run_worker(args).await,
+        Command::Schedule(args) => schedule::run(args).await,
         Command::WorkerHost(args) => worker_host::run(args).await,
         Command::Openapi => openapi::run(),
     }

@@ -23,12 +23,14 @@ use crate::{
         service,
     },
     kinds::Kinds,
+    metrics::{self, Metrics, MetricsApi},
     queue::{Runner, Wake, broker},
+    schedule,
     seal::Sealer,
     secret::Secret,
 };
 
-/// Connections to Postgres: relay, events, sweep and listener hold four at times, the rest is for requests.
+/// Connections to Postgres: relay, desk, schedules, events, sweep and listener hold six at times, the rest is for requests.
 const CONNECTIONS: u32 = 24;
 
 /// Options of `serve`.
@@ -37,6 +39,9 @@ pub(super) struct ServeArgs {
     /// Address to serve on; a socket that systemd hands over (LISTEN_FDS) is served instead.
     #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// Address to serve /metrics on for a Prometheus that is no member of staff; whoever reaches it may read.
+    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -64,6 +69,8 @@ pub struct ServeSettings {
     pub secret_key: Secret<String>,
     /// Port 0 takes any.
     pub listen: SocketAddr,
+    /// Where `/metrics` is served without asking who reads it, besides for staff on `listen`.
+    pub metrics_listen: Option<SocketAddr>,
     /// How users prove who they are.
     pub accounts: AccountSettings,
     /// Proxies in front.
@@ -85,6 +92,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         secret_key: args.secret_key.given()?
             .context("no secret key is named; set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (make one with `openssl rand -base64 32`)")?,
         listen: args.listen,
+        metrics_listen: args.metrics_listen,
         accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
         proxies,
         origins,
@@ -121,7 +129,7 @@ pub async fn serve(
     let redis =
         broker::client(&settings.redis_url, settings.redis_ca_file.as_deref()).context("can't use REDIS_URL")?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
-    let wake: Arc<Wake> = Arc::default();
+    let (wake, metrics): (Arc<Wake>, Arc<Metrics>) = (Arc::default(), Arc::default());
     if let Some(directory) = settings.accounts.directory.clone() {
         tokio::spawn(tell_if_silent(directory));
     }
@@ -134,11 +142,25 @@ pub async fn serve(
         redis: redis.clone(),
         sealer: Arc::clone(&sealer),
         wake: Arc::clone(&wake),
+        metrics: Arc::clone(&metrics),
     };
     let tls = settings.tls.map(Tls::start).transpose()?;
     let listener = Listener::open(settings.listen).await?;
     let address = listener.address()?;
-    let mut tasks = Runner { pool: pool.clone(), redis, kinds: Arc::new(Kinds { sealer }), wake }.start(&stop);
+    let kinds = Arc::new(Kinds { sealer });
+    let runner = Runner {
+        pool: pool.clone(),
+        redis: redis.clone(),
+        kinds,
+        wake: Arc::clone(&wake),
+        metrics: Arc::clone(&metrics),
+    };
+    let mut tasks = runner.start(&stop);
+    tasks.spawn(schedule::run(pool.clone(), wake, stop.clone()));
+    if let Some(listen) = settings.metrics_listen {
+        let api = MetricsApi { pool: pool.clone(), redis, metrics };
+        tasks.spawn(metrics::listen(listen, api, stop.clone()).await?);
+    }
     tracing::info!(%address, "serving; try /api/ and /docs");
     let _ = ready.send(address); // nobody may care
     server::run(listener, service(&app)?, tls, settings.limits, &proxies, stop).await;

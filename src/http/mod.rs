@@ -27,6 +27,7 @@ pub use health::HealthApi;
 pub use moment::Moment;
 pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
+pub(crate) use scalars::{Scalar, parse_text, scalar, string_schema};
 pub use service::{App, document, service};
 
 /// Groups of operations in the document.

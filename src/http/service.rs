@@ -27,8 +27,10 @@ use super::{
 use crate::{
     accounts::{AccountSettings, Authenticator, UserApi},
     audit::AuditApi,
+    metrics::{Metrics, MetricsApi},
     origin,
     queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi},
+    schedule::ScheduleApi,
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
 };
@@ -44,6 +46,8 @@ pub struct App {
     pub sealer: Arc<Sealer>,
     /// Wakes relay and long polls.
     pub wake: Arc<Wake>,
+    /// What this process counts.
+    pub metrics: Arc<Metrics>,
     /// Says who is asking.
     pub authenticator: Arc<Authenticator>,
     /// Whose word counts about where a request comes from.
@@ -52,13 +56,14 @@ pub struct App {
     pub origins: Vec<Origin>,
 }
 
-type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi, AuditApi);
+type Apis = (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi, AuditApi);
 /// What workers do, and how staff steer it.
-type Jobs = (JobApi, AdminJobApi, QueueApi, WorkerApi);
+type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
 
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
         HealthApi { pool: app.pool.clone(), redis: app.redis.clone() },
+        MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
         IndexApi { operations },
         jobs(app),
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
@@ -77,6 +82,7 @@ fn jobs(app: &App) -> Jobs {
         JobApi { pool: pool.clone(), wake: Arc::clone(wake) },
         AdminJobApi { pool: pool.clone(), wake: Arc::clone(wake) },
         QueueApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        ScheduleApi { pool: pool.clone() },
         WorkerApi { pool: pool.clone() },
     )
 }
@@ -88,6 +94,7 @@ pub fn document() -> anyhow::Result<String> {
         redis: redis::Client::open("redis://never.connected")?,
         sealer: Arc::new(Sealer::new(&"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned().into())?),
         wake: Arc::default(),
+        metrics: Arc::default(),
         authenticator: Arc::new(
             Authenticator::new(pool.clone(), AccountSettings::default()).map_err(crate::error::Error::from)?,
         ),
@@ -127,21 +134,27 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         .at("/openapi.json", make_sync(move |_| document.clone().with_content_type("application/json")))
         .at("/docs", make_sync(move |_| Html(docs.clone())))
         .nest_no_strip("/", api);
+    let metrics = Arc::clone(&app.metrics);
     let service =
         routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim)).map_to_response().around(
             move |next, request| {
-                let operations = Arc::clone(&operations);
-                async move { answer(&*next, request, &operations).await }
+                let (operations, metrics) = (Arc::clone(&operations), Arc::clone(&metrics));
+                async move { answer(&*next, request, &operations, &metrics).await }
             },
         );
     Ok(guard.around(service))
 }
 
 /// Asked every few seconds by whoever watches us: not part of the log's story while all is well.
-const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Around everything: the request's id, the log's line, the alias, problems.
-async fn answer<E>(next: &E, mut request: Request, operations: &[Operation]) -> poem::Result<Response>
+async fn answer<E>(
+    next: &E,
+    mut request: Request,
+    operations: &[Operation],
+    metrics: &Metrics,
+) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
@@ -159,6 +172,9 @@ where
             response.headers_mut().insert("x-request-id", id);
         }
         let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+        // What is no operation (the docs, or anything that somebody makes up) has one name.
+        let operation = spec::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
+        metrics.note_request(operation, status, elapsed);
         if PROBES.contains(&path.as_str()) && response.status().is_success() {
             tracing::debug!(%method, path, status, ?elapsed, "answered");
         } else {

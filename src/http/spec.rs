@@ -175,7 +175,7 @@ fn add_problems(path: &str, operation: &mut Value) {
 }
 
 fn is_staff(path: &str) -> bool {
-    path.starts_with("/v1/admin/")
+    path.starts_with("/v1/admin/") || path == "/metrics"
 }
 
 /// All operations of a corrected document.

@@ -105,8 +105,8 @@ pub(super) async fn close_attempt(
     error: Option<&str>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into job_attempt (job_id, attempt, outcome, dispatched_at, worker, error)
-         select job_id, attempt, $2, dispatched_at, worker, $3 from job where job_id = $1
+        "insert into job_attempt (job_id, attempt, outcome, dispatched_at, running_at, took_ms, worker, error)
+         select job_id, attempt, $2, dispatched_at, running_at, took_ms, worker, $3 from job where job_id = $1
          on conflict do nothing",
         job_id,
         outcome,

@@ -59,6 +59,7 @@ pub async fn database() -> PgPool {
     PgPool::connect(database_url().await.expose()).await.expect("database")
 }
 
+/// The same, as a URL.
 pub async fn database_url() -> Secret<String> {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     postgres().await.create_database(&name, Some("template")).await.expect("database")
@@ -140,6 +141,7 @@ impl TestApp {
             redis_ca_file: None,
             secret_key: Secret::new("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into()),
             listen: "127.0.0.1:0".parse().expect("an address"),
+            metrics_listen: None,
             accounts: AccountSettings::default(),
             proxies: TrustedProxies::new(vec!["127.0.0.1".parse().expect("a proxy")]),
             origins: Vec::new(),

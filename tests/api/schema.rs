@@ -122,6 +122,44 @@ async fn wrong_jobs_are_refused() {
 }
 
 #[tokio::test]
+async fn wrong_schedules_are_refused() {
+    let pool = database().await;
+    let row = |name: &str, timing: &str| {
+        format!(
+            "insert into schedule (name, kind, cron, time_zone, every_secs, next_run_at) values ('{name}', 'x', {timing}, now())"
+        )
+    };
+    execute(&pool, &row("beat", "null, null, 60")).await.expect("a schedule");
+    let job = "insert into job (queue, kind, payload) values ('a.ch', 'vpn_apply', '{}')";
+    execute(&pool, job).await.expect("a job");
+    let tick = "insert into schedule_tick (schedule_id, due_at, job_id)
+        select schedule_id, '2026-01-01T00:00:00Z', 1 from schedule where name = 'beat'";
+    execute(&pool, tick).await.expect("a tick");
+    for (constraint, sql) in [
+        ("schedule_tick_key", tick.to_owned()),
+        ("schedule_name_key", row("beat", "null, null, 60")),
+        ("schedule_name_form", row("Beat", "null, null, 60")),
+        ("schedule_name_form", row("", "null, null, 60")),
+        ("schedule_timing", row("x", "null, null, null")),
+        ("schedule_timing", row("x", "'* * * * *', 'UTC', 60")),
+        ("schedule_timing", row("x", "'* * * * *', null, null")),
+        ("schedule_every_secs", row("x", "null, null, 0")),
+        ("schedule_paused", "update schedule set paused_at = now()".to_owned()),
+        ("schedule_paused", "update schedule set next_run_at = null".to_owned()),
+        ("schedule_forward", "update schedule set last_due_at = next_run_at".to_owned()),
+        ("schedule_terms", "update schedule set priority = 10".to_owned()),
+        ("schedule_terms", "update schedule set max_failures = 0".to_owned()),
+        ("schedule_payload", "update schedule set payload = '[]'".to_owned()),
+        ("schedule_last_job_fkey", "update schedule set last_job_id = 99".to_owned()),
+        ("schedule_tick_job_fkey", "update schedule_tick set job_id = 99".to_owned()),
+    ] {
+        assert_refused(execute(&pool, &sql).await, constraint, &sql);
+    }
+    execute(&pool, "delete from job").await.expect("a job may be forgotten");
+    execute(&pool, tick).await.expect_err("its tick went with it, and needs a job");
+}
+
+#[tokio::test]
 async fn wrong_users_are_refused() {
     let pool = database().await;
     for (constraint, sql) in [

@@ -53,6 +53,10 @@ pub struct UpArgs {
     #[arg(long, env = "UNCLOUD_TLS")]
     tls: bool,
 
+    /// Address to serve /metrics on for a Prometheus that is no member of staff; whoever reaches it may read.
+    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
+
     /// Host to start a worker for; may be repeated [default: this machine's name].
     #[arg(long = "queue", value_name = "HOST")]
     queues: Vec<String>,

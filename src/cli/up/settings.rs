@@ -21,6 +21,7 @@ pub(super) struct Settings {
     pub(super) data_dir: PathBuf,
     pub(super) listen: SocketAddr,
     pub(super) tls: bool,
+    pub(super) metrics_listen: Option<SocketAddr>,
     /// Names of the hosts, lower-cased, each once.
     pub(super) hosts: Vec<String>,
     pub(super) host_network: bool,
@@ -42,6 +43,7 @@ impl Settings {
             data_dir: args.data_dir.map_or_else(default_data_dir, Ok)?,
             listen: args.listen,
             tls: args.tls,
+            metrics_listen: args.metrics_listen,
             hosts: host_names(&args.queues)?,
             host_network: args.host_network,
             run_as: args.run_as,

@@ -93,6 +93,7 @@ impl Stack {
             redis_ca_file,
             secret_key,
             listen: settings.listen,
+            metrics_listen: settings.metrics_listen,
             accounts,
             proxies,
             origins: settings.origins.clone(),
