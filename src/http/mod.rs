@@ -6,21 +6,28 @@ mod client;
 mod filter;
 mod health;
 mod index;
+mod moment;
+mod money;
 mod page;
 mod problem;
 mod scalars;
 mod service;
 mod spec;
+mod text;
+mod words;
 
 pub use auth::{SignedIn, Staff};
-pub use body::Body;
+pub use body::{Body, Items};
 pub(crate) use body::{Input, input, member, unknown_members};
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
+pub use moment::Moment;
+pub use money::{Price, TimeZone};
 pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
 pub use service::{App, document, service};
+pub use text::{Line, Lines, ParameterName, ProductName};
 
 /// Groups of operations in the document.
 #[derive(poem_openapi::Tags)]
@@ -34,6 +41,10 @@ pub enum Tags {
     Users,
     /// What workers do.
     Jobs,
+    /// What can be bought, and for how much.
+    Products,
+    /// Who is billed, and who bills; VAT.
+    BillingAddresses,
     /// The service itself.
     Service,
 }

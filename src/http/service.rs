@@ -24,7 +24,12 @@ use super::{
     spec::{self, Operation},
 };
 use crate::{
-    accounts::{AccountSettings, Authenticator, UserApi},
+    accounts::{
+        AccountSettings, Authenticator, UserApi,
+        billing::{AdminAddressApi, BillingAddressApi, SellerApi},
+    },
+    billing::rates::VatRateApi,
+    catalog::{AdminProductApi, PeriodApi, ProductApi},
     queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi, of_request},
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
@@ -47,9 +52,13 @@ pub struct App {
     pub proxies: Arc<TrustedProxies>,
 }
 
-type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi);
+type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, UserApi);
 /// What workers do, and how staff steer it.
 type Jobs = (JobApi, AdminJobApi, QueueApi, WorkerApi);
+/// What can be bought.
+type Products = (ProductApi, AdminProductApi, PeriodApi);
+/// Who is billed, who bills, and VAT.
+type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
@@ -58,6 +67,8 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
         jobs(app),
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
+        products(&app.pool),
+        addresses(&app.pool),
         UserApi { pool: app.pool.clone() },
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
@@ -72,6 +83,19 @@ fn jobs(app: &App) -> Jobs {
         AdminJobApi { pool: pool.clone(), wake: Arc::clone(wake) },
         QueueApi { pool: pool.clone(), wake: Arc::clone(wake) },
         WorkerApi { pool: pool.clone() },
+    )
+}
+
+fn products(pool: &PgPool) -> Products {
+    (ProductApi { pool: pool.clone() }, AdminProductApi { pool: pool.clone() }, PeriodApi { pool: pool.clone() })
+}
+
+fn addresses(pool: &PgPool) -> Addresses {
+    (
+        BillingAddressApi { pool: pool.clone() },
+        AdminAddressApi { pool: pool.clone() },
+        SellerApi { pool: pool.clone() },
+        VatRateApi { pool: pool.clone() },
     )
 }
 

@@ -2,6 +2,8 @@
 
 mod app;
 mod auth;
+mod billing_address;
+mod catalog;
 mod cli;
 mod faults;
 mod jobs;
@@ -10,9 +12,11 @@ mod ldap_faults;
 mod operate;
 mod problems;
 mod schema;
+mod schema_billing;
 mod service;
 mod slapd;
 mod throttle;
+mod vat_rates;
 mod vpn_change;
 mod vpn_network;
 mod vpn_pool;
