@@ -5,4 +5,6 @@ pub mod country;
 pub mod money;
 pub mod period;
 pub mod vat;
+pub mod vat_number;
+mod vat_number_check;
 pub mod vat_rates;
