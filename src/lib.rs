@@ -9,6 +9,7 @@ pub mod error;
 pub mod http;
 pub mod kinds;
 pub mod logging;
+pub mod orders;
 pub mod queue;
 pub mod seal;
 pub mod secret;

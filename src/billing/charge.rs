@@ -14,8 +14,9 @@ use super::{
 };
 
 /// When a period is billed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
+#[sqlx(rename_all = "lowercase", type_name = "text")]
 pub enum Timing {
     /// By the first run in it.
     Advance,
@@ -66,8 +67,9 @@ pub enum Replacement {
 }
 
 /// What becomes of the period that an upgrade interrupts: the handbook has both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
+#[sqlx(rename_all = "lowercase", type_name = "text")]
 pub enum UpgradeCredit {
     /// What is not used of it is not charged: 5 + 20.
     Prorate,

@@ -17,8 +17,9 @@ pub const fn round(numerator: i128, denominator: i128) -> i128 {
 }
 
 /// Money in hundredths of its currency's unit, of either sign. Written with two decimals: `10.00`, `-3.33`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(try_from = "String", into = "String")]
+#[sqlx(transparent)]
 pub struct Amount(i64);
 
 /// Why a text or a number is no amount of money.

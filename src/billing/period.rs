@@ -17,8 +17,9 @@ const NOMINAL_MONTH_SECS: i64 = 365 * DAY_SECS / 12;
 pub const LAST: DateTime<Utc> = DateTime::from_timestamp(253_402_300_799, 0).expect("a time of the year 9999");
 
 /// What a period counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
+#[sqlx(rename_all = "lowercase", type_name = "text")]
 pub enum Unit {
     /// 3,600 seconds.
     Hour,

@@ -15,16 +15,20 @@ pub const REVERSE_CHARGE_NOTE: &str =
     "Reverse charge: the customer owes the VAT (articles 44 and 196 of Directive 2006/112/EC).";
 
 /// How a charge is taxed, by the codes of EN 16931 (UNCL 5305).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+#[sqlx(type_name = "text")]
 pub enum Category {
     /// The customer owes the VAT.
     #[serde(rename = "AE")]
+    #[sqlx(rename = "AE")]
     ReverseCharge,
     /// No VAT of ours.
     #[serde(rename = "O")]
+    #[sqlx(rename = "O")]
     OutsideScope,
     /// At the standard rate of a territory.
     #[serde(rename = "S")]
+    #[sqlx(rename = "S")]
     Standard,
 }
 
