@@ -12,6 +12,8 @@ pub mod rates;
 pub mod run;
 pub mod simulate;
 pub mod vat;
+pub mod vat_number;
+mod vat_number_check;
 pub mod vat_rates;
 
 pub mod verify;
