@@ -130,6 +130,6 @@ begin
     return null;
 end $$;
 create constraint trigger product_parameter_bundle_key after insert on product_parameter
-    for each row execute function parameter_names_are_unique();
+    deferrable initially deferred for each row execute function parameter_names_are_unique();
 create constraint trigger product_component_parameter_key after insert on product_component
-    for each row execute function parameter_names_are_unique();
+    deferrable initially deferred for each row execute function parameter_names_are_unique();

@@ -1,6 +1,7 @@
 //! Who is asking: users, and how they prove it.
 
 mod api;
+pub mod billing;
 mod credentials;
 mod db;
 mod ldap;

@@ -10,10 +10,9 @@ use crate::billing::{
 };
 
 /// Who realises an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-#[oai(rename = "Delivery", rename_all = "snake_case")]
 pub enum Delivery {
     /// The VPN hosts.
     VpnNetwork,
@@ -143,6 +142,11 @@ impl Product {
     /// It, as others refer to it.
     pub fn reference(&self) -> ProductRef {
         ProductRef { product_id: self.product_id, name: self.name.clone() }
+    }
+
+    /// Whether it can be bought.
+    pub fn is_on_sale(&self, now: DateTime<Utc>) -> bool {
+        self.sale_from <= now && self.sale_until.is_none_or(|until| now < until)
     }
 
     /// It, as a part of a bundle.

@@ -2,7 +2,7 @@
 
 mod bill;
 mod config;
-mod defaults;
+pub mod defaults;
 mod front;
 mod inspect;
 mod jobs;
@@ -16,6 +16,7 @@ pub mod serve;
 pub mod up;
 mod usage;
 mod users;
+mod vat_rates;
 mod vpn;
 mod worker_host;
 
@@ -61,6 +62,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Add what a new installation needs; never changes what is there.
     DbAddDefaults(defaults::DefaultsArgs),
+    /// Import VAT rates from a file, or those that are built in.
+    ImportVatRates(vat_rates::ImportVatRatesArgs),
     /// Prepare a user as at first login; a local password comes from stdin.
     BootstrapUser(users::BootstrapArgs),
     /// Users.
@@ -94,6 +97,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::DbAddDefaults(args) => defaults::run(args).await,
+        Command::ImportVatRates(args) => vat_rates::run(args).await,
         Command::BootstrapUser(args) => users::bootstrap(args).await,
         Command::User(args) => users::run(args).await,
         Command::Vpn(args) => vpn::run(args).await,

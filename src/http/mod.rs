@@ -10,25 +10,30 @@ mod filter;
 mod health;
 mod index;
 mod moment;
+mod money;
 mod page;
 mod problem;
 mod scalars;
 pub mod server;
 mod service;
 mod spec;
+mod text;
+mod words;
 
 pub use auth::{SignedIn, Staff};
-pub use body::Body;
+pub use body::{Body, Items};
 pub(crate) use body::{Input, input, member, unknown_members};
 pub use browser::Origin;
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
 pub use moment::Moment;
+pub use money::{Price, TimeZone};
 pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
 pub(crate) use scalars::{Scalar, parse_text, scalar, string_schema};
 pub use service::{App, document, service};
+pub use text::{Line, Lines, ParameterName, ProductName};
 
 /// Groups of operations in the document.
 #[derive(poem_openapi::Tags)]
@@ -44,6 +49,10 @@ pub enum Tags {
     Audit,
     /// What workers do.
     Jobs,
+    /// What can be bought, and for how much.
+    Products,
+    /// Who is billed, and who bills; VAT.
+    BillingAddresses,
     /// The service itself.
     Service,
 }

@@ -25,8 +25,13 @@ use super::{
     spec::{self, Operation},
 };
 use crate::{
-    accounts::{AccountSettings, Authenticator, UserApi},
+    accounts::{
+        AccountSettings, Authenticator, UserApi,
+        billing::{AdminAddressApi, BillingAddressApi, SellerApi},
+    },
     audit::AuditApi,
+    billing::rates::VatRateApi,
+    catalog::{AdminProductApi, PeriodApi, ProductApi},
     metrics::{Metrics, MetricsApi},
     origin,
     queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi},
@@ -56,9 +61,13 @@ pub struct App {
     pub origins: Vec<Origin>,
 }
 
-type Apis = (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi, AuditApi);
+type Apis = (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, UserApi, AuditApi);
 /// What workers do, and how staff steer it.
 type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
+/// What can be bought.
+type Products = (ProductApi, AdminProductApi, PeriodApi);
+/// Who is billed, who bills, and VAT.
+type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
@@ -68,6 +77,8 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
         jobs(app),
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
+        products(&app.pool),
+        addresses(&app.pool),
         UserApi { pool: app.pool.clone() },
         AuditApi { pool: app.pool.clone() },
     );
@@ -84,6 +95,19 @@ fn jobs(app: &App) -> Jobs {
         QueueApi { pool: pool.clone(), wake: Arc::clone(wake) },
         ScheduleApi { pool: pool.clone() },
         WorkerApi { pool: pool.clone() },
+    )
+}
+
+fn products(pool: &PgPool) -> Products {
+    (ProductApi { pool: pool.clone() }, AdminProductApi { pool: pool.clone() }, PeriodApi { pool: pool.clone() })
+}
+
+fn addresses(pool: &PgPool) -> Addresses {
+    (
+        BillingAddressApi { pool: pool.clone() },
+        AdminAddressApi { pool: pool.clone() },
+        SellerApi { pool: pool.clone() },
+        VatRateApi { pool: pool.clone() },
     )
 }
 

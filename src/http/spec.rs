@@ -125,6 +125,9 @@ fn problem_schema() -> Value {
     })
 }
 
+/// There is one of each, or none yet.
+const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
+
 /// Which errors an operation can answer with follows from what it takes.
 fn add_problems(path: &str, operation: &mut Value) {
     let signed_in = operation.get("security").is_some();
@@ -153,6 +156,9 @@ fn add_problems(path: &str, operation: &mut Value) {
     }
     if signed_in && is_staff(path) {
         add("403", "Only staff may do this", Value::Null);
+    }
+    if UNSET_AT_FIRST.contains(&path) {
+        add("404", "Not set yet", Value::Null);
     }
     if path.contains('{') {
         add("404", "No such object, or not the caller's", Value::Null);

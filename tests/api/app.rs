@@ -43,10 +43,10 @@ async fn postgres() -> &'static ThrowawayPostgres {
     POSTGRES.get_or_init(start).await
 }
 
-/// Schema and users.
+/// Schema, defaults and users.
 pub async fn fill(database_url: &Secret<String>) {
     let pool = PgPool::connect(database_url.expose()).await.expect("database");
-    uncloud::MIGRATIONS.run(&pool).await.expect("migrations");
+    uncloud::cli::defaults::add_defaults(&pool).await.expect("schema and defaults");
     for (user, staff) in [("admin", true), ("alice", false), ("bob", false)] {
         let name = user.parse().expect("a name");
         accounts::bootstrap(&pool, &name, staff, Some(&PASSWORD.to_owned().into())).await.expect("a user");
@@ -54,7 +54,7 @@ pub async fn fill(database_url: &Secret<String>) {
     pool.close().await;
 }
 
-/// A database with schema and users, but no server.
+/// A database with schema, defaults and users, but no server.
 pub async fn database() -> PgPool {
     PgPool::connect(database_url().await.expose()).await.expect("database")
 }
@@ -205,6 +205,10 @@ impl TestApp {
 
     pub async fn post(&self, path: &str, user: &str, body: Value) -> Answer {
         self.request(Method::POST, path, Some(user), Some(body)).await
+    }
+
+    pub async fn put(&self, path: &str, user: &str, body: Value) -> Answer {
+        self.request(Method::PUT, path, Some(user), Some(body)).await
     }
 
     pub async fn delete(&self, path: &str, user: &str) -> Answer {

@@ -25,12 +25,12 @@ fn key(byte: u8) -> String {
     format!("decode(repeat('{byte:02x}', 32), 'hex')")
 }
 
-async fn execute(pool: &PgPool, sql: &str) -> sqlx::Result<()> {
+pub async fn execute(pool: &PgPool, sql: &str) -> sqlx::Result<()> {
     sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(pool).await.map(drop)
 }
 
 #[track_caller]
-fn assert_refused(result: sqlx::Result<()>, constraint: &str, sql: &str) {
+pub fn assert_refused(result: sqlx::Result<()>, constraint: &str, sql: &str) {
     let error = result.expect_err(sql);
     let named = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
     assert_eq!(named, Some(constraint), "{sql}: {error}");

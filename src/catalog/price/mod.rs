@@ -136,15 +136,12 @@ impl Piece<'_> {
 
 fn not_on_sale(product: &Product, now: DateTime<Utc>) -> Option<FieldError> {
     let text = |t: DateTime<Utc>| t.to_rfc3339_opts(SecondsFormat::Secs, true);
-    match product.sale_until {
-        _ if now < product.sale_from => {
-            Some(FieldError::new("product", format!("is on sale from {} only", text(product.sale_from))))
-        }
-        Some(until) if until <= now => {
-            Some(FieldError::new("product", format!("is no longer on sale, since {}", text(until))))
-        }
-        _ => None,
-    }
+    let message = match product.sale_until {
+        _ if product.is_on_sale(now) => return None,
+        Some(until) if until <= now => format!("is no longer on sale, since {}", text(until)),
+        _ => format!("is on sale from {} only", text(product.sale_from)),
+    };
+    Some(FieldError::new("product", message))
 }
 
 /// Which of the two is at fault, and what can be had instead.

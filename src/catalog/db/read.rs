@@ -1,11 +1,11 @@
-//! The catalogue in Postgres.
+//! Products, whole.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use sqlx::{PgExecutor, types::Json};
+use sqlx::{PgExecutor, PgPool, types::Json};
 
-use super::product::{Delivery, Parameter, ParameterPrice, Price, Product, ProductRef};
+use crate::catalog::product::{Delivery, Parameter, ParameterPrice, Price, Product, ProductRef};
 use crate::{
     billing::{
         charge::Timing,
@@ -13,6 +13,7 @@ use crate::{
         period::{RecurringPeriod, Unit},
     },
     error::Error,
+    http::Window,
 };
 
 /// A price as the database has it.
@@ -68,13 +69,17 @@ pub async fn load(db: impl PgExecutor<'_>, product_id: i64) -> Result<Option<Pro
     Ok(products(db, &[product_id], None).await?.pop())
 }
 
-/// [`load`] by the name for programs.
+/// [`load`] by the product's name for programs.
 pub async fn load_named(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Product>, Error> {
     Ok(products(db, &[], Some(name)).await?.pop())
 }
 
 /// These products with all that belongs to them, by id. In one query, so that no change comes between.
-async fn products(db: impl PgExecutor<'_>, ids: &[i64], name: Option<&str>) -> Result<Vec<Product>, Error> {
+pub(in crate::catalog) async fn products(
+    db: impl PgExecutor<'_>,
+    ids: &[i64],
+    name: Option<&str>,
+) -> Result<Vec<Product>, Error> {
     let rows = sqlx::query!(
         r#"with asked as (select product_id from product where product_id = any($1) or name = $2)
            select product_id, name, title, description, delivery as "delivery: Delivery", billing as "billing: Timing",
@@ -135,4 +140,27 @@ async fn products(db: impl PgExecutor<'_>, ids: &[i64], name: Option<&str>) -> R
         Some(Product { components, ..known.get(&id)?.clone() })
     };
     Ok(asked.into_iter().filter_map(whole).collect())
+}
+
+/// A window of the ids of all products, or of those on sale only.
+pub(in crate::catalog) async fn ids(db: &PgPool, on_sale: bool, window: Window) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        "select product_id from product
+         where (not $1 or (sale_from <= now() and (sale_until is null or sale_until > now()))) and product_id > $2
+         order by product_id limit $3",
+        on_sale,
+        window.after,
+        window.fetch(),
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// All recurring periods, by id.
+pub(in crate::catalog) async fn periods(db: impl PgExecutor<'_>) -> Result<Vec<(i64, RecurringPeriod)>, Error> {
+    let rows =
+        sqlx::query!(r#"select period_id, unit as "unit: Unit", count from recurring_period order by period_id"#);
+    let rows = rows.fetch_all(db).await?.into_iter();
+    let periods = rows.map(|row| Ok((row.period_id, RecurringPeriod::new(row.unit, row.count)?)));
+    Ok(periods.collect::<anyhow::Result<_>>()?)
 }

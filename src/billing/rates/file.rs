@@ -1,0 +1,75 @@
+//! A file of rates: each row with its line and its source.
+
+use anyhow::bail;
+
+use super::SourcedRate;
+use crate::billing::vat_rates::{self, RateRow, RateTable, RateTableError};
+
+/// The rates of a file, which make a table. What is wrong is named by its line.
+pub(super) fn read(csv: &str, name: &str) -> anyhow::Result<Vec<SourcedRate>> {
+    let rows = vat_rates::read(csv)?;
+    let places = places(csv, name);
+    if let Err(error) = RateTable::new(rows.iter().copied()) {
+        let lines: Vec<u64> =
+            rows.iter().zip(&places).filter(|(row, _)| is_at_fault(row, &error)).map(|(_, place)| place.0).collect();
+        match lines[..] {
+            [] => bail!("{error}"),
+            [line] => bail!("line {line}: {error}"),
+            [first, second, ..] => bail!("lines {first} and {second}: {error}"),
+        }
+    }
+    let sourced = rows.into_iter().zip(places).map(|(row, (_, source))| SourcedRate { row, source });
+    Ok(sourced.collect())
+}
+
+fn is_at_fault(row: &RateRow, error: &RateTableError) -> bool {
+    match error {
+        RateTableError::UnknownTerritory(territory) | RateTableError::Missing { territory, .. } => {
+            row.territory == *territory
+        }
+        RateTableError::Empty(empty) => row == empty,
+        RateTableError::Overlap(one, other) => row == one || row == other,
+    }
+}
+
+/// Line and source of each row: its description, or the file's name if it has none. The file has been read without error.
+fn places(csv: &str, name: &str) -> Vec<(u64, String)> {
+    let mut reader = csv::ReaderBuilder::new().from_reader(csv.as_bytes());
+    let place = |record: csv::StringRecord| {
+        let description = record.iter().last().unwrap_or_default();
+        let source = if description.is_empty() { name } else { description };
+        (record.position().map_or(0, csv::Position::line), source.to_owned())
+    };
+    reader.records().filter_map(Result::ok).map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "start_date,stop_date,territory_codes,currency_code,rate,rate_type,description\n";
+
+    #[test]
+    fn rates_that_make_no_table_are_named_by_their_lines() {
+        let right = "2020-01-01,,FR,EUR,0.2,standard,\"two\nlines\"\n";
+        for (wrong, says) in [
+            ("2021-01-01,,FR,EUR,0.21,standard,\n", "lines 2 and 4: a territory has one standard rate at a time"),
+            ("2020-01-01,,FR,EUR,0.2,standard,\n", "lines 2 and 4: a territory"),
+            ("2020-01-01,,US,USD,0.2,standard,\n", "line 4: US is a territory without VAT that we know"),
+            ("2020-01-01,2020-01-01,DE,EUR,0.2,standard,\n", "line 4: a rate must end after it starts"),
+            ("2020-01-01,,DE,EUR,20.125,standard,\n", "line 4: rate \"20.125\" must be a fraction"),
+            ("2020-01-01,,DE,EUR,0.1900001,standard,\n", "line 4: rate"),
+        ] {
+            let error = read(&format!("{HEADER}{right}{wrong}"), "file").expect_err(wrong).to_string();
+            assert!(error.starts_with(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rate_comes_from_its_description_or_else_from_the_file() {
+        let csv = format!("{HEADER}2020-01-01,,FR,EUR,0.2,standard,law 7\n2020-01-01,,DE,EUR,0.19,standard,\n");
+        let sources: Vec<String> =
+            read(&csv, "rates.csv").expect("well formed").into_iter().map(|rate| rate.source).collect();
+        assert_eq!(sources, ["law 7", "rates.csv"]);
+    }
+}
