@@ -7,6 +7,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
+    orders,
     queue::{Claimed, JobId, JobKinds, NewJob, Policy, QueueName, Rendered, Settled, Succeeded},
     seal::Sealer,
     vpn,
@@ -19,10 +20,12 @@ pub enum Kind {
     VpnApply,
     /// Ask a VPN pool's host for the last handshakes and the traffic of its peers.
     VpnStatus,
+    /// End what an order delivers, now that its time has come.
+    OrderService,
 }
 
 /// All kinds.
-pub const KINDS: [Kind; 2] = [Kind::VpnApply, Kind::VpnStatus];
+pub const KINDS: [Kind; 3] = [Kind::VpnApply, Kind::VpnStatus, Kind::OrderService];
 
 impl Kind {
     /// Its name in rows and Redis.
@@ -30,6 +33,7 @@ impl Kind {
         match self {
             Self::VpnApply => "vpn_apply",
             Self::VpnStatus => "vpn_status",
+            Self::OrderService => "order_service",
         }
     }
 
@@ -49,6 +53,7 @@ impl Kind {
                 keep: Duration::from_hours(1),
                 ..Policy::DEFAULT
             },
+            Self::OrderService => Policy { hard_limit: Some(Duration::from_mins(1)), ..Policy::DEFAULT },
         }
     }
 
@@ -78,6 +83,7 @@ impl JobKinds for Kinds {
                     _ if of_kind.is_empty() => {}
                     Kind::VpnApply => rendered.extend(vpn::render(tx, &self.sealer, &of_kind).await?),
                     Kind::VpnStatus => rendered.extend(vpn::render_status(&of_kind)),
+                    Kind::OrderService => rendered.extend(orders::render_service(&of_kind)),
                 }
             }
             let unknown = |job: &Claimed| {
@@ -95,6 +101,7 @@ impl JobKinds for Kinds {
             match Kind::parse(&job.kind) {
                 Some(Kind::VpnApply) => vpn::settle(tx, &job.queue, &job.payload, &job.result).await,
                 Some(Kind::VpnStatus) => vpn::settle_status(tx, &job.payload, &job.result).await,
+                Some(Kind::OrderService) => Ok(Settled::Done),
                 None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
             }
         })
