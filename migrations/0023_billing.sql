@@ -7,12 +7,13 @@ create table bill_run (
     -- Null: everybody. Otherwise staff's bill for one customer, made whole in one transaction.
     user_id bigint references users,
     requested_by bigint references users,
+    -- Who bills: a row that never changes.
+    seller_id bigint not null references seller,
     -- Customers with something to bill when the run began.
     customers integer not null,
-    customers_done integer not null default 0,
     started_at timestamptz not null default now(),
     finished_at timestamptz,
-    constraint bill_run_customers check (customers >= 0 and customers_done >= 0),
+    constraint bill_run_customers check (customers >= 0),
     constraint bill_run_customer_whole check (user_id is null or finished_at is not null)
 );
 -- Numbers are given in order, so a run ends before the next one begins.
@@ -26,8 +27,10 @@ create table bill_run_part (
     after_user_id bigint not null,
     last_user_id bigint not null,
     done boolean not null default false,
+    -- Customers looked at.
+    customers_done integer not null default 0,
     primary key (run_id, part),
-    constraint bill_run_part_span check (after_user_id <= last_user_id)
+    constraint bill_run_part_span check (after_user_id <= last_user_id and customers_done >= 0)
 ) with (fillfactor = 50);
 
 -- Customers that a run could not bill, and what is to be done about it.
@@ -46,8 +49,7 @@ create table bill (
     currency text not null,
     -- The run's time. It never enters a calculation.
     issued_at timestamptz(0) not null,
-    -- Who bills whom: rows that never change.
-    seller_id bigint not null references seller,
+    -- The customer's address then: a row that never changes.
     address_id bigint not null references billing_address,
     net_cents bigint not null,
     tax_cents bigint not null,
