@@ -11,6 +11,7 @@ mod problem;
 mod scalars;
 mod service;
 mod spec;
+mod words;
 
 pub use auth::{SignedIn, Staff};
 pub use body::Body;
@@ -20,7 +21,9 @@ pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
 pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
+pub(crate) use scalars::{Scalar, scalar, string_schema};
 pub use service::{App, document, service};
+pub use words::{CurrencyText, NameText, OneOf, PeriodText, PriceText, TimeText, UserText, Words};
 
 /// Groups of operations in the document.
 #[derive(poem_openapi::Tags)]
@@ -30,6 +33,8 @@ pub enum Tags {
     Vpn,
     /// Pools of prefixes; staff only.
     VpnPools,
+    /// What customers buy.
+    Orders,
     /// Who may ask; staff only.
     Users,
     /// What workers do.

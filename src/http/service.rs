@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, UserApi},
+    orders::{AdminOrderApi, OrderApi},
     queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi, of_request},
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
@@ -47,7 +48,9 @@ pub struct App {
     pub proxies: Arc<TrustedProxies>,
 }
 
-type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi);
+type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi, Orders);
+/// What customers buy.
+type Orders = (OrderApi, AdminOrderApi);
 /// What workers do, and how staff steer it.
 type Jobs = (JobApi, AdminJobApi, QueueApi, WorkerApi);
 
@@ -59,6 +62,10 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
         UserApi { pool: app.pool.clone() },
+        (
+            OrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
+            AdminOrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
+        ),
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")

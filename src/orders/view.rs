@@ -46,7 +46,6 @@ pub enum Due {
 
 /// An order with everything about it; the columns are explained in the schema.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the table's columns, explained there")]
 pub struct OrderView {
     pub order_id: i64,
     pub username: String,
@@ -87,7 +86,6 @@ pub struct OrderView {
 
 /// A part of an order's price.
 #[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "the table's columns, explained there")]
 pub struct PartView {
     pub product: String,
     pub parameter: Option<String>,

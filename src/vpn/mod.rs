@@ -19,7 +19,7 @@ mod traffic;
 pub use api::{NetworkApi, PoolApi};
 pub use apply::{reconcile, render, settle};
 pub use hostname::{Hostname, HostnameError};
-pub(crate) use network::{create, withdraw};
 pub use network::{Network, NetworkStatus, Wish};
+pub(crate) use network::{create, withdraw};
 pub use pool::Pool;
 pub use traffic::{render_status, settle_status};

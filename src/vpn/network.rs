@@ -117,12 +117,7 @@ impl Network {
 
 /// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel. For the customer
 /// of an order that is placed in the same transaction.
-pub(crate) async fn create(
-    tx: &mut PgConnection,
-    user_id: i64,
-    order_id: i64,
-    wish: Wish,
-) -> Result<Network, Error> {
+pub(crate) async fn create(tx: &mut PgConnection, user_id: i64, order_id: i64, wish: Wish) -> Result<Network, Error> {
     let Wish { size, public_key } = wish;
     if let Some(limit) = db::quota(tx, user_id).await?.filter(|limit| limit.used >= limit.quota.into()) {
         let detail = format!(
@@ -243,11 +238,7 @@ pub async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Netwo
 }
 
 /// Begins to remove a network. Its prefix stays taken until the host has confirmed.
-pub(crate) async fn withdraw(
-    tx: &mut PgConnection,
-    user_id: i64,
-    network_id: i64,
-) -> Result<(), Error> {
+pub(crate) async fn withdraw(tx: &mut PgConnection, user_id: i64, network_id: i64) -> Result<(), Error> {
     // Pool before network, as everywhere, so that two changes never wait for each other.
     let pool = db::lock_pool_of_network(tx, network_id, user_id).await?.ok_or_else(|| not_found(network_id))?;
     let generation = db::raise_generation(tx, pool.pool_id).await?;

@@ -51,8 +51,15 @@ pub async fn fill(database_url: &Secret<String>) {
         let name = user.parse().expect("a name");
         accounts::bootstrap(&pool, &name, staff, Some(&PASSWORD.to_owned().into())).await.expect("a user");
     }
+    sqlx::raw_sql(VPN_PRODUCT).execute(&pool).await.expect("a product");
     pool.close().await;
 }
+
+/// What networks are ordered of; free of charge.
+const VPN_PRODUCT: &str = "
+    insert into product (name, title, description, delivery) values ('vpn-network', 'VPN network', '', 'vpn_network');
+    insert into recurring_period (unit, count) values ('day', 30);
+    insert into product_price (product_id, period_id, currency) select product_id, period_id, 'CHF' from product, recurring_period;";
 
 /// A database with schema and users, but no server.
 pub async fn database() -> PgPool {

@@ -40,11 +40,6 @@ pub(in crate::orders) async fn locked_customer(tx: &mut PgConnection, user_id: i
     .await
 }
 
-/// A user by name.
-pub(in crate::orders) async fn user_named(tx: &mut PgConnection, username: &str) -> sqlx::Result<Option<i64>> {
-    sqlx::query_scalar!("select user_id from users where username = $1", username).fetch_optional(tx).await
-}
-
 /// Whose an order is. `own`: only if it is this user's.
 pub(in crate::orders) async fn owner(
     tx: &mut PgConnection,

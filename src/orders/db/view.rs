@@ -1,7 +1,5 @@
 //! Orders as they are shown.
 
-use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::{PgExecutor, types::Json};
 
 use crate::{
