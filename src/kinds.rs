@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
-    orders,
+    billing, orders,
     queue::{Claimed, JobId, JobKinds, NewJob, Policy, QueueName, Rendered, Settled, Succeeded},
     seal::Sealer,
     vpn,
@@ -20,12 +20,19 @@ pub enum Kind {
     VpnApply,
     /// Ask a VPN pool's host for the last handshakes and the traffic of its peers.
     VpnStatus,
+    /// Begin a bill run and ask for its shares.
+    BillRun,
+    /// Bill a share of a run.
+    BillPart,
+    /// Give a run's bills their numbers.
+    BillEnd,
     /// End what an order delivers, now that its time has come.
     OrderService,
 }
 
 /// All kinds.
-pub const KINDS: [Kind; 3] = [Kind::VpnApply, Kind::VpnStatus, Kind::OrderService];
+pub const KINDS: [Kind; 6] =
+    [Kind::VpnApply, Kind::VpnStatus, Kind::BillRun, Kind::BillPart, Kind::BillEnd, Kind::OrderService];
 
 impl Kind {
     /// Its name in rows and Redis.
@@ -33,6 +40,9 @@ impl Kind {
         match self {
             Self::VpnApply => "vpn_apply",
             Self::VpnStatus => "vpn_status",
+            Self::BillRun => "bill_run",
+            Self::BillPart => "bill_part",
+            Self::BillEnd => "bill_end",
             Self::OrderService => "order_service",
         }
     }
@@ -53,7 +63,9 @@ impl Kind {
                 keep: Duration::from_hours(1),
                 ..Policy::DEFAULT
             },
-            Self::OrderService => Policy { hard_limit: Some(Duration::from_mins(1)), ..Policy::DEFAULT },
+            Self::BillRun | Self::BillPart | Self::BillEnd => Policy::DEFAULT,
+            // Whoever cancelled pays no more, so it is tried until it works.
+            Self::OrderService => Policy { max_failures: 1000, backoff_max: Duration::from_hours(1), ..Policy::DEFAULT },
         }
     }
 
@@ -83,7 +95,8 @@ impl JobKinds for Kinds {
                     _ if of_kind.is_empty() => {}
                     Kind::VpnApply => rendered.extend(vpn::render(tx, &self.sealer, &of_kind).await?),
                     Kind::VpnStatus => rendered.extend(vpn::render_status(&of_kind)),
-                    Kind::OrderService => rendered.extend(orders::render_service(&of_kind)),
+                    Kind::BillRun | Kind::BillPart | Kind::BillEnd => rendered.extend(billing::jobs::render(&of_kind)),
+                    Kind::OrderService => rendered.extend(orders::render(&of_kind)),
                 }
             }
             let unknown = |job: &Claimed| {
@@ -101,7 +114,8 @@ impl JobKinds for Kinds {
             match Kind::parse(&job.kind) {
                 Some(Kind::VpnApply) => vpn::settle(tx, &job.queue, &job.payload, &job.result).await,
                 Some(Kind::VpnStatus) => vpn::settle_status(tx, &job.payload, &job.result).await,
-                Some(Kind::OrderService) => Ok(Settled::Done),
+                // They were done in the database.
+                Some(Kind::BillRun | Kind::BillPart | Kind::BillEnd | Kind::OrderService) => Ok(Settled::Done),
                 None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
             }
         })

@@ -23,4 +23,4 @@ pub(crate) use end::end_service;
 pub use order::{Billed, Order, ServiceChange};
 pub use place::{NewOrder, Part, place};
 pub use replace::{Replaced, replace};
-pub use service::{ServiceRequest, carry_out, carry_out_due, render_service};
+pub use service::{carry_out, carry_out_due, render};

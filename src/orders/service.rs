@@ -4,7 +4,6 @@
 //! change later, by a job that is due then.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
@@ -13,31 +12,13 @@ use crate::{
     accounts::User,
     error::Error,
     kinds::Kind,
-    queue::{Claimed, JobId, NewJob, QueueName, Rendered, enqueue},
+    queue::{Claimed, JobError, JobId, NewJob, QueueName, Rendered, enqueue, wake_relays},
     vpn,
 };
 
-/// The version of a job's payload.
-const VERSION: u32 = 1;
-
-/// What a job of kind `order_service` is about.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct ServiceRequest {
-    /// Of the payload's form.
-    #[serde(default)]
-    pub version: u32,
-    /// Whose service is due.
-    pub order_id: i64,
-}
-
-/// Payloads for jobs of kind `order_service`.
-pub fn render_service(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
-    let payload = |job: &Claimed| {
-        let request = ServiceRequest::deserialize(&job.payload)?;
-        serde_json::to_vec(&ServiceRequest { version: VERSION, ..request })
-    };
-    let rendered = |job: &Claimed| payload(job).map_or_else(|error| Rendered::Impossible(error.to_string()), Rendered::Payload);
-    jobs.iter().map(|job| (job.job_id, rendered(job))).collect()
+/// Payloads as they rest: they name no secrets.
+pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
+    jobs.iter().map(|job| (job.job_id, Rendered::Payload(job.payload.to_string().into_bytes()))).collect()
 }
 
 /// Brings what programs deliver of an order to what it is to be; doing it twice is doing it once. Returns when there is
@@ -62,14 +43,25 @@ pub async fn carry_out(
     Ok(None)
 }
 
-/// [`carry_out`] by the database's clock, for a job.
-pub async fn carry_out_due(db: &PgPool, order_id: i64) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, Error> {
+/// [`carry_out`] for a job that was asked for when it is due; the customer may have chosen a later time since.
+pub async fn carry_out_due(db: &PgPool, order_id: i64) -> Result<(), JobError> {
+    match carry_out_by_clock(db, order_id).await {
+        Ok(None) => Ok(()),
+        Ok(Some((now, due))) => Err(JobError::Snooze {
+            after: (due - now).to_std().unwrap_or_default(),
+            reason: format!("the service of order {order_id} ends at {}", shown(due)),
+        }),
+        Err(error) => Err(JobError::Retry(crate::error::one_line(&error.into()))),
+    }
+}
+
+async fn carry_out_by_clock(db: &PgPool, order_id: i64) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, Error> {
     let mut tx = db.begin().await?;
-    let Some(user_id) = db::owner(&mut tx, order_id, None).await? else { return Ok(None) };
-    let now = db::locked_customer(&mut tx, user_id).await?.now;
-    let next = carry_out(&mut tx, now, order_id).await?;
+    let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
+    let next = carry_out(&mut tx, customer.now, order_id).await?;
     tx.commit().await?;
-    Ok(next.map(|next| (now, next)))
+    wake_relays(db).await?;
+    Ok(next.map(|next| (customer.now, next)))
 }
 
 /// [`carry_out`], and a job for what is left to be done.
@@ -79,10 +71,8 @@ pub(super) async fn follow(
     order_id: i64,
 ) -> Result<(), Error> {
     let Some(next) = carry_out(tx, now, order_id).await? else { return Ok(()) };
-    let queue: QueueName = "billing".parse().map_err(anyhow::Error::new)?;
-    let key = format!("order_service:{order_id}");
-    let job = Kind::OrderService.job(&queue, json!({ "order_id": order_id }));
-    // The customer is no requester: nobody waits for it.
+    let (queue, key) = (QueueName::billing(), format!("order_service:{order_id}"));
+    let job = Kind::OrderService.job(&queue, json!({ "order": order_id }));
     enqueue(tx, &NewJob { unique_key: Some(&key), run_at: Some(next), ..job }).await?;
     Ok(())
 }

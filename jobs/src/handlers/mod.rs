@@ -2,6 +2,8 @@
 //!
 //! Delivery is at least once, so a handler brings about a state; doing it twice is doing it once.
 
+mod billing;
+mod order_service;
 mod vpn_apply;
 mod vpn_status;
 
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use apalis::prelude::Data;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use sqlx::PgPool;
 use tracing::Instrument as _;
 use uncloud::{
     kinds::Kind,
@@ -27,6 +30,19 @@ use crate::host::Host;
 pub struct Context {
     /// This machine, or what it lacks for VPN networks; a worker for `billing` needs nothing of it.
     pub host: Result<Arc<Host>, String>,
+    /// The database, for the queue `billing` only: hosts have no credentials for it.
+    pub database: Option<PgPool>,
+}
+
+impl Context {
+    fn host(&self) -> Result<&Host, JobError> {
+        self.host.as_deref().map_err(|missing| JobError::Retry(missing.clone()))
+    }
+
+    fn database(&self) -> Result<&PgPool, JobError> {
+        let missing = "this worker has no database; jobs of this kind belong to the queue billing";
+        self.database.as_ref().ok_or_else(|| JobError::Fail(missing.to_owned()))
+    }
 }
 
 /// Runs one job; what it returns becomes the job's result.
@@ -38,11 +54,15 @@ pub async fn handle(envelope: Envelope, context: Data<Context>, control: Data<Jo
             envelope.kind
         )));
     };
-    let host = context.host.as_ref().map_err(|missing| JobError::Retry(missing.clone()))?;
+    let payload = &envelope.payload;
     let work = async {
         match kind {
-            Kind::VpnApply => vpn_apply::handle(host, &envelope.payload).await,
-            Kind::VpnStatus => vpn_status::handle(host, &envelope.payload).await,
+            Kind::VpnApply => vpn_apply::handle(context.host()?, payload).await,
+            Kind::VpnStatus => vpn_status::handle(context.host()?, payload).await,
+            Kind::BillRun => billing::plan(context.database()?, payload, &control).await,
+            Kind::BillPart => billing::part(context.database()?, payload, &control).await,
+            Kind::BillEnd => billing::end(context.database()?, payload, &control).await,
+            Kind::OrderService => order_service::handle(context.database()?, payload).await,
         }
     };
     let span = tracing::info_span!("job", id = envelope.job_id, kind = envelope.kind, request = envelope.request_id);
