@@ -65,7 +65,9 @@ impl Kind {
             },
             Self::BillRun | Self::BillPart | Self::BillEnd => Policy::DEFAULT,
             // Whoever cancelled pays no more, so it is tried until it works.
-            Self::OrderService => Policy { max_failures: 1000, backoff_max: Duration::from_hours(1), ..Policy::DEFAULT },
+            Self::OrderService => {
+                Policy { max_failures: 1000, backoff_max: Duration::from_hours(1), ..Policy::DEFAULT }
+            }
         }
     }
 

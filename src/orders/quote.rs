@@ -70,7 +70,10 @@ impl Wanted {
         let Some((recurring_period, currency)) = product.offers().next() else {
             return Err(Error::Conflict {
                 code: "no_vpn_product",
-                detail: format!("product {} has no price, so no network can be ordered; staff have to give it one", product.name),
+                detail: format!(
+                    "product {} has no price, so no network can be ordered; staff have to give it one",
+                    product.name
+                ),
                 field: None,
             });
         };
@@ -78,7 +81,13 @@ impl Wanted {
             (NETWORK_SIZE.to_owned(), Value::Number(wish.size.into())),
             (PUBLIC_KEY.to_owned(), Value::Text(wish.public_key.to_string())),
         ];
-        Ok(Self { product, parameters: parameters.into(), recurring_period, currency, upgrade_credit: UpgradeCredit::Prorate })
+        Ok(Self {
+            product,
+            parameters: parameters.into(),
+            recurring_period,
+            currency,
+            upgrade_credit: UpgradeCredit::Prorate,
+        })
     }
 
     /// The network that is asked for, and the parameters that the catalogue knows; or all that is wrong with them.
@@ -128,7 +137,9 @@ impl Obstacle {
     /// What is missing from a product's buyer, and what would help.
     pub fn detail(&self, product: &str) -> String {
         match self {
-            Self::NoBillingAddress => format!("{product} is not free, so say first where its bills go: PUT /v1/billing-address"),
+            Self::NoBillingAddress => {
+                format!("{product} is not free, so say first where its bills go: PUT /v1/billingaddress")
+            }
             Self::Requires(other) => {
                 format!("{product} needs a running order that contains {other}; order that first, or both in a bundle")
             }
@@ -160,11 +171,7 @@ pub(super) async fn quote(
 }
 
 /// What the product requires and the customer has not.
-pub(super) async fn missing(
-    tx: &mut PgConnection,
-    user_id: i64,
-    product: &Product,
-) -> Result<Vec<Obstacle>, Error> {
+pub(super) async fn missing(tx: &mut PgConnection, user_id: i64, product: &Product) -> Result<Vec<Obstacle>, Error> {
     let required: Vec<_> = product.requirements().collect();
     if required.is_empty() {
         return Ok(Vec::new());
@@ -185,12 +192,7 @@ impl Quote {
     }
 
     /// The order, with the terms copied.
-    pub(super) fn new_order(
-        &self,
-        customer: &db::Customer,
-        user_id: i64,
-        ordered_by: i64,
-    ) -> Result<NewOrder, Error> {
+    pub(super) fn new_order(&self, customer: &db::Customer, user_id: i64, ordered_by: i64) -> Result<NewOrder, Error> {
         let Self { wanted, priced, .. } = self;
         let part = |part: &catalog::Part| Part {
             product_id: part.product.product_id,
@@ -224,7 +226,9 @@ impl Wanted {
         let components = self.product.components.iter().flat_map(|component| &component.parameters);
         let chosen = self.product.parameters.iter().chain(components).filter_map(|parameter| {
             match self.parameters.get(&parameter.name)? {
-                Value::Number(number) => Some(format!("{} {number} {}", parameter.name, parameter.unit).trim_end().to_owned()),
+                Value::Number(number) => {
+                    Some(format!("{} {number} {}", parameter.name, parameter.unit).trim_end().to_owned())
+                }
                 Value::Text(_) => None,
             }
         });

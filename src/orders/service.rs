@@ -65,11 +65,7 @@ async fn carry_out_by_clock(db: &PgPool, order_id: i64) -> Result<Option<(DateTi
 }
 
 /// [`carry_out`], and a job for what is left to be done.
-pub(super) async fn follow(
-    tx: &mut PgConnection,
-    now: DateTime<Utc>,
-    order_id: i64,
-) -> Result<(), Error> {
+pub(super) async fn follow(tx: &mut PgConnection, now: DateTime<Utc>, order_id: i64) -> Result<(), Error> {
     let Some(next) = carry_out(tx, now, order_id).await? else { return Ok(()) };
     let (queue, key) = (QueueName::billing(), format!("order_service:{order_id}"));
     let job = Kind::OrderService.job(&queue, json!({ "order": order_id }));
@@ -78,16 +74,14 @@ pub(super) async fn follow(
 }
 
 /// Changes when a downgrade or a cancellation changes what is delivered; until it has.
-pub async fn choose(
-    db: &PgPool,
-    (order_id, own): (i64, Option<i64>),
-    change: ServiceChange,
-) -> Result<(), Error> {
+pub async fn choose(db: &PgPool, (order_id, own): (i64, Option<i64>), change: ServiceChange) -> Result<(), Error> {
     let mut tx = db.begin().await?;
     let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
     let order = db::find(&mut tx, order_id, user_id).await?;
     let service = db::delivery(&mut tx, order_id).await?;
-    let nothing = |why: String| Err(Error::Conflict { code: "no_change_pending", detail: format!("order {order_id} {why}"), field: None });
+    let nothing = |why: String| {
+        Err(Error::Conflict { code: "no_change_pending", detail: format!("order {order_id} {why}"), field: None })
+    };
     if let Some(successor) = service.replaced_by {
         return nothing(format!("is replaced by order {successor}; choose for that one"));
     }
@@ -119,7 +113,8 @@ pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
     let mut tx = db.begin().await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
     let service = by_hand(&mut tx, order_id).await?;
-    let refuse = |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
+    let refuse =
+        |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
     if service.delivered_at.is_some() {
         return Ok(()); // somebody was faster; nothing to add
     }
@@ -145,12 +140,16 @@ pub async fn withdrawn(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
     let mut tx = db.begin().await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
     let service = by_hand(&mut tx, order_id).await?;
-    let refuse = |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
+    let refuse =
+        |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
     if service.withdrawn_at.is_some() {
         return Ok(());
     }
     if let Some(successor) = service.replaced_by {
-        return refuse("order_replaced", format!("is replaced by order {successor}, which takes over what is delivered"));
+        return refuse(
+            "order_replaced",
+            format!("is replaced by order {successor}, which takes over what is delivered"),
+        );
     }
     match service.withdraw_at {
         None => refuse("not_due", "runs on; it has to be cancelled first".into()),
@@ -178,9 +177,8 @@ pub(super) async fn refuse_network(tx: &mut PgConnection, order_id: i64) -> Resu
 }
 
 pub(super) fn network_stays(order_id: i64) -> Error {
-    let detail = format!(
-        "a VPN network can neither replace nor be replaced: order what is wanted, and cancel order {order_id}"
-    );
+    let detail =
+        format!("a VPN network can neither replace nor be replaced: order what is wanted, and cancel order {order_id}");
     Error::Conflict { code: "network_not_replaceable", detail, field: None }
 }
 

@@ -58,9 +58,7 @@ async fn what_can_not_be_bought_says_why() {
             assert_eq!(answer.wrong_fields(422), fields, "{}", answer.text);
         }
     };
-    let vm_with = |parameters: serde_json::Value| {
-        json!({ "product": "vm", "parameters": parameters, "recurring_period": "P30D", "currency": "CHF" })
-    };
+    let vm_with = |parameters: serde_json::Value| json!({ "product": "vm", "parameters": parameters, "recurring_period": "P30D", "currency": "CHF" });
     refused(vm_with(json!({ "cores": 0, "ram": 2 })), &["/parameters/cores"]).await;
     refused(vm_with(json!({ "cores": 17, "ram": 3 })), &["/parameters/cores", "/parameters/ram"]).await;
     refused(vm_with(json!({ "cores": "two" })), &["/parameters/cores"]).await;
@@ -73,8 +71,11 @@ async fn what_can_not_be_bought_says_why() {
         &["/recurring_period"],
     )
     .await;
-    refused(json!({ "product": "dns", "parameters": {}, "recurring_period": "P30D", "currency": "EUR" }), &["/currency"])
-        .await;
+    refused(
+        json!({ "product": "dns", "parameters": {}, "recurring_period": "P30D", "currency": "EUR" }),
+        &["/currency"],
+    )
+    .await;
     let past = json!({ "product": "dns", "parameters": {}, "recurring_period": "P30D", "currency": "CHF",
         "starts_at": "2020-01-01T00:00:00Z" });
     refused(past, &["/starts_at"]).await; // staff only
@@ -114,7 +115,10 @@ async fn what_needs_another_product_is_sold_only_with_it() {
     app.post("/v1/order/1/replace", "alice", json!({ "parameters": { "cores": 4, "ram": 2 } })).await.expect(201);
     app.post("/v1/order/2/cancel", "alice", json!({})).await.expect(200);
     // The address ends with its period, which began a moment after the VM's.
-    assert_eq!(app.post("/v1/order/3/cancel", "alice", json!({ "service_change": "now" })).await.expect(409)["code"], "order_needed");
+    assert_eq!(
+        app.post("/v1/order/3/cancel", "alice", json!({ "service_change": "now" })).await.expect(409)["code"],
+        "order_needed"
+    );
     app.post("/v1/order/3/cancel", "alice", json!({})).await.expect(200);
     let late = app.post("/v1/order", "alice", simple("ipv4")).await;
     assert_eq!(late.expect(409)["code"], "missing_requirement", "a VM that ends is none to build on");
@@ -158,9 +162,15 @@ async fn staff_order_for_customers_also_what_is_in_no_catalogue() {
         "recurring_period": "P1M", "commitment_periods": "12", "billing": "arrears", "currency": "EUR",
         "upgrade_credit": "none", "starts_at": starts_at });
     let order = app.post("/v1/admin/order", "admin", body.clone()).await.expect(201);
-    assert_eq!((&order["starts_at"], &order["user"], &order["ordered_by"]), (&json!(starts_at), &json!("bob"), &json!("admin")));
+    assert_eq!(
+        (&order["starts_at"], &order["user"], &order["ordered_by"]),
+        (&json!(starts_at), &json!("bob"), &json!("admin"))
+    );
     assert_eq!((&order["billing"], &order["upgrade_credit"]), (&json!("arrears"), &json!("none")));
-    assert_eq!((&order["one_time"], &order["recurring"], &order["parts"]), (&json!("99.95"), &json!("120.00"), &json!([])));
+    assert_eq!(
+        (&order["one_time"], &order["recurring"], &order["parts"]),
+        (&json!("99.95"), &json!("120.00"), &json!([]))
+    );
     assert_eq!(app.get("/v1/order/1", "bob").await.expect(200)["description"], "Half a rack");
     for (field, wrong) in [
         ("recurring", json!("-1.00")),

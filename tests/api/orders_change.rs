@@ -33,12 +33,19 @@ async fn an_upgrade_takes_effect_now_and_the_old_order_stops_one_second_before()
     let (old, new) = (&done["old"], &done["new"]);
     assert_eq!((&old["replaced_by"], &new["replaces"]), (&json!(2), &json!(1)));
     assert_eq!(new["recurring"], "13.00");
-    let ended = at(&app, "select text(old.billing_ends_at = new.starts_at) from orders old join orders new on new.replaces = old.order_id");
+    let ended = at(
+        &app,
+        "select text(old.billing_ends_at = new.starts_at) from orders old join orders new on new.replaces = old.order_id",
+    );
     assert_eq!(ended.await, "true");
     let void = old["status"] == "void"; // upgraded in the second in which it began
     assert!(void || old["billing_ends_at"] == end_of(&app, 1).await, "{old}");
     let again = app.post("/v1/order/1/replace", "alice", cores(8)).await;
-    assert!(["order_replaced", "order_ended"].contains(&again.expect(409)["code"].as_str().expect("a code")), "{}", again.text);
+    assert!(
+        ["order_replaced", "order_ended"].contains(&again.expect(409)["code"].as_str().expect("a code")),
+        "{}",
+        again.text
+    );
 }
 
 #[tokio::test]
@@ -91,7 +98,8 @@ async fn a_downgrade_waits_for_the_boundary_and_gives_way_to_a_later_change() {
 async fn what_is_committed_is_paid_and_what_has_ended_stays_so() {
     let app = shop().await;
     let starts_at = crate::shop::past(&app, "10 years").await;
-    let once = json!({ "user": "alice", "description": "x", "one_time": "1.00", "currency": "CHF", "starts_at": starts_at });
+    let once =
+        json!({ "user": "alice", "description": "x", "one_time": "1.00", "currency": "CHF", "starts_at": starts_at });
     app.post("/v1/admin/order", "admin", once).await.expect(201);
     for change in ["cancel", "replace"] {
         let body = if change == "cancel" { json!({}) } else { json!({ "product": "dns", "parameters": {} }) };
@@ -130,8 +138,7 @@ async fn of_two_upgrades_at_once_one_wins_and_the_other_is_told_so() {
         let order = agreed(&app, "alice", "5.00", "15 days").await["id"].as_i64().expect("an id");
         let path = format!("/v1/order/{order}/replace");
         let body = json!({ "product": "vm", "parameters": { "cores": 4, "ram": 2 } });
-        let answers =
-            futures_util::future::join_all((0..4).map(|_| app.post(&path, "alice", body.clone()))).await;
+        let answers = futures_util::future::join_all((0..4).map(|_| app.post(&path, "alice", body.clone()))).await;
         let won: Vec<i64> = answers
             .iter()
             .filter(|answer| answer.status == 201)
@@ -203,9 +210,12 @@ async fn the_database_refuses_orders_that_can_not_be() {
     let app = shop().await;
     agreed(&app, "alice", "10.00", "15 days").await;
     for (constraint, sql) in [
-        ("orders_not_negative", "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing,
+        (
+            "orders_not_negative",
+            "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing,
             commitment_periods, time_zone, starts_at, ordered_at, deliver_at, due_at)
-            values (1, 'x', 'CHF', -1, 0, 'advance', 0, 'UTC', now(), now(), now(), now())"),
+            values (1, 'x', 'CHF', -1, 0, 'advance', 0, 'UTC', now(), now(), now(), now())",
+        ),
         ("orders_final", "update orders set recurring_cents = 1"),
         ("orders_final", "delete from orders"),
         ("orders_end", "update orders set billing_ends_at = starts_at - interval '1 s'"),

@@ -36,7 +36,8 @@ async fn delivered(app: &TestApp, order: i64) -> Option<(i64, Value)> {
 async fn an_order_waits_for_staff_until_they_mark_it_delivered() {
     let app = shop().await;
     app.post("/v1/order", "alice", vm(2)).await.expect(201);
-    let later = json!({ "user": "bob", "description": "later", "currency": "CHF", "starts_at": "2099-01-01T00:00:00Z" });
+    let later =
+        json!({ "user": "bob", "description": "later", "currency": "CHF", "starts_at": "2099-01-01T00:00:00Z" });
     app.post("/v1/admin/order", "admin", later).await.expect(201);
     assert_eq!(to_deliver(&app).await, [(1, "deliver".into())], "the other one is not due");
     let early = app.post("/v1/admin/order/2/delivered", "admin", json!({})).await;

@@ -78,7 +78,8 @@ async fn wrong_networks_are_refused() {
     let row = |pool_network: &str, size: u8, network: &str, key: &str| {
         format!("{NETWORK} (1, 1, '{pool_network}', {size}, '{network}', {key}, 1, 2)")
     };
-    let of_order = |order: &str| format!("{NETWORK} (1, 1, '2001:db8::/40', 48, '2001:db8:2::/48', {}, 1, {order})", key(9));
+    let of_order =
+        |order: &str| format!("{NETWORK} (1, 1, '2001:db8::/40', 48, '2001:db8:2::/48', {}, 1, {order})", key(9));
     let (k, p) = (key(9), "2001:db8::/40");
     for (constraint, sql) in [
         ("vpn_network_network_overlap", row(p, 48, "2001:db8:1::/48", &k)),

@@ -10,18 +10,19 @@ use poem_openapi::{
 use sqlx::PgPool;
 
 use super::{
-    body::{DescriptionText, OrderBody, OrderList, Parameters, change, product},
-    order::{
-        OrderCancelCreate, OrderCreated, OrderEdit, OrderReplaced, OrderReplacementCreate, list, read, replaced,
-    },
+    body::{OrderBody, OrderList, Parameters, product},
+    order::{OrderCancelCreate, OrderCreated, OrderEdit, OrderReplaced, OrderReplacementCreate, list, read, replaced},
 };
 use crate::{
     accounts,
-    billing::charge::{Timing, UpgradeCredit},
+    billing::{
+        charge::{Timing, UpgradeCredit},
+        money::{Amount, Currency},
+        period::RecurringPeriod,
+    },
     error::{Error, FieldError},
     http::{
-        Body, CurrencyText, Cursor, Flag, Id, NameText, Number, OneOf, PeriodText, PriceText, Staff, Tags, TimeText,
-        UserText, Window, input,
+        Body, Cursor, Flag, Id, Line, Moment, Number, Price, ProductName, Staff, Tags, UsernameText, Window, input,
     },
     orders::{
         buy::{self, Agreed, Terms},
@@ -37,36 +38,36 @@ input! {
     /// An order for a customer: a product of the catalogue with its parameters, or a description with prices that were agreed on.
     pub struct CustomerOrderCreate {
         /// For whom.
-        pub user: UserText,
+        pub user: UsernameText,
         /// A product's name for programs.
-        pub product: Option<NameText>,
+        pub product: Option<ProductName>,
         /// A value for each of its parameters.
         pub parameters: Option<Parameters>,
         /// What was agreed on, as bills call it; instead of a product.
-        pub description: Option<DescriptionText>,
+        pub description: Option<Line<500>>,
         /// Agreed: what is paid once, before VAT; nothing if left out.
-        pub one_time: Option<PriceText>,
+        pub one_time: Option<Price>,
         /// Agreed: what is paid for each period, before VAT; nothing if left out.
-        pub recurring: Option<PriceText>,
+        pub recurring: Option<Price>,
         /// Agreed: whether a period is billed when it begins or when it has ended; in advance if left out.
-        pub billing: Option<OneOf<Timing>>,
+        pub billing: Option<Timing>,
         /// Agreed: periods that can't be cancelled; 1 if left out.
         pub commitment_periods: Option<Number<0, 1000>>,
         /// How often to pay; left out for what is paid once.
-        pub recurring_period: Option<PeriodText>,
+        pub recurring_period: Option<RecurringPeriod>,
         /// What to pay in.
-        pub currency: CurrencyText,
+        pub currency: Currency,
         /// What an upgrade will do with the period that it interrupts; prorate if left out.
-        pub upgrade_credit: Option<OneOf<UpgradeCredit>>,
+        pub upgrade_credit: Option<UpgradeCredit>,
         /// When charging begins, also in the past; now if left out.
-        pub starts_at: Option<TimeText>,
+        pub starts_at: Option<Moment>,
     }
 }
 
 impl CustomerOrderCreate {
     async fn terms(self, db: &PgPool) -> Result<Terms, Error> {
-        let upgrade_credit = self.upgrade_credit.map_or(UpgradeCredit::Prorate, |word| word.0);
-        let recurring_period = self.recurring_period.map(|period| period.0);
+        let upgrade_credit = self.upgrade_credit.unwrap_or(UpgradeCredit::Prorate);
+        let recurring_period = self.recurring_period;
         let agreed = [
             ("description", self.description.is_some()),
             ("one_time", self.one_time.is_some()),
@@ -88,7 +89,7 @@ impl CustomerOrderCreate {
                     product: product(db, &name.0).await?,
                     parameters: self.parameters.map(|parameters| parameters.0).unwrap_or_default(),
                     recurring_period,
-                    currency: self.currency.0,
+                    currency: self.currency,
                     upgrade_credit,
                 }))
             }
@@ -97,7 +98,10 @@ impl CustomerOrderCreate {
                 let once = recurring_period.is_none();
                 let mut errors =
                     superfluous(&[("parameters", self.parameters.is_some())], "must be left out: there is no product");
-                let recurs = [("recurring", self.recurring.is_some()), ("commitment_periods", self.commitment_periods.is_some())];
+                let recurs = [
+                    ("recurring", self.recurring.is_some()),
+                    ("commitment_periods", self.commitment_periods.is_some()),
+                ];
                 if once {
                     errors.extend(superfluous(&recurs, "needs a recurring_period"));
                 }
@@ -106,11 +110,11 @@ impl CustomerOrderCreate {
                 }
                 Ok(Terms::Agreed(Agreed {
                     description: description.0,
-                    currency: self.currency.0,
-                    one_time: self.one_time.map_or(crate::billing::money::Amount::ZERO, |price| price.0),
-                    recurring: self.recurring.map_or(crate::billing::money::Amount::ZERO, |price| price.0),
+                    currency: self.currency,
+                    one_time: self.one_time.map_or(Amount::ZERO, |price| price.0),
+                    recurring: self.recurring.map_or(Amount::ZERO, |price| price.0),
                     recurring_period,
-                    billing: self.billing.map_or(Timing::Advance, |word| word.0),
+                    billing: self.billing.unwrap_or(Timing::Advance),
                     commitment_periods: self.commitment_periods.map_or(u32::from(!once), Number::get),
                     upgrade_credit,
                 }))
@@ -135,9 +139,9 @@ impl AdminOrderApi {
         &self,
         _staff: Staff,
         /// Those of this user.
-        user: Query<Option<UserText>>,
+        user: Query<Option<UsernameText>>,
         /// Those of this product.
-        product: Query<Option<NameText>>,
+        product: Query<Option<ProductName>>,
         /// Those of which something is still to be billed, or those that are done with.
         open: Query<Option<Flag>>,
         /// Those that are to be delivered or withdrawn by hand now.
@@ -209,7 +213,7 @@ impl AdminOrderApi {
         id: Path<Id>,
         body: Body<OrderCancelCreate>,
     ) -> Result<Json<OrderBody>, Error> {
-        end::cancel_order(&self.pool, (id.0.0, None), change(body.0.service_change)).await?;
+        end::cancel_order(&self.pool, (id.0.0, None), body.0.service_change.unwrap_or_default()).await?;
         self.wake.queued();
         read(&self.pool, (id.0.0, None)).await
     }
@@ -223,7 +227,7 @@ impl AdminOrderApi {
         id: Path<Id>,
         body: Body<OrderEdit>,
     ) -> Result<Json<OrderBody>, Error> {
-        service::choose(&self.pool, (id.0.0, None), body.0.service_change.0).await?;
+        service::choose(&self.pool, (id.0.0, None), body.0.service_change).await?;
         self.wake.queued();
         read(&self.pool, (id.0.0, None)).await
     }

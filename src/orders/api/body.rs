@@ -7,28 +7,19 @@ use poem_openapi::{Object, registry::MetaSchema, types::Any};
 use serde_json::Value as Json;
 
 use crate::{
-    billing::money::Amount,
+    billing::{
+        charge::{Timing, UpgradeCredit},
+        money::{Amount, Currency},
+        period::RecurringPeriod,
+    },
     catalog::{Delivery, Product},
     error::Error,
-    http::{OneOf, Scalar, Words, scalar, string_schema},
+    http::{Scalar, scalar},
     orders::{
-        ServiceChange,
         quote::{Quote, Value},
         view::{Due, OrderView, Status, last_second},
     },
 };
-
-impl Words for ServiceChange {
-    const COMPONENT: &'static str = "ServiceChange";
-    const ABOUT: &'static str =
-        "When what is delivered follows a downgrade or a cancellation: now, or at_end, when charging changes too.";
-    const WORDS: &'static [(&'static str, Self)] = &[("now", Self::Now), ("at_end", Self::AtEnd)];
-}
-
-/// What was chosen; at the end if nothing was.
-pub(super) fn change(asked: Option<OneOf<ServiceChange>>) -> ServiceChange {
-    asked.map(|word| word.0).unwrap_or_default()
-}
 
 /// Values of a product's parameters.
 #[derive(Debug, Clone)]
@@ -47,7 +38,9 @@ impl Scalar for Parameters {
     fn schema() -> MetaSchema {
         let one = MetaSchema {
             any_of: vec![
-                poem_openapi::registry::MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("integer", "int64"))),
+                poem_openapi::registry::MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format(
+                    "integer", "int64",
+                ))),
                 poem_openapi::registry::MetaSchemaRef::Inline(Box::new(MetaSchema {
                     max_length: Some(MAX_TEXT),
                     ..MetaSchema::new("string")
@@ -69,7 +62,9 @@ impl Scalar for Parameters {
     fn parse(value: &Json) -> Result<Self, String> {
         let object = value.as_object().ok_or("must be an object, as in {\"cores\": 2}")?;
         if object.len() > MAX_PARAMETERS || object.keys().any(|name| name.len() > MAX_NAME) {
-            return Err(format!("must have at most {MAX_PARAMETERS} members with names of at most {MAX_NAME} characters"));
+            return Err(format!(
+                "must have at most {MAX_PARAMETERS} members with names of at most {MAX_NAME} characters"
+            ));
         }
         let parsed = object.iter().map(|(name, value)| {
             let value = parameter(value).ok_or_else(|| {
@@ -94,32 +89,6 @@ fn parameter(value: &Json) -> Option<Value> {
     }
 }
 
-/// What bills call something that staff agree on.
-#[derive(Debug, Clone)]
-pub(super) struct DescriptionText(pub String);
-
-impl Scalar for DescriptionText {
-    fn component() -> String {
-        "OrderDescription".into()
-    }
-
-    fn schema() -> MetaSchema {
-        let about = "One line of at most 500 characters, as bills call it.";
-        let schema = string_schema("text", r"^[^\x00-\x1f\x7f-\x9f]+$", "Rack unit 42, half of it", about);
-        MetaSchema { min_length: Some(1), max_length: Some(500), ..schema }
-    }
-
-    fn parse(value: &Json) -> Result<Self, String> {
-        let text = value.as_str().ok_or("must be a string")?;
-        if (1..=500).contains(&text.chars().count()) && !text.trim().is_empty() && !text.chars().any(char::is_control) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must be one line of 1 to 500 characters".into())
-        }
-    }
-}
-scalar!([] DescriptionText);
-
 /// A part of a price.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderPart", skip_serializing_if_is_none)]
@@ -131,9 +100,9 @@ pub(super) struct PartBody {
     /// How many.
     quantity: i32,
     /// Once, for one.
-    one_time: String,
+    one_time: Amount,
     /// For each period, for one.
-    recurring: String,
+    recurring: Amount,
 }
 
 /// A price, and what is in the way of ordering.
@@ -143,13 +112,13 @@ pub(super) struct QuoteBody {
     /// The product.
     product: String,
     /// What the amounts are in.
-    currency: String,
+    currency: Currency,
     /// Once, before VAT: the sum of the parts.
-    one_time: String,
+    one_time: Amount,
     /// For each period, before VAT: the sum of the parts.
-    recurring: String,
+    recurring: Amount,
     /// How often; absent: paid once.
-    recurring_period: Option<String>,
+    recurring_period: Option<RecurringPeriod>,
     /// Periods that can't be cancelled.
     commitment_periods: u32,
     /// What the price consists of.
@@ -177,16 +146,15 @@ impl From<Quote> for QuoteBody {
             product: part.product.name.clone(),
             parameter: part.parameter.clone(),
             quantity: part.quantity,
-            one_time: part.one_time.to_string(),
-            recurring: part.recurring.to_string(),
+            one_time: part.one_time,
+            recurring: part.recurring,
         });
-        let obstacle =
-            |code: &'static str, detail: String| ObstacleBody { code: code.to_owned(), detail };
+        let obstacle = |code: &'static str, detail: String| ObstacleBody { code: code.to_owned(), detail };
         Self {
-            currency: wanted.currency.to_string(),
-            one_time: priced.one_time.to_string(),
-            recurring: priced.recurring.to_string(),
-            recurring_period: wanted.recurring_period.map(|period| period.to_string()),
+            currency: wanted.currency,
+            one_time: priced.one_time,
+            recurring: priced.recurring,
+            recurring_period: wanted.recurring_period,
             commitment_periods: priced.commitment_periods,
             parts: parts.collect(),
             buyable: obstacles.is_empty(),
@@ -243,19 +211,19 @@ pub(super) struct OrderBody {
     /// Where it is in its life.
     status: Status,
     /// What the amounts are in.
-    currency: String,
+    currency: Currency,
     /// Once, before VAT.
-    one_time: String,
+    one_time: Amount,
     /// For each period, before VAT.
-    recurring: String,
+    recurring: Amount,
     /// How often; absent: paid once.
-    recurring_period: Option<String>,
+    recurring_period: Option<RecurringPeriod>,
     /// Whether a period is billed when it begins (advance) or when it has ended (arrears).
-    billing: String,
+    billing: Timing,
     /// Periods that can't be cancelled.
     commitment_periods: i32,
     /// What an upgrade does with the period that it interrupts.
-    upgrade_credit: String,
+    upgrade_credit: UpgradeCredit,
     /// What the price consists of; nothing for what was agreed by hand.
     parts: Vec<PartBody>,
     /// When it was ordered.
@@ -280,8 +248,8 @@ pub(super) struct OrderBody {
     delivered: Option<DeliveredBody>,
 }
 
-fn amount(cents: i64) -> Result<String, Error> {
-    Ok(Amount::try_from(cents).map_err(anyhow::Error::new)?.to_string())
+fn amount(cents: i64) -> Result<Amount, Error> {
+    Ok(Amount::try_from(cents).map_err(anyhow::Error::new)?)
 }
 
 impl TryFrom<OrderView> for OrderBody {
@@ -301,7 +269,7 @@ impl TryFrom<OrderView> for OrderBody {
         Ok(Self {
             id: order.order_id,
             status: order.status(),
-            recurring_period: order.period()?.map(|period| period.to_string()),
+            recurring_period: order.period()?,
             parts: parts.collect::<Result<_, Error>>()?,
             billing_ends_at: last_second(order.starts_at, order.billing_ends_at),
             billed_through: last_second(order.starts_at, order.billed_through),
@@ -319,12 +287,12 @@ impl TryFrom<OrderView> for OrderBody {
             product: order.product,
             description: order.description,
             parameters: Any(order.parameters),
-            currency: order.currency,
-            one_time: order.one_time.to_string(),
-            recurring: order.recurring.to_string(),
-            billing: order.billing.word().to_owned(),
+            currency: order.currency.parse().map_err(anyhow::Error::new)?,
+            one_time: order.one_time,
+            recurring: order.recurring,
+            billing: order.billing,
             commitment_periods: order.commitment_periods,
-            upgrade_credit: order.upgrade_credit.word().to_owned(),
+            upgrade_credit: order.upgrade_credit,
             ordered_at: order.ordered_at,
             ordered_by: order.ordered_by,
             starts_at: order.starts_at,
@@ -360,5 +328,7 @@ pub(super) struct ReplacedBody {
 /// The product of that name.
 pub(super) async fn product(db: &sqlx::PgPool, name: &str) -> Result<Product, Error> {
     let product = crate::catalog::load_named(db, name).await?;
-    product.ok_or_else(|| Error::field("product", format!("{name} is not in the catalogue; GET /v1/product lists what is")))
+    product.ok_or_else(|| {
+        Error::field("product", format!("{name} is not in the catalogue; GET /v1/product lists what is"))
+    })
 }

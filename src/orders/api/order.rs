@@ -9,13 +9,15 @@ use poem_openapi::{
 };
 use sqlx::PgPool;
 
-use super::body::{OrderBody, OrderList, Parameters, QuoteBody, ReplacedBody, change, product};
+use super::body::{OrderBody, OrderList, Parameters, QuoteBody, ReplacedBody, product};
 use crate::{
-    billing::charge::{Replacement, UpgradeCredit},
-    error::Error,
-    http::{
-        Body, CurrencyText, Cursor, Flag, Id, NameText, OneOf, PeriodText, SignedIn, Tags, Window, input, page,
+    billing::{
+        charge::{Replacement, UpgradeCredit},
+        money::Currency,
+        period::RecurringPeriod,
     },
+    error::Error,
+    http::{Body, Cursor, Flag, Id, ProductName, SignedIn, Tags, Window, input, page},
     orders::{
         Replaced, ServiceChange,
         buy::{self, Terms},
@@ -31,15 +33,15 @@ input! {
     /// A product to be ordered, configured.
     pub struct OrderCreate {
         /// The product's name for programs.
-        pub product: NameText,
+        pub product: ProductName,
         /// A value for each of its parameters.
         pub parameters: Parameters,
         /// How often to pay; left out for what is paid once.
-        pub recurring_period: Option<PeriodText>,
+        pub recurring_period: Option<RecurringPeriod>,
         /// What to pay in.
-        pub currency: CurrencyText,
+        pub currency: Currency,
         /// What an upgrade will do with the period that it interrupts; prorate if left out.
-        pub upgrade_credit: Option<OneOf<UpgradeCredit>>,
+        pub upgrade_credit: Option<UpgradeCredit>,
     }
 }
 
@@ -47,15 +49,15 @@ input! {
     /// What is to take an order's place; what is left out stays as it is.
     pub struct OrderReplacementCreate {
         /// Another product.
-        pub product: Option<NameText>,
+        pub product: Option<ProductName>,
         /// A value for each parameter.
         pub parameters: Parameters,
         /// Another recurring period.
-        pub recurring_period: Option<PeriodText>,
+        pub recurring_period: Option<RecurringPeriod>,
         /// What a later upgrade will do with the period that it interrupts.
-        pub upgrade_credit: Option<OneOf<UpgradeCredit>>,
+        pub upgrade_credit: Option<UpgradeCredit>,
         /// When what is delivered follows, if it becomes less; at the end if left out.
-        pub service_change: Option<OneOf<ServiceChange>>,
+        pub service_change: Option<ServiceChange>,
     }
 }
 
@@ -63,7 +65,7 @@ input! {
     /// How to cancel.
     pub struct OrderCancelCreate {
         /// When what is delivered ends; at the end if left out.
-        pub service_change: Option<OneOf<ServiceChange>>,
+        pub service_change: Option<ServiceChange>,
     }
 }
 
@@ -71,7 +73,7 @@ input! {
     /// What to change of an order.
     pub struct OrderEdit {
         /// When what is delivered follows the downgrade or cancellation that is ahead.
-        pub service_change: OneOf<ServiceChange>,
+        pub service_change: ServiceChange,
     }
 }
 
@@ -104,9 +106,9 @@ impl OrderCreate {
         Ok(Wanted {
             product: product(db, &self.product.0).await?,
             parameters: self.parameters.0,
-            recurring_period: self.recurring_period.map(|period| period.0),
-            currency: self.currency.0,
-            upgrade_credit: self.upgrade_credit.map_or(UpgradeCredit::Prorate, |word| word.0),
+            recurring_period: self.recurring_period,
+            currency: self.currency,
+            upgrade_credit: self.upgrade_credit.unwrap_or(UpgradeCredit::Prorate),
         })
     }
 }
@@ -138,11 +140,11 @@ impl OrderReplacementCreate {
         let wanted = Wanted {
             product: product(db, &name).await?,
             parameters: self.parameters.0,
-            recurring_period: self.recurring_period.map(|period| period.0).map_or_else(|| old.period(), |it| Ok(Some(it)))?,
+            recurring_period: self.recurring_period.map_or_else(|| old.period(), |it| Ok(Some(it)))?,
             currency: old.currency.parse().map_err(anyhow::Error::new)?,
-            upgrade_credit: self.upgrade_credit.map_or(old.upgrade_credit, |word| word.0),
+            upgrade_credit: self.upgrade_credit.unwrap_or(old.upgrade_credit),
         };
-        Ok((wanted, change(self.service_change)))
+        Ok((wanted, self.service_change.unwrap_or_default()))
     }
 }
 
@@ -248,7 +250,7 @@ impl OrderApi {
         body: Body<OrderCancelCreate>,
     ) -> Result<Json<OrderBody>, Error> {
         let whose = (id.0.0, Some(caller.0.user_id));
-        end::cancel_order(&self.pool, whose, change(body.0.service_change)).await?;
+        end::cancel_order(&self.pool, whose, body.0.service_change.unwrap_or_default()).await?;
         self.wake.queued();
         read(&self.pool, whose).await
     }
@@ -265,7 +267,7 @@ impl OrderApi {
         body: Body<OrderEdit>,
     ) -> Result<Json<OrderBody>, Error> {
         let whose = (id.0.0, Some(caller.0.user_id));
-        service::choose(&self.pool, whose, body.0.service_change.0).await?;
+        service::choose(&self.pool, whose, body.0.service_change).await?;
         self.wake.queued();
         read(&self.pool, whose).await
     }

@@ -50,7 +50,10 @@ pub(in crate::orders) async fn set_withdraw_at(
     order_id: i64,
     at: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    sqlx::query!("update orders set withdraw_at = $2 where order_id = $1 and withdrawn_at is null", order_id, at).execute(tx).await.map(drop)
+    sqlx::query!("update orders set withdraw_at = $2 where order_id = $1 and withdrawn_at is null", order_id, at)
+        .execute(tx)
+        .await
+        .map(drop)
 }
 
 /// What it replaces, directly or not, is no longer delivered then.
