@@ -6,24 +6,31 @@ mod client;
 mod filter;
 mod health;
 mod index;
+mod moment;
+mod money;
 mod page;
 mod problem;
 mod scalars;
 mod service;
 mod spec;
+mod text;
+mod username;
 mod words;
 
 pub use auth::{SignedIn, Staff};
-pub use body::Body;
+pub use body::{Body, Items};
 pub(crate) use body::{Input, input, member, unknown_members};
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
+pub use moment::Moment;
+pub use money::{Price, TimeZone};
 pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
-pub(crate) use scalars::{Scalar, scalar, string_schema};
+pub(crate) use scalars::{Scalar, scalar};
 pub use service::{App, document, service};
-pub use words::{CurrencyText, NameText, OneOf, PeriodText, PriceText, TimeText, UserText, Words};
+pub use text::{Line, Lines, ParameterName, ProductName};
+pub use username::UsernameText;
 
 /// Groups of operations in the document.
 #[derive(poem_openapi::Tags)]
@@ -33,6 +40,10 @@ pub enum Tags {
     Vpn,
     /// Pools of prefixes; staff only.
     VpnPools,
+    /// What can be bought, and for how much.
+    Products,
+    /// Who is billed, and who bills; VAT.
+    BillingAddresses,
     /// What customers buy.
     Orders,
     /// Who may ask; staff only.
