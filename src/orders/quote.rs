@@ -58,6 +58,9 @@ pub enum Obstacle {
     Requires(String),
 }
 
+/// Values of parameters that the catalogue knows.
+type Numbers = BTreeMap<String, i64>;
+
 /// Names of the parameters that a VPN network has besides those of the catalogue.
 const NETWORK_SIZE: &str = "network_size";
 const PUBLIC_KEY: &str = "wireguard_public_key";
@@ -91,7 +94,7 @@ impl Wanted {
     }
 
     /// The network that is asked for, and the parameters that the catalogue knows; or all that is wrong with them.
-    fn split(&self) -> Result<(Option<Wish>, BTreeMap<String, i64>), Vec<FieldError>> {
+    fn split(&self) -> Result<(Option<Wish>, Numbers), Vec<FieldError>> {
         let mut errors = Vec::new();
         let mut wrong = |name: &str, message: String| errors.push(FieldError::new(name, message).inside("parameters"));
         let is_network = self.product.delivery == Delivery::VpnNetwork;
@@ -157,7 +160,7 @@ pub(super) async fn quote(
     let priced = match wanted.split() {
         Ok((network, parameters)) => {
             let choice = Choice { recurring_period: wanted.recurring_period, currency: wanted.currency, parameters };
-            catalog::price(&wanted.product, &choice, customer.now).map(|priced| (network, priced))
+            catalog::price(&wanted.product, &choice, customer.instant).map(|priced| (network, priced))
         }
         Err(errors) => Err(errors),
     };

@@ -18,7 +18,7 @@ async fn at(app: &TestApp, sql: &'static str) -> String {
 
 /// One second before an order's stored end, as answers show it.
 async fn end_of(app: &TestApp, order: i64) -> String {
-    let sql = "select to_char(billing_ends_at - interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') from orders where order_id = $1";
+    let sql = "select to_char(billing_ends_at - interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+00:00\"') from orders where order_id = $1";
     sqlx::query_scalar(sql).bind(order).fetch_one(&app.pool).await.expect("an end")
 }
 
@@ -97,7 +97,7 @@ async fn a_downgrade_waits_for_the_boundary_and_gives_way_to_a_later_change() {
 #[tokio::test]
 async fn what_is_committed_is_paid_and_what_has_ended_stays_so() {
     let app = shop().await;
-    let starts_at = crate::shop::past(&app, "10 years").await;
+    let starts_at = crate::shop::past(&app, "10 years 3 days").await;
     let once =
         json!({ "user": "alice", "description": "x", "one_time": "1.00", "currency": "CHF", "starts_at": starts_at });
     app.post("/v1/admin/order", "admin", once).await.expect(201);

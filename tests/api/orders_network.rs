@@ -3,7 +3,7 @@
 use chrono::{TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::orders;
+use uncloud::{orders, queue::JobError};
 
 use crate::app::{HOST, TestApp, new_key};
 
@@ -42,9 +42,16 @@ async fn requesting_a_network_places_its_order() {
     let order = app.get(&format!("/v1/order/{}", network["order"]), "alice").await.expect(200);
     assert_eq!((&order["product"], &order["recurring"]), (&json!("vpn-network"), &json!("0.00")));
     assert_eq!(order["parameters"], json!({ "network_size": 48, "wireguard_public_key": key.to_string() }));
-    assert_eq!((&order["service"]["delivery"], &order["service"]["vpn_network"]), (&json!("vpn_network"), &network["id"]));
+    assert_eq!(
+        (&order["service"]["delivery"], &order["service"]["vpn_network"]),
+        (&json!("vpn_network"), &network["id"])
+    );
     assert_eq!(order["delivered"]["order"], order["id"]);
-    assert_eq!(app.get("/v1/admin/order?to_deliver=true", "admin").await.expect(200)["items"], json!([]), "not by hand");
+    assert_eq!(
+        app.get("/v1/admin/order?to_deliver=true", "admin").await.expect(200)["items"],
+        json!([]),
+        "not by hand"
+    );
     for mark in ["delivered", "withdrawn"] {
         let by_hand = app.post(&format!("/v1/admin/order/1/{mark}"), "admin", json!({})).await;
         assert_eq!(by_hand.expect(409)["code"], "not_by_hand");
@@ -141,6 +148,26 @@ async fn cancelled_at_the_end_the_network_stays_until_its_job_is_due() {
 }
 
 #[tokio::test]
+async fn a_job_that_comes_early_waits_and_one_that_comes_twice_does_nothing() {
+    let app = start().await;
+    sqlx::query("update product_price set commitment_periods = 1").execute(&app.pool).await.expect("a commitment");
+    let id = app.network("alice", new_key()).await["id"].as_i64().expect("an id");
+    app.post("/v1/order/1/cancel", "alice", json!({})).await.expect(200);
+    let early = orders::carry_out_due(&app.pool, 1).await.expect_err("not due");
+    let days = 24 * 60 * 60;
+    assert!(
+        matches!(&early, JobError::Snooze { after, .. } if (29 * days..=30 * days).contains(&after.as_secs())),
+        "{early:?}"
+    );
+    assert_eq!(status(&app, id).await.as_deref(), Some("pending"));
+    sqlx::query("update orders set withdraw_at = now() - interval '1 s'").execute(&app.pool).await.expect("due");
+    for _ in 0..2 {
+        orders::carry_out_due(&app.pool, 1).await.expect("carried out");
+        assert_eq!(status(&app, id).await.as_deref(), Some("deleting"));
+    }
+}
+
+#[tokio::test]
 async fn a_network_that_is_deleted_before_its_end_leaves_nothing_to_do() {
     let app = start().await;
     sqlx::query("update product_price set commitment_periods = 1").execute(&app.pool).await.expect("a commitment");
@@ -148,7 +175,7 @@ async fn a_network_that_is_deleted_before_its_end_leaves_nothing_to_do() {
     app.post("/v1/order/1/cancel", "alice", json!({})).await.expect(200);
     app.delete(&format!("/v1/net/vpn/{}", network["id"]), "alice").await.expect(202);
     assert_eq!(carry_out(&app, 1, 31).await, None);
-    app.worker("billing", |_| Err(uncloud::queue::JobError::Fail("nothing is due".into())));
+    app.worker("billing", |_| Err(JobError::Fail("nothing is due".into())));
     app.worker(HOST, |desired| Ok(json!({ "applied_generation": desired["generation"] })));
     let deleting = app.delete(&format!("/v1/net/vpn/{}", network["id"]), "alice").await;
     assert!([202, 404].contains(&deleting.status.as_u16()), "{}", deleting.text);
@@ -157,7 +184,10 @@ async fn a_network_that_is_deleted_before_its_end_leaves_nothing_to_do() {
 #[tokio::test]
 async fn without_a_vpn_product_on_sale_staff_are_told_what_to_do() {
     let app = start().await;
-    sqlx::query("update product set sale_from = '2020-01-01', sale_until = '2021-01-01'").execute(&app.pool).await.expect("off sale");
+    sqlx::query("update product set sale_from = '2020-01-01', sale_until = '2021-01-01'")
+        .execute(&app.pool)
+        .await
+        .expect("off sale");
     let body = json!({ "network_size": 48, "wireguard_public_key": new_key().to_string() });
     let refused = app.post("/v1/net/vpn", "alice", body).await;
     assert_eq!(refused.expect(409)["code"], "no_vpn_product");

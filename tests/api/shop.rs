@@ -80,6 +80,6 @@ pub async fn agreed(app: &TestApp, user: &str, recurring: &str, ago: &str) -> Va
 
 /// A whole second of the past, as the database's clock has it.
 pub async fn past(app: &TestApp, ago: &str) -> String {
-    let sql = "select to_char((now() - $1::text::interval) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
+    let sql = "select to_char((now() - $1::text::interval) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+00:00\"')";
     sqlx::query_scalar(sql).bind(ago).fetch_one(&app.pool).await.expect("a time")
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::Datelike as _;
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
@@ -33,6 +34,9 @@ use crate::{
     },
     queue::Wake,
 };
+
+/// Accounts go no further back, and orders no further ahead.
+const YEARS: std::ops::RangeInclusive<i32> = 2000..=2099;
 
 input! {
     /// An order for a customer: a product of the catalogue with its parameters, or a description with prices that were agreed on.
@@ -134,6 +138,7 @@ pub struct AdminOrderApi {
 #[OpenApi(prefix_path = "/v1/admin/order", tag = "Tags::Orders")]
 impl AdminOrderApi {
     /// List orders
+    #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
     #[oai(path = "/", method = "get", operation_id = "admin_order_list")]
     async fn list(
         &self,
@@ -182,6 +187,9 @@ impl AdminOrderApi {
         let customer = accounts::find(&self.pool, name).await?;
         let customer = customer.ok_or_else(|| Error::field("user", format!("{} is not known", name.as_str())))?;
         let starts_at = body.0.starts_at.map(|time| time.0);
+        if starts_at.is_some_and(|time| !YEARS.contains(&time.year())) {
+            return Err(Error::field("starts_at", "must lie in the years 2000 to 2099"));
+        }
         let terms = body.0.terms(&self.pool).await?;
         let order_id = buy::order(&self.pool, &staff.0, customer.user_id, terms, starts_at).await?;
         self.wake.queued();

@@ -10,8 +10,10 @@ use crate::error::Error;
 /// What of a customer decides about an order.
 #[derive(Debug, Clone)]
 pub(in crate::orders) struct Customer {
-    /// The database's time, since several servers may have several.
+    /// The database's time, since several servers may have several; in whole seconds, as orders are.
     pub now: DateTime<Utc>,
+    /// To the microsecond: what is put on sale in this second is on sale in the rest of it.
+    pub instant: DateTime<Utc>,
     /// The seller's zone; UTC until there is a seller.
     pub time_zone: String,
     pub has_billing_address: bool,
@@ -31,9 +33,10 @@ pub(in crate::orders) async fn locked_customer(tx: &mut PgConnection, user_id: i
     // A later statement than the lock, so that it sees what the lock's last holder did.
     sqlx::query_as!(
         Customer,
-        r#"select date_trunc('second', clock_timestamp()) as "now!",
+        r#"select date_trunc('second', instant) as "now!", instant as "instant!",
                   coalesce((select time_zone from seller order by seller_id desc limit 1), 'UTC') as "time_zone!",
-                  exists (select from billing_address where user_id = $1 and replaced_at is null) as "has_billing_address!""#,
+                  exists (select from billing_address where user_id = $1 and replaced_at is null) as "has_billing_address!"
+           from (select clock_timestamp() as instant offset 0) clock"#,
         user_id
     )
     .fetch_one(tx)

@@ -66,7 +66,7 @@ pub(in crate::orders) async fn views(
            -- The order in its line whose configuration is there now.
            left join lateral (
                with recursive line as (
-                   select seed.order_id, seed.replaces from orders seed where seed.order_id = orders.order_id and not void
+                   select seed.order_id, seed.replaces from orders seed where seed.order_id = orders.order_id
                    union
                    select near.order_id, near.replaces
                    from line join orders near
@@ -76,8 +76,8 @@ pub(in crate::orders) async fn views(
                order by order_id desc limit 1) delivered on true
            cross join lateral (
                select case
-                   when void or network_id is not null or product.delivery <> 'by_hand' then null
-                   when delivered_at is null and deliver_at <= now() and next.is_due is not true
+                   when network_id is not null or product.delivery <> 'by_hand' then null
+                   when delivered_at is null and not void and deliver_at <= now() and next.is_due is not true
                        and (withdraw_at is null or withdraw_at > now()) then 'deliver'
                    when withdraw_at <= now() and withdrawn_at is null and next.order_id is null
                        and delivered.order_id is not null then 'withdraw'
