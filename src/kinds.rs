@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
-    billing,
+    billing, orders,
     queue::{self, Claimed, JobId, JobKinds, NewJob, Policy, QueueName, Rendered, Settled, Succeeded},
     seal::Sealer,
     vpn,
@@ -31,10 +31,12 @@ pub enum Kind {
     BillPart,
     /// Give a run's bills their numbers.
     BillEnd,
+    /// End what an order delivers, now that its time has come.
+    OrderService,
 }
 
 /// All kinds.
-pub const KINDS: [Kind; 7] = [
+pub const KINDS: [Kind; 8] = [
     Kind::VpnApply,
     Kind::VpnStatus,
     Kind::VpnReconcile,
@@ -42,6 +44,7 @@ pub const KINDS: [Kind; 7] = [
     Kind::BillRun,
     Kind::BillPart,
     Kind::BillEnd,
+    Kind::OrderService,
 ];
 
 impl Kind {
@@ -55,6 +58,7 @@ impl Kind {
             Self::BillRun => "bill_run",
             Self::BillPart => "bill_part",
             Self::BillEnd => "bill_end",
+            Self::OrderService => "order_service",
         }
     }
 
@@ -83,6 +87,10 @@ impl Kind {
                 ..Policy::DEFAULT
             },
             Self::BillRun | Self::BillPart | Self::BillEnd => Policy::DEFAULT,
+            // Whoever cancelled pays no more, so it is tried until it works.
+            Self::OrderService => {
+                Policy { max_failures: 1000, backoff_max: Duration::from_hours(1), ..Policy::DEFAULT }
+            }
         }
     }
 
@@ -157,6 +165,7 @@ impl JobKinds for Kinds {
                     Kind::VpnReconcile => rendered.extend(vpn::render_reconcile(tx, &of_kind).await?),
                     Kind::JobCleanup => rendered.extend(queue::render_cleanup(tx, &of_kind).await?),
                     Kind::BillRun | Kind::BillPart | Kind::BillEnd => rendered.extend(billing::jobs::render(&of_kind)),
+                    Kind::OrderService => rendered.extend(orders::render(&of_kind)),
                 }
             }
             let unknown = |job: &Claimed| {
@@ -177,7 +186,8 @@ impl JobKinds for Kinds {
                 Some(Kind::VpnReconcile | Kind::JobCleanup) => {
                     Ok(Settled::Unreadable("a worker reported on what servers do themselves".into()))
                 }
-                Some(Kind::BillRun | Kind::BillPart | Kind::BillEnd) => Ok(Settled::Done), // it was done in the database
+                // They were done in the database.
+                Some(Kind::BillRun | Kind::BillPart | Kind::BillEnd | Kind::OrderService) => Ok(Settled::Done),
                 None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
             }
         })

@@ -50,7 +50,9 @@ impl ProductDraft {
             wrong("parameters", index, twice("name"));
         }
         for (index, parameter) in self.parameters.iter().enumerate() {
-            parameter_error(parameter).into_iter().for_each(|error| wrong("parameters", index, error));
+            if let Some(error) = parameter_error(parameter) {
+                wrong("parameters", index, error);
+            }
         }
         for index in repeated(self.prices.iter().map(Price::offer)) {
             let message = "has this period and currency, as a price before it has";

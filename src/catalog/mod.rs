@@ -12,7 +12,7 @@ mod product;
 mod write;
 
 pub use api::{AdminProductApi, PeriodApi, ProductApi};
-pub use db::{load, load_named};
+pub use db::{load, load_delivering, load_named};
 pub use defaults::add_defaults;
 pub use draft::ProductDraft;
 pub use price::{Choice, Part, Priced, price};

@@ -22,7 +22,7 @@ pub async fn create(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<P
 
 /// [`create`], unless there is a product of that name, whatever has become of it.
 pub async fn add(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Option<Product>, Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = crate::origin::begin(pool).await?;
     db::lock(&mut tx).await?;
     if db::find(&mut tx, name).await?.is_some() {
         return Ok(None);
@@ -38,7 +38,7 @@ pub async fn add(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Opti
 
 /// Replaces all of a product but its name. None if there is none.
 pub async fn edit(pool: &PgPool, product_id: i64, draft: &ProductDraft) -> Result<Option<Product>, Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = crate::origin::begin(pool).await?;
     db::lock(&mut tx).await?;
     let Some(name) = db::name(&mut tx, product_id).await? else { return Ok(None) };
     let parts = resolved(&mut tx, &name, draft).await?;
@@ -91,10 +91,10 @@ async fn resolved(tx: &mut PgConnection, name: &str, draft: &ProductDraft) -> Re
     for (index, (component, _)) in draft.components.iter().enumerate() {
         match db::find(&mut *tx, component).await? {
             Some(_) if component == name => {
-                wrong("components", index, FieldError::new("name", "is this product itself"))
+                wrong("components", index, FieldError::new("name", "is this product itself"));
             }
             Some((_, true)) => {
-                wrong("components", index, FieldError::new("name", "is a bundle; name what it consists of"))
+                wrong("components", index, FieldError::new("name", "is a bundle; name what it consists of"));
             }
             Some((id, false)) => components.push(id),
             None => wrong("components", index, unknown_product(component)),

@@ -18,6 +18,7 @@ pub mod server;
 mod service;
 mod spec;
 mod text;
+mod username;
 mod words;
 
 pub use auth::{SignedIn, Staff};
@@ -34,6 +35,7 @@ pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKe
 pub(crate) use scalars::{Scalar, parse_text, scalar, string_schema};
 pub use service::{App, document, service};
 pub use text::{Line, Lines, ParameterName, ProductName};
+pub use username::UsernameText;
 
 /// Groups of operations in the document.
 #[derive(poem_openapi::Tags)]
@@ -43,16 +45,18 @@ pub enum Tags {
     Vpn,
     /// Pools of prefixes; staff only.
     VpnPools,
+    /// What can be bought, and for how much.
+    Products,
+    /// Who is billed, and who bills; VAT.
+    BillingAddresses,
+    /// What customers buy.
+    Orders,
     /// Who may ask; staff only.
     Users,
     /// Who changed what; staff only.
     Audit,
     /// What workers do.
     Jobs,
-    /// What can be bought, and for how much.
-    Products,
-    /// Who is billed, and who bills; VAT.
-    BillingAddresses,
     /// The service itself.
     Service,
 }

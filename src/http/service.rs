@@ -33,6 +33,7 @@ use crate::{
     billing::rates::VatRateApi,
     catalog::{AdminProductApi, PeriodApi, ProductApi},
     metrics::{Metrics, MetricsApi},
+    orders::{AdminOrderApi, OrderApi},
     origin,
     queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi},
     schedule::ScheduleApi,
@@ -61,7 +62,10 @@ pub struct App {
     pub origins: Vec<Origin>,
 }
 
-type Apis = (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, UserApi, AuditApi);
+type Apis =
+    (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, UserApi, AuditApi);
+/// What customers buy.
+type Orders = (OrderApi, AdminOrderApi);
 /// What workers do, and how staff steer it.
 type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
 /// What can be bought.
@@ -79,6 +83,10 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
         products(&app.pool),
         addresses(&app.pool),
+        (
+            OrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
+            AdminOrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
+        ),
         UserApi { pool: app.pool.clone() },
         AuditApi { pool: app.pool.clone() },
     );

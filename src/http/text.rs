@@ -1,6 +1,9 @@
 //! Scalars of texts that people write.
 
-use poem_openapi::registry::MetaSchema;
+use poem_openapi::{
+    registry::MetaSchema,
+    types::{ParseError, ParseFromParameter, ParseResult},
+};
 use serde_json::Value;
 
 use super::scalars::{Scalar, scalar, string_schema};
@@ -87,6 +90,12 @@ impl Scalar for ProductName {
     }
 }
 scalar!([] ProductName);
+
+impl ParseFromParameter for ProductName {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        Self::parse(&text.into()).map_err(ParseError::custom)
+    }
+}
 
 /// The name of a product's parameter for programs.
 #[derive(Debug, Clone)]

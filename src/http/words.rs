@@ -4,7 +4,11 @@ use poem_openapi::registry::MetaSchema;
 use serde_json::Value;
 
 use super::scalars::{Scalar, scalar};
-use crate::{billing::charge::Timing, catalog::Delivery};
+use crate::{
+    billing::charge::{Timing, UpgradeCredit},
+    catalog::Delivery,
+    orders::ServiceChange,
+};
 
 macro_rules! word_scalar {
     ($ty:ty, $component:literal, $description:literal, [$first:literal => $first_value:expr $(, $word:literal => $value:expr)*]) => {
@@ -51,6 +55,18 @@ word_scalar!(
     "Delivery",
     "Who realises an order: the VPN hosts, or staff by hand.",
     ["by_hand" => Self::ByHand, "vpn_network" => Self::VpnNetwork]
+);
+word_scalar!(
+    UpgradeCredit,
+    "UpgradeCredit",
+    "What an upgrade does with the period that it interrupts: only what was used of it is charged (prorate), or all (none).",
+    ["prorate" => Self::Prorate, "none" => Self::None]
+);
+word_scalar!(
+    ServiceChange,
+    "ServiceChange",
+    "When what is delivered follows a downgrade or a cancellation: at once (now), or when charging changes too (at_end).",
+    ["now" => Self::Now, "at_end" => Self::AtEnd]
 );
 
 #[cfg(test)]

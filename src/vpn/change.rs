@@ -53,9 +53,9 @@ pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change
     if host != old_host {
         db::depart(&mut tx, pool_id, old_host.as_str(), generation).await?;
         db::forget_departure(&mut tx, pool_id, host.as_str(), generation).await?;
-        pool::request_apply(&mut tx, pool_id, old_host.queue(), Some(caller)).await?;
+        pool::request_apply(&mut tx, pool_id, old_host.queue(), Some(caller.user_id)).await?;
     }
-    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller)).await?;
+    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller.user_id)).await?;
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
     pool::find(db, pool_id).await
@@ -84,7 +84,7 @@ pub(super) async fn rotate_pool_key(
     let ciphertext = sealer.seal(SEAL_CONTEXT, key.expose())?;
     db::set_next_key(&mut tx, pool_id, &ciphertext, sealer.key_id(), key.public_key()).await?;
     let host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller)).await?;
+    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller.user_id)).await?;
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
     pool::find(db, pool_id).await
@@ -103,7 +103,7 @@ pub(super) async fn change_network_key(
     network::refuse_servers_key(&pool, key)?;
     let generation = db::raise_generation(&mut tx, pool.pool_id).await?;
     let host: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job = pool::request_apply(&mut tx, pool.pool_id, host.queue(), Some(caller)).await?;
+    let job = pool::request_apply(&mut tx, pool.pool_id, host.queue(), Some(caller.user_id)).await?;
     let changed = db::set_network_key(&mut tx, network_id, key, generation, job)
         .await
         .on_constraint("vpn_network_public_key_key", network::key_in_use)?;

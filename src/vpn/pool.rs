@@ -159,7 +159,7 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
         Err(Error::Conflict { code: "overlap", .. }) => return Err(overlap(db, network).await?),
         result => result?,
     };
-    let job = request_apply(&mut tx, pool_id, new.vpn_hostname.queue(), Some(caller)).await?;
+    let job = request_apply(&mut tx, pool_id, new.vpn_hostname.queue(), Some(caller.user_id)).await?;
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
     find(db, pool_id).await
@@ -205,7 +205,7 @@ pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Er
     if !locked.deleting {
         db::mark_pool_deleting(&mut tx, pool_id).await?;
         let hostname: Hostname = locked.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-        let job = request_apply(&mut tx, pool_id, hostname.queue(), Some(caller)).await?;
+        let job = request_apply(&mut tx, pool_id, hostname.queue(), Some(caller.user_id)).await?;
         db::set_pool_job(&mut tx, pool_id, job).await?;
     }
     // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
@@ -219,12 +219,12 @@ pub(super) async fn request_apply(
     tx: &mut PgConnection,
     pool_id: i64,
     queue: &QueueName,
-    requester: Option<&User>,
+    requester: Option<i64>,
 ) -> sqlx::Result<JobId> {
     // With the host: one that is gone for good must not hold up its successor.
     let key = format!("vpn_pool:{pool_id}@{queue}");
     let job = Kind::VpnApply.job(queue, json!({ "pool_id": pool_id }));
-    enqueue(tx, &NewJob { unique_key: Some(&key), requester: requester.map(|user| user.user_id), ..job }).await
+    enqueue(tx, &NewJob { unique_key: Some(&key), requester, ..job }).await
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use crate::app::database;
 const POOL: &str = "insert into vpn_pool (network, subnetwork_size, vpn_hostname, listen_port, private_key,
     private_key_key_id, public_key, generation) values";
 const NETWORK: &str = "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key,
-    generation) values";
+    generation, order_id) values";
+const ORDER: &str = "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing,
+    commitment_periods, time_zone, starts_at, ordered_at, deliver_at, closed)
+    values (1, 'VPN network', 'CHF', 0, 0, 'advance', 0, 'UTC', now(), now(), now(), true)";
 
 /// A database with pool 1 (2001:db8::/40, networks of /48) and in it network 1 (2001:db8:1::/48) of user 1.
 async fn with_network() -> PgPool {
@@ -15,7 +18,10 @@ async fn with_network() -> PgPool {
     execute(&pool, &format!("{POOL} ('2001:db8::/40', 48, 'vpn-1.example.ch', 51820, '', 'k', {}, 1)", key(1)))
         .await
         .expect("a pool");
-    execute(&pool, &format!("{NETWORK} (1, 1, '2001:db8::/40', 48, '2001:db8:1::/48', {}, 1)", key(2)))
+    for _ in 0..2 {
+        execute(&pool, ORDER).await.expect("an order");
+    }
+    execute(&pool, &format!("{NETWORK} (1, 1, '2001:db8::/40', 48, '2001:db8:1::/48', {}, 1, 1)", key(2)))
         .await
         .expect("a network");
     pool
@@ -70,8 +76,10 @@ async fn wrong_pools_are_refused() {
 async fn wrong_networks_are_refused() {
     let pool = with_network().await;
     let row = |pool_network: &str, size: u8, network: &str, key: &str| {
-        format!("{NETWORK} (1, 1, '{pool_network}', {size}, '{network}', {key}, 1)")
+        format!("{NETWORK} (1, 1, '{pool_network}', {size}, '{network}', {key}, 1, 2)")
     };
+    let of_order =
+        |order: &str| format!("{NETWORK} (1, 1, '2001:db8::/40', 48, '2001:db8:2::/48', {}, 1, {order})", key(9));
     let (k, p) = (key(9), "2001:db8::/40");
     for (constraint, sql) in [
         ("vpn_network_network_overlap", row(p, 48, "2001:db8:1::/48", &k)),
@@ -83,6 +91,8 @@ async fn wrong_networks_are_refused() {
         ("vpn_network_size", row(p, 48, "2001:db8:2::/49", &k)),
         ("vpn_network_not_the_servers", row(p, 48, "2001:db8::/48", &k)),
         ("vpn_network_public_key_length", row(p, 48, "2001:db8:2::/48", "'\\x00'")),
+        ("vpn_network_order_key", of_order("1")),
+        ("vpn_network_order_fkey", of_order("99")),
     ] {
         assert_refused(execute(&pool, &sql).await, constraint, &sql);
     }

@@ -3,6 +3,7 @@
 //! Delivery is at least once, so a handler brings about a state; doing it twice is doing it once.
 
 mod billing;
+mod order_service;
 mod vpn_apply;
 mod vpn_status;
 
@@ -65,6 +66,7 @@ pub async fn handle(envelope: Envelope, context: Data<Context>, control: Data<Jo
             Kind::BillRun => billing::plan(context.database()?, payload, &control).await,
             Kind::BillPart => billing::part(context.database()?, payload, &control).await,
             Kind::BillEnd => billing::end(context.database()?, payload, &control).await,
+            Kind::OrderService => order_service::handle(context.database()?, payload).await,
         }
     };
     let span = tracing::info_span!("job", id = envelope.job_id, kind = envelope.kind, request = envelope.request_id);

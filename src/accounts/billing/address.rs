@@ -70,7 +70,7 @@ pub(super) async fn find(pool: &PgPool, user_id: i64) -> Result<Option<Version>,
 /// everything, all does.
 pub(super) async fn write(pool: &PgPool, user_id: i64, by: i64, address: Address) -> Result<Version, Error> {
     let address = address.checked().map_err(Error::Invalid)?;
-    let mut tx = pool.begin().await?;
+    let mut tx = crate::origin::begin(pool).await?;
     db::lock_user(&mut tx, user_id).await?;
     let current = db::address(&mut tx, user_id).await?;
     let kept = match current {
@@ -96,7 +96,7 @@ pub(super) async fn verify(
     number: Option<&str>,
     evidence: String,
 ) -> Result<Option<Version>, Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = crate::origin::begin(pool).await?;
     db::lock_user(&mut tx, user_id).await?;
     let Some(current) = db::address(&mut tx, user_id).await? else { return Ok(None) };
     let Some(current_number) = current.address.vat_number.as_deref() else {

@@ -58,7 +58,7 @@ pub(super) async fn find(pool: &PgPool) -> Result<Option<Version>, Error> {
 /// Sets the details for bills to come.
 pub(super) async fn write(pool: &PgPool, by: i64, seller: Seller) -> Result<Version, Error> {
     let seller = seller.checked().map_err(Error::Invalid)?;
-    let mut tx = pool.begin().await?;
+    let mut tx = crate::origin::begin(pool).await?;
     db::lock_sellers(&mut tx).await?;
     if let Some(current) = db::seller(&mut tx).await?.filter(|current| current.seller == seller) {
         return Ok(current);
@@ -70,7 +70,7 @@ pub(super) async fn write(pool: &PgPool, by: i64, seller: Seller) -> Result<Vers
 
 /// Details to be replaced by the provider's, unless there are some: without any, nothing can be ordered or billed.
 pub async fn add_placeholder(pool: &PgPool) -> Result<(), Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = crate::origin::begin(pool).await?;
     db::lock_sellers(&mut tx).await?;
     if db::seller(&mut tx).await?.is_none() {
         let placeholder = Seller {

@@ -8,17 +8,19 @@ use crate::billing::vat_rates::{self, RateRow, RateTable, RateTableError};
 /// The rates of a file, which make a table. What is wrong is named by its line.
 pub(super) fn read(csv: &str, name: &str) -> anyhow::Result<Vec<SourcedRate>> {
     let rows = vat_rates::read(csv)?;
-    let places = places(csv, name);
-    if let Err(error) = RateTable::new(rows.iter().copied()) {
-        let lines: Vec<u64> =
-            rows.iter().zip(&places).filter(|(row, _)| is_at_fault(row, &error)).map(|(_, place)| place.0).collect();
+    if let Err(error) = RateTable::new(rows.iter().map(|(row, _)| *row)) {
+        let at_fault = |((row, _), line): (&(RateRow, String), u64)| is_at_fault(row, &error).then_some(line);
+        let lines: Vec<u64> = rows.iter().zip(lines(csv)).filter_map(at_fault).collect();
         match lines[..] {
             [] => bail!("{error}"),
             [line] => bail!("line {line}: {error}"),
             [first, second, ..] => bail!("lines {first} and {second}: {error}"),
         }
     }
-    let sourced = rows.into_iter().zip(places).map(|(row, (_, source))| SourcedRate { row, source });
+    let sourced = rows.into_iter().map(|(row, description)| {
+        let source = if description.is_empty() { name.to_owned() } else { description };
+        SourcedRate { row, source }
+    });
     Ok(sourced.collect())
 }
 
@@ -32,15 +34,11 @@ fn is_at_fault(row: &RateRow, error: &RateTableError) -> bool {
     }
 }
 
-/// Line and source of each row: its description, or the file's name if it has none. The file has been read without error.
-fn places(csv: &str, name: &str) -> Vec<(u64, String)> {
+/// The line of each row. The file has been read without error.
+fn lines(csv: &str) -> Vec<u64> {
     let mut reader = csv::ReaderBuilder::new().from_reader(csv.as_bytes());
-    let place = |record: csv::StringRecord| {
-        let description = record.iter().last().unwrap_or_default();
-        let source = if description.is_empty() { name } else { description };
-        (record.position().map_or(0, csv::Position::line), source.to_owned())
-    };
-    reader.records().filter_map(Result::ok).map(place).collect()
+    let line = |record: csv::StringRecord| record.position().map_or(0, csv::Position::line);
+    reader.records().filter_map(Result::ok).map(line).collect()
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub async fn import_missing(pool: &PgPool) -> anyhow::Result<Imported> {
 
 /// Makes the rates of the territories in question those given.
 async fn write(pool: &PgPool, mut rates: Vec<SourcedRate>, only_missing: bool) -> Result<Imported, Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = crate::origin::begin(pool).await?;
     db::lock(&mut tx).await?;
     let (now, mut before) = (db::now(&mut tx).await?, db::rates(&mut *tx, None).await?);
     if only_missing {
@@ -123,7 +123,7 @@ mod tests {
 
     fn rows(rows: &str) -> Vec<RateRow> {
         let csv = format!("start_date,stop_date,territory_codes,currency_code,rate,rate_type,description\n{rows}");
-        vat_rates::read(&csv).expect("well formed")
+        vat_rates::read(&csv).expect("well formed").into_iter().map(|(row, _)| row).collect()
     }
 
     fn say(old: &str, new: &str) -> Vec<String> {

@@ -191,7 +191,7 @@ impl From<Product> for ProductBody {
 /// A page of all products, or of those on sale.
 pub(super) async fn list(pool: &PgPool, on_sale: bool, window: Window) -> Result<Json<ProductList>, Error> {
     let (ids, next) = page(db::ids(pool, on_sale, window).await?, window, |id| *id);
-    let products = db::products(pool, &ids, None).await?;
+    let products = db::products(pool, &ids, None, None).await?;
     Ok(Json(ProductList { items: products.into_iter().map(Into::into).collect(), next }))
 }
 

@@ -4,5 +4,5 @@ mod read;
 mod write;
 
 pub(super) use read::{ids, periods, products};
-pub use read::{load, load_named};
+pub use read::{load, load_delivering, load_named};
 pub(super) use write::*;

@@ -66,12 +66,17 @@ impl TryFrom<PriceRow> for Price {
 
 /// A product, whole, as it is at one moment. One query; whether it is on sale, [`price`](super::price()) says.
 pub async fn load(db: impl PgExecutor<'_>, product_id: i64) -> Result<Option<Product>, Error> {
-    Ok(products(db, &[product_id], None).await?.pop())
+    Ok(products(db, &[product_id], None, None).await?.pop())
 }
 
 /// [`load`] by the product's name for programs.
 pub async fn load_named(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Product>, Error> {
-    Ok(products(db, &[], Some(name)).await?.pop())
+    Ok(products(db, &[], Some(name), None).await?.pop())
+}
+
+/// [`load`] the first product on sale that is delivered like that.
+pub async fn load_delivering(db: impl PgExecutor<'_>, delivery: Delivery) -> Result<Option<Product>, Error> {
+    Ok(products(db, &[], None, Some(delivery)).await?.pop())
 }
 
 /// These products with all that belongs to them, by id. In one query, so that no change comes between.
@@ -79,9 +84,15 @@ pub(in crate::catalog) async fn products(
     db: impl PgExecutor<'_>,
     ids: &[i64],
     name: Option<&str>,
+    delivery: Option<Delivery>,
 ) -> Result<Vec<Product>, Error> {
     let rows = sqlx::query!(
-        r#"with asked as (select product_id from product where product_id = any($1) or name = $2)
+        r#"with asked as (
+               select product_id from product where product_id = any($1) or name = $2
+               union all
+               (select product_id from product
+                where delivery = $3 and sale_from <= now() and (sale_until > now()) is not false
+                order by product_id limit 1))
            select product_id, name, title, description, delivery as "delivery: Delivery", billing as "billing: Timing",
                   sale_from, sale_until, created_at, product_id in (select product_id from asked) as "asked!",
                   (select coalesce(jsonb_agg(parameter order by name), '[]')
@@ -107,6 +118,7 @@ pub(in crate::catalog) async fn products(
            order by product_id"#,
         ids,
         name,
+        delivery as Option<Delivery>,
     )
     .fetch_all(db)
     .await?;

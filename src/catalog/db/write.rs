@@ -163,7 +163,7 @@ pub(in crate::catalog) async fn bundles_with(tx: &mut PgConnection, product_id: 
     let ids = sqlx::query_scalar!("select bundle_id from product_component where component_id = $1", product_id)
         .fetch_all(&mut *tx)
         .await?;
-    products(tx, &ids, None).await
+    products(tx, &ids, None, None).await
 }
 
 /// Adds a recurring period; none if it is there already.

@@ -1,7 +1,15 @@
 //! Orders in Postgres.
 
+mod customer;
+mod service;
+mod view;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+
+pub(super) use customer::{Customer, dependents, locked_customer, locked_owner, not_had, owner};
+pub(super) use service::{Delivery, delivery, mark_delivered, mark_withdrawn, set_deliver_at, set_withdraw_at};
+pub(super) use view::{Filter, views};
 
 use super::{Billed, NewOrder, Order};
 use crate::{
@@ -84,8 +92,12 @@ pub async fn find(tx: &mut PgConnection, order_id: i64, user_id: i64) -> Result<
     )
     .fetch_optional(tx)
     .await?;
-    let row = row.ok_or_else(|| Error::NotFound(format!("there is no order {order_id}").into()))?;
+    let row = row.ok_or_else(|| not_found(order_id))?;
     Ok(row.try_into()?)
+}
+
+pub(super) fn not_found(order_id: i64) -> Error {
+    Error::NotFound(format!("there is no order {order_id}").into())
 }
 
 /// One order of a customer, who is locked before it is read.
@@ -117,6 +129,7 @@ pub(super) async fn insert(
     new: &NewOrder,
     ordered_at: DateTime<Utc>,
     deliver_at: DateTime<Utc>,
+    delivered_at: Option<DateTime<Utc>>,
 ) -> Result<i64, Error> {
     let due_at = order.due_at();
     let cents = |amount: fn(&super::Part) -> i64| new.parts.iter().map(amount).collect::<Vec<i64>>();
@@ -127,8 +140,8 @@ pub(super) async fn insert(
         r#"with placed as (
                insert into orders (user_id, product_id, description, parameters, currency, one_time_cents, recurring_cents,
                    period_unit, period_count, billing, commitment_periods, upgrade_credit, time_zone, starts_at, replaces,
-                   ordered_at, ordered_by, due_at, closed, deliver_at)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18::timestamptz is null, $19)
+                   ordered_at, ordered_by, due_at, closed, deliver_at, delivered_at)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18::timestamptz is null, $19, $25)
                returning order_id),
            parts as (
                insert into order_part (order_id, position, product_id, parameter, quantity, one_time_cents, recurring_cents)
@@ -160,6 +173,7 @@ pub(super) async fn insert(
         &quantities,
         &cents(|part| part.one_time.cents()),
         &cents(|part| part.recurring.cents()),
+        delivered_at,
     )
     .fetch_one(tx)
     .await?;
