@@ -50,14 +50,18 @@ impl ProductDraft {
             wrong("parameters", index, twice("name"));
         }
         for (index, parameter) in self.parameters.iter().enumerate() {
-            parameter_error(parameter).into_iter().for_each(|error| wrong("parameters", index, error));
+            if let Some(error) = parameter_error(parameter) {
+                wrong("parameters", index, error);
+            }
         }
         for index in repeated(self.prices.iter().map(Price::offer)) {
             let message = "has this period and currency, as a price before it has";
             wrong("prices", index, FieldError::new("recurring_period", message));
         }
         for (index, price) in self.prices.iter().enumerate() {
-            self.price_errors(price).into_iter().for_each(|error| wrong("prices", index, error));
+            for error in self.price_errors(price) {
+                wrong("prices", index, error);
+            }
         }
         for index in repeated(&self.requires) {
             wrong("requires", index, twice("name"));

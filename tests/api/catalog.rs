@@ -40,8 +40,12 @@ async fn product(app: &TestApp, name: &str) -> Value {
 async fn everybody_reads_what_is_on_sale_and_only_that() {
     let app = TestApp::start().await;
     let list = app.request(Method::GET, "/v1/product", None, None).await.expect(200);
-    let names: Vec<&str> =
-        list["items"].as_array().expect("a list").iter().map(|product| product["name"].as_str().expect("text")).collect();
+    let names: Vec<&str> = list["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|product| product["name"].as_str().expect("text"))
+        .collect();
     assert_eq!(names, ["vpn-network", "ipv6-vm", "ipv4-address", "ssd", "dual-stack-vm", "setup"]);
     let vpn = &list["items"][0];
     assert_eq!(vpn["prices"][0]["recurring"], "0.00");
@@ -57,7 +61,8 @@ async fn everybody_reads_what_is_on_sale_and_only_that() {
         app.get(&format!("/v1/admin/product/{}", product["id"]), "admin").await.expect(200);
     }
     assert_eq!(app.request(Method::GET, "/v1/product", None, None).await.expect(200), list);
-    let bundle = app.request(Method::GET, &format!("/v1/product/{}", list["items"][4]["id"]), None, None).await.expect(200);
+    let bundle =
+        app.request(Method::GET, &format!("/v1/product/{}", list["items"][4]["id"]), None, None).await.expect(200);
     assert_eq!(bundle["components"].as_array().map(Vec::len), Some(3));
     assert_eq!(bundle["components"][2]["parameters"][0]["step"], 10);
     let page = app.get("/v1/product?limit=2", "alice").await.expect(200);
@@ -71,7 +76,10 @@ async fn a_product_is_read_as_it_was_written() {
     let answer = app.post("/v1/admin/product/", "admin", backup()).await;
     let made = answer.expect(201);
     assert_eq!(answer.header("location"), format!("/v1/admin/product/{}", made["id"]));
-    assert_eq!(made["parameters"], json!([{ "name": "backup_gb", "unit": "GB", "minimum": 10, "maximum": 100, "step": 10 }]));
+    assert_eq!(
+        made["parameters"],
+        json!([{ "name": "backup_gb", "unit": "GB", "minimum": 10, "maximum": 100, "step": 10 }])
+    );
     assert_eq!(
         made["prices"],
         json!([{
@@ -91,13 +99,16 @@ async fn an_edit_replaces_the_whole_and_the_name_stays() {
     let app = TestApp::start().await;
     let made = app.post("/v1/admin/product", "admin", backup()).await.expect(201);
     let path = format!("/v1/admin/product/{}", made["id"]);
-    let changes = json!({
+    let other = json!({
         "title": "Backups", "billing": "arrears", "sale_until": "2999-01-01T00:00:00Z", "requires": [],
         "parameters": [{ "name": "copies", "unit": "copies", "minimum": 1, "maximum": 3 }],
         "prices": [{ "currency": "EUR", "one_time": "9.90" }],
     });
-    let changed = app.put(&path, "admin", edit(&backup(), &changes)).await.expect(200);
-    assert_eq!((&changed["name"], &changed["title"], &changed["billing"]), (&json!("backup"), &json!("Backups"), &json!("arrears")));
+    let changed = app.put(&path, "admin", edit(&backup(), &other)).await.expect(200);
+    assert_eq!(
+        (&changed["name"], &changed["title"], &changed["billing"]),
+        (&json!("backup"), &json!("Backups"), &json!("arrears"))
+    );
     assert_eq!(changed["sale_from"], made["sale_from"], "it stays when it is left out");
     assert_eq!(changed["parameters"][0]["step"], 1);
     assert_eq!(
@@ -181,7 +192,11 @@ async fn everything_wrong_is_said_at_once_by_its_place_and_nothing_written() {
         "{}",
         answer.text
     );
-    assert!(answer.text.contains("such as 90 or 100") && answer.text.contains("P30D, P1D, P1M, P1Y"), "{}", answer.text);
+    assert!(
+        answer.text.contains("such as 90 or 100") && answer.text.contains("P30D, P1D, P1M, P1Y"),
+        "{}",
+        answer.text
+    );
     assert_eq!(app.get("/v1/admin/product", "admin").await.expect(200), before);
 }
 
@@ -250,10 +265,15 @@ async fn recurring_periods_are_added_once() {
     let periods: Vec<&Value> =
         list["items"].as_array().expect("a list").iter().map(|period| &period["recurring_period"]).collect();
     assert_eq!(periods, ["P30D", "P1D", "P1M", "P1Y"]);
-    let add = async |period: &str| app.post("/v1/admin/recurringperiod", "admin", json!({ "recurring_period": period })).await;
+    let add = async |period: &str| {
+        app.post("/v1/admin/recurringperiod", "admin", json!({ "recurring_period": period })).await
+    };
     assert_eq!(add("P7D").await.expect(201)["recurring_period"], "P7D");
     let again = add("P7D").await;
-    assert_eq!((again.wrong_fields(409), &again.json()["code"]), (vec!["/recurring_period".to_owned()], &json!("period_exists")));
+    assert_eq!(
+        (again.wrong_fields(409), &again.json()["code"]),
+        (vec!["/recurring_period".to_owned()], &json!("period_exists"))
+    );
     for wrong in ["7 days", "P0D", "P1001D", "P1W", "PT60M"] {
         assert_eq!(add(wrong).await.wrong_fields(422), ["/recurring_period"], "{wrong}");
     }
@@ -280,7 +300,8 @@ async fn the_catalogue_is_staffs() {
 async fn defaults_never_overwrite_or_bring_back_what_staff_changed() {
     let app = TestApp::start().await;
     let (vm, ssd) = (product(&app, "ipv6-vm").await, product(&app, "ssd").await);
-    let cheap = json!({ "title": "VM", "prices": [{ "recurring_period": "P30D", "currency": "CHF", "recurring": "0.01" }] });
+    let cheap =
+        json!({ "title": "VM", "prices": [{ "recurring_period": "P30D", "currency": "CHF", "recurring": "0.01" }] });
     app.put(&format!("/v1/admin/product/{}", vm["id"]), "admin", cheap).await.expect(200);
     let off_sale = json!({ "title": "SSD", "sale_from": "2020-01-01T00:00:00Z", "sale_until": "2021-01-01T00:00:00Z" });
     app.put(&format!("/v1/admin/product/{}", ssd["id"]), "admin", off_sale).await.expect(200);
@@ -299,7 +320,7 @@ async fn defaults_never_overwrite_or_bring_back_what_staff_changed() {
         all
     };
     let before = all().await;
-    assert!(!before[0].to_string().contains("\"ssd\",\"title\":\"SSD\""), "off sale");
+    assert!(before[0]["items"].as_array().expect("a list").iter().all(|product| product["name"] != "ssd"), "off sale");
     for _ in 0..2 {
         uncloud::cli::defaults::add_defaults(&app.pool).await.expect("defaults");
         assert_eq!(all().await, before);
@@ -332,7 +353,11 @@ async fn the_defaults_can_be_bought() {
             let product = uncloud::catalog::load_named(&pool, name).await.expect("an answer").expect("a product");
             let priced = uncloud::catalog::price(&product, &choice(period, currency, parameters), now);
             let priced = priced.unwrap_or_else(|errors| panic!("{name} {period}: {errors:?}"));
-            assert_eq!((priced.one_time.to_string(), priced.recurring.to_string()), (one_time.into(), recurring.into()), "{name} {period}");
+            assert_eq!(
+                (priced.one_time.to_string(), priced.recurring.to_string()),
+                (one_time.into(), recurring.into()),
+                "{name} {period}"
+            );
             assert_eq!(uncloud::catalog::load(&pool, product.product_id).await.expect("an answer"), Some(product));
         }
     }

@@ -8,18 +8,18 @@ use crate::billing::vat_rates::{self, RateRow, RateTable, RateTableError};
 /// The rates of a file, which make a table. What is wrong is named by its line.
 pub(super) fn read(csv: &str, name: &str) -> anyhow::Result<Vec<SourcedRate>> {
     let rows = vat_rates::read(csv)?;
-    let places = places(csv, name);
-    if let Err(error) = RateTable::new(rows.iter().copied()) {
-        let lines: Vec<u64> =
-            rows.iter().zip(&places).filter(|(row, _)| is_at_fault(row, &error)).map(|(_, place)| place.0).collect();
-        match lines[..] {
-            [] => bail!("{error}"),
+    if let Err(error) = RateTable::new(rows.iter().map(|(row, _)| *row)) {
+        let rows = rows.iter().zip(lines(csv));
+        let at_fault: Vec<u64> =
+            rows.filter(|((row, _), _)| is_at_fault(row, &error)).map(|(_, line)| line).take(2).collect();
+        match at_fault[..] {
+            [first, second] => bail!("lines {first} and {second}: {error}"),
             [line] => bail!("line {line}: {error}"),
-            [first, second, ..] => bail!("lines {first} and {second}: {error}"),
+            _ => bail!(error),
         }
     }
-    let sourced = rows.into_iter().zip(places).map(|(row, (_, source))| SourcedRate { row, source });
-    Ok(sourced.collect())
+    let source = |description: String| if description.is_empty() { name.to_owned() } else { description };
+    Ok(rows.into_iter().map(|(row, description)| SourcedRate { row, source: source(description) }).collect())
 }
 
 fn is_at_fault(row: &RateRow, error: &RateTableError) -> bool {
@@ -32,15 +32,11 @@ fn is_at_fault(row: &RateRow, error: &RateTableError) -> bool {
     }
 }
 
-/// Line and source of each row: its description, or the file's name if it has none. The file has been read without error.
-fn places(csv: &str, name: &str) -> Vec<(u64, String)> {
+/// The line of each row of a file that has been read without error.
+fn lines(csv: &str) -> Vec<u64> {
     let mut reader = csv::ReaderBuilder::new().from_reader(csv.as_bytes());
-    let place = |record: csv::StringRecord| {
-        let description = record.iter().last().unwrap_or_default();
-        let source = if description.is_empty() { name } else { description };
-        (record.position().map_or(0, csv::Position::line), source.to_owned())
-    };
-    reader.records().filter_map(Result::ok).map(place).collect()
+    let line = |record: csv::StringRecord| record.position().map_or(0, csv::Position::line);
+    reader.records().filter_map(Result::ok).map(line).collect()
 }
 
 #[cfg(test)]

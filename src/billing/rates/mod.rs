@@ -123,7 +123,7 @@ mod tests {
 
     fn rows(rows: &str) -> Vec<RateRow> {
         let csv = format!("start_date,stop_date,territory_codes,currency_code,rate,rate_type,description\n{rows}");
-        vat_rates::read(&csv).expect("well formed")
+        vat_rates::read(&csv).expect("well formed").into_iter().map(|(row, _)| row).collect()
     }
 
     fn say(old: &str, new: &str) -> Vec<String> {
