@@ -21,7 +21,8 @@ create table product (
     billing text not null default 'advance',
     -- Consists of others.
     bundle boolean not null default false,
-    sale_from timestamptz not null default now(),
+    -- Whole seconds, as the starts of orders are.
+    sale_from timestamptz not null default date_trunc('second', now()),
     sale_until timestamptz,
     created_at timestamptz not null default now(),
     constraint product_name_key unique (name),

@@ -59,7 +59,9 @@ impl ProductDraft {
             wrong("prices", index, FieldError::new("recurring_period", message));
         }
         for (index, price) in self.prices.iter().enumerate() {
-            self.price_errors(price).into_iter().for_each(|error| wrong("prices", index, error));
+            for error in self.price_errors(price) {
+                wrong("prices", index, error);
+            }
         }
         for index in repeated(&self.requires) {
             wrong("requires", index, twice("name"));

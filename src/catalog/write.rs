@@ -81,30 +81,32 @@ async fn resolved(tx: &mut PgConnection, name: &str, draft: &ProductDraft) -> Re
     }
     let mut requires = Vec::new();
     for (index, required) in draft.requires.iter().enumerate() {
-        match db::find(&mut *tx, required).await? {
-            Some(_) if required == name => wrong("requires", index, FieldError::new("name", "is this product itself")),
-            Some((id, _)) => requires.push(id),
-            None => wrong("requires", index, unknown_product(required)),
+        match other(tx, name, required).await? {
+            Ok((id, _)) => requires.push(id),
+            Err(error) => wrong("requires", index, error),
         }
     }
     let mut components = Vec::new();
     for (index, (component, _)) in draft.components.iter().enumerate() {
-        match db::find(&mut *tx, component).await? {
-            Some(_) if component == name => {
-                wrong("components", index, FieldError::new("name", "is this product itself"));
+        match other(tx, name, component).await? {
+            Ok((id, false)) => components.push(id),
+            Ok((_, true)) => {
+                let error = FieldError::new("name", "is a bundle; name what it consists of");
+                wrong("components", index, error);
             }
-            Some((_, true)) => {
-                wrong("components", index, FieldError::new("name", "is a bundle; name what it consists of"));
-            }
-            Some((id, false)) => components.push(id),
-            None => wrong("components", index, unknown_product(component)),
+            Err(error) => wrong("components", index, error),
         }
     }
     if errors.is_empty() { Ok(Resolved { periods, requires, components }) } else { Err(Error::Invalid(errors)) }
 }
 
-fn unknown_product(name: &str) -> FieldError {
-    FieldError::new("name", format!("there is no product {name}; GET /v1/admin/product lists them"))
+/// Another product by its name, and whether it is a bundle.
+async fn other(tx: &mut PgConnection, own: &str, name: &str) -> sqlx::Result<Result<(i64, bool), FieldError>> {
+    if own == name {
+        return Ok(Err(FieldError::new("name", "is this product itself")));
+    }
+    let unknown = || FieldError::new("name", format!("there is no product {name}; GET /v1/admin/product lists them"));
+    Ok(db::find(tx, name).await?.ok_or_else(unknown))
 }
 
 fn unknown_period(period: RecurringPeriod, known: &[(i64, RecurringPeriod)]) -> FieldError {

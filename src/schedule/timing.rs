@@ -83,6 +83,12 @@ impl Zone {
 #[error("must be a time zone of the IANA database, as in Europe/Zurich or UTC")]
 pub struct ZoneError;
 
+impl From<chrono_tz::Tz> for Zone {
+    fn from(zone: chrono_tz::Tz) -> Self {
+        Self(zone)
+    }
+}
+
 impl FromStr for Zone {
     type Err = ZoneError;
 

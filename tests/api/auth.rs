@@ -5,7 +5,7 @@ use reqwest::Method;
 use crate::app::TestApp;
 
 /// Operations for everybody. This list should only ever grow on purpose.
-const PUBLIC: [&str; 3] = ["/api", "/healthz", "/readyz"];
+const PUBLIC: [&str; 5] = ["/api", "/healthz", "/readyz", "/v1/product", "/v1/product/{id}"];
 
 #[tokio::test]
 async fn every_operation_says_whom_it_lets_in() {

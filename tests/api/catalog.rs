@@ -99,12 +99,12 @@ async fn an_edit_replaces_the_whole_and_the_name_stays() {
     let app = TestApp::start().await;
     let made = app.post("/v1/admin/product", "admin", backup()).await.expect(201);
     let path = format!("/v1/admin/product/{}", made["id"]);
-    let changes = json!({
+    let other = json!({
         "title": "Backups", "billing": "arrears", "sale_until": "2999-01-01T00:00:00Z", "requires": [],
         "parameters": [{ "name": "copies", "unit": "copies", "minimum": 1, "maximum": 3 }],
         "prices": [{ "currency": "EUR", "one_time": "9.90" }],
     });
-    let changed = app.put(&path, "admin", edit(&backup(), &changes)).await.expect(200);
+    let changed = app.put(&path, "admin", edit(&backup(), &other)).await.expect(200);
     assert_eq!(
         (&changed["name"], &changed["title"], &changed["billing"]),
         (&json!("backup"), &json!("Backups"), &json!("arrears"))
@@ -320,7 +320,7 @@ async fn defaults_never_overwrite_or_bring_back_what_staff_changed() {
         all
     };
     let before = all().await;
-    assert!(!before[0].to_string().contains("\"ssd\",\"title\":\"SSD\""), "off sale");
+    assert!(before[0]["items"].as_array().expect("a list").iter().all(|product| product["name"] != "ssd"), "off sale");
     for _ in 0..2 {
         uncloud::cli::defaults::add_defaults(&app.pool).await.expect("defaults");
         assert_eq!(all().await, before);

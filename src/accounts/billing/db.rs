@@ -106,7 +106,7 @@ pub(super) async fn seller(tx: &mut PgConnection) -> Result<Option<seller::Versi
         city: row.city,
         country: row.country.parse().map_err(anyhow::Error::new)?,
         vat_number: row.vat_number,
-        time_zone: row.time_zone.parse().map_err(|_| anyhow::anyhow!("{} is no time zone", row.time_zone))?,
+        time_zone: row.time_zone.parse().map_err(|error| anyhow::anyhow!("{}: {error}", row.time_zone))?,
         oss_eu: row.oss_eu,
         cash_rounding: row.cash_rounding_cents == Some(FIVE_CENTS),
     };

@@ -9,19 +9,17 @@ use crate::billing::vat_rates::{self, RateRow, RateTable, RateTableError};
 pub(super) fn read(csv: &str, name: &str) -> anyhow::Result<Vec<SourcedRate>> {
     let rows = vat_rates::read(csv)?;
     if let Err(error) = RateTable::new(rows.iter().map(|(row, _)| *row)) {
-        let at_fault = |((row, _), line): (&(RateRow, String), u64)| is_at_fault(row, &error).then_some(line);
-        let lines: Vec<u64> = rows.iter().zip(lines(csv)).filter_map(at_fault).collect();
-        match lines[..] {
-            [] => bail!("{error}"),
+        let rows = rows.iter().zip(lines(csv));
+        let at_fault: Vec<u64> =
+            rows.filter(|((row, _), _)| is_at_fault(row, &error)).map(|(_, line)| line).take(2).collect();
+        match at_fault[..] {
+            [first, second] => bail!("lines {first} and {second}: {error}"),
             [line] => bail!("line {line}: {error}"),
-            [first, second, ..] => bail!("lines {first} and {second}: {error}"),
+            _ => bail!(error),
         }
     }
-    let sourced = rows.into_iter().map(|(row, description)| {
-        let source = if description.is_empty() { name.to_owned() } else { description };
-        SourcedRate { row, source }
-    });
-    Ok(sourced.collect())
+    let source = |description: String| if description.is_empty() { name.to_owned() } else { description };
+    Ok(rows.into_iter().map(|(row, description)| SourcedRate { row, source: source(description) }).collect())
 }
 
 fn is_at_fault(row: &RateRow, error: &RateTableError) -> bool {
@@ -34,7 +32,7 @@ fn is_at_fault(row: &RateRow, error: &RateTableError) -> bool {
     }
 }
 
-/// The line of each row. The file has been read without error.
+/// The line of each row of a file that has been read without error.
 fn lines(csv: &str) -> Vec<u64> {
     let mut reader = csv::ReaderBuilder::new().from_reader(csv.as_bytes());
     let line = |record: csv::StringRecord| record.position().map_or(0, csv::Position::line);

@@ -27,7 +27,7 @@ input! {
         pub delivery: Option<Delivery>,
         /// When a period is billed; `advance` when left out.
         pub billing: Option<Timing>,
-        /// From when on it can be bought; now when left out.
+        /// From when on it can be bought, to the second; now when left out.
         pub sale_from: Option<Moment>,
         /// From when on it no longer can.
         pub sale_until: Option<Moment>,

@@ -7,11 +7,11 @@ use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json, typ
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use self::scalars::{CronField, KindText, NameText, PayloadObject, ZoneText};
+use self::scalars::{CronField, KindText, NameText, PayloadObject};
 use super::{Change, NewSchedule, Schedule, Terms, Timing, Zone};
 use crate::{
     error::{Error, FieldError},
-    http::{Body, Flag, Id, Number, Staff, Tags, input},
+    http::{Body, Flag, Id, Number, Staff, Tags, TimeZone, input},
     kinds::Scheduled,
     queue::JobRef,
 };
@@ -31,7 +31,7 @@ input! {
         /// When, by the wall clock.
         pub cron: Option<CronField>,
         /// Whose wall clock; UTC when left out.
-        pub time_zone: Option<ZoneText>,
+        pub time_zone: Option<TimeZone>,
         /// Or every so many seconds, from now on.
         pub every_secs: Option<Number<1, 31_622_400>>,
         /// Make it without letting it run.
@@ -55,7 +55,7 @@ input! {
         /// When, by the wall clock.
         pub cron: Option<CronField>,
         /// Whose wall clock.
-        pub time_zone: Option<ZoneText>,
+        pub time_zone: Option<TimeZone>,
         /// Or every so many seconds, from now on.
         pub every_secs: Option<Number<1, 31_622_400>>,
         /// Stops it, or lets it go on with the next due time; those in between are not caught up.
@@ -74,11 +74,11 @@ input! {
 /// The timing that was asked for; none when nothing was said of it. `old` fills in what a change leaves out.
 fn timing(
     cron: Option<CronField>,
-    zone: Option<ZoneText>,
+    zone: Option<TimeZone>,
     every_secs: Option<u32>,
     old: Option<&Timing>,
 ) -> Result<Option<Timing>, Error> {
-    let zone = zone.map(|zone| zone.0);
+    let zone = zone.map(|zone| zone.0.into());
     match (cron, zone, every_secs, old) {
         (Some(_), _, Some(_), _) => Err(Error::field("every_secs", "must be left out where there is cron")),
         (Some(CronField(cron)), Some(zone), None, _) => Ok(Some(Timing::Cron(cron, zone))),

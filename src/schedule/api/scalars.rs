@@ -54,25 +54,6 @@ impl Scalar for CronField {
 }
 scalar!([] CronField);
 
-/// A time zone.
-#[derive(Debug, Clone, Copy)]
-pub struct ZoneText(pub Zone);
-
-impl Scalar for ZoneText {
-    fn component() -> String {
-        "TimeZone".into()
-    }
-
-    fn schema() -> MetaSchema {
-        string_schema("time-zone", "^[A-Za-z0-9_+/-]+$", "Europe/Zurich", "A time zone of the IANA database.")
-    }
-
-    fn parse(value: &Value) -> Result<Self, String> {
-        parse_text(value).map(Self)
-    }
-}
-scalar!([] ZoneText);
-
 /// What to do.
 #[derive(Debug, Clone, Copy)]
 pub struct KindText(pub Scheduled);

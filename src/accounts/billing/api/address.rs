@@ -157,10 +157,10 @@ pub struct AdminAddressApi {
     pub pool: PgPool,
 }
 
-#[OpenApi(prefix_path = "/v1/admin/user/:id/billingaddress", tag = "Tags::BillingAddresses")]
+#[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::BillingAddresses")]
 impl AdminAddressApi {
     /// Read a customer's billing address
-    #[oai(path = "/", method = "get", operation_id = "admin_billingaddress_read")]
+    #[oai(path = "/:id/billingaddress", method = "get", operation_id = "admin_billingaddress_read")]
     async fn read(
         &self,
         _staff: Staff,
@@ -175,7 +175,7 @@ impl AdminAddressApi {
     ///
     /// Notes who found it to be the customer's, when, and by what. Bills to come then leave the VAT to the customer where
     /// the law says so.
-    #[oai(path = "/verification", method = "post", operation_id = "admin_billingaddress_verify")]
+    #[oai(path = "/:id/billingaddress/verification", method = "post", operation_id = "admin_billingaddress_verify")]
     async fn verify(
         &self,
         staff: Staff,
