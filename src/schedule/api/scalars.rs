@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     http::{Scalar, parse_text, scalar, string_schema},
     kinds::Scheduled,
-    schedule::{CronText, ScheduleName, Zone},
+    schedule::{CronText, ScheduleName},
 };
 
 /// A schedule's name.
