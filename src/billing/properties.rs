@@ -30,8 +30,9 @@ fn zone() -> impl Strategy<Value = Tz> {
 }
 
 fn period() -> impl Strategy<Value = RecurringPeriod> {
-    proptest::sample::select(vec![(Unit::Hour, 48), (Unit::Day, 90), (Unit::Month, 30), (Unit::Year, 4)])
-        .prop_flat_map(|(unit, most)| (1..=most).prop_map(move |count| RecurringPeriod::new(unit, count).expect("valid")))
+    proptest::sample::select(vec![(Unit::Hour, 48), (Unit::Day, 90), (Unit::Month, 30), (Unit::Year, 4)]).prop_flat_map(
+        |(unit, most)| (1..=most).prop_map(move |count| RecurringPeriod::new(unit, count).expect("valid")),
+    )
 }
 
 /// A time of 2008 to 2039; half of them in the last days of a month, in the hours in which clocks change.
