@@ -9,6 +9,7 @@ use tokio::{
     sync::watch,
 };
 use uncloud::{
+    kinds::{KINDS, Kind},
     logging,
     queue::{QueueName, broker},
     secret::Secret,
@@ -150,7 +151,14 @@ async fn work(cli: Cli) -> anyhow::Result<()> {
         tracing::warn!(missing, "this machine can't serve VPN networks");
     }
     let context = handlers::Context { host };
-    let settings = worker::Settings { redis, queues: cli.queues, name, concurrency: cli.concurrency.into(), context };
+    let settings = worker::Settings {
+        redis,
+        queues: cli.queues,
+        name,
+        concurrency: cli.concurrency.into(),
+        kinds: KINDS.map(Kind::as_str).into(),
+        handler: Arc::new(move |envelope, _| Box::pin(handlers::handle(envelope, context.clone()))),
+    };
     let stop = stop_signal()?;
     let supervised = tokio::spawn(supervisor::tell(stop.clone()));
     worker::run(settings, stop).await?;

@@ -7,16 +7,11 @@ mod vpn_status;
 
 use std::sync::Arc;
 
-use apalis::prelude::Data;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use tracing::Instrument as _;
 use uncloud::{
     kinds::Kind,
-    queue::{
-        JobError,
-        backend::{Envelope, JobControl},
-    },
+    queue::{JobError, backend::Envelope},
     vpn::desired::VERSION,
 };
 
@@ -30,7 +25,7 @@ pub struct Context {
 }
 
 /// Runs one job; what it returns becomes the job's result.
-pub async fn handle(envelope: Envelope, context: Data<Context>, control: Data<JobControl>) -> Result<Value, JobError> {
+pub async fn handle(envelope: Envelope, context: Context) -> Result<Value, JobError> {
     let Some(kind) = Kind::parse(&envelope.kind) else {
         return Err(JobError::Fail(format!(
             "this worker (version {}) does not know jobs of kind {}; update it, then run the job again",
@@ -39,14 +34,10 @@ pub async fn handle(envelope: Envelope, context: Data<Context>, control: Data<Jo
         )));
     };
     let host = context.host.as_ref().map_err(|missing| JobError::Retry(missing.clone()))?;
-    let work = async {
-        match kind {
-            Kind::VpnApply => vpn_apply::handle(host, &envelope.payload).await,
-            Kind::VpnStatus => vpn_status::handle(host, &envelope.payload).await,
-        }
-    };
-    let span = tracing::info_span!("job", id = envelope.job_id, kind = envelope.kind, request = envelope.request_id);
-    control.run(work).instrument(span).await
+    match kind {
+        Kind::VpnApply => vpn_apply::handle(host, &envelope.payload).await,
+        Kind::VpnStatus => vpn_status::handle(host, &envelope.payload).await,
+    }
 }
 
 /// Read before the rest, whose form may have changed.

@@ -82,6 +82,10 @@ impl Process {
         kill(self.pid(), signal).unwrap_or_else(|error| panic!("{} does not run: {error}", self.name));
     }
 
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("child").is_some()
+    }
+
     fn show(&self) {
         eprintln!("--- {} wrote:\n{}{}---", self.name, self.stdout(), self.stderr());
     }

@@ -33,6 +33,8 @@ pub(super) struct Held {
     pub started: bool,
     /// Another worker has taken it over, or Redis was emptied.
     pub lost: bool,
+    /// If its worker dies once more, it is given up.
+    pub last_try: bool,
     /// How its handler is spoken to.
     pub control: JobControl,
 }
@@ -48,6 +50,7 @@ impl Leases {
         entry: String,
         envelope: &Envelope,
         slot: OwnedSemaphorePermit,
+        last_try: bool,
         news: Arc<Notify>,
     ) -> Lease {
         let control = JobControl::new(envelope, news);
@@ -58,6 +61,7 @@ impl Leases {
             told: false,
             started: false,
             lost: false,
+            last_try,
             control: control.clone(),
         };
         self.lock().insert(entry.clone(), held);
