@@ -2,12 +2,14 @@
 //! binary `uncloud` serves and administers it, `uncloud-worker` (package `uncloud-jobs`) realises it on hosts.
 
 pub mod accounts;
+pub mod billing;
 pub mod cli;
 pub mod embedded;
 pub mod error;
 pub mod http;
 pub mod kinds;
 pub mod logging;
+pub mod orders;
 pub mod queue;
 pub mod seal;
 pub mod secret;

@@ -24,6 +24,11 @@ pub(super) async fn login(pool: &PgPool, username: &Username) -> sqlx::Result<Op
     }))
 }
 
+/// The user of that name.
+pub async fn find(pool: &PgPool, username: &Username) -> sqlx::Result<Option<User>> {
+    Ok(login(pool, username).await?.map(|login| login.user))
+}
+
 /// All users, by name.
 pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<User>> {
     sqlx::query_as!(User, "select user_id, username, staff, created_at from users order by username")

@@ -12,7 +12,7 @@ mod username;
 
 pub use api::UserApi;
 pub use credentials::{AccountSettings, Authenticator};
-pub use db::{bootstrap, ensure_staff_user, list};
+pub use db::{bootstrap, ensure_staff_user, find, list};
 pub use ldap::{Directory, DirectorySettings};
 pub use username::{Username, UsernameError};
 

@@ -1,5 +1,6 @@
 //! The command line: what the binary `uncloud` can be told.
 
+mod bill;
 mod config;
 mod defaults;
 mod inspect;
@@ -63,6 +64,8 @@ enum Command {
     User(users::UserArgs),
     /// Send the full state to all VPN pools of a host, and wait for the result.
     Vpn(vpn::VpnArgs),
+    /// Bills: make, read and check them.
+    Bill(bill::BillArgs),
     /// Jobs: what became of them, and what is to become of them.
     Jobs(jobs::JobsArgs),
     /// What the workers are at.
@@ -89,6 +92,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::BootstrapUser(args) => users::bootstrap(args).await,
         Command::User(args) => users::run(args).await,
         Command::Vpn(args) => vpn::run(args).await,
+        Command::Bill(args) => bill::run(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Queue(args) => queue::run(args).await,

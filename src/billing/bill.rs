@@ -1,0 +1,153 @@
+//! Bills as people and programs read them. What is shown of a record suffices to compute it again by hand.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    money::{Amount, Rate, round},
+    vat::Category,
+};
+
+/// A bill without its lines.
+#[derive(Debug, Clone)]
+pub struct Bill {
+    /// Identifies it.
+    pub bill_id: i64,
+    /// Gapless in each year; none: its run has not ended.
+    pub number: Option<String>,
+    /// Whose.
+    pub user_id: i64,
+    /// The customer's name.
+    pub username: String,
+    /// Its date; part of no calculation.
+    pub issued_at: DateTime<Utc>,
+    /// What it is in.
+    pub currency: String,
+    /// `invoice`, or `credit_note` if it is negative.
+    pub document: String,
+    /// Before VAT.
+    pub net: Amount,
+    /// VAT.
+    pub tax: Amount,
+    /// With VAT.
+    pub gross: Amount,
+    /// What rounding to coins adds.
+    pub rounding: Amount,
+    /// To be paid.
+    pub payable: Amount,
+}
+
+/// What a record is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, sqlx::Type, poem_openapi::Enum)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case", type_name = "text")]
+#[oai(rename_all = "snake_case")]
+pub enum RecordKind {
+    /// A span of an order.
+    Recurring,
+    /// Takes back the end of an earlier charge that an upgrade left unused.
+    Credit,
+    /// An order's one-time price.
+    OneTime,
+    /// A line that staff added.
+    Manual,
+}
+
+/// A line of a bill.
+#[derive(Debug, Clone)]
+pub struct BillRecord {
+    /// On which bill.
+    pub bill_id: i64,
+    /// What for.
+    pub kind: RecordKind,
+    /// For which order.
+    pub order_id: Option<i64>,
+    /// Its product's name, if it is one of the catalogue.
+    pub product: Option<String>,
+    /// What was ordered, or what staff wrote.
+    pub description: String,
+    /// Its first second.
+    pub from: DateTime<Utc>,
+    /// The first second after it.
+    pub to: DateTime<Utc>,
+    /// Seconds of a whole period; none for what is charged once.
+    pub period_secs: Option<i32>,
+    /// For one period, or once.
+    pub unit_price: Amount,
+    /// Before VAT.
+    pub net: Amount,
+    /// How it is taxed.
+    pub category: Category,
+    /// At which rate.
+    pub rate: Rate,
+}
+
+impl BillRecord {
+    /// Its length in seconds.
+    pub fn secs(&self) -> i64 {
+        self.to.timestamp() - self.from.timestamp()
+    }
+
+    /// How many periods it is for, with six decimals; the net is the unit price times this, but for the rounding of sums.
+    pub fn quantity(&self) -> String {
+        let Some(period_secs) = self.period_secs else { return "1.000000".to_owned() };
+        let millionths = round(i128::from(self.secs()) * 1_000_000, period_secs.into());
+        format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
+    }
+
+    /// Why it is on the bill, for a person.
+    pub fn reason(&self) -> String {
+        let period = self.period_secs.unwrap_or_default();
+        match self.kind {
+            RecordKind::Recurring if self.secs() == i64::from(period) => "a whole period".to_owned(),
+            RecordKind::Recurring => format!("{} of {period} s of a period", self.secs()),
+            RecordKind::Credit => format!("paid before and not used: {} of {period} s of a period", self.secs()),
+            RecordKind::OneTime => "once".to_owned(),
+            RecordKind::Manual => "added by hand".to_owned(),
+        }
+    }
+}
+
+/// The part of a bill that is taxed alike.
+#[derive(Debug, Clone)]
+pub struct BillVat {
+    /// On which bill.
+    pub bill_id: i64,
+    /// How.
+    pub category: Category,
+    /// At which rate.
+    pub rate: Rate,
+    /// The sum of the nets.
+    pub base: Amount,
+    /// The VAT on it, rounded once.
+    pub tax: Amount,
+}
+
+/// A bill with its lines.
+#[derive(Debug, Clone)]
+pub struct WholeBill {
+    /// Without them.
+    pub bill: Bill,
+    /// By order and time.
+    pub records: Vec<BillRecord>,
+    /// By category and rate.
+    pub vat: Vec<BillVat>,
+}
+
+/// Which bills.
+#[derive(Debug, Clone, Default)]
+pub struct BillFilter {
+    /// This one.
+    pub bill_id: Option<i64>,
+    /// The one with this number.
+    pub number: Option<String>,
+    /// This customer's.
+    pub user_id: Option<i64>,
+    /// This run's.
+    pub run_id: Option<i64>,
+    /// Issued then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Issued before then.
+    pub to: Option<DateTime<Utc>>,
+    /// Those without a number too.
+    pub drafts: bool,
+}

@@ -1,0 +1,114 @@
+//! Billing customers: reads what is due, draws up the bills, writes them. The one way to a bill: runs, staff's bill for one
+//! customer, preview and simulation all come through here, in a transaction of theirs.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{
+    db,
+    draft::{Draft, DraftError, Due, Moved, draw_up},
+    run::Run,
+    vat::{Customer, CustomerKind, Treatment},
+    vat_rates::RateTable,
+};
+use crate::error::Error;
+
+/// Why a customer was not billed, and what is to be done about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Whose bill is missing.
+    pub user_id: i64,
+    /// What kind of problem; stable.
+    pub code: Cow<'static, str>,
+    /// What is wrong and what would mend it.
+    pub detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(user_id: i64, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { user_id, code: code.into(), detail: detail.into() }
+    }
+
+    fn of(user_id: i64, error: &DraftError) -> Self {
+        let code = match error {
+            DraftError::Rate(_) => "no_vat_rate",
+            DraftError::Amount(_) => "amount_too_large",
+        };
+        Self::new(user_id, code, error.to_string())
+    }
+}
+
+/// Bills for customers, ready to be written.
+pub(super) struct Drawn {
+    pub user_id: i64,
+    pub address_id: i64,
+    pub drafts: Vec<Draft>,
+    pub moved: Vec<Moved>,
+}
+
+/// Bills these customers, by ascending id, as of the run's time. Returns who could not be billed; of them nothing is
+/// written. An error of the database means that nothing at all is.
+pub(super) async fn bill_customers(
+    tx: &mut PgConnection,
+    run: &Run,
+    rates: &RateTable,
+    users: &[i64],
+) -> Result<Vec<Problem>, Error> {
+    db::lock_customers(tx, users).await?;
+    let addresses = db::addresses(tx, users).await?;
+    let billed_then = db::billed_at(tx, users, run.as_of).await?;
+    let mut due = due(tx, users, run.as_of).await?;
+    let (mut drawn, mut problems) = (Vec::with_capacity(users.len()), Vec::new());
+    for &user_id in users {
+        let Some(due) = due.remove(&user_id) else { continue };
+        if billed_then.contains(&user_id) {
+            let detail = "has a bill of this very second already; the rest comes with the next run";
+            problems.push(Problem::new(user_id, "already_billed", detail));
+            continue;
+        }
+        let Some(address) = addresses.get(&user_id) else {
+            let detail = "has no billing address; the customer sets it with PUT /v1/billingaddress";
+            problems.push(Problem::new(user_id, "no_billing_address", detail));
+            continue;
+        };
+        let customer = Customer {
+            country: address.country.parse().map_err(anyhow::Error::new)?,
+            kind: if address.business { CustomerKind::Business } else { CustomerKind::Private },
+            has_verified_number: address.verified,
+        };
+        let treatment = Treatment::of(run.seller, customer);
+        match draw_up(due, treatment, rates, run.cash_rounding, run.as_of) {
+            Ok((drafts, moved)) => drawn.push(Drawn { user_id, address_id: address.address_id, drafts, moved }),
+            Err(error) => problems.push(Problem::of(user_id, &error)),
+        }
+    }
+    db::write(tx, run, &drawn).await?;
+    Ok(problems)
+}
+
+/// What is due, by customer. The customers are locked.
+async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> Result<HashMap<i64, Due>, Error> {
+    let mut due: HashMap<i64, Due> = HashMap::with_capacity(users.len());
+    let empty = || Due { orders: Vec::new(), charged: Vec::new(), manual: Vec::new() };
+    let mut past_end: HashMap<i64, i64> = HashMap::new();
+    for order in db::due_orders(tx, users, as_of).await? {
+        if order.ends_at.is_some_and(|end| end < order.charged_from()) {
+            past_end.insert(order.order_id, order.user_id);
+        }
+        due.entry(order.user_id).or_insert_with(empty).orders.push(order);
+    }
+    if !past_end.is_empty() {
+        let orders: Vec<i64> = past_end.keys().copied().collect();
+        for charged in db::charged_past_end(tx, &orders).await? {
+            if let Some(due) = past_end.get(&charged.order_id).and_then(|user_id| due.get_mut(user_id)) {
+                due.charged.push(charged);
+            }
+        }
+    }
+    for (user_id, line) in db::open_manual_lines(tx, users, as_of).await? {
+        due.entry(user_id).or_insert_with(empty).manual.push(line);
+    }
+    Ok(due)
+}

@@ -1,0 +1,15 @@
+//! Bills in Postgres: what is due, what is written of it, the runs that do it, and what became of it.
+
+mod due;
+mod read;
+mod run;
+mod simulation;
+mod verify;
+mod write;
+
+pub(super) use due::*;
+pub(super) use read::*;
+pub(super) use run::*;
+pub(super) use simulation::*;
+pub(super) use verify::billed_orders;
+pub(super) use write::write;

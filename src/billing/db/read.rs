@@ -1,0 +1,102 @@
+//! Reading bills.
+
+use sqlx::PgExecutor;
+
+use crate::{
+    billing::{
+        bill::{Bill, BillFilter, BillRecord, BillVat, RecordKind},
+        money::Amount,
+        vat::Category,
+    },
+    error::Error,
+    http::Window,
+};
+
+/// A window of bills by id.
+pub(in crate::billing) async fn bills(
+    db: impl PgExecutor<'_>,
+    filter: &BillFilter,
+    window: Window,
+) -> sqlx::Result<Vec<Bill>> {
+    sqlx::query_as!(
+        Bill,
+        r#"select bill.bill_id, number as "number?", bill.user_id, username, issued_at, currency, document,
+                  net_cents as "net: Amount", tax_cents as "tax: Amount", gross_cents as "gross: Amount",
+                  rounding_cents as "rounding: Amount", payable_cents as "payable: Amount"
+           from bill join users using (user_id) left join bill_number using (bill_id)
+           where ($1::bigint is null or bill.bill_id = $1) and ($2::bigint is null or bill.user_id = $2)
+             and ($3::bigint is null or run_id = $3) and ($4::timestamptz is null or issued_at >= $4)
+             and ($5::timestamptz is null or issued_at < $5) and ($6 or number is not null) and bill.bill_id > $7
+             and ($9::text is null or number = $9)
+           order by bill.bill_id limit $8"#,
+        filter.bill_id,
+        filter.user_id,
+        filter.run_id,
+        filter.from,
+        filter.to,
+        filter.drafts,
+        window.after,
+        window.fetch(),
+        filter.number.as_deref(),
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// The lines of these bills, in their order.
+pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) -> Result<Vec<BillRecord>, Error> {
+    let rows = sqlx::query!(
+        r#"select bill_id, kind as "kind: RecordKind", record.order_id, product.name as "product?",
+                  coalesce(orders.description, line.description) as "description!", span_from, span_to, period_seconds,
+                  case kind when 'one_time' then one_time_cents when 'manual' then line.net_cents
+                       else recurring_cents end as "unit_price!: Amount",
+                  record.net_cents as "net: Amount", vat_category as "category: Category", vat_rate_ppm
+           from bill_record record
+           left join orders using (order_id)
+           left join product using (product_id)
+           left join bill_manual_line line on line_id = manual_line_id
+           where bill_id = any($1) order by bill_id, position"#,
+        bills
+    )
+    .fetch_all(db)
+    .await?;
+    let records = rows.into_iter().map(|row| {
+        Ok(BillRecord {
+            bill_id: row.bill_id,
+            kind: row.kind,
+            order_id: row.order_id,
+            product: row.product,
+            description: row.description,
+            from: row.span_from,
+            to: row.span_to,
+            period_secs: row.period_seconds,
+            unit_price: row.unit_price,
+            net: row.net,
+            category: row.category,
+            rate: row.vat_rate_ppm.try_into()?,
+        })
+    });
+    Ok(records.collect::<anyhow::Result<_>>()?)
+}
+
+/// The VAT of these bills, by category and rate.
+pub(in crate::billing) async fn vat(db: impl PgExecutor<'_>, bills: &[i64]) -> Result<Vec<BillVat>, Error> {
+    let rows = sqlx::query!(
+        r#"select bill_id, category as "category: Category", rate_ppm, base_cents as "base: Amount",
+                  tax_cents as "tax: Amount"
+           from bill_vat where bill_id = any($1) order by bill_id, category, rate_ppm"#,
+        bills
+    )
+    .fetch_all(db)
+    .await?;
+    let groups = rows.into_iter().map(|row| {
+        Ok(BillVat {
+            bill_id: row.bill_id,
+            category: row.category,
+            rate: row.rate_ppm.try_into()?,
+            base: row.base,
+            tax: row.tax,
+        })
+    });
+    Ok(groups.collect::<anyhow::Result<_>>()?)
+}

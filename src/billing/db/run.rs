@@ -1,0 +1,281 @@
+//! Runs, their parts and their end.
+
+use chrono::{DateTime, Datelike as _, Utc};
+use sqlx::{PgConnection, PgExecutor};
+
+use crate::{
+    billing::{
+        country::Country,
+        customer::Problem,
+        money::Amount,
+        run::{Progress, Run, Summary},
+        vat::Seller,
+    },
+    error::Error,
+};
+
+/// Customers with something to bill.
+pub(in crate::billing) struct Waiting {
+    pub customers: i32,
+    pub first: i64,
+    pub last: i64,
+}
+
+/// A part of a run that this transaction works on.
+pub(in crate::billing) struct Claimed {
+    pub part: i16,
+    pub after_user_id: i64,
+    pub last_user_id: i64,
+}
+
+/// The newest row of the seller's details: `None` if there is none.
+pub(in crate::billing) async fn seller(db: impl PgExecutor<'_>) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!("select seller_id from seller order by seller_id desc limit 1").fetch_optional(db).await
+}
+
+/// Held while a run is begun, so that two at a time begin one.
+pub(in crate::billing) async fn lock_beginning(tx: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_run', 0))").execute(tx).await.map(drop)
+}
+
+/// The run that has not ended.
+pub(in crate::billing) async fn open_run(tx: &mut PgConnection) -> Result<Option<Run>, Error> {
+    let run_id = sqlx::query_scalar!("select run_id from bill_run where finished_at is null").fetch_optional(&mut *tx);
+    match run_id.await? {
+        Some(run_id) => run(tx, run_id).await,
+        None => Ok(None),
+    }
+}
+
+pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Result<Option<Run>, Error> {
+    let row = sqlx::query!(
+        "select run_id, as_of, customers, country, time_zone, oss_eu, cash_rounding_cents
+         from bill_run join seller using (seller_id) where run_id = $1",
+        run_id
+    )
+    .fetch_optional(db)
+    .await?;
+    let run = row.map(|row| -> anyhow::Result<Run> {
+        let country: Country = row.country.parse()?;
+        let zone = row.time_zone.parse().map_err(|_| anyhow::anyhow!("{} is no time zone", row.time_zone))?;
+        Ok(Run {
+            run_id: row.run_id,
+            as_of: row.as_of,
+            customers: row.customers,
+            seller: Seller::new(country, zone, row.oss_eu)?,
+            cash_rounding: row.cash_rounding_cents.is_some(),
+        })
+    });
+    Ok(run.transpose()?)
+}
+
+/// Who has something to bill as of then.
+pub(in crate::billing) async fn waiting(tx: &mut PgConnection, as_of: DateTime<Utc>) -> sqlx::Result<Option<Waiting>> {
+    let row = sqlx::query!(
+        r#"select count(*)::integer as "customers!", min(user_id) as first, max(user_id) as last
+           from (select user_id from orders where not closed and due_at <= $1
+                 union
+                 select user_id from bill_manual_line where not billed and service_at <= $1) as due"#,
+        as_of
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(row.first.zip(row.last).map(|(first, last)| Waiting { customers: row.customers, first, last }))
+}
+
+/// Begins a run. With a customer it is one for this customer alone, and has ended when its transaction does.
+pub(in crate::billing) async fn insert_run(
+    tx: &mut PgConnection,
+    as_of: DateTime<Utc>,
+    user_id: Option<i64>,
+    requested_by: Option<i64>,
+    customers: i32,
+) -> Result<Run, Error> {
+    let Some(seller_id) = seller(&mut *tx).await? else {
+        let detail = "the seller's details are missing; `uncloud db-add-defaults` adds some to be edited";
+        return Err(Error::Conflict { code: "no_seller", detail: detail.to_owned(), field: None });
+    };
+    let run_id = sqlx::query_scalar!(
+        "insert into bill_run (as_of, user_id, requested_by, seller_id, customers, finished_at)
+         values ($1, $2, $3, $4, $5, case when $2::bigint is null and $5 > 0 then null else now() end)
+         returning run_id",
+        as_of,
+        user_id,
+        requested_by,
+        seller_id,
+        customers
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    run(tx, run_id).await?.ok_or_else(|| anyhow::anyhow!("run {run_id} is not there").into())
+}
+
+pub(in crate::billing) async fn insert_parts(
+    tx: &mut PgConnection,
+    run: &Run,
+    spans: &[(i64, i64)],
+) -> sqlx::Result<()> {
+    let (after, last): (Vec<i64>, Vec<i64>) = spans.iter().copied().unzip();
+    sqlx::query!(
+        "insert into bill_run_part (run_id, part, after_user_id, last_user_id)
+         select $1, part, after_user_id, last_user_id
+         from unnest($2::bigint[], $3::bigint[]) with ordinality as span (after_user_id, last_user_id, part)",
+        run.run_id,
+        &after,
+        &last
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// A part that nobody works on now; none: all are done or being worked on.
+pub(in crate::billing) async fn claim_part(tx: &mut PgConnection, run: &Run) -> sqlx::Result<Option<Claimed>> {
+    sqlx::query_as!(
+        Claimed,
+        "select part, after_user_id, last_user_id from bill_run_part
+         where run_id = $1 and not done order by part limit 1 for update skip locked",
+        run.run_id
+    )
+    .fetch_optional(tx)
+    .await
+}
+
+/// The part's next customers, by id.
+pub(in crate::billing) async fn next_customers(
+    tx: &mut PgConnection,
+    run: &Run,
+    part: &Claimed,
+    limit: i64,
+) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        r#"(select user_id as "user_id!" from orders
+             where not closed and due_at <= $1 and user_id > $2 and user_id <= $3
+             group by user_id order by user_id limit $4)
+           union
+           (select user_id from bill_manual_line
+             where not billed and service_at <= $1 and user_id > $2 and user_id <= $3
+             group by user_id order by user_id limit $4)
+           order by 1 limit $4"#,
+        run.as_of,
+        part.after_user_id,
+        part.last_user_id,
+        limit
+    )
+    .fetch_all(tx)
+    .await
+}
+
+pub(in crate::billing) async fn move_part(
+    tx: &mut PgConnection,
+    run: &Run,
+    part: i16,
+    after_user_id: i64,
+    done: bool,
+    customers: i32,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update bill_run_part set after_user_id = $3, done = $4, customers_done = customers_done + $5
+         where run_id = $1 and part = $2",
+        run.run_id,
+        part,
+        after_user_id,
+        done,
+        customers
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Notes who could not be billed. A part that is worked on again after a crash reports the same ones again.
+pub(in crate::billing) async fn note_problems(
+    tx: &mut PgConnection,
+    run: &Run,
+    problems: &[Problem],
+) -> sqlx::Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let users: Vec<i64> = problems.iter().map(|problem| problem.user_id).collect();
+    let codes: Vec<String> = problems.iter().map(|problem| problem.code.clone().into_owned()).collect();
+    let details: Vec<String> = problems.iter().map(|problem| problem.detail.clone()).collect();
+    sqlx::query!(
+        "insert into bill_run_problem (run_id, user_id, code, detail)
+         select $1, * from unnest($2::bigint[], $3::text[], $4::text[])
+         on conflict (run_id, user_id) do update set code = excluded.code, detail = excluded.detail",
+        run.run_id,
+        &users,
+        &codes,
+        &details
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Gives the run's bills their numbers, by customer and currency, and ends the run. False: it had ended before. The caller
+/// knows that all parts are done.
+pub(in crate::billing) async fn number_and_end(tx: &mut PgConnection, run: &Run) -> sqlx::Result<bool> {
+    // Numbers go on where the last one stopped, so one at a time gives them.
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_number', 0))").execute(&mut *tx).await?;
+    let year = i16::try_from(run.as_of.with_timezone(&run.seller.zone()).year()).unwrap_or(i16::MAX);
+    sqlx::query!(
+        "insert into bill_number (bill_id, year, sequence)
+         select bill_id, $2, (select coalesce(max(sequence), 0) from bill_number where year = $2)
+                + row_number() over (order by user_id, currency)
+         from bill where run_id = $1 and not exists (select from bill_number where bill_number.bill_id = bill.bill_id)",
+        run.run_id,
+        year
+    )
+    .execute(&mut *tx)
+    .await?;
+    let ended =
+        sqlx::query!("update bill_run set finished_at = now() where run_id = $1 and finished_at is null", run.run_id)
+            .execute(tx)
+            .await?;
+    Ok(ended.rows_affected() == 1)
+}
+
+/// How far a run is.
+pub(in crate::billing) async fn progress(db: impl PgExecutor<'_>, run_id: i64) -> sqlx::Result<Progress> {
+    sqlx::query_as!(
+        Progress,
+        r#"select customers as "customers!", finished_at is not null as "ended!",
+                  (select coalesce(sum(customers_done), 0) from bill_run_part where run_id = $1)::integer as "customers_done!",
+                  not exists (select from bill_run_part where run_id = $1 and not done) as "parts_done!"
+           from bill_run where run_id = $1"#,
+        run_id
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// What a run came to, by currency.
+pub(in crate::billing) async fn summary(db: impl PgExecutor<'_>, run_id: i64) -> sqlx::Result<Vec<Summary>> {
+    sqlx::query_as!(
+        Summary,
+        r#"select currency, count(*) as "bills!", sum(net_cents)::bigint as "net!: Amount",
+                  sum(tax_cents)::bigint as "tax!: Amount", sum(gross_cents)::bigint as "gross!: Amount"
+           from bill where run_id = $1 group by currency order by currency"#,
+        run_id
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Whom a run could not bill.
+pub(in crate::billing) async fn problems(db: impl PgExecutor<'_>, run_id: i64) -> sqlx::Result<Vec<Problem>> {
+    let rows =
+        sqlx::query!("select user_id, code, detail from bill_run_problem where run_id = $1 order by user_id", run_id)
+            .fetch_all(db)
+            .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Problem { user_id: row.user_id, code: row.code.into(), detail: row.detail })
+        .collect())
+}
+
+pub(in crate::billing) async fn now(db: impl PgExecutor<'_>) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(db).await
+}

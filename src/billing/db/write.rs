@@ -1,0 +1,193 @@
+//! Writing bills: a batch of customers costs as many statements as one.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::{
+    billing::{
+        customer::Drawn,
+        draft::{Draft, Kind, Record},
+        run::Run,
+    },
+    error::Error,
+};
+
+/// Writes bills, records and VAT, and moves the orders' cursors.
+pub(in crate::billing) async fn write(tx: &mut PgConnection, run: &Run, drawn: &[Drawn]) -> Result<(), Error> {
+    let bills: Vec<(&Drawn, &Draft)> =
+        drawn.iter().flat_map(|drawn| drawn.drafts.iter().map(move |draft| (drawn, draft))).collect();
+    if !bills.is_empty() {
+        let ids = insert_bills(tx, run, &bills).await?;
+        let of = |(drawn, draft): &(&Drawn, &Draft)| {
+            ids.get(&(drawn.user_id, draft.currency.as_str().to_owned())).copied().unwrap_or_default()
+        };
+        insert_records(tx, bills.iter().map(|bill| (of(bill), bill.1))).await?;
+        insert_vat(tx, bills.iter().map(|bill| (of(bill), bill.1))).await?;
+    }
+    move_orders(tx, drawn).await?;
+    Ok(())
+}
+
+/// Their ids, by customer and currency.
+async fn insert_bills(
+    tx: &mut PgConnection,
+    run: &Run,
+    bills: &[(&Drawn, &Draft)],
+) -> sqlx::Result<HashMap<(i64, String), i64>> {
+    let users: Vec<i64> = bills.iter().map(|(drawn, _)| drawn.user_id).collect();
+    let addresses: Vec<i64> = bills.iter().map(|(drawn, _)| drawn.address_id).collect();
+    let currencies: Vec<String> = bills.iter().map(|(_, draft)| draft.currency.as_str().to_owned()).collect();
+    let totals = |amount: fn(&Draft) -> i64| bills.iter().map(|(_, draft)| amount(draft)).collect::<Vec<i64>>();
+    let rows = sqlx::query!(
+        "insert into bill (run_id, issued_at, user_id, currency, address_id, net_cents, tax_cents, gross_cents,
+             rounding_cents, payable_cents)
+         select $1, $2, * from unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+             $9::bigint[], $10::bigint[])
+         returning bill_id, user_id, currency",
+        run.run_id,
+        run.as_of,
+        &users,
+        &currencies,
+        &addresses,
+        &totals(|draft| draft.totals.net.cents()),
+        &totals(|draft| draft.totals.tax.cents()),
+        &totals(|draft| draft.totals.gross.cents()),
+        &totals(|draft| draft.totals.rounding.cents()),
+        &totals(|draft| draft.totals.payable.cents()),
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| ((row.user_id, row.currency), row.bill_id)).collect())
+}
+
+/// The table's columns, for `unnest`.
+#[derive(Default)]
+struct Columns {
+    bill_id: Vec<i64>,
+    position: Vec<i32>,
+    kind: Vec<String>,
+    order_id: Vec<Option<i64>>,
+    manual_line_id: Vec<Option<i64>>,
+    span_from: Vec<DateTime<Utc>>,
+    span_to: Vec<DateTime<Utc>>,
+    prev_to: Vec<Option<DateTime<Utc>>>,
+    period_seconds: Vec<Option<i32>>,
+    net_cents: Vec<i64>,
+    vat_category: Vec<String>,
+    vat_rate_ppm: Vec<i32>,
+}
+
+impl Columns {
+    fn push(&mut self, bill_id: i64, position: i32, record: &Record) {
+        let (kind, manual_line_id, prev_to, period_secs) = match record.kind {
+            Kind::Recurring { prev_to, period_secs } => ("recurring", None, prev_to, Some(period_secs)),
+            Kind::Credit { period_secs } => ("credit", None, None, Some(period_secs)),
+            Kind::OneTime => ("one_time", None, None, None),
+            Kind::Manual { line_id } => ("manual", Some(line_id), None, None),
+        };
+        self.bill_id.push(bill_id);
+        self.position.push(position);
+        self.kind.push(kind.to_owned());
+        self.order_id.push(record.order_id);
+        self.manual_line_id.push(manual_line_id);
+        self.span_from.push(record.from);
+        self.span_to.push(record.to);
+        self.prev_to.push(prev_to);
+        self.period_seconds.push(period_secs.map(|secs| i32::try_from(secs).unwrap_or(i32::MAX)));
+        self.net_cents.push(record.net.cents());
+        self.vat_category.push(record.category.as_str().to_owned());
+        self.vat_rate_ppm.push(record.rate.into());
+    }
+}
+
+async fn insert_records<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (i64, &'a Draft)>) -> sqlx::Result<()> {
+    let mut columns = Columns::default();
+    for (bill_id, draft) in bills {
+        for (position, record) in (1..).zip(&draft.records) {
+            columns.push(bill_id, position, record);
+        }
+    }
+    sqlx::query!(
+        "insert into bill_record (bill_id, position, kind, order_id, manual_line_id, span_from, span_to, prev_to,
+             period_seconds, net_cents, vat_category, vat_rate_ppm)
+         select * from unnest($1::bigint[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+             $7::timestamptz[], $8::timestamptz[], $9::integer[], $10::bigint[], $11::text[], $12::integer[])",
+        &columns.bill_id,
+        &columns.position,
+        &columns.kind,
+        &columns.order_id as &[Option<i64>],
+        &columns.manual_line_id as &[Option<i64>],
+        &columns.span_from,
+        &columns.span_to,
+        &columns.prev_to as &[Option<DateTime<Utc>>],
+        &columns.period_seconds as &[Option<i32>],
+        &columns.net_cents,
+        &columns.vat_category,
+        &columns.vat_rate_ppm,
+    )
+    .execute(&mut *tx)
+    .await?;
+    let manual_lines: Vec<i64> = columns.manual_line_id.into_iter().flatten().collect();
+    if !manual_lines.is_empty() {
+        sqlx::query!("update bill_manual_line set billed = true where line_id = any($1)", &manual_lines)
+            .execute(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn insert_vat<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (i64, &'a Draft)>) -> sqlx::Result<()> {
+    let (mut ids, mut categories, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bases, mut taxes) = (Vec::new(), Vec::new());
+    for (bill_id, draft) in bills {
+        for group in &draft.vat {
+            ids.push(bill_id);
+            categories.push(group.category.as_str().to_owned());
+            rates.push(i32::from(group.rate));
+            bases.push(group.base.cents());
+            taxes.push(group.tax.cents());
+        }
+    }
+    sqlx::query!(
+        "insert into bill_vat (bill_id, category, rate_ppm, base_cents, tax_cents)
+         select * from unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[])",
+        &ids,
+        &categories,
+        &rates,
+        &bases,
+        &taxes
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Each cursor moves from where it was read, or nothing is written at all.
+async fn move_orders(tx: &mut PgConnection, drawn: &[Drawn]) -> Result<(), Error> {
+    let moved = || drawn.iter().flat_map(|drawn| &drawn.moved);
+    let orders: Vec<i64> = moved().map(|moved| moved.order_id).collect();
+    let before: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.before.through).collect();
+    let after: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.after.through).collect();
+    let one_time: Vec<bool> = moved().map(|moved| moved.after.one_time).collect();
+    let due_at: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.due_at).collect();
+    let updated = sqlx::query!(
+        "update orders set billed_through = moved.after, one_time_billed = moved.one_time, due_at = moved.due_at,
+             closed = moved.due_at is null
+         from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::boolean[], $5::timestamptz[])
+             as moved (order_id, before, after, one_time, due_at)
+         where orders.order_id = moved.order_id and billed_through is not distinct from moved.before",
+        &orders,
+        &before as &[Option<DateTime<Utc>>],
+        &after as &[Option<DateTime<Utc>>],
+        &one_time,
+        &due_at as &[Option<DateTime<Utc>>],
+    )
+    .execute(tx)
+    .await?;
+    if updated.rows_affected() != orders.len() as u64 {
+        return Err(anyhow::anyhow!("orders changed while they were billed, though their customers were locked").into());
+    }
+    Ok(())
+}

@@ -1,0 +1,356 @@
+//! Amounts of money in whole cents, VAT rates, currencies, and the one home of rounding. No floats.
+
+use std::{fmt, ops::Neg, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// The largest amount: 12 digits before the point.
+const MAX_CENTS: i64 = 99_999_999_999_999;
+
+/// One, in the parts per million that a [`Rate`] counts.
+const PPM: u32 = 1_000_000;
+
+/// Rounds a fraction to the nearest integer, half away from zero. The denominator is positive.
+pub const fn round(numerator: i128, denominator: i128) -> i128 {
+    let half_up = (2 * numerator.abs() + denominator) / (2 * denominator);
+    half_up * numerator.signum()
+}
+
+/// Money in hundredths of its currency's unit, of either sign. Written with two decimals: `10.00`, `-3.33`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+#[serde(try_from = "String", into = "String")]
+#[sqlx(transparent)]
+pub struct Amount(i64);
+
+/// Why a text or a number is no amount of money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// Not the form at all.
+    #[error("must be an amount with two decimals, such as 10.00 or -3.33")]
+    Form,
+    /// There is nothing smaller than a cent, and we do not round what somebody else wrote.
+    #[error("must have exactly two decimals, such as 10.00: nothing is smaller than 0.01")]
+    Decimals,
+    /// Beyond what an amount holds.
+    #[error("must lie between -999999999999.99 and 999999999999.99")]
+    TooLarge,
+}
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The amount in cents, as the database keeps it.
+    pub const fn cents(self) -> i64 {
+        self.0
+    }
+
+    /// The exact number of cents `numerator / denominator`, rounded half away from zero.
+    pub fn rounded(numerator: i128, denominator: i128) -> Result<Self, AmountError> {
+        i64::try_from(round(numerator, denominator)).map_err(|_| AmountError::TooLarge)?.try_into()
+    }
+
+    /// The sum of both.
+    pub fn try_add(self, other: Self) -> Result<Self, AmountError> {
+        (self.0 + other.0).try_into()
+    }
+
+    /// This less the other.
+    pub fn try_sub(self, other: Self) -> Result<Self, AmountError> {
+        self.try_add(-other)
+    }
+
+    /// This so many times.
+    pub fn try_mul(self, times: i64) -> Result<Self, AmountError> {
+        self.0.checked_mul(times).ok_or(AmountError::TooLarge)?.try_into()
+    }
+
+    /// The sum of all.
+    pub fn try_sum(amounts: impl IntoIterator<Item = Self>) -> Result<Self, AmountError> {
+        amounts.into_iter().try_fold(Self::ZERO, Self::try_add)
+    }
+
+    /// The nearest multiple of 0.05, what can be paid in Swiss cash.
+    pub fn to_five_cents(self) -> Result<Self, AmountError> {
+        Self::rounded(self.0.into(), 5)?.try_mul(5)
+    }
+}
+
+impl Neg for Amount {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl TryFrom<i64> for Amount {
+    type Error = AmountError;
+
+    fn try_from(cents: i64) -> Result<Self, AmountError> {
+        if (-MAX_CENTS..=MAX_CENTS).contains(&cents) { Ok(Self(cents)) } else { Err(AmountError::TooLarge) }
+    }
+}
+
+impl From<Amount> for i64 {
+    fn from(amount: Amount) -> Self {
+        amount.0
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+impl FromStr for Amount {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let (whole, decimals) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        let leading_zero = whole.len() > 1 && whole.starts_with('0');
+        if !is_digits(whole) || leading_zero || !(decimals.is_empty() || is_digits(decimals)) || text.ends_with('.') {
+            return Err(AmountError::Form);
+        }
+        if decimals.len() != 2 {
+            return Err(AmountError::Decimals);
+        }
+        let cents: i64 = format!("{whole}{decimals}").parse().map_err(|_| AmountError::TooLarge)?;
+        let amount = Self::try_from(cents)?;
+        Ok(if text.starts_with('-') { -amount } else { amount })
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let cents = self.0.unsigned_abs();
+        f.pad(&format!("{sign}{}.{:02}", cents / 100, cents % 100))
+    }
+}
+
+/// A VAT rate as an exact fraction between 0 and 1, in parts per million. Written with at least three decimals:
+/// `0.081` is 8.1 %.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rate(u32);
+
+/// Why a text or a number is no VAT rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a fraction between 0 and 1 with at most six decimals, such as 0.081 for 8.1 %")]
+pub struct RateError;
+
+impl Rate {
+    /// No VAT.
+    pub const ZERO: Self = Self(0);
+
+    /// The rate in parts per million, as the database keeps it: 0.081 is 81000.
+    pub const fn ppm(self) -> u32 {
+        self.0
+    }
+
+    /// The VAT on a sum of net amounts.
+    pub fn of(self, base: Amount) -> Amount {
+        let tax = round(i128::from(base.0) * i128::from(self.0), PPM.into());
+        Amount(i64::try_from(tax).expect("a rate is at most one, so the tax is at most the base"))
+    }
+}
+
+impl TryFrom<i32> for Rate {
+    type Error = RateError;
+
+    fn try_from(ppm: i32) -> Result<Self, RateError> {
+        u32::try_from(ppm).ok().filter(|ppm| *ppm <= PPM).map(Self).ok_or(RateError)
+    }
+}
+
+impl From<Rate> for i32 {
+    fn from(rate: Rate) -> Self {
+        rate.0.cast_signed()
+    }
+}
+
+impl FromStr for Rate {
+    type Err = RateError;
+
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        if !matches!(whole, "0" | "1") || !is_digits(decimals) || decimals.len() > 6 {
+            return Err(RateError);
+        }
+        format!("{whole}{decimals:0<6}").parse::<i32>().map_err(|_| RateError)?.try_into()
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = format!("{:06}", self.0 % PPM);
+        let (three, rest) = decimals.split_at(3);
+        f.pad(&format!("{}.{three}{}", self.0 / PPM, rest.trim_end_matches('0')))
+    }
+}
+
+/// A currency by its three letters (ISO 4217), such as CHF. Whether it exists, and is one with cents, is not checked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency([u8; 3]);
+
+/// Why a text is no currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a currency's three capital letters (ISO 4217), such as CHF")]
+pub struct CurrencyError;
+
+impl Currency {
+    /// The letters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("capital letters")
+    }
+}
+
+impl FromStr for Currency {
+    type Err = CurrencyError;
+
+    fn from_str(text: &str) -> Result<Self, CurrencyError> {
+        let letters: [u8; 3] = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
+        if letters.iter().all(u8::is_ascii_uppercase) { Ok(Self(letters)) } else { Err(CurrencyError) }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// All three are texts in JSON: a number there would be read as a float.
+macro_rules! as_text {
+    ($($ty:ty: $error:ty),*) => {$(
+        impl TryFrom<String> for $ty {
+            type Error = $error;
+
+            fn try_from(text: String) -> Result<Self, $error> {
+                text.parse()
+            }
+        }
+
+        impl From<$ty> for String {
+            fn from(value: $ty) -> Self {
+                value.to_string()
+            }
+        }
+    )*};
+}
+
+as_text!(Amount: AmountError, Rate: RateError, Currency: CurrencyError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_is_rounded_away_from_zero() {
+        for (numerator, denominator, rounded) in
+            [(1, 2, 1), (-1, 2, -1), (5, 2, 3), (-5, 2, -3), (49, 100, 0), (-49, 100, 0), (10, 3, 3), (0, 7, 0)]
+        {
+            assert_eq!(round(numerator, denominator), rounded, "{numerator}/{denominator}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_read_strictly_and_written_as_read() {
+        for (text, cents) in [("10.00", 1000), ("-3.33", -333), ("0.05", 5), ("-0.05", -5), ("0.00", 0)] {
+            assert_eq!(text.parse::<Amount>().map(Amount::cents), Ok(cents));
+            assert_eq!(Amount::try_from(cents).map(|amount| amount.to_string()), Ok(text.into()));
+        }
+        assert_eq!("999999999999.99".parse::<Amount>(), Ok(Amount(MAX_CENTS)));
+        for text in
+            ["", "-", ".", ".50", "1.", "+1.00", "01.00", "1,00", "1.0a", "1e2", " 1.00", "1.00\n", "--1.00", "٣.00"]
+        {
+            assert_eq!(text.parse::<Amount>(), Err(AmountError::Form), "{text:?}");
+        }
+        for text in ["1", "-1", "1.0", "1.005", "1.000"] {
+            assert_eq!(text.parse::<Amount>(), Err(AmountError::Decimals), "{text:?}");
+        }
+        for text in ["1000000000000.00", "-1000000000000.00", "99999999999999999999999999999.00"] {
+            assert_eq!(text.parse::<Amount>(), Err(AmountError::TooLarge), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sums_beyond_the_largest_amount_are_refused() {
+        let (largest, cent) = (Amount(MAX_CENTS), Amount(1));
+        assert_eq!(largest.try_add(cent), Err(AmountError::TooLarge));
+        assert_eq!((-largest).try_sub(cent), Err(AmountError::TooLarge));
+        assert_eq!(largest.try_mul(i64::MAX), Err(AmountError::TooLarge));
+        assert_eq!(Amount::rounded(i128::MAX / 4, 1), Err(AmountError::TooLarge));
+        assert_eq!(Amount::try_from(i64::MIN), Err(AmountError::TooLarge));
+        assert_eq!(Amount::try_sum([largest, -largest, cent]), Ok(cent));
+    }
+
+    #[test]
+    fn cash_is_rounded_to_five_cents() {
+        for (exact, cash) in
+            [("10.82", "10.80"), ("10.83", "10.85"), ("10.85", "10.85"), ("-0.03", "-0.05"), ("0.02", "0.00")]
+        {
+            let amount: Amount = exact.parse().expect("an amount");
+            assert_eq!(amount.to_five_cents().map(|amount| amount.to_string()), Ok(cash.into()));
+        }
+    }
+
+    #[test]
+    fn rates_are_exact_and_show_three_decimals_or_more() {
+        for (text, ppm, shown) in [
+            ("0.081", 81_000, "0.081"),
+            ("0.2", 200_000, "0.200"),
+            ("0", 0, "0.000"),
+            ("1", 1_000_000, "1.000"),
+            ("0.0825", 82_500, "0.0825"),
+            ("0.000001", 1, "0.000001"),
+        ] {
+            let rate: Rate = text.parse().expect("a rate");
+            assert_eq!((rate.ppm(), rate.to_string()), (ppm, shown.into()));
+            assert_eq!(Rate::try_from(i32::from(rate)), Ok(rate));
+        }
+        for text in ["", "8.1", "0.", ".081", "-0.1", "1.000001", "0.0000001", "8.1%", "0,081", "00.1"] {
+            assert_eq!(text.parse::<Rate>(), Err(RateError), "{text:?}");
+        }
+        assert_eq!(Rate::try_from(-1), Err(RateError));
+        assert_eq!(Rate::try_from(1_000_001), Err(RateError));
+    }
+
+    #[test]
+    fn tax_is_rounded_once_half_away_from_zero() {
+        for (rate, base, tax) in [
+            ("0.081", "10.00", "0.81"),
+            ("0.081", "20.33", "1.65"),
+            ("0.081", "25.00", "2.03"),
+            ("0.1", "-0.05", "-0.01"),
+        ] {
+            let (rate, base): (Rate, Amount) = (rate.parse().expect("a rate"), base.parse().expect("an amount"));
+            assert_eq!(rate.of(base).to_string(), tax, "{base} x {rate}");
+        }
+        assert_eq!(Rate(PPM).of(Amount(-MAX_CENTS)), Amount(-MAX_CENTS));
+    }
+
+    #[test]
+    fn currencies_are_three_capital_letters() {
+        assert_eq!("CHF".parse::<Currency>().map(|currency| currency.to_string()), Ok("CHF".into()));
+        for text in ["", "chf", "CH", "CHFR", "C1F", "CHÄ"] {
+            assert_eq!(text.parse::<Currency>(), Err(CurrencyError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn in_json_they_are_texts() {
+        let json = serde_json::json!(["10.00", "0.081", "CHF"]);
+        let read: (Amount, Rate, Currency) = serde_json::from_value(json.clone()).expect("texts");
+        assert_eq!(serde_json::to_value(read).expect("texts"), json);
+        assert!(serde_json::from_value::<Amount>(serde_json::json!(10.0)).is_err());
+    }
+}

@@ -1,0 +1,307 @@
+//! Recurring periods and their boundaries. Times are whole seconds of UTC, spans are half-open: `[from, to)`.
+//!
+//! Hours and days are fixed seconds. Months and years are the calendar's in the seller's zone, each boundary counted from
+//! the order's start and never from the boundary before: 31 January, 29 February, 31 March. A wall time that a switch to
+//! summer time skips moves forward by what is skipped (02:30 is 03:30); one that comes twice is the first.
+
+use chrono::{DateTime, Datelike, MappedLocalTime, Months, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+const HOUR_SECS: i64 = 3600;
+const DAY_SECS: i64 = 24 * HOUR_SECS;
+/// What a month is worth when prices are compared: a twelfth of a year of 365 days, a whole number of seconds.
+const NOMINAL_MONTH_SECS: i64 = 365 * DAY_SECS / 12;
+
+/// Boundaries that would lie later are here: RFC 3339 writes no year after 9999.
+pub const LAST: DateTime<Utc> = DateTime::from_timestamp(253_402_300_799, 0).expect("a time of the year 9999");
+
+/// What a period counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(rename_all = "lowercase", type_name = "text")]
+pub enum Unit {
+    /// 3,600 seconds.
+    Hour,
+    /// 86,400 seconds, also when the clocks change.
+    Day,
+    /// A month of the calendar.
+    Month,
+    /// A year of the calendar.
+    Year,
+}
+
+/// A length that recurs, such as 30 days or a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Form", into = "Form")]
+pub struct RecurringPeriod {
+    unit: Unit,
+    count: u16,
+}
+
+/// The period as JSON has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    unit: Unit,
+    count: i32,
+}
+
+/// Why a period can't be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must count 1 to 9999 hours, days, months or years")]
+pub struct PeriodError;
+
+/// How the time up to some moment splits into periods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Periods that are over.
+    pub whole: u32,
+    /// Seconds into the running one; less than its length.
+    pub into_secs: i64,
+    /// Seconds that the running one has.
+    pub period_secs: i64,
+}
+
+/// A period's length: either is exact in its own measure only.
+#[derive(Clone, Copy)]
+enum Length {
+    Secs(i64),
+    Months(u32),
+}
+
+impl RecurringPeriod {
+    /// So many of the unit.
+    pub fn new(unit: Unit, count: i32) -> Result<Self, PeriodError> {
+        match u16::try_from(count) {
+            Ok(count @ 1..=9999) => Ok(Self { unit, count }),
+            _ => Err(PeriodError),
+        }
+    }
+
+    /// What it counts.
+    pub const fn unit(self) -> Unit {
+        self.unit
+    }
+
+    /// How many of them.
+    pub fn count(self) -> i32 {
+        self.count.into()
+    }
+
+    fn length(self) -> Length {
+        match self.unit {
+            Unit::Hour => Length::Secs(i64::from(self.count) * HOUR_SECS),
+            Unit::Day => Length::Secs(i64::from(self.count) * DAY_SECS),
+            Unit::Month => Length::Months(self.count.into()),
+            Unit::Year => Length::Months(u32::from(self.count) * 12),
+        }
+    }
+
+    /// The length in seconds by which prices are compared: exact for hours and days, nominal (a year has 365 days and
+    /// twelve equal months) for months and years.
+    pub fn nominal_secs(self) -> i64 {
+        match self.length() {
+            Length::Secs(secs) => secs,
+            Length::Months(months) => i64::from(months) * NOMINAL_MONTH_SECS,
+        }
+    }
+
+    /// Whether its charges may be written together, a run at a time: they are too many to read one by one.
+    pub fn is_shorter_than_a_day(self) -> bool {
+        self.nominal_secs() < DAY_SECS
+    }
+
+    /// When the n-th period ends and the next begins; the boundary 0 is the start itself. At most [`LAST`].
+    pub fn boundary(self, starts_at: DateTime<Utc>, n: u32, zone: Tz) -> DateTime<Utc> {
+        match self.length() {
+            _ if n == 0 => starts_at,
+            Length::Secs(secs) => plus_secs(starts_at, secs * i64::from(n)),
+            Length::Months(months) => {
+                let wall = starts_at.with_timezone(&zone).naive_local();
+                let later = months.checked_mul(n).and_then(|months| wall.checked_add_months(Months::new(months)));
+                later.filter(|wall| wall.year() < LAST.year()).map_or(LAST, |wall| instant(wall, zone))
+            }
+        }
+    }
+
+    /// How the time from the start to `t` splits into periods; before the start, none of it has passed.
+    pub fn position(self, starts_at: DateTime<Utc>, t: DateTime<Utc>, zone: Tz) -> Position {
+        let last_start = LAST - TimeDelta::seconds(1);
+        let (starts_at, t) = (starts_at.min(last_start), t.clamp(starts_at.min(last_start), last_start));
+        match self.length() {
+            Length::Secs(period_secs) => {
+                let passed = secs_between(starts_at, t);
+                let whole = u32::try_from(passed / period_secs).expect("hours until the year 9999 fit");
+                Position { whole, into_secs: passed % period_secs, period_secs }
+            }
+            Length::Months(months) => {
+                let mut whole = months_between(starts_at, t, zone) / months;
+                let mut from = self.boundary(starts_at, whole, zone);
+                // The day of the month, the hour, or a time that comes twice may not have come yet.
+                while from > t {
+                    whole -= 1;
+                    from = self.boundary(starts_at, whole, zone);
+                }
+                let mut to = self.boundary(starts_at, whole + 1, zone);
+                while to <= t {
+                    whole += 1;
+                    (from, to) = (to, self.boundary(starts_at, whole + 1, zone));
+                }
+                Position { whole, into_secs: secs_between(from, t), period_secs: secs_between(from, to) }
+            }
+        }
+    }
+
+    /// The first boundary that is not before `t`.
+    pub fn boundary_from(self, starts_at: DateTime<Utc>, t: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
+        let position = self.position(starts_at, t, zone);
+        self.boundary(starts_at, position.whole + u32::from(position.into_secs > 0), zone)
+    }
+}
+
+impl TryFrom<Form> for RecurringPeriod {
+    type Error = PeriodError;
+
+    fn try_from(form: Form) -> Result<Self, PeriodError> {
+        Self::new(form.unit, form.count)
+    }
+}
+
+impl From<RecurringPeriod> for Form {
+    fn from(period: RecurringPeriod) -> Self {
+        Self { unit: period.unit, count: period.count() }
+    }
+}
+
+/// Whole seconds from one time to another.
+pub(super) const fn secs_between(from: DateTime<Utc>, to: DateTime<Utc>) -> i64 {
+    to.timestamp() - from.timestamp()
+}
+
+/// So many seconds later, at most [`LAST`].
+pub(super) fn plus_secs(t: DateTime<Utc>, secs: i64) -> DateTime<Utc> {
+    TimeDelta::try_seconds(secs).and_then(|secs| t.checked_add_signed(secs)).map_or(LAST, |later| later.min(LAST))
+}
+
+/// By the names of the months alone; a start of the 31st and a `t` of the 1st are one apart.
+fn months_between(from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> u32 {
+    let month = |t: DateTime<Utc>| {
+        let date = t.with_timezone(&zone).date_naive();
+        date.year() * 12 + date.month0().cast_signed()
+    };
+    u32::try_from(month(to) - month(from)).unwrap_or(0)
+}
+
+/// When clocks in the zone show this: the first time if twice; if never, as if they had not been put forward yet.
+pub(super) fn instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+    match zone.from_local_datetime(&wall) {
+        MappedLocalTime::Single(t) | MappedLocalTime::Ambiguous(t, _) => t.to_utc(),
+        MappedLocalTime::None => {
+            let before = zone.offset_from_utc_datetime(&(wall - TimeDelta::days(1))).fix();
+            (wall - before).and_utc()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZURICH: Tz = Tz::Europe__Zurich;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("RFC 3339")
+    }
+
+    fn period(unit: Unit, count: i32) -> RecurringPeriod {
+        RecurringPeriod::new(unit, count).expect("a period")
+    }
+
+    #[test]
+    fn days_are_fixed_seconds_across_summer_time() {
+        let start = at("2025-03-15T00:00:00Z");
+        assert_eq!(period(Unit::Day, 30).boundary(start, 1, ZURICH), at("2025-04-14T00:00:00Z"));
+        assert_eq!(period(Unit::Hour, 5).boundary(start, 24, ZURICH), at("2025-03-20T00:00:00Z"));
+    }
+
+    #[test]
+    fn months_keep_the_wall_time_and_clamp_the_day_of_the_start() {
+        let (month, start) = (period(Unit::Month, 1), at("2024-01-30T23:00:00Z"));
+        for (n, boundary) in [
+            (0, "2024-01-30T23:00:00Z"),
+            (1, "2024-02-28T23:00:00Z"),
+            (2, "2024-03-30T23:00:00Z"),
+            (3, "2024-04-29T22:00:00Z"),
+            (13, "2025-02-27T23:00:00Z"),
+        ] {
+            assert_eq!(month.boundary(start, n, ZURICH), at(boundary), "{n}");
+        }
+        let leap = at("2024-02-28T23:00:00Z");
+        assert_eq!(period(Unit::Year, 1).boundary(leap, 1, ZURICH), at("2025-02-27T23:00:00Z"));
+        assert_eq!(period(Unit::Year, 1).boundary(leap, 4, ZURICH), at("2028-02-28T23:00:00Z"));
+    }
+
+    #[test]
+    fn a_skipped_wall_time_moves_forward_and_a_doubled_one_is_the_first() {
+        // 02:30 on 30 March 2025 is skipped, on 26 October it comes twice.
+        let month = period(Unit::Month, 1);
+        assert_eq!(month.boundary(at("2025-02-28T01:30:00Z"), 1, ZURICH), at("2025-03-28T01:30:00Z"));
+        assert_eq!(month.boundary(at("2025-01-30T01:30:00Z"), 2, ZURICH), at("2025-03-30T01:30:00Z"));
+        assert_eq!(month.boundary(at("2025-09-26T00:30:00Z"), 1, ZURICH), at("2025-10-26T00:30:00Z"));
+        // A start in the second of the two is where it is all the same.
+        let second = at("2025-10-26T01:30:00Z");
+        assert_eq!(month.boundary(second, 0, ZURICH), second);
+        assert_eq!(month.position(second, second, ZURICH).whole, 0);
+        assert_eq!(period(Unit::Year, 1).boundary(second, 1, ZURICH), at("2026-10-26T01:30:00Z"));
+        // Samoa left out 30 December 2011, the whole of it.
+        let apia = Tz::Pacific__Apia;
+        let before = instant(at("2011-11-30T12:00:00Z").naive_utc(), apia);
+        assert_eq!(month.boundary(before, 1, apia), instant(at("2011-12-31T12:00:00Z").naive_utc(), apia));
+    }
+
+    #[test]
+    fn a_boundary_belongs_to_the_period_that_it_starts() {
+        let (month, start) = (period(Unit::Month, 1), at("2024-01-30T23:00:00Z"));
+        let position = |t| month.position(start, at(t), ZURICH);
+        let at_start = Position { whole: 0, into_secs: 0, period_secs: 2_505_600 };
+        assert_eq!(position("2020-01-01T00:00:00Z"), at_start);
+        assert_eq!(position("2024-01-30T23:00:00Z"), at_start);
+        assert_eq!(position("2024-02-28T22:59:59Z"), Position { into_secs: 2_505_599, ..at_start });
+        assert_eq!(position("2024-02-28T23:00:00Z"), Position { whole: 1, into_secs: 0, period_secs: 2_678_400 });
+        assert_eq!(month.boundary_from(start, at("2024-02-28T23:00:00Z"), ZURICH), at("2024-02-28T23:00:00Z"));
+        assert_eq!(month.boundary_from(start, at("2024-02-28T23:00:01Z"), ZURICH), at("2024-03-30T23:00:00Z"));
+        assert_eq!(month.boundary_from(start, at("2020-01-01T00:00:00Z"), ZURICH), start);
+    }
+
+    #[test]
+    fn time_ends_with_the_year_9999() {
+        let start = at("2025-01-01T00:00:00Z");
+        for period in
+            [period(Unit::Hour, 9999), period(Unit::Day, 9999), period(Unit::Month, 1), period(Unit::Year, 9999)]
+        {
+            assert_eq!(period.boundary(start, u32::MAX, ZURICH), LAST);
+            let position = period.position(start, DateTime::<Utc>::MAX_UTC, ZURICH);
+            assert!(position.into_secs < position.period_secs);
+            assert!(period.boundary_from(start, DateTime::<Utc>::MAX_UTC, ZURICH) >= LAST - TimeDelta::seconds(1));
+        }
+    }
+
+    #[test]
+    fn a_year_is_compared_as_twelve_months_and_as_365_days() {
+        assert_eq!(period(Unit::Year, 1).nominal_secs(), period(Unit::Month, 12).nominal_secs());
+        assert_eq!(period(Unit::Year, 1).nominal_secs(), period(Unit::Day, 365).nominal_secs());
+        assert!(period(Unit::Hour, 23).is_shorter_than_a_day() && !period(Unit::Hour, 24).is_shorter_than_a_day());
+    }
+
+    #[test]
+    fn periods_count_at_least_one() {
+        for count in [0, -1, 10_000, i32::MAX] {
+            assert_eq!(RecurringPeriod::new(Unit::Day, count), Err(PeriodError));
+        }
+        let json = serde_json::json!({"unit": "day", "count": 30});
+        let read: RecurringPeriod = serde_json::from_value(json.clone()).expect("a period");
+        assert_eq!((read, serde_json::to_value(read).expect("JSON")), (period(Unit::Day, 30), json));
+        assert!(serde_json::from_value::<RecurringPeriod>(serde_json::json!({"unit": "week", "count": 1})).is_err());
+    }
+}

@@ -1,0 +1,279 @@
+//! Bill runs: everybody who has something due, in parts that any number of workers share, with numbers at the end.
+//!
+//! A batch of customers is one transaction, which also moves its part's cursor: a crash leaves whole customers done or
+//! undone, and whoever works on next goes on from there. Numbers are given when all parts are done, in the order of the
+//! customers; so they do not depend on who worked when, or on who died meanwhile.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use futures_util::future::try_join_all;
+use sqlx::{Connection as _, PgConnection, PgPool};
+
+use super::{
+    customer::{Problem, bill_customers},
+    db,
+    money::{Amount, AmountError},
+    vat::Seller,
+    vat_rates::RateTable,
+};
+use crate::error::{AsConstraint as _, Error};
+
+/// Customers in one transaction.
+const BATCH: i64 = 1000;
+/// Many more than workers, so that none waits long for the last one.
+const PARTS: i64 = 32;
+
+/// A run.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Identifies it.
+    pub run_id: i64,
+    /// Bills what is due then, and is the bills' date.
+    pub as_of: DateTime<Utc>,
+    /// How many had something due when it began.
+    pub customers: i32,
+    /// Who bills.
+    pub seller: Seller,
+    /// Whether what is due in CHF is rounded to 0.05.
+    pub cash_rounding: bool,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// How many had something due when it began.
+    pub customers: i32,
+    /// How many of them were looked at.
+    pub customers_done: i32,
+    /// All were.
+    pub parts_done: bool,
+    /// The bills have their numbers.
+    pub ended: bool,
+}
+
+/// What a run came to in one currency.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Which.
+    pub currency: String,
+    /// How many bills.
+    pub bills: i64,
+    /// The sum of their nets.
+    pub net: Amount,
+    /// The sum of their VAT.
+    pub tax: Amount,
+    /// The sum of both.
+    pub gross: Amount,
+}
+
+/// Begins a run as of then, or joins the one that has not ended, whatever its time: it has to end first. A run for which
+/// nothing is due has ended at once.
+pub async fn begin(pool: &PgPool, as_of: DateTime<Utc>, requested_by: Option<i64>) -> Result<Run, Error> {
+    let as_of = as_of.trunc_subsecs(0);
+    let mut tx = pool.begin().await?;
+    db::lock_beginning(&mut tx).await?;
+    if let Some(run) = db::open_run(&mut tx).await? {
+        return Ok(run);
+    }
+    let waiting = db::waiting(&mut tx, as_of).await?;
+    let customers = waiting.as_ref().map_or(0, |waiting| waiting.customers);
+    let run = db::insert_run(&mut tx, as_of, None, requested_by, customers).await?;
+    if let Some(waiting) = waiting {
+        db::insert_parts(&mut tx, &run, &spans(waiting.first, waiting.last)).await?;
+    }
+    tx.commit().await?;
+    tracing::info!(run = run.run_id, %as_of, customers, "bill run begun");
+    Ok(run)
+}
+
+/// The customers from `first` to `last` in spans `(after, last]` of about equal width.
+fn spans(first: i64, last: i64) -> Vec<(i64, i64)> {
+    let width = ((last - first) / PARTS + 1).max(1);
+    let mut after = first - 1;
+    let mut spans = Vec::new();
+    while after < last {
+        spans.push((after, (after + width).min(last)));
+        after += width;
+    }
+    spans
+}
+
+/// Works on a run until no part is left that nobody works on. `report` hears of each batch.
+pub async fn work(pool: &PgPool, run: &Run, mut report: impl FnMut(Progress)) -> Result<(), Error> {
+    let mut connection = pool.acquire().await?;
+    let rates = db::rates(&mut connection).await?;
+    while bill_batch(&mut connection, run, &rates).await? {
+        report(db::progress(&mut *connection, run.run_id).await?);
+    }
+    Ok(())
+}
+
+/// The next batch of a part that nobody works on; false: there is none.
+async fn bill_batch(connection: &mut PgConnection, run: &Run, rates: &RateTable) -> Result<bool, Error> {
+    let mut tx = connection.begin().await?;
+    let Some(part) = db::claim_part(&mut tx, run).await? else { return Ok(false) };
+    let users = db::next_customers(&mut tx, run, &part, BATCH).await?;
+    let done = i64::try_from(users.len()).is_ok_and(|users| users < BATCH);
+    if let Some(&last) = users.last() {
+        let problems = bill_each_or_all(&mut tx, run, rates, &users).await?;
+        db::note_problems(&mut tx, run, &problems).await?;
+        let customers = i32::try_from(users.len()).unwrap_or(i32::MAX);
+        db::move_part(&mut tx, run, part.part, last, done, customers).await?;
+    } else {
+        db::move_part(&mut tx, run, part.part, part.last_user_id, true, 0).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// All at once; if the database refuses one of them, one by one, so that the others are not held up.
+async fn bill_each_or_all(
+    tx: &mut PgConnection,
+    run: &Run,
+    rates: &RateTable,
+    users: &[i64],
+) -> Result<Vec<Problem>, Error> {
+    let mut all = tx.begin().await?;
+    match bill_customers(&mut all, run, rates, users).await {
+        Ok(problems) => {
+            all.commit().await?;
+            return Ok(problems);
+        }
+        Err(error) if error.constraint().is_some() => all.rollback().await?,
+        Err(error) => return Err(error),
+    }
+    let mut problems = Vec::new();
+    for user in users {
+        let mut one = tx.begin().await?;
+        match bill_customers(&mut one, run, rates, &[*user]).await {
+            Ok(problem) => {
+                one.commit().await?;
+                problems.extend(problem);
+            }
+            Err(error) => {
+                one.rollback().await?;
+                let constraint = error.constraint().map(str::to_owned);
+                let Some(constraint) = constraint else { return Err(error) };
+                tracing::error!(user, constraint, "the database refused a bill");
+                let detail = format!(
+                    "the database refused the bill ({constraint}); the customer's orders or bills were \
+                    changed by hand"
+                );
+                problems.push(Problem::new(*user, "refused_by_database", detail));
+            }
+        }
+    }
+    Ok(problems)
+}
+
+/// Ends a run whose parts are all done: its bills get their numbers. False: some part is not done.
+pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
+    let mut tx = pool.begin().await?;
+    if !db::progress(&mut *tx, run.run_id).await?.parts_done {
+        return Ok(false);
+    }
+    if db::number_and_end(&mut tx, run).await? {
+        tx.commit().await?;
+        tracing::info!(run = run.run_id, "bill run ended");
+    }
+    Ok(true)
+}
+
+/// Bills one customer in a transaction of the caller, who commits it or not. The bills have their numbers.
+pub async fn bill_one(
+    tx: &mut PgConnection,
+    user_id: i64,
+    as_of: DateTime<Utc>,
+    requested_by: Option<i64>,
+) -> Result<(Run, Option<Problem>), Error> {
+    let run = db::insert_run(tx, as_of.trunc_subsecs(0), Some(user_id), requested_by, 1).await?;
+    let rates = db::rates(tx).await?;
+    let problem = bill_customers(tx, &run, &rates, &[user_id]).await?.pop();
+    db::number_and_end(tx, &run).await?;
+    Ok((run, problem))
+}
+
+/// The whole of a run in this process with so many transactions at a time; first the whole of one that has not ended. Works
+/// together with whoever else works on the same run.
+pub async fn complete(pool: &PgPool, as_of: DateTime<Utc>, workers: usize, report: fn(Progress)) -> Result<i64, Error> {
+    let as_of = as_of.trunc_subsecs(0);
+    loop {
+        let run = begin(pool, as_of, None).await?;
+        try_join_all((0..workers).map(|_| work(pool, &run, report))).await?;
+        while !finish(pool, &run).await? {
+            // Others are at the last batches. Were they to die, the parts would be free again.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            work(pool, &run, report).await?;
+        }
+        if run.as_of == as_of {
+            return Ok(run.run_id);
+        }
+    }
+}
+
+/// What a run as of then would come to, customer by customer in transactions that are rolled back.
+pub async fn dry_run(
+    pool: &PgPool,
+    as_of: DateTime<Utc>,
+    customer: Option<i64>,
+) -> Result<(Vec<Summary>, Vec<Problem>), Error> {
+    let (mut summaries, mut problems): (BTreeMap<String, Summary>, Vec<Problem>) = (BTreeMap::new(), Vec::new());
+    let mut part = match customer {
+        Some(customer) => db::Claimed { part: 0, after_user_id: customer - 1, last_user_id: customer },
+        None => db::Claimed { part: 0, after_user_id: 0, last_user_id: i64::MAX },
+    };
+    loop {
+        let mut tx = pool.begin().await?;
+        let run = db::insert_run(&mut tx, as_of, None, None, 0).await?;
+        let users = db::next_customers(&mut tx, &run, &part, BATCH).await?;
+        let Some(&last) = users.last() else { break };
+        let rates = db::rates(&mut tx).await?;
+        problems.extend(bill_each_or_all(&mut tx, &run, &rates, &users).await?);
+        for batch in summary(&mut tx, run.run_id).await? {
+            match summaries.get_mut(&batch.currency) {
+                Some(summary) => summary.add(&batch).map_err(anyhow::Error::new)?,
+                None => _ = summaries.insert(batch.currency.clone(), batch),
+            }
+        }
+        tx.rollback().await?;
+        part.after_user_id = last;
+    }
+    Ok((summaries.into_values().collect(), problems))
+}
+
+impl Summary {
+    fn add(&mut self, other: &Self) -> Result<(), AmountError> {
+        self.bills += other.bills;
+        self.net = self.net.try_add(other.net)?;
+        self.tax = self.tax.try_add(other.tax)?;
+        self.gross = self.gross.try_add(other.gross)?;
+        Ok(())
+    }
+}
+
+/// What a run came to, by currency.
+pub async fn summary(tx: &mut PgConnection, run_id: i64) -> Result<Vec<Summary>, Error> {
+    Ok(db::summary(tx, run_id).await?)
+}
+
+/// Whom a run could not bill.
+pub async fn problems(pool: &PgPool, run_id: i64) -> Result<Vec<Problem>, Error> {
+    Ok(db::problems(pool, run_id).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_cover_all_customers_once() {
+        for (first, last) in [(1, 1), (1, 2), (5, 36), (5, 37), (1, 400_000), (7, 1_000_003)] {
+            let spans = spans(first, last);
+            assert!(spans.len() <= 32, "{first} {last}: {}", spans.len());
+            assert_eq!((spans[0].0, spans[spans.len() - 1].1), (first - 1, last));
+            assert!(spans.windows(2).all(|pair| pair[0].1 == pair[1].0));
+            assert!(spans.iter().all(|(after, last)| after < last));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `uncloud bill`.
+
+mod run;
+mod show;
+mod simulate;
+
+use clap::{Args, Subcommand};
+
+use super::{
+    config::DatabaseArgs,
+    output::{Output, Table},
+};
+
+/// Options of `bill`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  uncloud bill run                              bill everybody what is due now
+  uncloud bill run --as-of 2026-12-01T00:00:00Z --dry-run
+  uncloud bill run --customer alice             one customer, now
+  uncloud bill show 2026-000042
+  uncloud bill simulate cases.json              what if; changes nothing")]
+pub(super) struct BillArgs {
+    #[command(subcommand)]
+    command: BillCommand,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum BillCommand {
+    /// Bill what is due. Safe beside the schedule's run and beside another one by hand.
+    Run(run::RunArgs),
+    /// List bills.
+    Ls(show::ListArgs),
+    /// Show a bill with its records, so that it can be computed again by hand.
+    Show(show::ShowArgs),
+    /// Play cases of orders, changes and runs through the database, and roll them back.
+    Simulate(simulate::SimulateArgs),
+    /// Compute all orders again and compare them with what is billed.
+    Verify {
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+pub(super) async fn run(args: BillArgs) -> anyhow::Result<()> {
+    let pool = args.database.connect().await?;
+    match args.command {
+        BillCommand::Run(run) => run::run(&pool, run).await,
+        BillCommand::Ls(list) => show::list(&pool, list).await,
+        BillCommand::Show(bill) => show::show(&pool, bill).await,
+        BillCommand::Simulate(cases) => simulate::run(&pool, cases).await,
+        BillCommand::Verify { output } => verify(&pool, &output).await,
+    }
+}
+
+async fn verify(pool: &sqlx::PgPool, output: &Output) -> anyhow::Result<()> {
+    let faults = crate::billing::verify::verify(pool).await?;
+    let mut table = Table::new(&["order", "fault"]);
+    for fault in &faults {
+        table.row([fault.order_id.into(), fault.detail.clone().into()]);
+    }
+    table.print(output)?;
+    anyhow::ensure!(faults.is_empty(), "{} orders are not billed as they should be", faults.len());
+    Ok(())
+}

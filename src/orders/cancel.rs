@@ -1,0 +1,38 @@
+//! Cancelling an order.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{
+    Order, ServiceChange, db,
+    replace::{refuse_ended, void_pending_successor},
+};
+use crate::error::Error;
+
+/// Ends an order at the first boundary after what is committed; before its start it never comes to be. What is delivered
+/// ends when `service_change` says. Cancelling again only changes that choice.
+pub async fn cancel(
+    tx: &mut PgConnection,
+    now: DateTime<Utc>,
+    order_id: i64,
+    user_id: i64,
+    service_change: ServiceChange,
+) -> Result<Order, Error> {
+    let mut order = db::lock(tx, order_id, user_id).await?;
+    void_pending_successor(tx, &order, now).await?;
+    refuse_ended(&order, now)?;
+    let end = match order.period {
+        Some(period) => order.terms_with(period).cancelled_at(now, order.zone),
+        None if now < order.starts_at => order.starts_at,
+        None => {
+            let detail = format!("order {order_id} is paid once; there is nothing to cancel");
+            return Err(Error::Conflict { code: "order_not_recurring", detail, field: None });
+        }
+    };
+    // Cancelled before, it ends when that said.
+    let end = order.ends_at.map_or(end, |earlier| earlier.min(end));
+    order.ends_at = Some(end);
+    order.void = end == order.starts_at;
+    db::end(tx, &order, Some(service_change.at(now, end))).await?;
+    Ok(order)
+}

@@ -1,0 +1,103 @@
+//! Replacing an order by another: upgrades and downgrades.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{NewOrder, Order, ServiceChange, db, place};
+use crate::{
+    billing::charge::{Handover, Replacement},
+    error::Error,
+};
+
+/// The two orders after a replacement.
+#[derive(Debug, Clone)]
+pub struct Replaced {
+    /// The order that ends.
+    pub old: Order,
+    /// The order that starts where the old one's service stops.
+    pub new: Order,
+    /// Upgrade or downgrade.
+    pub replacement: Replacement,
+}
+
+/// Replaces an order of the same customer and currency.
+///
+/// An upgrade takes effect now; a downgrade at the end of what is committed, while what is delivered follows
+/// `service_change`. A downgrade that has not taken effect yet becomes void.
+pub async fn replace(
+    tx: &mut PgConnection,
+    now: DateTime<Utc>,
+    old_id: i64,
+    new: &NewOrder,
+    service_change: ServiceChange,
+) -> Result<Replaced, Error> {
+    let mut old = db::lock(tx, old_id, new.user_id).await?;
+    let Some((old_period, new_period)) = old.period.zip(new.period) else {
+        let detail = format!("order {old_id} or its replacement is paid once; only what recurs can be replaced");
+        return Err(Error::Conflict { code: "order_not_recurring", detail, field: None });
+    };
+    if old.currency != new.currency {
+        let detail = format!("order {old_id} is in {}; its replacement has to be too", old.currency);
+        return Err(Error::conflict("other_currency", "currency", detail));
+    }
+    refuse_pending_replacement(&old, now)?;
+    void_pending_successor(tx, &old, now).await?;
+    refuse_ended(&old, now)?;
+    let offer = (new.recurring, new_period);
+    let Handover { replacement, starts_at, ends_at } =
+        old.terms_with(old_period).replaced_by(offer, old.upgrade_credit, now, old.zone);
+    let deliver_at = match replacement {
+        Replacement::Upgrade => starts_at,
+        Replacement::Downgrade => service_change.at(now, starts_at),
+    };
+    old.ends_at = Some(ends_at);
+    old.void = ends_at == old.starts_at;
+    db::end(tx, &old, None).await?;
+    let new = place::insert(tx, now, starts_at, deliver_at, Some(old_id), new).await?;
+    Ok(Replaced { old, new, replacement })
+}
+
+/// A replacement that has not started is replaced by replacing its predecessor again; otherwise both would follow it.
+fn refuse_pending_replacement(order: &Order, now: DateTime<Utc>) -> Result<(), Error> {
+    match order.replaces {
+        Some(predecessor) if !order.void && order.starts_at > now => {
+            let order_id = order.order_id;
+            let detail = format!(
+                "order {order_id} takes effect only at {}; replace order {predecessor} again instead",
+                order.starts_at.format("%Y-%m-%dT%H:%M:%SZ")
+            );
+            Err(Error::Conflict { code: "order_pending", detail, field: None })
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn refuse_ended(order: &Order, now: DateTime<Utc>) -> Result<(), Error> {
+    let ended = order.ends_at.filter(|end| order.void || *end <= now);
+    match ended {
+        Some(end) => {
+            let how = if order.void { "never came to be" } else { "has ended" };
+            let detail =
+                format!("order {} {how} ({}); place a new one", order.order_id, end.format("%Y-%m-%dT%H:%M:%SZ"));
+            Err(Error::Conflict { code: "order_ended", detail, field: None })
+        }
+        None => Ok(()),
+    }
+}
+
+/// A later change takes the place of a replacement that has not started; one that has started stands.
+pub(super) async fn void_pending_successor(
+    tx: &mut PgConnection,
+    order: &Order,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let Some(mut successor) = db::successor(tx, order.order_id).await? else { return Ok(()) };
+    if successor.starts_at <= now {
+        let detail = format!("order {} is replaced by order {}; change that one", order.order_id, successor.order_id);
+        return Err(Error::Conflict { code: "order_replaced", detail, field: None });
+    }
+    successor.void = true;
+    successor.ends_at = Some(successor.starts_at);
+    db::end(tx, &successor, None).await?;
+    Ok(())
+}
