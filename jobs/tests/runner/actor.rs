@@ -11,7 +11,7 @@ use std::{
     process::{self, Command},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::BoxFuture;
@@ -41,6 +41,8 @@ const PART: &str = "UNCLOUD_TEST_PART";
 pub(crate) enum Act {
     /// Succeeds at once.
     Nothing,
+    /// The same, and says when it began.
+    Stamp,
     /// Succeeds after a while.
     Sleep {
         millis: u64,
@@ -78,6 +80,7 @@ impl Act {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
+            Self::Stamp => "stamp",
             Self::Sleep { .. } => "sleep",
             Self::Block { .. } => "block",
             Self::WindUp => "wind_up",
@@ -191,7 +194,7 @@ async fn work(stop: watch::Receiver<bool>) {
 }
 
 /// What the jobs of the tests mean.
-struct Kinds;
+pub(crate) struct Kinds;
 
 impl JobKinds for Kinds {
     fn render<'a>(
@@ -231,12 +234,22 @@ fn note(folder: &Path, job: i64, what: &str) -> usize {
     before.lines().filter(|line| line.starts_with("begin")).count()
 }
 
+/// The time of day, which all processes of a machine have in common.
+#[expect(clippy::disallowed_methods, reason = "two processes compare it")]
+pub(crate) fn nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    u64::try_from(since.as_nanos()).expect("before 2554")
+}
+
 async fn run(folder: PathBuf, envelope: Envelope, control: JobControl) -> Result<Value, JobError> {
     let payload: Value =
         serde_json::from_slice(&envelope.payload).map_err(|error| JobError::Fail(error.to_string()))?;
     let act: Act = serde_json::from_value(payload.clone()).map_err(|error| JobError::Fail(error.to_string()))?;
-    if act == Act::Nothing {
-        return Ok(payload["parents"].clone()); // leaves no trace: benches count these by the hundred thousand
+    // These leave no trace: benches count them by the hundred thousand.
+    match act {
+        Act::Nothing => return Ok(payload["parents"].clone()),
+        Act::Stamp => return Ok(nanos().into()),
+        _ => {}
     }
     let before = note(&folder, envelope.job_id, "begin");
     act_out(act, before, &payload, &control).await?;
@@ -246,7 +259,7 @@ async fn run(folder: PathBuf, envelope: Envelope, control: JobControl) -> Result
 
 async fn act_out(act: Act, before: usize, payload: &Value, control: &JobControl) -> Result<(), JobError> {
     match act {
-        Act::Nothing | Act::Big { .. } => {}
+        Act::Nothing | Act::Stamp | Act::Big { .. } => {}
         Act::Sleep { millis } => {
             control.progress(1, 2, "asleep");
             tokio::time::sleep(Duration::from_millis(millis)).await;

@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::{Signal, kill};
 use redis::Commands as _;
 
 use crate::{
@@ -186,9 +183,7 @@ fn a_frozen_redis_gives_no_healthy_workers_job_to_another() {
     let job = stage.enqueue(&Act::Sleep { millis: 12_000 });
     stage.wait_for_begin(job);
     let _other = stage.worker();
-    let info: String = redis::cmd("INFO").arg("server").query(&mut stage.redis()).expect("about itself");
-    let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).expect("its process");
-    let redis = Pid::from_raw(pid.trim().parse().expect("a number"));
+    let redis = stage.redis_process();
     kill(redis, Signal::SIGSTOP).expect("it runs");
     let accepted = stage.enqueue(&Act::Sleep { millis: 0 });
     thread::sleep(Duration::from_secs(7)); // longer than a lease

@@ -3,11 +3,16 @@
 
 mod actor;
 mod faults;
+#[path = "../hosts/gate.rs"]
+mod gate;
 mod operate;
 mod order;
 #[allow(dead_code, reason = "the tests of the hosts use the rest")]
 #[path = "../hosts/process.rs"]
 mod process;
+#[path = "../hosts/random.rs"]
+mod random;
+mod soak;
 mod stage;
 mod terms;
 #[allow(dead_code, reason = "the tests of the hosts use the rest")]

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::unistd::Pid;
 use redis::Commands as _;
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
@@ -194,6 +195,13 @@ impl Stage {
     pub(crate) fn redis(&self) -> redis::Connection {
         let client = redis::Client::open(self.addresses.redis_url.as_str()).expect("a URL");
         client.get_connection_with_timeout(Duration::from_secs(10)).expect("Redis")
+    }
+
+    /// The server itself.
+    pub(crate) fn redis_process(&self) -> Pid {
+        let info: String = redis::cmd("INFO").arg("server").query(&mut self.redis()).expect("about itself");
+        let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).expect("its process");
+        Pid::from_raw(pid.trim().parse().expect("a number"))
     }
 
     /// Neither jobs nor reports are left in Redis.

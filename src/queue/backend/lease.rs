@@ -33,8 +33,8 @@ pub(super) struct Held {
     pub started: bool,
     /// Another worker has taken it over, or Redis was emptied.
     pub lost: bool,
-    /// If its worker dies once more, it is given up.
-    pub last_try: bool,
+    /// How often it has been delivered by now, to whatever worker.
+    pub deliveries: usize,
     /// How its handler is spoken to.
     pub control: JobControl,
 }
@@ -50,7 +50,7 @@ impl Leases {
         entry: String,
         envelope: &Envelope,
         slot: OwnedSemaphorePermit,
-        last_try: bool,
+        deliveries: usize,
         news: Arc<Notify>,
     ) -> Lease {
         let control = JobControl::new(envelope, news);
@@ -61,7 +61,7 @@ impl Leases {
             told: false,
             started: false,
             lost: false,
-            last_try,
+            deliveries,
             control: control.clone(),
         };
         self.lock().insert(entry.clone(), held);

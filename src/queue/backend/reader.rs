@@ -141,8 +141,8 @@ impl Reader {
                 }
             };
             let Some(slot) = permits.pop() else { continue };
-            let last_try = entry.deliveries == self.config.max_deliveries;
-            let lease = self.state.leases.take(id, &envelope, slot, last_try, Arc::clone(&self.state.news));
+            let news = Arc::clone(&self.state.news);
+            let lease = self.state.leases.take(id, &envelope, slot, entry.deliveries, news);
             self.deliveries.send(Delivery { envelope, lease }).await.map_err(drop)?;
         }
         Ok(())
@@ -171,7 +171,7 @@ async fn claim(
     let mut deliveries: HashMap<String, usize> = HashMap::new();
     {
         let leases = state.leases.lock();
-        let mut last_try = leases.values().any(|held| held.last_try);
+        let mut last_try = leases.values().any(|held| held.deliveries == config.max_deliveries);
         for pending in silent.ids {
             let next = pending.times_delivered + 1;
             let ours = leases.contains_key(&pending.id); // the heartbeat is late
