@@ -18,6 +18,7 @@ create table bill_run (
 );
 -- Numbers are given in order, so a run ends before the next one begins.
 create unique index bill_run_one_open on bill_run ((true)) where finished_at is null;
+create index bill_run_as_of on bill_run (as_of);
 
 -- Shares of a run: customers by id. The cursor moves in the transaction that bills a batch.
 create table bill_run_part (

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
+    billing,
     queue::{Claimed, JobId, JobKinds, NewJob, Policy, QueueName, Rendered, Settled, Succeeded},
     seal::Sealer,
     vpn,
@@ -19,10 +20,16 @@ pub enum Kind {
     VpnApply,
     /// Ask a VPN pool's host for the last handshakes and the traffic of its peers.
     VpnStatus,
+    /// Begin a bill run and ask for its shares.
+    BillRun,
+    /// Bill a share of a run.
+    BillPart,
+    /// Give a run's bills their numbers.
+    BillEnd,
 }
 
 /// All kinds.
-pub const KINDS: [Kind; 2] = [Kind::VpnApply, Kind::VpnStatus];
+pub const KINDS: [Kind; 5] = [Kind::VpnApply, Kind::VpnStatus, Kind::BillRun, Kind::BillPart, Kind::BillEnd];
 
 impl Kind {
     /// Its name in rows and Redis.
@@ -30,6 +37,9 @@ impl Kind {
         match self {
             Self::VpnApply => "vpn_apply",
             Self::VpnStatus => "vpn_status",
+            Self::BillRun => "bill_run",
+            Self::BillPart => "bill_part",
+            Self::BillEnd => "bill_end",
         }
     }
 
@@ -49,6 +59,7 @@ impl Kind {
                 keep: Duration::from_hours(1),
                 ..Policy::DEFAULT
             },
+            Self::BillRun | Self::BillPart | Self::BillEnd => Policy::DEFAULT,
         }
     }
 
@@ -78,6 +89,7 @@ impl JobKinds for Kinds {
                     _ if of_kind.is_empty() => {}
                     Kind::VpnApply => rendered.extend(vpn::render(tx, &self.sealer, &of_kind).await?),
                     Kind::VpnStatus => rendered.extend(vpn::render_status(&of_kind)),
+                    Kind::BillRun | Kind::BillPart | Kind::BillEnd => rendered.extend(billing::jobs::render(&of_kind)),
                 }
             }
             let unknown = |job: &Claimed| {
@@ -95,6 +107,7 @@ impl JobKinds for Kinds {
             match Kind::parse(&job.kind) {
                 Some(Kind::VpnApply) => vpn::settle(tx, &job.queue, &job.payload, &job.result).await,
                 Some(Kind::VpnStatus) => vpn::settle_status(tx, &job.payload, &job.result).await,
+                Some(Kind::BillRun | Kind::BillPart | Kind::BillEnd) => Ok(Settled::Done), // it was done in the database
                 None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
             }
         })

@@ -1,9 +1,15 @@
 //! The command line of `uncloud-worker`.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sqlx::PgPool;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -20,6 +26,9 @@ use crate::{
     host::{Host, Implementation, Restored},
     supervisor, worker,
 };
+
+/// Enough for as many bill transactions at a time as help.
+const DATABASE_CONNECTIONS: u32 = 8;
 
 /// Runs the jobs of queues; a VPN host's queue has the host's full name.
 #[derive(Debug, Parser)]
@@ -59,6 +68,12 @@ struct Cli {
     concurrency: u16,
     #[command(flatten)]
     host: HostArgs,
+    /// PostgreSQL, for the queue `billing` only.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<Secret<String>>,
+    /// File with the URL of PostgreSQL.
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
     /// How the log is written.
     #[arg(long, env = "UNCLOUD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: logging::Format,
@@ -150,14 +165,19 @@ async fn work(cli: Cli) -> anyhow::Result<()> {
     if let Err(missing) = &host {
         tracing::warn!(missing, "this machine can't serve VPN networks");
     }
-    let context = handlers::Context { host };
+    let database = if cli.queues.iter().any(QueueName::is_billing) {
+        Some(database(cli.database_url, cli.database_url_file.as_deref()).await?)
+    } else {
+        None // whatever the environment says: a host has no business there
+    };
+    let context = handlers::Context { host, database };
     let settings = worker::Settings {
         redis,
         queues: cli.queues,
         name,
         concurrency: cli.concurrency.into(),
         kinds: KINDS.map(Kind::as_str).into(),
-        handler: Arc::new(move |envelope, _| Box::pin(handlers::handle(envelope, context.clone()))),
+        handler: Arc::new(move |envelope, control| Box::pin(handlers::handle(envelope, context.clone(), control))),
     };
     let stop = stop_signal()?;
     let supervised = tokio::spawn(supervisor::tell(stop.clone()));
@@ -165,6 +185,12 @@ async fn work(cli: Cli) -> anyhow::Result<()> {
     supervised.abort();
     tracing::info!("stopped: nothing was left undone");
     Ok(())
+}
+
+async fn database(url: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<PgPool> {
+    let url = uncloud::cli::secret_or_file("DATABASE_URL", url, file)?;
+    let url = url.context("the queue billing needs the database; set DATABASE_URL or DATABASE_URL_FILE")?;
+    uncloud::cli::connect(&url, DATABASE_CONNECTIONS).await
 }
 
 fn broker_url(url: Option<Secret<String>>, file: Option<PathBuf>) -> anyhow::Result<Secret<String>> {

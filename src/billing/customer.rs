@@ -80,7 +80,7 @@ pub(super) async fn bill_customers(
         };
         let treatment = Treatment::of(run.seller, customer);
         match draw_up(due, treatment, rates, run.cash_rounding, run.as_of) {
-            Ok((drafts, moved)) => drawn.push(Drawn { user_id, address_id: address.address_id, drafts, moved }),
+            Ok((drafts, moved)) => drawn.push(Drawn { user_id, address_id: address.id, drafts, moved }),
             Err(error) => problems.push(Problem::of(user_id, &error)),
         }
     }

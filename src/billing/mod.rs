@@ -5,6 +5,7 @@ pub mod bill;
 pub mod charge;
 pub mod country;
 pub mod draft;
+pub mod jobs;
 pub mod money;
 pub mod period;
 pub mod run;

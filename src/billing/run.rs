@@ -37,6 +37,8 @@ pub struct Run {
     pub seller: Seller,
     /// Whether what is due in CHF is rounded to 0.05.
     pub cash_rounding: bool,
+    /// Its bills have their numbers.
+    pub ended: bool,
 }
 
 /// How far a run is.
@@ -67,22 +69,30 @@ pub struct Summary {
     pub gross: Amount,
 }
 
-/// Begins a run as of then, or joins the one that has not ended, whatever its time: it has to end first. A run for which
-/// nothing is due has ended at once.
-pub async fn begin(pool: &PgPool, as_of: DateTime<Utc>, requested_by: Option<i64>) -> Result<Run, Error> {
-    let as_of = as_of.trunc_subsecs(0);
-    let mut tx = pool.begin().await?;
-    db::lock_beginning(&mut tx).await?;
-    if let Some(run) = db::open_run(&mut tx).await? {
+/// Times of bills are whole seconds.
+pub fn second(t: DateTime<Utc>) -> DateTime<Utc> {
+    t.trunc_subsecs(0)
+}
+
+/// Begins a run as of then, or joins the one that has not ended, whatever its time: it has to end first. Where nothing is
+/// due, the run has ended at once, and is the same one however often it is asked for.
+pub async fn begin_in(tx: &mut PgConnection, as_of: DateTime<Utc>, requested_by: Option<i64>) -> Result<Run, Error> {
+    let as_of = second(as_of);
+    db::lock_beginning(tx).await?;
+    if let Some(run) = db::open_run(tx).await? {
         return Ok(run);
     }
-    let waiting = db::waiting(&mut tx, as_of).await?;
+    let waiting = db::waiting(tx, as_of).await?;
     let customers = waiting.as_ref().map_or(0, |waiting| waiting.customers);
-    let run = db::insert_run(&mut tx, as_of, None, requested_by, customers).await?;
-    if let Some(waiting) = waiting {
-        db::insert_parts(&mut tx, &run, &spans(waiting.first, waiting.last)).await?;
+    if waiting.is_none()
+        && let Some(run) = db::ended_run(tx, as_of).await?
+    {
+        return Ok(run);
     }
-    tx.commit().await?;
+    let run = db::insert_run(tx, as_of, None, requested_by, customers).await?;
+    if let Some(waiting) = waiting {
+        db::insert_parts(tx, &run, &spans(waiting.first, waiting.last)).await?;
+    }
     tracing::info!(run = run.run_id, %as_of, customers, "bill run begun");
     Ok(run)
 }
@@ -187,7 +197,7 @@ pub async fn bill_one(
     as_of: DateTime<Utc>,
     requested_by: Option<i64>,
 ) -> Result<(Run, Option<Problem>), Error> {
-    let run = db::insert_run(tx, as_of.trunc_subsecs(0), Some(user_id), requested_by, 1).await?;
+    let run = db::insert_run(tx, second(as_of), Some(user_id), requested_by, 1).await?;
     let rates = db::rates(tx).await?;
     let problem = bill_customers(tx, &run, &rates, &[user_id]).await?.pop();
     db::number_and_end(tx, &run).await?;
@@ -197,9 +207,11 @@ pub async fn bill_one(
 /// The whole of a run in this process with so many transactions at a time; first the whole of one that has not ended. Works
 /// together with whoever else works on the same run.
 pub async fn complete(pool: &PgPool, as_of: DateTime<Utc>, workers: usize, report: fn(Progress)) -> Result<i64, Error> {
-    let as_of = as_of.trunc_subsecs(0);
+    let as_of = second(as_of);
     loop {
-        let run = begin(pool, as_of, None).await?;
+        let mut tx = pool.begin().await?;
+        let run = begin_in(&mut tx, as_of, None).await?;
+        tx.commit().await?;
         try_join_all((0..workers).map(|_| work(pool, &run, report))).await?;
         while !finish(pool, &run).await? {
             // Others are at the last batches. Were they to die, the parts would be free again.
@@ -250,6 +262,11 @@ impl Summary {
         self.gross = self.gross.try_add(other.gross)?;
         Ok(())
     }
+}
+
+/// How far a run is.
+pub async fn progress(pool: &PgPool, run_id: i64) -> Result<Progress, Error> {
+    Ok(db::progress(pool, run_id).await?)
 }
 
 /// What a run came to, by currency.

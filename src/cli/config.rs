@@ -67,7 +67,7 @@ fn defaults_from(command: Command, values: &HashMap<String, String>) -> Command 
 }
 
 /// The value of a setting that can also come from a file; empty is as good as not set.
-pub(super) fn secret_or_file(
+pub fn secret_or_file(
     name: &str,
     value: Option<Secret<String>>,
     file: Option<&Path>,
@@ -184,7 +184,7 @@ impl SecretKeyArgs {
 }
 
 /// Opens a pool of connections; the first one at once, so that a wrong URL shows.
-pub(super) async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<PgPool> {
+pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<PgPool> {
     let options: PgConnectOptions = url
         .expose()
         .parse()

@@ -17,6 +17,7 @@ mod users;
 mod vpn;
 mod worker_host;
 
+pub use config::{connect, secret_or_file};
 pub use usage::parsed;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};

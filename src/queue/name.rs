@@ -16,7 +16,20 @@ pub struct QueueName(String);
 )]
 pub struct QueueNameError;
 
+/// The queue of the provider's own work, whose workers have the database.
+const BILLING: &str = "billing";
+
 impl QueueName {
+    /// The queue of bill runs. No host has that name: a host's has a dot.
+    pub fn billing() -> Self {
+        Self(BILLING.to_owned())
+    }
+
+    /// Whether its workers have the database's credentials.
+    pub fn is_billing(&self) -> bool {
+        self.0 == BILLING
+    }
+
     /// The name as it is written.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,6 +2,7 @@
 //!
 //! Delivery is at least once, so a handler brings about a state; doing it twice is doing it once.
 
+mod billing;
 mod vpn_apply;
 mod vpn_status;
 
@@ -9,9 +10,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use sqlx::PgPool;
 use uncloud::{
     kinds::Kind,
-    queue::{JobError, backend::Envelope},
+    queue::{
+        JobError,
+        backend::{Envelope, JobControl},
+    },
     vpn::desired::VERSION,
 };
 
@@ -22,10 +27,23 @@ use crate::host::Host;
 pub struct Context {
     /// This machine, or what it lacks for VPN networks; a worker for `billing` needs nothing of it.
     pub host: Result<Arc<Host>, String>,
+    /// The database, for the queue `billing` only: hosts have no credentials for it.
+    pub database: Option<PgPool>,
+}
+
+impl Context {
+    fn host(&self) -> Result<&Host, JobError> {
+        self.host.as_deref().map_err(|missing| JobError::Retry(missing.clone()))
+    }
+
+    fn database(&self) -> Result<&PgPool, JobError> {
+        let missing = "this worker has no database; jobs of this kind belong to the queue billing";
+        self.database.as_ref().ok_or_else(|| JobError::Fail(missing.to_owned()))
+    }
 }
 
 /// Runs one job; what it returns becomes the job's result.
-pub async fn handle(envelope: Envelope, context: Context) -> Result<Value, JobError> {
+pub async fn handle(envelope: Envelope, context: Context, control: JobControl) -> Result<Value, JobError> {
     let Some(kind) = Kind::parse(&envelope.kind) else {
         return Err(JobError::Fail(format!(
             "this worker (version {}) does not know jobs of kind {}; update it, then run the job again",
@@ -33,10 +51,13 @@ pub async fn handle(envelope: Envelope, context: Context) -> Result<Value, JobEr
             envelope.kind
         )));
     };
-    let host = context.host.as_ref().map_err(|missing| JobError::Retry(missing.clone()))?;
+    let payload = &envelope.payload;
     match kind {
-        Kind::VpnApply => vpn_apply::handle(host, &envelope.payload).await,
-        Kind::VpnStatus => vpn_status::handle(host, &envelope.payload).await,
+        Kind::VpnApply => vpn_apply::handle(context.host()?, payload).await,
+        Kind::VpnStatus => vpn_status::handle(context.host()?, payload).await,
+        Kind::BillRun => billing::plan(context.database()?, payload, &control).await,
+        Kind::BillPart => billing::part(context.database()?, payload, &control).await,
+        Kind::BillEnd => billing::end(context.database()?, payload, &control).await,
     }
 }
 

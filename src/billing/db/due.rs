@@ -21,7 +21,7 @@ use crate::{
 /// What of a customer's address decides the VAT.
 pub(in crate::billing) struct Address {
     pub user_id: i64,
-    pub address_id: i64,
+    pub id: i64,
     pub country: String,
     pub business: bool,
     pub verified: bool,
@@ -39,7 +39,7 @@ pub(in crate::billing) async fn lock_customers(tx: &mut PgConnection, users: &[i
 pub(in crate::billing) async fn addresses(tx: &mut PgConnection, users: &[i64]) -> sqlx::Result<HashMap<i64, Address>> {
     let rows = sqlx::query_as!(
         Address,
-        r#"select user_id, address_id, country, company is not null as "business!",
+        r#"select user_id, address_id as id, country, company is not null as "business!",
                   vat_verified_at is not null as "verified!"
            from billing_address where user_id = any($1) and replaced_at is null"#,
         users

@@ -12,6 +12,7 @@ use crate::{
         vat::Seller,
     },
     error::Error,
+    queue::JobId,
 };
 
 /// Customers with something to bill.
@@ -47,10 +48,27 @@ pub(in crate::billing) async fn open_run(tx: &mut PgConnection) -> Result<Option
     }
 }
 
+/// The last run for everybody as of then, which found nothing to do or has done it.
+pub(in crate::billing) async fn ended_run(tx: &mut PgConnection, as_of: DateTime<Utc>) -> Result<Option<Run>, Error> {
+    let run_id = sqlx::query_scalar!(r#"select max(run_id) from bill_run where as_of = $1 and user_id is null"#, as_of)
+        .fetch_one(&mut *tx)
+        .await?;
+    match run_id {
+        Some(run_id) => run(tx, run_id).await,
+        None => Ok(None),
+    }
+}
+
+/// When a job was asked for.
+pub(in crate::billing) async fn asked_at(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar!("select created_at from job where job_id = $1", job_id).fetch_one(db).await
+}
+
 pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Result<Option<Run>, Error> {
     let row = sqlx::query!(
-        "select run_id, as_of, customers, country, time_zone, oss_eu, cash_rounding_cents
-         from bill_run join seller using (seller_id) where run_id = $1",
+        r#"select run_id, as_of, customers, finished_at is not null as "ended!", country, time_zone, oss_eu,
+                  cash_rounding_cents
+           from bill_run join seller using (seller_id) where run_id = $1"#,
         run_id
     )
     .fetch_optional(db)
@@ -64,6 +82,7 @@ pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Res
             customers: row.customers,
             seller: Seller::new(country, zone, row.oss_eu)?,
             cash_rounding: row.cash_rounding_cents.is_some(),
+            ended: row.ended,
         })
     });
     Ok(run.transpose()?)

@@ -1,0 +1,122 @@
+//! A run as jobs on the queue `billing`: one plans, several bill, and the last gives the numbers when all of them are done.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use super::{
+    db,
+    run::{self, Progress, Run},
+};
+use crate::{
+    error::Error,
+    kinds::Kind,
+    queue::{self, After, Claimed, JobError, JobId, NewJob, QueueName, Rendered},
+};
+
+/// Jobs that share the parts of a run; any number of workers may take them.
+const SHARES: usize = 8;
+/// A run has to end before the next begins; how long to leave it alone.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Asks for a run as of then, or as of when it was asked for.
+pub async fn request(pool: &PgPool, as_of: Option<DateTime<Utc>>, requester: i64) -> Result<JobId, Error> {
+    let mut tx = pool.begin().await?;
+    let queue = QueueName::billing();
+    let payload = as_of.map_or_else(|| json!({}), |as_of| json!({ "as_of": as_of }));
+    let job = NewJob { requester: Some(requester), ..Kind::BillRun.job(&queue, payload) };
+    let job_id = queue::enqueue(&mut tx, &job).await?;
+    tx.commit().await?;
+    Ok(job_id)
+}
+
+/// Payloads as they rest: they name no secrets.
+pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
+    jobs.iter().map(|job| (job.job_id, Rendered::Payload(job.payload.to_string().into_bytes()))).collect()
+}
+
+/// Begins the run and asks for its shares, in one transaction. Done twice it is one run: the second time joins it.
+pub async fn plan(pool: &PgPool, job_id: JobId, as_of: Option<DateTime<Utc>>) -> Result<Value, JobError> {
+    let mut tx = pool.begin().await.map_err(retry)?;
+    let asked = match as_of {
+        Some(as_of) => as_of,
+        None => db::asked_at(&mut *tx, job_id).await.map_err(retry)?,
+    };
+    let run = run::begin_in(&mut tx, asked, None).await.map_err(decide)?;
+    if !run.ended {
+        share_out(&mut tx, &run).await.map_err(decide)?;
+    }
+    tx.commit().await.map_err(retry)?;
+    queue::wake_relays(pool).await.map_err(retry)?;
+    if run.as_of == run::second(asked) {
+        return Ok(json!({ "run": run.run_id, "as_of": run.as_of, "customers": run.customers }));
+    }
+    Err(JobError::Snooze { after: LOOK_AGAIN, reason: format!("bill run {} has to end first", run.run_id) })
+}
+
+async fn share_out(tx: &mut sqlx::PgConnection, run: &Run) -> Result<(), Error> {
+    let (queue, run_id) = (QueueName::billing(), run.run_id);
+    let payload = json!({ "run": run_id });
+    let keys: Vec<String> = (0..SHARES).map(|share| format!("bill_part:{run_id}:{share}")).collect();
+    let mut shares = Vec::with_capacity(SHARES);
+    for key in &keys {
+        let job = NewJob { unique_key: Some(key), ..Kind::BillPart.job(&queue, payload.clone()) };
+        shares.push(queue::enqueue(tx, &job).await?);
+    }
+    let key = format!("bill_end:{run_id}");
+    let end = NewJob { unique_key: Some(&key), after: After::End(&shares), ..Kind::BillEnd.job(&queue, payload) };
+    queue::enqueue(tx, &end).await?;
+    Ok(())
+}
+
+/// Bills a share of a run: whatever parts nobody else works on.
+pub async fn part(pool: &PgPool, run_id: i64, report: impl FnMut(Progress)) -> Result<Value, JobError> {
+    let run = find(pool, run_id).await?;
+    run::work(pool, &run, report).await.map_err(decide)?;
+    let progress = run::progress(pool, run_id).await.map_err(decide)?;
+    Ok(json!({ "customers_done": progress.customers_done, "customers": progress.customers }))
+}
+
+/// Gives the run's bills their numbers. A share that failed leaves parts behind, which are billed here.
+pub async fn end(pool: &PgPool, run_id: i64, report: impl FnMut(Progress)) -> Result<Value, JobError> {
+    let run = find(pool, run_id).await?;
+    run::work(pool, &run, report).await.map_err(decide)?;
+    if !run::finish(pool, &run).await.map_err(decide)? {
+        let reason = "other workers are at the run's last customers".to_owned();
+        return Err(JobError::Snooze { after: LOOK_AGAIN, reason });
+    }
+    let mut connection = pool.acquire().await.map_err(retry)?;
+    let summary = run::summary(&mut connection, run_id).await.map_err(decide)?;
+    let bills: Vec<Value> = summary
+        .into_iter()
+        .map(|line| json!({ "currency": line.currency, "bills": line.bills, "gross": line.gross }))
+        .collect();
+    let problems = run::problems(pool, run_id).await.map_err(decide)?.len();
+    Ok(json!({ "run": run_id, "bills": bills, "problems": problems }))
+}
+
+async fn find(pool: &PgPool, run_id: i64) -> Result<Run, JobError> {
+    let run = db::run(pool, run_id).await.map_err(decide)?;
+    run.ok_or_else(|| JobError::Fail(format!("there is no bill run {run_id}")))
+}
+
+fn retry(error: sqlx::Error) -> JobError {
+    decide(error.into())
+}
+
+/// Outages pass; what was refused is refused again.
+fn decide(error: Error) -> JobError {
+    match error {
+        Error::Unavailable(cause) => {
+            tracing::warn!(cause = format!("{cause:#}"), "the database does not answer");
+            JobError::Retry("the database does not answer".to_owned())
+        }
+        Error::Internal(cause) => {
+            tracing::error!(cause = format!("{cause:#}"), "billing failed");
+            JobError::Retry("billing failed; the worker's log says why".to_owned())
+        }
+        refusal => JobError::Fail(refusal.to_string()),
+    }
+}
