@@ -24,7 +24,7 @@ pub(crate) fn sink(stage: &Stage) -> StreamBackend {
 }
 
 /// A job that does this, as the relay sends it.
-pub(crate) fn task(job_id: i64, act: &Act) -> Task<Envelope, (), String> {
+pub(crate) fn task(job_id: i64, act: &Act) -> Task<Envelope> {
     let envelope = Envelope {
         queue: queue_name(),
         job_id,

@@ -23,4 +23,5 @@ mod site;
 mod soak;
 mod tunnel;
 mod up;
+mod versions;
 mod world;

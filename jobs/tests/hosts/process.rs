@@ -106,12 +106,8 @@ impl Process {
 
     /// Waits for its end, which it was asked for.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_until(&format!("{} ends", self.name), || {
-            status = self.child.try_wait().expect("child");
-            status.is_some()
-        });
-        status.expect("waited for")
+        wait_until(&format!("{} ends", self.name), || self.has_ended());
+        self.child.wait().expect("child")
     }
 }
 

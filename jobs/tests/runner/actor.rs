@@ -259,7 +259,6 @@ async fn run(folder: PathBuf, envelope: Envelope, control: JobControl) -> Result
 
 async fn act_out(act: Act, before: usize, payload: &Value, control: &JobControl) -> Result<(), JobError> {
     match act {
-        Act::Nothing | Act::Stamp | Act::Big { .. } => {}
         Act::Sleep { millis } => {
             control.progress(1, 2, "asleep");
             tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -278,7 +277,7 @@ async fn act_out(act: Act, before: usize, payload: &Value, control: &JobControl)
             let after = Duration::from_millis(millis);
             return Err(JobError::Snooze { after, reason: "waits for a friend".into() });
         }
-        Act::FailFirst { .. } | Act::SnoozeFirst { .. } => {}
+        Act::Nothing | Act::Stamp | Act::Big { .. } | Act::FailFirst { .. } | Act::SnoozeFirst { .. } => {}
         Act::Panic => panic!("as asked by {}", payload["kind"]),
         Act::Abort => process::abort(),
     }
