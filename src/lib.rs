@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod billing;
+pub mod catalog;
 pub mod cli;
 pub mod embedded;
 pub mod error;
