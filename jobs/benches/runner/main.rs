@@ -16,6 +16,7 @@ mod actor;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/hosts/process.rs"]
 mod process;
+#[allow(dead_code, reason = "the VPN's bench uses the rest")]
 #[path = "../vpn/report.rs"]
 mod report;
 #[allow(dead_code, reason = "the tests use the rest")]

@@ -246,7 +246,9 @@ fn whoever_is_killed_the_job_runs_within_ten_seconds_and_once_with_effect() {
 
     // Redis, with a job that no worker has read: the one slot is taken.
     let busy: Vec<i64> = (0..4).map(|_| stage.enqueue(&act)).collect();
-    busy.iter().for_each(|job| stage.wait_for_begin(*job));
+    for job in &busy {
+        stage.wait_for_begin(*job);
+    }
     let job = stage.enqueue(&Act::Sleep { millis: 0 });
     stage.wait_for(job, "dispatched");
     stage.redis.stop();
