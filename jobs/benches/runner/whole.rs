@@ -39,7 +39,7 @@ impl<'a> Server<'a> {
         let redis = redis::Client::open(stage.addresses.redis_url.as_str()).expect("a URL");
         let _runtime = stage.runtime.enter();
         let pool = PgPoolOptions::new().max_connections(24).connect_lazy(&stage.addresses.database_url).expect("a URL");
-        let runner = Runner { pool, redis, kinds: Arc::new(Kinds), wake: Arc::new(Wake::default()) };
+        let runner = Runner { pool, redis, kinds: Arc::new(Kinds), wake: Arc::default(), metrics: Arc::default() };
         let (stop, stopped) = watch::channel(false);
         let mut tasks = runner.start(&stopped);
         tokio::spawn(async move { while tasks.join_next().await.is_some() {} });

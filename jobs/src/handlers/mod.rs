@@ -56,10 +56,9 @@ pub async fn handle(envelope: Envelope, context: Context, control: JobControl) -
     match kind {
         Kind::VpnApply => vpn_apply::handle(context.host()?, payload).await,
         Kind::VpnStatus => vpn_status::handle(context.host()?, payload).await,
-        Kind::VpnReconcile | Kind::JobCleanup => Err(JobError::Fail(format!(
-            "jobs of kind {} are done by servers, in the database alone",
-            envelope.kind
-        ))),
+        Kind::VpnReconcile | Kind::JobCleanup => {
+            Err(JobError::Fail(format!("jobs of kind {} are done by servers, in the database alone", envelope.kind)))
+        }
         Kind::BillRun => billing::plan(context.database()?, payload, &control).await,
         Kind::BillPart => billing::part(context.database()?, payload, &control).await,
         Kind::BillEnd => billing::end(context.database()?, payload, &control).await,

@@ -126,7 +126,7 @@ impl Stage {
 
     pub(crate) fn transaction<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> T) -> T {
         self.runtime.block_on(async {
-            let mut tx = self.pool.begin().await.expect("PostgreSQL");
+            let mut tx = uncloud::origin::begin(&self.pool).await.expect("PostgreSQL");
             let done = work(&mut tx).await;
             tx.commit().await.expect("committed");
             queue::wake_relays(&self.pool).await.expect("told");

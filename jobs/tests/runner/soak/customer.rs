@@ -128,7 +128,7 @@ async fn ask(pool: &PgPool, job: &NewJob<'_>, token: &str) -> sqlx::Result<JobId
     if let Some(known) = known.bind(token).fetch_optional(pool).await? {
         return Ok(known);
     }
-    let mut tx = pool.begin().await?;
+    let mut tx = uncloud::origin::begin(pool).await?;
     let job_id = queue::enqueue(&mut tx, job).await?;
     tx.commit().await?;
     queue::wake_relays(pool).await?;
