@@ -10,7 +10,7 @@ use nix::unistd::getpid;
 use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::watch;
-use uncloud::queue::{self, NewJob, Policy, Runner, Wake};
+use uncloud::queue::{self, NewJob, Policy, Runner};
 
 use crate::{
     actor::Kinds,
@@ -50,7 +50,7 @@ impl<'a> Server<'a> {
     async fn enqueue(runner: &Runner) -> i64 {
         let queue = queue_name();
         let job = NewJob::new(&queue, "nothing", json!({ "kind": "nothing" }), Policy::DEFAULT);
-        let mut tx = runner.pool.begin().await.expect("PostgreSQL");
+        let mut tx = uncloud::origin::begin(&runner.pool).await.expect("PostgreSQL");
         let job_id = queue::enqueue(&mut tx, &job).await.expect("enqueued");
         tx.commit().await.expect("committed");
         runner.wake.queued();
@@ -79,7 +79,7 @@ impl<'a> Server<'a> {
         let payloads = vec![json!({ "kind": "nothing" }); TOGETHER];
         self.stage.runtime.block_on(async {
             for _ in 0..jobs / TOGETHER {
-                let mut tx = self.runner.pool.begin().await.expect("PostgreSQL");
+                let mut tx = uncloud::origin::begin(&self.runner.pool).await.expect("PostgreSQL");
                 let enqueued = queue::enqueue_all(&mut tx, &queue_name(), "nothing", &Policy::DEFAULT, &payloads).await;
                 enqueued.expect("enqueued");
                 tx.commit().await.expect("committed");
