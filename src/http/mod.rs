@@ -20,12 +20,15 @@ pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
 pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
+pub(crate) use scalars::{Scalar, parse_text, scalar, string_schema};
 pub use service::{App, document, service};
 
 /// Groups of operations in the document.
 #[derive(poem_openapi::Tags)]
 #[oai(rename_all = "kebab-case")]
 pub enum Tags {
+    /// What is to be paid, and how it comes about.
+    Bills,
     /// Networks of customers.
     Vpn,
     /// Pools of prefixes; staff only.

@@ -14,7 +14,7 @@ use crate::vpn::{
 };
 
 /// What a scalar of ours says of itself; the macro below makes it one of the framework's.
-pub(super) trait Scalar: Sized {
+pub(crate) trait Scalar: Sized {
     /// Its component in the document.
     fn component() -> String;
     /// Its schema.
@@ -31,15 +31,15 @@ macro_rules! scalar {
             type RawElementValueType = Self;
 
             fn name() -> std::borrow::Cow<'static, str> {
-                <Self as $crate::http::scalars::Scalar>::component().into()
+                <Self as $crate::http::Scalar>::component().into()
             }
 
             fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
-                poem_openapi::registry::MetaSchemaRef::Reference(<Self as $crate::http::scalars::Scalar>::component())
+                poem_openapi::registry::MetaSchemaRef::Reference(<Self as $crate::http::Scalar>::component())
             }
 
             fn register(registry: &mut poem_openapi::registry::Registry) {
-                registry.create_schema::<Self, _>(<Self as $crate::http::scalars::Scalar>::component(), |_| <Self as $crate::http::scalars::Scalar>::schema());
+                registry.create_schema::<Self, _>(<Self as $crate::http::Scalar>::component(), |_| <Self as $crate::http::Scalar>::schema());
             }
 
             fn as_raw_value(&self) -> Option<&Self> {
@@ -53,13 +53,13 @@ macro_rules! scalar {
 
         impl<$($generics)*> poem_openapi::types::ParseFromJSON for $ty {
             fn parse_from_json(value: Option<serde_json::Value>) -> poem_openapi::types::ParseResult<Self> {
-                <Self as $crate::http::scalars::Scalar>::parse(&value.unwrap_or_default()).map_err(poem_openapi::types::ParseError::custom)
+                <Self as $crate::http::Scalar>::parse(&value.unwrap_or_default()).map_err(poem_openapi::types::ParseError::custom)
             }
         }
     };
 }
 
-pub(super) fn string_schema(
+pub(crate) fn string_schema(
     format: &'static str,
     pattern: &str,
     example: &str,
@@ -73,13 +73,13 @@ pub(super) fn string_schema(
     }
 }
 
-pub(super) use scalar;
+pub(crate) use scalar;
 
 fn text(value: &Value) -> Result<&str, String> {
     value.as_str().ok_or_else(|| "must be a string".to_owned())
 }
 
-fn parse_text<T: FromStr>(value: &Value) -> Result<T, String>
+pub(crate) fn parse_text<T: FromStr>(value: &Value) -> Result<T, String>
 where
     T::Err: Display,
 {
@@ -166,6 +166,7 @@ scalar!([const MIN: u32, const MAX: u32] Number<MIN, MAX>);
 /// A pattern for exactly the numbers in use here.
 fn range_pattern(min: u32, max: u32) -> String {
     let pattern = match (min, max) {
+        (0, 9) => "^[0-9]$",
         (0, 128) => "^(12[0-8]|1[01][0-9]|[1-9]?[0-9])$",
         (1, 128) => "^(12[0-8]|1[01][0-9]|[1-9][0-9]?)$",
         (0, 1_000_000) => "^(1000000|[1-9][0-9]{0,5}|0)$",

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, UserApi},
+    billing::{AdminBillApi, BillApi, BillLineApi, BillRunApi},
     queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi, of_request},
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
@@ -47,7 +48,9 @@ pub struct App {
     pub proxies: Arc<TrustedProxies>,
 }
 
-type Apis = (HealthApi, IndexApi, Jobs, NetworkApi, PoolApi, UserApi);
+type Apis = (HealthApi, IndexApi, Bills, Jobs, NetworkApi, PoolApi, UserApi);
+/// What customers pay, and how staff bill it.
+type Bills = (BillApi, AdminBillApi, BillLineApi, BillRunApi);
 /// What workers do, and how staff steer it.
 type Jobs = (JobApi, AdminJobApi, QueueApi, WorkerApi);
 
@@ -55,6 +58,7 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
     let apis = (
         HealthApi { pool: app.pool.clone(), redis: app.redis.clone() },
         IndexApi { operations },
+        bills(app),
         jobs(app),
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
@@ -62,7 +66,17 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
-        .description("A hosting provider's API: VPN networks and the jobs that realise them.")
+        .description("A hosting provider's API: VPN networks, the jobs that realise them, and bills.")
+}
+
+fn bills(app: &App) -> Bills {
+    let pool = &app.pool;
+    (
+        BillApi { pool: pool.clone() },
+        AdminBillApi { pool: pool.clone() },
+        BillLineApi { pool: pool.clone() },
+        BillRunApi { pool: pool.clone(), wake: Arc::clone(&app.wake) },
+    )
 }
 
 fn jobs(app: &App) -> Jobs {
