@@ -19,6 +19,7 @@ have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root
 have openssl|openssl|openssl|makes the certificates of the tests
 have sudo|sudo|sudo|the tests of a worker without root
 have faketime|faketime|libfaketime|the test of a host whose clock is wrong
+have docker-compose || docker compose version >/dev/null 2>&1|docker-compose|docker-cli-compose|reads docker-compose.yml, which is shipped
 have cc|gcc|gcc|links the programs
 [ -e /usr/include/stdio.h ]|libc6-dev|musl-dev|links the programs
 [ -e /etc/ssl/certs/ca-certificates.crt ]|ca-certificates|ca-certificates|downloads of crates

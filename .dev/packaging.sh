@@ -23,6 +23,7 @@ packaging_units() {
         say "   left out: systemd-analyze is not installed (package systemd)"
         return
     fi
+    cp packaging/systemd/*.socket "$checked/"
     for unit in packaging/systemd/*.service; do
         case $unit in
         *@.service) copy=$checked/$(basename "$unit" @.service)@vpn-1.example.ch.service ;;
@@ -39,7 +40,7 @@ packaging_units() {
 }
 
 packaging_units_pass() {
-    for copy in "$checked"/*.service; do
+    for copy in "$checked"/*.service "$checked"/*.socket; do
         said=$(systemd-analyze verify --man=no "$copy" 2>&1) || fail "$copy: $said"
         # Warnings are errors here: an option that systemd does not know protects nothing.
         if printf '%s\n' "$said" | grep -F "$checked" >&2; then fail "systemd complains about a unit; see above"; fi

@@ -15,7 +15,14 @@ pub struct FieldError {
 impl FieldError {
     /// An error of a member of the body's object.
     pub fn new(field: &str, message: impl Into<String>) -> Self {
-        Self { pointer: format!("/{}", field.replace('~', "~0").replace('/', "~1")), message: message.into() }
+        Self { pointer: String::new(), message: message.into() }.inside(field)
+    }
+
+    /// The same error, seen from the object (or list) that has what it names as its member (or item).
+    #[must_use]
+    pub fn inside(self, field: &str) -> Self {
+        let field = field.replace('~', "~0").replace('/', "~1");
+        Self { pointer: format!("/{field}{}", self.pointer), message: self.message }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use clap::ValueEnum;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
-    billing,
-    queue::{Claimed, JobId, JobKinds, NewJob, Policy, QueueName, Rendered, Settled, Succeeded},
+    billing, orders,
+    queue::{self, Claimed, JobId, JobKinds, NewJob, Policy, QueueName, Rendered, Settled, Succeeded},
     seal::Sealer,
     vpn,
 };
@@ -20,16 +21,31 @@ pub enum Kind {
     VpnApply,
     /// Ask a VPN pool's host for the last handshakes and the traffic of its peers.
     VpnStatus,
+    /// Ask for the full state of all VPN pools, or of a host's, once more. Done by a server.
+    VpnReconcile,
+    /// Forget jobs that ended long ago, and workers that are gone. Done by a server.
+    JobCleanup,
     /// Begin a bill run and ask for its shares.
     BillRun,
     /// Bill a share of a run.
     BillPart,
     /// Give a run's bills their numbers.
     BillEnd,
+    /// End what an order delivers, now that its time has come.
+    OrderService,
 }
 
 /// All kinds.
-pub const KINDS: [Kind; 5] = [Kind::VpnApply, Kind::VpnStatus, Kind::BillRun, Kind::BillPart, Kind::BillEnd];
+pub const KINDS: [Kind; 8] = [
+    Kind::VpnApply,
+    Kind::VpnStatus,
+    Kind::VpnReconcile,
+    Kind::JobCleanup,
+    Kind::BillRun,
+    Kind::BillPart,
+    Kind::BillEnd,
+    Kind::OrderService,
+];
 
 impl Kind {
     /// Its name in rows and Redis.
@@ -37,9 +53,12 @@ impl Kind {
         match self {
             Self::VpnApply => "vpn_apply",
             Self::VpnStatus => "vpn_status",
+            Self::VpnReconcile => "vpn_reconcile",
+            Self::JobCleanup => "job_cleanup",
             Self::BillRun => "bill_run",
             Self::BillPart => "bill_part",
             Self::BillEnd => "bill_end",
+            Self::OrderService => "order_service",
         }
     }
 
@@ -59,13 +78,73 @@ impl Kind {
                 keep: Duration::from_hours(1),
                 ..Policy::DEFAULT
             },
+            // All of it is one transaction that has locks.
+            Self::VpnReconcile => Policy { hard_limit: Some(Duration::from_mins(1)), ..Policy::DEFAULT },
+            Self::JobCleanup => Policy {
+                hard_limit: Some(Duration::from_mins(1)),
+                priority: 0,
+                keep: Duration::from_hours(24),
+                ..Policy::DEFAULT
+            },
             Self::BillRun | Self::BillPart | Self::BillEnd => Policy::DEFAULT,
+            // Whoever cancelled pays no more, so it is tried until it works.
+            Self::OrderService => {
+                Policy { max_failures: 1000, backoff_max: Duration::from_hours(1), ..Policy::DEFAULT }
+            }
         }
     }
 
     /// A job of this kind.
     pub const fn job(self, queue: &QueueName, payload: Value) -> NewJob<'_> {
         NewJob::new(queue, self.as_str(), payload, self.policy())
+    }
+}
+
+/// What a schedule may ask for. To add something, add a variant here; the compiler names the rest, all of it in this file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, poem_openapi::Enum, ValueEnum)]
+#[oai(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Scheduled {
+    /// Bring all VPN hosts, or one, to the desired state once more: mends what was changed by hand. One job for each pool.
+    VpnReconcile,
+    /// Forget jobs that ended long ago, and workers that are gone.
+    JobCleanup,
+    /// Bill everybody what is due.
+    BillRun,
+}
+
+impl Scheduled {
+    /// The kind of its jobs.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::VpnReconcile => Kind::VpnReconcile,
+            Self::JobCleanup => Kind::JobCleanup,
+            Self::BillRun => Kind::BillRun,
+        }
+    }
+
+    /// Whose work its jobs are.
+    pub fn queue(self) -> QueueName {
+        match self {
+            Self::VpnReconcile | Self::JobCleanup => QueueName::server(),
+            Self::BillRun => QueueName::billing(),
+        }
+    }
+
+    /// Why its jobs can't have this payload.
+    pub fn check(self, payload: &Value) -> Result<(), String> {
+        match self {
+            Self::VpnReconcile => vpn::check_reconcile(payload),
+            Self::JobCleanup if payload.as_object().is_some_and(serde_json::Map::is_empty) => Ok(()),
+            Self::JobCleanup => Err("must be empty: all jobs are looked at".to_owned()),
+            Self::BillRun if payload.as_object().is_some_and(serde_json::Map::is_empty) => Ok(()),
+            Self::BillRun => Err("must be empty: each tick bills what is due by then".to_owned()),
+        }
+    }
+
+    /// The one whose jobs are of that kind; none when a newer program made it up.
+    pub fn parse(kind: &str) -> Option<Self> {
+        Self::value_variants().iter().copied().find(|scheduled| scheduled.kind().as_str() == kind)
     }
 }
 
@@ -89,7 +168,10 @@ impl JobKinds for Kinds {
                     _ if of_kind.is_empty() => {}
                     Kind::VpnApply => rendered.extend(vpn::render(tx, &self.sealer, &of_kind).await?),
                     Kind::VpnStatus => rendered.extend(vpn::render_status(&of_kind)),
+                    Kind::VpnReconcile => rendered.extend(vpn::render_reconcile(tx, &of_kind).await?),
+                    Kind::JobCleanup => rendered.extend(queue::render_cleanup(tx, &of_kind).await?),
                     Kind::BillRun | Kind::BillPart | Kind::BillEnd => rendered.extend(billing::jobs::render(&of_kind)),
+                    Kind::OrderService => rendered.extend(orders::render(&of_kind)),
                 }
             }
             let unknown = |job: &Claimed| {
@@ -107,7 +189,11 @@ impl JobKinds for Kinds {
             match Kind::parse(&job.kind) {
                 Some(Kind::VpnApply) => vpn::settle(tx, &job.queue, &job.payload, &job.result).await,
                 Some(Kind::VpnStatus) => vpn::settle_status(tx, &job.payload, &job.result).await,
-                Some(Kind::BillRun | Kind::BillPart | Kind::BillEnd) => Ok(Settled::Done), // it was done in the database
+                Some(Kind::VpnReconcile | Kind::JobCleanup) => {
+                    Ok(Settled::Unreadable("a worker reported on what servers do themselves".into()))
+                }
+                // They were done in the database.
+                Some(Kind::BillRun | Kind::BillPart | Kind::BillEnd | Kind::OrderService) => Ok(Settled::Done),
                 None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
             }
         })

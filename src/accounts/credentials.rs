@@ -209,7 +209,7 @@ async fn patiently<T>(turn: impl Future<Output = T>) -> Result<T, Error> {
 }
 
 /// One customer usually has a whole /64, so that is what counts as an address in IPv6.
-fn network_of(client: IpAddr) -> IpAddr {
+pub(crate) fn network_of(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         address @ IpAddr::V4(_) => address,

@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::{User, Username, api::UserBody, ldap::DirectoryUser, password};
-use crate::{http::Window, secret::Secret};
+use crate::{http::Window, origin, secret::Secret};
 
 /// What a login compares with.
 pub(super) struct Login {
@@ -109,8 +109,9 @@ pub(super) async fn users(pool: &PgPool, user_id: Option<i64>, window: Window) -
 
 /// Changes what is given.
 pub(super) async fn set_limits(pool: &PgPool, user_id: i64, vpn_quota: Option<i32>) -> sqlx::Result<()> {
+    let mut tx = origin::begin(pool).await?;
     sqlx::query!("update users set vpn_quota = coalesce($2, vpn_quota) where user_id = $1", user_id, vpn_quota)
-        .execute(pool)
-        .await
-        .map(drop)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await
 }

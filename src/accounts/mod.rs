@@ -1,6 +1,7 @@
 //! Who is asking: users, and how they prove it.
 
 mod api;
+pub mod billing;
 mod credentials;
 mod db;
 mod ldap;
@@ -11,6 +12,7 @@ mod turns;
 mod username;
 
 pub use api::UserApi;
+pub(crate) use credentials::network_of;
 pub use credentials::{AccountSettings, Authenticator};
 pub use db::{bootstrap, ensure_staff_user, find, list};
 pub use ldap::{Directory, DirectorySettings};

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     error::Error,
     kinds::Kind,
+    origin,
     queue::{self, After, Claimed, JobError, JobId, NewJob, QueueName, Rendered},
 };
 
@@ -24,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Asks for a run as of then, or as of when it was asked for.
 pub async fn request(pool: &PgPool, as_of: Option<DateTime<Utc>>, requester: i64) -> Result<JobId, Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = origin::begin(pool).await?;
     if let Some(as_of) = as_of {
         past(db::now(&mut *tx).await?, Some(as_of))?;
     }
@@ -43,7 +44,7 @@ pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
 
 /// Begins the run and asks for its shares, in one transaction. Done twice it is one run: the second time joins it.
 pub async fn plan(pool: &PgPool, job_id: JobId, as_of: Option<DateTime<Utc>>) -> Result<Value, JobError> {
-    let mut tx = pool.begin().await.map_err(retry)?;
+    let mut tx = origin::begin(pool).await.map_err(retry)?;
     let (asked_at, requester) = db::asked(&mut *tx, job_id).await.map_err(retry)?;
     let asked = as_of.unwrap_or(asked_at);
     let run = run::begin_in(&mut tx, asked, requester).await.map_err(decide)?;

@@ -1,4 +1,4 @@
-//! Money: what an order costs over time, its VAT, and the bills. Everything but `customer`, `run`, `db` and what is for
+//! Money: what an order costs over time, its VAT, and the bills. Everything but `customer`, `rates`, `run`, `db` and what is for
 //! people is arithmetic that reads no clock, database or network.
 
 pub mod bill;
@@ -11,9 +11,12 @@ pub mod line;
 pub mod money;
 pub mod one;
 pub mod period;
+pub mod rates;
 pub mod run;
 pub mod simulate;
 pub mod vat;
+pub mod vat_number;
+mod vat_number_check;
 pub mod vat_rates;
 pub mod verify;
 

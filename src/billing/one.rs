@@ -8,7 +8,7 @@ use super::{
     customer::Problem,
     db, run, whole_bills,
 };
-use crate::error::Error;
+use crate::{error::Error, origin};
 
 /// Further ahead nobody needs to know; a bill of a thousand years is work all the same.
 const LONGEST_PREVIEW: TimeDelta = TimeDelta::days(2 * 366);
@@ -26,7 +26,7 @@ pub struct Billed {
 
 /// What the customer would be billed as of then, or now. Nothing is written.
 pub async fn preview(pool: &PgPool, user_id: i64, as_of: Option<DateTime<Utc>>) -> Result<Billed, Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = origin::begin(pool).await?;
     db::require_user(&mut tx, user_id).await?;
     let now = db::now(&mut *tx).await?;
     let as_of = run::second(as_of.unwrap_or(now));
@@ -51,7 +51,7 @@ pub async fn bill(
     as_of: Option<DateTime<Utc>>,
     requested_by: Option<i64>,
 ) -> Result<Billed, Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = origin::begin(pool).await?;
     db::require_user(&mut tx, user_id).await?;
     let as_of = past(db::now(&mut *tx).await?, as_of)?;
     let (run, problem) = run::bill_one(&mut tx, user_id, as_of, requested_by).await?;

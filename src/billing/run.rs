@@ -17,7 +17,10 @@ use super::{
     vat::Seller,
     vat_rates::RateTable,
 };
-use crate::error::{AsConstraint as _, Error};
+use crate::{
+    error::{AsConstraint as _, Error},
+    origin,
+};
 
 /// Customers in one transaction.
 const BATCH: i64 = 1000;
@@ -202,7 +205,7 @@ async fn bill_each_or_all(
 
 /// Ends a run whose parts are all done: its bills get their numbers. False: some part is not done.
 pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = origin::begin(pool).await?;
     if !db::progress(&mut *tx, run.run_id).await?.parts_done {
         return Ok(false);
     }
@@ -243,7 +246,7 @@ pub(super) async fn draw_up_one(
 pub async fn complete(pool: &PgPool, as_of: DateTime<Utc>, workers: usize, report: fn(Progress)) -> Result<i64, Error> {
     let as_of = second(as_of);
     loop {
-        let mut tx = pool.begin().await?;
+        let mut tx = origin::begin(pool).await?;
         let run = begin_in(&mut tx, as_of, None).await?;
         tx.commit().await?;
         try_join_all((0..workers).map(|_| work(pool, &run, report))).await?;
@@ -270,7 +273,7 @@ pub async fn dry_run(
         None => db::Claimed { part: 0, after_user_id: 0, last_user_id: i64::MAX },
     };
     loop {
-        let mut tx = pool.begin().await?;
+        let mut tx = origin::begin(pool).await?;
         let run = db::insert_run(&mut tx, as_of, None, None, 0).await?;
         let users = db::next_customers(&mut tx, &run, &part, BATCH).await?;
         let Some(&last) = users.last() else { break };

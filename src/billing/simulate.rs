@@ -24,6 +24,7 @@ use crate::{
     error::Error,
     http::Window,
     orders::{self, NewOrder, ServiceChange},
+    origin,
 };
 
 /// A file of cases; `billing-examples.json` in the tests is one.
@@ -146,7 +147,7 @@ pub async fn simulate(pool: &PgPool, cases: Cases) -> Result<Vec<Outcome>, Error
     });
     let mut outcomes = Vec::with_capacity(cases.cases.len());
     for case in cases.cases {
-        let mut tx = pool.begin().await?;
+        let mut tx = origin::begin(pool).await?;
         let result = match play(&mut tx, &case, rates.as_deref()).await {
             Ok(result) => result,
             Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),

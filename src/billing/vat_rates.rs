@@ -77,8 +77,9 @@ pub struct RateFileError {
 }
 
 /// Reads rates in the form of [`EMBEDDED`]: CSV with a header, one territory a row, standard rates only, an empty
-/// `stop_date` while a rate holds. Whether rows overlap is for [`RateTable::new`] to say.
-pub fn read(csv: &str) -> Result<Vec<RateRow>, RateFileError> {
+/// `stop_date` while a rate holds. With each row its description: where the figure comes from. Whether rows overlap is for
+/// [`RateTable::new`] to say.
+pub fn read(csv: &str) -> Result<Vec<(RateRow, String)>, RateFileError> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv.as_bytes());
     let mut rows = Vec::new();
     let mut has_header = false;
@@ -100,21 +101,22 @@ pub fn read(csv: &str) -> Result<Vec<RateRow>, RateFileError> {
     Ok(rows)
 }
 
-fn row(record: &csv::StringRecord) -> Result<RateRow, String> {
+fn row(record: &csv::StringRecord) -> Result<(RateRow, String), String> {
     let fields: Vec<_> = record.iter().collect();
-    let [start, stop, territory, currency, rate, kind, _] = fields[..] else {
+    let [start, stop, territory, currency, rate, kind, source] = fields[..] else {
         return Err(format!("has {} fields; must have {}: {}", fields.len(), HEADER.len(), HEADER.join(",")));
     };
     if kind != "standard" {
         return Err(format!("rate_type {kind:?} must be standard: no other rate is charged"));
     }
     field::<Currency>("currency_code", currency)?;
-    Ok(RateRow {
+    let row = RateRow {
         territory: field("territory_codes", territory)?,
         from: date("start_date", start)?,
         to: if stop.is_empty() { None } else { Some(date("stop_date", stop)?) },
         rate: field("rate", rate)?,
-    })
+    };
+    Ok((row, source.to_owned()))
 }
 
 fn field<T: FromStr<Err: fmt::Display>>(name: &str, text: &str) -> Result<T, String> {
@@ -210,9 +212,12 @@ mod tests {
         text.parse().expect("RFC 3339")
     }
 
+    fn read_table(csv: &str) -> Result<RateTable, RateTableError> {
+        RateTable::new(read(csv).expect("well formed").into_iter().map(|(row, _)| row))
+    }
+
     fn table(rows: &[&str]) -> Result<RateTable, RateTableError> {
-        let csv = HEADER.join(",") + "\n" + &rows.join("\n");
-        RateTable::new(read(&csv).expect("well formed"))
+        read_table(&(HEADER.join(",") + "\n" + &rows.join("\n")))
     }
 
     fn rate(table: &RateTable, territory: &str, t: &str) -> Result<String, RateTableError> {
@@ -221,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_rate_changes_at_the_territorys_midnight() {
-        let table = RateTable::new(read(EMBEDDED).expect("well formed")).expect("consistent");
+        let table = read_table(EMBEDDED).expect("consistent");
         for (territory, t, expected) in [
             ("CH", "2023-12-31T22:59:59Z", "0.077"),
             ("CH", "2023-12-31T23:00:00Z", "0.081"),
@@ -243,7 +248,7 @@ mod tests {
 
     #[test]
     fn changes_are_those_inside_of_a_span() {
-        let table = RateTable::new(read(EMBEDDED).expect("well formed")).expect("consistent");
+        let table = read_table(EMBEDDED).expect("consistent");
         let changes =
             |territory: &str, from, to| table.changes(territory.parse().expect("a country"), at(from), at(to));
         let change = at("2023-12-31T23:00:00Z");

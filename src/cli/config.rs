@@ -195,6 +195,10 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
         Some(address) => options.host(&address),
         None => options,
     };
+    let options = match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name(&program()), // as the audit log names it
+    };
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
@@ -206,6 +210,12 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
         pool => pool,
     };
     pool.context("can't connect to PostgreSQL; check DATABASE_URL and that the server runs")
+}
+
+/// This program and its command.
+fn program() -> String {
+    let command = std::env::args().nth(1).filter(|word| !word.starts_with('-'));
+    command.map_or_else(|| "uncloud".to_owned(), |command| format!("uncloud {command}"))
 }
 
 /// What a server answers that can't be connected to.

@@ -4,6 +4,7 @@ use clap::Args;
 use sqlx::PgPool;
 
 use super::config::DatabaseArgs;
+use crate::{accounts, billing::rates, catalog};
 
 /// Options of `db-add-defaults`.
 #[derive(Debug, Args)]
@@ -16,7 +17,17 @@ pub(super) async fn run(args: DefaultsArgs) -> anyhow::Result<()> {
     add_defaults(&args.database.connect().await?).await
 }
 
-/// The rows that a new installation starts with. A VPN host needs none; catalogue and VAT rates bring theirs.
+/// The schema, and the rows that a new installation starts with: the seller, the catalogue, VAT rates. What is there stays
+/// as it is.
 pub async fn add_defaults(pool: &PgPool) -> anyhow::Result<()> {
-    super::migrate::migrate(pool).await
+    super::migrate::migrate(pool).await?;
+    add_rows(pool).await
+}
+
+/// [`add_defaults`] without the schema.
+pub async fn add_rows(pool: &PgPool) -> anyhow::Result<()> {
+    accounts::billing::add_placeholder(pool).await?;
+    catalog::add_defaults(pool).await?;
+    rates::import_missing(pool).await?;
+    Ok(())
 }

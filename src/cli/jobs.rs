@@ -17,7 +17,7 @@ use super::{
     output::{Output, Table},
 };
 use crate::queue::{
-    self, JobId, JobState, QueueName, Wake,
+    self, JobId, JobState, QueueName, Step, Wake,
     inspect::{self, JobDetail, JobFilter},
     operate,
 };
@@ -173,6 +173,7 @@ async fn find(pool: &PgPool, job: JobId) -> anyhow::Result<JobDetail> {
 /// What a job is, line by line.
 async fn show(pool: &PgPool, job: JobId, output: &Output) -> anyhow::Result<()> {
     let job = find(pool, job).await?;
+    let steps = queue::history(&job);
     let mut facts = Table::new(&["field", "value"]);
     let line = &job.line;
     let progress = line.progress.as_ref();
@@ -208,13 +209,25 @@ async fn show(pool: &PgPool, job: JobId, output: &Output) -> anyhow::Result<()> 
             facts.row([field.into(), value]);
         }
     }
-    for attempt in job.attempts {
-        let ended = time(attempt.ended_at);
-        let text =
-            json!({ "outcome": attempt.outcome, "ended_at": ended, "worker": attempt.worker, "error": attempt.error });
-        facts.row([format!("attempt {}", attempt.attempt).into(), text]);
+    for step in steps {
+        let value = if output.is_json() {
+            let (at, what, attempt) = (time(step.at), step.what, step.attempt);
+            json!({ "at": at, "what": what, "attempt": attempt, "worker": step.worker, "error": step.error })
+        } else {
+            told(&step).into()
+        };
+        facts.row(["history".into(), value]);
     }
     facts.print(output)
+}
+
+/// As in `2026-11-25T03:17:00Z failed, attempt 2, worker1@vpn-1: port 51820 is taken`.
+fn told(step: &Step) -> String {
+    let at = step.at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let attempt = step.attempt.map_or_else(String::new, |attempt| format!(", attempt {attempt}"));
+    let worker = step.worker.as_ref().map_or_else(String::new, |worker| format!(", {worker}"));
+    let error = step.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+    format!("{at} {}{attempt}{worker}{error}", step.what)
 }
 
 /// Draws a bar on a terminal, and writes a line for each change elsewhere.

@@ -2,7 +2,8 @@
 
 mod bill;
 mod config;
-mod defaults;
+pub mod defaults;
+mod front;
 mod inspect;
 mod jobs;
 mod ldap;
@@ -10,10 +11,12 @@ mod migrate;
 mod openapi;
 mod output;
 mod queue;
+mod schedule;
 pub mod serve;
 pub mod up;
 mod usage;
 mod users;
+mod vat_rates;
 mod vpn;
 mod worker_host;
 
@@ -59,6 +62,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Add what a new installation needs; never changes what is there.
     DbAddDefaults(defaults::DefaultsArgs),
+    /// Import VAT rates from a file, or those that are built in.
+    ImportVatRates(vat_rates::ImportVatRatesArgs),
     /// Prepare a user as at first login; a local password comes from stdin.
     BootstrapUser(users::BootstrapArgs),
     /// Users.
@@ -75,6 +80,8 @@ enum Command {
     Queue(queue::QueueArgs),
     /// Steer workers.
     Worker(queue::WorkerArgs),
+    /// What is done again and again.
+    Schedule(schedule::ScheduleArgs),
     /// Which hosts' workers may log in to Redis.
     WorkerHost(worker_host::WorkerHostArgs),
     /// Print the OpenAPI document.
@@ -90,6 +97,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::DbAddDefaults(args) => defaults::run(args).await,
+        Command::ImportVatRates(args) => vat_rates::run(args).await,
         Command::BootstrapUser(args) => users::bootstrap(args).await,
         Command::User(args) => users::run(args).await,
         Command::Vpn(args) => vpn::run(args).await,
@@ -98,6 +106,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Inspect(args) => inspect::run(args).await,
         Command::Queue(args) => queue::run(args).await,
         Command::Worker(args) => queue::run_worker(args).await,
+        Command::Schedule(args) => schedule::run(args).await,
         Command::WorkerHost(args) => worker_host::run(args).await,
         Command::Openapi => openapi::run(),
     }

@@ -1,13 +1,9 @@
 //! `uncloud serve`: the API, and the control plane's side of the job runner.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
-use poem::{
-    Server,
-    listener::{Acceptor as _, Listener as _, TcpListener},
-};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
@@ -15,38 +11,47 @@ use tokio::{
 
 use super::{
     config::{DatabaseArgs, RedisArgs, SecretKeyArgs, connect},
+    front::{FrontArgs, TlsArgs},
     ldap::LdapArgs,
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, Directory},
     error::Error,
-    http::{App, Proxy, TrustedProxies, service},
+    http::{
+        App, Origin, TrustedProxies,
+        server::{self, Limits, Listener, Tls, TlsFiles},
+        service,
+    },
     kinds::Kinds,
+    metrics::{self, Metrics, MetricsApi},
     queue::{Runner, Wake, broker},
+    schedule,
     seal::Sealer,
     secret::Secret,
 };
 
-/// Connections to Postgres: relay, events, sweep and listener hold four at times, the rest is for requests.
+/// Connections to Postgres: relay, desk, schedules, events, sweep and listener hold six at times, the rest is for requests.
 const CONNECTIONS: u32 = 24;
-/// Longest wait for requests under way when the server is to end.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// Options of `serve`.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// Address to serve on.
+    /// Address to serve on; a socket that systemd hands over (LISTEN_FDS) is served instead.
     #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// Address to serve /metrics on for a Prometheus that is no member of staff; whoever reaches it may read.
+    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
     redis: RedisArgs,
     #[command(flatten)]
     secret_key: SecretKeyArgs,
-    /// Address or network of proxies in front, whose X-Forwarded-For is believed; several with commas between.
-    #[arg(long = "trusted-proxy", env = "UNCLOUD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK")]
-    trusted_proxies: Vec<Proxy>,
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
+    front: FrontArgs,
     #[command(flatten)]
     ldap: LdapArgs,
 }
@@ -64,13 +69,22 @@ pub struct ServeSettings {
     pub secret_key: Secret<String>,
     /// Port 0 takes any.
     pub listen: SocketAddr,
+    /// Where `/metrics` is served without asking who reads it, besides for staff on `listen`.
+    pub metrics_listen: Option<SocketAddr>,
     /// How users prove who they are.
     pub accounts: AccountSettings,
     /// Proxies in front.
     pub proxies: TrustedProxies,
+    /// Whose pages may call the API from a browser.
+    pub origins: Vec<Origin>,
+    /// For https; none: http.
+    pub tls: Option<TlsFiles>,
+    /// What connections may take.
+    pub limits: Limits,
 }
 
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let (proxies, origins) = args.front.parts();
     let settings = ServeSettings {
         database_url: args.database.url()?,
         redis_url: args.redis.url()?,
@@ -78,8 +92,12 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         secret_key: args.secret_key.given()?
             .context("no secret key is named; set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (make one with `openssl rand -base64 32`)")?,
         listen: args.listen,
+        metrics_listen: args.metrics_listen,
         accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
-        proxies: TrustedProxies::new(args.trusted_proxies),
+        proxies,
+        origins,
+        tls: args.tls.files()?,
+        limits: Limits::default(),
     };
     let (stop_in, stop) = watch::channel(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -105,35 +123,47 @@ async fn tell_if_silent(directory: Arc<Directory>) {
 pub async fn serve(
     settings: ServeSettings,
     ready: oneshot::Sender<SocketAddr>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let sealer = Arc::new(Sealer::new(&settings.secret_key)?);
     let redis =
         broker::client(&settings.redis_url, settings.redis_ca_file.as_deref()).context("can't use REDIS_URL")?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
-    let wake: Arc<Wake> = Arc::default();
+    let (wake, metrics): (Arc<Wake>, Arc<Metrics>) = (Arc::default(), Arc::default());
     if let Some(directory) = settings.accounts.directory.clone() {
         tokio::spawn(tell_if_silent(directory));
     }
+    let proxies = Arc::new(settings.proxies);
     let app = App {
         authenticator: Arc::new(Authenticator::new(pool.clone(), settings.accounts).map_err(Error::from)?),
-        proxies: Arc::new(settings.proxies),
+        proxies: Arc::clone(&proxies),
+        origins: settings.origins,
         pool: pool.clone(),
         redis: redis.clone(),
         sealer: Arc::clone(&sealer),
         wake: Arc::clone(&wake),
+        metrics: Arc::clone(&metrics),
     };
-    let acceptor = TcpListener::bind(settings.listen)
-        .into_acceptor()
-        .await
-        .with_context(|| format!("can't listen on {}; is another server there?", settings.listen))?;
-    let address =
-        acceptor.local_addr().first().and_then(|address| address.as_socket_addr().copied()).unwrap_or(settings.listen);
-    let mut tasks = Runner { pool: pool.clone(), redis, kinds: Arc::new(Kinds { sealer }), wake }.start(&stop);
+    let tls = settings.tls.map(Tls::start).transpose()?;
+    let listener = Listener::open(settings.listen).await?;
+    let address = listener.address()?;
+    let kinds = Arc::new(Kinds { sealer });
+    let runner = Runner {
+        pool: pool.clone(),
+        redis: redis.clone(),
+        kinds,
+        wake: Arc::clone(&wake),
+        metrics: Arc::clone(&metrics),
+    };
+    let mut tasks = runner.start(&stop);
+    tasks.spawn(schedule::run(pool.clone(), wake, stop.clone()));
+    if let Some(listen) = settings.metrics_listen {
+        let api = MetricsApi { pool: pool.clone(), redis, metrics };
+        tasks.spawn(metrics::listen(listen, api, stop.clone()).await?);
+    }
     tracing::info!(%address, "serving; try /api/ and /docs");
     let _ = ready.send(address); // nobody may care
-    let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-    Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(service(&app)?, stopped, Some(DRAIN)).await?;
+    server::run(listener, service(&app)?, tls, settings.limits, &proxies, stop).await;
     while tasks.join_next().await.is_some() {}
     pool.close().await;
     Ok(())

@@ -1,14 +1,13 @@
 //! Who is asking: checked once, in the middleware; operations only say whom they let in.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use poem::{
-    Endpoint, Request,
+    Request,
     web::headers::{Authorization, HeaderMapExt as _, authorization},
 };
 use poem_openapi::{SecurityScheme, auth::Basic};
 
-use super::client::TrustedProxies;
 use crate::{
     accounts::{Authenticator, User},
     error::Error,
@@ -38,20 +37,17 @@ async fn staff(request: &Request, basic: Basic) -> poem::Result<User> {
     if user.staff { Ok(user) } else { Err(Error::Forbidden("only staff may do this".into()).into()) }
 }
 
-/// Lets a request through with its user, if it names one; wrong credentials are refused wherever they are sent.
-pub(super) async fn authenticate<E: Endpoint>(
-    authenticator: &Arc<Authenticator>,
-    proxies: &TrustedProxies,
-    next: &E,
-    mut request: Request,
-) -> poem::Result<E::Output> {
-    if request.headers().contains_key("authorization") {
-        let basic = request.headers().typed_get::<Authorization<authorization::Basic>>();
-        let basic = basic.ok_or_else(|| Error::Unauthenticated(SIGN_IN.into()))?;
-        let password = Secret::new(basic.password().to_owned());
-        let client = proxies.client_of(&request);
-        let user = authenticator.authenticate(basic.username(), password, client).await?;
-        request.set_data(user);
+/// Whom a request names, if anybody; wrong credentials are refused wherever they are sent.
+pub(super) async fn caller(
+    authenticator: &Authenticator,
+    request: &Request,
+    client: IpAddr,
+) -> Result<Option<User>, Error> {
+    if !request.headers().contains_key("authorization") {
+        return Ok(None);
     }
-    next.call(request).await
+    let basic = request.headers().typed_get::<Authorization<authorization::Basic>>();
+    let basic = basic.ok_or_else(|| Error::Unauthenticated(SIGN_IN.into()))?;
+    let password = Secret::new(basic.password().to_owned());
+    authenticator.authenticate(basic.username(), password, client).await.map(Some)
 }

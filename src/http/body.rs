@@ -1,10 +1,12 @@
 //! JSON bodies: limited, and refused with all that is wrong at once. The framework would stop at the first field.
 
-use poem::{IntoResponse, Request, RequestBody, http::StatusCode};
+use std::{borrow::Cow, io};
+
+use poem::{IntoResponse, Request, RequestBody, error::ReadBodyError, http::StatusCode};
 use poem_openapi::{
     impl_apirequest_for_payload,
     payload::{ParsePayload, Payload},
-    registry::{MetaSchemaRef, Registry},
+    registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{ParseFromJSON, Type},
 };
 use serde_json::{Map, Value};
@@ -85,23 +87,82 @@ macro_rules! input {
 }
 pub(crate) use input;
 
-/// One member; none, and an error, when it is wrong.
-pub(crate) fn member<T: ParseFromJSON>(
-    object: &Map<String, Value>,
-    name: &str,
-    errors: &mut Vec<FieldError>,
-) -> Option<T> {
+/// A member of an object of a request: a scalar, or a list of objects.
+pub(crate) trait Member: Type + Sized {
+    /// From its value, or all that is wrong with it.
+    fn from_value(value: Option<&Value>) -> Result<Self, Vec<FieldError>>;
+}
+
+fn wrong(message: impl Into<String>) -> Vec<FieldError> {
+    vec![FieldError { pointer: String::new(), message: message.into() }]
+}
+
+impl<T: ParseFromJSON> Member for T {
+    fn from_value(value: Option<&Value>) -> Result<Self, Vec<FieldError>> {
+        T::parse_from_json(value.cloned()).map_err(|error| wrong(error.into_message()))
+    }
+}
+
+/// A list of objects of a request; none when it is left out. Errors name the item by its index.
+#[derive(Debug)]
+pub struct Items<T>(pub Vec<T>);
+
+/// No list of ours is longer.
+const MAX_ITEMS: usize = 100;
+
+impl<T: Input> Member for Items<T> {
+    fn from_value(value: Option<&Value>) -> Result<Self, Vec<FieldError>> {
+        let Some(value) = value else { return Ok(Self(Vec::new())) };
+        let items = value.as_array().filter(|items| items.len() <= MAX_ITEMS);
+        let items = items.ok_or_else(|| wrong(format!("must be a list of at most {MAX_ITEMS} objects")))?;
+        let (mut parsed, mut errors) = (Vec::new(), Vec::new());
+        for (index, item) in items.iter().enumerate() {
+            let item = item.as_object().ok_or_else(|| wrong("must be an object")).and_then(T::parse);
+            match item {
+                Ok(item) => parsed.push(item),
+                Err(wrong) => errors.extend(wrong.into_iter().map(|error| error.inside(&index.to_string()))),
+            }
+        }
+        if errors.is_empty() { Ok(Self(parsed)) } else { Err(errors) }
+    }
+}
+
+impl<T: Type> Type for Items<T> {
+    const IS_REQUIRED: bool = false;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        format!("list_{}", T::name()).into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        let items = Some(Box::new(T::schema_ref()));
+        MetaSchemaRef::Inline(Box::new(MetaSchema { items, max_items: Some(MAX_ITEMS), ..MetaSchema::new("array") }))
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+/// One member; none, and errors, when it is wrong.
+pub(crate) fn member<T: Member>(object: &Map<String, Value>, name: &str, errors: &mut Vec<FieldError>) -> Option<T> {
     let value = object.get(name);
-    let message = match value {
-        None if T::IS_REQUIRED => "is missing".to_owned(),
-        Some(Value::Null) => "must not be null; leave it out instead".to_owned(),
-        value => match T::parse_from_json(value.cloned()) {
-            Ok(member) => return Some(member),
-            Err(error) => error.into_message(),
-        },
+    let member = match value {
+        None if T::IS_REQUIRED => Err(wrong("is missing")),
+        Some(Value::Null) => Err(wrong("must not be null; leave it out instead")),
+        value => T::from_value(value),
     };
-    errors.push(FieldError::new(name, message));
-    None
+    member.map_err(|wrong| errors.extend(wrong.into_iter().map(|error| error.inside(name)))).ok()
 }
 
 /// Members that the object does not have.
@@ -143,7 +204,7 @@ impl<T: Input> ParsePayload for Body<T> {
 
     async fn from_request(_: &Request, body: &mut RequestBody) -> poem::Result<Self> {
         // On the stream itself: a body need not announce its length.
-        let bytes = body.take()?.into_bytes_limit(MAX_BODY).await.map_err(too_large)?;
+        let bytes = body.take()?.into_bytes_limit(MAX_BODY).await.map_err(unread)?;
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|error| Error::Malformed(format!("the body is no JSON: {error}").into()))?;
         let Value::Object(object) = &value else {
@@ -153,14 +214,17 @@ impl<T: Input> ParsePayload for Body<T> {
     }
 }
 
-fn too_large(error: poem::error::ReadBodyError) -> poem::Error {
-    match error {
-        poem::error::ReadBodyError::PayloadTooLarge => {
-            let text = format!("the body is larger than {MAX_BODY} bytes");
-            poem::Error::from_response(text.with_status(StatusCode::PAYLOAD_TOO_LARGE).into_response())
+fn unread(error: ReadBodyError) -> poem::Error {
+    let (status, text) = match error {
+        ReadBodyError::PayloadTooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes"))
         }
-        error => error.into(),
-    }
+        ReadBodyError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+            (StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive".to_owned())
+        }
+        error => return error.into(),
+    };
+    poem::Error::from_response(text.with_status(status).into_response())
 }
 
 impl_apirequest_for_payload!(Body<T>, T: Input);

@@ -114,3 +114,9 @@ impl Scalar for Flag {
     }
 }
 scalar!([] Flag);
+
+impl ParseFromParameter for Flag {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        Self::parse(&text.into()).map_err(ParseError::custom)
+    }
+}

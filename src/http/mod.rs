@@ -2,26 +2,40 @@
 
 mod auth;
 mod body;
+mod browser;
+mod call;
 mod client;
+mod examples;
 mod filter;
 mod health;
 mod index;
+mod moment;
+mod money;
 mod page;
 mod problem;
 mod scalars;
+pub mod server;
 mod service;
 mod spec;
+mod text;
+mod username;
+mod words;
 
 pub use auth::{SignedIn, Staff};
-pub use body::Body;
+pub use body::{Body, Items};
 pub(crate) use body::{Input, input, member, unknown_members};
+pub use browser::Origin;
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
+pub use moment::Moment;
+pub use money::{Price, TimeZone};
 pub use page::{Cursor, Window, page, page_size};
 pub use scalars::{HostnameText, Id, Number, PrefixText, PrivateKeyText, PublicKeyText};
 pub(crate) use scalars::{Scalar, parse_text, scalar, string_schema};
 pub use service::{App, document, service};
+pub use text::{Line, Lines, ParameterName, ProductName};
+pub use username::UsernameText;
 
 /// Groups of operations in the document.
 #[derive(poem_openapi::Tags)]
@@ -33,8 +47,16 @@ pub enum Tags {
     Vpn,
     /// Pools of prefixes; staff only.
     VpnPools,
+    /// What can be bought, and for how much.
+    Products,
+    /// Who is billed, and who bills; VAT.
+    BillingAddresses,
+    /// What customers buy.
+    Orders,
     /// Who may ask; staff only.
     Users,
+    /// Who changed what; staff only.
+    Audit,
     /// What workers do.
     Jobs,
     /// The service itself.

@@ -110,6 +110,7 @@ const fn code_of(status: StatusCode) -> &'static str {
         403 => "forbidden",
         404 => "not_found",
         405 => "method_not_allowed",
+        408 => "too_slow",
         409 => "conflict",
         413 => "too_large",
         415 => "unsupported_media_type",
@@ -131,6 +132,21 @@ async fn of_framework(status: StatusCode, response: &mut Response) -> Problem {
         _ => response.take_body().into_string().await.unwrap_or_default(),
     };
     Problem::new(status, code_of(status), detail)
+}
+
+/// One of this status, for the document.
+pub(super) fn example(status: u16) -> serde_json::Value {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let detail = match status {
+        StatusCode::UNPROCESSABLE_ENTITY => "one field is wrong",
+        _ => "what was wrong, and what would be right",
+    };
+    let mut problem = Problem::new(status, code_of(status), detail.to_owned());
+    if status == StatusCode::UNPROCESSABLE_ENTITY {
+        problem.errors = vec![FieldError::new("network_size", "must be a whole number from 1 to 128")];
+    }
+    "9f86d081884c7d65".clone_into(&mut problem.request_id);
+    serde_json::to_value(problem).unwrap_or_default()
 }
 
 /// Makes every answer from 400 up a problem.

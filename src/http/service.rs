@@ -16,7 +16,8 @@ use sqlx::PgPool;
 use tracing::Instrument as _;
 
 use super::{
-    auth,
+    browser::{self, Guard, Origin},
+    call::Calls,
     client::TrustedProxies,
     health::HealthApi,
     index::IndexApi,
@@ -24,9 +25,18 @@ use super::{
     spec::{self, Operation},
 };
 use crate::{
-    accounts::{AccountSettings, Authenticator, UserApi},
-    billing::{AdminBillApi, BillApi, BillLineApi, BillRunApi},
-    queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi, of_request},
+    accounts::{
+        AccountSettings, Authenticator, UserApi,
+        billing::{AdminAddressApi, BillingAddressApi, SellerApi},
+    },
+    audit::AuditApi,
+    billing::{AdminBillApi, BillApi, BillLineApi, BillRunApi, rates::VatRateApi},
+    catalog::{AdminProductApi, PeriodApi, ProductApi},
+    metrics::{Metrics, MetricsApi},
+    orders::{AdminOrderApi, OrderApi},
+    origin,
+    queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi},
+    schedule::ScheduleApi,
     seal::Sealer,
     vpn::{NetworkApi, PoolApi},
 };
@@ -42,27 +52,46 @@ pub struct App {
     pub sealer: Arc<Sealer>,
     /// Wakes relay and long polls.
     pub wake: Arc<Wake>,
+    /// What this process counts.
+    pub metrics: Arc<Metrics>,
     /// Says who is asking.
     pub authenticator: Arc<Authenticator>,
     /// Whose word counts about where a request comes from.
     pub proxies: Arc<TrustedProxies>,
+    /// Whose pages may call the API from a browser; nobody's but ours by default.
+    pub origins: Vec<Origin>,
 }
 
-type Apis = (HealthApi, IndexApi, Bills, Jobs, NetworkApi, PoolApi, UserApi);
+type Apis =
+    (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, UserApi, AuditApi);
+/// What customers buy.
+type Orders = (OrderApi, AdminOrderApi);
 /// What customers pay, and how staff bill it.
 type Bills = (BillApi, AdminBillApi, BillLineApi, BillRunApi);
 /// What workers do, and how staff steer it.
-type Jobs = (JobApi, AdminJobApi, QueueApi, WorkerApi);
+type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
+/// What can be bought.
+type Products = (ProductApi, AdminProductApi, PeriodApi);
+/// Who is billed, who bills, and VAT.
+type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
         HealthApi { pool: app.pool.clone(), redis: app.redis.clone() },
+        MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
         IndexApi { operations },
-        bills(app),
         jobs(app),
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
+        products(&app.pool),
+        addresses(&app.pool),
+        (
+            OrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
+            AdminOrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
+        ),
+        bills(app),
         UserApi { pool: app.pool.clone() },
+        AuditApi { pool: app.pool.clone() },
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
@@ -85,7 +114,21 @@ fn jobs(app: &App) -> Jobs {
         JobApi { pool: pool.clone(), wake: Arc::clone(wake) },
         AdminJobApi { pool: pool.clone(), wake: Arc::clone(wake) },
         QueueApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        ScheduleApi { pool: pool.clone() },
         WorkerApi { pool: pool.clone() },
+    )
+}
+
+fn products(pool: &PgPool) -> Products {
+    (ProductApi { pool: pool.clone() }, AdminProductApi { pool: pool.clone() }, PeriodApi { pool: pool.clone() })
+}
+
+fn addresses(pool: &PgPool) -> Addresses {
+    (
+        BillingAddressApi { pool: pool.clone() },
+        AdminAddressApi { pool: pool.clone() },
+        SellerApi { pool: pool.clone() },
+        VatRateApi { pool: pool.clone() },
     )
 }
 
@@ -96,10 +139,12 @@ pub fn document() -> anyhow::Result<String> {
         redis: redis::Client::open("redis://never.connected")?,
         sealer: Arc::new(Sealer::new(&"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned().into())?),
         wake: Arc::default(),
+        metrics: Arc::default(),
         authenticator: Arc::new(
             Authenticator::new(pool.clone(), AccountSettings::default()).map_err(crate::error::Error::from)?,
         ),
         proxies: Arc::default(),
+        origins: Vec::new(),
         pool,
     };
     text(&spec::corrected(&apis(&app, Arc::default()).spec())?)
@@ -119,31 +164,42 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     let operations = Arc::new(operations.get_or_init(|| spec::operations(&document)).clone());
     let docs = apis.swagger_ui_html().replace(&generated, &document.to_string());
     let document = text(&document)?;
+    let guard = Guard { origins: app.origins.clone(), docs_policy: browser::policy_of(&docs) };
 
-    let (authenticator, proxies) = (Arc::clone(&app.authenticator), Arc::clone(&app.proxies));
+    let calls = Arc::new(Calls {
+        authenticator: Arc::clone(&app.authenticator),
+        proxies: Arc::clone(&app.proxies),
+        operations: Arc::clone(&operations),
+    });
     let api = apis.into_endpoint().around(move |next, request| {
-        let (authenticator, proxies) = (Arc::clone(&authenticator), Arc::clone(&proxies));
-        async move { auth::authenticate(&authenticator, &proxies, &*next, request).await }
+        let calls = Arc::clone(&calls);
+        async move { calls.call(&*next, request).await }
     });
     let routes = Route::new()
         .at("/openapi.json", make_sync(move |_| document.clone().with_content_type("application/json")))
         .at("/docs", make_sync(move |_| Html(docs.clone())))
         .nest_no_strip("/", api);
+    let metrics = Arc::clone(&app.metrics);
     let service =
         routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim)).map_to_response().around(
             move |next, request| {
-                let operations = Arc::clone(&operations);
-                async move { answer(&*next, request, &operations).await }
+                let (operations, metrics) = (Arc::clone(&operations), Arc::clone(&metrics));
+                async move { answer(&*next, request, &operations, &metrics).await }
             },
         );
-    Ok(service)
+    Ok(guard.around(service))
 }
 
 /// Asked every few seconds by whoever watches us: not part of the log's story while all is well.
-const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Around everything: the request's id, the log's line, the alias, problems.
-async fn answer<E>(next: &E, mut request: Request, operations: &[Operation]) -> poem::Result<Response>
+async fn answer<E>(
+    next: &E,
+    mut request: Request,
+    operations: &[Operation],
+    metrics: &Metrics,
+) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
@@ -153,7 +209,7 @@ where
     let span = tracing::info_span!("request", id = request_id);
     let started = std::time::Instant::now();
     async {
-        let response = of_request(request_id.clone(), next.call(request)).await;
+        let response = origin::of_request(request_id.clone(), next.call(request)).await;
         let response = response.unwrap_or_else(poem::Error::into_response);
         let allow = || spec::allowed_methods(operations, &path);
         let mut response = problem::write(response, &request_id, allow).await;
@@ -161,6 +217,9 @@ where
             response.headers_mut().insert("x-request-id", id);
         }
         let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+        // What is no operation (the docs, or anything that somebody makes up) has one name.
+        let operation = spec::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
+        metrics.note_request(operation, status, elapsed);
         if PROBES.contains(&path.as_str()) && response.status().is_success() {
             tracing::debug!(%method, path, status, ?elapsed, "answered");
         } else {

@@ -1,9 +1,10 @@
 //! The OpenAPI document: what the framework generates, corrected. The served document, the docs page, the `Allow`
 //! header, `/api/` and the committed `openapi/openapi.json` all come from here.
 
+use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::problem::CONTENT_TYPE;
+use super::{examples, problem::CONTENT_TYPE};
 
 /// An operation, as far as others need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
             }
         }
     }
+    examples::add(&mut document);
     Ok(document)
 }
 
@@ -123,6 +125,9 @@ fn problem_schema() -> Value {
     })
 }
 
+/// There is one of each, or none yet.
+const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
+
 /// Which errors an operation can answer with follows from what it takes.
 fn add_problems(path: &str, operation: &mut Value) {
     let signed_in = operation.get("security").is_some();
@@ -152,12 +157,16 @@ fn add_problems(path: &str, operation: &mut Value) {
     if signed_in && is_staff(path) {
         add("403", "Only staff may do this", Value::Null);
     }
+    if UNSET_AT_FIRST.contains(&path) {
+        add("404", "Not set yet", Value::Null);
+    }
     if path.contains('{') {
         add("404", "No such object, or not the caller's", Value::Null);
         add("409", "At odds with what is there", Value::Null);
     }
     if has_body {
         add("409", "At odds with what is there", Value::Null);
+        add("408", "The body took too long to arrive", Value::Null);
         add("413", "The body is too large", Value::Null);
         add("415", "The body is no JSON", Value::Null);
         add("422", "Fields with wrong values, all of them", Value::Null);
@@ -172,7 +181,7 @@ fn add_problems(path: &str, operation: &mut Value) {
 }
 
 fn is_staff(path: &str) -> bool {
-    path.starts_with("/v1/admin/")
+    path.starts_with("/v1/admin/") || path == "/metrics"
 }
 
 /// All operations of a corrected document.
@@ -196,15 +205,24 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
     operations
 }
 
-/// The methods that an address takes, for the header `Allow`; literal parts win over parameters.
+impl Operation {
+    fn is_at(&self, path: &str) -> bool {
+        let mut asked = path.trim_end_matches('/').split('/');
+        self.path.split('/').all(|part| asked.next().is_some_and(|asked| part.starts_with('{') || part == asked))
+            && asked.next().is_none()
+    }
+}
+
+/// The operation that a request asks for; literal parts win over parameters.
+pub(super) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
+    let candidates = operations.iter().filter(|operation| operation.method == method.as_str() && operation.is_at(path));
+    candidates.min_by_key(|operation| operation.path.matches('{').count())
+}
+
+/// The methods that an address takes, for the header `Allow`.
 pub(super) fn allowed_methods(operations: &[Operation], path: &str) -> String {
-    let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let matches = |operation: &&Operation| {
-        let template: Vec<&str> = operation.path.split('/').collect();
-        template.len() == asked.len()
-            && template.iter().zip(&asked).all(|(part, asked)| part.starts_with('{') || part == asked)
-    };
-    let mut methods: Vec<&str> = operations.iter().filter(matches).map(|operation| operation.method.as_str()).collect();
+    let here = operations.iter().filter(|operation| operation.is_at(path));
+    let mut methods: Vec<&str> = here.map(|operation| operation.method.as_str()).collect();
     methods.sort_unstable();
     methods.dedup();
     methods.join(", ")

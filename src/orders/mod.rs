@@ -3,14 +3,24 @@
 //! An order's terms never change. What wants to be different is a new order that replaces the old one; both ends and starts
 //! are fixed then. What is billed of an order is in `billing::run`; here is what decides it.
 
+mod api;
+mod buy;
 mod cancel;
 mod db;
+mod end;
 mod order;
 mod place;
+mod quote;
 mod replace;
+mod service;
+mod view;
 
+pub use api::{AdminOrderApi, OrderApi};
+pub(crate) use buy::order_network;
 pub use cancel::cancel;
 pub use db::{OrderRow, find, lock_customer};
+pub(crate) use end::end_service;
 pub use order::{Billed, Order, ServiceChange};
 pub use place::{NewOrder, Part, place};
 pub use replace::{Replaced, replace};
+pub use service::{carry_out, carry_out_due, render};

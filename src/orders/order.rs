@@ -54,9 +54,8 @@ pub struct Billed {
 }
 
 /// When what is delivered follows a downgrade or a cancellation: the customer's choice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, poem_openapi::Enum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
 pub enum ServiceChange {
     /// At once, though the rest is paid.
     Now,

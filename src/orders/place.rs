@@ -73,6 +73,18 @@ pub async fn place(
     insert(tx, now, starts_at, starts_at, None, new).await
 }
 
+/// Places an order that is delivered in the same transaction.
+pub(super) async fn place_delivered(
+    tx: &mut PgConnection,
+    now: DateTime<Utc>,
+    starts_at: DateTime<Utc>,
+    new: &NewOrder,
+) -> Result<Order, Error> {
+    let mut order = order(starts_at, None, new);
+    order.order_id = db::insert(tx, &order, new, now.trunc_subsecs(0), order.starts_at, Some(now)).await?;
+    Ok(order)
+}
+
 /// Writes the row. `deliver_at`: when what is delivered is to become what is ordered.
 pub(super) async fn insert(
     tx: &mut PgConnection,
@@ -82,7 +94,13 @@ pub(super) async fn insert(
     replaces: Option<i64>,
     new: &NewOrder,
 ) -> Result<Order, Error> {
-    let mut order = Order {
+    let mut order = order(starts_at, replaces, new);
+    order.order_id = db::insert(tx, &order, new, now.trunc_subsecs(0), deliver_at.trunc_subsecs(0), None).await?;
+    Ok(order)
+}
+
+fn order(starts_at: DateTime<Utc>, replaces: Option<i64>, new: &NewOrder) -> Order {
+    Order {
         order_id: 0,
         user_id: new.user_id,
         currency: new.currency,
@@ -98,7 +116,5 @@ pub(super) async fn insert(
         replaces,
         void: false,
         billed: Billed::default(),
-    };
-    order.order_id = db::insert(tx, &order, new, now.trunc_subsecs(0), deliver_at.trunc_subsecs(0)).await?;
-    Ok(order)
+    }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{JobId, JobState};
+use super::{JobId, JobState, name::SERVER};
 
 /// Jobs claimed in one transaction. Small, because each may carry a large payload.
 const BATCH: i64 = 256;
@@ -74,9 +74,18 @@ struct Open {
     rate_limit: Option<i32>,
 }
 
+/// Whose jobs are claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Workers', of all queues.
+    Workers,
+    /// The servers' own, one at a time.
+    Server,
+}
+
 /// Marks due jobs as dispatched and locks them for this transaction.
-pub(super) async fn claim(tx: &mut PgConnection) -> sqlx::Result<Batch> {
-    let mut open = open_queues(tx).await?;
+pub(super) async fn claim(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<Batch> {
+    let mut open = open_queues(tx, whose).await?;
     let mut next_token = None;
     let limited: Vec<String> =
         open.iter().filter(|queue| queue.rate_limit.is_some()).map(|queue| queue.queue.clone()).collect();
@@ -92,7 +101,10 @@ pub(super) async fn claim(tx: &mut PgConnection) -> sqlx::Result<Batch> {
     }
     open.retain(|queue| queue.room > 0);
     // Each queue gets its share, so that one with a long backlog holds up no other.
-    let share = (BATCH / i64::try_from(open.len()).unwrap_or(BATCH).max(1)).max(1);
+    let share = match whose {
+        Whose::Workers => (BATCH / i64::try_from(open.len()).unwrap_or(BATCH).max(1)).max(1),
+        Whose::Server => 1,
+    };
     for queue in &mut open {
         queue.room = queue.room.min(share);
     }
@@ -110,7 +122,7 @@ pub(super) async fn claim(tx: &mut PgConnection) -> sqlx::Result<Batch> {
 
 /// Queues with jobs that may be due. Only so much is on its way that priority and withdrawal keep their meaning: some
 /// for each of the workers' slots.
-async fn open_queues(tx: &mut PgConnection) -> sqlx::Result<Vec<Open>> {
+async fn open_queues(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<Vec<Open>> {
     sqlx::query_as!(
         Open,
         r#"with recursive waiting as ( -- from one name in the index to the next, however many jobs each has
@@ -126,7 +138,9 @@ async fn open_queues(tx: &mut PgConnection) -> sqlx::Result<Vec<Open>> {
                       - (select count(*) from job
                          where job.queue = waiting.queue and state in ('dispatched', 'running')) as "room!"
            from waiting left join job_queue using (queue)
-           where waiting.queue is not null and paused_at is null"#,
+           where waiting.queue is not null and paused_at is null and (waiting.queue = $1) = $2"#,
+        SERVER,
+        whose == Whose::Server,
     )
     .fetch_all(tx)
     .await
@@ -193,7 +207,7 @@ async fn dispatch(tx: &mut PgConnection, open: &[Open]) -> sqlx::Result<Vec<(Cla
                                where busy.unique_key = job.unique_key and busy.state in ('dispatched', 'running')))
                        order by run_at, job_id limit open.room for update skip locked) as ready
                    limit open.room) as pick)
-           update job set state = 'dispatched', attempt = attempt + 1, progress = null,
+           update job set state = 'dispatched', attempt = attempt + 1, progress = null, running_at = null,
                dispatched_at = clock_timestamp(), seen_at = clock_timestamp()
            from due where job.job_id = due.job_id
            returning job.job_id, queue, kind, payload, fence as "fence!", priority, run_at, parents, soft_limit_ms,

@@ -10,6 +10,7 @@ use super::{
     backend::{Command, GROUP, reconnecting},
     db, sweep,
 };
+use crate::origin;
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Commands kept for workers that start later; older ones are repeated if they still matter.
@@ -101,7 +102,7 @@ async fn take_unread(
 }
 
 async fn note_revoked(runner: &Runner, job_id: JobId, fence: i64) -> sqlx::Result<()> {
-    let mut tx = runner.pool.begin().await?;
+    let mut tx = origin::begin(&runner.pool).await?;
     let row = sqlx::query_scalar!(
         "select job_id from job where job_id = $1 and fence = $2 and state in ('dispatched', 'running') for update",
         job_id,

@@ -77,7 +77,7 @@ pub async fn wait_until_finished(
     loop {
         let job = find(pool, job_id, requester).await?;
         let Some(view) = &job else { return Ok(None) };
-        if view.state.is_final() || Instant::now() >= deadline {
+        if view.state.is_final() || Instant::now() >= deadline || wake.is_ending() {
             return Ok(job);
         }
         let current = view.superseded_by.unwrap_or(job_id);
@@ -105,8 +105,8 @@ pub(super) async fn close_attempt(
     error: Option<&str>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into job_attempt (job_id, attempt, outcome, dispatched_at, worker, error)
-         select job_id, attempt, $2, dispatched_at, worker, $3 from job where job_id = $1
+        "insert into job_attempt (job_id, attempt, outcome, dispatched_at, running_at, took_ms, worker, error)
+         select job_id, attempt, $2, dispatched_at, running_at, took_ms, worker, $3 from job where job_id = $1
          on conflict do nothing",
         job_id,
         outcome,

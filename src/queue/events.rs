@@ -24,15 +24,17 @@ use super::{
     backend::{Outcome, blocking, clean},
     db,
     job::{backoff, jitter},
+    name::SERVER,
     reports,
 };
+use crate::{metrics::Attempt, origin};
 
 const BLOCK: Duration = Duration::from_secs(5);
 /// Events of one queue in one transaction.
 const BATCH: usize = 500;
 
 /// What a worker said of one dispatch.
-struct Event {
+pub(super) struct Event {
     job_id: JobId,
     fence: i64,
     outcome: Outcome,
@@ -42,6 +44,23 @@ struct Event {
     took_ms: Option<i32>,
     /// How long a job wants to be left alone.
     after: Duration,
+}
+
+impl Event {
+    /// Of a job that a server itself could not do.
+    pub(super) fn failure(job_id: JobId, fence: i64, error: String) -> Self {
+        let worker = SERVER.to_owned();
+        Self { job_id, fence, outcome: Outcome::Retry, body: error, worker, took_ms: None, after: Duration::ZERO }
+    }
+}
+
+/// What came to its end in a transaction.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// Jobs of which nothing more will come.
+    pub finished: Vec<JobId>,
+    /// For the metrics.
+    pub attempts: Vec<Attempt>,
 }
 
 /// A row whose worker reported success.
@@ -182,17 +201,18 @@ async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::
             Outcome::Retry | Outcome::Snooze | Outcome::Failed | Outcome::Revoked => others.push(event),
         }
     }
-    let mut tx = runner.pool.begin().await?;
-    let mut finished = Vec::new();
+    let mut tx = origin::begin(&runner.pool).await?;
+    let mut ended = Ended::default();
     mark_running(&mut tx, queue, &running).await?;
-    mark_succeeded(runner, &mut tx, queue, succeeded, &mut finished).await?;
+    mark_succeeded(runner, &mut tx, queue, succeeded, &mut ended).await?;
     let random = SystemRandom::new();
     for event in others {
-        mark_ended(&mut tx, queue, &event, &random, &mut finished).await?;
+        mark_ended(&mut tx, queue, &event, &random, &mut ended).await?;
     }
-    db::release_children(&mut tx, &finished).await?;
+    db::release_children(&mut tx, &ended.finished).await?;
     tx.commit().await?;
-    Ok(finished)
+    runner.metrics.note_attempts(ended.attempts);
+    Ok(ended.finished)
 }
 
 /// Postgres' jsonb can't hold the character NUL.
@@ -211,7 +231,8 @@ async fn mark_running(tx: &mut PgConnection, queue: &QueueName, events: &[Event]
     let fences: Vec<i64> = events.iter().map(|event| event.fence).collect();
     let workers: Vec<String> = events.iter().map(|event| event.worker.clone()).collect();
     sqlx::query!(
-        "update job set state = 'running', worker = event.worker, seen_at = clock_timestamp()
+        "update job set state = 'running', worker = event.worker, seen_at = clock_timestamp(),
+             running_at = coalesce(running_at, clock_timestamp())
          from unnest($1::bigint[], $2::bigint[], $3::text[]) as event (job_id, fence, worker)
          where job.job_id = event.job_id and job.fence = event.fence and queue = $4
              and state in ('dispatched', 'running')",
@@ -230,7 +251,7 @@ async fn mark_succeeded(
     tx: &mut PgConnection,
     queue: &QueueName,
     events: Vec<(Event, Value)>,
-    finished: &mut Vec<JobId>,
+    ended: &mut Ended,
 ) -> sqlx::Result<()> {
     if events.is_empty() {
         return Ok(());
@@ -240,15 +261,15 @@ async fn mark_succeeded(
     let workers: Vec<String> = events.iter().map(|(event, _)| event.worker.clone()).collect();
     let took: Vec<Option<i32>> = events.iter().map(|(event, _)| event.took_ms).collect();
     let results: Vec<Value> = events.into_iter().map(|(_, result)| result).collect();
-    let jobs = sqlx::query_as!(
-        Succeeded,
+    let rows = sqlx::query!(
         r#"update job set state = 'succeeded', worker = event.worker, result = event.result, error = null,
                took_ms = event.took_ms, finished_at = clock_timestamp()
            from unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[], $6::integer[])
                as event (job_id, fence, worker, result, took_ms)
            where job.job_id = event.job_id and job.fence = event.fence and queue = $5
                and state in ('dispatched', 'running')
-           returning job.job_id, queue, kind, payload, job.result as "result!""#,
+           returning job.job_id, kind, payload, job.result as "result!", job.took_ms,
+               extract(epoch from finished_at - run_at)::float8 as "since_due!""#,
         &ids,
         &fences,
         &workers,
@@ -258,35 +279,53 @@ async fn mark_succeeded(
     )
     .fetch_all(&mut *tx)
     .await?;
-    for job in jobs {
-        match runner.kinds.settle(tx, &job).await? {
-            Settled::Done => tracing::info!(job = job.job_id, kind = job.kind, %queue, "job succeeded"),
+    for row in rows {
+        let (waited, ran) = times(row.since_due, row.took_ms);
+        let (kind, payload, result) = (row.kind, row.payload, row.result);
+        let job = Succeeded { job_id: row.job_id, queue: queue.as_str().to_owned(), kind, payload, result };
+        let outcome = match runner.kinds.settle(tx, &job).await? {
+            Settled::Done => {
+                tracing::info!(job = job.job_id, kind = job.kind, %queue, "job succeeded");
+                "succeeded"
+            }
             Settled::Unreadable(error) => {
                 tracing::error!(job = job.job_id, kind = job.kind, %queue, error, "job's result can't be used");
                 sqlx::query!("update job set state = 'failed', error = $2 where job_id = $1", job.job_id, error)
                     .execute(&mut *tx)
                     .await?;
+                "failed"
             }
-        }
-        finished.push(job.job_id);
+        };
+        ended.finished.push(job.job_id);
+        ended.attempts.push(Attempt { kind: job.kind, queue: job.queue, outcome, waited, ran });
     }
     Ok(())
 }
 
+/// How long a job waited before it began, and how long it ran, when it began at all.
+fn times(secs_since_due: f64, took_ms: Option<i32>) -> (Option<Duration>, Option<Duration>) {
+    let Some(ran) = took_ms.and_then(|millis| millis.try_into().ok()).map(Duration::from_millis) else {
+        return (None, None);
+    };
+    let since_due = Duration::try_from_secs_f64(secs_since_due).unwrap_or_default();
+    (Some(since_due.saturating_sub(ran)), Some(ran))
+}
+
 /// One at a time, because a retry may have to give way to a twin. These are few.
-async fn mark_ended(
+pub(super) async fn mark_ended(
     tx: &mut PgConnection,
     queue: &QueueName,
     event: &Event,
     random: &SystemRandom,
-    finished: &mut Vec<JobId>,
+    ended: &mut Ended,
 ) -> sqlx::Result<()> {
     let error = clean(&event.body);
     let counts = matches!(event.outcome, Outcome::Retry | Outcome::Failed);
     let row = sqlx::query!(
         "update job set failures = failures + $6::boolean::integer, worker = nullif($4, ''), error = $5, took_ms = $7
          where job_id = $1 and fence = $2 and queue = $3 and state in ('dispatched', 'running')
-         returning kind, failures, max_failures, backoff_base_ms, backoff_max_ms",
+         returning kind, failures, max_failures, backoff_base_ms, backoff_max_ms,
+             extract(epoch from clock_timestamp() - run_at)::float8 as \"since_due!\"",
         event.job_id,
         event.fence,
         queue.as_str(),
@@ -328,7 +367,15 @@ async fn mark_ended(
         }
     };
     if state.is_final() {
-        finished.push(job);
+        ended.finished.push(job);
     }
+    let (waited, ran) = times(row.since_due, event.took_ms);
+    let outcome = match event.outcome {
+        Outcome::Snooze => "snoozed",
+        Outcome::Revoked => "revoked",
+        _ if state == JobState::Failed => "failed",
+        _ => "retry",
+    };
+    ended.attempts.push(Attempt { kind: row.kind, queue: queue.as_str().to_owned(), outcome, waited, ran });
     Ok(())
 }

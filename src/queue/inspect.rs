@@ -117,6 +117,8 @@ pub struct JobDetail {
     pub worker: Option<String>,
     /// When it was last sent to a worker.
     pub dispatched_at: Option<DateTime<Utc>>,
+    /// When a worker was first known to be at the last attempt.
+    pub running_at: Option<DateTime<Utc>>,
     /// When staff wanted it withdrawn.
     pub revoke_requested_at: Option<DateTime<Utc>>,
     /// How long the last attempt ran.
@@ -153,6 +155,10 @@ pub struct Attempt {
     pub outcome: String,
     /// When it was sent to a worker.
     pub dispatched_at: Option<DateTime<Utc>>,
+    /// When a worker was first known to be at it; none when it was shorter than a heartbeat.
+    pub running_at: Option<DateTime<Utc>>,
+    /// How long it ran, by the worker's clock.
+    pub took_ms: Option<i32>,
     /// When its end was known.
     pub ended_at: DateTime<Utc>,
     /// Who ran it.
@@ -166,7 +172,7 @@ pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> 
     let Some(row) = sqlx::query!(
         r#"select state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at, error,
                   progress, payload, result, superseded_by, failures, max_failures, unique_key, serial_key, worker,
-                  dispatched_at, revoke_requested_at, took_ms, request_id
+                  dispatched_at, running_at, revoke_requested_at, took_ms, request_id
            from job where job_id = $1"#,
         job_id
     )
@@ -198,6 +204,7 @@ pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> 
         serial_key: row.serial_key,
         worker: row.worker,
         dispatched_at: row.dispatched_at,
+        running_at: row.running_at,
         revoke_requested_at: row.revoke_requested_at,
         took_ms: row.took_ms,
         request_id: row.request_id,
@@ -223,7 +230,7 @@ async fn parents(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Par
 async fn attempts(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Attempt>> {
     sqlx::query_as!(
         Attempt,
-        "select attempt, outcome, dispatched_at, ended_at, worker, error from job_attempt
+        "select attempt, outcome, dispatched_at, running_at, took_ms, ended_at, worker, error from job_attempt
          where job_id = $1 order by attempt",
         job_id
     )
@@ -263,7 +270,11 @@ pub async fn queues(db: impl PgExecutor<'_>, name: Option<&str>) -> sqlx::Result
         r#"with waiting as (
                select queue, count(*) as queued, count(*) filter (where waits_for = 0 and run_at <= now()) as due,
                       min(run_at) filter (where waits_for = 0 and run_at <= now()) as oldest
-               from job where state = 'queued' and ($1::text is null or queue = $1) group by queue),
+               from ( -- a partial index for each
+                   select queue, waits_for, run_at from job where state = 'queued' and waits_for = 0
+                   union all
+                   select queue, waits_for, run_at from job where state = 'queued' and waits_for > 0) as queued
+               where $1::text is null or queue = $1 group by queue),
            flight as (
                select queue, count(*) as in_flight from job
                where state in ('dispatched', 'running') and ($1::text is null or queue = $1) group by queue),

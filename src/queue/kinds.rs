@@ -14,7 +14,12 @@ pub enum Rendered {
     /// JSON for the worker.
     Payload(Vec<u8>),
     /// It was all the database's work and has been done in this transaction; no worker needs to know.
-    Done(Value),
+    Done {
+        /// What became of it.
+        result: Value,
+        /// What is left, so that no transaction takes long: the payload of a job like this one, which goes on.
+        rest: Option<Value>,
+    },
     /// Not yet, and nobody is to blame.
     Later {
         /// How long to wait.

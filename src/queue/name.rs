@@ -16,10 +16,17 @@ pub struct QueueName(String);
 )]
 pub struct QueueNameError;
 
+/// See [`QueueName::server`].
+pub(super) const SERVER: &str = "server";
 /// The queue of the provider's own work, whose workers have the database.
 const BILLING: &str = "billing";
 
 impl QueueName {
+    /// The queue of what the servers do themselves, in the database alone. It never comes to Redis, and needs no worker.
+    pub fn server() -> Self {
+        Self(SERVER.to_owned())
+    }
+
     /// The queue of bill runs. No host has that name: a host's has a dot.
     pub fn billing() -> Self {
         Self(BILLING.to_owned())

@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::{JobId, JobState, QueueName, Wake, db, inspect::JobFilter, wake};
-use crate::error::Error;
+use crate::{error::Error, origin};
 
 /// How many jobs one transaction withdraws or runs again.
 const BATCH: i64 = 1000;
@@ -11,7 +11,7 @@ const BATCH: i64 = 1000;
 /// Withdraws a job. One that waits is withdrawn at once; of one that is on its way or running the workers are told, and
 /// it ends when they have heard of it. Returns the job's state now.
 pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let state =
         sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
             .fetch_optional(&mut *tx)
@@ -48,7 +48,7 @@ pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState,
 pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, Error> {
     let mut purged = 0;
     loop {
-        let mut tx = db.begin().await?;
+        let mut tx = origin::begin(db).await?;
         let jobs = sqlx::query_scalar!(
             "select job_id from job where queue = $1 and state = 'queued' order by job_id limit $2 for update",
             queue.as_str(),
@@ -70,7 +70,7 @@ pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, E
 /// Runs a job again that failed or was withdrawn, as if for the first time; one whose twin waits already gives way to
 /// it. A job that waits for its time does so no longer.
 pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let state =
         sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
             .fetch_optional(&mut *tx)
@@ -95,7 +95,7 @@ pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
 pub async fn retry_all(db: &PgPool, filter: &JobFilter) -> Result<u64, Error> {
     let (mut after, mut retried) = (0, 0);
     loop {
-        let mut tx = db.begin().await?;
+        let mut tx = origin::begin(db).await?;
         let jobs = sqlx::query_scalar!(
             r#"select job_id from job
                where state = 'failed' and job_id > $1 and ($2::text is null or queue = $2) and ($3::text is null or kind = $3)
@@ -133,6 +133,7 @@ pub struct QueueWish {
 
 /// Changes what staff want of a queue.
 pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx::Result<()> {
+    let mut tx = origin::begin(db).await?;
     let rate = wish.rate.flatten();
     sqlx::query!(
         "insert into job_queue as known (queue, paused_at, rate_limit, rate_period_secs)
@@ -148,8 +149,9 @@ pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx:
         rate.map(|(jobs, _)| jobs),
         rate.map(|(_, secs)| secs),
     )
-    .execute(db)
+    .execute(&mut *tx)
     .await?;
+    tx.commit().await?;
     wake::announce_queued(db).await
 }
 
@@ -167,16 +169,18 @@ pub async fn ping(db: &PgPool, queue: &QueueName) -> sqlx::Result<()> {
 
 /// How many jobs a live worker shall run at the same time.
 pub async fn set_concurrency(db: &PgPool, worker_id: i64, concurrency: u16) -> Result<(), Error> {
+    let mut tx = origin::begin(db).await?;
     let known = sqlx::query!(
         "update worker set concurrency_wanted = $2 where worker_id = $1 and not stopped",
         worker_id,
         i32::from(concurrency),
     )
-    .execute(db)
+    .execute(&mut *tx)
     .await?;
     if known.rows_affected() == 0 {
         return Err(Error::NotFound(format!("there is no running worker {worker_id}").into()));
     }
+    tx.commit().await?;
     wake::announce_control(db).await?;
     Ok(())
 }

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
-use super::{JobId, Policy, QueueName, db, job::millis, origin, wake};
+use super::{JobId, Policy, QueueName, db, job::millis, wake};
+use crate::origin;
 
 /// A job to be. Made with [`NewJob::new`]; the other fields are for those who want more.
 #[derive(Debug)]
@@ -140,6 +141,22 @@ async fn lock_parents(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<V
             .await?;
     }
     Ok(parents)
+}
+
+/// Writes a job that goes on with what another one has left, on the same terms.
+pub(super) async fn go_on(tx: &mut PgConnection, job_id: JobId, rest: &Value) -> sqlx::Result<JobId> {
+    sqlx::query_scalar!(
+        "insert into job (queue, kind, payload, request_id, max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms,
+             hard_limit_ms, priority, keep_secs)
+         select queue, kind, $2, request_id, max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms, hard_limit_ms,
+             priority, keep_secs
+         from job where job_id = $1
+         returning job_id",
+        job_id,
+        rest,
+    )
+    .fetch_one(tx)
+    .await
 }
 
 /// Writes many jobs of one queue and kind in one statement; returns their ids in the order of their payloads.

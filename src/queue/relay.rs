@@ -10,9 +10,12 @@ use tokio::sync::watch;
 use super::{
     JobId, JobState, QueueName, Rendered, Runner,
     backend::{Envelope, StreamBackend, StreamConfig},
-    claim::{Claimed, claim},
+    claim::{Claimed, Whose, claim},
     db,
+    events::Ended,
+    outbox,
 };
+use crate::{metrics::Attempt, origin};
 
 /// Wake-ups from other processes may get lost; looking now and then bounds what that costs.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -66,8 +69,8 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
 
 /// One batch: claim, render, commit, and only then push. If pushing fails, the sweep takes the jobs back.
 async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<Round> {
-    let mut tx = runner.pool.begin().await?;
-    let batch = claim(&mut tx).await?;
+    let mut tx = origin::begin(&runner.pool).await?;
+    let batch = claim(&mut tx, Whose::Workers).await?;
     let round = Round { more: batch.full, next_token: batch.next_token };
     if batch.jobs.is_empty() {
         tx.commit().await?;
@@ -75,36 +78,9 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<R
     }
     // A later statement of the same transaction, so that it sees every change whose job was joined to these.
     let rendered = runner.kinds.render(&mut tx, &batch.jobs).await?;
-    let mut envelopes = Vec::with_capacity(batch.jobs.len());
-    let mut finished = Vec::new();
-    for (job, rendered) in batch.jobs.into_iter().zip(rendered) {
-        let rendered = job.missed_parent().map_or(rendered, Rendered::Impossible);
-        let job_id = job.job_id;
-        match rendered {
-            Rendered::Payload(payload) => envelopes.push(job.envelope(payload)?),
-            Rendered::Done(result) => {
-                finish(&mut tx, job_id, JobState::Succeeded, None, Some(&result)).await?;
-                tracing::info!(job = job_id, kind = job.kind, %result, "job done here");
-                finished.push(job_id);
-            }
-            Rendered::Later { after, reason } => {
-                db::close_attempt(&mut tx, job_id, "snoozed", Some(&reason)).await?;
-                if db::requeue(&mut tx, job_id, after, None).await? != JobState::Queued {
-                    finished.push(job_id);
-                }
-            }
-            Rendered::Obsolete(reason) => {
-                refuse(&mut tx, job_id, JobState::Revoked, &reason).await?;
-                finished.push(job_id);
-            }
-            Rendered::Impossible(reason) => {
-                refuse(&mut tx, job_id, JobState::Failed, &reason).await?;
-                finished.push(job_id);
-            }
-        }
-    }
-    db::release_children(&mut tx, &finished).await?;
+    let Concluded { envelopes, ended: Ended { finished, attempts } } = conclude(&mut tx, batch.jobs, rendered).await?;
     tx.commit().await?;
+    runner.metrics.note_attempts(attempts);
     for envelope in &envelopes {
         tracing::info!(job = envelope.job_id, kind = envelope.kind, queue = %envelope.queue,
             bytes = envelope.payload.len(), request = envelope.request_id, "job dispatched");
@@ -118,6 +94,64 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<R
     }
     runner.finished(&finished).await?;
     Ok(Round { more: true, ..round }) // their children, and what they have enqueued, are due
+}
+
+/// What becomes of rendered jobs, when the transaction has been committed.
+pub(super) struct Concluded {
+    /// For workers.
+    pub envelopes: Vec<Envelope>,
+    /// Ended here.
+    pub ended: Ended,
+}
+
+/// Makes the jobs what their rendering says.
+pub(super) async fn conclude(
+    tx: &mut PgConnection,
+    jobs: Vec<Claimed>,
+    rendered: Vec<Rendered>,
+) -> anyhow::Result<Concluded> {
+    let mut envelopes = Vec::with_capacity(jobs.len());
+    let mut ended = Ended::default();
+    for (job, rendered) in jobs.into_iter().zip(rendered) {
+        let rendered = job.missed_parent().map_or(rendered, Rendered::Impossible);
+        let job_id = job.job_id;
+        let outcome = match rendered {
+            Rendered::Payload(payload) => {
+                envelopes.push(job.envelope(payload)?);
+                continue;
+            }
+            Rendered::Done { result, rest } => {
+                let next = match rest {
+                    Some(rest) => Some(outbox::go_on(tx, job_id, &rest).await?),
+                    None => None,
+                };
+                finish(tx, job_id, JobState::Succeeded, None, Some(&result)).await?;
+                tracing::info!(job = job_id, kind = job.kind, %result, next, request = job.request_id, "job done here");
+                ended.finished.push(job_id);
+                "succeeded"
+            }
+            Rendered::Later { after, reason } => {
+                db::close_attempt(tx, job_id, "snoozed", Some(&reason)).await?;
+                if db::requeue(tx, job_id, after, None).await? != JobState::Queued {
+                    ended.finished.push(job_id);
+                }
+                "snoozed"
+            }
+            Rendered::Obsolete(reason) => {
+                refuse(tx, job_id, JobState::Revoked, &reason).await?;
+                ended.finished.push(job_id);
+                "revoked"
+            }
+            Rendered::Impossible(reason) => {
+                refuse(tx, job_id, JobState::Failed, &reason).await?;
+                ended.finished.push(job_id);
+                "failed"
+            }
+        };
+        ended.attempts.push(Attempt { kind: job.kind, queue: job.queue, outcome, waited: None, ran: None });
+    }
+    db::release_children(tx, &ended.finished).await?;
+    Ok(Concluded { envelopes, ended })
 }
 
 impl Claimed {

@@ -9,6 +9,7 @@ use redis::{AsyncCommands as _, RedisError, Script, aio::ConnectionManager};
 use tokio::sync::watch;
 
 use super::{JobId, QueueName, Runner, backend::reconnecting, db};
+use crate::{metrics::Attempt, origin};
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Longer than a worker's heartbeat, which keeps running jobs out of the sweep's sight.
@@ -119,11 +120,11 @@ async fn find_queues(runner: &Runner, redis: &mut ConnectionManager) -> anyhow::
 }
 
 async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyhow::Result<()> {
-    let mut tx = runner.pool.begin().await?;
-    let mut finished = Vec::new();
+    let mut tx = origin::begin(&runner.pool).await?;
+    let (mut finished, mut attempts) = (Vec::new(), Vec::new());
     for job in lost {
-        let row = sqlx::query_scalar!(
-            "select job_id from job
+        let kind = sqlx::query_scalar!(
+            "select kind from job
              where job_id = $1 and fence = $2 and state in ('dispatched', 'running')
                  and seen_at < now() - make_interval(secs => $3)
              for update skip locked",
@@ -133,7 +134,8 @@ async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyh
         )
         .fetch_optional(&mut *tx)
         .await?;
-        if row.is_some() {
+        if let Some(kind) = kind {
+            attempts.push(Attempt { kind, queue: queue.as_str().into(), outcome: "lost", waited: None, ran: None });
             db::close_attempt(&mut tx, job.job_id, "lost", Some("Redis lost it")).await?;
             if db::requeue(&mut tx, job.job_id, Duration::ZERO, None).await?.is_final() {
                 finished.push(job.job_id);
@@ -143,6 +145,7 @@ async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyh
     }
     db::release_children(&mut tx, &finished).await?;
     tx.commit().await?;
+    runner.metrics.note_attempts(attempts);
     if !finished.is_empty() {
         runner.finished(&finished).await?;
     }

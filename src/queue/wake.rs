@@ -3,7 +3,14 @@
 //! Inside a process by memory; between processes by Postgres `NOTIFY`, sent outside of the busy transactions
 //! (inside, it costs more than three times the insert).
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{PgExecutor, PgPool, postgres::PgListener};
 use tokio::sync::{Notify, broadcast, watch};
@@ -12,6 +19,8 @@ use super::{JobId, QueueName};
 
 /// Channel: a job was enqueued by a process without a relay.
 const QUEUED: &str = "uncloud_job_queued";
+/// Channel: schedules were made or changed.
+const SCHEDULES: &str = "uncloud_schedule";
 /// Channel: staff want something of jobs, queues or workers.
 const CONTROL: &str = "uncloud_job_control";
 /// Channel: jobs reached a final state; the payload lists them, or is empty when they were too many.
@@ -22,10 +31,14 @@ const MAX_PAYLOAD: usize = 7900;
 /// The bell that relay and long polls wait for.
 pub struct Wake {
     queued: Notify,
+    /// By announcement only, not with each job of a worker: the desk's come from schedules and from staff.
+    desk: Notify,
+    schedules: Notify,
     control: Notify,
     finished: broadcast::Sender<Finished>,
     /// Queues from which reports are expected; only grows.
     queues: watch::Sender<BTreeSet<QueueName>>,
+    ending: AtomicBool,
 }
 
 /// Which jobs have finished.
@@ -41,9 +54,12 @@ impl Default for Wake {
     fn default() -> Self {
         Self {
             queued: Notify::new(),
+            desk: Notify::new(),
+            schedules: Notify::new(),
             control: Notify::new(),
             finished: broadcast::channel(1024).0,
             queues: watch::channel(BTreeSet::new()).0,
+            ending: AtomicBool::new(false),
         }
     }
 }
@@ -56,6 +72,15 @@ impl Wake {
 
     pub(super) async fn wait_for_queued(&self) {
         self.queued.notified().await;
+    }
+
+    pub(super) async fn wait_for_desk(&self) {
+        self.desk.notified().await;
+    }
+
+    /// Ends when schedules were made or changed, in whatever process.
+    pub async fn wait_for_schedules(&self) {
+        self.schedules.notified().await;
     }
 
     pub(super) async fn wait_for_control(&self) {
@@ -80,6 +105,24 @@ impl Wake {
         let _ = self.finished.send(finished);
     }
 
+    /// The server is to end: long polls answer at once with what there is, and whoever waits on asks the next server.
+    pub(super) fn end_waits(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        self.finished(Finished::Unknown);
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
+    /// Who knows what: everybody looks again.
+    fn missed(&self) {
+        self.queued.notify_one();
+        self.desk.notify_one();
+        self.schedules.notify_one();
+        self.finished(Finished::Unknown);
+    }
+
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Finished> {
         self.finished.subscribe()
     }
@@ -98,6 +141,11 @@ pub(super) async fn announce_finished(pool: &PgPool, wake: &Wake, jobs: &[JobId]
 /// Tells the relays of other processes that there is work.
 pub(super) async fn announce_queued(executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
     notify(executor, QUEUED, "").await
+}
+
+/// Tells all servers, this one too, that schedules were made or changed. Call it after the commit.
+pub async fn announce_schedules(executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
+    notify(executor, SCHEDULES, "").await
 }
 
 /// Tells the servers that staff want something.
@@ -121,10 +169,9 @@ pub async fn listen(pool: PgPool, wake: Arc<Wake>) {
 
 async fn forward(pool: &PgPool, wake: &Wake) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen_all([QUEUED, CONTROL, FINISHED]).await?;
+    listener.listen_all([QUEUED, SCHEDULES, CONTROL, FINISHED]).await?;
     // What was announced while nobody listened.
-    wake.queued();
-    wake.finished(Finished::Unknown);
+    wake.missed();
     loop {
         // `None`: the connection was lost and is back, with notifications missed in between.
         match listener.try_recv().await? {
@@ -133,12 +180,13 @@ async fn forward(pool: &PgPool, wake: &Wake) -> sqlx::Result<()> {
                     wake.finished(Finished::Job(job));
                 }
             }
-            Some(notification) if notification.channel() == QUEUED => wake.queued(),
-            Some(notification) if notification.channel() == CONTROL => wake.control.notify_one(),
-            _ => {
+            Some(notification) if notification.channel() == QUEUED => {
                 wake.queued();
-                wake.finished(Finished::Unknown);
+                wake.desk.notify_one();
             }
+            Some(notification) if notification.channel() == SCHEDULES => wake.schedules.notify_one(),
+            Some(notification) if notification.channel() == CONTROL => wake.control.notify_one(),
+            _ => wake.missed(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{
     db,
@@ -16,7 +16,7 @@ use super::{
     prefix,
 };
 use crate::{
-    queue::{Claimed, JobId, Rendered, Settled, wake_relays},
+    queue::{Claimed, JobId, Rendered, Settled},
     seal::Sealer,
 };
 
@@ -217,24 +217,4 @@ async fn free_prefixes(tx: &mut PgConnection, pool_id: i64, network: IpNet, appl
     .execute(tx)
     .await
     .map(drop)
-}
-
-/// Sends the full state of every pool of a host once more; returns the jobs.
-pub async fn reconcile(database: &PgPool, hostname: &Hostname) -> sqlx::Result<Vec<JobId>> {
-    let mut tx = database.begin().await?;
-    let pools = sqlx::query_scalar!(
-        "update vpn_pool set generation = next_generation(generation) where vpn_hostname = $1 returning pool_id",
-        hostname.as_str()
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let mut jobs = Vec::with_capacity(pools.len());
-    for pool_id in pools {
-        let job = pool::request_apply(&mut tx, pool_id, hostname.queue(), None).await?;
-        db::set_pool_job(&mut tx, pool_id, job).await?;
-        jobs.push(job);
-    }
-    tx.commit().await?;
-    wake_relays(database).await?;
-    Ok(jobs)
 }

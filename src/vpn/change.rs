@@ -13,6 +13,7 @@ use super::{
 use crate::{
     accounts::User,
     error::{Error, OnConstraint as _},
+    origin,
     seal::Sealer,
 };
 
@@ -37,7 +38,7 @@ async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db:
 /// Changes host or port. A host that is left gets a job of its own to remove the interface; the new one does not
 /// wait for it, because the old one may be gone for good.
 pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change: PoolChange) -> Result<Pool, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
     let old_host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
     let host = change.vpn_hostname.unwrap_or_else(|| old_host.clone());
@@ -52,9 +53,9 @@ pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change
     if host != old_host {
         db::depart(&mut tx, pool_id, old_host.as_str(), generation).await?;
         db::forget_departure(&mut tx, pool_id, host.as_str(), generation).await?;
-        pool::request_apply(&mut tx, pool_id, old_host.queue(), Some(caller)).await?;
+        pool::request_apply(&mut tx, pool_id, old_host.queue(), Some(caller.user_id)).await?;
     }
-    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller)).await?;
+    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller.user_id)).await?;
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
     pool::find(db, pool_id).await
@@ -72,7 +73,7 @@ pub(super) async fn rotate_pool_key(
         Some(key) => key,
         None => PrivateKey::generate(&SystemRandom::new())?,
     };
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
     if before.public_key == key.public_key() {
         return Err(Error::field("wireguard_private_key", "is the key that the pool has already"));
@@ -83,7 +84,7 @@ pub(super) async fn rotate_pool_key(
     let ciphertext = sealer.seal(SEAL_CONTEXT, key.expose())?;
     db::set_next_key(&mut tx, pool_id, &ciphertext, sealer.key_id(), key.public_key()).await?;
     let host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller)).await?;
+    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller.user_id)).await?;
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
     pool::find(db, pool_id).await
@@ -96,13 +97,13 @@ pub(super) async fn change_network_key(
     network_id: i64,
     key: PublicKey,
 ) -> Result<Network, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
     let pool = locked.ok_or_else(|| network::not_found(network_id))?;
     network::refuse_servers_key(&pool, key)?;
     let generation = db::raise_generation(&mut tx, pool.pool_id).await?;
     let host: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job = pool::request_apply(&mut tx, pool.pool_id, host.queue(), Some(caller)).await?;
+    let job = pool::request_apply(&mut tx, pool.pool_id, host.queue(), Some(caller.user_id)).await?;
     let changed = db::set_network_key(&mut tx, network_id, key, generation, job)
         .await
         .on_constraint("vpn_network_public_key_key", network::key_in_use)?;

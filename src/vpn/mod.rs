@@ -14,11 +14,14 @@ mod db;
 mod hostname;
 mod network;
 mod pool;
+mod reconcile;
 mod traffic;
 
 pub use api::{NetworkApi, PoolApi};
-pub use apply::{reconcile, render, settle};
+pub use apply::{render, settle};
 pub use hostname::{Hostname, HostnameError};
-pub use network::{Network, NetworkStatus};
+pub use network::{Network, NetworkStatus, Wish};
+pub(crate) use network::{create, withdraw};
 pub use pool::Pool;
+pub use reconcile::{check_reconcile, reconcile, render_reconcile};
 pub use traffic::{render_status, settle_status};

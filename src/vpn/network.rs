@@ -8,6 +8,7 @@ use crate::{
     accounts::User,
     error::{Error, OnConstraint as _},
     http::Window,
+    orders, origin,
     queue::{JobId, JobState},
 };
 
@@ -25,11 +26,22 @@ pub enum NetworkStatus {
     Deleting,
 }
 
+/// What a customer says of a network that is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// Length of the prefix.
+    pub size: u8,
+    /// The customer's key.
+    pub public_key: PublicKey,
+}
+
 /// A network as its owner sees it.
 #[derive(Debug, Clone)]
 pub struct Network {
     /// Identifies it.
     pub network_id: i64,
+    /// The order that it is delivered for.
+    pub order_id: i64,
     /// The pool that it is from.
     pub pool_id: i64,
     /// The prefix.
@@ -103,27 +115,28 @@ impl Network {
     }
 }
 
-/// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel.
-pub async fn create(db: &PgPool, caller: &User, size: u8, public_key: PublicKey) -> Result<Network, Error> {
-    let mut tx = db.begin().await?;
-    if let Some(limit) = db::lock_quota(&mut tx, caller.user_id).await?.filter(|limit| limit.used >= limit.quota.into())
-    {
+/// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel. For the customer
+/// of an order that is placed in the same transaction.
+pub(crate) async fn create(tx: &mut PgConnection, user_id: i64, order_id: i64, wish: Wish) -> Result<Network, Error> {
+    let Wish { size, public_key } = wish;
+    if let Some(limit) = db::quota(tx, user_id).await?.filter(|limit| limit.used >= limit.quota.into()) {
         let detail = format!(
-            "you have {} of {} networks, those being deleted among them; delete one, or ask the provider for more",
+            "{} of {} networks are taken, those being deleted among them; delete one, or ask the provider for more",
             limit.used, limit.quota
         );
         return Err(Error::Conflict { code: "quota_exceeded", detail, field: None });
     }
-    let pool = lock_pool_with_room(&mut tx, size).await?;
+    let pool = lock_pool_with_room(tx, size).await?;
     refuse_servers_key(&pool, public_key)?;
-    let taken = db::take_prefix(&mut tx, pool.pool_id).await?;
+    let taken = db::take_prefix(tx, pool.pool_id).await?;
     let network = index(taken.index)
         .and_then(|index| prefix::subnetwork(pool.network, size, index))
         .ok_or_else(|| anyhow::anyhow!("pool {} has no prefix number {}", pool.pool_id, taken.index))?;
     let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job_id = pool::request_apply(&mut tx, pool.pool_id, queue.queue(), Some(caller)).await?;
+    let job_id = pool::request_apply(tx, pool.pool_id, queue.queue(), Some(user_id)).await?;
     let row = db::NetworkRow {
-        user_id: caller.user_id,
+        user_id,
+        order_id,
         pool_id: pool.pool_id,
         pool_network: pool.network,
         subnetwork_size: pool.subnetwork_size,
@@ -132,11 +145,11 @@ pub async fn create(db: &PgPool, caller: &User, size: u8, public_key: PublicKey)
         generation: taken.generation,
         job_id,
     };
-    let network_id = db::insert_network(&mut tx, &row).await.on_constraint("vpn_network_public_key_key", key_in_use)?;
-    tx.commit().await?;
+    let network_id = db::insert_network(tx, &row).await.on_constraint("vpn_network_public_key_key", key_in_use)?;
     // As it was when it was accepted. Asking again would cost more than the rest, and find it the same or a little on.
     Ok(Network {
         network_id,
+        order_id,
         pool_id: pool.pool_id,
         network,
         public_key,
@@ -213,21 +226,24 @@ pub(super) fn not_found(network_id: i64) -> Error {
     Error::NotFound(format!("there is no VPN network {network_id}").into())
 }
 
-/// Begins to remove a network. Its prefix stays taken until the host has confirmed.
+/// Ends a network and the order that it is delivered for. Deleting twice is deleting once.
 pub async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
-    let mut tx = db.begin().await?;
-    // Pool before network, as everywhere, so that two changes never wait for each other.
-    let pool =
-        db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?.ok_or_else(|| not_found(network_id))?;
-    let generation = db::raise_generation(&mut tx, pool.pool_id).await?;
-    let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job_id = pool::request_apply(&mut tx, pool.pool_id, queue.queue(), Some(caller)).await?;
-    if !db::mark_network_deleting(&mut tx, network_id, generation, job_id).await? {
-        tx.rollback().await?; // somebody was faster; nothing to add
-        return find(db, caller, network_id).await;
-    }
+    let mut tx = origin::begin(db).await?;
+    let order_id = find(&mut *tx, caller, network_id).await?.order_id;
+    orders::end_service(&mut tx, order_id).await?;
     // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
     let network = find(&mut *tx, caller, network_id).await?;
     tx.commit().await?;
     Ok(network)
+}
+
+/// Begins to remove a network. Its prefix stays taken until the host has confirmed.
+pub(crate) async fn withdraw(tx: &mut PgConnection, user_id: i64, network_id: i64) -> Result<(), Error> {
+    // Pool before network, as everywhere, so that two changes never wait for each other.
+    let pool = db::lock_pool_of_network(tx, network_id, user_id).await?.ok_or_else(|| not_found(network_id))?;
+    let generation = db::raise_generation(tx, pool.pool_id).await?;
+    let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
+    let job_id = pool::request_apply(tx, pool.pool_id, queue.queue(), Some(user_id)).await?;
+    db::mark_network_deleting(tx, network_id, generation, job_id).await?;
+    Ok(())
 }

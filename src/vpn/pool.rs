@@ -16,6 +16,7 @@ use crate::{
     error::{Error, FieldError, OnConstraint as _},
     http::Window,
     kinds::Kind,
+    origin,
     queue::{JobId, JobState, NewJob, QueueName, enqueue},
     seal::Sealer,
 };
@@ -138,7 +139,7 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
         None => PrivateKey::generate(&SystemRandom::new())?,
     };
     let ciphertext = sealer.seal(SEAL_CONTEXT, private_key.expose())?;
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let inserted = db::insert_pool(
         &mut tx,
         &db::PoolRow {
@@ -158,7 +159,7 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
         Err(Error::Conflict { code: "overlap", .. }) => return Err(overlap(db, network).await?),
         result => result?,
     };
-    let job = request_apply(&mut tx, pool_id, new.vpn_hostname.queue(), Some(caller)).await?;
+    let job = request_apply(&mut tx, pool_id, new.vpn_hostname.queue(), Some(caller.user_id)).await?;
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
     find(db, pool_id).await
@@ -193,7 +194,7 @@ pub(super) fn not_found(pool_id: i64) -> Error {
 
 /// Begins to remove a pool: first from its host, then from here, since its prefix must not be announced twice.
 pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let locked = db::lock_pool(&mut tx, pool_id).await?.ok_or_else(|| not_found(pool_id))?;
     if locked.used > 0 {
         let networks = db::networks_of_pool(&mut tx, pool_id, 5).await?.join(", ");
@@ -204,7 +205,7 @@ pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Er
     if !locked.deleting {
         db::mark_pool_deleting(&mut tx, pool_id).await?;
         let hostname: Hostname = locked.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-        let job = request_apply(&mut tx, pool_id, hostname.queue(), Some(caller)).await?;
+        let job = request_apply(&mut tx, pool_id, hostname.queue(), Some(caller.user_id)).await?;
         db::set_pool_job(&mut tx, pool_id, job).await?;
     }
     // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
@@ -218,12 +219,12 @@ pub(super) async fn request_apply(
     tx: &mut PgConnection,
     pool_id: i64,
     queue: &QueueName,
-    requester: Option<&User>,
+    requester: Option<i64>,
 ) -> sqlx::Result<JobId> {
     // With the host: one that is gone for good must not hold up its successor.
     let key = format!("vpn_pool:{pool_id}@{queue}");
     let job = Kind::VpnApply.job(queue, json!({ "pool_id": pool_id }));
-    enqueue(tx, &NewJob { unique_key: Some(&key), requester: requester.map(|user| user.user_id), ..job }).await
+    enqueue(tx, &NewJob { unique_key: Some(&key), requester, ..job }).await
 }
 
 #[cfg(test)]

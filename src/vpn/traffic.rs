@@ -17,6 +17,7 @@ use crate::{
     accounts::User,
     error::Error,
     kinds::Kind,
+    origin,
     queue::{Claimed, JobId, NewJob, Rendered, Settled, Wake, enqueue, wait_until_finished},
 };
 
@@ -78,7 +79,7 @@ async fn known(db: &PgPool, network_id: i64, max_age_secs: f64) -> sqlx::Result<
 /// One job for all who ask at the same time.
 async fn request(db: &PgPool, pool_id: i64, vpn_hostname: &str) -> Result<JobId, Error> {
     let host: Hostname = vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let mut tx = db.begin().await?;
+    let mut tx = origin::begin(db).await?;
     let key = format!("vpn_status:{pool_id}@{host}");
     let job = Kind::VpnStatus.job(host.queue(), json!({ "pool_id": pool_id }));
     let job_id = enqueue(&mut tx, &NewJob { unique_key: Some(&key), ..job }).await?;

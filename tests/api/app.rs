@@ -18,7 +18,7 @@ use uncloud::{
     accounts::AccountSettings,
     cli::serve::{ServeSettings, serve},
     embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
-    http::TrustedProxies,
+    http::{TrustedProxies, server::Limits},
     queue::{JobError, backend::StreamConfig},
     secret::Secret,
     vpn::key::{PrivateKey, PublicKey},
@@ -43,10 +43,10 @@ async fn postgres() -> &'static ThrowawayPostgres {
     POSTGRES.get_or_init(start).await
 }
 
-/// Schema and users.
+/// Schema, defaults and users.
 pub async fn fill(database_url: &Secret<String>) {
     let pool = PgPool::connect(database_url.expose()).await.expect("database");
-    uncloud::MIGRATIONS.run(&pool).await.expect("migrations");
+    uncloud::cli::defaults::add_defaults(&pool).await.expect("schema and defaults");
     for (user, staff) in [("admin", true), ("alice", false), ("bob", false)] {
         let name = user.parse().expect("a name");
         accounts::bootstrap(&pool, &name, staff, Some(&PASSWORD.to_owned().into())).await.expect("a user");
@@ -54,12 +54,13 @@ pub async fn fill(database_url: &Secret<String>) {
     pool.close().await;
 }
 
-/// A database with schema and users, but no server.
+/// A database with schema, defaults and users, but no server.
 pub async fn database() -> PgPool {
     PgPool::connect(database_url().await.expose()).await.expect("database")
 }
 
-async fn database_url() -> Secret<String> {
+/// The same, as a URL.
+pub async fn database_url() -> Secret<String> {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     postgres().await.create_database(&name, Some("template")).await.expect("database")
 }
@@ -69,7 +70,7 @@ pub struct TestApp {
     pub pool: PgPool,
     pub database_url: Secret<String>,
     pub redis: ThrowawayRedis,
-    address: SocketAddr,
+    pub address: SocketAddr,
     client: reqwest::Client,
     stop: watch::Sender<bool>,
 }
@@ -119,25 +120,35 @@ impl TestApp {
     }
 
     pub async fn start_on(database_url: Secret<String>) -> Self {
-        Self::start_with(database_url, AccountSettings::default()).await
+        Self::start_with(database_url, |_| {}).await
     }
 
     /// With a directory, or another memory for passwords.
     pub async fn start_accounts(accounts: AccountSettings) -> Self {
-        Self::start_with(database_url().await, accounts).await
+        Self::start_changed(|settings| settings.accounts = accounts).await
     }
 
-    async fn start_with(database_url: Secret<String>, accounts: AccountSettings) -> Self {
+    /// With whatever else a server can be told.
+    pub async fn start_changed(change: impl FnOnce(&mut ServeSettings)) -> Self {
+        Self::start_with(database_url().await, change).await
+    }
+
+    async fn start_with(database_url: Secret<String>, change: impl FnOnce(&mut ServeSettings)) -> Self {
         let redis = ThrowawayRedis::start().expect("Redis");
-        let settings = ServeSettings {
+        let mut settings = ServeSettings {
             database_url: database_url.clone(),
             redis_url: redis.url(),
             redis_ca_file: None,
             secret_key: Secret::new("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into()),
             listen: "127.0.0.1:0".parse().expect("an address"),
-            accounts,
+            metrics_listen: None,
+            accounts: AccountSettings::default(),
             proxies: TrustedProxies::new(vec!["127.0.0.1".parse().expect("a proxy")]),
+            origins: Vec::new(),
+            tls: None,
+            limits: Limits::default(),
         };
+        change(&mut settings);
         let (ready, address) = oneshot::channel();
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(serve(settings, ready, stopped));
@@ -194,6 +205,10 @@ impl TestApp {
 
     pub async fn post(&self, path: &str, user: &str, body: Value) -> Answer {
         self.request(Method::POST, path, Some(user), Some(body)).await
+    }
+
+    pub async fn put(&self, path: &str, user: &str, body: Value) -> Answer {
+        self.request(Method::PUT, path, Some(user), Some(body)).await
     }
 
     pub async fn delete(&self, path: &str, user: &str) -> Answer {

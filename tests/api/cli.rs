@@ -13,13 +13,13 @@ use crate::app::{HOST, PASSWORD, TestApp};
 const SECRET: &str = "hunter2";
 
 /// `uncloud` with nothing of this process' environment, and a data folder that nobody uses.
-fn uncloud(args: &[&str]) -> Command {
+pub fn uncloud(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_uncloud"));
     command.args(args).env_clear().env("UNCLOUD_DATA_DIR", "/nonexistent/uncloud");
     command
 }
 
-fn run(command: &mut Command, input: &str) -> Output {
+pub fn run(command: &mut Command, input: &str) -> Output {
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = pipes.spawn().expect("uncloud");
     // Some of them end without reading it.
@@ -29,7 +29,7 @@ fn run(command: &mut Command, input: &str) -> Output {
 
 /// Runs what must fail; all of these are in the one line that it says.
 #[track_caller]
-fn refused(command: &mut Command, input: &str, words: &[&str]) {
+pub fn refused(command: &mut Command, input: &str, words: &[&str]) {
     let output = run(command, input);
     let said = String::from_utf8(output.stderr).expect("text");
     assert!(!output.status.success(), "{command:?} succeeded: {said}");
@@ -43,7 +43,7 @@ fn refused(command: &mut Command, input: &str, words: &[&str]) {
 }
 
 /// Beside the server, which is in this thread: stopped in the middle of a transaction, it would hold its locks.
-async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("no panic")
 }
 

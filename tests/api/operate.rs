@@ -26,7 +26,7 @@ impl TestApp {
     }
 
     /// Runs `uncloud` on this database, and reads its JSON if it prints any.
-    async fn cli(&self, args: &[&str]) -> Result<Value, String> {
+    pub async fn cli(&self, args: &[&str]) -> Result<Value, String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_uncloud"));
         command.args(args).env_clear().env("DATABASE_URL", self.database_url.expose());
         let output = tokio::task::spawn_blocking(move || command.output().expect("uncloud")).await.expect("no panic");

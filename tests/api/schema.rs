@@ -7,7 +7,10 @@ use crate::app::database;
 const POOL: &str = "insert into vpn_pool (network, subnetwork_size, vpn_hostname, listen_port, private_key,
     private_key_key_id, public_key, generation) values";
 const NETWORK: &str = "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key,
-    generation) values";
+    generation, order_id) values";
+const ORDER: &str = "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing,
+    commitment_periods, time_zone, starts_at, ordered_at, deliver_at, closed)
+    values (1, 'VPN network', 'CHF', 0, 0, 'advance', 0, 'UTC', now(), now(), now(), true)";
 
 /// A database with pool 1 (2001:db8::/40, networks of /48) and in it network 1 (2001:db8:1::/48) of user 1.
 async fn with_network() -> PgPool {
@@ -15,7 +18,10 @@ async fn with_network() -> PgPool {
     execute(&pool, &format!("{POOL} ('2001:db8::/40', 48, 'vpn-1.example.ch', 51820, '', 'k', {}, 1)", key(1)))
         .await
         .expect("a pool");
-    execute(&pool, &format!("{NETWORK} (1, 1, '2001:db8::/40', 48, '2001:db8:1::/48', {}, 1)", key(2)))
+    for _ in 0..2 {
+        execute(&pool, ORDER).await.expect("an order");
+    }
+    execute(&pool, &format!("{NETWORK} (1, 1, '2001:db8::/40', 48, '2001:db8:1::/48', {}, 1, 1)", key(2)))
         .await
         .expect("a network");
     pool
@@ -25,12 +31,12 @@ fn key(byte: u8) -> String {
     format!("decode(repeat('{byte:02x}', 32), 'hex')")
 }
 
-async fn execute(pool: &PgPool, sql: &str) -> sqlx::Result<()> {
+pub async fn execute(pool: &PgPool, sql: &str) -> sqlx::Result<()> {
     sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(pool).await.map(drop)
 }
 
 #[track_caller]
-fn assert_refused(result: sqlx::Result<()>, constraint: &str, sql: &str) {
+pub fn assert_refused(result: sqlx::Result<()>, constraint: &str, sql: &str) {
     let error = result.expect_err(sql);
     let named = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
     assert_eq!(named, Some(constraint), "{sql}: {error}");
@@ -70,8 +76,10 @@ async fn wrong_pools_are_refused() {
 async fn wrong_networks_are_refused() {
     let pool = with_network().await;
     let row = |pool_network: &str, size: u8, network: &str, key: &str| {
-        format!("{NETWORK} (1, 1, '{pool_network}', {size}, '{network}', {key}, 1)")
+        format!("{NETWORK} (1, 1, '{pool_network}', {size}, '{network}', {key}, 1, 2)")
     };
+    let of_order =
+        |order: &str| format!("{NETWORK} (1, 1, '2001:db8::/40', 48, '2001:db8:2::/48', {}, 1, {order})", key(9));
     let (k, p) = (key(9), "2001:db8::/40");
     for (constraint, sql) in [
         ("vpn_network_network_overlap", row(p, 48, "2001:db8:1::/48", &k)),
@@ -83,6 +91,8 @@ async fn wrong_networks_are_refused() {
         ("vpn_network_size", row(p, 48, "2001:db8:2::/49", &k)),
         ("vpn_network_not_the_servers", row(p, 48, "2001:db8::/48", &k)),
         ("vpn_network_public_key_length", row(p, 48, "2001:db8:2::/48", "'\\x00'")),
+        ("vpn_network_order_key", of_order("1")),
+        ("vpn_network_order_fkey", of_order("99")),
     ] {
         assert_refused(execute(&pool, &sql).await, constraint, &sql);
     }
@@ -119,6 +129,44 @@ async fn wrong_jobs_are_refused() {
     execute(&pool, under_way).await.expect("one under way");
     execute(&pool, waiting).await.expect("one waiting beside it");
     assert_refused(execute(&pool, under_way).await, "job_one_in_flight", under_way);
+}
+
+#[tokio::test]
+async fn wrong_schedules_are_refused() {
+    let pool = database().await;
+    let row = |name: &str, timing: &str| {
+        format!(
+            "insert into schedule (name, kind, cron, time_zone, every_secs, next_run_at) values ('{name}', 'x', {timing}, now())"
+        )
+    };
+    execute(&pool, &row("beat", "null, null, 60")).await.expect("a schedule");
+    let job = "insert into job (queue, kind, payload) values ('a.ch', 'vpn_apply', '{}')";
+    execute(&pool, job).await.expect("a job");
+    let tick = "insert into schedule_tick (schedule_id, due_at, job_id)
+        select schedule_id, '2026-01-01T00:00:00Z', 1 from schedule where name = 'beat'";
+    execute(&pool, tick).await.expect("a tick");
+    for (constraint, sql) in [
+        ("schedule_tick_key", tick.to_owned()),
+        ("schedule_name_key", row("beat", "null, null, 60")),
+        ("schedule_name_form", row("Beat", "null, null, 60")),
+        ("schedule_name_form", row("", "null, null, 60")),
+        ("schedule_timing", row("x", "null, null, null")),
+        ("schedule_timing", row("x", "'* * * * *', 'UTC', 60")),
+        ("schedule_timing", row("x", "'* * * * *', null, null")),
+        ("schedule_every_secs", row("x", "null, null, 0")),
+        ("schedule_paused", "update schedule set paused_at = now()".to_owned()),
+        ("schedule_paused", "update schedule set next_run_at = null".to_owned()),
+        ("schedule_forward", "update schedule set last_due_at = next_run_at".to_owned()),
+        ("schedule_terms", "update schedule set priority = 10".to_owned()),
+        ("schedule_terms", "update schedule set max_failures = 0".to_owned()),
+        ("schedule_payload", "update schedule set payload = '[]'".to_owned()),
+        ("schedule_last_job_fkey", "update schedule set last_job_id = 99".to_owned()),
+        ("schedule_tick_job_fkey", "update schedule_tick set job_id = 99".to_owned()),
+    ] {
+        assert_refused(execute(&pool, &sql).await, constraint, &sql);
+    }
+    execute(&pool, "delete from job").await.expect("a job may be forgotten");
+    execute(&pool, tick).await.expect_err("its tick went with it, and needs a job");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A host's user of Redis: enough for its worker, and for nothing else.
 
 use std::{
+    collections::HashSet,
     future::poll_fn,
     process::{Command, Output, Stdio},
     sync::{
@@ -100,9 +101,12 @@ async fn a_worker_needs_no_more_than_its_user_may() {
     until("both are done", async || server.xlen::<_, usize>(own.jobs_key()).await.expect("length") == 0).await;
     assert_eq!(runs.load(Ordering::SeqCst), 2, "each once: the leases were renewed");
     let events: redis::streams::StreamRangeReply = server.xrange_all(own.events_key()).await.expect("events");
-    let outcomes: Vec<String> = events.ids.iter().filter_map(|event| event.get("outcome")).collect();
-    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "running").count(), 2, "{outcomes:?}");
-    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "succeeded").count(), 2, "{outcomes:?}");
+    let outcomes: Vec<(String, String)> =
+        events.ids.iter().filter_map(|event| Some((event.get("outcome")?, event.get("job")?))).collect();
+    // A slow machine sees more than one heartbeat of a job.
+    let running: HashSet<_> = outcomes.iter().filter(|(outcome, _)| outcome == "running").collect();
+    assert_eq!(running.len(), 2, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|(outcome, _)| outcome == "succeeded").count(), 2, "{outcomes:?}");
 
     // Redis emptied: the group is made anew.
     redis::cmd("FLUSHALL").query_async::<()>(&mut redis.admin().await).await.expect("emptied");

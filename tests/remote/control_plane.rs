@@ -41,8 +41,12 @@ impl ControlPlane {
             redis_ca_file: redis_ca.map(Path::to_owned),
             secret_key: Secret::new("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into()),
             listen: "127.0.0.1:0".parse().expect("an address"),
+            metrics_listen: None,
             accounts: uncloud::accounts::AccountSettings::default(),
             proxies: uncloud::http::TrustedProxies::default(),
+            origins: Vec::new(),
+            tls: None,
+            limits: uncloud::http::server::Limits::default(),
         };
         let server = tokio::spawn(serve(settings, ready, stopped));
         let Ok(address) = address.await else { panic!("{:?}", server.await) };

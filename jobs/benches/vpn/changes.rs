@@ -23,11 +23,19 @@ const GIVE_UP: Duration = Duration::from_secs(40);
 
 /// Fills a /28 with so many /48s of the staff user, by SQL: requests would take minutes and are not what is measured.
 fn fill(up: &Up, pool_id: i64, first_hextet: &str, count: u32) -> i64 {
-    let insert = "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key, generation)
+    // Each is delivered for an order of its own.
+    let insert = "with placed as (
+            insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing, commitment_periods,
+                time_zone, starts_at, ordered_at, deliver_at, delivered_at, closed)
+            select user_id, 'VPN network', 'CHF', 0, 0, 'advance', 0, 'UTC', now(), now(), now(), now(), true
+            from users, generate_series(1, $3) where username = 'admin'
+            returning order_id),
+        numbered as (select order_id, row_number() over (order by order_id) as i from placed)
+        insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key, generation, order_id)
         select (select user_id from users where username = 'admin'), pool_id, network, subnetwork_size,
             format('%s:%s:%s::/48', $2, to_hex(i >> 16), to_hex(i & 65535))::cidr, set_bit(sha256((pool_id || '/' || i)::bytea), 255, 0),
-            generation
-        from vpn_pool, generate_series(1, $3) i where pool_id = $1";
+            generation, order_id
+        from vpn_pool, numbered where pool_id = $1";
     let count = i32::try_from(count).expect("small");
     up.runtime.block_on(async {
         let url = up.instance().database_url.expect("it runs");

@@ -3,6 +3,7 @@
 //! Delivery is at least once, so a handler brings about a state; doing it twice is doing it once.
 
 mod billing;
+mod order_service;
 mod vpn_apply;
 mod vpn_status;
 
@@ -58,13 +59,27 @@ pub async fn handle(envelope: Envelope, context: Data<Context>, control: Data<Jo
         match kind {
             Kind::VpnApply => vpn_apply::handle(context.host()?, payload).await,
             Kind::VpnStatus => vpn_status::handle(context.host()?, payload).await,
+            Kind::VpnReconcile | Kind::JobCleanup => Err(JobError::Fail(format!(
+                "jobs of kind {} are done by servers, in the database alone",
+                envelope.kind
+            ))),
             Kind::BillRun => billing::plan(context.database()?, payload, &control).await,
             Kind::BillPart => billing::part(context.database()?, payload, &control).await,
             Kind::BillEnd => billing::end(context.database()?, payload, &control).await,
+            Kind::OrderService => order_service::handle(context.database()?, payload).await,
         }
     };
     let span = tracing::info_span!("job", id = envelope.job_id, kind = envelope.kind, request = envelope.request_id);
-    control.run(work).instrument(span).await
+    async {
+        let result = Box::pin(control.run(work)).await; // on the heap once, not copied from layer to layer
+        match &result {
+            Ok(_) => tracing::info!("job done"),
+            Err(error) => tracing::warn!(%error, "job not done"),
+        }
+        result
+    }
+    .instrument(span)
+    .await
 }
 
 /// Read before the rest, whose form may have changed.

@@ -195,7 +195,9 @@ fn complete_file(text: &Secret<String>) -> io::Result<File> {
 
 fn read(command: String, output: &Output) -> Result<String, HostError> {
     if !output.status.success() {
-        let mut stderr = scrub(&String::from_utf8_lossy(&output.stderr));
+        // wireguard-go fills stderr in any case, and says on stdout what is wrong.
+        let said = [&output.stderr[..], b"\n", &output.stdout[..]].concat();
+        let mut stderr = scrub(&String::from_utf8_lossy(&said));
         if stderr.starts_with("sudo: ") {
             stderr.push_str("; are uncloud's rules for sudo installed (packaging/sudoers.d)? `sudo -n -l` lists them");
         }
@@ -256,6 +258,9 @@ mod tests {
         let error = with_ip("/bin/ls").run(Program::Ip, Rights::Anybody, &["/nonexistent"]).await.expect_err("no file");
         assert!(error.stderr().contains("No such file"), "{error}");
         assert!(!error.is_final());
+        let script = ["-c", "echo the reason; echo a banner >&2; exit 1"];
+        let error = with_ip("/bin/sh").run(Program::Ip, Rights::Anybody, &script).await.expect_err("it says no");
+        assert_eq!(error.stderr(), "a banner the reason");
         let error = with_ip("/nonexistent").run(Program::Ip, Rights::Anybody, &["link"]).await.expect_err("no program");
         assert!(error.to_string().starts_with("cannot run `ip link`"), "{error}");
     }

@@ -40,7 +40,7 @@ fn errors_are_one_line_without_the_password() {
 
 /// A worker with Celery's habits, on a Redis of its own.
 fn celery_like(redis: &ThrowawayRedis, args: &[&str]) -> Command {
-    let mut command = worker(&["-Q", "a.example.ch,billing", "-n", "w2@%h", "-c", "2"]);
+    let mut command = worker(&["-Q", "a.example.ch,b.example.ch", "-n", "w2@%h", "-c", "2"]);
     command.args(["-b", redis.url().expose()]).args(args);
     command
 }
@@ -52,7 +52,7 @@ fn connection(redis: &ThrowawayRedis) -> redis::Connection {
 
 /// It has made the group that it reads with.
 fn works(redis: &ThrowawayRedis) -> bool {
-    redis::cmd("EXISTS").arg("uncloud:{billing}:jobs").query::<i32>(&mut connection(redis)).expect("answer") == 1
+    redis::cmd("EXISTS").arg("uncloud:{b.example.ch}:jobs").query::<i32>(&mut connection(redis)).expect("answer") == 1
 }
 
 fn forget(redis: &ThrowawayRedis) {

@@ -60,7 +60,8 @@ impl Up {
         let mut command = command_for(host, &data_dir);
         prepare(&mut command);
         let mut process = Process::start("uncloud up", &mut command);
-        let address = process.wait_for_line("  API    http://").split('/').next().expect("an address").to_owned();
+        let url = process.wait_for_line("  API    http");
+        let address = url.split('/').nth(2).expect("an address").to_owned();
         process.wait_for_line("Ctrl-C ends everything in order.");
         let runtime = Arc::new(Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime"));
         Self { process, address, data_dir, runtime }

@@ -10,6 +10,7 @@ mod faults;
 mod full;
 mod handbook;
 mod instance;
+mod log;
 mod privilege;
 mod process;
 mod provider;

@@ -48,7 +48,7 @@ impl Provider {
         let runtime = Arc::new(Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime"));
         let address = "127.0.0.1:0".to_owned();
         let mut provider = Self { server: None, server_changes: Arc::default(), address, runtime, redis, postgres };
-        succeed(provider.uncloud().arg("migrate"), "");
+        succeed(provider.uncloud().arg("db-add-defaults"), "");
         for customer in customers {
             succeed(provider.uncloud().args(["bootstrap-user", "--username", customer]), PASSWORD);
         }

@@ -119,7 +119,7 @@ impl<'w> Site<'w> {
             let mut command = Command::new(uncloud_program());
             succeed(bare(command.args(args)).env("DATABASE_URL", &database).env("RUST_LOG", "trace"), input)
         };
-        let mut said = vec![uncloud(&["migrate"], "")];
+        let mut said = vec![uncloud(&["db-add-defaults"], "")];
         said.push(uncloud(&["bootstrap-user", "--username", "admin", "--staff"], STAFF_PASSWORD));
         said.push(uncloud(&["bootstrap-user", "--username", "nico"], CUSTOMER_PASSWORD));
         let secret_key = wg_key(); // 32 random bytes in base64

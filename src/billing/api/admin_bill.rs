@@ -11,7 +11,6 @@ use super::{
     bill::not_found,
     body::{BillDetail, BillList, BilledBody, PreviewBody},
     file::BillFile,
-    scalars::{CurrencyText, TimeText},
 };
 use crate::{
     billing::{
@@ -19,17 +18,18 @@ use crate::{
         bill::BillFilter,
         db,
         export::{Format, export},
+        money::Currency,
         one,
     },
     error::Error,
-    http::{Body, Cursor, Id, Staff, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Moment, Staff, Tags, Window, input, page},
 };
 
 input! {
     /// As of when a customer is to be billed.
     pub struct BillCreate {
         /// What is due then is billed, and it is the bills' date; now if left out.
-        pub as_of: Option<TimeText>,
+        pub as_of: Option<Moment>,
     }
 }
 
@@ -62,11 +62,11 @@ impl AdminBillApi {
         /// Those of this run.
         run: Query<Option<Id>>,
         /// Issued then or later.
-        from: Query<Option<TimeText>>,
+        from: Query<Option<Moment>>,
         /// Issued before then.
-        to: Query<Option<TimeText>>,
+        to: Query<Option<Moment>>,
         /// Those in this currency.
-        currency: Query<Option<CurrencyText>>,
+        currency: Query<Option<Currency>>,
         /// Bills on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
@@ -78,7 +78,7 @@ impl AdminBillApi {
             run_id: run.0.map(|run| run.0),
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
-            currency: currency.0.map(|currency| currency.0),
+            currency: currency.0,
             drafts: true,
             ..BillFilter::default()
         };
@@ -95,9 +95,9 @@ impl AdminBillApi {
         &self,
         _staff: Staff,
         /// Issued then or later.
-        from: Query<TimeText>,
+        from: Query<Moment>,
         /// Issued before then.
-        to: Query<TimeText>,
+        to: Query<Moment>,
         /// The file's form.
         #[oai(default)]
         format: Query<Format>,
@@ -157,7 +157,7 @@ impl AdminBillApi {
         /// Identifies the customer.
         id: Path<Id>,
         /// As of when; now if left out.
-        as_of: Query<Option<TimeText>>,
+        as_of: Query<Option<Moment>>,
     ) -> Result<Json<PreviewBody>, Error> {
         let as_of = as_of.0.map(|as_of| as_of.0);
         Ok(Json(one::preview(&self.pool, id.0.0, as_of).await?.into()))

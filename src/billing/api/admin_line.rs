@@ -8,26 +8,29 @@ use poem_openapi::{
 };
 use sqlx::PgPool;
 
-use super::scalars::{AmountText, CurrencyText, LineText, TimeText};
 use crate::{
-    billing::line::{self, Line, NewLine},
+    billing::{
+        line::{self, NewLine},
+        money::{Amount, Currency},
+        run::second,
+    },
     error::Error,
-    http::{Body, Cursor, Id, Staff, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Line, Moment, Staff, Tags, Window, input, page},
 };
 
 input! {
     /// A line for a customer's next bill.
     pub struct BillLineCreate {
         /// As the bill calls it.
-        pub description: LineText,
+        pub description: Line<500>,
         /// Before VAT; negative in the customer's favour.
-        pub net: AmountText,
+        pub net: Amount,
         /// What it is in; it goes to the bill in this currency.
-        pub currency: CurrencyText,
+        pub currency: Currency,
         /// For colleagues and auditors; not on the bill.
-        pub reason: LineText,
+        pub reason: Line<500>,
         /// When the service was that it is for: decides the VAT rate, and before it the line is not billed. Now if left out.
-        pub service_at: Option<TimeText>,
+        pub service_at: Option<Moment>,
     }
 }
 
@@ -42,7 +45,7 @@ struct LineBody {
     /// As the bill calls it.
     description: String,
     /// Before VAT; negative in the customer's favour.
-    net: AmountText,
+    net: Amount,
     /// What it is in.
     currency: String,
     /// Decides the VAT rate; it is billed by the first run at or after it.
@@ -61,13 +64,13 @@ struct LineBody {
     withdrawn_by: Option<String>,
 }
 
-impl From<Line> for LineBody {
-    fn from(line: Line) -> Self {
+impl From<line::Line> for LineBody {
+    fn from(line: line::Line) -> Self {
         Self {
             id: line.line_id,
             user_id: line.user_id,
             description: line.description,
-            net: AmountText(line.net),
+            net: line.net,
             currency: line.currency,
             service_at: line.service_at,
             reason: line.reason,
@@ -118,9 +121,9 @@ impl BillLineApi {
         let new = NewLine {
             user_id: id.0.0,
             description: description.0,
-            net: net.0,
-            currency: currency.0,
-            service_at: service_at.map(|time| time.0),
+            net,
+            currency,
+            service_at: service_at.map(|time| second(time.0)),
             reason: reason.0,
             author: staff.0.user_id,
         };

@@ -10,10 +10,11 @@ use poem_openapi::{
 };
 use sqlx::PgPool;
 
-use super::{admin_bill::BillCreate, body::ProblemBody, scalars::AmountText};
+use super::{admin_bill::BillCreate, body::ProblemBody};
 use crate::{
     billing::{
         db, jobs,
+        money::Amount,
         run::{RunView, Summary},
     },
     error::Error,
@@ -90,17 +91,17 @@ struct RunTotals {
     /// How many bills.
     bills: i64,
     /// The sum of their nets.
-    net: AmountText,
+    net: Amount,
     /// The sum of their VAT.
-    tax: AmountText,
+    tax: Amount,
     /// The sum of both.
-    gross: AmountText,
+    gross: Amount,
 }
 
 impl From<Summary> for RunTotals {
     fn from(summary: Summary) -> Self {
         let Summary { currency, bills, net, tax, gross } = summary;
-        Self { currency, bills, net: AmountText(net), tax: AmountText(tax), gross: AmountText(gross) }
+        Self { currency, bills, net: net, tax: tax, gross: gross }
     }
 }
 

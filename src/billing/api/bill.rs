@@ -9,12 +9,11 @@ use sqlx::PgPool;
 
 use super::{
     body::{BillDetail, BillList, PreviewBody},
-    scalars::{CurrencyText, TimeText},
 };
 use crate::{
-    billing::{self, bill::BillFilter, db, one},
+    billing::{self, bill::BillFilter, db, money::Currency, one},
     error::Error,
-    http::{Cursor, Id, SignedIn, Tags, Window, page},
+    http::{Cursor, Id, Moment, SignedIn, Tags, Window, page},
 };
 
 /// The operations; everybody's own bills, which have their numbers.
@@ -35,11 +34,11 @@ impl BillApi {
         &self,
         caller: SignedIn,
         /// Issued then or later.
-        from: Query<Option<TimeText>>,
+        from: Query<Option<Moment>>,
         /// Issued before then.
-        to: Query<Option<TimeText>>,
+        to: Query<Option<Moment>>,
         /// Those in this currency.
-        currency: Query<Option<CurrencyText>>,
+        currency: Query<Option<Currency>>,
         /// Bills on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
@@ -50,7 +49,7 @@ impl BillApi {
             user_id: Some(caller.0.user_id),
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
-            currency: currency.0.map(|currency| currency.0),
+            currency: currency.0,
             ..BillFilter::default()
         };
         let window = Window::new(limit.0, cursor.0);
@@ -66,7 +65,7 @@ impl BillApi {
         &self,
         caller: SignedIn,
         /// As of when; now if left out.
-        as_of: Query<Option<TimeText>>,
+        as_of: Query<Option<Moment>>,
     ) -> Result<Json<PreviewBody>, Error> {
         let as_of = as_of.0.map(|as_of| as_of.0);
         Ok(Json(one::preview(&self.pool, caller.0.user_id, as_of).await?.into()))

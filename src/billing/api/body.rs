@@ -3,10 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
 
-use super::scalars::AmountText;
 use crate::billing::{
     bill::{Bill, BillRecord, BillVat, Parties, Party, RecordKind, WholeBill},
     customer::Problem,
+    money::{Amount, Rate},
     one::Billed,
     vat::{Category, REVERSE_CHARGE_NOTE},
 };
@@ -21,15 +21,15 @@ pub(super) struct BillTotals {
     /// What it is in.
     currency: String,
     /// The sum of the records.
-    net: AmountText,
+    net: Amount,
     /// The VAT of all groups.
-    tax: AmountText,
+    tax: Amount,
     /// Both.
-    gross: AmountText,
+    gross: Amount,
     /// What rounding to the smallest coin adds.
-    rounding: AmountText,
+    rounding: Amount,
     /// To be paid, or if negative to be paid back.
-    payable: AmountText,
+    payable: Amount,
 }
 
 /// A bill without its lines.
@@ -144,15 +144,15 @@ struct RecordBody {
     /// How many periods: seconds / period_seconds with six decimals.
     quantity: String,
     /// For one period, or once.
-    unit_price: AmountText,
+    unit_price: Amount,
     /// Before VAT.
-    net: AmountText,
+    net: Amount,
     /// Why it is on the bill.
     why: String,
     /// UNCL 5305: S at a standard rate, AE reverse charge, O outside scope.
     vat_category: String,
     /// A fraction: 0.081 is 8.1 %.
-    vat_rate: String,
+    vat_rate: Rate,
     /// Why it is taxed so.
     vat_why: String,
 }
@@ -164,11 +164,11 @@ struct VatBody {
     /// UNCL 5305.
     category: String,
     /// A fraction.
-    rate: String,
+    rate: Rate,
     /// The sum of the records' nets.
-    base: AmountText,
+    base: Amount,
     /// base x rate, rounded once to two decimals, half away from zero.
-    tax: AmountText,
+    tax: Amount,
     /// Why it is taxed so.
     why: String,
 }
@@ -215,11 +215,11 @@ impl From<&Bill> for BillTotals {
             document: bill.document.clone(),
             issued_at: bill.issued_at,
             currency: bill.currency.clone(),
-            net: AmountText(bill.net),
-            tax: AmountText(bill.tax),
-            gross: AmountText(bill.gross),
-            rounding: AmountText(bill.rounding),
-            payable: AmountText(bill.payable),
+            net: bill.net,
+            tax: bill.tax,
+            gross: bill.gross,
+            rounding: bill.rounding,
+            payable: bill.payable,
         }
     }
 }
@@ -272,11 +272,11 @@ impl RecordBody {
             passed_seconds: record.period_secs.map(|_| record.passed_secs),
             period_seconds: record.period_secs,
             quantity: record.quantity(),
-            unit_price: AmountText(record.unit_price),
-            net: AmountText(record.net),
+            unit_price: record.unit_price,
+            net: record.net,
             why: record.reason(),
             vat_category: record.category.to_string(),
-            vat_rate: record.rate.to_string(),
+            vat_rate: record.rate,
             vat_why: parties.vat_reason(record.category, record.rate),
         }
     }
@@ -286,9 +286,9 @@ impl VatBody {
     fn new(group: &BillVat, parties: &Parties) -> Self {
         Self {
             category: group.category.to_string(),
-            rate: group.rate.to_string(),
-            base: AmountText(group.base),
-            tax: AmountText(group.tax),
+            rate: group.rate,
+            base: group.base,
+            tax: group.tax,
             why: parties.vat_reason(group.category, group.rate),
         }
     }

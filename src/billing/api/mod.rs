@@ -6,7 +6,6 @@ mod admin_run;
 mod bill;
 mod body;
 mod file;
-mod scalars;
 
 pub use admin_bill::AdminBillApi;
 pub use admin_line::BillLineApi;

@@ -15,6 +15,7 @@ use crate::{
         run::{self, Progress, Summary},
     },
     cli::output::{Output, Table},
+    origin,
 };
 
 /// Transactions at the same time.
@@ -50,7 +51,7 @@ pub(super) async fn run(pool: &PgPool, args: RunArgs) -> anyhow::Result<()> {
     let (summary, problems) = match (customer, args.dry_run) {
         (customer, true) => run::dry_run(pool, as_of, customer).await?,
         (Some(customer), false) => {
-            let mut tx = pool.begin().await?;
+            let mut tx = origin::begin(pool).await?;
             let (run, problem) = run::bill_one(&mut tx, customer, as_of, None).await?;
             let summary = run::summary(&mut tx, run.run_id).await?;
             if summary.is_empty() {

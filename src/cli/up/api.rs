@@ -1,15 +1,21 @@
 //! The API, served by this very process.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
 
+use super::tls;
 use crate::cli::serve::{ServeSettings, serve};
 
 /// How long the API may take to say that database and Redis are there.
@@ -22,18 +28,20 @@ const DRAIN: Duration = Duration::from_secs(35);
 pub(super) struct Api {
     /// Where it listens.
     pub(super) address: SocketAddr,
+    /// Who vouches for it, with TLS.
+    pub(super) authority: Option<PathBuf>,
     stop: watch::Sender<bool>,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Api {
     /// Starts it and waits until it listens.
-    pub(super) async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
+    pub(super) async fn start(settings: ServeSettings, authority: Option<PathBuf>) -> anyhow::Result<Self> {
         let (ready, listening) = oneshot::channel();
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(serve(settings, ready, stopped));
         match listening.await {
-            Ok(address) => Ok(Self { address, stop, task }),
+            Ok(address) => Ok(Self { address, authority, stop, task }),
             // It ended before it listened, and knows why.
             Err(_) => match task.await.context("the API")? {
                 Ok(()) => bail!("the API ended before it listened"),
@@ -46,11 +54,13 @@ impl Api {
     pub(super) async fn ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_DEADLINE;
         let mut answer = String::from("no answer");
+        let tls = self.authority.as_deref().map(trusting).transpose()?;
         while Instant::now() < deadline {
             if self.task.is_finished() {
                 return self.ended().await;
             }
-            match tokio::time::timeout(Duration::from_secs(5), get_readyz(reachable(self.address))).await {
+            let asked = get_readyz(reachable(self.address), tls.as_ref());
+            match tokio::time::timeout(Duration::from_secs(5), asked).await {
                 Ok(Ok(status)) if status.split(' ').nth(1) == Some("200") => return Ok(()),
                 Ok(Ok(status)) => answer = status,
                 Ok(Err(error)) => answer = error.to_string(),
@@ -100,9 +110,26 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
+fn trusting(authority: &Path) -> anyhow::Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority)?)?;
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
 /// The status line of `GET /readyz`. One request that is always the same: not worth an HTTP client in the program.
-async fn get_readyz(address: SocketAddr) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
+async fn get_readyz(address: SocketAddr, tls: Option<&TlsConnector>) -> anyhow::Result<String> {
+    let stream = TcpStream::connect(address).await?;
+    match tls {
+        Some(tls) => ask(tls.connect(ServerName::try_from(tls::NAME)?, stream).await?, address).await,
+        None => ask(stream, address).await,
+    }
+}
+
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, address: SocketAddr) -> anyhow::Result<String> {
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();

@@ -5,6 +5,7 @@ mod hosts;
 mod secrets;
 mod settings;
 mod stack;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,9 +19,9 @@ use tokio::sync::watch;
 use self::settings::Settings;
 use self::stack::Stack;
 use crate::cli::config::{RedisArgs, SecretKeyArgs};
+use crate::cli::front::FrontArgs;
 use crate::cli::ldap::LdapArgs;
 use crate::embedded::{DataDir, Registry, end_leftovers};
-use crate::http::Proxy;
 use crate::secret::Secret;
 
 /// Signals this close together are one wish: `timeout` and some supervisors send theirs to the process and to its group.
@@ -46,6 +47,15 @@ pub struct UpArgs {
     /// Address and port of the API; port 0 takes any free one.
     #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
+
+    /// Serves https, with a certificate for localhost from an authority of its own: trust DIR/tls/ca.pem, which the first
+    /// start makes.
+    #[arg(long, env = "UNCLOUD_TLS")]
+    tls: bool,
+
+    /// Address to serve /metrics on for a Prometheus that is no member of staff; whoever reaches it may read.
+    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
 
     /// Host to start a worker for; may be repeated [default: this machine's name].
     #[arg(long = "queue", value_name = "HOST")]
@@ -81,9 +91,8 @@ pub struct UpArgs {
     #[command(flatten)]
     secret_key: SecretKeyArgs,
 
-    /// Address or network of proxies in front, whose X-Forwarded-For is believed; several with commas between.
-    #[arg(long = "trusted-proxy", env = "UNCLOUD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK")]
-    trusted_proxies: Vec<Proxy>,
+    #[command(flatten)]
+    front: FrontArgs,
 
     #[command(flatten)]
     ldap: LdapArgs,

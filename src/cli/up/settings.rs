@@ -9,7 +9,7 @@ use super::UpArgs;
 use crate::accounts::AccountSettings;
 use crate::cli::config::secret_or_file;
 use crate::embedded::default_data_dir;
-use crate::http::TrustedProxies;
+use crate::http::{Origin, TrustedProxies};
 use crate::secret::Secret;
 
 /// The provider's own queue, for work that no host does.
@@ -20,6 +20,8 @@ pub(super) const BILLING: &str = "billing";
 pub(super) struct Settings {
     pub(super) data_dir: PathBuf,
     pub(super) listen: SocketAddr,
+    pub(super) tls: bool,
+    pub(super) metrics_listen: Option<SocketAddr>,
     /// Names of the hosts, lower-cased, each once.
     pub(super) hosts: Vec<String>,
     pub(super) host_network: bool,
@@ -31,13 +33,17 @@ pub(super) struct Settings {
     pub(super) secret_key: Option<Secret<String>>,
     pub(super) accounts: AccountSettings,
     pub(super) proxies: TrustedProxies,
+    pub(super) origins: Vec<Origin>,
 }
 
 impl Settings {
     pub(super) fn from_args(args: UpArgs) -> anyhow::Result<Self> {
+        let (proxies, origins) = args.front.parts();
         Ok(Self {
             data_dir: args.data_dir.map_or_else(default_data_dir, Ok)?,
             listen: args.listen,
+            tls: args.tls,
+            metrics_listen: args.metrics_listen,
             hosts: host_names(&args.queues)?,
             host_network: args.host_network,
             run_as: args.run_as,
@@ -52,7 +58,8 @@ impl Settings {
             )?,
             secret_key: args.secret_key.given()?,
             accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
-            proxies: TrustedProxies::new(args.trusted_proxies),
+            proxies,
+            origins,
         })
     }
 }

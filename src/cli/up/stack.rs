@@ -12,11 +12,13 @@ use super::api::{Api, reachable};
 use super::hosts::{self, Workers};
 use super::secrets::{kept_admin_password, kept_secret_key};
 use super::settings::{BILLING, Settings};
+use super::tls::{self, LocalTls};
 use crate::accounts::{Username, ensure_staff_user};
 use crate::cli::config::connect;
 use crate::cli::defaults::add_defaults;
 use crate::cli::serve::ServeSettings;
 use crate::embedded::{Account, Child, DataDir, HostRecord, Postgres, Redis, Registry, RuntimeDir, netns, run_to_end};
+use crate::http::server::Limits;
 use crate::secret::Secret;
 
 /// How long bringing back a host's tunnels may take; its worker starts even when it does not succeed.
@@ -84,17 +86,22 @@ impl Stack {
         let redis_ca_file = settings.redis_ca_file.clone();
         let workers = Workers::new(redis_url.clone(), redis_ca_file.clone(), database_url.clone())?;
         let (accounts, proxies) = (settings.accounts.clone(), settings.proxies.clone());
+        let tls = settings.tls.then(|| self.prepare_tls()).transpose()?;
         let serve = ServeSettings {
             database_url,
             redis_url,
             redis_ca_file,
             secret_key,
             listen: settings.listen,
+            metrics_listen: settings.metrics_listen,
             accounts,
             proxies,
+            origins: settings.origins.clone(),
+            tls: tls.as_ref().map(|tls| tls.files.clone()),
+            limits: Limits::default(),
         };
         let mut stop = stop.clone();
-        let api = self.api.insert(Api::start(serve).await?);
+        let api = self.api.insert(Api::start(serve, tls.map(|tls| tls.authority)).await?);
         tokio::select! {
             ready = api.ready() => ready?,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
@@ -107,6 +114,12 @@ impl Stack {
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
         self.start_workers(&workers)
+    }
+
+    fn prepare_tls(&self) -> anyhow::Result<LocalTls> {
+        #[expect(clippy::disallowed_methods, reason = "certificates are valid by the machine's own clock")]
+        let now = chrono::Utc::now();
+        tls::prepare(self.data_dir.path(), self.data_dir.id(), now)
     }
 
     fn prepare_hosts(&mut self, settings: &Settings) -> anyhow::Result<()> {
@@ -228,7 +241,8 @@ impl Stack {
 
     fn tell_ready(&self, settings: &Settings) {
         let Some(api) = &self.api else { return };
-        let url = format!("http://{}", reachable(api.address));
+        let scheme = if api.authority.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", reachable(api.address));
         let data_dir = self.data_dir.path().display();
         let password = match settings.admin_password {
             Some(_) => "the password you gave".to_owned(),
@@ -238,6 +252,9 @@ impl Stack {
             "\nuncloud is ready\n  API    {url}/  (to read and try: {url}/docs)\n  Staff  {ADMIN}, {password}\n  Data   \
              {data_dir}  (logs in log/)\n"
         );
+        if let Some(authority) = &api.authority {
+            let _ = writeln!(text, "  TLS    for localhost; callers trust {}", authority.display());
+        }
         for host in &self.hosts {
             let how = match (&host.dry_run, &host.wireguard_implementation, &host.netns) {
                 (Some(missing), ..) => format!("dry run, {missing}"),

@@ -16,8 +16,9 @@ use crate::{
     error::Error,
     http::{Body, Cursor, Id, Number, QueueText, Staff, Tags, TextPart, Window, input, page},
     queue::{
-        JobId, JobState, Wake,
+        JobId, JobState, Step, Wake,
         backend::Progress,
+        history,
         inspect::{self, Attempt, JobDetail, JobFilter, JobLine, ParentLine},
         operate,
     },
@@ -105,6 +106,8 @@ struct AdminJobDetail {
     worker: Option<String>,
     /// When it was last sent to a worker.
     dispatched_at: Option<DateTime<Utc>>,
+    /// When a worker was first known to be at the last attempt; absent when that was shorter than a heartbeat.
+    running_at: Option<DateTime<Utc>>,
     /// When staff wanted it withdrawn.
     revoke_requested_at: Option<DateTime<Utc>>,
     /// How long the last attempt ran, in milliseconds.
@@ -115,6 +118,8 @@ struct AdminJobDetail {
     parents: Vec<AdminJobParent>,
     /// What became of attempts that were not its success, the first one first.
     attempts: Vec<AdminJobAttempt>,
+    /// Its life, step by step.
+    history: Vec<AdminJobStep>,
 }
 
 /// A job that another one waits or waited for.
@@ -147,6 +152,10 @@ struct AdminJobAttempt {
     outcome: String,
     /// When it was sent to a worker.
     dispatched_at: Option<DateTime<Utc>>,
+    /// When a worker was first known to be at it; absent when it was shorter than a heartbeat.
+    running_at: Option<DateTime<Utc>>,
+    /// How long it ran, in milliseconds, by the worker's clock.
+    took_ms: Option<i32>,
     /// When its end was known.
     ended_at: DateTime<Utc>,
     /// Who ran it.
@@ -161,6 +170,8 @@ impl From<Attempt> for AdminJobAttempt {
             attempt: attempt.attempt,
             outcome: attempt.outcome,
             dispatched_at: attempt.dispatched_at,
+            running_at: attempt.running_at,
+            took_ms: attempt.took_ms,
             ended_at: attempt.ended_at,
             worker: attempt.worker,
             error: attempt.error,
@@ -168,9 +179,32 @@ impl From<Attempt> for AdminJobAttempt {
     }
 }
 
+/// What happened to a job.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+struct AdminJobStep {
+    /// When.
+    at: DateTime<Utc>,
+    /// Its state from then on, or what became of an attempt: `retry`, `snoozed` or `lost`.
+    what: String,
+    /// Counts from 1; absent before the first one.
+    attempt: Option<i32>,
+    /// Who ran it.
+    worker: Option<String>,
+    /// What went wrong.
+    error: Option<String>,
+}
+
+impl From<Step> for AdminJobStep {
+    fn from(step: Step) -> Self {
+        Self { at: step.at, what: step.what, attempt: step.attempt, worker: step.worker, error: step.error }
+    }
+}
+
 impl From<JobDetail> for AdminJobDetail {
     fn from(job: JobDetail) -> Self {
         Self {
+            history: history(&job).into_iter().map(Into::into).collect(),
             job: job.line.into(),
             advice: job.advice,
             payload: Any(job.payload),
@@ -182,6 +216,7 @@ impl From<JobDetail> for AdminJobDetail {
             serial_key: job.serial_key,
             worker: job.worker,
             dispatched_at: job.dispatched_at,
+            running_at: job.running_at,
             revoke_requested_at: job.revoke_requested_at,
             took_ms: job.took_ms,
             request_id: job.request_id,

@@ -13,10 +13,11 @@ use sqlx::PgPool;
 use crate::{
     error::Error,
     http::{Body, Cursor, Id, Number, PublicKeyText, SignedIn, Tags, Window, input, page},
+    orders,
     queue::{JobRef, Wake},
     vpn::{
         change,
-        network::{self, Network, NetworkStatus},
+        network::{self, Network, NetworkStatus, Wish},
         traffic,
     },
 };
@@ -45,6 +46,8 @@ input! {
 struct NetworkBody {
     /// Identifies the network.
     id: i64,
+    /// The order that it is delivered for: `GET /v1/order/{id}`.
+    order: i64,
     /// The prefix.
     network: String,
     /// Where it is in its life.
@@ -68,6 +71,7 @@ impl From<Network> for NetworkBody {
         let reason = network.reason();
         Self {
             id: network.network_id,
+            order: network.order_id,
             network: network.network.to_string(),
             status: network.status(),
             reason,
@@ -137,11 +141,12 @@ pub struct NetworkApi {
 impl NetworkApi {
     /// Request a VPN network
     ///
-    /// The prefix is chosen by the server. Follow the job, or read the network again, to see when it is active.
+    /// Orders the product that the VPN hosts deliver. The prefix is chosen by the server. Follow the job, or read the network
+    /// again, to see when it is active.
     #[oai(path = "/", method = "post", operation_id = "vpn_create")]
     async fn create(&self, caller: SignedIn, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
-        let size = body.0.network_size.get();
-        let network = network::create(&self.pool, &caller.0, size, body.0.wireguard_public_key.0).await?;
+        let wish = Wish { size: body.0.network_size.get(), public_key: body.0.wireguard_public_key.0 };
+        let network = orders::order_network(&self.pool, &caller.0, wish).await?;
         self.wake.queued();
         let location = format!("/v1/net/vpn/{}", network.network_id);
         Ok(NetworkCreated::Created(Json(network.into()), location))
@@ -190,7 +195,7 @@ impl NetworkApi {
 
     /// Delete a VPN network
     ///
-    /// The prefix is given to somebody else only after the host has confirmed.
+    /// Cancels its order too. The prefix is given to somebody else only after the host has confirmed.
     #[oai(path = "/:id", method = "delete", operation_id = "vpn_delete")]
     async fn delete(
         &self,

@@ -13,6 +13,7 @@ use crate::{
 /// A new network.
 pub(in crate::vpn) struct NetworkRow {
     pub user_id: i64,
+    pub order_id: i64,
     pub pool_id: i64,
     pub pool_network: IpNet,
     pub subnetwork_size: i16,
@@ -105,8 +106,8 @@ pub(in crate::vpn) async fn take_prefix(tx: &mut PgConnection, pool_id: i64) -> 
 
 pub(in crate::vpn) async fn insert_network(tx: &mut PgConnection, row: &NetworkRow) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
-        "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key, generation, job_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
+        "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key, generation, job_id, order_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          returning network_id",
         row.user_id,
         row.pool_id,
@@ -116,6 +117,7 @@ pub(in crate::vpn) async fn insert_network(tx: &mut PgConnection, row: &NetworkR
         row.public_key.as_bytes(),
         row.generation,
         row.job_id,
+        row.order_id,
     )
     .fetch_one(tx)
     .await
@@ -130,7 +132,7 @@ pub(in crate::vpn) async fn networks(
 ) -> sqlx::Result<Vec<Network>> {
     sqlx::query_as!(
         Network,
-        r#"select network_id, pool_id, net.network, net.public_key as "public_key: PublicKey", vpn_hostname, listen_port,
+        r#"select network_id, order_id, pool_id, net.network, net.public_key as "public_key: PublicKey", vpn_hostname, listen_port,
                   pool.public_key as "server_public_key: PublicKey", applied_generation, net.deleting,
                   greatest(net.generation, changed_generation) as "generation!", net.job_id,
                   now.state as "job_state?: JobState", now.result ->> 'dry_run' as dry_run,
@@ -165,22 +167,21 @@ pub(in crate::vpn) async fn networks_of_pool(
     .await
 }
 
-/// False when it was being deleted already.
 pub(in crate::vpn) async fn mark_network_deleting(
     tx: &mut PgConnection,
     network_id: i64,
     generation: i64,
     job_id: JobId,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        "update vpn_network set deleting = true, generation = $2, job_id = $3 where network_id = $1 and not deleting",
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update vpn_network set deleting = true, generation = $2, job_id = $3 where network_id = $1",
         network_id,
         generation,
         job_id
     )
     .execute(tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .await
+    .map(drop)
 }
 
 /// True when one of the pool's networks has this key.
@@ -215,19 +216,15 @@ pub(in crate::vpn) async fn set_network_key(
     Ok(done.rows_affected() == 1)
 }
 
-/// A customer's limit and how much of it is used, the user's row locked; none for staff, who have no limit.
-///
-/// `for update` would also hold up those who only refer to the user: a deletion that has the pool waits for the user
-/// then, while a creation that has the user waits for the pool.
-pub(in crate::vpn) async fn lock_quota(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Quota>> {
-    let quota =
-        sqlx::query_scalar!("select vpn_quota from users where user_id = $1 and not staff for no key update", user_id)
-            .fetch_optional(&mut *tx)
-            .await?;
-    let Some(quota) = quota else { return Ok(None) };
-    // A later statement than the lock, so that it sees what the lock's last holder did.
-    let used = sqlx::query_scalar!(r#"select count(*) as "count!" from vpn_network where user_id = $1"#, user_id)
-        .fetch_one(tx)
-        .await?;
-    Ok(Some(Quota { quota, used }))
+/// A customer's limit and how much of it is used; none for staff, who have no limit. The caller has locked the customer in an
+/// earlier statement, so this one sees what the lock's last holder did.
+pub(in crate::vpn) async fn quota(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Quota>> {
+    sqlx::query_as!(
+        Quota,
+        r#"select vpn_quota as quota, (select count(*) from vpn_network where user_id = $1) as "used!"
+           from users where user_id = $1 and not staff"#,
+        user_id
+    )
+    .fetch_optional(tx)
+    .await
 }

@@ -89,12 +89,19 @@ impl Customer {
         let (key, size) = (new_key(), HOSTS[random.below(HOSTS.len())].3);
         let body = json!({ "network_size": size, "wireguard_public_key": key });
         let (answer, repeated) = self.insist(random, &Method::POST, "/v1/net/vpn", Some(&body));
+        // Of a request that was repeated the first try may have been accepted, though its answer did not arrive.
+        let accepted = |random: &mut Random| if repeated { self.find(random, &key) } else { None };
         let id = match answer.status {
-            201 => answer.expect(201)["id"].as_i64().expect("an id"),
-            // The first try was accepted, but its answer did not arrive.
-            409 if repeated && answer.text.contains("key_in_use") => self.find(random, &key),
-            _ => panic!("{answer:?}"),
+            201 => answer.expect(201)["id"].as_i64(),
+            409 if answer.text.contains("key_in_use") => accepted(random),
+            // What is deleted stays taken while its host is silent; until then there may be nothing left.
+            409 if answer.text.contains("pool_exhausted") => match accepted(random) {
+                None => return "create, all taken",
+                id => id,
+            },
+            _ => None,
         };
+        let id = id.unwrap_or_else(|| panic!("{answer:?}"));
         self.kept.lock().expect("no panic").insert(key, id);
         "create"
     }
@@ -132,18 +139,17 @@ impl Customer {
         }
     }
 
-    /// The id of the network with a key.
-    fn find(&self, random: &mut Random, key: &str) -> i64 {
+    /// The id of the network with a key, if there is one.
+    fn find(&self, random: &mut Random, key: &str) -> Option<i64> {
         let mut cursor = String::new();
         loop {
             let (answer, _) = self.insist(random, &Method::GET, &format!("/v1/net/vpn?limit=100{cursor}"), None);
             let page = answer.expect(200);
             let networks = page["items"].as_array().expect("a list");
             if let Some(network) = networks.iter().find(|network| network["wireguard_public_key"] == key) {
-                return network["id"].as_i64().expect("an id");
+                return network["id"].as_i64();
             }
-            let next = page["next"].as_str().unwrap_or_else(|| panic!("no network has the key {key}"));
-            cursor = format!("&cursor={next}");
+            cursor = format!("&cursor={}", page["next"].as_str()?);
         }
     }
 }

@@ -59,7 +59,7 @@ impl<'w> Stage<'w> {
         };
         // A throwaway server may forget the last commits in a crash; here it crashes, and must not.
         stage.execute("alter database uncloud set synchronous_commit = on");
-        succeed(stage.uncloud().arg("migrate"), "");
+        succeed(stage.uncloud().arg("db-add-defaults"), "");
         for user in USERS {
             succeed(stage.uncloud().args(["bootstrap-user", "--username", user]), PASSWORD);
         }

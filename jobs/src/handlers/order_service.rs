@@ -1,0 +1,18 @@
+//! Ends what an order delivers when its time has come, on the queue `billing`.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use uncloud::{orders, queue::JobError};
+
+#[derive(Deserialize)]
+struct Service {
+    order: i64,
+}
+
+pub(super) async fn handle(database: &PgPool, payload: &[u8]) -> Result<Value, JobError> {
+    let Service { order } = serde_json::from_slice(payload)
+        .map_err(|error| JobError::Fail(format!("the job's payload can't be read: {error}")))?;
+    orders::carry_out_due(database, order).await?;
+    Ok(json!({ "order": order }))
+}

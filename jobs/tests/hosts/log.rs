@@ -1,0 +1,40 @@
+//! One id from a request to the host's log.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::{
+    process::{Process, bare, worker_program},
+    provider::{HOST, Provider},
+    world::wait_until,
+};
+
+#[test]
+fn the_workers_log_names_the_request_and_the_job() {
+    let provider = Provider::start(&[]);
+    let state_dir = tempfile::tempdir().expect("state folder");
+    let mut command = Command::new(worker_program());
+    command.args(["--queue", HOST, "--dry-run", "nothing, this is a test", "--log-format", "json", "--state-dir"]);
+    bare(command.arg(state_dir.path())).env("REDIS_URL", provider.redis_url());
+    let worker = Process::start("uncloud-worker", &mut command);
+    let staff = provider.api("admin");
+    let pool = staff.create_pool();
+    staff.job_succeeds(&pool);
+    let job = staff.get(&format!("/v1/admin/job/{}", pool["job"]["id"])).expect(200);
+    let request = job["request_id"].as_str().expect("the request's id");
+    // Written after the event that made the job succeeded.
+    wait_until("the worker says what it did", || {
+        let said = worker.stderr();
+        let mut lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.any(|line| {
+            line["message"] == "job done"
+                && line["span"]
+                    == json!({ "id": pool["job"]["id"], "kind": "vpn_apply", "request": request, "name": "job" })
+        })
+    });
+    // And the history ends with the worker that did it.
+    let last = job["history"].as_array().and_then(|steps| steps.last()).expect("a history");
+    let worker_name = job["worker"].as_str().expect("a name");
+    assert_eq!((&last["what"], last["worker"].as_str()), (&json!("succeeded"), Some(worker_name)), "{job}");
+}

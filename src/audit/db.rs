@@ -1,0 +1,59 @@
+//! Entries in Postgres.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgPool;
+
+use super::api::AuditAction;
+use crate::http::Window;
+
+/// An entry as it was written.
+pub(super) struct Entry {
+    pub audit_id: i64,
+    pub at: DateTime<Utc>,
+    pub username: Option<String>,
+    pub request_id: Option<String>,
+    pub operation_id: Option<String>,
+    pub program: String,
+    pub action: AuditAction,
+    pub kind: String,
+    pub object_id: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+/// Which entries; none of something limits nothing.
+pub(super) struct Filter {
+    pub username: Option<String>,
+    pub kind: Option<String>,
+    pub object_id: Option<String>,
+    pub request_id: Option<String>,
+    pub since: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// The newest first.
+pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: Window) -> sqlx::Result<Vec<Entry>> {
+    sqlx::query_as!(
+        Entry,
+        r#"select audit_id, at, username as "username?", request_id, operation_id, program, action as "action: AuditAction",
+                  kind, object_id, before, after
+           from audit left join users using (user_id)
+           where ($1::text is null or audit.user_id = (select user_id from users where username = $1))
+               and ($2::text is null or kind = $2) and ($3::text is null or object_id = $3)
+               and ($4::text is null or request_id = $4)
+               and ($5::timestamptz is null or at >= $5) and ($6::timestamptz is null or at < $6)
+               and ($7::bigint = 0 or audit_id < $7)
+           order by audit_id desc limit $8"#,
+        filter.username,
+        filter.kind,
+        filter.object_id,
+        filter.request_id,
+        filter.since,
+        filter.until,
+        window.after,
+        window.fetch(),
+    )
+    .fetch_all(pool)
+    .await
+}

@@ -1,0 +1,281 @@
+//! VAT numbers: their form and check digits, offline. Neither proves a registration: verifying is an act of staff.
+//!
+//! Forms: the European Commission's VIES (https://ec.europa.eu/taxation_customs/vies, questions and answers). Check digits:
+//! each country's own rule as Austria's ministry of finance collects them ("UID-Nummern, Konstruktionsregeln"), for
+//! Switzerland the Federal Statistical Office's rule of the UID, for Norway the Brønnøysund Register Centre's.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{country::Country, vat_number_check as check};
+
+/// A VAT number without separators, with its prefix if its country has one: `DE136695976`, `CHE116281710MWST`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct VatNumber {
+    country: Country,
+    text: String,
+}
+
+/// Why a text is no VAT number of a country.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VatNumberError {
+    /// There is none that means something to us.
+    #[error("must be absent: no form of VAT numbers is known for {0}")]
+    Unknown(Country),
+    /// Not the country's form.
+    #[error("must be a VAT number of {country}: {form}, such as {example}")]
+    Form {
+        /// The country of the address.
+        country: Country,
+        /// What they look like.
+        form: &'static str,
+        /// One that is right.
+        example: &'static str,
+    },
+    /// A typing mistake, most likely.
+    #[error(
+        "has check digits that do not fit its other digits: a VAT number of {0} is exactly as its tax office wrote it"
+    )]
+    CheckDigits(Country),
+}
+
+/// What a country's numbers look like.
+struct Rule {
+    country: &'static str,
+    prefix: &'static str,
+    /// After the prefix, in words.
+    form: &'static str,
+    /// After the prefix: 9 is a digit, A a letter, X either, the rest itself.
+    shapes: &'static [&'static str],
+    /// What follows the prefix is right; it has one of the shapes.
+    check: fn(&str) -> bool,
+    /// A number of somebody's, for refusals and tests.
+    example: &'static str,
+}
+
+const fn rule(
+    country: &'static str,
+    form: &'static str,
+    shapes: &'static [&'static str],
+    check: fn(&str) -> bool,
+    example: &'static str,
+) -> Rule {
+    Rule { country, prefix: country, form, shapes, check, example }
+}
+
+const DIGITS_8: &[&str] = &["99999999"];
+const DIGITS_9: &[&str] = &["999999999"];
+const DIGITS_10: &[&str] = &["9999999999"];
+const DIGITS_11: &[&str] = &["99999999999"];
+
+/// The European Union, Switzerland, Liechtenstein, Great Britain and Norway.
+const RULES: [Rule; 31] = [
+    rule("AT", "ATU and 8 digits", &["U99999999"], check::at, "ATU13585627"),
+    rule("BE", "BE, 0 or 1, and 9 digits", &["0999999999", "1999999999"], check::be, "BE0428759497"),
+    rule("BG", "BG and 9 or 10 digits", &["999999999", "9999999999"], check::bg, "BG175074752"),
+    Rule {
+        prefix: "CHE",
+        ..rule("CH", "CHE-, 9 digits and perhaps MWST, TVA or IVA", CH_SHAPES, check::ch, "CHE-116.281.710 MWST")
+    },
+    rule("CY", "CY, 8 digits and a letter", &["99999999A"], check::cy, "CY10259033P"),
+    rule("CZ", "CZ and 8 to 10 digits", &["99999999", "999999999", "9999999999"], check::cz, "CZ25123891"),
+    rule("DE", "DE and 9 digits", DIGITS_9, check::de, "DE136695976"),
+    rule("DK", "DK and 8 digits", DIGITS_8, check::dk, "DK13585628"),
+    rule("EE", "EE and 9 digits", DIGITS_9, check::ee, "EE100931558"),
+    rule(
+        "ES",
+        "ES, 8 digits and a letter, or a letter, 7 digits and a letter or digit",
+        ES_SHAPES,
+        check::es,
+        "ES54362315K",
+    ),
+    rule("FI", "FI and 8 digits", DIGITS_8, check::fi, "FI20774740"),
+    rule(
+        "FR",
+        "FR, 2 digits or letters other than I and O, and 9 digits",
+        &["XX999999999"],
+        check::fr,
+        "FR40303265045",
+    ),
+    rule("GB", "GB and 9 or 12 digits, or GD or HA and 3 digits", GB_SHAPES, check::gb, "GB980780684"),
+    Rule { prefix: "EL", ..rule("GR", "EL and 9 digits", DIGITS_9, check::gr, "EL094259216") },
+    rule("HR", "HR and 11 digits", DIGITS_11, check::hr, "HR33392005961"),
+    rule("HU", "HU and 8 digits", DIGITS_8, check::hu, "HU12892312"),
+    rule(
+        "IE",
+        "IE, 7 digits and 1 or 2 letters, or IE, a digit, a letter, + or *, 5 digits and a letter",
+        IE_SHAPES,
+        check::ie,
+        "IE6433435F",
+    ),
+    rule("IT", "IT and 11 digits", DIGITS_11, check::it, "IT00743110157"),
+    Rule { prefix: "", ..rule("LI", "5 digits", &["99999"], |_| true, "59812") },
+    rule("LT", "LT and 9 or 12 digits", &["999999999", "999999999999"], check::lt, "LT119511515"),
+    rule("LU", "LU and 8 digits", DIGITS_8, check::lu, "LU15027442"),
+    rule("LV", "LV and 11 digits", DIGITS_11, check::lv, "LV40003521600"),
+    rule("MT", "MT and 8 digits", DIGITS_8, check::mt, "MT11679112"),
+    rule("NL", "NL, 9 digits, B and 2 digits", &["999999999B99"], check::nl, "NL004495445B01"),
+    Rule {
+        prefix: "",
+        ..rule("NO", "9 digits and MVA", &["999999999MVA", "NO999999999MVA"], check::no, "923609016MVA")
+    },
+    rule("PL", "PL and 10 digits", DIGITS_10, check::pl, "PL8567346215"),
+    rule("PT", "PT and 9 digits", DIGITS_9, check::pt, "PT501964843"),
+    rule("RO", "RO and 2 to 10 digits", RO_SHAPES, check::ro, "RO18547290"),
+    rule("SE", "SE, 10 digits and 01", &["999999999901"], check::se, "SE123456789701"),
+    rule("SI", "SI and 8 digits", DIGITS_8, check::si, "SI50223054"),
+    rule("SK", "SK and 10 digits", DIGITS_10, check::sk, "SK2022749619"),
+];
+const CH_SHAPES: &[&str] = &["999999999", "999999999MWST", "999999999TVA", "999999999IVA"];
+const ES_SHAPES: &[&str] = &["99999999A", "A9999999X"];
+const GB_SHAPES: &[&str] = &["999999999", "999999999999", "GD999", "HA999"];
+const IE_SHAPES: &[&str] = &["9999999A", "9999999AA", "9A99999A", "9+99999A", "9*99999A"];
+const RO_SHAPES: &[&str] = &["99", "999", "9999", "99999", "999999", "9999999", "99999999", "999999999", "9999999999"];
+
+fn fits(shape: &str, text: &str) -> bool {
+    let same = |(shape, byte): (u8, u8)| match shape {
+        b'9' => byte.is_ascii_digit(),
+        b'A' => byte.is_ascii_uppercase(),
+        b'X' => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+        literal => byte == literal,
+    };
+    shape.len() == text.len() && shape.bytes().zip(text.bytes()).all(same)
+}
+
+impl VatNumber {
+    /// Reads a number of a country's; spaces, dots, hyphens and the letters' case are the writer's own.
+    ///
+    /// Countries that give individuals numbers without a check digit (CZ before 1954, LV), and LI, are checked in form only.
+    pub fn parse(country: Country, text: &str) -> Result<Self, VatNumberError> {
+        let rule =
+            RULES.iter().find(|rule| rule.country == country.as_str()).ok_or(VatNumberError::Unknown(country))?;
+        let form = VatNumberError::Form { country, form: rule.form, example: rule.example };
+        let is_separator = |c: char| matches!(c, ' ' | '.' | '-');
+        let plain: String = text.chars().filter(|c| !is_separator(*c)).map(|c| c.to_ascii_uppercase()).collect();
+        let body = plain.strip_prefix(rule.prefix).ok_or(form)?;
+        if !rule.shapes.iter().any(|shape| fits(shape, body)) {
+            return Err(form);
+        }
+        let is_empty = body.bytes().all(|byte| !matches!(byte, b'1'..=b'9'));
+        if is_empty || !(rule.check)(body) {
+            return Err(VatNumberError::CheckDigits(country));
+        }
+        Ok(Self { country, text: plain })
+    }
+
+    /// The number as it is kept and printed.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whose it is.
+    pub const fn country(&self) -> Country {
+        self.country
+    }
+}
+
+impl From<VatNumber> for String {
+    fn from(number: VatNumber) -> Self {
+        number.text
+    }
+}
+
+impl fmt::Display for VatNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(country: &str, text: &str) -> Result<String, VatNumberError> {
+        VatNumber::parse(country.parse().expect("a country"), text).map(String::from)
+    }
+
+    #[test]
+    fn every_countrys_example_is_right_and_no_digit_of_it_may_change() {
+        for rule in &RULES {
+            let plain = rule.example.replace(['-', '.', ' '], "");
+            assert_eq!(parse(rule.country, rule.example), Ok(plain.clone()), "{}", rule.example);
+            if rule.country == "LI" {
+                continue; // has no check digit
+            }
+            for (place, digit) in plain.char_indices().filter(|(_, c)| c.is_ascii_digit()) {
+                for other in ('0'..='9').filter(|other| *other != digit) {
+                    let mut wrong = plain.clone();
+                    wrong.replace_range(place..=place, &other.to_string());
+                    assert!(parse(rule.country, &wrong).is_err(), "{wrong} for {plain}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_forms_of_a_country_are_read() {
+        for (country, text) in [
+            ("BG", "BG7523169263"),
+            ("BG", "BG8032056031"),
+            ("BG", "BG7111042925"),
+            ("CZ", "CZ7103192745"),
+            ("CZ", "CZ640903926"),
+            ("CZ", "CZ530101123"),
+            ("ES", "ESB58378431"),
+            ("ES", "ESJ99216582"),
+            ("ES", "ESX2482300W"),
+            ("ES", "ESX5253868R"),
+            ("ES", "ESM1234567L"),
+            ("ES", "ESP4634444C"),
+            ("FR", "FR23334175221"),
+            ("FR", "FR84323140391"),
+            ("FR", "FRK7399859412"),
+            ("FR", "FR4Z123456782"),
+            ("GB", "GB980780684"),
+            ("GB", "GB562235987"),
+            ("GB", "GB562235987001"),
+            ("GB", "GBGD001"),
+            ("GB", "GBHA500"),
+            ("IE", "IE8D79739I"),
+            ("IE", "IE6433435OA"),
+            ("IE", "IE3628739L"),
+            ("LT", "LT100001919017"),
+            ("LT", "LT119511515"),
+            ("LV", "LV16117519997"),
+            ("NL", "NL000099998B57"),
+            ("NO", "NO923609016MVA"),
+            ("RO", "RO18547290"),
+        ] {
+            assert!(parse(country, text).is_ok(), "{country} {text}: {:?}", parse(country, text));
+        }
+    }
+
+    #[test]
+    fn separators_and_case_are_the_writers_own() {
+        assert_eq!(parse("DE", "de 136.695-976"), Ok("DE136695976".into()));
+        assert_eq!(parse("CH", "CHE-116.281.710 MWST"), Ok("CHE116281710MWST".into()));
+        assert_eq!(parse("NO", "NO 923 609 016 MVA"), Ok("NO923609016MVA".into()));
+    }
+
+    #[test]
+    fn a_refusal_says_what_would_be_right() {
+        let refusal = |country, text| parse(country, text).expect_err("wrong").to_string();
+        let german = "must be a VAT number of DE: DE and 9 digits, such as DE136695976";
+        for text in ["", "DE", "136695976", "DE13669597", "DE1366959760", "ATU13585627", "DE13669597X", "DE١٣٦٦٩٥٩٧٦"]
+        {
+            assert_eq!(refusal("DE", text), german, "{text:?}");
+        }
+        assert_eq!(refusal("GR", "GR094259216"), "must be a VAT number of GR: EL and 9 digits, such as EL094259216");
+        assert_eq!(
+            refusal("DE", "DE136695975"),
+            "has check digits that do not fit its other digits: a VAT number of DE is exactly as its tax office wrote it"
+        );
+        assert_eq!(refusal("US", "123"), "must be absent: no form of VAT numbers is known for US");
+        for (country, zero) in [("IT", "IT00000000000"), ("EE", "EE000000000"), ("LI", "00000"), ("GB", "GB000000000")]
+        {
+            assert_eq!(parse(country, zero), Err(VatNumberError::CheckDigits(country.parse().expect("a country"))));
+        }
+    }
+}

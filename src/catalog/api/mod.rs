@@ -1,0 +1,10 @@
+//! The catalogue over HTTP.
+
+mod admin;
+mod period;
+mod product;
+mod write;
+
+pub use admin::AdminProductApi;
+pub use period::PeriodApi;
+pub use product::ProductApi;

@@ -1,0 +1,75 @@
+//! Recurring periods; staff only.
+
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
+use sqlx::PgPool;
+
+use crate::{
+    billing::period::RecurringPeriod,
+    catalog::db,
+    error::Error,
+    http::{Body, Staff, Tags, input},
+};
+
+input! {
+    /// A recurring period to be added.
+    pub struct RecurringPeriodCreate {
+        /// How long it is.
+        pub recurring_period: RecurringPeriod,
+    }
+}
+
+/// A length for which products can have prices.
+#[derive(Debug, Object)]
+#[oai(rename = "RecurringPeriod")]
+struct PeriodBody {
+    /// Identifies it.
+    id: i64,
+    /// How long it is.
+    recurring_period: RecurringPeriod,
+}
+
+/// All recurring periods.
+#[derive(Debug, Object)]
+#[oai(rename = "RecurringPeriodList")]
+struct PeriodList {
+    /// By id.
+    items: Vec<PeriodBody>,
+}
+
+#[derive(ApiResponse)]
+enum PeriodCreated {
+    /// Added.
+    #[oai(status = 201)]
+    Created(Json<PeriodBody>),
+}
+
+/// The operations.
+pub struct PeriodApi {
+    /// Where the catalogue is.
+    pub pool: PgPool,
+}
+
+#[OpenApi(prefix_path = "/v1/admin/recurringperiod", tag = "Tags::Products")]
+impl PeriodApi {
+    /// Add a recurring period
+    ///
+    /// Products can then have prices for it.
+    #[oai(path = "/", method = "post", operation_id = "recurringperiod_create")]
+    async fn create(&self, _staff: Staff, body: Body<RecurringPeriodCreate>) -> Result<PeriodCreated, Error> {
+        let period = body.0.recurring_period;
+        let Some(id) = db::insert_period(&self.pool, period).await? else {
+            let detail = format!("there is the recurring period {period} already");
+            return Err(Error::conflict("period_exists", "recurring_period", detail));
+        };
+        Ok(PeriodCreated::Created(Json(PeriodBody { id, recurring_period: period })))
+    }
+
+    /// List recurring periods
+    #[oai(path = "/", method = "get", operation_id = "recurringperiod_list")]
+    async fn list(&self, _staff: Staff) -> Result<Json<PeriodList>, Error> {
+        let periods = db::periods(&self.pool).await?.into_iter();
+        Ok(Json(PeriodList {
+            items: periods.map(|(id, recurring_period)| PeriodBody { id, recurring_period }).collect(),
+        }))
+    }
+}

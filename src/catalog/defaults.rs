@@ -1,0 +1,135 @@
+//! The catalogue that a new installation starts with.
+
+use sqlx::PgPool;
+
+use super::{
+    db,
+    draft::ProductDraft,
+    product::{Delivery, Parameter, ParameterPrice, Price},
+    write,
+};
+use crate::{
+    billing::{
+        charge::Timing,
+        money::Amount,
+        period::{RecurringPeriod, Unit},
+    },
+    error::Error,
+};
+
+/// Thirty days cost twenty days by the day.
+const DAY_DIVISOR: i64 = 20;
+const CURRENCIES: [&str; 2] = ["CHF", "EUR"];
+
+/// Adds what is missing of the periods and products below. What is there stays, also when it is no longer on sale.
+pub async fn add_defaults(pool: &PgPool) -> Result<(), Error> {
+    let day = period(Unit::Day, 1)?;
+    let thirty_days = period(Unit::Day, 30)?;
+    for period in [thirty_days, day, period(Unit::Month, 1)?, period(Unit::Year, 1)?] {
+        db::insert_period(pool, period).await?;
+    }
+    for (name, draft) in products(thirty_days, day)? {
+        write::add(pool, name, &draft).await?;
+    }
+    Ok(())
+}
+
+fn period(unit: Unit, count: i32) -> Result<RecurringPeriod, Error> {
+    RecurringPeriod::new(unit, count).map_err(|error| Error::Internal(error.into()))
+}
+
+/// By name; components come before bundles.
+fn products(thirty_days: RecurringPeriod, day: RecurringPeriod) -> anyhow::Result<Vec<(&'static str, ProductDraft)>> {
+    let by_time = |base: i64, parameters: &[(&str, i64)]| -> anyhow::Result<Vec<Price>> {
+        let in_currency = |currency: &&str| {
+            let by_day = |cents: i64| (cents + DAY_DIVISOR - 1) / DAY_DIVISOR;
+            let parameters_by_day: Vec<(&str, i64)> =
+                parameters.iter().map(|(name, cents)| (*name, by_day(*cents))).collect();
+            [
+                price(Some(thirty_days), currency, 0, base, parameters),
+                price(Some(day), currency, 0, by_day(base), &parameters_by_day),
+            ]
+        };
+        CURRENCIES.iter().flat_map(in_currency).collect()
+    };
+    let free = |currency: &&str| Ok(Price { commitment_periods: 0, ..price(Some(thirty_days), currency, 0, 0, &[])? });
+    let once = |currency: &&str| price(None, currency, 5000, 0, &[]);
+    let vpn = ProductDraft {
+        delivery: Delivery::VpnNetwork,
+        prices: CURRENCIES.iter().map(free).collect::<anyhow::Result<_>>()?,
+        ..draft("VPN network", "A prefix of your own, routed to you through a WireGuard tunnel.")
+    };
+    let vm = ProductDraft {
+        parameters: vec![parameter("cores", "cores", 1, 48, 1), parameter("memory_gb", "GB", 1, 512, 1)],
+        prices: by_time(600, &[("cores", 300), ("memory_gb", 400)])?,
+        ..draft("IPv6-only VM", "A virtual machine with an IPv6 address; storage is ordered besides.")
+    };
+    let address = ProductDraft {
+        prices: by_time(800, &[])?,
+        requires: vec!["ipv6-vm".to_owned()],
+        ..draft("IPv4 address", "A public IPv4 address for a virtual machine.")
+    };
+    let ssd = ProductDraft {
+        parameters: vec![parameter("ssd_gb", "GB", 10, 10_000, 10)],
+        prices: by_time(0, &[("ssd_gb", 35)])?,
+        requires: vec!["ipv6-vm".to_owned()],
+        ..draft("SSD storage", "Storage on SSDs for a virtual machine.")
+    };
+    let dual_stack = ProductDraft {
+        prices: by_time(0, &[])?,
+        components: ["ipv6-vm", "ipv4-address", "ssd"].map(|name| (name.to_owned(), 1)).into(),
+        ..draft("Dual-stack VM", "A virtual machine with IPv6, an IPv4 address and SSD storage.")
+    };
+    let setup = ProductDraft {
+        prices: CURRENCIES.iter().map(once).collect::<anyhow::Result<_>>()?,
+        ..draft("Set-up", "We install and configure what you ordered, once.")
+    };
+    Ok(vec![
+        ("vpn-network", vpn),
+        ("ipv6-vm", vm),
+        ("ipv4-address", address),
+        ("ssd", ssd),
+        ("dual-stack-vm", dual_stack),
+        ("setup", setup),
+    ])
+}
+
+fn draft(title: &str, description: &str) -> ProductDraft {
+    ProductDraft {
+        title: title.to_owned(),
+        description: description.to_owned(),
+        delivery: Delivery::ByHand,
+        billing: Timing::Advance,
+        sale_from: None,
+        sale_until: None,
+        parameters: Vec::new(),
+        prices: Vec::new(),
+        requires: Vec::new(),
+        components: Vec::new(),
+    }
+}
+
+fn parameter(name: &str, unit: &str, minimum: i32, maximum: i32, step: i32) -> Parameter {
+    Parameter { name: name.to_owned(), unit: unit.to_owned(), minimum, maximum, step }
+}
+
+/// In cents.
+fn price(
+    period: Option<RecurringPeriod>,
+    currency: &str,
+    one_time: i64,
+    recurring: i64,
+    parameters: &[(&str, i64)],
+) -> anyhow::Result<Price> {
+    let of_parameter = |(name, cents): &(&str, i64)| {
+        Ok(ParameterPrice { parameter: (*name).to_owned(), one_time: Amount::ZERO, recurring: (*cents).try_into()? })
+    };
+    Ok(Price {
+        period,
+        currency: currency.parse()?,
+        one_time: one_time.try_into()?,
+        recurring: recurring.try_into()?,
+        commitment_periods: u32::from(period.is_some()),
+        parameters: parameters.iter().map(of_parameter).collect::<anyhow::Result<_>>()?,
+    })
+}

@@ -1,0 +1,63 @@
+//! Recurring periods as they are written: `P30D`, as in ISO 8601.
+
+use std::{fmt, str::FromStr};
+
+use crate::billing::period::{RecurringPeriod, Unit};
+
+/// Why a text is no recurring period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be a recurring period as in P30D (30 days), PT1H (an hour), P1M (a month) or P1Y (a year); at most 1000 of them"
+)]
+pub struct PeriodTextError;
+
+/// The longest period has so many of its unit.
+const MAX_COUNT: i32 = 1000;
+
+impl fmt::Display for RecurringPeriod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (before, unit) = match self.unit() {
+            Unit::Hour => ("PT", 'H'),
+            Unit::Day => ("P", 'D'),
+            Unit::Month => ("P", 'M'),
+            Unit::Year => ("P", 'Y'),
+        };
+        f.pad(&format!("{before}{}{unit}", self.count()))
+    }
+}
+
+impl FromStr for RecurringPeriod {
+    type Err = PeriodTextError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodTextError> {
+        let rest = text.strip_prefix('P').ok_or(PeriodTextError)?;
+        let (rest, units) = match rest.strip_prefix('T') {
+            Some(rest) => (rest, [('H', Unit::Hour)].as_slice()),
+            None => (rest, [('D', Unit::Day), ('M', Unit::Month), ('Y', Unit::Year)].as_slice()),
+        };
+        let (count, unit) = units
+            .iter()
+            .find_map(|(letter, unit)| Some((rest.strip_suffix(*letter)?, *unit)))
+            .ok_or(PeriodTextError)?;
+        // Without sign or leading zero: one way to write a period.
+        let number = count.parse().ok().filter(|number: &i32| number.to_string() == count && *number <= MAX_COUNT);
+        Self::new(unit, number.ok_or(PeriodTextError)?).map_err(|_| PeriodTextError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_are_written_in_one_way() {
+        for text in ["P30D", "PT1H", "P1M", "P1Y", "P1000D"] {
+            assert_eq!(text.parse::<RecurringPeriod>().map(|period| period.to_string()), Ok(text.into()));
+        }
+        for wrong in
+            ["", "30", "P", "P30", "30D", "P0D", "P01D", "P+1D", "P-1D", "P1H", "PT1M", "P1W", "p1d", "P1D ", "P1001D"]
+        {
+            assert_eq!(wrong.parse::<RecurringPeriod>(), Err(PeriodTextError), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What a configuration of a product costs, part by part, or all that is wrong with it. Without I/O: the quote and the
+//! order call the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::product::{Offer, Parameter, Price, Product, ProductRef};
+use crate::{
+    billing::{
+        money::{Amount, Currency},
+        period::RecurringPeriod,
+    },
+    error::FieldError,
+};
+
+/// What a customer chooses of a product. Errors name these fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// How often to pay; none for what is paid once.
+    pub recurring_period: Option<RecurringPeriod>,
+    /// In which currency.
+    pub currency: Currency,
+    /// A value for each parameter, those of the components among them.
+    pub parameters: BTreeMap<String, i64>,
+}
+
+/// What a configuration costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Priced {
+    /// Once: the sum of the parts.
+    pub one_time: Amount,
+    /// For each period: the sum of the parts.
+    pub recurring: Amount,
+    /// Periods that can't be cancelled: the product's own, whatever its components say.
+    pub commitment_periods: u32,
+    /// What it consists of: the product, its parameters, its components and theirs, also where they cost nothing.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The product or component.
+    pub product: ProductRef,
+    /// Which of its parameters; none for itself.
+    pub parameter: Option<String>,
+    /// How many.
+    pub quantity: i32,
+    /// Once, for one.
+    pub one_time: Amount,
+    /// For each period, for one.
+    pub recurring: Amount,
+}
+
+impl Priced {
+    /// Whether nothing is ever to be paid.
+    pub fn is_free(&self) -> bool {
+        self.one_time == Amount::ZERO && self.recurring == Amount::ZERO
+    }
+}
+
+/// The product or one of its components.
+struct Piece<'a> {
+    product_id: i64,
+    name: &'a str,
+    quantity: i32,
+    parameters: &'a [Parameter],
+    /// None where it is not sold for what was chosen.
+    price: Option<&'a Price>,
+}
+
+/// The price of a configuration at a time, or everything that is wrong with it.
+pub fn price(product: &Product, choice: &Choice, now: DateTime<Utc>) -> Result<Priced, Vec<FieldError>> {
+    let pieces = pieces(product, (choice.recurring_period, choice.currency));
+    let mut errors = Vec::new();
+    errors.extend(not_on_sale(product, now));
+    errors.extend(not_offered(product, choice));
+    errors.extend(wrong_parameters(&pieces, &choice.parameters));
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let too_large = |_| vec![FieldError::new("parameters", "come to more than can be billed; order less")];
+    let commitment_periods = pieces[0].price.map_or(0, |price| price.commitment_periods);
+    let parts: Vec<Part> = pieces.iter().flat_map(|piece| piece.parts(&choice.parameters)).collect();
+    let sum = |one: fn(&Part) -> Amount| {
+        parts.iter().try_fold(Amount::ZERO, |sum, part| sum.try_add(one(part).try_mul(part.quantity.into())?))
+    };
+    let one_time = sum(|part| part.one_time).map_err(too_large)?;
+    let recurring = sum(|part| part.recurring).map_err(too_large)?;
+    Ok(Priced { one_time, recurring, commitment_periods, parts })
+}
+
+/// The product first, then its components.
+fn pieces(product: &Product, offer: Offer) -> Vec<Piece<'_>> {
+    let itself = Piece {
+        product_id: product.product_id,
+        name: &product.name,
+        quantity: 1,
+        parameters: &product.parameters,
+        price: product.prices.iter().find(|price| price.offer() == offer),
+    };
+    let components = product.components.iter().map(|component| Piece {
+        product_id: component.product.product_id,
+        name: &component.product.name,
+        quantity: component.quantity,
+        parameters: &component.parameters,
+        price: component.price(offer),
+    });
+    std::iter::once(itself).chain(components).collect()
+}
+
+impl Piece<'_> {
+    /// It and its parameters. The values have been checked, and so has that there is a price.
+    fn parts(&self, values: &BTreeMap<String, i64>) -> Vec<Part> {
+        let Some(price) = self.price else { return Vec::new() };
+        let part = |parameter: Option<&str>, quantity, one_time, recurring| Part {
+            product: ProductRef { product_id: self.product_id, name: self.name.to_owned() },
+            parameter: parameter.map(str::to_owned),
+            quantity,
+            one_time,
+            recurring,
+        };
+        let mut parts = vec![part(None, self.quantity, price.one_time, price.recurring)];
+        for Parameter { name, .. } in self.parameters {
+            let value = values.get(name).copied().unwrap_or_default();
+            let quantity = i32::try_from(i64::from(self.quantity) * value);
+            let quantity = quantity.expect("a hundred times the largest maximum fits");
+            let one = price.parameters.iter().find(|price| price.parameter == *name);
+            let (one_time, recurring) = one.map_or((Amount::ZERO, Amount::ZERO), |one| (one.one_time, one.recurring));
+            parts.push(part(Some(name), quantity, one_time, recurring));
+        }
+        parts
+    }
+}
+
+fn not_on_sale(product: &Product, now: DateTime<Utc>) -> Option<FieldError> {
+    let text = |t: DateTime<Utc>| t.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let message = match product.sale_until {
+        _ if product.is_on_sale(now) => return None,
+        Some(until) if until <= now => format!("is no longer on sale, since {}", text(until)),
+        _ => format!("is on sale from {} only", text(product.sale_from)),
+    };
+    Some(FieldError::new("product", message))
+}
+
+/// Which of the two is at fault, and what can be had instead.
+fn not_offered(product: &Product, choice: &Choice) -> Option<FieldError> {
+    let offers: Vec<Offer> = product.offers().collect();
+    if offers.contains(&(choice.recurring_period, choice.currency)) {
+        return None;
+    }
+    let currencies: BTreeSet<Currency> = offers.iter().map(|offer| offer.1).collect();
+    if currencies.is_empty() {
+        return Some(FieldError::new("product", "has no price yet; ask the provider"));
+    }
+    if !currencies.contains(&choice.currency) {
+        let message = format!("{} is not offered; choose from: {}", choice.currency, list(currencies));
+        return Some(FieldError::new("currency", message));
+    }
+    let in_currency = offers.iter().filter(|offer| offer.1 == choice.currency);
+    let periods: Vec<RecurringPeriod> = in_currency.clone().filter_map(|offer| offer.0).collect();
+    let or_none = if in_currency.count() > periods.len() { "; or leave it out to pay once" } else { "" };
+    let message = match choice.recurring_period {
+        Some(_) if periods.is_empty() => "must be left out: this is paid once".to_owned(),
+        Some(period) => {
+            format!("{period} is not offered in {}; choose from: {}{or_none}", choice.currency, list(periods))
+        }
+        None => format!("is missing; choose from: {}", list(periods)),
+    };
+    Some(FieldError::new("recurring_period", message))
+}
+
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn wrong_parameters(pieces: &[Piece<'_>], values: &BTreeMap<String, i64>) -> Vec<FieldError> {
+    let known: Vec<&Parameter> = pieces.iter().flat_map(|piece| piece.parameters).collect();
+    let error = |name: &str, message| FieldError::new(name, message).inside("parameters");
+    let unknown = values.keys().filter(|name| !known.iter().any(|parameter| parameter.name == **name)).map(|name| {
+        let message = match known.as_slice() {
+            [] => "is unknown; this product has no parameters".to_owned(),
+            known => format!("is unknown; known are: {}", list(known.iter().map(|parameter| &parameter.name))),
+        };
+        error(name, message)
+    });
+    let wrong = known.iter().filter_map(|parameter| {
+        let message = match values.get(&parameter.name) {
+            None => format!("is missing; {}", parameter.rule()),
+            Some(value) if parameter.takes(*value) => return None,
+            Some(value) => format!("is {value}; {}", parameter.rule()),
+        };
+        Some(error(&parameter.name, message))
+    });
+    unknown.chain(wrong).collect()
+}
+
+impl Parameter {
+    /// Whether it may have that value.
+    fn takes(&self, value: i64) -> bool {
+        (self.minimum.into()..=self.maximum.into()).contains(&value)
+            && (value - i64::from(self.minimum)) % i64::from(self.step) == 0
+    }
+
+    /// Which values it may have, for a person.
+    fn rule(&self) -> String {
+        let Self { unit, minimum, maximum, step, .. } = self;
+        match (maximum - minimum) / step {
+            0 => format!("must be {minimum} {unit}"),
+            _ if *step == 1 => format!("must be from {minimum} to {maximum} {unit}"),
+            1 => format!("must be {minimum} or {maximum} {unit}"),
+            _ => format!("must be {minimum}, {}, and so on in steps of {step} up to {maximum} {unit}", minimum + step),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Changes of the catalogue by staff. Each is one transaction, and they take turns.
+
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    db,
+    draft::ProductDraft,
+    product::{Price, Product},
+};
+use crate::{
+    billing::period::RecurringPeriod,
+    error::{Error, FieldError, OnConstraint as _},
+};
+
+/// Puts a product into the catalogue.
+pub async fn create(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Product, Error> {
+    match add(pool, name, draft).await? {
+        Some(product) => Ok(product),
+        None => Err(Error::conflict("name_taken", "name", format!("there is a product {name} already; edit it"))),
+    }
+}
+
+/// [`create`], unless there is a product of that name, whatever has become of it.
+pub async fn add(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Option<Product>, Error> {
+    let mut tx = crate::origin::begin(pool).await?;
+    db::lock(&mut tx).await?;
+    if db::find(&mut tx, name).await?.is_some() {
+        return Ok(None);
+    }
+    let parts = resolved(&mut tx, name, draft).await?;
+    let product_id = db::insert(&mut tx, name, draft)
+        .await
+        .on_constraint("product_sale", || Error::field("sale_until", "must be after sale_from"))?;
+    let product = write_parts(&mut tx, product_id, draft, &parts).await?;
+    tx.commit().await?;
+    Ok(Some(product))
+}
+
+/// Replaces all of a product but its name. None if there is none.
+pub async fn edit(pool: &PgPool, product_id: i64, draft: &ProductDraft) -> Result<Option<Product>, Error> {
+    let mut tx = crate::origin::begin(pool).await?;
+    db::lock(&mut tx).await?;
+    let Some(name) = db::name(&mut tx, product_id).await? else { return Ok(None) };
+    let parts = resolved(&mut tx, &name, draft).await?;
+    db::delete_parts(&mut tx, product_id).await?;
+    db::update(&mut tx, product_id, draft)
+        .await
+        .on_constraint("product_component_component_fkey", bundle_in_bundle)
+        .on_constraint("product_sale", || Error::field("sale_until", "must be after sale_from"))?;
+    let product = write_parts(&mut tx, product_id, draft, &parts).await?;
+    tx.commit().await?;
+    Ok(Some(product))
+}
+
+fn bundle_in_bundle() -> Error {
+    let message = "must be left out: this is itself a component of a bundle, and a bundle contains no bundles";
+    Error::field("components", message)
+}
+
+/// What a draft refers to, by its place.
+struct Resolved {
+    periods: Vec<Option<i64>>,
+    requires: Vec<i64>,
+    components: Vec<i64>,
+}
+
+/// The rows that a draft names, or everything that is wrong with it.
+async fn resolved(tx: &mut PgConnection, name: &str, draft: &ProductDraft) -> Result<Resolved, Error> {
+    let mut errors = draft.errors();
+    let mut wrong = |list: &str, index: usize, error: FieldError| {
+        errors.push(error.inside(&index.to_string()).inside(list));
+    };
+    let known = db::periods(&mut *tx).await?;
+    let mut periods = Vec::new();
+    for (index, price) in draft.prices.iter().enumerate() {
+        let row = |period| known.iter().find(|(_, known)| *known == period).map(|(id, _)| *id);
+        match price.period.map(|period| row(period).ok_or(period)).transpose() {
+            Ok(period) => periods.push(period),
+            Err(period) => wrong("prices", index, unknown_period(period, &known)),
+        }
+    }
+    let mut requires = Vec::new();
+    for (index, required) in draft.requires.iter().enumerate() {
+        match other(tx, name, required).await? {
+            Ok((id, _)) => requires.push(id),
+            Err(error) => wrong("requires", index, error),
+        }
+    }
+    let mut components = Vec::new();
+    for (index, (component, _)) in draft.components.iter().enumerate() {
+        match other(tx, name, component).await? {
+            Ok((id, false)) => components.push(id),
+            Ok((_, true)) => {
+                let error = FieldError::new("name", "is a bundle; name what it consists of");
+                wrong("components", index, error);
+            }
+            Err(error) => wrong("components", index, error),
+        }
+    }
+    if errors.is_empty() { Ok(Resolved { periods, requires, components }) } else { Err(Error::Invalid(errors)) }
+}
+
+/// Another product by its name, and whether it is a bundle.
+async fn other(tx: &mut PgConnection, own: &str, name: &str) -> sqlx::Result<Result<(i64, bool), FieldError>> {
+    if own == name {
+        return Ok(Err(FieldError::new("name", "is this product itself")));
+    }
+    let unknown = || FieldError::new("name", format!("there is no product {name}; GET /v1/admin/product lists them"));
+    Ok(db::find(tx, name).await?.ok_or_else(unknown))
+}
+
+fn unknown_period(period: RecurringPeriod, known: &[(i64, RecurringPeriod)]) -> FieldError {
+    let known: Vec<String> = known.iter().map(|(_, period)| period.to_string()).collect();
+    let message = format!(
+        "{period} is no recurring period of this provider: {}; POST /v1/admin/recurringperiod adds one",
+        known.join(", ")
+    );
+    FieldError::new("recurring_period", message)
+}
+
+/// Writes what belongs to a product, and looks at the whole.
+async fn write_parts(
+    tx: &mut PgConnection,
+    product_id: i64,
+    draft: &ProductDraft,
+    resolved: &Resolved,
+) -> Result<Product, Error> {
+    for parameter in &draft.parameters {
+        db::insert_parameter(tx, product_id, parameter).await?;
+    }
+    for (price, period_id) in draft.prices.iter().zip(&resolved.periods) {
+        db::insert_price(tx, product_id, *period_id, price).await?;
+    }
+    for required_id in &resolved.requires {
+        db::insert_requirement(tx, product_id, *required_id).await?;
+    }
+    for (component_id, (_, quantity)) in resolved.components.iter().zip(&draft.components) {
+        db::insert_component(tx, product_id, *component_id, *quantity).await?;
+    }
+    let product =
+        db::load(&mut *tx, product_id).await?.ok_or_else(|| anyhow::anyhow!("product {product_id} is gone"))?;
+    let mut errors = product.unsold_prices();
+    errors.extend(product.ambiguous_parameter().map(|message| FieldError::new("components", message)));
+    for bundle in db::bundles_with(tx, product_id).await? {
+        errors.extend(bundle.ambiguous_parameter().map(|message| FieldError::new("parameters", message)));
+    }
+    if errors.is_empty() { Ok(product) } else { Err(Error::Invalid(errors)) }
+}
+
+impl Product {
+    /// A bundle's prices for which a component has none, so that nobody could buy it for them.
+    fn unsold_prices(&self) -> Vec<FieldError> {
+        let error = |(index, price): (usize, &Price)| {
+            let lacks = self.components.iter().find(|component| component.price(price.offer()).is_none())?;
+            let (period, currency) = price.offer();
+            let period = period.map_or("paid once".to_owned(), |period| period.to_string());
+            let message = format!("the component {} has no price for {period} in {currency}", lacks.product.name);
+            Some(FieldError::new("recurring_period", message).inside(&index.to_string()).inside("prices"))
+        };
+        self.prices.iter().enumerate().filter_map(error).collect()
+    }
+
+    /// Customers name a bundle's parameters by their name alone.
+    fn ambiguous_parameter(&self) -> Option<String> {
+        let own = self.parameters.iter().map(|parameter| (&self.name, &parameter.name));
+        let of_components = self.components.iter().flat_map(|component| {
+            component.parameters.iter().map(|parameter| (&component.product.name, &parameter.name))
+        });
+        let mut seen: Vec<(&String, &String)> = Vec::new();
+        for (product, name) in own.chain(of_components) {
+            if let Some((other, _)) = seen.iter().find(|(_, known)| *known == name) {
+                let bundle = &self.name;
+                return Some(format!(
+                    "{other} and {product} both have a parameter {name}; in the bundle {bundle} each name may be there once"
+                ));
+            }
+            seen.push((product, name));
+        }
+        None
+    }
+}

@@ -1,0 +1,60 @@
+//! `uncloud import-vat-rates`.
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::Value;
+
+use super::{
+    config::DatabaseArgs,
+    output::{Output, Table},
+};
+use crate::billing::{money::Rate, rates, vat_rates::EMBEDDED};
+
+/// Options of `import-vat-rates`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The file is CSV with the header
+  start_date,stop_date,territory_codes,currency_code,rate,rate_type,description
+and is the truth for the territories that it names; those that it does not name stay. Issued bills stay as they are, so
+what changes for days that have passed is reported as such.
+
+Example:
+  uncloud import-vat-rates rates.csv")]
+pub(super) struct ImportVatRatesArgs {
+    /// The file; without it, the rates that are built in.
+    file: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) async fn run(args: ImportVatRatesArgs) -> anyhow::Result<()> {
+    let (csv, name) = match &args.file {
+        Some(file) => {
+            let csv = std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
+            (csv, file.display().to_string())
+        }
+        None => (EMBEDDED.to_owned(), "embedded".to_owned()),
+    };
+    let pool = args.database.connect().await?;
+    let imported =
+        rates::import(&pool, &csv, &name).await.with_context(|| format!("nothing was imported from {name}"))?;
+    let mut table = Table::new(&["territory", "from", "to", "old", "new", "past"]);
+    let rate = |rate: Option<Rate>| rate.map_or(Value::Null, |rate| rate.to_string().into());
+    for change in &imported.differences {
+        table.row([
+            change.territory.as_str().into(),
+            change.from.to_string().into(),
+            change.to.map_or(Value::Null, |to| to.to_string().into()),
+            rate(change.old),
+            rate(change.new),
+            change.past.into(),
+        ]);
+    }
+    tracing::info!(rates = imported.rates, changes = imported.differences.len(), from = name, "VAT rates imported");
+    if imported.differences.iter().any(|change| change.past) {
+        tracing::warn!("rates of days that have passed have changed; bills issued with the old ones stay as they are");
+    }
+    table.print(&args.output)
+}

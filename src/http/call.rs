@@ -1,0 +1,40 @@
+//! What every operation's call passes through, whichever noun it is of.
+
+use std::sync::Arc;
+
+use poem::{Endpoint, Request, Response};
+
+use super::{
+    auth,
+    client::TrustedProxies,
+    spec::{self, Operation},
+};
+use crate::{
+    accounts::Authenticator,
+    origin::{self, Call},
+};
+
+/// What is asked on the way to an operation.
+pub(super) struct Calls {
+    pub authenticator: Arc<Authenticator>,
+    pub proxies: Arc<TrustedProxies>,
+    pub operations: Arc<Vec<Operation>>,
+}
+
+impl Calls {
+    /// Finds out who asks for what, and lets the operation answer.
+    pub async fn call<E>(&self, next: &E, mut request: Request) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response>,
+    {
+        let client = self.proxies.client_of(&request);
+        let user = auth::caller(&self.authenticator, &request, client).await?;
+        let operation = spec::find(&self.operations, request.method(), request.uri().path());
+        let (Some(user), Some(operation)) = (user, operation) else {
+            return next.call(request).await;
+        };
+        let call = Call { user_id: user.user_id, operation_id: operation.id.clone() };
+        request.set_data(user);
+        origin::of_call(call, next.call(request)).await
+    }
+}

@@ -1,0 +1,107 @@
+//! What is delivered of an order.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+/// Where an order's delivery is.
+pub(in crate::orders) struct Delivery {
+    pub void: bool,
+    pub deliver_at: DateTime<Utc>,
+    pub delivered_at: Option<DateTime<Utc>>,
+    pub withdraw_at: Option<DateTime<Utc>>,
+    pub withdrawn_at: Option<DateTime<Utc>>,
+    pub replaced_by: Option<i64>,
+    /// What replaces it is to be delivered by now.
+    pub is_overtaken: bool,
+    /// Not by staff.
+    pub by_program: bool,
+    pub network_id: Option<i64>,
+}
+
+/// The order exists.
+pub(in crate::orders) async fn delivery(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Delivery> {
+    sqlx::query_as!(
+        Delivery,
+        r#"select old.void, old.deliver_at, old.delivered_at, old.withdraw_at, old.withdrawn_at,
+                  new.order_id as "replaced_by?", coalesce(new.deliver_at <= clock_timestamp(), false) as "is_overtaken!",
+                  (coalesce(product.delivery, 'by_hand') = 'vpn_network' or network_id is not null) as "by_program!",
+                  network_id as "network_id?"
+           from orders old
+           left join orders new on new.replaces = old.order_id and not new.void
+           left join product on product.product_id = old.product_id
+           left join vpn_network network on network.order_id = old.order_id
+           where old.order_id = $1"#,
+        order_id
+    )
+    .fetch_one(tx)
+    .await
+}
+
+pub(in crate::orders) async fn set_deliver_at(
+    tx: &mut PgConnection,
+    order_id: i64,
+    at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!("update orders set deliver_at = $2 where order_id = $1", order_id, at).execute(tx).await.map(drop)
+}
+
+pub(in crate::orders) async fn set_withdraw_at(
+    tx: &mut PgConnection,
+    order_id: i64,
+    at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!("update orders set withdraw_at = $2 where order_id = $1 and withdrawn_at is null", order_id, at)
+        .execute(tx)
+        .await
+        .map(drop)
+}
+
+/// What it replaces, directly or not, is no longer delivered then.
+pub(in crate::orders) async fn mark_delivered(
+    tx: &mut PgConnection,
+    order_id: i64,
+    now: DateTime<Utc>,
+    staff_id: i64,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with recursive line as (
+             select order_id, replaces from orders where order_id = $1
+             union all
+             select old.order_id, old.replaces from line join orders old on old.order_id = line.replaces),
+         gone as (
+             update orders set withdraw_at = coalesce(withdraw_at, $2), withdrawn_at = $2, withdrawn_by = $3
+             where order_id in (select order_id from line) and order_id <> $1
+                 and delivered_at is not null and withdrawn_at is null)
+         update orders set delivered_at = $2, delivered_by = $3 where order_id = $1",
+        order_id,
+        now,
+        staff_id,
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// So is what it replaces, directly or not.
+pub(in crate::orders) async fn mark_withdrawn(
+    tx: &mut PgConnection,
+    order_id: i64,
+    now: DateTime<Utc>,
+    staff_id: Option<i64>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with recursive line as (
+             select order_id, replaces from orders where order_id = $1
+             union all
+             select old.order_id, old.replaces from line join orders old on old.order_id = line.replaces)
+         update orders set withdraw_at = coalesce(withdraw_at, $2), withdrawn_at = $2, withdrawn_by = $3
+         where order_id in (select order_id from line)
+             and (order_id = $1 or delivered_at is not null) and withdrawn_at is null",
+        order_id,
+        now,
+        staff_id,
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}

@@ -1,0 +1,104 @@
+//! Orders as they are shown.
+
+use sqlx::{PgExecutor, types::Json};
+
+use crate::{
+    billing::{
+        charge::{Timing, UpgradeCredit},
+        money::Amount,
+        period::Unit,
+    },
+    catalog::Delivery,
+    http::Window,
+    orders::view::{Due, OrderView, PartView},
+};
+
+/// Which orders are asked for; none: whichever.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// This one.
+    pub order_id: Option<i64>,
+    /// Of this user.
+    pub user_id: Option<i64>,
+    /// Of the user with this name.
+    pub username: Option<String>,
+    /// Of the product with this name.
+    pub product: Option<String>,
+    /// Whether something is still to be billed.
+    pub open: Option<bool>,
+    /// Those that staff have to deliver or to withdraw now.
+    pub to_deliver: bool,
+}
+
+/// A window of the orders.
+pub(in crate::orders) async fn views(
+    db: impl PgExecutor<'_>,
+    filter: &Filter,
+    window: Window,
+) -> sqlx::Result<Vec<OrderView>> {
+    sqlx::query_as!(
+        OrderView,
+        r#"select orders.order_id, users.username, product.name as "product?",
+                  case when network_id is not null then 'vpn_network' else coalesce(product.delivery, 'by_hand') end
+                      as "delivery!: Delivery",
+                  orders.description, orders.parameters, currency, one_time_cents as "one_time: Amount",
+                  recurring_cents as "recurring: Amount", period_unit as "period_unit: Unit", period_count,
+                  orders.billing as "billing: Timing", commitment_periods, upgrade_credit as "upgrade_credit: UpgradeCredit",
+                  starts_at, ordered_at, orderer.username as "ordered_by?", replaces,
+                  next.order_id as "replaced_by?", billing_ends_at, void, billed_through, closed,
+                  deliver_at, delivered_at, withdraw_at, withdrawn_at, network_id as "network_id?",
+                  delivered.order_id as "delivered_order?", delivered.parameters as "delivered_parameters?",
+                  due as "due?: Due", date_trunc('second', now()) as "now!",
+                  coalesce((select jsonb_agg(jsonb_build_object(
+                                'product', sold.name, 'parameter', parameter, 'quantity', quantity,
+                                'one_time_cents', part.one_time_cents, 'recurring_cents', part.recurring_cents)
+                                order by position)
+                            from order_part part join product sold using (product_id)
+                            where part.order_id = orders.order_id), '[]') as "parts!: Json<Vec<PartView>>"
+           from orders
+           join users using (user_id)
+           left join users orderer on orderer.user_id = ordered_by
+           left join product on product.product_id = orders.product_id
+           left join vpn_network network on network.order_id = orders.order_id
+           left join lateral (
+               select order_id, deliver_at <= now() as is_due from orders successor
+               where successor.replaces = orders.order_id and not successor.void) next on true
+           -- The order in its line whose configuration is there now.
+           left join lateral (
+               with recursive line as (
+                   select seed.order_id, seed.replaces from orders seed where seed.order_id = orders.order_id
+                   union
+                   select near.order_id, near.replaces
+                   from line join orders near
+                       on near.order_id = line.replaces or (near.replaces = line.order_id and not near.void))
+               select order_id, there.parameters from line join orders there using (order_id)
+               where there.delivered_at is not null and there.withdrawn_at is null
+               order by order_id desc limit 1) delivered on true
+           cross join lateral (
+               select case
+                   when network_id is not null or product.delivery <> 'by_hand' then null
+                   when delivered_at is null and not void and deliver_at <= now() and next.is_due is not true
+                       and (withdraw_at is null or withdraw_at > now()) then 'deliver'
+                   when withdraw_at <= now() and withdrawn_at is null and next.order_id is null
+                       and delivered.order_id is not null then 'withdraw'
+               end as due) work
+           where ($1::bigint is null or orders.order_id = $1) and ($2::bigint is null or orders.user_id = $2)
+               and ($3::text is null or users.username = $3) and ($4::text is null or product.name = $4)
+               and ($5::boolean is null or closed <> $5)
+               and (not $6::boolean or (
+                   (delivered_at is null and not void or withdraw_at is not null and withdrawn_at is null)
+                   and due is not null))
+               and orders.order_id > $7
+           order by orders.order_id limit $8"#,
+        filter.order_id,
+        filter.user_id,
+        filter.username,
+        filter.product,
+        filter.open,
+        filter.to_deliver,
+        window.after,
+        window.fetch(),
+    )
+    .fetch_all(db)
+    .await
+}

@@ -1,0 +1,187 @@
+//! What is delivered of an order, and when that changes.
+//!
+//! What staff deliver waits in their list from its time on. What programs deliver changes with the order, or if it is to
+//! change later, by a job that is due then.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+
+use super::{ServiceChange, db, end};
+use crate::{
+    accounts::User,
+    error::Error,
+    kinds::Kind,
+    queue::{Claimed, JobError, JobId, NewJob, QueueName, Rendered, enqueue, wake_relays},
+    vpn,
+};
+
+/// Payloads as they rest: they name no secrets.
+pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
+    jobs.iter().map(|job| (job.job_id, Rendered::Payload(job.payload.to_string().into_bytes()))).collect()
+}
+
+/// Brings what programs deliver of an order to what it is to be; doing it twice is doing it once. Returns when there is
+/// more to do.
+pub async fn carry_out(
+    tx: &mut PgConnection,
+    now: DateTime<Utc>,
+    order_id: i64,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    let Some(user_id) = db::owner(tx, order_id, None).await? else { return Ok(None) };
+    db::lock_customer(tx, user_id).await?;
+    let service = db::delivery(tx, order_id).await?;
+    let (Some(network_id), Some(withdraw_at), None) = (service.network_id, service.withdraw_at, service.withdrawn_at)
+    else {
+        return Ok(None);
+    };
+    if withdraw_at > now {
+        return Ok(Some(withdraw_at));
+    }
+    vpn::withdraw(tx, user_id, network_id).await?;
+    db::mark_withdrawn(tx, order_id, now, None).await?;
+    Ok(None)
+}
+
+/// [`carry_out`] for a job that was asked for when it is due; the customer may have chosen a later time since.
+pub async fn carry_out_due(db: &PgPool, order_id: i64) -> Result<(), JobError> {
+    match carry_out_by_clock(db, order_id).await {
+        Ok(None) => Ok(()),
+        Ok(Some((now, due))) => Err(JobError::Snooze {
+            after: (due - now).to_std().unwrap_or_default(),
+            reason: format!("the service of order {order_id} ends at {}", shown(due)),
+        }),
+        Err(error) => Err(JobError::Retry(crate::error::one_line(&error.into()))),
+    }
+}
+
+async fn carry_out_by_clock(db: &PgPool, order_id: i64) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, Error> {
+    let mut tx = crate::origin::begin(db).await?;
+    let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
+    let next = carry_out(&mut tx, customer.now, order_id).await?;
+    tx.commit().await?;
+    wake_relays(db).await?;
+    Ok(next.map(|next| (customer.now, next)))
+}
+
+/// [`carry_out`], and a job for what is left to be done.
+pub(super) async fn follow(tx: &mut PgConnection, now: DateTime<Utc>, order_id: i64) -> Result<(), Error> {
+    let Some(next) = carry_out(tx, now, order_id).await? else { return Ok(()) };
+    let (queue, key) = (QueueName::billing(), format!("order_service:{order_id}"));
+    let job = Kind::OrderService.job(&queue, json!({ "order": order_id }));
+    enqueue(tx, &NewJob { unique_key: Some(&key), run_at: Some(next), ..job }).await?;
+    Ok(())
+}
+
+/// Changes when a downgrade or a cancellation changes what is delivered; until it has.
+pub async fn choose(db: &PgPool, (order_id, own): (i64, Option<i64>), change: ServiceChange) -> Result<(), Error> {
+    let mut tx = crate::origin::begin(db).await?;
+    let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
+    let order = db::find(&mut tx, order_id, user_id).await?;
+    let service = db::delivery(&mut tx, order_id).await?;
+    let nothing = |why: String| {
+        Err(Error::Conflict { code: "no_change_pending", detail: format!("order {order_id} {why}"), field: None })
+    };
+    if let Some(successor) = service.replaced_by {
+        return nothing(format!("is replaced by order {successor}; choose for that one"));
+    }
+    let (takes_effect, done) = match order.ends_at {
+        _ if order.void => return nothing("never came to be".into()),
+        Some(end) => (end, service.withdrawn_at),
+        None if order.replaces.is_some() => (order.starts_at, service.delivered_at),
+        None => (customer.now, None),
+    };
+    if let Some(done) = done {
+        return nothing(format!("is past that: what it delivers has changed at {}", shown(done)));
+    }
+    if takes_effect <= customer.now {
+        return nothing("has no change ahead of it; a downgrade or a cancellation is one".into());
+    }
+    let at = change.at(customer.now, takes_effect);
+    match order.ends_at {
+        Some(_) => db::set_withdraw_at(&mut tx, order_id, at).await?,
+        None => db::set_deliver_at(&mut tx, order_id, at).await?,
+    }
+    end::refuse_needed(&mut tx, order_id).await?;
+    follow(&mut tx, customer.now, order_id).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Staff have delivered what an order says. What the orders before it in line delivered is gone with that.
+pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
+    let mut tx = crate::origin::begin(db).await?;
+    let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
+    let service = by_hand(&mut tx, order_id).await?;
+    let refuse =
+        |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
+    if service.delivered_at.is_some() {
+        return Ok(()); // somebody was faster; nothing to add
+    }
+    if service.void {
+        return refuse("order_ended", "never came to be; there is nothing to deliver".into());
+    }
+    if let Some(successor) = service.replaced_by.filter(|_| service.is_overtaken) {
+        return refuse("order_replaced", format!("is replaced by order {successor}; deliver that one"));
+    }
+    if service.withdraw_at.is_some_and(|withdraw_at| withdraw_at <= customer.now) {
+        return refuse("order_ended", "has ended before it was delivered; there is nothing to deliver".into());
+    }
+    if service.deliver_at > customer.now {
+        return refuse("not_due", format!("is to be delivered at {}, not before", shown(service.deliver_at)));
+    }
+    db::mark_delivered(&mut tx, order_id, customer.now, staff.user_id).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Staff have withdrawn what an order delivered, or what is left of the orders before it in line.
+pub async fn withdrawn(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
+    let mut tx = crate::origin::begin(db).await?;
+    let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
+    let service = by_hand(&mut tx, order_id).await?;
+    let refuse =
+        |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
+    if service.withdrawn_at.is_some() {
+        return Ok(());
+    }
+    if let Some(successor) = service.replaced_by {
+        return refuse(
+            "order_replaced",
+            format!("is replaced by order {successor}, which takes over what is delivered"),
+        );
+    }
+    match service.withdraw_at {
+        None => refuse("not_due", "runs on; it has to be cancelled first".into()),
+        Some(at) if at > customer.now => refuse("not_due", format!("is to be withdrawn at {}, not before", shown(at))),
+        Some(_) => {
+            db::mark_withdrawn(&mut tx, order_id, customer.now, Some(staff.user_id)).await?;
+            tx.commit().await?;
+            Ok(())
+        }
+    }
+}
+
+async fn by_hand(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, Error> {
+    let service = db::delivery(tx, order_id).await?;
+    if service.by_program {
+        let detail = format!("order {order_id} is delivered by the VPN hosts, not by hand");
+        return Err(Error::Conflict { code: "not_by_hand", detail, field: None });
+    }
+    Ok(service)
+}
+
+/// A network's prefix belongs to its order for good.
+pub(super) async fn refuse_network(tx: &mut PgConnection, order_id: i64) -> Result<(), Error> {
+    if db::delivery(tx, order_id).await?.by_program { Err(network_stays(order_id)) } else { Ok(()) }
+}
+
+pub(super) fn network_stays(order_id: i64) -> Error {
+    let detail =
+        format!("a VPN network can neither replace nor be replaced: order what is wanted, and cancel order {order_id}");
+    Error::Conflict { code: "network_not_replaceable", detail, field: None }
+}
+
+fn shown(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

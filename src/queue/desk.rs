@@ -1,0 +1,94 @@
+//! Does the servers' own jobs: all of their work is in the database, so each is one transaction with its own end, and has its
+//! effect once whoever dies. They go neither through Redis nor to a worker, and hold up no job that does.
+
+use std::time::{Duration, Instant};
+
+use ring::rand::SystemRandom;
+use sqlx::{Acquire as _, PgConnection};
+use tokio::sync::watch;
+
+use super::{
+    Claimed, JobId, QueueName, Runner,
+    backend::clean,
+    claim::{Whose, claim},
+    db,
+    events::{self, Ended, Event},
+    relay::{Concluded, conclude},
+};
+
+/// Announcements may get lost, and jobs that failed have their time; looking now and then bounds what that costs.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Longest wait for a lock. Somebody else may want what we hold.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match work(&runner).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "could not do the server's own jobs; trying again");
+            }
+        }
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = runner.wake.wait_for_desk() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+    }
+}
+
+/// One job; false when there is none.
+async fn work(runner: &Runner) -> anyhow::Result<bool> {
+    let mut tx = crate::origin::begin(&runner.pool).await?;
+    let jobs = claim(&mut tx, Whose::Server).await?.jobs;
+    let Some((job_id, fence)) = jobs.first().map(|job| (job.job_id, job.fence)) else {
+        tx.commit().await?;
+        return Ok(false);
+    };
+    // What fails is undone; that it failed is kept.
+    let mut attempt = tx.begin().await?;
+    let began = Instant::now();
+    let mut ended = match perform(runner, &mut attempt, jobs).await {
+        Ok(Concluded { ended, .. }) => {
+            attempt.commit().await?;
+            ended
+        }
+        Err(error) => {
+            attempt.rollback().await?;
+            note_failure(&mut tx, job_id, fence, &error).await?
+        }
+    };
+    tx.commit().await?;
+    for attempt in &mut ended.attempts {
+        attempt.ran = Some(began.elapsed());
+    }
+    runner.metrics.note_attempts(ended.attempts);
+    if !ended.finished.is_empty() {
+        runner.finished(&ended.finished).await?;
+    }
+    runner.wake.queued(); // what it has asked for
+    Ok(true)
+}
+
+async fn perform(runner: &Runner, tx: &mut PgConnection, jobs: Vec<Claimed>) -> anyhow::Result<Concluded> {
+    let millis = |limit: Option<Duration>| limit.unwrap_or_default().as_millis().to_string(); // 0 is none
+    sqlx::query!(
+        "select set_config('lock_timeout', $1, true) as lock, set_config('statement_timeout', $2, true) as statement",
+        millis(Some(LOCK_TIMEOUT)),
+        millis(jobs.iter().filter_map(|job| job.hard_limit).max()),
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let rendered = runner.kinds.render(tx, &jobs).await?;
+    conclude(tx, jobs, rendered).await
+}
+
+/// As of a worker's job: tried again after a backoff, up to its limit.
+async fn note_failure(tx: &mut PgConnection, job_id: JobId, fence: i64, error: &anyhow::Error) -> sqlx::Result<Ended> {
+    let event = Event::failure(job_id, fence, clean(&format!("{error:#}")));
+    let mut ended = Ended::default();
+    events::mark_ended(tx, &QueueName::server(), &event, &SystemRandom::new(), &mut ended).await?;
+    db::release_children(tx, &ended.finished).await?;
+    Ok(ended)
+}

@@ -1,0 +1,53 @@
+//! A job's life, step by step.
+
+use chrono::{DateTime, Utc};
+
+use super::inspect::{Attempt, JobDetail};
+
+/// What happened to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Its state from then on, or what became of an attempt: `retry`, `snoozed`, `lost`.
+    pub what: String,
+    /// Counts from 1; none before the first one.
+    pub attempt: Option<i32>,
+    /// Who ran it.
+    pub worker: Option<String>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// From its begin to now. `running` is known of attempts that took longer than a heartbeat.
+pub fn history(job: &JobDetail) -> Vec<Step> {
+    let mut steps = vec![step(Some(job.line.created_at), "queued", None)];
+    for attempt in &job.attempts {
+        let Attempt { attempt: number, worker, error, .. } = attempt;
+        steps.push(step(attempt.dispatched_at, "dispatched", Some(*number)));
+        steps.push(step(attempt.running_at, "running", Some(*number)).map(|step| by(step, worker.as_ref())));
+        let end = step(Some(attempt.ended_at), &attempt.outcome, Some(*number));
+        steps.push(end.map(|step| Step { error: error.clone(), ..by(step, worker.as_ref()) }));
+    }
+    let line = &job.line;
+    let told = job.attempts.last().filter(|last| last.attempt == line.attempt);
+    if told.is_none() && line.attempt > 0 {
+        steps.push(step(job.dispatched_at, "dispatched", Some(line.attempt)));
+        steps.push(step(job.running_at, "running", Some(line.attempt)).map(|step| by(step, job.worker.as_ref())));
+    }
+    if told.is_none_or(|last| last.outcome != line.state.as_str()) {
+        let end =
+            step(line.finished_at, line.state.as_str(), told.is_none().then_some(line.attempt).filter(|n| *n > 0));
+        let worker = job.worker.as_ref().filter(|_| told.is_none());
+        steps.push(end.map(|step| Step { error: line.error.clone(), ..by(step, worker) }));
+    }
+    steps.into_iter().flatten().collect()
+}
+
+fn step(at: Option<DateTime<Utc>>, what: &str, attempt: Option<i32>) -> Option<Step> {
+    Some(Step { at: at?, what: what.to_owned(), attempt, worker: None, error: None })
+}
+
+fn by(step: Step, worker: Option<&String>) -> Step {
+    Step { worker: worker.cloned(), ..step }
+}

@@ -1,0 +1,47 @@
+//! Forgetting: jobs that ended long ago with all that belongs to them, and workers that are gone.
+
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::{Claimed, JobId, Rendered};
+
+/// Jobs forgotten in one transaction: some hundredths of a second, in which nobody waits for any of them.
+const BATCH: i64 = 1000;
+
+/// Forgets a batch for each job; while batches are full, a job of the same kind goes on.
+pub async fn render_cleanup(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Rendered)>> {
+    let mut rendered = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let (forgotten, workers) = (forget_jobs(tx).await?, forget_workers(tx).await?);
+        let full = i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= BATCH);
+        let result = json!({ "jobs": forgotten, "workers": workers });
+        rendered.push((job.job_id, Rendered::Done { result, rest: full.then(|| json!({})) }));
+    }
+    Ok(rendered)
+}
+
+/// By the partial index on `keep_until`, so that it costs what there is to forget. Kept are jobs that others still need: the
+/// newer twin of a job that is kept, and the parent of one that has yet to run.
+async fn forget_jobs(tx: &mut PgConnection) -> sqlx::Result<u64> {
+    let forgotten = sqlx::query!(
+        "with old as (
+             select job_id from job
+             where keep_until < now() at time zone 'UTC'
+                 and not exists (select from job gave_way where gave_way.superseded_by = job.job_id)
+                 and not exists (
+                     select from job_parent join job child using (job_id)
+                     where parent_id = job.job_id and child.state in ('queued', 'dispatched', 'running'))
+             order by keep_until limit $1 for update of job skip locked)
+         delete from job using old where job.job_id = old.job_id",
+        BATCH
+    )
+    .execute(tx)
+    .await?;
+    Ok(forgotten.rows_affected())
+}
+
+/// Staff see those of the last hour.
+async fn forget_workers(tx: &mut PgConnection) -> sqlx::Result<u64> {
+    let forgotten = sqlx::query!("delete from worker where seen_at < now() - interval '1 day'").execute(tx).await?;
+    Ok(forgotten.rows_affected())
+}

@@ -1,0 +1,82 @@
+//! Makes jobs of schedules that are due. Any number of servers may do so at the same time.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{Acquire as _, PgConnection, PgPool};
+use tokio::sync::watch;
+
+use super::{Schedule, ask, db};
+use crate::{
+    kinds::Scheduled,
+    queue::{Wake, wake_relays},
+};
+
+/// Changes are announced, but an announcement may get lost, and the database's clock may be put forward while we sleep by ours.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+/// Another server is at what is due.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// Ticks until `stop` becomes true. Between two due times the database is left alone.
+pub async fn run(pool: PgPool, wake: Arc<Wake>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        let wait = match tick(&pool).await {
+            Ok(true) => continue,
+            Ok(false) => sleep(&pool).await,
+            Err(error) => Err(error),
+        };
+        let wait = wait.unwrap_or_else(|error| {
+            tracing::warn!(error = format!("{error:#}"), "could not look after the schedules; trying again");
+            Duration::from_secs(1)
+        });
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = wake.wait_for_schedules() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+async fn sleep(pool: &PgPool) -> anyhow::Result<Duration> {
+    let secs = db::secs_to_next(pool).await?.unwrap_or(f64::MAX);
+    Ok(Duration::try_from_secs_f64(secs.max(0.0)).unwrap_or(LOOK_AGAIN).clamp(MOMENT, LOOK_AGAIN))
+}
+
+/// The schedule that is due longest; false when there is none. Its job, the note of the tick and the next due time are one
+/// transaction: whoever dies, either all of it is there or nothing.
+async fn tick(pool: &PgPool) -> anyhow::Result<bool> {
+    let mut tx = crate::origin::begin(pool).await?;
+    let Some(schedule) = db::lock_due(&mut tx).await? else {
+        tx.commit().await?;
+        return Ok(false);
+    };
+    advance(&mut tx, &schedule).await?;
+    tx.commit().await?;
+    wake_relays(pool).await?;
+    Ok(true)
+}
+
+async fn advance(tx: &mut PgConnection, schedule: &Schedule) -> anyhow::Result<()> {
+    let (id, name) = (schedule.schedule_id, &schedule.name);
+    let (Ok(timing), Some(kind), Some(due)) =
+        (&schedule.timing, Scheduled::parse(&schedule.kind), schedule.next_run_at)
+    else {
+        tracing::error!(schedule = name, "the schedule can't be read and is paused; `uncloud schedule show` says why");
+        return Ok(db::pause(tx, id).await?);
+    };
+    // After now: what was missed while nobody was there is caught up by this one job. After the due time: the clock may have
+    // been put back since.
+    let Some(next) = timing.next(db::now(&mut *tx).await?.max(due), due) else {
+        tracing::warn!(schedule = name, "the schedule never comes again and is paused");
+        return Ok(db::pause(tx, id).await?);
+    };
+    let mut once = tx.begin().await?;
+    let job = ask(&mut once, schedule, kind).await?;
+    if db::note_tick(&mut once, id, due, job).await? {
+        once.commit().await?;
+        tracing::info!(schedule = name, %due, job, %next, "due");
+    } else {
+        once.rollback().await?;
+        tracing::warn!(schedule = name, %due, %next, "this due time has had its job already");
+    }
+    Ok(db::advance(tx, id, due, next).await?)
+}

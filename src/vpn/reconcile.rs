@@ -1,0 +1,120 @@
+//! Sending the full state once more: of a host's pools when staff ask for it, of all pools by schedule.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+
+use super::{db, hostname::Hostname, pool};
+use crate::queue::{Claimed, JobId, Rendered, wake_relays};
+
+/// Pools locked in one transaction, by schedule: customers wait for no more than that.
+const BATCH: i64 = 50;
+
+/// Sends the full state of every pool of a host once more; returns the jobs.
+pub async fn reconcile(database: &PgPool, hostname: &Hostname) -> sqlx::Result<Vec<JobId>> {
+    let mut tx = crate::origin::begin(database).await?;
+    let sent = send(&mut tx, Some(hostname.as_str()), 0, i64::MAX).await?;
+    tx.commit().await?;
+    wake_relays(database).await?;
+    Ok(sent.into_iter().map(|(_, job)| job).collect())
+}
+
+/// Pools after that id, with the job of each.
+async fn send(
+    tx: &mut PgConnection,
+    hostname: Option<&str>,
+    after_pool_id: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<(i64, JobId)>> {
+    let mut pools = sqlx::query!(
+        "with next as (
+             select pool_id from vpn_pool where pool_id > $1 and ($2::text is null or vpn_hostname = $2)
+             order by pool_id limit $3 for update)
+         update vpn_pool set generation = next_generation(generation) from next where vpn_pool.pool_id = next.pool_id
+         returning vpn_pool.pool_id, vpn_hostname",
+        after_pool_id,
+        hostname,
+        limit,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    pools.sort_unstable_by_key(|pool| pool.pool_id);
+    let mut sent = Vec::with_capacity(pools.len());
+    for pool in pools {
+        let host: Hostname = pool.vpn_hostname.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        let job = pool::request_apply(tx, pool.pool_id, host.queue(), None).await?;
+        db::set_pool_job(tx, pool.pool_id, job).await?;
+        sent.push((pool.pool_id, job));
+    }
+    Ok(sent)
+}
+
+/// The payload of jobs of kind `vpn_reconcile`.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reconcile {
+    /// Only this host's pools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vpn_hostname: Option<String>,
+    /// Pools up to this one are done; set by the job before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after_pool_id: Option<i64>,
+}
+
+/// Why a schedule of `vpn_reconcile` can't have this payload.
+pub fn check_reconcile(payload: &Value) -> Result<(), String> {
+    let right = "must be {} for all hosts, or {\"vpn_hostname\": \"vpn-1.example.ch\"} for one";
+    match Reconcile::deserialize(payload) {
+        _ if !payload.is_object() => Err(right.to_owned()), // a list would do for serde
+        Ok(Reconcile { after_pool_id: None, vpn_hostname: None }) => Ok(()),
+        Ok(Reconcile { after_pool_id: None, vpn_hostname: Some(host) }) => {
+            host.parse::<Hostname>().map(drop).map_err(|error| format!("vpn_hostname {error}"))
+        }
+        _ => Err(right.to_owned()),
+    }
+}
+
+/// Asks for the full state of some pools; while there are more, a job of the same kind goes on.
+pub async fn render_reconcile(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Rendered)>> {
+    let mut rendered = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let done = match Reconcile::deserialize(&job.payload) {
+            Ok(asked) => reconcile_some(tx, asked).await?,
+            Err(error) => Rendered::Impossible(format!("the job's payload can't be read: {error}")),
+        };
+        rendered.push((job.job_id, done));
+    }
+    Ok(rendered)
+}
+
+async fn reconcile_some(tx: &mut PgConnection, asked: Reconcile) -> sqlx::Result<Rendered> {
+    let sent = send(tx, asked.vpn_hostname.as_deref(), asked.after_pool_id.unwrap_or(0), BATCH).await?;
+    let full = i64::try_from(sent.len()).is_ok_and(|pools| pools == BATCH);
+    let rest = sent.last().filter(|_| full).map(|(last, _)| Reconcile { after_pool_id: Some(*last), ..asked });
+    let rest = rest.map(serde_json::to_value).transpose().map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let jobs: Vec<JobId> = sent.into_iter().map(|(_, job)| job).collect();
+    Ok(Rendered::Done { result: json!({ "jobs": jobs }), rest })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::check_reconcile;
+
+    #[test]
+    fn a_schedule_names_a_host_or_none() {
+        for right in [json!({}), json!({ "vpn_hostname": "vpn-1.example.ch" })] {
+            assert_eq!(check_reconcile(&right), Ok(()), "{right}");
+        }
+        for wrong in [
+            json!({ "vpn_hostname": "billing" }),
+            json!({ "vpn_hostname": 1 }),
+            json!({ "hostname": "vpn-1.example.ch" }),
+            json!({ "after_pool_id": 1 }),
+            json!([]),
+        ] {
+            assert!(check_reconcile(&wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The audit log: no change without its entry.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::app::{HOST, TestApp, database, new_key};
+
+/// One successful call of every operation that changes something, in an order in which each finds what it needs.
+/// What stands between them is done by others than the API.
+enum Step {
+    Call(&'static str, Method, &'static str, &'static str, Value),
+    Sql(&'static str),
+}
+
+fn story() -> Vec<Step> {
+    use Step::{Call, Sql};
+    let (post, patch, delete) = (Method::POST, Method::PATCH, Method::DELETE);
+    let pool = |network: &str, host: &str| json!({ "network": network, "subnetwork_size": 48, "vpn_hostname": host });
+    let schedule = json!({ "name": "more-cleanup", "kind": "job_cleanup", "every_secs": 3600 });
+    let key = || new_key().to_string();
+    vec![
+        Call("queue_edit", patch.clone(), "/v1/admin/queue/vpn-1.example.ch", "admin", json!({ "paused": true })),
+        Call("vpnpool_create", post.clone(), "/v1/admin/vpnpool", "admin", pool("2001:db8::/40", HOST)),
+        Call("vpn_create", post.clone(), "/v1/net/vpn", "alice", json!({ "network_size": 48, "wireguard_public_key": key() })),
+        Call("vpn_edit", patch.clone(), "/v1/net/vpn/1", "alice", json!({ "wireguard_public_key": key() })),
+        Call("vpnpool_edit", patch.clone(), "/v1/admin/vpnpool/1", "admin", json!({ "listen_port": 51821 })),
+        Call("vpnpool_rotate_key", post.clone(), "/v1/admin/vpnpool/1/key", "admin", json!({})),
+        Call("vpn_delete", delete.clone(), "/v1/net/vpn/1", "alice", Value::Null),
+        Call("vpnpool_create", post.clone(), "/v1/admin/vpnpool", "admin", pool("2001:db9::/40", "vpn-2.example.ch")),
+        Call("vpnpool_delete", delete.clone(), "/v1/admin/vpnpool/2", "admin", Value::Null),
+        Call("user_edit", patch.clone(), "/v1/admin/user/2", "admin", json!({ "vpn_quota": 9 })),
+        Call("schedule_create", post.clone(), "/v1/admin/schedule", "admin", schedule),
+        Call("schedule_edit", patch.clone(), "/v1/admin/schedule/3", "admin", json!({ "every_secs": 7200 })),
+        Call("schedule_run", post.clone(), "/v1/admin/schedule/3/run", "admin", Value::Null),
+        Call("schedule_delete", delete, "/v1/admin/schedule/3", "admin", Value::Null),
+        Call("admin_job_revoke", post.clone(), "/v1/admin/job/1/revoke", "admin", Value::Null),
+        Call("admin_job_retry", post.clone(), "/v1/admin/job/1/retry", "admin", Value::Null),
+        Call("queue_purge", post.clone(), "/v1/admin/queue/vpn-1.example.ch/purge", "admin", Value::Null),
+        Sql("update job set state = 'failed' where job_id = 1"),
+        Call("admin_job_retry_all", post, "/v1/admin/job/retry", "admin", json!({})),
+        Sql("insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded, failed,
+                 leases_lost, rss_bytes, seen_at)
+             values ('x.example.ch', 'i', 'x', '1', 4, '[]', '{}', now(), 0, 0, 0, 0, now())"),
+        Call("worker_edit", patch, "/v1/admin/worker/1", "admin", json!({ "concurrency": 2 })),
+    ]
+}
+
+#[tokio::test]
+async fn every_operation_that_changes_something_leaves_an_entry() {
+    let app = TestApp::start().await;
+    let mut called = BTreeSet::new();
+    for step in story() {
+        let (id, method, path, user, body) = match step {
+            Step::Sql(sql) => {
+                sqlx::query(sql).execute(&app.pool).await.expect(sql);
+                continue;
+            }
+            Step::Call(id, method, path, user, body) => (id, method, path, user, body),
+        };
+        let answer = app.request(method, path, Some(user), (!body.is_null()).then_some(body)).await;
+        assert!(answer.status.is_success(), "{id}: {}", answer.text);
+        let entries: Vec<(Option<String>, Option<String>)> = sqlx::query_as(
+            "select username, operation_id from audit left join users using (user_id) where request_id = $1",
+        )
+        .bind(answer.header("x-request-id"))
+        .fetch_all(&app.pool)
+        .await
+        .expect("entries");
+        let expected = (Some(user.to_owned()), Some(id.to_owned()));
+        assert!(!entries.is_empty() && entries.iter().all(|entry| *entry == expected), "{id}: {entries:?}");
+        called.insert(id.to_owned());
+    }
+    let document = app.request(Method::GET, "/openapi.json", None, None).await.json();
+    let operations =
+        document["paths"].as_object().expect("paths").values().flat_map(|item| item.as_object().expect("an item"));
+    let changing: BTreeSet<_> = operations
+        .filter(|(method, _)| *method != "get")
+        .map(|(_, operation)| operation["operationId"].as_str().expect("an id").to_owned())
+        .collect();
+    assert_eq!(called, changing, "whoever adds an operation adds a call of it to the story above");
+}
+
+/// Tables whose changes are nobody's decision. Whoever adds a table calls `audit_table` for it in a migration, or adds it
+/// here with the reason.
+const NOT_AUDITED: [(&str, &str); 16] = [
+    ("_sqlx_migrations", "of the program itself"),
+    ("audit", "the log"),
+    ("bill", "final, and a document itself"),
+    ("bill_number", "part of a bill"),
+    ("bill_record", "part of a bill"),
+    ("bill_run_part", "how far machines are"),
+    ("bill_run_problem", "what machines found"),
+    ("bill_vat", "part of a bill"),
+    ("job_attempt", "what workers did"),
+    ("job_parent", "part of a job, which machines make"),
+    ("job_requester", "part of a job, which machines make"),
+    ("order_part", "part of an order, and final"),
+    ("schedule_tick", "what machines did"),
+    ("vpn_free_prefix", "follows from the networks"),
+    ("vpn_network_traffic", "what hosts report"),
+    ("vpn_pool_departure", "follows from the pool's host"),
+];
+
+async fn names(pool: &PgPool, sql: &'static str) -> BTreeSet<String> {
+    sqlx::query_scalar::<_, String>(sql).fetch_all(pool).await.expect(sql).into_iter().collect()
+}
+
+#[tokio::test]
+async fn every_table_is_audited_or_says_why_not() {
+    let pool = database().await;
+    let tables = names(
+        &pool,
+        "select relname::text from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace",
+    )
+    .await;
+    let triggers = names(&pool, "select tgrelid::regclass::text from pg_trigger where tgname = 'audit'").await;
+    for table in &tables {
+        let excused = NOT_AUDITED.iter().any(|(name, _)| name == table);
+        assert!(triggers.contains(table) != excused, "{table} is audited, or in the list with a reason");
+    }
+}
+
+#[tokio::test]
+async fn every_column_of_an_audited_table_is_watched_and_every_secret_masked() {
+    let pool = database().await;
+    let forgotten = names(
+        &pool,
+        "select (tgrelid::regclass || '.' || attname)::text from pg_trigger join pg_attribute on attrelid = tgrelid
+         where tgname = 'audit' and attnum > 0 and not attisdropped and attgenerated = ''
+             and tgrelid::regclass::text not in ('job', 'worker')
+             and attnum <> all(tgattr) and position(convert_to(attname, 'UTF8') in tgargs) = 0",
+    )
+    .await;
+    assert!(forgotten.is_empty(), "a migration that adds columns calls audit_table again: {forgotten:?}");
+    let secrets = names(
+        &pool,
+        "select (tgrelid::regclass || '.' || attname)::text from pg_trigger join pg_attribute on attrelid = tgrelid
+         where tgname = 'audit' and attname ~ 'password|private|secret|hash|token$' and attname !~ '_id$'
+             and attname <> all(audit_secrets())",
+    )
+    .await;
+    assert!(secrets.is_empty(), "audit_secrets() names them: {secrets:?}");
+}
+
+#[tokio::test]
+async fn staff_find_who_changed_what_and_see_no_secret() {
+    let app = TestApp::start().await;
+    let private = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=";
+    let body = json!({ "network": "2001:db8::/40", "subnetwork_size": 48, "vpn_hostname": HOST, "wireguard_private_key": private });
+    let created = app.post("/v1/admin/vpnpool", "admin", body).await;
+    created.expect(201);
+    app.request(Method::PATCH, "/v1/admin/vpnpool/1", Some("admin"), Some(json!({ "listen_port": 51821 })))
+        .await
+        .expect(200);
+    let find =
+        async |query: &str| app.get(&format!("/v1/admin/audit?{query}"), "admin").await.expect(200)["items"].clone();
+    let entries = find("kind=vpn_pool&object_id=1&user=admin").await;
+    assert_eq!(entries.as_array().map(Vec::len), Some(2), "{entries}");
+    let (edited, made) = (&entries[0], &entries[1]);
+    assert_eq!((&edited["action"], &edited["operation_id"]), (&json!("edit"), &json!("vpnpool_edit")));
+    assert_eq!(
+        (&edited["before"], &edited["after"]),
+        (&json!({ "listen_port": 51820 }), &json!({ "listen_port": 51821 }))
+    );
+    assert_eq!(made["request_id"], created.header("x-request-id"));
+    assert_eq!(made["after"]["public_key"], "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=");
+    assert_eq!(made["after"]["private_key"], "[secret]");
+    assert_eq!(find(&format!("request_id={}", created.header("x-request-id"))).await.as_array().map(Vec::len), Some(1));
+    assert_eq!(find("user=alice").await, json!([]));
+    assert_eq!(find("kind=vpn_pool&until=2020-01-01T00:00:00Z").await, json!([]));
+    assert_eq!(find("kind=vpn_pool&since=2020-01-01T00:00:00Z&limit=1").await[0]["id"], edited["id"]);
+    let all: Vec<String> = sqlx::query_scalar("select audit::text from audit").fetch_all(&app.pool).await.expect("all");
+    assert!(all.iter().any(|entry| entry.contains("password_hash")), "the users' passwords were set");
+    assert!(all.iter().all(|entry| !entry.contains("$argon2")), "but nothing shows them");
+}
+
+#[tokio::test]
+async fn what_machines_do_all_the_time_is_no_entry() {
+    let app = TestApp::start().await;
+    app.obedient_worker();
+    app.handbook_pool().await;
+    let network = app.network("alice", new_key()).await;
+    assert_eq!(app.finished(&network).await["state"], "succeeded");
+    let entries: Vec<(String, String, String)> =
+        sqlx::query_as("select kind, action, object_id from audit where kind <> 'user'")
+            .fetch_all(&app.pool)
+            .await
+            .expect("entries");
+    let entry = |kind: &str| (kind.to_owned(), "create".to_owned(), "1".to_owned());
+    assert_eq!(entries, [entry("vpn_pool"), entry("vpn_network")]);
+    // What the provider itself decides has nobody's name.
+    let deleted = app.delete("/v1/net/vpn/1", "alice").await.expect(202);
+    assert_eq!(app.finished(&deleted).await["state"], "succeeded");
+    let by: Vec<(String, Option<i64>)> =
+        sqlx::query_as("select action, user_id from audit where kind = 'vpn_network' order by audit_id")
+            .fetch_all(&app.pool)
+            .await
+            .expect("entries");
+    assert_eq!(by, [("create".into(), Some(2)), ("edit".into(), Some(2)), ("delete".into(), None)]);
+}

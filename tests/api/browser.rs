@@ -1,0 +1,74 @@
+//! What browsers are told.
+
+use reqwest::{Method, Response};
+use uncloud::http::Origin;
+
+use crate::app::{PASSWORD, TestApp};
+
+fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().expect("text"))
+}
+
+const PANEL: &str = "https://panel.example.ch";
+
+async fn with_panel() -> TestApp {
+    let origin: Origin = PANEL.parse().expect("an origin");
+    TestApp::start_changed(|settings| settings.origins = vec![origin]).await
+}
+
+async fn asked_by(app: &TestApp, method: Method, origin: &str) -> Response {
+    let request = reqwest::Client::new().request(method, app.url("/v1/net/vpn")).basic_auth("alice", Some(PASSWORD));
+    let request = request.header("origin", origin).header("access-control-request-method", "POST");
+    request.send().await.expect("an answer")
+}
+
+#[tokio::test]
+async fn every_answer_says_what_browsers_may_not_do_with_it() {
+    let app = TestApp::start().await;
+    for path in ["/healthz", "/openapi.json", "/nowhere", "/v1/net/vpn", "/docs", "/docs/"] {
+        let response = reqwest::get(app.url(path)).await.expect("an answer");
+        assert_eq!(header(&response, "x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header(&response, "referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(header(&response, "strict-transport-security"), "", "{path}: without TLS it would mean nothing");
+        let policy = header(&response, "content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        let script = policy.contains("script-src");
+        assert_eq!(script, path.starts_with("/docs"), "{path}: only one page has scripts: {policy}");
+        assert!(!policy.contains("script-src 'unsafe-inline'") && !policy.contains('*'), "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_others_are_let_in_only_where_they_are_named() {
+    let app = TestApp::start().await;
+    for method in [Method::GET, Method::OPTIONS] {
+        let response = asked_by(&app, method.clone(), PANEL).await;
+        assert_eq!(header(&response, "access-control-allow-origin"), "", "{method}: off by default");
+        assert_eq!(response.status().as_u16(), if method == Method::GET { 200 } else { 405 });
+    }
+    let app = with_panel().await;
+    let response = asked_by(&app, Method::OPTIONS, PANEL).await;
+    assert_eq!(response.status(), 204);
+    assert_eq!(header(&response, "access-control-allow-origin"), PANEL);
+    assert!(header(&response, "access-control-allow-headers").contains("Authorization"));
+    assert!(header(&response, "access-control-allow-methods").contains("PATCH"));
+    let response = asked_by(&app, Method::GET, PANEL).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(header(&response, "access-control-allow-origin"), PANEL);
+    assert!(header(&response, "access-control-expose-headers").contains("Location"));
+    assert_eq!(
+        header(&response, "access-control-allow-credentials"),
+        "",
+        "a password is sent, never taken from a browser"
+    );
+    for stranger in ["https://evil.example.ch", "https://panel.example.ch.evil.ch", "null"] {
+        for method in [Method::GET, Method::OPTIONS] {
+            let response = asked_by(&app, method, stranger).await;
+            assert_eq!(header(&response, "access-control-allow-origin"), "", "{stranger}");
+            assert_eq!(header(&response, "vary"), "Origin", "a cache must not give it to the panel");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Callers that are slow, many, or gone: none of them keeps the server from the others.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use uncloud::http::{TrustedProxies, server::Limits};
+
+use crate::app::TestApp;
+
+/// Short, so that the tests are.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+async fn app(limits: Limits) -> TestApp {
+    TestApp::start_changed(|settings| {
+        settings.limits = limits;
+        settings.proxies = TrustedProxies::default();
+    })
+    .await
+}
+
+fn connect(app: &TestApp) -> TcpStream {
+    let stream = TcpStream::connect(app.address).expect("connected");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+    stream
+}
+
+/// What comes until the server closes the connection.
+fn until_closed(mut stream: &TcpStream) -> String {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "the server keeps the connection"),
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn is_patient(since: Instant) -> bool {
+    (PATIENCE * 9 / 10..PATIENCE * 10).contains(&since.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_ends_the_headers_is_cut_off() {
+    let app = app(Limits { headers: PATIENCE, ..Limits::default() }).await;
+    let started = Instant::now();
+    let (silent, mut slow) = (connect(&app), connect(&app));
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").expect("sent");
+    for stream in [&silent, &slow] {
+        let answer = until_closed(stream);
+        assert!(is_patient(started) && !answer.contains("200 OK"), "{answer} after {:?}", started.elapsed());
+    }
+    let (started, mut idle) = (Instant::now(), connect(&app));
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    let answer = until_closed(&idle);
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && is_patient(started), "{answer} after {:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_ends_the_body_is_told() {
+    let app = app(Limits { body: PATIENCE, ..Limits::default() }).await;
+    let mut slow = connect(&app);
+    // alice:correct horse battery
+    let head = "POST /v1/net/vpn HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n\
+                Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    slow.write_all(head.as_bytes()).expect("sent");
+    let answer = until_closed(&slow);
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"too_slow\""), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_take_the_answer_is_cut_off() {
+    let app = app(Limits { connections: 1, unread_answer: PATIENCE, ..Limits::default() }).await;
+    let mut greedy = connect(&app);
+    // More than the kernel keeps for somebody who does not read.
+    greedy.write_all("GET /docs HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20).as_bytes()).expect("sent");
+    let mut other = connect(&app);
+    other.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    assert!(until_closed(&other).starts_with("HTTP/1.1 200 OK"), "there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_has_only_so_many_connections() {
+    let app = app(Limits { of_address: 3, ..Limits::default() }).await;
+    let ask = |mut stream: &TcpStream| {
+        let sent = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut answer = [0; 12];
+        sent.and_then(|()| stream.read_exact(&mut answer)).is_ok_and(|()| &answer == b"HTTP/1.1 200")
+    };
+    let mut streams: Vec<TcpStream> = (0..3).map(|_| connect(&app)).collect();
+    assert!(streams.iter().all(ask));
+    assert!(!ask(&connect(&app)), "one too many");
+    streams.pop();
+    let freed = Instant::now();
+    while !ask(&connect(&app)) {
+        assert!(freed.elapsed() < Duration::from_secs(5), "a place that was left is free again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn further_connections_wait_until_there_is_room() {
+    let app = app(Limits { connections: 2, ..Limits::default() }).await;
+    let held: Vec<TcpStream> = (0..2).map(|_| connect(&app)).collect();
+    let mut waits = connect(&app);
+    waits.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    waits.set_read_timeout(Some(PATIENCE)).expect("set");
+    let mut byte = [0];
+    let kind = waits.read(&mut byte).expect_err("no answer yet").kind();
+    assert!([ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&kind), "{kind}");
+    drop(held);
+    waits.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+    assert!(until_closed(&waits).starts_with("HTTP/1.1 200 OK"));
+}
