@@ -7,7 +7,8 @@ use uncloud::billing::charge::Timing;
 use crate::{
     app::TestApp,
     books::{
-        ALICE, BOB, address, assert_followed_by_hand, at, bill_all, count, ledger, open_books, place, replace, sql, terms,
+        ALICE, BOB, address, assert_followed_by_hand, at, bill_all, count, ledger, open_books, place, replace, sql,
+        terms, without_defaults,
     },
 };
 
@@ -47,7 +48,8 @@ async fn a_bill_is_followed_by_hand_from_the_answer_alone() {
     for item in items {
         let bill = app.read(&format!("/v1/bill/{}", item["id"]), "alice").await;
         assert_followed_by_hand(&bill);
-        for field in ["id", "number", "document", "issued_at", "currency", "net", "tax", "gross", "rounding", "payable"] {
+        for field in ["id", "number", "document", "issued_at", "currency", "net", "tax", "gross", "rounding", "payable"]
+        {
             assert_eq!(bill[field], item[field], "{field}");
         }
         assert_eq!(bill["seller"]["name"], "Provider AG");
@@ -59,13 +61,17 @@ async fn a_bill_is_followed_by_hand_from_the_answer_alone() {
     assert_eq!(kinds, ["one_time", "recurring", "recurring", "credit", "recurring"]);
     let first = app.read(&format!("/v1/bill/{}", items[0]["id"]), "alice").await;
     let split = &first["records"][1];
-    assert_eq!((&split["to"], &split["last_second"]), (&json!("2023-12-31T23:00:00Z"), &json!("2023-12-31T22:59:59Z")));
+    let time = |name: &str| at(split[name].as_str().expect("a time"));
+    assert_eq!((time("to"), time("last_second")), (at("2023-12-31T23:00:00Z"), at("2023-12-31T22:59:59Z")));
     assert!(split["why"].as_str().is_some_and(|why| why.ends_with("then the VAT rate changes")), "{split}");
     let rates: Vec<&Value> = first["vat"].as_array().expect("groups").iter().map(|group| &group["rate"]).collect();
     assert_eq!(rates, ["0.077", "0.081"]);
     let second = app.read(&format!("/v1/bill/{}", items[1]["id"]), "alice").await;
     let credit = &second["records"][0];
-    assert!(credit["why"].as_str().is_some_and(|why| why.contains("not used") && why.contains("order 3 replaced it")), "{credit}");
+    assert!(
+        credit["why"].as_str().is_some_and(|why| why.contains("not used") && why.contains("order 3 replaced it")),
+        "{credit}"
+    );
     assert_eq!(credit["vat_rate"], "0.081", "the rate that was charged");
 }
 
@@ -138,7 +144,9 @@ async fn bills_come_in_pages_and_by_time_and_currency() {
     for day in ["2024-01-01", "2024-02-01", "2024-03-01"] {
         bill_all(&app.pool, day).await;
     }
-    let ids = |page: &Value| page["items"].as_array().expect("bills").iter().map(|bill| bill["id"].clone()).collect::<Vec<_>>();
+    let ids = |page: &Value| {
+        page["items"].as_array().expect("bills").iter().map(|bill| bill["id"].clone()).collect::<Vec<_>>()
+    };
     let all = ids(&app.read("/v1/bill", "alice").await);
     assert_eq!(all.len(), 6, "one for each currency and run");
     let first = app.read("/v1/bill?limit=4", "alice").await;
@@ -148,7 +156,9 @@ async fn bills_come_in_pages_and_by_time_and_currency() {
     let february = app.read("/v1/bill?from=2024-02-01T00:00:00Z&to=2024-03-01T00:00:00Z", "alice").await;
     assert_eq!(ids(&february), all[2..4]);
     let chf = app.read("/v1/bill?currency=EUR", "alice").await;
-    assert!(ids(&chf).len() == 3 && chf["items"].as_array().expect("bills").iter().all(|bill| bill["currency"] == "EUR"));
+    assert!(
+        ids(&chf).len() == 3 && chf["items"].as_array().expect("bills").iter().all(|bill| bill["currency"] == "EUR")
+    );
     for wrong in ["currency=chf", "from=yesterday", "limit=0", "cursor=x", "from=2024-02-30T00:00:00Z"] {
         app.get(&format!("/v1/bill?{wrong}"), "alice").await.expect(400);
     }
@@ -168,7 +178,10 @@ async fn a_preview_is_the_next_bill_and_leaves_no_trace() {
     assert_followed_by_hand(draft);
     assert_eq!(draft["net"], "29.00");
     assert!(draft.get("number").is_none() && draft.get("id").is_none(), "{draft}");
-    assert_eq!(count(&app.pool, "bill_run").await + count(&app.pool, "bill").await + count(&app.pool, "bill_record").await, 0);
+    assert_eq!(
+        count(&app.pool, "bill_run").await + count(&app.pool, "bill").await + count(&app.pool, "bill_record").await,
+        0
+    );
     let same = app.read(&format!("/v1/admin/user/{ALICE}/bill/preview?as_of=2024-06-15T00:00:00Z"), "admin").await;
     assert_eq!(same, preview);
     // What it said is what comes.
@@ -187,10 +200,16 @@ async fn a_preview_is_the_next_bill_and_leaves_no_trace() {
 #[tokio::test]
 async fn a_preview_says_what_stands_in_the_way() {
     let app = TestApp::start().await;
+    without_defaults(&app.pool).await;
     let codes = async || {
         let preview = app.read("/v1/bill/preview", "alice").await;
         assert_eq!(preview["bills"], json!([]), "{preview}");
-        preview["problems"].as_array().expect("problems").iter().map(|problem| problem["code"].clone()).collect::<Vec<_>>()
+        preview["problems"]
+            .as_array()
+            .expect("problems")
+            .iter()
+            .map(|problem| problem["code"].clone())
+            .collect::<Vec<_>>()
     };
     place(&app.pool, &terms(ALICE, "10.00"), "2009-05-01").await;
     assert_eq!(codes().await, ["no_seller"]);

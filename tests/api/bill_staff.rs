@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::{
     app::TestApp,
     books::{
-        ADMIN, ALICE, BOB, address, assert_followed_by_hand, assert_sound, bill_all, count, ledger, open_books, place, sql,
-        terms,
+        ADMIN, ALICE, BOB, address, assert_followed_by_hand, assert_sound, bill_all, count, ledger, open_books, place,
+        sql, terms, without_defaults,
     },
 };
 
@@ -50,6 +50,7 @@ async fn staff_bill_one_customer_now() {
 #[tokio::test]
 async fn what_stands_in_the_way_of_staffs_bill_is_a_conflict() {
     let app = TestApp::start().await;
+    without_defaults(&app.pool).await;
     place(&app.pool, &terms(ALICE, "10.00"), "2024-03-01").await;
     let code = async |body: Value| app.post(BILL_ALICE, "admin", body).await.expect(409)["code"].clone();
     assert_eq!(code(json!({})).await, "no_seller");
@@ -59,7 +60,10 @@ async fn what_stands_in_the_way_of_staffs_bill_is_a_conflict() {
     sql(&app.pool, "delete from vat_rate where territory = 'CH' and starts_on = '2024-01-01'").await;
     let refused = app.post(BILL_ALICE, "admin", json!({})).await.expect(409);
     assert_eq!(refused["code"], "no_vat_rate");
-    assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("2024-03-01") && detail.contains("CH")), "{refused}");
+    assert!(
+        refused["detail"].as_str().is_some_and(|detail| detail.contains("2024-03-01") && detail.contains("CH")),
+        "{refused}"
+    );
     assert_eq!(count(&app.pool, "bill_run").await + count(&app.pool, "bill").await, 0, "nothing was written");
     let ahead = app.post(BILL_ALICE, "admin", json!({ "as_of": "2098-01-01T00:00:00Z" })).await;
     assert_eq!(ahead.wrong_fields(422), ["/as_of"]);
@@ -121,7 +125,8 @@ async fn a_line_that_is_not_billed_is_withdrawn_and_stays_to_be_seen() {
 #[tokio::test]
 async fn wrong_lines_are_refused_field_by_field() {
     let app = TestApp::start().await;
-    let wrong = json!({ "description": " ", "net": "1.005", "currency": "chf", "reason": "a\nb", "service_at": "soon" });
+    let wrong =
+        json!({ "description": " ", "net": "1.005", "currency": "chf", "reason": "a\nb", "service_at": "soon" });
     let fields = app.post(LINES, "admin", wrong).await.wrong_fields(422);
     assert_eq!(fields, ["/description", "/net", "/currency", "/reason", "/service_at"]);
     assert_eq!(app.post(LINES, "admin", line("0.00")).await.wrong_fields(422), ["/net"]);
@@ -158,7 +163,10 @@ async fn a_run_is_asked_for_by_a_job_and_shows_what_it_came_to() {
     let total = |currency: &str, net: &str, tax: &str, gross: &str| json!({ "currency": currency, "bills": 1, "net": net, "tax": tax, "gross": gross });
     assert_eq!(shown["totals"], json!([total("CHF", "10.00", "0.81", "10.81"), total("EUR", "5.00", "0.41", "5.41")]));
     let problems = app.read(&format!("/v1/admin/billrun/{run}/problem"), "admin").await;
-    assert_eq!((&problems["items"][0]["user_id"], &problems["items"][0]["code"]), (&json!(BOB), &json!("no_billing_address")));
+    assert_eq!(
+        (&problems["items"][0]["user_id"], &problems["items"][0]["code"]),
+        (&json!(BOB), &json!("no_billing_address"))
+    );
     address(&app.pool, BOB, "CH", false).await;
     let second = bill_all(&app.pool, "2024-03-02").await;
     let page = app.read("/v1/admin/billrun?limit=1", "admin").await;

@@ -36,8 +36,17 @@ pub async fn count(pool: &PgPool, from: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(pool).await.expect("a count")
 }
 
+/// Takes away the seller and the rates that an installation starts with.
+pub async fn without_defaults(pool: &PgPool) {
+    sql(pool, "alter table seller disable trigger user").await;
+    sql(pool, "delete from seller").await;
+    sql(pool, "alter table seller enable trigger user").await;
+    sql(pool, "delete from vat_rate").await;
+}
+
 /// A Swiss seller, and the rates of Switzerland and Germany.
 pub async fn open_books(pool: &PgPool) {
+    sql(pool, "delete from vat_rate").await;
     sql(
         pool,
         "insert into seller (name, street, postal_code, city, country, vat_number, time_zone, oss_eu) values
@@ -57,8 +66,11 @@ pub async fn open_books(pool: &PgPool) {
 
 /// Sets where a customer's bills go; a business has a VAT number that staff have verified.
 pub async fn address(pool: &PgPool, user_id: i64, country: &str, business: bool) {
-    sql(pool, &format!("update billing_address set replaced_at = now() where user_id = {user_id} and replaced_at is null"))
-        .await;
+    sql(
+        pool,
+        &format!("update billing_address set replaced_at = now() where user_id = {user_id} and replaced_at is null"),
+    )
+    .await;
     let (company, number, verified, evidence) = if business {
         ("'Muster GmbH'", "'DE129273398'", "now()", "'VIES, 1 March'")
     } else {
@@ -204,8 +216,10 @@ pub fn assert_followed_by_hand(bill: &Value) {
     }
     let (mut net, mut tax) = (0, 0);
     for group in items("vat") {
-        let of_group = |record: &Value| record["vat_category"] == group["category"] && record["vat_rate"] == group["rate"];
-        let base: i128 = items("records").iter().filter(|record| of_group(record)).map(|record| number(&record["net"])).sum();
+        let of_group =
+            |record: &Value| record["vat_category"] == group["category"] && record["vat_rate"] == group["rate"];
+        let base: i128 =
+            items("records").iter().filter(|record| of_group(record)).map(|record| number(&record["net"])).sum();
         let rate = group["rate"].as_str().expect("a rate").strip_prefix("0.").expect("a fraction");
         let rate: i128 = format!("{rate:0<6}").parse().expect("a rate");
         assert_eq!(number(&group["base"]), base, "{bill}");

@@ -106,10 +106,10 @@ pub struct BillLineApi {
     pub pool: PgPool,
 }
 
-#[OpenApi(prefix_path = "/v1/admin/user/:id/billline", tag = "Tags::Bills")]
+#[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::Bills")]
 impl BillLineApi {
     /// Add a line to a customer's next bill
-    #[oai(path = "/", method = "post", operation_id = "admin_billline_create")]
+    #[oai(path = "/:id/billline", method = "post", operation_id = "admin_billline_create")]
     async fn create(
         &self,
         staff: Staff,
@@ -131,7 +131,7 @@ impl BillLineApi {
     }
 
     /// List the lines that staff added for a customer
-    #[oai(path = "/", method = "get", operation_id = "admin_billline_list")]
+    #[oai(path = "/:id/billline", method = "get", operation_id = "admin_billline_list")]
     async fn list(
         &self,
         _staff: Staff,
@@ -151,7 +151,7 @@ impl BillLineApi {
     /// Withdraw a line that is not billed yet
     ///
     /// It stays in the list with who withdrew it. One that is billed is taken back by a line of the opposite sign.
-    #[oai(path = "/:line", method = "delete", operation_id = "admin_billline_delete")]
+    #[oai(path = "/:id/billline/:line", method = "delete", operation_id = "admin_billline_delete")]
     async fn delete(
         &self,
         staff: Staff,

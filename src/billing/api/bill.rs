@@ -7,9 +7,7 @@ use poem_openapi::{
 };
 use sqlx::PgPool;
 
-use super::{
-    body::{BillDetail, BillList, PreviewBody},
-};
+use super::body::{BillDetail, BillList, PreviewBody};
 use crate::{
     billing::{self, bill::BillFilter, db, money::Currency, one},
     error::Error,
