@@ -15,5 +15,5 @@ pub(super) use line::*;
 pub(super) use read::*;
 pub(super) use run::*;
 pub(super) use simulation::*;
-pub(super) use verify::billed_orders;
+pub(super) use verify::{BilledOrder, billed_orders, missing_numbers, unsound_bills};
 pub(super) use write::write;

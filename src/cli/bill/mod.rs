@@ -42,7 +42,7 @@ enum BillCommand {
     Export(export::ExportArgs),
     /// Play cases of orders, changes and runs through the database, and roll them back.
     Simulate(simulate::SimulateArgs),
-    /// Compute all orders again and compare them with what is billed.
+    /// Compute all orders and bills again and compare them with what is billed.
     Verify {
         #[command(flatten)]
         output: Output,
@@ -63,11 +63,11 @@ pub(super) async fn run(args: BillArgs) -> anyhow::Result<()> {
 
 async fn verify(pool: &sqlx::PgPool, output: &Output) -> anyhow::Result<()> {
     let faults = crate::billing::verify::verify(pool).await?;
-    let mut table = Table::new(&["order", "fault"]);
+    let mut table = Table::new(&["order", "bill", "fault"]);
     for fault in &faults {
-        table.row([fault.order_id.into(), fault.detail.clone().into()]);
+        table.row([fault.order_id.into(), fault.bill_id.into(), fault.detail.clone().into()]);
     }
     table.print(output)?;
-    anyhow::ensure!(faults.is_empty(), "{} orders are not billed as they should be", faults.len());
+    anyhow::ensure!(faults.is_empty(), "{} things are not billed as they should be", faults.len());
     Ok(())
 }
