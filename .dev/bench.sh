@@ -20,13 +20,15 @@ bench_run() {
 }
 
 dev_bench() {
-    [ "${1:-}" = vpn ] || fail "./dev bench vpn [--json FILE]"
-    shift
-    bench_run vpn "$@"
+    case ${1:-} in
+    vpn | runner) bench_run "$@" ;;
+    *) fail "./dev bench vpn|runner [--json FILE]" ;;
+    esac
 }
 
 dev_soak() {
-    [ "${1:-}" = vpn ] || fail "./dev soak vpn [--faults N] [--seed S]"
-    shift
-    bench_run soak "$@"
+    case ${1:-} in
+    vpn | runner) bench_run soak "$@" ;;
+    *) fail "./dev soak vpn|runner [--faults N] [--seed S]" ;;
+    esac
 }

@@ -1,5 +1,11 @@
-//! `./dev soak vpn --faults N --seed S`: random faults for as long as somebody wants; see `tests/hosts/soak`.
+//! `./dev soak vpn|runner --faults N --seed S`: random faults for as long as somebody wants; see `tests/hosts/soak` and
+//! `tests/runner/soak`.
 
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/runner/actor.rs"]
+mod actor;
+#[path = "../tests/hosts/gate.rs"]
+mod gate;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/hosts/instance.rs"]
 mod instance;
@@ -9,22 +15,29 @@ mod process;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/hosts/provider.rs"]
 mod provider;
+#[path = "../tests/hosts/random.rs"]
+mod random;
+#[path = "../tests/runner/soak/mod.rs"]
+mod runner;
 #[path = "../tests/hosts/soak/mod.rs"]
 mod soak;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/runner/stage.rs"]
+mod stage;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/hosts/world.rs"]
 mod world;
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum};
 
-use crate::soak::Outcome;
-
-/// Hurts everything at random while customers work, and compares hosts and database again and again.
+/// Hurts everything at random while customers work, and compares what they were promised with what is, again and again.
 #[derive(Debug, clap::Parser)]
-#[command(name = "./dev soak vpn")]
+#[command(name = "./dev soak")]
 struct Args {
+    /// What is hurt.
+    what: What,
     /// How many faults.
     #[arg(long, default_value_t = 200)]
     faults: usize,
@@ -36,12 +49,24 @@ struct Args {
     bench: bool,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    /// VPN hosts and their provider.
+    Vpn,
+    /// Servers and workers with jobs of all sorts.
+    Runner,
+}
+
 fn main() -> ExitCode {
+    actor::play();
     let args = Args::parse();
-    world::run_program("soak vpn", 1, |world| tell(&args, &soak::run(world, args.faults, args.seed)))
+    match args.what {
+        What::Vpn => world::run_program("soak vpn", 1, |world| tell(&args, &soak::run(world, args.faults, args.seed))),
+        What::Runner => world::run_program("soak runner", 0, |_| tell(&args, &runner::run(args.faults, args.seed))),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what the program is for")]
-fn tell(args: &Args, outcome: &Outcome) {
+fn tell(args: &Args, outcome: &impl Display) {
     println!("\nseed {}: {outcome}", args.seed);
 }

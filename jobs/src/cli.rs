@@ -15,6 +15,7 @@ use tokio::{
     sync::watch,
 };
 use uncloud::{
+    kinds::{KINDS, Kind},
     logging,
     queue::{QueueName, broker},
     secret::Secret,
@@ -170,7 +171,14 @@ async fn work(cli: Cli) -> anyhow::Result<()> {
         None // whatever the environment says: a host has no business there
     };
     let context = handlers::Context { host, database };
-    let settings = worker::Settings { redis, queues: cli.queues, name, concurrency: cli.concurrency.into(), context };
+    let settings = worker::Settings {
+        redis,
+        queues: cli.queues,
+        name,
+        concurrency: cli.concurrency.into(),
+        kinds: KINDS.map(Kind::as_str).into(),
+        handler: Arc::new(move |envelope, control| Box::pin(handlers::handle(envelope, context.clone(), control))),
+    };
     let stop = stop_signal()?;
     let supervised = tokio::spawn(supervisor::tell(stop.clone()));
     worker::run(settings, stop).await?;

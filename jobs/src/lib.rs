@@ -4,4 +4,4 @@ pub mod cli;
 pub mod handlers;
 pub mod host;
 pub mod supervisor;
-mod worker;
+pub mod worker;

@@ -1,21 +1,24 @@
 //! The worker: one apalis worker per queue, and a stop in two stages.
 
-use std::any::Any;
+use std::{any::Any, pin::Pin, sync::Arc};
 
 use apalis::{
     layers::catch_panic::{CatchPanicLayer, PanicError},
-    prelude::{Monitor, ParallelizeExt as _, WorkerBuilder},
+    prelude::{Data, Monitor, ParallelizeExt as _, WorkerBuilder},
 };
+use serde_json::Value;
 use tokio::sync::watch;
-use uncloud::{
-    kinds::{KINDS, Kind},
-    queue::{
-        QueueName,
-        backend::{StreamBackend, StreamConfig},
-    },
+use tracing::Instrument as _;
+use uncloud::queue::{
+    JobError, QueueName,
+    backend::{Envelope, JobControl, StreamBackend, StreamConfig},
 };
 
-use crate::handlers::{Context, handle};
+/// What a handler does with one job; what it returns becomes the job's result.
+pub type Work = Pin<Box<dyn Future<Output = Result<Value, JobError>> + Send>>;
+
+/// Runs jobs of all the worker's kinds. One that it does not know is its failure, not the worker's.
+pub type Handler = Arc<dyn Fn(Envelope, JobControl) -> Work + Send + Sync>;
 
 /// What a worker is started with.
 pub struct Settings {
@@ -27,8 +30,10 @@ pub struct Settings {
     pub name: String,
     /// Jobs at the same time, for each queue.
     pub concurrency: usize,
-    /// What the handlers work with.
-    pub context: Context,
+    /// The kinds that the handler knows, for people.
+    pub kinds: Vec<&'static str>,
+    /// What it does with a job.
+    pub handler: Handler,
 }
 
 /// Works until `stop` becomes true, then finishes what is running, hands back what had not started, and returns.
@@ -39,14 +44,14 @@ pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> anyhow:
     });
     for queue in settings.queues {
         let config = StreamConfig {
-            kinds: KINDS.map(Kind::as_str).into(),
+            kinds: settings.kinds.clone(),
             ..StreamConfig::new(settings.redis.clone(), queue.clone(), settings.name.clone(), settings.concurrency)
         };
-        let (context, backend_stop) = (settings.context.clone(), stop.clone());
+        let (handler, backend_stop) = (Arc::clone(&settings.handler), stop.clone());
         monitor = monitor.register(move |_| {
             WorkerBuilder::new(format!("{}/{queue}", config.worker))
                 .backend(StreamBackend::new(config.clone(), backend_stop.clone()))
-                .data(context.clone())
+                .data(Arc::clone(&handler))
                 .parallelize(tokio::spawn) // a slow handler must hold up neither heartbeat nor neighbours
                 .layer(CatchPanicLayer::with_panic_handler(panicked))
                 .build(handle)
@@ -58,6 +63,22 @@ pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> anyhow:
     context.shutdown()?;
     running.await??;
     Ok(())
+}
+
+/// Within the job's limits, and with its name in the log.
+async fn handle(envelope: Envelope, handler: Data<Handler>, control: Data<JobControl>) -> Result<Value, JobError> {
+    let span = tracing::info_span!("job", id = envelope.job_id, kind = envelope.kind, request = envelope.request_id);
+    let work = handler(envelope, JobControl::clone(&control));
+    async {
+        let result = control.run(work).await;
+        match &result {
+            Ok(_) => tracing::info!("job done"),
+            Err(error) => tracing::warn!(%error, "job not done"),
+        }
+        result
+    }
+    .instrument(span)
+    .await
 }
 
 fn panicked(panic: &Box<dyn Any + Send>) -> PanicError {

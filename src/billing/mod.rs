@@ -16,13 +16,15 @@ pub mod run;
 pub mod simulate;
 pub mod vat;
 pub mod vat_number;
-mod vat_number_check;
 pub mod vat_rates;
 pub mod verify;
 
 mod api;
 mod customer;
 mod db;
+#[cfg(test)]
+mod properties;
+mod vat_number_check;
 
 pub use api::{AdminBillApi, BillApi, BillLineApi, BillRunApi};
 pub use customer::Problem;

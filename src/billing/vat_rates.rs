@@ -186,12 +186,14 @@ impl RateTable {
 
     /// The rate that holds in a territory at a time.
     pub fn rate_at(&self, territory: Country, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
-        let zone = territory.vat_zone().ok_or(RateTableError::UnknownTerritory(territory))?;
         let rate = self.0.get(&territory).and_then(|rates| {
             let step = rates.changes.partition_point(|change| *change <= t).checked_sub(1)?;
             rates.steps[step].1
         });
-        rate.ok_or_else(|| RateTableError::Missing { territory, date: t.with_timezone(&zone).date_naive() })
+        rate.ok_or_else(|| match territory.vat_zone() {
+            Some(zone) => RateTableError::Missing { territory, date: t.with_timezone(&zone).date_naive() },
+            None => RateTableError::UnknownTerritory(territory),
+        })
     }
 
     /// The times in `(from, to)` at which a territory's rate changes, in order. Where a rate begins or ends to be known is

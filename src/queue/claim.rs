@@ -53,7 +53,11 @@ impl Claimed {
         Some(format!(
             "job {}, which this one waits for, {}{why}; run that one again, then this one",
             missed.job_id,
-            if missed.state == JobState::Failed { "failed" } else { "was withdrawn" },
+            match missed.state {
+                JobState::Failed => "failed",
+                JobState::Revoked => "was withdrawn",
+                _ => "has not ended",
+            },
         ))
     }
 }
@@ -155,14 +159,18 @@ struct Tokens {
 
 /// Refills the buckets of these queues and keeps them locked. Those that another relay has locked are left to it.
 async fn take_turn(tx: &mut PgConnection, queues: &[String]) -> sqlx::Result<HashMap<String, Tokens>> {
-    // A bucket holds a second's worth, and at least one: nearly even, and never more than the limit in a period.
+    // A bucket holds a tenth of a second's worth, and at least one. What it holds at first is taken off what it gets, so
+    // that never more than the limit start in a period, wherever that begins.
     let buckets = sqlx::query!(
-        r#"with turn as (select queue from job_queue where queue = any($1) order by queue for update skip locked)
+        r#"with turn as (
+               select queue, greatest(1, rate_limit::float8 / rate_period_secs / 10) as size
+               from job_queue where queue = any($1) order by queue for update skip locked),
+           rate as (
+               select queue, size, (rate_limit - size + 1) / rate_period_secs as each_sec from turn join job_queue using (queue))
            update job_queue set tokens_at = clock_timestamp(), tokens = least(
-               greatest(1, rate_limit::float8 / rate_period_secs),
-               tokens + extract(epoch from clock_timestamp() - tokens_at)::float8 * rate_limit / rate_period_secs)
-           from turn where job_queue.queue = turn.queue
-           returning job_queue.queue, tokens, rate_period_secs / rate_limit::float8 as "secs_each!""#,
+               size, tokens + extract(epoch from clock_timestamp() - tokens_at)::float8 * each_sec)
+           from rate where job_queue.queue = rate.queue
+           returning job_queue.queue, tokens, 1 / each_sec as "secs_each!""#,
         queues
     )
     .fetch_all(tx)

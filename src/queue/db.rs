@@ -215,7 +215,8 @@ async fn supersede(tx: &mut PgConnection, job_id: JobId, twin: JobId) -> sqlx::R
     .map(drop)
 }
 
-/// Puts an ended job back to the start, with all its attempts before it. The caller has the row locked.
+/// Puts an ended job back to the start, with all its attempts before it: it waits for those of its parents that run again
+/// as well, and behind all others of its serial key. The caller has the row locked.
 pub(super) async fn run_again(tx: &mut PgConnection, job_id: JobId) -> sqlx::Result<JobState> {
     let serial_key = sqlx::query_scalar!(
         "update job set failures = 0, revoke_requested_at = null where job_id = $1 returning serial_key",
@@ -224,8 +225,13 @@ pub(super) async fn run_again(tx: &mut PgConnection, job_id: JobId) -> sqlx::Res
     .fetch_one(&mut *tx)
     .await?;
     let state = requeue(tx, job_id, Duration::ZERO, None).await?;
-    if let Some(key) = serial_key {
-        queue_up(tx, job_id, &key).await?;
+    if state == JobState::Queued {
+        if let Some(key) = serial_key
+            && let Some(last) = last_of_key(tx, &key, job_id).await?
+        {
+            queue_behind(tx, job_id, last).await?;
+        }
+        wait_for_parents(tx, job_id).await?;
     }
     Ok(state)
 }
@@ -251,15 +257,41 @@ pub(super) async fn last_of_key(tx: &mut PgConnection, key: &str, besides: JobId
     .await
 }
 
-/// Puts a job that runs again behind all others of its key.
-async fn queue_up(tx: &mut PgConnection, job_id: JobId, key: &str) -> sqlx::Result<()> {
-    let Some(last) = last_of_key(tx, key, job_id).await? else { return Ok(()) };
+async fn queue_behind(tx: &mut PgConnection, job_id: JobId, last: JobId) -> sqlx::Result<()> {
     sqlx::query!(
         "with added as (
              insert into job_parent (job_id, parent_id, needed) values ($1, $2, false) on conflict do nothing returning 1)
-         update job set parents = parents + 1, waits_for = waits_for + 1 where job_id = $1 and exists (select from added)",
+         update job set parents = parents + 1 where job_id = $1 and exists (select from added)",
         job_id,
         last
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Makes a job that runs again wait for those of its parents that have not ended (any more). It can't come to wait for
+/// itself: nothing waits for a job that has ended, as this one had.
+async fn wait_for_parents(tx: &mut PgConnection, job_id: JobId) -> sqlx::Result<()> {
+    // None may end between the look at its state and our commit.
+    sqlx::query!(
+        "select job_id from job where job_id in (select parent_id from job_parent where job_id = $1)
+         order by job_id for share",
+        job_id
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "update job_parent set released = parent.state not in ('queued', 'dispatched', 'running')
+         from job parent where job_parent.job_id = $1 and parent.job_id = parent_id",
+        job_id
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "update job set waits_for = (select count(*) from job_parent where job_parent.job_id = $1 and not released)
+         where job_id = $1",
+        job_id
     )
     .execute(tx)
     .await

@@ -133,9 +133,10 @@ async fn lock_parents(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<V
     }
     parents.retain(|(parent, _)| !asked.contains(parent));
     parents.extend(asked.iter().map(|parent| (*parent, needed)));
+    parents.sort_unstable(); // requests that joined one job may name it twice
+    parents.dedup();
     if !parents.is_empty() {
-        let mut ids: Vec<JobId> = parents.iter().map(|(parent, _)| *parent).collect();
-        ids.sort_unstable();
+        let ids: Vec<JobId> = parents.iter().map(|(parent, _)| *parent).collect();
         sqlx::query!("select job_id from job where job_id = any($1) order by job_id for share", &ids)
             .fetch_all(tx)
             .await?;

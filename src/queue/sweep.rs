@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::{AsyncCommands as _, RedisError, Script, aio::ConnectionManager};
@@ -12,6 +12,10 @@ use super::{JobId, QueueName, Runner, backend::reconnecting, db};
 use crate::{metrics::Attempt, origin};
 
 const PERIOD: Duration = Duration::from_secs(2);
+/// Between two looks at a Redis that does not answer.
+const RETRY: Duration = Duration::from_millis(500);
+/// After Redis was away, workers have so long to say what they are at, before their jobs count as lost.
+const HEARING: Duration = Duration::from_secs(3);
 /// Longer than a worker's heartbeat, which keeps running jobs out of the sweep's sight.
 const UNSEEN_SECS: f64 = 5.0;
 /// Entries looked at in one go; Redis does nothing else meanwhile.
@@ -26,13 +30,19 @@ struct Unseen {
 
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     let mut connection = None;
+    let mut up_since: Option<Instant> = None;
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(PERIOD) => {}
+            () = tokio::time::sleep(if up_since.is_some() { PERIOD } else { RETRY }) => {}
         }
-        if let Err(error) = sweep(&runner, &mut connection).await {
-            put_off(&error, "lost jobs are not looked for");
+        let heard = up_since.is_some_and(|since| since.elapsed() >= HEARING);
+        match sweep(&runner, &mut connection, heard).await {
+            Ok(()) => drop(up_since.get_or_insert_with(Instant::now)),
+            Err(error) => {
+                up_since = None;
+                put_off(&error, "lost jobs are not looked for");
+            }
         }
     }
 }
@@ -48,7 +58,7 @@ pub(super) fn put_off(error: &anyhow::Error, what: &str) {
     }
 }
 
-async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>) -> anyhow::Result<()> {
+async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>, heard: bool) -> anyhow::Result<()> {
     let mut unseen = sqlx::query_as!(
         Unseen,
         r#"select job_id, fence as "fence!", queue from job
@@ -75,7 +85,7 @@ async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>) -> a
         sqlx::query!("update job set seen_at = clock_timestamp() where job_id = any($1)", &alive)
             .execute(&runner.pool)
             .await?;
-        if reports == 0 && !lost.is_empty() {
+        if heard && reports == 0 && !lost.is_empty() {
             take_back(runner, &queue, &lost).await?;
         }
     }

@@ -31,8 +31,8 @@ async fn a_quote_shows_every_part_and_writes_nothing() {
         part("vm", Some("cores"), 2, "0.00", "2.00"),
         part("vm", Some("ram"), 4, "0.00", "1.00"),
         part("ipv4", None, 1, "0.00", "1.00"),
-        part("ssd", None, 1, "5.00", "0.00"),
-        part("ssd", Some("size"), 20, "0.00", "0.10"),
+        part("disk", None, 1, "5.00", "0.00"),
+        part("disk", Some("size"), 20, "0.00", "0.10"),
     ];
     assert_eq!(quote["parts"], json!(expected));
     assert_eq!((&quote["one_time"], &quote["recurring"]), (&json!("5.00"), &json!("14.00")));
@@ -89,7 +89,7 @@ async fn a_billing_address_is_asked_for_only_when_something_is_to_be_paid() {
     let quote = app.post("/v1/order/quote", "bob", vm(1)).await.expect(200);
     assert_eq!((&quote["buyable"], &quote["obstacles"][0]["code"]), (&json!(false), &json!("no_billing_address")));
     assert_eq!(app.post("/v1/order", "bob", vm(1)).await.expect(409)["code"], "no_billing_address");
-    let setup = json!({ "product": "setup", "parameters": {}, "currency": "CHF" });
+    let setup = json!({ "product": "installation", "parameters": {}, "currency": "CHF" });
     assert_eq!(app.post("/v1/order", "bob", setup.clone()).await.expect(409)["code"], "no_billing_address");
     let once = app.post("/v1/order", "alice", setup).await.expect(201);
     assert_eq!((&once["one_time"], once.get("recurring_period")), (&json!("50.00"), None));

@@ -123,7 +123,10 @@ async fn cancelling_at_once_ends_the_network_and_deleting_the_network_cancels() 
 #[tokio::test]
 async fn cancelled_at_the_end_the_network_stays_until_its_job_is_due() {
     let app = start().await;
-    sqlx::query("update product_price set commitment_periods = 1").execute(&app.pool).await.expect("a commitment");
+    sqlx::query("update product_price set commitment_periods = 1 where period_id is not null")
+        .execute(&app.pool)
+        .await
+        .expect("a commitment");
     let network = app.network("alice", new_key()).await;
     let (id, order) = (network["id"].as_i64().expect("an id"), network["order"].as_i64().expect("an id"));
     let cancelled = app.post(&format!("/v1/order/{order}/cancel"), "alice", json!({})).await.expect(200);
@@ -150,7 +153,10 @@ async fn cancelled_at_the_end_the_network_stays_until_its_job_is_due() {
 #[tokio::test]
 async fn a_job_that_comes_early_waits_and_one_that_comes_twice_does_nothing() {
     let app = start().await;
-    sqlx::query("update product_price set commitment_periods = 1").execute(&app.pool).await.expect("a commitment");
+    sqlx::query("update product_price set commitment_periods = 1 where period_id is not null")
+        .execute(&app.pool)
+        .await
+        .expect("a commitment");
     let id = app.network("alice", new_key()).await["id"].as_i64().expect("an id");
     app.post("/v1/order/1/cancel", "alice", json!({})).await.expect(200);
     let early = orders::carry_out_due(&app.pool, 1).await.expect_err("not due");
@@ -170,7 +176,10 @@ async fn a_job_that_comes_early_waits_and_one_that_comes_twice_does_nothing() {
 #[tokio::test]
 async fn a_network_that_is_deleted_before_its_end_leaves_nothing_to_do() {
     let app = start().await;
-    sqlx::query("update product_price set commitment_periods = 1").execute(&app.pool).await.expect("a commitment");
+    sqlx::query("update product_price set commitment_periods = 1 where period_id is not null")
+        .execute(&app.pool)
+        .await
+        .expect("a commitment");
     let network = app.network("alice", new_key()).await;
     app.post("/v1/order/1/cancel", "alice", json!({})).await.expect(200);
     app.delete(&format!("/v1/net/vpn/{}", network["id"]), "alice").await.expect(202);
@@ -197,7 +206,10 @@ async fn without_a_vpn_product_on_sale_staff_are_told_what_to_do() {
 #[tokio::test]
 async fn a_network_that_costs_something_needs_a_billing_address() {
     let app = start().await;
-    sqlx::query("update product_price set recurring_cents = 500").execute(&app.pool).await.expect("a price");
+    sqlx::query("update product_price set recurring_cents = 500 where period_id is not null")
+        .execute(&app.pool)
+        .await
+        .expect("a price");
     let body = json!({ "network_size": 48, "wireguard_public_key": new_key().to_string() });
     assert_eq!(app.post("/v1/net/vpn", "alice", body.clone()).await.expect(409)["code"], "no_billing_address");
     sqlx::query(

@@ -96,7 +96,7 @@ async fn wrong_products_are_refused() {
         ("product_title_form", product("x", "", "by_hand", "advance", "null")),
         ("product_delivery", product("x", "t", "by_post", "advance", "null")),
         ("product_billing", product("x", "t", "by_hand", "never", "null")),
-        ("product_sale", product("x", "t", "by_hand", "advance", "now()")),
+        ("product_sale", product("x", "t", "by_hand", "advance", "'2020-01-01'")),
         ("product_final", "delete from product".to_owned()),
         ("product_final", "update product set name = 'x' where name = 'ssd'".to_owned()),
         ("product_parameter_name_form", parameter("GB", 1, 2, 1)),

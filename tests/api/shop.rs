@@ -11,36 +11,36 @@ use crate::app::TestApp;
 /// |--------------|-----------------------|------------------------|-----------------------|
 /// | vm           | cores 1-16, ram 2-64/2 | 3 + 2/core + 1/GB      | 0.20 + 0.10 + 0.05    |
 /// | ipv4         | needs a vm            | 1                      |                       |
-/// | ssd          | size 10-1000/10       | 0.10/GB, 5 once        |                       |
-/// | dualstack-vm | vm + ipv4 + ssd       | 0 besides              |                       |
-/// | setup        |                       | 50 once                |                       |
+/// | disk         | size 10-1000/10       | 0.10/GB, 5 once        |                       |
+/// | dualstack-vm | vm + ipv4 + disk       | 0 besides              |                       |
+/// | installation |                       | 50 once                |                       |
 /// | dns          |                       | 0                      |                       |
 const CATALOGUE: &str = "
     insert into recurring_period (unit, count) values ('day', 30), ('day', 1) on conflict do nothing;
     insert into product (name, title, description, delivery, bundle) values
         ('vm', 'VM', '', 'by_hand', false), ('ipv4', 'IPv4 address', '', 'by_hand', false),
-        ('ssd', 'SSD', '', 'by_hand', false), ('dualstack-vm', 'Dual-stack VM', '', 'by_hand', true),
-        ('setup', 'Set-up', '', 'by_hand', false), ('dns', 'DNS zone', '', 'by_hand', false),
+        ('disk', 'SSD', '', 'by_hand', false), ('dualstack-vm', 'Dual-stack VM', '', 'by_hand', true),
+        ('installation', 'Set-up', '', 'by_hand', false), ('dns', 'DNS zone', '', 'by_hand', false),
         ('old', 'Sold no more', '', 'by_hand', false);
     update product set sale_from = '2020-01-01', sale_until = '2021-01-01' where name = 'old';
     insert into product_parameter (product_id, name, unit, minimum, maximum, step)
         select product_id, p.name, unit, minimum, maximum, step from product join (values
-            ('vm', 'cores', '', 1, 16, 1), ('vm', 'ram', 'GB', 2, 64, 2), ('ssd', 'size', 'GB', 10, 1000, 10))
+            ('vm', 'cores', '', 1, 16, 1), ('vm', 'ram', 'GB', 2, 64, 2), ('disk', 'size', 'GB', 10, 1000, 10))
             p (product, name, unit, minimum, maximum, step) on product = product.name;
     insert into product_price (product_id, period_id, currency, one_time_cents, recurring_cents, commitment_periods)
         select product_id, (select period_id from recurring_period where unit = 'day' and count = days), 'CHF', once, each,
             case when days is null then 0 else 1 end
-        from product join (values ('vm', 30, 0, 300), ('vm', 1, 0, 20), ('ipv4', 30, 0, 100), ('ssd', 30, 500, 0),
-            ('dualstack-vm', 30, 0, 0), ('setup', null, 5000, 0), ('dns', 30, 0, 0), ('old', 30, 0, 100))
+        from product join (values ('vm', 30, 0, 300), ('vm', 1, 0, 20), ('ipv4', 30, 0, 100), ('disk', 30, 500, 0),
+            ('dualstack-vm', 30, 0, 0), ('installation', null, 5000, 0), ('dns', 30, 0, 0), ('old', 30, 0, 100))
             p (product, days, once, each) on product = product.name;
     insert into product_parameter_price (price_id, product_id, parameter, recurring_cents)
         select price_id, product_id, parameter, each from product join product_price using (product_id)
         left join recurring_period using (period_id) join (values
-            ('vm', 30, 'cores', 200), ('vm', 30, 'ram', 100), ('vm', 1, 'cores', 10), ('vm', 1, 'ram', 5), ('ssd', 30, 'size', 10))
+            ('vm', 30, 'cores', 200), ('vm', 30, 'ram', 100), ('vm', 1, 'cores', 10), ('vm', 1, 'ram', 5), ('disk', 30, 'size', 10))
             p (product, days, parameter, each) on product = product.name and days = recurring_period.count;
     insert into product_component (bundle_id, component_id)
         select bundle.product_id, part.product_id from product bundle, product part
-        where bundle.name = 'dualstack-vm' and part.name in ('vm', 'ipv4', 'ssd');
+        where bundle.name = 'dualstack-vm' and part.name in ('vm', 'ipv4', 'disk');
     insert into product_requirement (product_id, required_id)
         select product.product_id, required.product_id from product, product required
         where product.name = 'ipv4' and required.name = 'vm';

@@ -9,11 +9,9 @@ mod vpn_status;
 
 use std::sync::Arc;
 
-use apalis::prelude::Data;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::PgPool;
-use tracing::Instrument as _;
 use uncloud::{
     kinds::Kind,
     queue::{
@@ -46,7 +44,7 @@ impl Context {
 }
 
 /// Runs one job; what it returns becomes the job's result.
-pub async fn handle(envelope: Envelope, context: Data<Context>, control: Data<JobControl>) -> Result<Value, JobError> {
+pub async fn handle(envelope: Envelope, context: Context, control: JobControl) -> Result<Value, JobError> {
     let Some(kind) = Kind::parse(&envelope.kind) else {
         return Err(JobError::Fail(format!(
             "this worker (version {}) does not know jobs of kind {}; update it, then run the job again",
@@ -55,31 +53,17 @@ pub async fn handle(envelope: Envelope, context: Data<Context>, control: Data<Jo
         )));
     };
     let payload = &envelope.payload;
-    let work = async {
-        match kind {
-            Kind::VpnApply => vpn_apply::handle(context.host()?, payload).await,
-            Kind::VpnStatus => vpn_status::handle(context.host()?, payload).await,
-            Kind::VpnReconcile | Kind::JobCleanup => Err(JobError::Fail(format!(
-                "jobs of kind {} are done by servers, in the database alone",
-                envelope.kind
-            ))),
-            Kind::BillRun => billing::plan(context.database()?, payload, &control).await,
-            Kind::BillPart => billing::part(context.database()?, payload, &control).await,
-            Kind::BillEnd => billing::end(context.database()?, payload, &control).await,
-            Kind::OrderService => order_service::handle(context.database()?, payload).await,
+    match kind {
+        Kind::VpnApply => vpn_apply::handle(context.host()?, payload).await,
+        Kind::VpnStatus => vpn_status::handle(context.host()?, payload).await,
+        Kind::VpnReconcile | Kind::JobCleanup => {
+            Err(JobError::Fail(format!("jobs of kind {} are done by servers, in the database alone", envelope.kind)))
         }
-    };
-    let span = tracing::info_span!("job", id = envelope.job_id, kind = envelope.kind, request = envelope.request_id);
-    async {
-        let result = Box::pin(control.run(work)).await; // on the heap once, not copied from layer to layer
-        match &result {
-            Ok(_) => tracing::info!("job done"),
-            Err(error) => tracing::warn!(%error, "job not done"),
-        }
-        result
+        Kind::BillRun => billing::plan(context.database()?, payload, &control).await,
+        Kind::BillPart => billing::part(context.database()?, payload, &control).await,
+        Kind::BillEnd => billing::end(context.database()?, payload, &control).await,
+        Kind::OrderService => order_service::handle(context.database()?, payload).await,
     }
-    .instrument(span)
-    .await
 }
 
 /// Read before the rest, whose form may have changed.

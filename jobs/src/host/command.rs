@@ -11,7 +11,13 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::{
+    sys::{
+        memfd::{MFdFlags, memfd_create},
+        signal::{Signal, killpg},
+    },
+    unistd::Pid,
+};
 use tokio::{process, time};
 use uncloud::secret::Secret;
 
@@ -147,8 +153,12 @@ impl Commands {
         let start = |source| HostError::Start { command: name.clone(), source };
         let stdin = input.map_or_else(|| Ok(Stdio::null()), |text| complete_file(text).map(Stdio::from));
         let child = self.command(program, rights, args).stdin(stdin.map_err(start)?).spawn().map_err(start)?;
+        let group = Group::of(&child);
         match time::timeout(self.timeout, child.wait_with_output()).await {
-            Ok(Ok(output)) => read(name, &output),
+            Ok(Ok(output)) => {
+                group.keep();
+                read(name, &output)
+            }
             Ok(Err(source)) => Err(start(source)),
             Err(_) => Err(HostError::TimedOut { command: name, after: self.timeout }),
         }
@@ -179,6 +189,29 @@ impl Commands {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         command
+    }
+}
+
+/// A running command with all that it has started, sudo's command say: ended with the value, should nobody wait any longer.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &process::Child) -> Self {
+        Self(child.id().and_then(|id| id.try_into().ok()).map(Pid::from_raw))
+    }
+
+    /// It has ended; what it leaves behind (wireguard-go) is to stay.
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // What has rights by sudo can't be killed from here; those commands are short.
+        if let Some(leader) = self.0 {
+            let _ = killpg(leader, Signal::SIGKILL);
+        }
     }
 }
 
@@ -238,6 +271,25 @@ mod tests {
         commands.timeout = Duration::from_millis(50);
         let error = commands.run(Program::Ip, Rights::Anybody, &["60"]).await.expect_err("it sleeps");
         assert!(matches!(error, HostError::TimedOut { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_a_program_has_started_ends_with_it() {
+        let mut commands = with_ip("/bin/sh");
+        commands.timeout = Duration::from_millis(200);
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("pid");
+        let script = format!("sleep 86400 & echo $! >{}; wait", file.display());
+        let error = commands.run(Program::Ip, Rights::Anybody, &["-c", &script]).await.expect_err("it waits");
+        assert!(matches!(error, HostError::TimedOut { .. }), "{error}");
+        let pid = std::fs::read_to_string(&file).expect("it was started").trim().to_owned();
+        let stat = format!("/proc/{pid}/stat");
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        // Nobody may wait for it, so it may stay as a zombie.
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(std::time::Instant::now() < deadline, "process {pid} still runs");
+            time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     #[tokio::test]

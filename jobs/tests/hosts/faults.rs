@@ -21,6 +21,7 @@ use uncloud::vpn::key::PrivateKey;
 use crate::{
     process::Process,
     provider::{Answer, Api, Provider},
+    random::Random,
     world::{self, VPN_HOST, World, wait_until},
 };
 
@@ -42,33 +43,16 @@ enum Fault {
     EmptyRedis,
 }
 
-/// splitmix64: the same seed, the same faults after the same requests.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+/// Faults, each with the number of requests after which it happens and a wait on top; the same seed, the same faults.
+fn plan(random: &mut Random) -> Vec<(usize, Duration, Fault)> {
+    let kinds = [Fault::KillWorker, Fault::KillServer, Fault::EmptyRedis];
+    let mut plan = Vec::new();
+    for fault in kinds.iter().flat_map(|kind| [*kind; FAULTS_EACH]) {
+        let wait = random.millis(0, 50);
+        plan.push((random.below(REQUESTS), wait, fault));
     }
-
-    fn below(&mut self, limit: usize) -> usize {
-        let limit = u64::try_from(limit).expect("small");
-        usize::try_from(self.next() % limit).expect("small")
-    }
-
-    /// Faults, each with the number of requests after which it happens and a wait on top.
-    fn plan(&mut self) -> Vec<(usize, Duration, Fault)> {
-        let kinds = [Fault::KillWorker, Fault::KillServer, Fault::EmptyRedis];
-        let mut plan = Vec::new();
-        for fault in kinds.iter().flat_map(|kind| [*kind; FAULTS_EACH]) {
-            let wait = Duration::from_millis(u64::try_from(self.below(50)).expect("small"));
-            plan.push((self.below(REQUESTS), wait, fault));
-        }
-        plan.sort_by_key(|(after, ..)| *after);
-        plan
-    }
+    plan.sort_by_key(|(after, ..)| *after);
+    plan
 }
 
 fn seed() -> u64 {
@@ -160,7 +144,7 @@ fn haunt(
     known: &Known,
 ) -> Process {
     let redis = redis::Client::open(provider.redis_url()).expect("a URL");
-    for (after, wait, fault) in random.plan() {
+    for (after, wait, fault) in plan(random) {
         wait_until("the clients go on", || known.sent.load(Ordering::SeqCst) > after);
         thread::sleep(wait);
         match fault {

@@ -82,6 +82,10 @@ impl Process {
         kill(self.pid(), signal).unwrap_or_else(|error| panic!("{} does not run: {error}", self.name));
     }
 
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("child").is_some()
+    }
+
     fn show(&self) {
         eprintln!("--- {} wrote:\n{}{}---", self.name, self.stdout(), self.stderr());
     }
@@ -102,12 +106,8 @@ impl Process {
 
     /// Waits for its end, which it was asked for.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_until(&format!("{} ends", self.name), || {
-            status = self.child.try_wait().expect("child");
-            status.is_some()
-        });
-        status.expect("waited for")
+        wait_until(&format!("{} ends", self.name), || self.has_ended());
+        self.child.wait().expect("child")
     }
 }
 

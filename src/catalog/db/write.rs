@@ -169,11 +169,14 @@ pub(in crate::catalog) async fn bundles_with(tx: &mut PgConnection, product_id: 
 
 /// Adds a recurring period; none if it is there already.
 pub(in crate::catalog) async fn insert_period(pool: &PgPool, period: RecurringPeriod) -> sqlx::Result<Option<i64>> {
-    sqlx::query_scalar!(
+    let mut tx = crate::origin::begin(pool).await?;
+    let id = sqlx::query_scalar!(
         "insert into recurring_period (unit, count) values ($1, $2) on conflict do nothing returning period_id",
         period.unit() as Unit,
         period.count(),
     )
-    .fetch_optional(pool)
-    .await
+    .fetch_optional(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(id)
 }

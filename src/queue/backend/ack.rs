@@ -75,18 +75,14 @@ pub(super) struct Ack {
 
 impl Ack {
     /// An entry that never reaches a handler. Without a readable job there is nobody to tell: it is only removed.
-    pub(super) fn refusal(entry: String, envelope: Option<&Envelope>, outcome: Outcome, body: String) -> Self {
-        let (job_id, fence) = envelope.map_or((None, 0), |envelope| (Some(envelope.job_id), envelope.fence));
+    pub(super) fn refusal(entry: String, whose: Option<(JobId, i64)>, outcome: Outcome, body: String) -> Self {
+        let (job_id, fence) = whose.map_or((None, 0), |(job_id, fence)| (Some(job_id), fence));
         Self { entry, job_id, fence, outcome, body, worker: String::new(), took: None, after: None, stored: None }
     }
 
     pub(super) fn running(entry: String, job_id: JobId, fence: i64, worker: &str) -> Self {
-        Self {
-            worker: worker.to_owned(),
-            job_id: Some(job_id),
-            fence,
-            ..Self::refusal(entry, None, Outcome::Running, String::new())
-        }
+        let running = Self::refusal(entry, Some((job_id, fence)), Outcome::Running, String::new());
+        Self { worker: worker.to_owned(), ..running }
     }
 
     pub(super) fn add_event(&self, pipe: &mut Pipeline, events_key: &str) {

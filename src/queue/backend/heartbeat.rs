@@ -8,10 +8,10 @@ use redis::{
     streams::{StreamClaimOptions, StreamPendingCountReply},
 };
 
-use super::{GROUP, StreamConfig, ack::Ack, connection::reconnecting, lease::Held, report::State};
+use super::{GROUP, MAX_PENDING, StreamConfig, ack::Ack, connection::reconnecting, lease::Held, report::State};
 
-/// More than a worker ever holds.
-const MAX_PENDING: usize = 10_000;
+/// After a failed heartbeat. Shorter than what others wait before they take jobs over or send them again.
+const RETRY: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(config: Arc<StreamConfig>, state: Arc<State>) {
     let beat = config.lease / 3;
@@ -22,11 +22,16 @@ pub(super) async fn run(config: Arc<StreamConfig>, state: Arc<State>) {
         }
         tokio::time::sleep(beat).await;
     };
+    let mut wait = beat;
     loop {
-        tokio::time::sleep(beat).await;
-        if let Err(error) = renew(&config, &state, &mut connection, beat).await {
-            tracing::warn!(queue = %config.queue, %error, "heartbeat failed; jobs go to another worker if this lasts");
-        }
+        tokio::time::sleep(wait).await;
+        wait = match renew(&config, &state, &mut connection, beat).await {
+            Ok(()) => beat,
+            Err(error) => {
+                tracing::warn!(queue = %config.queue, %error, "heartbeat failed; jobs go to another worker if this lasts");
+                RETRY
+            }
+        };
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Held {
     pub started: bool,
     /// Another worker has taken it over, or Redis was emptied.
     pub lost: bool,
+    /// How often it has been delivered by now, to whatever worker.
+    pub deliveries: usize,
     /// How its handler is spoken to.
     pub control: JobControl,
 }
@@ -48,6 +50,7 @@ impl Leases {
         entry: String,
         envelope: &Envelope,
         slot: OwnedSemaphorePermit,
+        deliveries: usize,
         news: Arc<Notify>,
     ) -> Lease {
         let control = JobControl::new(envelope, news);
@@ -58,6 +61,7 @@ impl Leases {
             told: false,
             started: false,
             lost: false,
+            deliveries,
             control: control.clone(),
         };
         self.lock().insert(entry.clone(), held);

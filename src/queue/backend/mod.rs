@@ -45,6 +45,9 @@ pub use report::{ActiveJob, Progress, WorkerReport};
 /// The consumer group of a queue's workers.
 pub(crate) const GROUP: &str = "workers";
 
+/// More jobs than the workers of a queue ever hold.
+const MAX_PENDING: usize = 10_000;
+
 /// How a worker takes part in a queue.
 #[derive(Debug, Clone)]
 pub struct StreamConfig {

@@ -1,6 +1,7 @@
 //! Reads jobs: as many as there are free slots, new ones and those of dead workers.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,21 +9,18 @@ use std::{
 use redis::{
     AsyncCommands as _, RedisError,
     aio::MultiplexedConnection,
-    streams::{
-        StreamAutoClaimOptions, StreamAutoClaimReply, StreamId, StreamPendingCountReply, StreamReadOptions,
-        StreamReadReply,
-    },
+    streams::{StreamClaimReply, StreamId, StreamPendingCountReply, StreamReadOptions, StreamReadReply},
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::{
-    Envelope, GROUP, Running, StreamConfig,
+    Envelope, GROUP, MAX_PENDING, Running, StreamConfig,
     ack::{Ack, Outcome},
     connection::blocking,
     lease::Delivery,
     report::{self, State},
 };
-use crate::queue::QueueName;
+use crate::queue::{JobId, QueueName};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
@@ -34,7 +32,8 @@ pub(super) struct Reader {
     acks: mpsc::UnboundedSender<Ack>,
     stop: watch::Receiver<bool>,
     connection: Option<MultiplexedConnection>,
-    claimed_at: Option<Instant>,
+    /// When to look again for jobs whose worker went silent.
+    claim_at: Instant,
 }
 
 /// What was read, and how often it has been delivered by now.
@@ -51,7 +50,7 @@ impl Reader {
         acks: mpsc::UnboundedSender<Ack>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { config, deliveries, state, acks, stop, connection: None, claimed_at: None }
+        Self { config, deliveries, state, acks, stop, connection: None, claim_at: Instant::now() }
     }
 
     pub(super) async fn run(mut self) {
@@ -77,6 +76,8 @@ impl Reader {
                 }
                 Err(error) => {
                     self.connection = None;
+                    // If Redis was away, nobody could renew: first all the others have their heartbeats.
+                    self.claim_at = Instant::now() + self.config.lease + self.config.lease / 3;
                     tracing::warn!(queue = %self.config.queue, %error, retry_in = ?backoff, "could not read jobs from Redis");
                     tokio::select! {
                         _ = stop.wait_for(|stop| *stop) => return,
@@ -96,9 +97,9 @@ impl Reader {
             empty => empty.insert(blocking(&self.config.redis, block).await?),
         };
         let result = async {
-            if self.claimed_at.is_none_or(|at| at.elapsed() >= block) {
-                let entries = claim(&self.config, connection, count).await?;
-                self.claimed_at = Some(Instant::now());
+            if Instant::now() >= self.claim_at {
+                let entries = claim(&self.config, &self.state, connection, count).await?;
+                self.claim_at = Instant::now() + block;
                 if !entries.is_empty() {
                     return Ok(entries);
                 }
@@ -118,13 +119,10 @@ impl Reader {
     async fn deliver(&self, entries: Vec<Entry>, mut permits: Vec<OwnedSemaphorePermit>) -> Result<(), ()> {
         for entry in entries {
             let id = entry.stream_id.id.clone();
-            if self.state.leases.lock().contains_key(&id) {
-                continue; // our own, claimed because the heartbeat was late
-            }
             let envelope = match parse(&self.config.queue, &entry.stream_id) {
                 Ok(envelope) if self.state.is_revoked(envelope.job_id, envelope.fence) => {
                     let reason = "withdrawn by staff before it ran".to_owned();
-                    self.refuse(Ack::refusal(id, Some(&envelope), Outcome::Revoked, reason));
+                    self.refuse(Ack::refusal(id, Some((envelope.job_id, envelope.fence)), Outcome::Revoked, reason));
                     continue;
                 }
                 Ok(envelope) if entry.deliveries <= self.config.max_deliveries => envelope,
@@ -133,16 +131,18 @@ impl Reader {
                     let error = format!(
                         "its worker died {died} times while it ran; look at the worker's log, then run it again"
                     );
-                    self.refuse(Ack::refusal(id, Some(&envelope), Outcome::Failed, error));
+                    self.refuse(Ack::refusal(id, Some((envelope.job_id, envelope.fence)), Outcome::Failed, error));
                     continue;
                 }
                 Err(error) => {
-                    self.refuse(Ack::refusal(id, None, Outcome::Failed, error));
+                    let whose = job_of(&entry.stream_id);
+                    self.refuse(Ack::refusal(id, whose, Outcome::Failed, error));
                     continue;
                 }
             };
             let Some(slot) = permits.pop() else { continue };
-            let lease = self.state.leases.take(id, &envelope, slot, Arc::clone(&self.state.news));
+            let news = Arc::clone(&self.state.news);
+            let lease = self.state.leases.take(id, &envelope, slot, entry.deliveries, news);
             self.deliveries.send(Delivery { envelope, lease }).await.map_err(drop)?;
         }
         Ok(())
@@ -155,26 +155,45 @@ impl Reader {
     }
 }
 
-/// Takes over what no worker has renewed for a lease.
+/// Takes over what no worker has renewed for a lease. Of those that may be tried only once more, one at a time: a job that
+/// kills its workers would otherwise take with it, time after time, what was taken over beside it.
 async fn claim(
     config: &StreamConfig,
+    state: &State,
     connection: &mut MultiplexedConnection,
     count: usize,
 ) -> Result<Vec<Entry>, RedisError> {
     let key = config.queue.jobs_key();
     let lease_millis = usize::try_from(config.lease.as_millis()).unwrap_or(usize::MAX);
-    let options = StreamAutoClaimOptions::default().count(count);
-    let reply: StreamAutoClaimReply =
-        connection.xautoclaim_options(&key, GROUP, &config.worker, lease_millis, "0-0", options).await?;
-    let mut entries = Vec::with_capacity(reply.claimed.len());
-    for stream_id in reply.claimed {
-        let pending: StreamPendingCountReply =
-            connection.xpending_count(&key, GROUP, &stream_id.id, &stream_id.id, 1).await?;
-        let deliveries = pending.ids.first().map_or(1, |pending| pending.times_delivered);
-        tracing::info!(queue = %config.queue, entry = stream_id.id, deliveries, "took over a job whose worker went silent");
-        entries.push(Entry { stream_id, deliveries });
+    let mut silent = redis::cmd("XPENDING");
+    silent.arg(&key).arg(GROUP).arg("IDLE").arg(lease_millis).arg("-").arg("+").arg(MAX_PENDING);
+    let silent: StreamPendingCountReply = silent.query_async(connection).await?;
+    let mut deliveries: HashMap<String, usize> = HashMap::new();
+    {
+        let leases = state.leases.lock();
+        let mut last_try = leases.values().any(|held| held.deliveries == config.max_deliveries);
+        for pending in silent.ids {
+            let next = pending.times_delivered + 1;
+            let ours = leases.contains_key(&pending.id); // the heartbeat is late
+            if ours || (next == config.max_deliveries && last_try) || deliveries.len() == count {
+                continue;
+            }
+            last_try |= next == config.max_deliveries;
+            deliveries.insert(pending.id, next);
+        }
     }
-    Ok(entries)
+    if deliveries.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Only those that are still silent: another worker may have been faster.
+    let ids: Vec<&String> = deliveries.keys().collect();
+    let reply: StreamClaimReply = connection.xclaim(&key, GROUP, &config.worker, lease_millis, &ids).await?;
+    let entry = |stream_id: StreamId| {
+        let deliveries = deliveries.get(&stream_id.id).copied().unwrap_or(1);
+        tracing::info!(queue = %config.queue, entry = stream_id.id, deliveries, "took over a job whose worker went silent");
+        Entry { stream_id, deliveries }
+    };
+    Ok(reply.ids.into_iter().map(entry).collect())
 }
 
 async fn read_new(
@@ -198,19 +217,21 @@ async fn create_group(queue: &QueueName, connection: &mut MultiplexedConnection)
     }
 }
 
+/// The job and the dispatch that an entry belongs to.
+fn job_of(entry: &StreamId) -> Option<(JobId, i64)> {
+    Some((entry.get("job")?, entry.get("fence")?))
+}
+
 fn parse(queue: &QueueName, entry: &StreamId) -> Result<Envelope, String> {
-    let field = |name: &str| {
-        entry.get::<String>(name).ok_or_else(|| format!("the entry in Redis has no readable field `{name}`"))
-    };
-    let number = |name: &str| {
-        field(name)?.parse::<i64>().map_err(|_| format!("field `{name}` of the entry in Redis is no number"))
+    let lacks = |name: &str| {
+        format!("the entry in Redis has no readable field `{name}`; do worker and server have one version?")
     };
     Ok(Envelope {
         queue: queue.clone(),
-        job_id: number("job")?,
-        fence: number("fence")?,
-        kind: field("kind")?,
-        payload: entry.get("payload").ok_or("the entry in Redis has no readable field `payload`")?,
+        job_id: entry.get("job").ok_or_else(|| lacks("job"))?,
+        fence: entry.get("fence").ok_or_else(|| lacks("fence"))?,
+        kind: entry.get("kind").ok_or_else(|| lacks("kind"))?,
+        payload: entry.get("payload").ok_or_else(|| lacks("payload"))?,
         soft_limit: entry.get("soft").map(Duration::from_millis),
         hard_limit: entry.get("hard").map(Duration::from_millis),
         request_id: entry.get("request"),

@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -14,12 +11,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    Gate, Random, SETTLES,
+    SETTLES,
     stage::{HOSTS, SERVERS, Stage},
 };
 use crate::{
     instance::new_key,
     provider::{Answer, Api},
+    random::Random,
 };
 
 /// Networks that one has at a time; also so many keys that a host has to carry.
@@ -32,7 +30,6 @@ pub(super) struct Customer {
     /// Id by key of what it has.
     kept: Mutex<BTreeMap<String, i64>>,
     requests: Mutex<BTreeMap<&'static str, usize>>,
-    failed: AtomicBool,
 }
 
 impl Customer {
@@ -42,7 +39,6 @@ impl Customer {
             random: Mutex::new(Random(seed)),
             kept: Mutex::default(),
             requests: Mutex::default(),
-            failed: AtomicBool::new(false),
         }
     }
 
@@ -54,25 +50,9 @@ impl Customer {
         self.requests.lock().expect("no panic").clone()
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::SeqCst)
-    }
-
-    /// One thing after the other until the end; stands still while the gate is closed.
-    pub(super) fn live(&self, gate: &Gate, end: &AtomicBool) {
-        let failed = Failed(&self.failed);
-        while !end.load(Ordering::SeqCst) {
-            if gate.closing.load(Ordering::SeqCst) {
-                thread::sleep(Duration::from_millis(5));
-                continue;
-            }
-            let _open = gate.open.read().expect("the checks have not panicked");
-            self.act(&mut self.random.lock().expect("no panic"));
-        }
-        drop(failed);
-    }
-
-    fn act(&self, random: &mut Random) {
+    /// One thing, as its random numbers have it.
+    pub(super) fn act(&self) {
+        let random = &mut self.random.lock().expect("no panic");
         let kept = self.kept();
         let chosen = if kept.is_empty() { None } else { kept.iter().nth(random.below(kept.len())) };
         let kind = match (random.below(10), chosen) {
@@ -151,14 +131,5 @@ impl Customer {
             }
             cursor = format!("&cursor={}", page["next"].as_str()?);
         }
-    }
-}
-
-/// Notes a panic, so that the run does not go on without this customer.
-struct Failed<'a>(&'a AtomicBool);
-
-impl Drop for Failed<'_> {
-    fn drop(&mut self) {
-        self.0.store(thread::panicking(), Ordering::SeqCst);
     }
 }

@@ -10,22 +10,16 @@ mod stage;
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    sync::{
-        RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
+    fmt, thread,
     time::{Duration, Instant},
 };
 
-pub(crate) use self::plan::Random;
 use self::{
     customer::Customer,
     plan::{Fault, Step, plan},
     stage::Stage,
 };
-use crate::world::World;
+use crate::{gate::Gate, random::Random, world::World};
 
 /// Faults between two moments of rest.
 const ROUND: usize = 20;
@@ -58,12 +52,6 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The customers' way through the gate: they work with it open, and stand still while a check holds it.
-pub(crate) struct Gate {
-    open: RwLock<()>,
-    closing: AtomicBool,
-}
-
 /// Runs so many faults; panics with what was wrong.
 pub(crate) fn run(world: &World, faults: usize, seed: u64) -> Outcome {
     let started = Instant::now();
@@ -71,28 +59,23 @@ pub(crate) fn run(world: &World, faults: usize, seed: u64) -> Outcome {
     let steps = plan(&mut random, faults);
     let mut stage = Stage::start(world);
     let customers: Vec<Customer> = stage::USERS.iter().map(|user| Customer::new(&stage, user, random.next())).collect();
-    let gate = Gate { open: RwLock::new(()), closing: AtomicBool::new(false) };
+    let gate = Gate::default();
     let mut settled = Vec::new();
-    let end = AtomicBool::new(false);
     thread::scope(|scope| {
-        let _end_in_any_case = SetOnDrop(&end);
         for customer in &customers {
-            scope.spawn(|| customer.live(&gate, &end));
+            scope.spawn(|| gate.live(|| customer.act()));
         }
-        for (round, steps) in steps.chunks(ROUND).enumerate() {
-            for step in steps {
-                happen(&mut stage, step, &customers, started);
-                check::always(&mut stage);
+        gate.until_done(|| {
+            for (round, steps) in steps.chunks(ROUND).enumerate() {
+                for step in steps {
+                    happen(&mut stage, step, &gate, started);
+                    check::always(&mut stage);
+                }
+                settled.push(gate.at_rest(|| check::at_rest(&mut stage, &customers)));
+                let done = (round * ROUND + steps.len()).min(faults);
+                progress(done, faults, &customers, settled.last().copied().unwrap_or_default(), started);
             }
-            // A writer that waits must not wait for ever behind readers that come again and again.
-            gate.closing.store(true, Ordering::SeqCst);
-            let still = gate.open.write().expect("no customer has panicked");
-            settled.push(check::at_rest(&mut stage, &customers));
-            gate.closing.store(false, Ordering::SeqCst);
-            drop(still);
-            let done = (round * ROUND + steps.len()).min(faults);
-            progress(done, faults, &customers, settled.last().copied().unwrap_or_default(), started);
-        }
+        });
     });
     let mut counted: BTreeMap<&'static str, usize> = BTreeMap::new();
     for step in &steps {
@@ -106,9 +89,9 @@ pub(crate) fn run(world: &World, faults: usize, seed: u64) -> Outcome {
     Outcome { took: started.elapsed(), faults: counted, requests, settled, jobs: stage.jobs(), networks }
 }
 
-fn happen(stage: &mut Stage<'_>, step: &Step, customers: &[Customer], started: Instant) {
+fn happen(stage: &mut Stage<'_>, step: &Step, gate: &Gate, started: Instant) {
     thread::sleep(step.wait);
-    assert!(customers.iter().all(|customer| !customer.has_failed()), "a customer has given up, see above");
+    gate.nobody_has_failed();
     let at = started.elapsed().as_secs_f64();
     let before = Instant::now();
     stage.inflict(step.fault);
@@ -123,15 +106,6 @@ fn progress(done: usize, faults: usize, customers: &[Customer], settled: Duratio
          {settled:.1?} (total {:.0?})",
         started.elapsed()
     );
-}
-
-/// So that customers end, and with them the scope, when the check panics.
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 impl Fault {

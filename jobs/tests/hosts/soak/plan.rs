@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::random::Random;
+
 /// A thing that goes wrong. Numbers choose the host or the server.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
@@ -25,27 +27,6 @@ pub(super) enum Fault {
 pub(super) struct Step {
     pub(super) wait: Duration,
     pub(super) fault: Fault,
-}
-
-/// splitmix64: the same seed, the same numbers.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        let limit = u64::try_from(limit).expect("small");
-        usize::try_from(self.next() % limit).expect("small")
-    }
-
-    fn millis(&mut self, from: usize, to: usize) -> Duration {
-        Duration::from_millis(u64::try_from(from + self.below(to - from)).expect("small"))
-    }
 }
 
 /// The faults. A frozen worker takes as long as a lease, so it comes once in every forty.

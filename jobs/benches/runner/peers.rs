@@ -1,0 +1,68 @@
+//! The programs that come with the servers, doing the same work.
+
+use std::{io::Write as _, process::Command};
+
+use crate::{
+    process::succeed,
+    report::Report,
+    stage::{QUEUE, Stage},
+};
+
+/// LPUSH and RPOP, the least that a queue in Redis can do. Returns RPOP's rate.
+pub(crate) fn redis_benchmark(stage: &Stage, report: &mut Report) -> f64 {
+    let socket = stage.addresses.redis_url.trim_start_matches("redis+unix://");
+    let mut command = Command::new("redis-benchmark");
+    let printed = succeed(command.args(["-s", socket, "-c", "50", "-n", "200000", "-t", "lpush,rpop", "--csv"]), "");
+    let rate = |name: &str| {
+        let line = printed.lines().find(|line| line.starts_with(&format!("\"{name}\""))).expect(name);
+        line.split(',').nth(1).and_then(|text| text.trim_matches('"').parse::<f64>().ok()).expect("a rate")
+    };
+    for (name, key) in [("LPUSH", "redis_lpush_per_s"), ("RPOP", "redis_rpop_per_s")] {
+        report.add(key, &format!("redis-benchmark {name} -c 50"), rate(name), "/s", "", "unix socket");
+    }
+    redis::cmd("DEL").arg("mylist").exec(&mut stage.redis()).expect("deleted");
+    rate("RPOP")
+}
+
+/// What [`uncloud::queue::enqueue`] says to PostgreSQL.
+pub(crate) const ENQUEUE: &str = r#"with asked as (
+    insert into job (queue, kind, payload, unique_key, serial_key, run_at, waits_for, parents, request_id,
+        max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms, hard_limit_ms, priority, keep_secs)
+    values ('peer', 'nothing', '{"kind": "nothing"}', null, null, coalesce(null, now()), 0, 0, null, 8, 1000, 60000, null, 3600000, 5, 604800)
+    on conflict (unique_key) where state = 'queued' and unique_key is not null
+        do update set run_at = least(job.run_at, excluded.run_at), priority = greatest(job.priority, excluded.priority)
+    returning job_id),
+asker as (insert into job_requester (job_id, user_id) select job_id, null::bigint from asked where null::bigint is not null on conflict do nothing)
+select job_id from asked"#;
+
+/// A job's whole life, one row at a time: what claiming and settling change, without anybody in between.
+const LIFE: &str = "update job set state = 'dispatched', attempt = attempt + 1, progress = null,
+    dispatched_at = clock_timestamp(), seen_at = clock_timestamp() where job_id = :job_id;
+update job set state = 'succeeded', worker = 'peer', result = '[]', error = null, took_ms = 1,
+    finished_at = clock_timestamp() where job_id = :job_id;";
+
+/// Transactions a second of a script, with so many clients.
+fn pgbench(stage: &Stage, script: &str, clients: usize) -> f64 {
+    let mut file = tempfile::NamedTempFile::new().expect("file");
+    file.write_all(script.as_bytes()).expect("written");
+    let url = &stage.addresses.database_url;
+    let clients = clients.to_string();
+    let mut command = Command::new("pgbench");
+    command.args(["-n", "-M", "prepared", "-c", &clients, "-j", "2", "-T", "5", "-f"]).arg(file.path()).arg(url);
+    let printed = succeed(&mut command, "");
+    let line = printed.lines().find_map(|line| line.strip_prefix("tps = ")).expect("a rate");
+    line.split(' ').next().and_then(|text| text.parse().ok()).expect("a number")
+}
+
+/// Returns the rate of single rows, beside which ours stands.
+pub(crate) fn postgres(stage: &Stage, clients: usize, report: &mut Report) -> f64 {
+    assert_ne!(QUEUE, "peer", "nobody works on these");
+    let enqueue = pgbench(stage, &format!("{ENQUEUE};"), clients);
+    let note = format!("{clients} clients, synchronous_commit = on");
+    report.add("pgbench_enqueue_per_s", "pgbench, the SQL of enqueuing", enqueue, "/s", "", &note);
+    let life = pgbench(stage, &format!("{ENQUEUE} \\gset\n{LIFE}"), clients);
+    report.add("pgbench_life_per_s", "pgbench, the SQL of a job's life, row by row", life, "/s", "", &note);
+    stage.execute("delete from job where queue = 'peer'");
+    stage.execute("vacuum analyze job");
+    enqueue
+}

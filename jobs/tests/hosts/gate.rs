@@ -1,0 +1,74 @@
+//! Customers' way through a run of faults: they work with the gate open, and stand still while a check holds it.
+
+use std::{
+    sync::{
+        RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+#[derive(Default)]
+pub(crate) struct Gate {
+    open: RwLock<()>,
+    closing: AtomicBool,
+    end: AtomicBool,
+    failed: AtomicBool,
+}
+
+impl Gate {
+    /// One customer's life: one thing after the other until the end.
+    pub(crate) fn live(&self, mut act: impl FnMut()) {
+        let failed = SetByPanic(&self.failed);
+        while !self.end.load(Ordering::SeqCst) {
+            if self.closing.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+            let _open = self.open.read().expect("the checks have not panicked");
+            act();
+        }
+        drop(failed);
+    }
+
+    /// Does something while all stand still.
+    pub(crate) fn at_rest<T>(&self, check: impl FnOnce() -> T) -> T {
+        // A writer that waits must not wait for ever behind readers that come again and again.
+        self.closing.store(true, Ordering::SeqCst);
+        let still = self.open.write().expect("no customer has panicked");
+        let checked = check();
+        self.closing.store(false, Ordering::SeqCst);
+        drop(still);
+        checked
+    }
+
+    /// Does something with customers about, who end with it, also when it panics.
+    pub(crate) fn until_done<T>(&self, work: impl FnOnce() -> T) -> T {
+        let end = SetOnDrop(&self.end);
+        let done = work();
+        drop(end);
+        done
+    }
+
+    /// The run does not go on without a customer.
+    pub(crate) fn nobody_has_failed(&self) {
+        assert!(!self.failed.load(Ordering::SeqCst), "a customer has given up, see above");
+    }
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+struct SetByPanic<'a>(&'a AtomicBool);
+
+impl Drop for SetByPanic<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_or(thread::panicking(), Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,44 @@
+//! A server that is newer than its worker: jobs that the worker does not understand fail, and say what to do.
+
+use redis::Commands as _;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::{
+    provider::{HOST, Provider},
+    world::wait_until,
+};
+
+/// A job on its way, as a server of another version would have sent it.
+fn sent(provider: &Provider, kind: &str, payload: &str) -> i64 {
+    let (job, fence): (i64, i64) = provider.runtime.block_on(async {
+        let mut connection = PgConnection::connect(&provider.database_url()).await.expect("PostgreSQL");
+        let row = "insert into job (queue, kind, payload, state, attempt, dispatched_at, seen_at)
+                   values ($1, $2, '{}', 'dispatched', 1, now(), now()) returning job_id, fence";
+        sqlx::query_as(row).bind(HOST).bind(kind).fetch_one(&mut connection).await.expect("a job")
+    });
+    let client = redis::Client::open(provider.redis_url()).expect("a URL");
+    let (job_text, fence) = (job.to_string(), fence.to_string());
+    let fields = [("job", job_text.as_str()), ("fence", &fence), ("kind", kind), ("payload", payload)];
+    let key = format!("uncloud:{{{HOST}}}:jobs");
+    let _: String = client.get_connection().expect("Redis").xadd(key, "*", &fields).expect("added");
+    job
+}
+
+#[test]
+fn an_unknown_kind_and_a_newer_payload_fail_and_say_what_to_do() {
+    let provider = Provider::start(&[]);
+    let state_dir = tempfile::tempdir().expect("folder");
+    let _worker = provider.dry_worker(state_dir.path());
+    let admin = provider.api("admin");
+    for (kind, payload, advice) in [
+        ("vpn_fly", "{}", "does not know jobs of kind vpn_fly; update it, then run the job again"),
+        ("vpn_apply", r#"{"version": 99}"#, "has version 99, this worker knows up to 1; update the worker"),
+        ("vpn_apply", "\u{fffd}", "do worker and server have one version?"),
+    ] {
+        let path = format!("/v1/admin/job/{}", sent(&provider, kind, payload));
+        wait_until("it has failed", || admin.get(&path).expect(200)["job"]["state"] == "failed");
+        let job = admin.get(&path).expect(200);
+        assert!(job["job"]["error"].as_str().is_some_and(|error| error.contains(advice)), "{advice:?} in {job}");
+    }
+    admin.job_succeeds(&admin.create_pool());
+}

@@ -1,0 +1,169 @@
+//! Which job runs when: priority, time, keys, limits on a queue, jobs that wait for others.
+
+use std::fs;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uncloud::queue::{After, JobId};
+
+use crate::{
+    actor::{Act, trace_file},
+    stage::{QUEUE, Stage},
+    world::wait_until,
+};
+
+const SHORT: Act = Act::Sleep { millis: 150 };
+
+/// When the server sent each of these jobs, in order.
+fn dispatched(stage: &Stage) -> Vec<(JobId, DateTime<Utc>)> {
+    stage.rows("select job_id, dispatched_at from job where dispatched_at is not null order by fence")
+}
+
+/// Whether no two of these jobs were at work at the same time: each lies between the end of the last and the next one.
+fn one_after_the_other(stage: &Stage, jobs: &[JobId]) {
+    let times = |job: JobId| {
+        let meta = fs::metadata(trace_file(&stage.addresses.folder, job)).expect("it ran");
+        (DateTime::<Utc>::from(meta.created().expect("known")), DateTime::<Utc>::from(meta.modified().expect("known")))
+    };
+    for pair in jobs.windows(2) {
+        let ((_, end), (begin, _)) = (times(pair[0]), times(pair[1]));
+        assert!(end <= begin, "job {} ended at {end}, job {} began at {begin}", pair[0], pair[1]);
+    }
+}
+
+#[test]
+fn the_urgent_job_overtakes_all_that_wait() {
+    let stage = Stage::new();
+    stage.tell(&["queue", "pause", QUEUE]);
+    let low: Vec<JobId> = (0..100).map(|_| stage.enqueue_with(&Act::Nothing, |job| job.policy.priority = 1)).collect();
+    let high = stage.enqueue_with(&Act::Nothing, |job| job.policy.priority = 9);
+    let (_server, _worker) = (stage.server(), stage.worker_with(1));
+    stage.tell(&["queue", "resume", QUEUE]);
+    for job in low.iter().chain([&high]) {
+        stage.wait_for(*job, "succeeded");
+    }
+    let order: Vec<JobId> = dispatched(&stage).into_iter().map(|(job, _)| job).collect();
+    assert_eq!(order[0], high);
+    assert_eq!(order[1..], low, "and among equals the older one goes first");
+}
+
+#[test]
+fn a_job_runs_at_its_time_whichever_server_is_there() {
+    let stage = Stage::new();
+    let (server, _worker) = (stage.server(), stage.worker());
+    let now = stage.rows::<(DateTime<Utc>,)>("select now()")[0].0;
+    let run_at = now + TimeDelta::milliseconds(2500);
+    let job = stage.enqueue_with(&Act::Sleep { millis: 0 }, |job| job.run_at = Some(run_at));
+    server.kill();
+    let _server = stage.server();
+    stage.wait_for(job, "succeeded");
+    let late = dispatched(&stage)[0].1 - run_at;
+    assert!((TimeDelta::zero()..TimeDelta::seconds(2)).contains(&late), "late by {late}");
+}
+
+#[test]
+fn two_workers_and_two_servers_keep_one_rate_limit() {
+    let stage = Stage::new();
+    stage.tell(&["queue", "limit", QUEUE, "10/2"]);
+    let (first, _second) = (stage.server(), stage.server());
+    let _workers = [stage.worker(), stage.worker()];
+    let jobs: Vec<JobId> = (0..30).map(|_| stage.enqueue(&Act::Nothing)).collect();
+    wait_until("ten are done", || stage.number("select count(*) from job where state = 'succeeded'") >= 10);
+    first.kill(); // what it has spent is spent
+    let _third = stage.server();
+    for job in jobs {
+        stage.wait_for(job, "succeeded");
+    }
+    let times: Vec<DateTime<Utc>> = dispatched(&stage).into_iter().map(|(_, time)| time).collect();
+    // A statement takes its time: what is allowed at one moment happens a little later.
+    let period = TimeDelta::milliseconds(2000 - 50);
+    for window in times.windows(11) {
+        assert!(window[10] - window[0] >= period, "eleven within {}", window[10] - window[0]);
+    }
+    assert!(times[29] - times[0] < TimeDelta::seconds(9), "no slower than it has to be");
+}
+
+#[test]
+fn jobs_of_one_unique_key_join_and_run_one_at_a_time_though_workers_die() {
+    let stage = Stage::new();
+    let (_server, worker) = (stage.server(), stage.worker());
+    let enqueue = || stage.enqueue_with(&Act::Sleep { millis: 1000 }, |job| job.unique_key = Some("pool-1"));
+    let first = enqueue();
+    stage.wait_for_begin(first);
+    let second = enqueue();
+    assert_ne!(first, second, "the first one may have missed what the second one is for");
+    assert_eq!(enqueue(), second, "what waits does it for both");
+    worker.kill();
+    assert_eq!(stage.job(second).state, "queued");
+    let _worker = stage.worker();
+    stage.wait_for(first, "succeeded");
+    stage.wait_for(second, "succeeded");
+    assert_eq!((stage.begun(first).len(), stage.begun(second).len()), (2, 1));
+    one_after_the_other(&stage, &[first, second]);
+}
+
+#[test]
+fn jobs_of_one_serial_key_keep_their_order_through_failure_death_and_retry() {
+    let stage = Stage::new();
+    let (_server, worker) = (stage.server(), stage.worker());
+    let enqueue = |act: &Act| stage.enqueue_with(act, |job| job.serial_key = Some("mailbox"));
+    let jobs = [
+        enqueue(&SHORT),
+        enqueue(&Act::FailFirst { times: 2 }),
+        enqueue(&Act::Sleep { millis: 1000 }),
+        enqueue(&SHORT),
+    ];
+    stage.wait_for_begin(jobs[2]);
+    worker.kill();
+    let _worker = stage.worker();
+    for job in jobs {
+        stage.wait_for(job, "succeeded");
+    }
+    one_after_the_other(&stage, &jobs);
+
+    // Whatever is run again, and however often, comes behind what waits by then.
+    let fail = Act::Fail { error: "no".into() };
+    let (a, b) = (enqueue(&fail), enqueue(&fail));
+    stage.wait_for(a, "failed");
+    stage.wait_for(b, "failed");
+    stage.tell(&["queue", "pause", QUEUE]);
+    let waits_for = |job: JobId| stage.tell(&["jobs", "show", &job.to_string()]);
+    stage.tell(&["jobs", "retry", &b.to_string()]);
+    stage.tell(&["jobs", "retry", &a.to_string()]);
+    assert!(waits_for(a).contains(&format!("waits for the end of job {b}")), "{}", waits_for(a));
+    stage.tell(&["jobs", "revoke", &b.to_string()]);
+    stage.tell(&["jobs", "retry", &b.to_string()]);
+    assert!(waits_for(b).contains(&format!("waits for the end of job {a}")), "{}", waits_for(b));
+    stage.tell(&["queue", "resume", QUEUE]);
+    wait_until("both have run again", || stage.begun(a).len() == 2 && stage.begun(b).len() == 2);
+    let order: Vec<JobId> = dispatched(&stage).into_iter().map(|(job, _)| job).collect();
+    assert_eq!(order[order.len() - 2..], [a, b]);
+}
+
+#[test]
+fn a_child_sees_what_became_of_its_parents() {
+    let stage = Stage::new();
+    let (server, _worker) = (stage.server(), stage.worker());
+    let good = stage.enqueue(&SHORT);
+    let bad = stage.enqueue(&Act::Fail { error: "no such bill".into() });
+    let parents = [good, bad];
+    let strict = stage.enqueue_with(&Act::Nothing, |job| job.after = After::Success(&parents));
+    let lenient = stage.enqueue_with(&Act::Nothing, |job| job.after = After::End(&parents));
+    let needed = [strict];
+    let grandchild = stage.enqueue_with(&Act::Nothing, |job| job.after = After::Success(&needed));
+    server.kill();
+    let _server = stage.server();
+    stage.wait_for(strict, "failed").says(&format!("job {bad}, which this one waits for, failed: no such bill"));
+    stage.wait_for(grandchild, "failed").says(&format!("job {strict}"));
+    let seen = stage.wait_for(lenient, "succeeded").result.expect("what it saw");
+    assert_eq!(seen, serde_json::json!([["succeeded", null], ["failed", "no such bill"]]));
+
+    // The parent is mended and runs again: the child, told to run again meanwhile, waits for it.
+    let sql = "update job set kind = 'sleep', payload = '{\"kind\": \"sleep\", \"millis\": 500}' where kind = 'fail'";
+    stage.execute(sql);
+    for job in [bad, strict, grandchild] {
+        stage.tell(&["jobs", "retry", &job.to_string()]);
+    }
+    stage.wait_for(bad, "succeeded");
+    stage.wait_for(strict, "succeeded");
+    stage.wait_for(grandchild, "succeeded");
+}
