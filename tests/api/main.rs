@@ -6,6 +6,7 @@ mod app;
 mod audit;
 mod auth;
 mod bill;
+mod bill_cli;
 mod bill_run;
 mod bill_staff;
 mod billing_address;
