@@ -123,3 +123,6 @@ create trigger audit after update of state, run_at, revoke_requested_at on job
         or (old.finished_at is not null and old.state <> new.state)
         or (old.state = 'queued' and new.state = 'queued' and new.run_at < old.run_at))
     execute function audit_change('job', 'job_id');
+-- A run for everybody begins in a worker, which nobody asked; who wanted it asked for the job.
+create trigger audit_asked after insert on job
+    for each row when (new.kind = 'bill_run') execute function audit_change('job', 'job_id');

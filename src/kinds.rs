@@ -109,6 +109,8 @@ pub enum Scheduled {
     VpnReconcile,
     /// Forget jobs that ended long ago, and workers that are gone.
     JobCleanup,
+    /// Bill everybody what is due.
+    BillRun,
 }
 
 impl Scheduled {
@@ -117,6 +119,7 @@ impl Scheduled {
         match self {
             Self::VpnReconcile => Kind::VpnReconcile,
             Self::JobCleanup => Kind::JobCleanup,
+            Self::BillRun => Kind::BillRun,
         }
     }
 
@@ -124,6 +127,7 @@ impl Scheduled {
     pub fn queue(self) -> QueueName {
         match self {
             Self::VpnReconcile | Self::JobCleanup => QueueName::server(),
+            Self::BillRun => QueueName::billing(),
         }
     }
 
@@ -133,6 +137,8 @@ impl Scheduled {
             Self::VpnReconcile => vpn::check_reconcile(payload),
             Self::JobCleanup if payload.as_object().is_some_and(serde_json::Map::is_empty) => Ok(()),
             Self::JobCleanup => Err("must be empty: all jobs are looked at".to_owned()),
+            Self::BillRun if payload.as_object().is_some_and(serde_json::Map::is_empty) => Ok(()),
+            Self::BillRun => Err("must be empty: each tick bills what is due by then".to_owned()),
         }
     }
 

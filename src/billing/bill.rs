@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    money::{Amount, Rate, round},
+    money::{Amount, Currency, Rate, round},
     vat::Category,
 };
 
@@ -71,6 +71,12 @@ pub struct BillRecord {
     pub to: DateTime<Utc>,
     /// Seconds of a whole period; none for what is charged once.
     pub period_secs: Option<i32>,
+    /// Seconds of the period that had passed before the record begins.
+    pub passed_secs: i64,
+    /// When the order ends.
+    pub order_ends_at: Option<DateTime<Utc>>,
+    /// The order that replaced this one.
+    pub replaced_by: Option<i64>,
     /// For one period, or once.
     pub unit_price: Amount,
     /// Before VAT.
@@ -94,16 +100,39 @@ impl BillRecord {
         format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
     }
 
-    /// Why it is on the bill, for a person.
+    /// Why it is on the bill and what its net is computed from, for a person.
     pub fn reason(&self) -> String {
-        let period = self.period_secs.unwrap_or_default();
         match self.kind {
-            RecordKind::Recurring if self.secs() == i64::from(period) => "a whole period".to_owned(),
-            RecordKind::Recurring => format!("{} of {period} s of a period", self.secs()),
-            RecordKind::Credit => format!("paid before and not used: {} of {period} s of a period", self.secs()),
+            RecordKind::Recurring => self.charged() + &self.cut(),
+            RecordKind::Credit => format!("paid before and not used: {}{}", self.charged(), self.order_end()),
             RecordKind::OneTime => "once".to_owned(),
             RecordKind::Manual => "added by hand".to_owned(),
         }
+    }
+
+    /// How much of its period, or how many periods.
+    fn charged(&self) -> String {
+        let (secs, period) = (self.secs(), i64::from(self.period_secs.unwrap_or(1)));
+        match (secs / period, secs % period) {
+            (1, 0) if self.passed_secs == 0 => "a whole period".to_owned(),
+            (periods, 0) if self.passed_secs == 0 => format!("{periods} whole periods"),
+            _ if self.passed_secs == 0 => format!("{secs} s of a period of {period} s"),
+            _ => format!("{secs} s of a period of {period} s, after {} s of it", self.passed_secs),
+        }
+    }
+
+    /// Why it ends inside of a period.
+    fn cut(&self) -> String {
+        let period = i64::from(self.period_secs.unwrap_or(1));
+        match (self.passed_secs + self.secs()) % period {
+            0 => String::new(),
+            _ if self.order_ends_at == Some(self.to) => self.order_end(),
+            _ => "; then the VAT rate changes".to_owned(),
+        }
+    }
+
+    fn order_end(&self) -> String {
+        self.replaced_by.map_or_else(|| "; the order ended".to_owned(), |new| format!("; order {new} replaced it"))
     }
 }
 
@@ -122,11 +151,55 @@ pub struct BillVat {
     pub tax: Amount,
 }
 
+/// Who bills, or who is billed, as it was then.
+#[derive(Debug, Clone)]
+pub struct Party {
+    /// A person's, or the seller's name.
+    pub name: String,
+    /// Set: a business.
+    pub company: Option<String>,
+    /// Street and number.
+    pub street: String,
+    /// Postal code.
+    pub postal_code: String,
+    /// City.
+    pub city: String,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// As it stands on bills.
+    pub vat_number: Option<String>,
+}
+
+/// Who bills whom.
+#[derive(Debug, Clone)]
+pub struct Parties {
+    /// The seller.
+    pub seller: Party,
+    /// The customer.
+    pub customer: Party,
+}
+
+impl Parties {
+    /// Why something is taxed as it is, for a person.
+    pub fn vat_reason(&self, category: Category, rate: Rate) -> String {
+        let country = &self.customer.country;
+        match category {
+            Category::Standard => format!("standard rate of {country} at the time of service, {rate}"),
+            Category::ReverseCharge => {
+                format!("a business in {country} with a verified VAT number owes the VAT itself")
+            }
+            Category::OutsideScope => format!("outside the scope of our VAT: the customer is in {country}"),
+        }
+    }
+}
+
 /// A bill with its lines.
 #[derive(Debug, Clone)]
 pub struct WholeBill {
     /// Without them.
     pub bill: Bill,
+    /// Who bills whom.
+    pub parties: Parties,
     /// By order and time.
     pub records: Vec<BillRecord>,
     /// By category and rate.
@@ -144,6 +217,8 @@ pub struct BillFilter {
     pub user_id: Option<i64>,
     /// This run's.
     pub run_id: Option<i64>,
+    /// Those in this currency.
+    pub currency: Option<Currency>,
     /// Issued then or later.
     pub from: Option<DateTime<Utc>>,
     /// Issued before then.

@@ -31,6 +31,15 @@ impl Problem {
         Self { user_id, code: code.into(), detail: detail.into() }
     }
 
+    /// As an answer to who wanted this one bill.
+    pub(super) fn into_error(self) -> Error {
+        let code = match self.code {
+            Cow::Borrowed(code) => code,
+            Cow::Owned(_) => "not_billable", // read from a row, which nobody waits for
+        };
+        Error::Conflict { code, detail: self.detail, field: None }
+    }
+
     fn of(user_id: i64, error: &DraftError) -> Self {
         let code = match error {
             DraftError::Rate(_) => "no_vat_rate",

@@ -255,3 +255,6 @@ fn bills(mut lines: Vec<(Currency, Record)>, cash_rounding: bool) -> Result<Vec<
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

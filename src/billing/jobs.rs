@@ -8,6 +8,7 @@ use sqlx::PgPool;
 
 use super::{
     db,
+    one::past,
     run::{self, Progress, Run},
 };
 use crate::{
@@ -25,6 +26,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Asks for a run as of then, or as of when it was asked for.
 pub async fn request(pool: &PgPool, as_of: Option<DateTime<Utc>>, requester: i64) -> Result<JobId, Error> {
     let mut tx = origin::begin(pool).await?;
+    if let Some(as_of) = as_of {
+        past(db::now(&mut *tx).await?, Some(as_of))?;
+    }
     let queue = QueueName::billing();
     let payload = as_of.map_or_else(|| json!({}), |as_of| json!({ "as_of": as_of }));
     let job = NewJob { requester: Some(requester), ..Kind::BillRun.job(&queue, payload) };
@@ -41,11 +45,9 @@ pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
 /// Begins the run and asks for its shares, in one transaction. Done twice it is one run: the second time joins it.
 pub async fn plan(pool: &PgPool, job_id: JobId, as_of: Option<DateTime<Utc>>) -> Result<Value, JobError> {
     let mut tx = origin::begin(pool).await.map_err(retry)?;
-    let asked = match as_of {
-        Some(as_of) => as_of,
-        None => db::asked_at(&mut *tx, job_id).await.map_err(retry)?,
-    };
-    let run = run::begin_in(&mut tx, asked, None).await.map_err(decide)?;
+    let (asked_at, requester) = db::asked(&mut *tx, job_id).await.map_err(retry)?;
+    let asked = as_of.unwrap_or(asked_at);
+    let run = run::begin_in(&mut tx, asked, requester).await.map_err(decide)?;
     if !run.ended {
         share_out(&mut tx, &run).await.map_err(decide)?;
     }

@@ -5,8 +5,11 @@ pub mod bill;
 pub mod charge;
 pub mod country;
 pub mod draft;
+pub mod export;
 pub mod jobs;
+pub mod line;
 pub mod money;
+pub mod one;
 pub mod period;
 pub mod rates;
 pub mod run;
@@ -14,20 +17,23 @@ pub mod simulate;
 pub mod vat;
 pub mod vat_number;
 pub mod vat_rates;
-
 pub mod verify;
 
+mod api;
 mod customer;
 mod db;
 #[cfg(test)]
 mod properties;
 mod vat_number_check;
 
+pub use api::{AdminBillApi, BillApi, BillLineApi, BillRunApi};
 pub use customer::Problem;
 
-use bill::{Bill, BillFilter, WholeBill};
+use std::collections::HashMap;
+
+use bill::{Bill, BillFilter, BillRecord, BillVat, WholeBill};
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::{error::Error, http::Window};
 
@@ -43,16 +49,32 @@ pub async fn bills(pool: &PgPool, filter: &BillFilter, limit: i64) -> sqlx::Resu
 
 /// The bill with that number.
 pub async fn bill_by_number(pool: &PgPool, number: &str) -> Result<Option<WholeBill>, Error> {
-    let filter = BillFilter { number: Some(number.to_owned()), ..BillFilter::default() };
-    match db::bills(pool, &filter, Window::all()).await?.pop() {
-        Some(bill) => Ok(Some(whole(pool, bill).await?)),
-        None => Ok(None),
-    }
+    find(pool, &BillFilter { number: Some(number.to_owned()), ..BillFilter::default() }).await
 }
 
-/// A bill with its lines.
-async fn whole(pool: &PgPool, bill: Bill) -> Result<WholeBill, Error> {
-    let records = db::records(pool, &[bill.bill_id]).await?;
-    let vat = db::vat(pool, &[bill.bill_id]).await?;
-    Ok(WholeBill { bill, records, vat })
+/// The one bill of a filter that only one can pass.
+async fn find(pool: &PgPool, filter: &BillFilter) -> Result<Option<WholeBill>, Error> {
+    let mut connection = pool.acquire().await?;
+    Ok(whole_bills(&mut connection, filter).await?.pop())
+}
+
+/// Bills with their lines.
+async fn whole_bills(connection: &mut PgConnection, filter: &BillFilter) -> Result<Vec<WholeBill>, Error> {
+    let bills = db::bills(&mut *connection, filter, Window::all()).await?;
+    let ids: Vec<i64> = bills.iter().map(|bill| bill.bill_id).collect();
+    let mut parties = db::parties(&mut *connection, &ids).await?;
+    let (mut records, mut vat): (HashMap<i64, Vec<BillRecord>>, HashMap<i64, Vec<BillVat>>) = Default::default();
+    for record in db::records(&mut *connection, &ids).await? {
+        records.entry(record.bill_id).or_default().push(record);
+    }
+    for group in db::vat(connection, &ids).await? {
+        vat.entry(group.bill_id).or_default().push(group);
+    }
+    let whole = bills.into_iter().map(|bill| {
+        let id = bill.bill_id;
+        let parties = parties.remove(&id).ok_or_else(|| anyhow::anyhow!("bill {id} is from nobody"))?;
+        let (records, vat) = (records.remove(&id).unwrap_or_default(), vat.remove(&id).unwrap_or_default());
+        Ok(WholeBill { bill, parties, records, vat })
+    });
+    whole.collect()
 }

@@ -72,6 +72,29 @@ pub struct Summary {
     pub gross: Amount,
 }
 
+/// A run as people look at it.
+#[derive(Debug, Clone)]
+pub struct RunView {
+    /// Identifies it.
+    pub run_id: i64,
+    /// Bills what was due then, and is the bills' date.
+    pub as_of: DateTime<Utc>,
+    /// Only this customer; none: everybody.
+    pub user_id: Option<i64>,
+    /// The customer's name.
+    pub username: Option<String>,
+    /// How many had something due when it began.
+    pub customers: i32,
+    /// How many were looked at.
+    pub customers_done: i32,
+    /// How many could not be billed.
+    pub problems: i64,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When its bills had their numbers.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
 /// Times of bills are whole seconds.
 pub fn second(t: DateTime<Utc>) -> DateTime<Utc> {
     t.trunc_subsecs(0)
@@ -200,10 +223,21 @@ pub async fn bill_one(
     as_of: DateTime<Utc>,
     requested_by: Option<i64>,
 ) -> Result<(Run, Option<Problem>), Error> {
+    let (run, problem) = draw_up_one(tx, user_id, as_of, requested_by).await?;
+    db::number_and_end(tx, &run).await?;
+    Ok((run, problem))
+}
+
+/// The same without numbers, for who rolls it back: numbers are given to one transaction at a time.
+pub(super) async fn draw_up_one(
+    tx: &mut PgConnection,
+    user_id: i64,
+    as_of: DateTime<Utc>,
+    requested_by: Option<i64>,
+) -> Result<(Run, Option<Problem>), Error> {
     let run = db::insert_run(tx, second(as_of), Some(user_id), requested_by, 1).await?;
     let rates = db::rates(tx).await?;
-    let problem = bill_customers(tx, &run, &rates, &[user_id]).await?.pop();
-    db::number_and_end(tx, &run).await?;
+    let problem = bill_each_or_all(tx, &run, &rates, &[user_id]).await?.pop();
     Ok((run, problem))
 }
 

@@ -1,17 +1,23 @@
 //! Computes every order again and compares it with what is billed: that charges less credits are what the terms say, that
-//! they reach as far as the cursor, and that an order which runs no longer read has nothing left to bill.
+//! they reach as far as the cursor, and that an order which runs no longer read has nothing left to bill. And adds up every
+//! bill again.
 
 use futures_util::TryStreamExt as _;
 use sqlx::PgPool;
 
-use super::{db, money::Amount};
+use super::{
+    db::{self, BilledOrder},
+    money::Amount,
+};
 use crate::{error::Error, orders::Order};
 
-/// An order that is not billed as it should be.
+/// Something that is not billed as it should be.
 #[derive(Debug)]
 pub struct Fault {
-    /// Which.
-    pub order_id: i64,
+    /// Which order.
+    pub order_id: Option<i64>,
+    /// Or which bill.
+    pub bill_id: Option<i64>,
     /// What is, and what should be.
     pub detail: String,
 }
@@ -21,23 +27,44 @@ pub async fn verify(pool: &PgPool) -> Result<Vec<Fault>, Error> {
     let mut faults = Vec::new();
     let mut orders = db::billed_orders(pool);
     while let Some(row) = orders.try_next().await? {
-        let net = row.net;
-        let (due_at, covered_to) = (row.due_at, row.covered_to);
-        let order = Order::try_from(row.order)?;
-        let mut fault = |detail: String| faults.push(Fault { order_id: order.order_id, detail });
-        let expected = match order.terms() {
-            Some(terms) => terms.charge_until(order.charged_from(), order.zone).map_err(anyhow::Error::new)?,
-            None => Amount::ZERO,
+        let order_id = Some(row.order.order_id);
+        faults.extend(of_order(row)?.into_iter().map(|detail| Fault { order_id, bill_id: None, detail }));
+    }
+    for bill in db::unsound_bills(pool).await? {
+        let detail = if bill.foreign {
+            "it has lines of another customer or currency"
+        } else {
+            "its totals are not those of its lines"
         };
-        if net != expected {
-            fault(format!("its charges less its credits are {net} and should be {expected}"));
-        }
-        if covered_to != order.billed.through {
-            fault(format!("its records reach to {covered_to:?} and its cursor is {:?}", order.billed.through));
-        }
-        if due_at != order.due_at() {
-            fault(format!("it is due at {due_at:?} and should be at {:?}", order.due_at()));
-        }
+        faults.push(Fault { order_id: None, bill_id: Some(bill.bill_id), detail: detail.to_owned() });
+    }
+    for (year, missing) in db::missing_numbers(pool).await? {
+        let detail = format!("{missing} bill numbers of {year} are missing");
+        faults.push(Fault { order_id: None, bill_id: None, detail });
+    }
+    Ok(faults)
+}
+
+fn of_order(row: BilledOrder) -> Result<Vec<String>, Error> {
+    let BilledOrder { order, due_at, net, one_time, covered_to } = row;
+    let order = Order::try_from(order)?;
+    let mut faults = Vec::new();
+    let expected = match order.terms() {
+        Some(terms) => terms.charge_until(order.charged_from(), order.zone).map_err(anyhow::Error::new)?,
+        None => Amount::ZERO,
+    };
+    if net != expected {
+        faults.push(format!("its charges less its credits are {net} and should be {expected}"));
+    }
+    let expected = if order.billed.one_time { order.one_time } else { Amount::ZERO };
+    if one_time != expected {
+        faults.push(format!("its one-time charge is {one_time} and should be {expected}"));
+    }
+    if covered_to != order.billed.through {
+        faults.push(format!("its records reach to {covered_to:?} and its cursor is {:?}", order.billed.through));
+    }
+    if due_at != order.due_at() {
+        faults.push(format!("it is due at {due_at:?} and should be at {:?}", order.due_at()));
     }
     Ok(faults)
 }

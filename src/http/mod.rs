@@ -41,6 +41,8 @@ pub use username::UsernameText;
 #[derive(poem_openapi::Tags)]
 #[oai(rename_all = "kebab-case")]
 pub enum Tags {
+    /// What is to be paid, and how it comes about.
+    Bills,
     /// Networks of customers.
     Vpn,
     /// Pools of prefixes; staff only.

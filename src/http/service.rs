@@ -30,7 +30,7 @@ use crate::{
         billing::{AdminAddressApi, BillingAddressApi, SellerApi},
     },
     audit::AuditApi,
-    billing::rates::VatRateApi,
+    billing::{AdminBillApi, BillApi, BillLineApi, BillRunApi, rates::VatRateApi},
     catalog::{AdminProductApi, PeriodApi, ProductApi},
     metrics::{Metrics, MetricsApi},
     orders::{AdminOrderApi, OrderApi},
@@ -63,9 +63,11 @@ pub struct App {
 }
 
 type Apis =
-    (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, UserApi, AuditApi);
+    (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, UserApi, AuditApi);
 /// What customers buy.
 type Orders = (OrderApi, AdminOrderApi);
+/// What customers pay, and how staff bill it.
+type Bills = (BillApi, AdminBillApi, BillLineApi, BillRunApi);
 /// What workers do, and how staff steer it.
 type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
 /// What can be bought.
@@ -87,12 +89,23 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
             OrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
             AdminOrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         ),
+        bills(app),
         UserApi { pool: app.pool.clone() },
         AuditApi { pool: app.pool.clone() },
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
-        .description("A hosting provider's API: VPN networks and the jobs that realise them.")
+        .description("A hosting provider's API: VPN networks, the jobs that realise them, and bills.")
+}
+
+fn bills(app: &App) -> Bills {
+    let pool = &app.pool;
+    (
+        BillApi { pool: pool.clone() },
+        AdminBillApi { pool: pool.clone() },
+        BillLineApi { pool: pool.clone() },
+        BillRunApi { pool: pool.clone(), wake: Arc::clone(&app.wake) },
+    )
 }
 
 fn jobs(app: &App) -> Jobs {

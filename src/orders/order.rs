@@ -80,7 +80,7 @@ impl Order {
         self.period.filter(|_| self.recurring > Amount::ZERO).map(|period| self.terms_with(period))
     }
 
-    pub(super) fn terms_with(&self, period: RecurringPeriod) -> Terms {
+    pub(crate) fn terms_with(&self, period: RecurringPeriod) -> Terms {
         Terms {
             starts_at: self.starts_at,
             ends_at: self.ends_at,

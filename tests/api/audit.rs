@@ -33,9 +33,9 @@ fn story() -> Vec<Step> {
         Call("vpnpool_delete", delete.clone(), "/v1/admin/vpnpool/2", "admin", Value::Null),
         Call("user_edit", patch.clone(), "/v1/admin/user/2", "admin", json!({ "vpn_quota": 9 })),
         Call("schedule_create", post.clone(), "/v1/admin/schedule", "admin", schedule),
-        Call("schedule_edit", patch.clone(), "/v1/admin/schedule/3", "admin", json!({ "every_secs": 7200 })),
-        Call("schedule_run", post.clone(), "/v1/admin/schedule/3/run", "admin", Value::Null),
-        Call("schedule_delete", delete, "/v1/admin/schedule/3", "admin", Value::Null),
+        Call("schedule_edit", patch.clone(), "/v1/admin/schedule/4", "admin", json!({ "every_secs": 7200 })),
+        Call("schedule_run", post.clone(), "/v1/admin/schedule/4/run", "admin", Value::Null),
+        Call("schedule_delete", delete, "/v1/admin/schedule/4", "admin", Value::Null),
         Call("admin_job_revoke", post.clone(), "/v1/admin/job/1/revoke", "admin", Value::Null),
         Call("admin_job_retry", post.clone(), "/v1/admin/job/1/retry", "admin", Value::Null),
         Call("queue_purge", post.clone(), "/v1/admin/queue/vpn-1.example.ch/purge", "admin", Value::Null),
@@ -99,6 +99,20 @@ fn shopping() -> Vec<Step> {
     ]
 }
 
+/// And for what is billed of it.
+fn billing() -> Vec<Step> {
+    use Step::Call;
+    let line = json!({ "description": "Work", "net": "10.00", "currency": "CHF", "reason": "ticket 1" });
+    let (post, delete) = (Method::POST, Method::DELETE);
+    vec![
+        Call("admin_billline_create", post.clone(), "/v1/admin/user/2/billline", "admin", line.clone()),
+        Call("admin_billline_delete", delete, "/v1/admin/user/2/billline/1", "admin", Value::Null),
+        Call("admin_billline_create", post.clone(), "/v1/admin/user/2/billline", "admin", line),
+        Call("admin_bill_create", post.clone(), "/v1/admin/user/2/bill", "admin", json!({})),
+        Call("admin_billrun_create", post, "/v1/admin/billrun", "admin", json!({})),
+    ]
+}
+
 /// Operations with POST that only ask.
 const QUESTIONS: [&str; 1] = ["order_quote"];
 
@@ -106,7 +120,7 @@ const QUESTIONS: [&str; 1] = ["order_quote"];
 async fn every_operation_that_changes_something_leaves_an_entry() {
     let app = TestApp::start().await;
     let mut called = BTreeSet::new();
-    for step in story().into_iter().chain(shopping()) {
+    for step in story().into_iter().chain(shopping()).chain(billing()) {
         let (id, method, path, user, body) = match step {
             Step::Sql(sql) => {
                 sqlx::query(sql).execute(&app.pool).await.expect(sql);

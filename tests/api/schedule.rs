@@ -74,13 +74,15 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn a_provider_starts_with_two_schedules_that_staff_may_change_and_delete() {
+async fn a_provider_starts_with_schedules_that_staff_may_change_and_delete() {
     let app = TestApp::start().await;
     let listed = app.get(SCHEDULES, "admin").await.expect(200);
     let names: Vec<_> =
         listed["items"].as_array().expect("schedules").iter().map(|item| item["name"].clone()).collect();
-    assert_eq!(names, ["job-cleanup", "vpn-reconcile"]);
-    let nightly = &listed["items"][1];
+    assert_eq!(names, ["bill-run", "job-cleanup", "vpn-reconcile"]);
+    let monthly = &listed["items"][0];
+    assert_eq!((&monthly["cron"], &monthly["time_zone"]), (&json!("0 1 1 * *"), &json!("Europe/Zurich")));
+    let nightly = &listed["items"][2];
     assert_eq!((&nightly["cron"], &nightly["time_zone"]), (&json!("17 3 * * *"), &json!("UTC")));
     let next = nightly["next_runs"].as_array().expect("times");
     assert!(next.len() == 5 && next[0].as_str().is_some_and(|time| time.contains("T03:17:00")), "{nightly}");
@@ -88,8 +90,8 @@ async fn a_provider_starts_with_two_schedules_that_staff_may_change_and_delete()
     app.cli(&["schedule", "rm", "job-cleanup"]).await.expect("removed");
     app.cli(&["db-add-defaults"]).await.expect("defaults");
     let listed = app.get(SCHEDULES, "admin").await.expect(200);
-    assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "what was deleted does not come back");
-    assert_eq!(listed["items"][0]["cron"], "5 4 * * *");
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(2), "what was deleted does not come back");
+    assert_eq!(listed["items"][1]["cron"], "5 4 * * *");
     assert_eq!(app.get(SCHEDULES, "alice").await.status, 403);
 }
 

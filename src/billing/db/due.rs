@@ -114,7 +114,7 @@ pub(in crate::billing) async fn open_manual_lines(
 ) -> Result<Vec<(i64, ManualLine)>, Error> {
     let rows = sqlx::query!(
         r#"select user_id, line_id, currency, net_cents as "net: Amount", service_at
-           from bill_manual_line where user_id = any($1) and not billed and service_at <= $2"#,
+           from bill_manual_line where user_id = any($1) and not billed and withdrawn_at is null and service_at <= $2"#,
         users,
         as_of
     )

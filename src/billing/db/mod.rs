@@ -1,6 +1,8 @@
 //! Bills in Postgres: what is due, what is written of it, the runs that do it, and what became of it.
 
 mod due;
+mod history;
+mod line;
 mod read;
 mod run;
 mod simulation;
@@ -8,8 +10,10 @@ mod verify;
 mod write;
 
 pub(super) use due::*;
+pub(super) use history::*;
+pub(super) use line::*;
 pub(super) use read::*;
 pub(super) use run::*;
 pub(super) use simulation::*;
-pub(super) use verify::billed_orders;
+pub(super) use verify::{BilledOrder, billed_orders, missing_numbers, unsound_bills};
 pub(super) use write::write;

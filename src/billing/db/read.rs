@@ -1,11 +1,14 @@
 //! Reading bills.
 
+use std::collections::HashMap;
+
 use sqlx::PgExecutor;
 
 use crate::{
     billing::{
-        bill::{Bill, BillFilter, BillRecord, BillVat, RecordKind},
-        money::Amount,
+        bill::{Bill, BillFilter, BillRecord, BillVat, Parties, Party, RecordKind},
+        money::{Amount, Currency},
+        period::{RecurringPeriod, Unit},
         vat::Category,
     },
     error::Error,
@@ -27,7 +30,7 @@ pub(in crate::billing) async fn bills(
            where ($1::bigint is null or bill.bill_id = $1) and ($2::bigint is null or bill.user_id = $2)
              and ($3::bigint is null or run_id = $3) and ($4::timestamptz is null or issued_at >= $4)
              and ($5::timestamptz is null or issued_at < $5) and ($6 or number is not null) and bill.bill_id > $7
-             and ($9::text is null or number = $9)
+             and ($9::text is null or number = $9) and ($10::text is null or currency = $10)
            order by bill.bill_id limit $8"#,
         filter.bill_id,
         filter.user_id,
@@ -38,6 +41,7 @@ pub(in crate::billing) async fn bills(
         window.after,
         window.fetch(),
         filter.number.as_deref(),
+        filter.currency.as_ref().map(Currency::as_str),
     )
     .fetch_all(db)
     .await
@@ -50,7 +54,11 @@ pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) 
                   coalesce(orders.description, line.description) as "description!", span_from, span_to, period_seconds,
                   case kind when 'one_time' then one_time_cents when 'manual' then line.net_cents
                        else recurring_cents end as "unit_price!: Amount",
-                  record.net_cents as "net: Amount", vat_category as "category: Category", vat_rate_ppm
+                  record.net_cents as "net: Amount", vat_category as "category: Category", vat_rate_ppm,
+                  starts_at as "starts_at?", billing_ends_at, period_unit as "period_unit: Unit", period_count,
+                  time_zone as "time_zone?",
+                  (select later.order_id from orders later where later.replaces = record.order_id and not later.void)
+                      as replaced_by
            from bill_record record
            left join orders using (order_id)
            left join product using (product_id)
@@ -61,6 +69,14 @@ pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) 
     .fetch_all(db)
     .await?;
     let records = rows.into_iter().map(|row| {
+        let passed_secs =
+            match (row.starts_at, row.period_unit.zip(row.period_count), row.time_zone, row.period_seconds) {
+                (Some(starts_at), Some((unit, count)), Some(zone), Some(_)) => {
+                    let zone = zone.parse().map_err(|_| anyhow::anyhow!("{zone} is no time zone"))?;
+                    RecurringPeriod::new(unit, count)?.position(starts_at, row.span_from, zone).into_secs
+                }
+                _ => 0,
+            };
         Ok(BillRecord {
             bill_id: row.bill_id,
             kind: row.kind,
@@ -70,6 +86,9 @@ pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) 
             from: row.span_from,
             to: row.span_to,
             period_secs: row.period_seconds,
+            passed_secs,
+            order_ends_at: row.billing_ends_at,
+            replaced_by: row.replaced_by,
             unit_price: row.unit_price,
             net: row.net,
             category: row.category,
@@ -77,6 +96,44 @@ pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) 
         })
     });
     Ok(records.collect::<anyhow::Result<_>>()?)
+}
+
+/// Who billed whom, by bill.
+pub(in crate::billing) async fn parties(db: impl PgExecutor<'_>, bills: &[i64]) -> sqlx::Result<HashMap<i64, Parties>> {
+    let rows = sqlx::query!(
+        "select bill_id, seller.name as seller_name, seller.street as seller_street,
+                seller.postal_code as seller_postal_code, seller.city as seller_city, seller.country as seller_country,
+                seller.vat_number as seller_vat_number, address.name, address.company, address.street,
+                address.postal_code, address.city, address.country, address.vat_number
+         from bill join bill_run using (run_id) join seller using (seller_id)
+         join billing_address address using (address_id)
+         where bill_id = any($1)",
+        bills
+    )
+    .fetch_all(db)
+    .await?;
+    let parties = rows.into_iter().map(|row| {
+        let seller = Party {
+            name: row.seller_name,
+            company: None,
+            street: row.seller_street,
+            postal_code: row.seller_postal_code,
+            city: row.seller_city,
+            country: row.seller_country,
+            vat_number: row.seller_vat_number,
+        };
+        let customer = Party {
+            name: row.name,
+            company: row.company,
+            street: row.street,
+            postal_code: row.postal_code,
+            city: row.city,
+            country: row.country,
+            vat_number: row.vat_number,
+        };
+        (row.bill_id, Parties { seller, customer })
+    });
+    Ok(parties.collect())
 }
 
 /// The VAT of these bills, by category and rate.

@@ -59,9 +59,19 @@ pub(in crate::billing) async fn ended_run(tx: &mut PgConnection, as_of: DateTime
     }
 }
 
-/// When a job was asked for.
-pub(in crate::billing) async fn asked_at(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<DateTime<Utc>> {
-    sqlx::query_scalar!("select created_at from job where job_id = $1", job_id).fetch_one(db).await
+/// When a job was asked for, and by whom.
+pub(in crate::billing) async fn asked(
+    db: impl PgExecutor<'_>,
+    job_id: JobId,
+) -> sqlx::Result<(DateTime<Utc>, Option<i64>)> {
+    let job = sqlx::query!(
+        "select created_at, (select min(user_id) from job_requester where job_id = $1) as requester
+         from job where job_id = $1",
+        job_id
+    )
+    .fetch_one(db)
+    .await?;
+    Ok((job.created_at, job.requester))
 }
 
 pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Result<Option<Run>, Error> {
@@ -94,7 +104,7 @@ pub(in crate::billing) async fn waiting(tx: &mut PgConnection, as_of: DateTime<U
         r#"select count(*)::integer as "customers!", min(user_id) as first, max(user_id) as last
            from (select user_id from orders where not closed and due_at <= $1
                  union
-                 select user_id from bill_manual_line where not billed and service_at <= $1) as due"#,
+                 select user_id from bill_manual_line where not billed and withdrawn_at is null and service_at <= $1) as due"#,
         as_of
     )
     .fetch_one(tx)
@@ -173,7 +183,7 @@ pub(in crate::billing) async fn next_customers(
              group by user_id order by user_id limit $4)
            union
            (select user_id from bill_manual_line
-             where not billed and service_at <= $1 and user_id > $2 and user_id <= $3
+             where not billed and withdrawn_at is null and service_at <= $1 and user_id > $2 and user_id <= $3
              group by user_id order by user_id limit $4)
            order by 1 limit $4"#,
         run.as_of,

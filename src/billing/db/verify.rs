@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::{Stream, StreamExt as _};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::{
     billing::{
@@ -19,6 +19,8 @@ pub(in crate::billing) struct BilledOrder {
     pub due_at: Option<DateTime<Utc>>,
     /// Recurring charges less credits.
     pub net: Amount,
+    /// The one-time charge.
+    pub one_time: Amount,
     /// Where they reach.
     pub covered_to: Option<DateTime<Utc>>,
 }
@@ -28,11 +30,13 @@ pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sql
         r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
                   period_unit as "period_unit: Unit", period_count, billing as "billing: Timing", commitment_periods,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
-                  billed_through, one_time_billed, due_at, coalesce(net, 0) as "net!: Amount", covered_to
+                  billed_through, one_time_billed, due_at, coalesce(net, 0) as "net!: Amount",
+                  coalesce(once, 0) as "once!: Amount", covered_to
            from orders left join (
-               select order_id, sum(net_cents)::bigint as net,
+               select order_id, (sum(net_cents) filter (where kind <> 'one_time'))::bigint as net,
+                      (sum(net_cents) filter (where kind = 'one_time'))::bigint as once,
                       coalesce(min(span_from) filter (where kind = 'credit'), max(charge_to)) as covered_to
-               from bill_record where kind in ('recurring', 'credit') group by order_id) billed using (order_id)
+               from bill_record where order_id is not null group by order_id) billed using (order_id)
            order by order_id"#
     )
     .fetch(pool)
@@ -41,6 +45,7 @@ pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sql
         Ok(BilledOrder {
             due_at: row.due_at,
             net: row.net,
+            one_time: row.once,
             covered_to: row.covered_to,
             order: OrderRow {
                 order_id: row.order_id,
@@ -63,4 +68,43 @@ pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sql
             },
         })
     })
+}
+
+/// A bill that does not add up, or has what is not the customer's.
+pub(in crate::billing) struct UnsoundBill {
+    pub bill_id: i64,
+    pub foreign: bool,
+}
+
+pub(in crate::billing) async fn unsound_bills(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<UnsoundBill>> {
+    sqlx::query_as!(
+        UnsoundBill,
+        r#"select bill_id as "bill_id!", coalesce(strange, false) as "foreign!"
+           from bill
+           left join (
+               select bill_id, sum(record.net_cents) as net,
+                      bool_or((coalesce(orders.user_id, line.user_id), coalesce(orders.currency, line.currency))
+                          <> (whose.user_id, whose.currency)) as strange
+               from bill_record record join bill whose using (bill_id)
+               left join orders using (order_id)
+               left join bill_manual_line line on line_id = manual_line_id
+               group by bill_id) lines using (bill_id)
+           left join (
+               select bill_id, sum(base_cents) as base, sum(tax_cents) as tax from bill_vat group by bill_id) vat using (bill_id)
+           where strange is not false or net <> net_cents or base is distinct from net or tax is distinct from tax_cents
+           order by bill_id"#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// How many numbers are missing, by year.
+pub(in crate::billing) async fn missing_numbers(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(i16, i64)>> {
+    let rows = sqlx::query!(
+        r#"select year, max(sequence) - count(*) as "missing!" from bill_number
+           group by year having max(sequence) <> count(*) order by year"#
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.year, row.missing)).collect())
 }

@@ -1,5 +1,6 @@
 //! `uncloud bill`.
 
+mod export;
 mod run;
 mod show;
 mod simulate;
@@ -18,7 +19,9 @@ Examples:
   uncloud bill run                              bill everybody what is due now
   uncloud bill run --as-of 2026-12-01T00:00:00Z --dry-run
   uncloud bill run --customer alice             one customer, now
+  uncloud bill ls --customer alice --from 2026-01-01T00:00:00Z
   uncloud bill show 2026-000042
+  uncloud bill export --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z > q1.csv
   uncloud bill simulate cases.json              what if; changes nothing")]
 pub(super) struct BillArgs {
     #[command(subcommand)]
@@ -35,9 +38,11 @@ enum BillCommand {
     Ls(show::ListArgs),
     /// Show a bill with its records, so that it can be computed again by hand.
     Show(show::ShowArgs),
+    /// Write the bills of a period with their VAT to stdout, for the accounts.
+    Export(export::ExportArgs),
     /// Play cases of orders, changes and runs through the database, and roll them back.
     Simulate(simulate::SimulateArgs),
-    /// Compute all orders again and compare them with what is billed.
+    /// Compute all orders and bills again and compare them with what is billed.
     Verify {
         #[command(flatten)]
         output: Output,
@@ -50,6 +55,7 @@ pub(super) async fn run(args: BillArgs) -> anyhow::Result<()> {
         BillCommand::Run(run) => run::run(&pool, run).await,
         BillCommand::Ls(list) => show::list(&pool, list).await,
         BillCommand::Show(bill) => show::show(&pool, bill).await,
+        BillCommand::Export(period) => export::run(pool, period).await,
         BillCommand::Simulate(cases) => simulate::run(&pool, cases).await,
         BillCommand::Verify { output } => verify(&pool, &output).await,
     }
@@ -57,11 +63,11 @@ pub(super) async fn run(args: BillArgs) -> anyhow::Result<()> {
 
 async fn verify(pool: &sqlx::PgPool, output: &Output) -> anyhow::Result<()> {
     let faults = crate::billing::verify::verify(pool).await?;
-    let mut table = Table::new(&["order", "fault"]);
+    let mut table = Table::new(&["order", "bill", "fault"]);
     for fault in &faults {
-        table.row([fault.order_id.into(), fault.detail.clone().into()]);
+        table.row([fault.order_id.into(), fault.bill_id.into(), fault.detail.clone().into()]);
     }
     table.print(output)?;
-    anyhow::ensure!(faults.is_empty(), "{} orders are not billed as they should be", faults.len());
+    anyhow::ensure!(faults.is_empty(), "{} things are not billed as they should be", faults.len());
     Ok(())
 }

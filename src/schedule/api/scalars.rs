@@ -95,7 +95,7 @@ impl Scalar for PayloadObject {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Whom it is about. `vpn_reconcile`: nothing for all hosts, or `vpn_hostname` for one. `job_cleanup`: nothing.",
+                "Whom it is about. `vpn_reconcile`: nothing for all hosts, or `vpn_hostname` for one. `job_cleanup` and `bill_run`: nothing.",
             ),
             example: Some(serde_json::json!({ "vpn_hostname": "vpn-1.example.ch" })),
             ..MetaSchema::new("object")

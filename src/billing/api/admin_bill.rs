@@ -1,0 +1,165 @@
+//! Everybody's bills over HTTP; staff only.
+
+use poem_openapi::{
+    ApiResponse, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use sqlx::PgPool;
+
+use super::{
+    bill::not_found,
+    body::{BillDetail, BillList, BilledBody, PreviewBody},
+    file::BillFile,
+};
+use crate::{
+    billing::{
+        self,
+        bill::BillFilter,
+        db,
+        export::{Format, export},
+        money::Currency,
+        one,
+    },
+    error::Error,
+    http::{Body, Cursor, Id, Moment, Staff, Tags, Window, input, page},
+};
+
+input! {
+    /// As of when a customer is to be billed.
+    pub struct BillCreate {
+        /// What is due then is billed, and it is the bills' date; now if left out.
+        pub as_of: Option<Moment>,
+    }
+}
+
+#[derive(ApiResponse)]
+enum BilledNow {
+    /// Nothing was due
+    #[oai(status = 200)]
+    Nothing(Json<BilledBody>),
+    /// Billed
+    #[oai(status = 201)]
+    Billed(Json<BilledBody>),
+}
+
+/// The operations.
+pub struct AdminBillApi {
+    /// Where the bills are.
+    pub pool: PgPool,
+}
+
+#[OpenApi(prefix_path = "/v1/admin", tag = "Tags::Bills")]
+impl AdminBillApi {
+    /// List bills
+    #[oai(path = "/bill", method = "get", operation_id = "admin_bill_list")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
+    async fn list(
+        &self,
+        _staff: Staff,
+        /// This customer's.
+        user: Query<Option<Id>>,
+        /// Those of this run.
+        run: Query<Option<Id>>,
+        /// Issued then or later.
+        from: Query<Option<Moment>>,
+        /// Issued before then.
+        to: Query<Option<Moment>>,
+        /// Those in this currency.
+        currency: Query<Option<Currency>>,
+        /// Bills on a page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
+        limit: Query<u8>,
+        /// The page's begin: `next` of the page before.
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Json<BillList>, Error> {
+        let filter = BillFilter {
+            user_id: user.0.map(|user| user.0),
+            run_id: run.0.map(|run| run.0),
+            from: from.0.map(|from| from.0),
+            to: to.0.map(|to| to.0),
+            currency: currency.0,
+            drafts: true,
+            ..BillFilter::default()
+        };
+        let window = Window::new(limit.0, cursor.0);
+        let (bills, next) = page(db::bills(&self.pool, &filter, window).await?, window, |bill| bill.bill_id);
+        Ok(Json(BillList { items: bills.into_iter().map(Into::into).collect(), next }))
+    }
+
+    /// Export bills with their VAT
+    ///
+    /// The numbered bills of a period by their numbers: CSV with a line for each bill and VAT rate, or JSON.
+    #[oai(path = "/bill/export", method = "get", operation_id = "admin_bill_export")]
+    async fn export(
+        &self,
+        _staff: Staff,
+        /// Issued then or later.
+        from: Query<Moment>,
+        /// Issued before then.
+        to: Query<Moment>,
+        /// The file's form.
+        #[oai(default)]
+        format: Query<Format>,
+    ) -> Result<BillFile, Error> {
+        let (from, to, format) = (from.0.0, to.0.0, format.0);
+        if to <= from {
+            return Err(Error::Malformed("to must be later than from".into()));
+        }
+        let name = format!("bills-{}-{}", from.format("%Y%m%d"), to.format("%Y%m%d"));
+        let body = BillFile::stream(export(self.pool.clone(), from, to, format));
+        Ok(BillFile { format, body, name })
+    }
+
+    /// Read a bill
+    #[oai(path = "/bill/:id", method = "get", operation_id = "admin_bill_read")]
+    async fn read(
+        &self,
+        _staff: Staff,
+        /// Identifies the bill.
+        id: Path<Id>,
+    ) -> Result<Json<BillDetail>, Error> {
+        let filter = BillFilter { bill_id: Some(id.0.0), drafts: true, ..BillFilter::default() };
+        let bill = billing::find(&self.pool, &filter).await?;
+        Ok(Json(bill.ok_or_else(|| not_found(id.0.0))?.into()))
+    }
+
+    /// Bill one customer now
+    ///
+    /// As every run does, for this customer alone. If the customer can't be billed, nothing is written.
+    #[oai(path = "/user/:id/bill", method = "post", operation_id = "admin_bill_create")]
+    async fn create(
+        &self,
+        staff: Staff,
+        /// Identifies the customer.
+        id: Path<Id>,
+        body: Body<BillCreate>,
+    ) -> Result<BilledNow, Error> {
+        let as_of = body.0.as_of.map(|as_of| as_of.0);
+        let mut billed = one::bill(&self.pool, id.0.0, as_of, Some(staff.0.user_id)).await?;
+        if let Some(problem) = billed.problem.take() {
+            return Err(problem.into_error());
+        }
+        Ok(if billed.bills.is_empty() {
+            BilledNow::Nothing(Json(billed.into()))
+        } else {
+            BilledNow::Billed(Json(billed.into()))
+        })
+    }
+
+    /// See a customer's next bill
+    ///
+    /// What would be billed now, or as of a time ahead if nothing changes until then. Nothing is written.
+    #[oai(path = "/user/:id/bill/preview", method = "get", operation_id = "admin_bill_preview")]
+    async fn preview(
+        &self,
+        _staff: Staff,
+        /// Identifies the customer.
+        id: Path<Id>,
+        /// As of when; now if left out.
+        as_of: Query<Option<Moment>>,
+    ) -> Result<Json<PreviewBody>, Error> {
+        let as_of = as_of.0.map(|as_of| as_of.0);
+        Ok(Json(one::preview(&self.pool, id.0.0, as_of).await?.into()))
+    }
+}

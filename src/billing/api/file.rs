@@ -1,0 +1,73 @@
+//! An answer that is a file, in one of two forms, sent while it is read.
+
+use futures_util::TryStreamExt as _;
+use poem::{Body, IntoResponse, Response, http::header};
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+};
+
+use crate::{billing::export::Format, error::Error};
+
+/// Exported bills.
+pub(super) struct BillFile {
+    pub(super) format: Format,
+    pub(super) body: Body,
+    /// Without its extension.
+    pub(super) name: String,
+}
+
+impl BillFile {
+    /// The stream breaks off where the database does; a file that ends too early is not a whole one to HTTP.
+    pub(super) fn stream(stream: impl futures_util::Stream<Item = Result<Vec<u8>, Error>> + Send + 'static) -> Body {
+        Body::from_bytes_stream(stream.map_err(|error| {
+            tracing::error!(%error, "an export broke off");
+            std::io::Error::other("the export broke off")
+        }))
+    }
+}
+
+impl IntoResponse for BillFile {
+    fn into_response(self) -> Response {
+        let (media_type, extension) = match self.format {
+            Format::Csv => ("text/csv; charset=utf-8; header=present", "csv"),
+            Format::Json => ("application/json", "json"),
+        };
+        let disposition = format!("attachment; filename=\"{}.{extension}\"", self.name);
+        Response::builder()
+            .header(header::CONTENT_TYPE, media_type)
+            .header(header::CONTENT_DISPOSITION, disposition)
+            .body(self.body)
+    }
+}
+
+impl ApiResponse for BillFile {
+    fn meta() -> MetaResponses {
+        let content = |content_type, schema| MetaMediaType { content_type, schema: inline(schema) };
+        let object =
+            MetaSchema { additional_properties: Some(Box::new(inline(MetaSchema::ANY))), ..MetaSchema::new("object") };
+        let array = MetaSchema { items: Some(Box::new(inline(object))), ..MetaSchema::new("array") };
+        let disposition = MetaHeader {
+            name: "Content-Disposition".into(),
+            description: Some("A name for the file.".into()),
+            required: true,
+            deprecated: false,
+            schema: inline(MetaSchema::new("string")),
+        };
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The file, in the form that was asked for",
+                status: Some(200),
+                status_range: None,
+                content: vec![content("text/csv", MetaSchema::new("string")), content("application/json", array)],
+                headers: vec![disposition],
+            }],
+        }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+fn inline(schema: MetaSchema) -> MetaSchemaRef {
+    MetaSchemaRef::Inline(Box::new(schema))
+}

@@ -1,0 +1,13 @@
+//! Bills over HTTP.
+
+mod admin_bill;
+mod admin_line;
+mod admin_run;
+mod bill;
+mod body;
+mod file;
+
+pub use admin_bill::AdminBillApi;
+pub use admin_line::BillLineApi;
+pub use admin_run::BillRunApi;
+pub use bill::BillApi;

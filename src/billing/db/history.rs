@@ -1,0 +1,99 @@
+//! Runs as people look at them, and bills as accountants do.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+
+use crate::{
+    billing::{customer::Problem, export::ExportedBill, money::Amount, run::RunView},
+    http::Window,
+};
+
+/// Runs, the newest first and `window.after` being the last one that was seen; or one.
+pub(in crate::billing) async fn runs(
+    db: impl PgExecutor<'_>,
+    run_id: Option<i64>,
+    window: Window,
+) -> sqlx::Result<Vec<RunView>> {
+    sqlx::query_as!(
+        RunView,
+        r#"select run_id, as_of, user_id, username as "username?", customers,
+                  case when user_id is null
+                       then (select coalesce(sum(customers_done), 0) from bill_run_part part where part.run_id = bill_run.run_id)
+                       else customers end::integer as "customers_done!",
+                  (select count(*) from bill_run_problem problem where problem.run_id = bill_run.run_id) as "problems!",
+                  started_at, finished_at
+           from bill_run left join users using (user_id)
+           where ($1::bigint is null or run_id = $1) and ($2::bigint = 0 or run_id < $2)
+           order by run_id desc limit $3"#,
+        run_id,
+        window.after,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Whom a run could not bill, a page by customer.
+pub(in crate::billing) async fn problems_page(
+    db: impl PgExecutor<'_>,
+    run_id: i64,
+    window: Window,
+) -> sqlx::Result<Vec<Problem>> {
+    let rows = sqlx::query!(
+        "select user_id, code, detail from bill_run_problem where run_id = $1 and user_id > $2 order by user_id limit $3",
+        run_id,
+        window.after,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await?;
+    let problem = |user_id, code: String, detail| Problem { user_id, code: code.into(), detail };
+    Ok(rows.into_iter().map(|row| problem(row.user_id, row.code, row.detail)).collect())
+}
+
+/// Numbered bills of a period by their numbers, from after one on; without their VAT.
+pub(in crate::billing) async fn exported(
+    db: impl PgExecutor<'_>,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    (year, sequence): (i16, i32),
+    limit: i64,
+) -> sqlx::Result<Vec<ExportedBill>> {
+    let rows = sqlx::query!(
+        r#"select bill.bill_id, year, sequence, number as "number!", document as "document!", issued_at, bill.user_id,
+                  username, address.name, address.company, address.country, address.vat_number, currency,
+                  net_cents as "net: Amount", tax_cents as "tax: Amount", gross_cents as "gross: Amount",
+                  rounding_cents as "rounding: Amount", payable_cents as "payable: Amount"
+           from bill_number join bill using (bill_id) join users using (user_id)
+           join billing_address address using (address_id)
+           where issued_at >= $1 and issued_at < $2 and (year, sequence) > ($3, $4)
+           order by year, sequence limit $5"#,
+        from,
+        to,
+        year,
+        sequence,
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    let bills = rows.into_iter().map(|row| ExportedBill {
+        bill_id: row.bill_id,
+        place: (row.year, row.sequence),
+        number: row.number,
+        document: row.document,
+        issued_at: row.issued_at,
+        user_id: row.user_id,
+        username: row.username,
+        name: row.name,
+        company: row.company,
+        country: row.country,
+        vat_number: row.vat_number,
+        currency: row.currency,
+        net: row.net,
+        tax: row.tax,
+        gross: row.gross,
+        rounding: row.rounding,
+        payable: row.payable,
+        vat: Vec::new(),
+    });
+    Ok(bills.collect())
+}

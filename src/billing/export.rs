@@ -1,0 +1,263 @@
+//! Bills with their VAT for the accounts, as CSV or JSON: by number, a part at a time, so that a year costs no memory.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use futures_util::{Stream, stream::try_unfold};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use super::{bill::BillVat, db, money::Amount};
+use crate::error::Error;
+
+/// Bills in one part.
+const PART: i64 = 1000;
+
+/// The form of the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, poem_openapi::Enum)]
+#[oai(rename_all = "lowercase")]
+pub enum Format {
+    /// A line for each bill and VAT rate, with a header.
+    #[default]
+    Csv,
+    /// An array with an object for each bill.
+    Json,
+}
+
+/// A bill as the accounts need it.
+#[derive(Debug)]
+pub(super) struct ExportedBill {
+    pub bill_id: i64,
+    /// Year and sequence of its number.
+    pub place: (i16, i32),
+    pub number: String,
+    pub document: String,
+    pub issued_at: DateTime<Utc>,
+    pub user_id: i64,
+    pub username: String,
+    pub name: String,
+    pub company: Option<String>,
+    pub country: String,
+    pub vat_number: Option<String>,
+    pub currency: String,
+    pub net: Amount,
+    pub tax: Amount,
+    pub gross: Amount,
+    pub rounding: Amount,
+    pub payable: Amount,
+    pub vat: Vec<BillVat>,
+}
+
+/// The numbered bills that were issued in `[from, to)`.
+pub fn export(
+    pool: PgPool,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    format: Format,
+) -> impl Stream<Item = Result<Vec<u8>, Error>> {
+    let next = move |state: State| {
+        let pool = pool.clone();
+        async move {
+            if state.done {
+                return Ok(None);
+            }
+            let bills = part(&pool, (from, to), state.after).await?;
+            let done = i64::try_from(bills.len()).is_ok_and(|bills| bills < PART);
+            let after = bills.last().map_or(state.after, |bill| bill.place);
+            let text = match format {
+                Format::Csv => csv(&bills, state.is_first)?,
+                Format::Json => json_array(&bills, state.is_first, done),
+            };
+            Ok(Some((text, State { after, is_first: false, done })))
+        }
+    };
+    try_unfold(State { after: (0, 0), is_first: true, done: false }, next)
+}
+
+/// How far an export is.
+struct State {
+    after: (i16, i32),
+    is_first: bool,
+    done: bool,
+}
+
+async fn part(
+    pool: &PgPool,
+    period: (DateTime<Utc>, DateTime<Utc>),
+    after: (i16, i32),
+) -> Result<Vec<ExportedBill>, Error> {
+    let mut bills = db::exported(pool, period, after, PART).await?;
+    bills.sort_unstable_by_key(|bill| bill.bill_id);
+    let ids: Vec<i64> = bills.iter().map(|bill| bill.bill_id).collect();
+    for group in db::vat(pool, &ids).await? {
+        if let Ok(place) = bills.binary_search_by_key(&group.bill_id, |bill| bill.bill_id) {
+            bills[place].vat.push(group);
+        }
+    }
+    bills.sort_unstable_by_key(|bill| bill.place);
+    Ok(bills)
+}
+
+const COLUMNS: [&str; 19] = [
+    "number",
+    "document",
+    "issued_at",
+    "customer_id",
+    "customer",
+    "name",
+    "company",
+    "country",
+    "vat_number",
+    "currency",
+    "vat_category",
+    "vat_rate",
+    "vat_base",
+    "vat_tax",
+    "bill_net",
+    "bill_tax",
+    "bill_gross",
+    "bill_rounding",
+    "bill_payable",
+];
+
+fn csv(bills: &[ExportedBill], header: bool) -> Result<Vec<u8>, Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut write = |row: &[String; 19]| writer.write_record(row).map_err(anyhow::Error::new);
+    if header {
+        write(&COLUMNS.map(str::to_owned))?;
+    }
+    for bill in bills {
+        for group in &bill.vat {
+            write(&[
+                bill.number.clone(),
+                bill.document.clone(),
+                second(bill.issued_at),
+                bill.user_id.to_string(),
+                cell(&bill.username),
+                cell(&bill.name),
+                cell(bill.company.as_deref().unwrap_or_default()),
+                bill.country.clone(),
+                cell(bill.vat_number.as_deref().unwrap_or_default()),
+                bill.currency.clone(),
+                group.category.to_string(),
+                group.rate.to_string(),
+                group.base.to_string(),
+                group.tax.to_string(),
+                bill.net.to_string(),
+                bill.tax.to_string(),
+                bill.gross.to_string(),
+                bill.rounding.to_string(),
+                bill.payable.to_string(),
+            ])?;
+        }
+    }
+    Ok(writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?)
+}
+
+/// A text of a customer's in a file that spreadsheets open: what would begin a formula there gets an apostrophe.
+fn cell(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}") } else { text.to_owned() }
+}
+
+fn json_array(bills: &[ExportedBill], is_first: bool, is_last: bool) -> Vec<u8> {
+    let mut text = String::from(if is_first { "[" } else { "" });
+    for (place, bill) in bills.iter().enumerate() {
+        text.push_str(if is_first && place == 0 { "\n" } else { ",\n" });
+        text.push_str(&object(bill).to_string());
+    }
+    text.push_str(if is_last { "\n]\n" } else { "" });
+    text.into_bytes()
+}
+
+fn object(bill: &ExportedBill) -> Value {
+    let group = |group: &BillVat| json!({ "category": group.category, "rate": group.rate, "base": group.base, "tax": group.tax });
+    json!({
+        "id": bill.bill_id,
+        "number": bill.number,
+        "document": bill.document,
+        "issued_at": second(bill.issued_at),
+        "customer_id": bill.user_id,
+        "customer": bill.username,
+        "name": bill.name,
+        "company": bill.company,
+        "country": bill.country,
+        "vat_number": bill.vat_number,
+        "currency": bill.currency,
+        "vat": bill.vat.iter().map(group).collect::<Vec<Value>>(),
+        "net": bill.net,
+        "tax": bill.tax,
+        "gross": bill.gross,
+        "rounding": bill.rounding,
+        "payable": bill.payable,
+    })
+}
+
+fn second(t: DateTime<Utc>) -> String {
+    t.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bill(name: &str) -> ExportedBill {
+        let amount = |text: &str| text.parse().expect("an amount");
+        let group = |rate: &str, base, tax| BillVat {
+            bill_id: 1,
+            category: "S".parse().expect("a category"),
+            rate: rate.parse().expect("a rate"),
+            base: amount(base),
+            tax: amount(tax),
+        };
+        ExportedBill {
+            bill_id: 1,
+            place: (2026, 1),
+            number: "2026-000001".into(),
+            document: "invoice".into(),
+            issued_at: "2026-01-01T00:00:00Z".parse().expect("a time"),
+            user_id: 7,
+            username: "alice".into(),
+            name: name.into(),
+            company: None,
+            country: "CH".into(),
+            vat_number: None,
+            currency: "CHF".into(),
+            net: amount("7.00"),
+            tax: amount("0.57"),
+            gross: amount("7.57"),
+            rounding: amount("0.00"),
+            payable: amount("7.57"),
+            vat: vec![group("0.077", "-3.00", "-0.23"), group("0.081", "10.00", "0.80")],
+        }
+    }
+
+    #[test]
+    fn texts_are_no_formulas_and_amounts_stay_numbers() {
+        let text =
+            String::from_utf8(csv(&[bill("=HYPERLINK(\"x\";\"a, b\")")], true).expect("in memory")).expect("text");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines[0], COLUMNS.join(","));
+        assert!(lines[1].contains("\"'=HYPERLINK(\"\"x\"\";\"\"a, b\"\")\""), "{text}");
+        assert!(lines[1].ends_with("S,0.077,-3.00,-0.23,7.00,0.57,7.57,0.00,7.57"), "{text}");
+        for (name, shown) in
+            [("+41", "'+41"), ("-1", "'-1"), ("@SUM", "'@SUM"), ("\t=1", "'\t=1"), ("O'Hara", "O'Hara")]
+        {
+            assert_eq!(cell(name), shown);
+        }
+    }
+
+    #[test]
+    fn parts_of_json_are_one_array() {
+        let parts = [
+            json_array(&[bill("a"), bill("b")], true, false),
+            json_array(&[bill("c")], false, false),
+            json_array(&[], false, true),
+        ];
+        let bills: Vec<Value> = serde_json::from_slice(&parts.concat()).expect("an array");
+        assert_eq!(
+            bills.iter().map(|bill| bill["name"].as_str()).collect::<Vec<_>>(),
+            [Some("a"), Some("b"), Some("c")]
+        );
+        assert_eq!(bills[0]["vat"][0], json!({ "category": "S", "rate": "0.077", "base": "-3.00", "tax": "-0.23" }));
+        assert_eq!(serde_json::from_slice::<Vec<Value>>(&json_array(&[], true, true)).expect("an array").len(), 0);
+    }
+}

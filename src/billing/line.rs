@@ -1,0 +1,98 @@
+//! Lines that staff add to a customer's next bill by hand, with author and reason. One that is not billed yet can be
+//! withdrawn; one that is, is taken back by another of the opposite sign.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::{
+    db,
+    money::{Amount, Currency},
+};
+use crate::{error::Error, http::Window, orders, origin};
+
+/// A line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Identifies it.
+    pub line_id: i64,
+    /// Whose bill it goes to.
+    pub user_id: i64,
+    /// As the bill calls it.
+    pub description: String,
+    /// Before VAT; negative in the customer's favour.
+    pub net: Amount,
+    /// What it is in.
+    pub currency: String,
+    /// Decides the VAT rate; the line is billed by the first run at or after it.
+    pub service_at: DateTime<Utc>,
+    /// For colleagues and auditors; not on the bill.
+    pub reason: String,
+    /// Who added it.
+    pub author: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// The bill that it is on.
+    pub bill_id: Option<i64>,
+    /// When it was withdrawn.
+    pub withdrawn_at: Option<DateTime<Utc>>,
+    /// By whom.
+    pub withdrawn_by: Option<String>,
+}
+
+/// A line to be added.
+#[derive(Debug)]
+pub struct NewLine {
+    /// Whose bill it goes to.
+    pub user_id: i64,
+    /// As the bill calls it.
+    pub description: String,
+    /// Before VAT; negative in the customer's favour.
+    pub net: Amount,
+    /// What it is in.
+    pub currency: Currency,
+    /// Decides the VAT rate; none: now.
+    pub service_at: Option<DateTime<Utc>>,
+    /// For colleagues and auditors.
+    pub reason: String,
+    /// Who adds it.
+    pub author: i64,
+}
+
+/// Adds a line to the customer's next bill.
+pub async fn add(pool: &PgPool, new: &NewLine) -> Result<Line, Error> {
+    if new.net == Amount::ZERO {
+        return Err(Error::field("net", "must not be 0.00"));
+    }
+    let mut tx = origin::begin(pool).await?;
+    db::require_user(&mut tx, new.user_id).await?;
+    let line_id = db::insert_line(&mut tx, new).await?;
+    let line = db::lines(&mut *tx, new.user_id, Some(line_id), Window::all()).await?.pop();
+    tx.commit().await?;
+    line.ok_or_else(|| not_found(line_id))
+}
+
+/// A customer's lines, by id.
+pub async fn list(pool: &PgPool, user_id: i64, window: Window) -> Result<Vec<Line>, Error> {
+    let mut connection = pool.acquire().await?;
+    db::require_user(&mut connection, user_id).await?;
+    Ok(db::lines(&mut *connection, user_id, None, window).await?)
+}
+
+/// Takes a line back that is not billed yet. It stays in the list, with who did it. Done twice it is done once.
+pub async fn withdraw(pool: &PgPool, user_id: i64, line_id: i64, staff: i64) -> Result<Line, Error> {
+    let mut tx = origin::begin(pool).await?;
+    orders::lock_customer(&mut tx, user_id).await?; // a run has it, or comes after this
+    db::withdraw_line(&mut tx, user_id, line_id, staff).await?;
+    let line = db::lines(&mut *tx, user_id, Some(line_id), Window::all()).await?.pop();
+    let line = line.ok_or_else(|| not_found(line_id))?;
+    if line.withdrawn_at.is_none() {
+        let detail = format!("line {line_id} is billed; add one of {} to take it back", -line.net);
+        return Err(Error::Conflict { code: "line_billed", detail, field: None });
+    }
+    tx.commit().await?;
+    Ok(line)
+}
+
+fn not_found(line_id: i64) -> Error {
+    Error::NotFound(format!("the customer has no line {line_id}").into())
+}

@@ -1,0 +1,131 @@
+//! `uncloud bill`, which is another process than the server.
+
+use std::{io::Write as _, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::{
+    app::TestApp,
+    books::{ALICE, BOB, address, bill_all, count, execute, ledger, place, sql, terms},
+};
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/billing-examples.json");
+
+impl TestApp {
+    async fn bill(&self, args: &[&str]) -> Result<Value, String> {
+        self.cli(&[&["bill"], args].concat()).await
+    }
+
+    /// Alice and Bob have something due from 1 March 2024 on; Bob has no address.
+    async fn start_with_two_customers() -> Self {
+        let app = Self::start_with_books().await;
+        address(&app.pool, ALICE, "CH", false).await;
+        place(&app.pool, &terms(ALICE, "10.00"), "2024-03-01").await;
+        place(&app.pool, &terms(BOB, "20.00"), "2024-03-01").await;
+        app
+    }
+}
+
+#[tokio::test]
+async fn runs_by_hand_bill_or_only_say_what_they_would() {
+    let app = TestApp::start_with_two_customers().await;
+    let run = ["run", "--as-of", "2024-03-05T00:00:00Z", "--output", "json"];
+    let said = app.bill(&[&run[..], &["--dry-run"]].concat()).await.expect_err("Bob can't be billed");
+    assert!(said.contains("customer 3: has no billing address") && said.contains("no_billing_address"), "{said}");
+    assert_eq!(count(&app.pool, "bill").await + count(&app.pool, "bill_run").await, 0);
+    let alone = app.bill(&[&run[..], &["--dry-run", "--customer", "alice"]].concat()).await.expect("billable");
+    let line = json!([{ "currency": "CHF", "bills": 1, "net": "10.00", "vat": "0.81", "gross": "10.81" }]);
+    assert_eq!(alone, line);
+    assert_eq!(app.bill(&[&run[..], &["--customer", "alice"]].concat()).await.expect("billed"), line);
+    assert_eq!(app.bill(&[&run[..], &["--customer", "alice"]].concat()).await.expect("nothing due"), json!([]));
+    assert_eq!(count(&app.pool, "bill_run").await, 1, "a run without a bill leaves nothing behind");
+    app.bill(&run).await.expect_err("Bob still can't be billed");
+    address(&app.pool, BOB, "CH", false).await;
+    let all = app.bill(&["run", "--as-of", "2024-04-01T00:00:00Z", "--output", "json"]).await.expect("all are billed");
+    assert_eq!((&all[0]["bills"], &all[0]["net"]), (&json!(2), &json!("50.00")));
+    app.bill(&["verify"]).await.expect("sound");
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_named() {
+    let app = TestApp::start_with_two_customers().await;
+    for (args, word) in [
+        (&["run", "--as-of", "2098-01-01T00:00:00Z"][..], "future"),
+        (&["run", "--as-of", "yesterday"], "--as-of"),
+        (&["run", "--customer", "carol"], "carol"),
+        (&["ls", "--customer", "carol"], "carol"),
+        (&["show", "2024-999999"], "2024-999999"),
+        (&["export", "--from", "2024-01-01T00:00:00Z"], "--to"),
+        (&["export", "--from", "2024-01-01T00:00:00Z", "--to", "2023-01-01T00:00:00Z"], "later"),
+        (&["simulate", "/nonexistent"], "/nonexistent"),
+    ] {
+        let said = app.bill(args).await.expect_err(word);
+        assert!(said.contains(word) && said.lines().count() == 1, "{args:?}: {said}");
+    }
+    assert_eq!(count(&app.pool, "bill_run").await, 0);
+}
+
+#[tokio::test]
+async fn bills_are_listed_shown_and_exported() {
+    let app = TestApp::start_with_two_customers().await;
+    address(&app.pool, BOB, "DE", true).await;
+    bill_all(&app.pool, "2024-03-05").await;
+    let listed = app.bill(&["ls", "--output", "json"]).await.expect("bills");
+    let numbers: Vec<&Value> = listed.as_array().expect("bills").iter().map(|bill| &bill["number"]).collect();
+    assert_eq!(numbers, ["2024-000001", "2024-000002"]);
+    let of_bob = app.bill(&["ls", "--customer", "bob", "--output", "json"]).await.expect("bills");
+    assert_eq!((of_bob.as_array().map(Vec::len), &of_bob[0]["payable"]), (Some(1), &json!("20.00")));
+    let none = app.bill(&["ls", "--from", "2024-03-06T00:00:00Z", "--output", "json"]).await.expect("bills");
+    assert_eq!(none, json!([]));
+    let shown = app.bill(&["show", "2024-000002", "--output", "json"]).await.expect("a bill");
+    assert_eq!((&shown[0]["quantity"], &shown[0]["vat"]), (&json!("1.000000"), &json!("AE 0.000")));
+    let table = app.bill(&["show", "2024-000001"]).await.expect("a bill");
+    let table = table.as_str().expect("a table");
+    assert!(table.contains("VM for 10.00 (a whole period)") && table.contains("S 0.081"), "{table}");
+    let period = ["export", "--from", "2024-01-01T00:00:00Z", "--to", "2025-01-01T00:00:00Z"];
+    let csv = app.bill(&period).await.expect("a file");
+    let over_http =
+        app.get("/v1/admin/bill/export?from=2024-01-01T00:00:00Z&to=2025-01-01T00:00:00Z", "admin").await.text;
+    assert_eq!(csv.as_str(), Some(over_http.as_str()));
+    let json = app.bill(&[&period[..], &["--format", "json"]].concat()).await.expect("a file");
+    assert_eq!(json.as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn simulations_print_what_became_of_each_case_and_fail_if_not_as_expected() {
+    let app = TestApp::start().await;
+    let played = app.bill(&["simulate", EXAMPLES]).await.expect("all as expected");
+    let examples: Value = serde_json::from_str(include_str!("../billing-examples.json")).expect("JSON");
+    let (played, examples) = (played["cases"].as_array().expect("cases"), examples["cases"].as_array().expect("cases"));
+    assert_eq!(played.len(), examples.len());
+    for (played, example) in played.iter().zip(examples) {
+        assert_eq!(played["id"], example["id"]);
+        for part in ["runs", "orders", "net_per_order"] {
+            assert_eq!(played[part], example["expected"][part], "{} {part}", example["id"]);
+        }
+    }
+    let mut wrong: Value = serde_json::from_str(include_str!("../billing-examples.json")).expect("JSON");
+    wrong["cases"][0]["expected"]["net_per_order"]["o1"] = json!("9.99");
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    write!(file, "{wrong}").expect("written");
+    let said = app.bill(&["simulate", &file.path().display().to_string()]).await.expect_err("one is not");
+    assert!(said.contains("1 of 12") && said.contains("S01"), "{said}");
+    assert_eq!(count(&app.pool, "bill").await + count(&app.pool, "orders").await, 0, "all rolled back");
+}
+
+#[tokio::test]
+async fn verify_says_what_is_wrong_and_fails() {
+    let app = TestApp::start_with_two_customers().await;
+    address(&app.pool, BOB, "CH", false).await;
+    bill_all(&app.pool, "2024-03-05").await;
+    assert_eq!(app.bill(&["verify", "--output", "json"]).await.expect("sound"), json!([]));
+    sql(&app.pool, "update orders set billed_through = '2025-01-01', due_at = '2025-01-01' where user_id = 2").await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_uncloud"));
+    command.args(["bill", "verify", "--output", "json"]).env_clear().env("DATABASE_URL", app.database_url.expose());
+    let output = tokio::task::spawn_blocking(move || command.output().expect("uncloud")).await.expect("no panic");
+    assert!(!output.status.success());
+    let faults: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((faults.as_array().map(Vec::len), &faults[0]["order"]), (Some(2), &json!(1)), "{faults}");
+    assert!(execute(&app.pool, "delete from bill").await.is_err());
+    assert_eq!(ledger(&app.pool).await.len(), 2);
+}

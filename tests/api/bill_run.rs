@@ -1,0 +1,471 @@
+//! Runs: what is due, once and completely, whoever runs it, how often and in which order.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use uncloud::{
+    billing::{
+        charge::{Timing, UpgradeCredit},
+        period::{RecurringPeriod, Unit},
+        run,
+        simulate::{Cases, simulate},
+    },
+    orders::{self, Order, ServiceChange},
+};
+
+use crate::{
+    app::database,
+    books::{
+        ALICE, BOB, address, assert_sound, at, bill_all, cancel, count, customers, days, execute, ledger, net_of,
+        open_books, place, replace, sql, terms,
+    },
+};
+
+async fn books() -> PgPool {
+    let pool = database().await;
+    open_books(&pool).await;
+    address(&pool, ALICE, "CH", false).await;
+    pool
+}
+
+async fn problems(pool: &PgPool, run: i64) -> Vec<(i64, String)> {
+    let problems = run::problems(pool, run).await.expect("problems");
+    problems.into_iter().map(|problem| (problem.user_id, problem.code.into_owned())).collect()
+}
+
+/// Rows that a run could have written.
+async fn rows(pool: &PgPool) -> [i64; 4] {
+    [
+        count(pool, "bill").await,
+        count(pool, "bill_record").await,
+        count(pool, "bill_vat").await,
+        count(pool, "bill_number").await,
+    ]
+}
+
+/// Lives of all kinds for these customers.
+async fn busy_life(pool: &PgPool, customers: &[i64]) -> Vec<Order> {
+    let mut placed = Vec::new();
+    for (n, &user) in customers.iter().enumerate() {
+        let mut monthly = terms(user, "12.34");
+        monthly.period = Some(RecurringPeriod::new(Unit::Month, 1).expect("a period"));
+        monthly.timing = if n % 2 == 0 { Timing::Advance } else { Timing::Arrears };
+        monthly.one_time = "9.99".parse().expect("an amount");
+        placed.push(place(pool, &monthly, "2023-10-31T17:00:00Z").await);
+        let vm = place(pool, &terms(user, "10.00"), "2023-11-05").await;
+        if n % 3 == 0 {
+            let mut euros = terms(user, "3.33");
+            euros.currency = "EUR".parse().expect("a currency");
+            place(pool, &euros, "2023-11-06").await;
+        }
+        placed.push(vm);
+    }
+    placed
+}
+
+#[tokio::test]
+async fn the_examples_come_out_as_they_say() {
+    let pool = database().await;
+    let cases: Cases = serde_json::from_str(include_str!("../billing-examples.json")).expect("cases");
+    let outcomes = simulate(&pool, cases).await.expect("played");
+    assert_eq!(outcomes.len(), 12);
+    for outcome in outcomes {
+        assert_eq!(outcome.as_expected, Some(true), "{}: {:#}", outcome.id, outcome.result);
+    }
+    assert_eq!(rows(&pool).await, [0; 4], "rolled back");
+}
+
+#[tokio::test]
+async fn ten_years_are_caught_up_in_one_run() {
+    let pool = books().await;
+    let order = place(&pool, &terms(ALICE, "10.00"), "2014-01-01").await;
+    bill_all(&pool, "2024-01-01").await;
+    let [bills, records, ..] = rows(&pool).await;
+    // 3652 days are 121 whole periods and the one that has begun; two of them have a change of the rate inside.
+    assert_eq!((bills, records), (1, 124));
+    assert_eq!(net_of(&pool, order.order_id).await, 122_000);
+    assert_sound(&pool).await;
+    let once = ledger(&pool).await;
+    let monthly = books().await;
+    let order = place(&monthly, &terms(ALICE, "10.00"), "2014-01-01").await;
+    for month in 0..120 {
+        bill_all(&monthly, &format!("{}-{:02}-01", 2014 + month / 12, month % 12 + 1)).await;
+    }
+    bill_all(&monthly, "2024-01-01").await;
+    assert_eq!(net_of(&monthly, order.order_id).await, 122_000, "the same, however it is cut");
+    assert_eq!(once.len(), 1);
+    assert_sound(&monthly).await;
+}
+
+#[tokio::test]
+async fn a_repeated_run_an_earlier_one_and_a_clock_that_goes_back_write_nothing() {
+    let pool = books().await;
+    place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
+    bill_all(&pool, "2024-03-05").await;
+    let (before, written) = (ledger(&pool).await, rows(&pool).await);
+    for as_of in
+        ["2024-03-05", "2024-03-05", "2024-02-01", "2020-01-01", "2024-03-04T23:59:59Z", "2024-03-05T00:00:01Z"]
+    {
+        bill_all(&pool, as_of).await;
+    }
+    assert_eq!((ledger(&pool).await, rows(&pool).await), (before, written));
+    assert_eq!(count(&pool, "bill_run where finished_at is null").await, 0);
+    bill_all(&pool, "2024-03-31").await;
+    assert_eq!(count(&pool, "bill").await, 2, "and then it goes on");
+    assert_sound(&pool).await;
+}
+
+#[tokio::test]
+async fn a_customer_without_address_is_reported_and_billed_completely_later() {
+    let pool = books().await;
+    for user in [ALICE, BOB] {
+        place(&pool, &terms(user, "10.00"), "2024-01-01").await;
+    }
+    let run = bill_all(&pool, "2024-01-15").await;
+    assert_eq!(problems(&pool, run).await, [(BOB, "no_billing_address".into())]);
+    assert_eq!(count(&pool, "bill").await, 1, "Alice is not held up");
+    bill_all(&pool, "2024-02-15").await;
+    address(&pool, BOB, "CH", false).await;
+    let run = bill_all(&pool, "2024-03-15").await;
+    assert_eq!(problems(&pool, run).await, []);
+    let of_bob: Vec<i64> = sqlx::query_scalar("select net_cents from bill where user_id = $1")
+        .bind(BOB)
+        .fetch_all(&pool)
+        .await
+        .expect("bills");
+    assert_eq!(of_bob, [3000], "three periods on one bill");
+    assert_sound(&pool).await;
+}
+
+#[tokio::test]
+async fn a_missing_rate_is_named_and_stops_only_those_who_need_it() {
+    let pool = books().await;
+    address(&pool, BOB, "DE", false).await;
+    place(&pool, &terms(ALICE, "10.00"), "2020-12-20").await;
+    place(&pool, &terms(BOB, "10.00"), "2020-12-20").await;
+    let run = bill_all(&pool, "2021-01-10").await;
+    assert_eq!(problems(&pool, run).await, [(BOB, "no_vat_rate".into())]);
+    let detail = run::problems(&pool, run).await.expect("problems").remove(0).detail;
+    assert!(detail.contains("DE") && detail.contains("2020-12-20") && detail.contains("import-vat-rates"), "{detail}");
+    sql(&pool, "insert into vat_rate values ('DE', '2020-07-01', '2021-01-01', 160000, 'Europe/Berlin', 'test')").await;
+    bill_all(&pool, "2021-01-10T00:00:01Z").await;
+    let rates: Vec<i32> = sqlx::query_scalar(
+        "select vat_rate_ppm from bill_record join bill using (bill_id) where user_id = $1 order by span_from",
+    )
+    .bind(BOB)
+    .fetch_all(&pool)
+    .await
+    .expect("records");
+    assert_eq!(rates, [160_000, 190_000], "split where the rate changes");
+    let split: String = sqlx::query_scalar(
+        "select (span_to at time zone 'Europe/Berlin')::text from bill_record where vat_rate_ppm = 160000",
+    )
+    .fetch_one(&pool)
+    .await
+    .expect("a record");
+    assert_eq!(split, "2021-01-01 00:00:00", "at the territory's midnight");
+    assert_sound(&pool).await;
+}
+
+#[tokio::test]
+async fn territories_outside_of_our_vat_need_no_rate() {
+    let pool = books().await;
+    address(&pool, BOB, "US", false).await;
+    place(&pool, &terms(BOB, "10.00"), "1999-01-01").await;
+    let run = bill_all(&pool, "1999-01-15").await;
+    assert_eq!(problems(&pool, run).await, []);
+    let category: String = sqlx::query_scalar("select category from bill_vat").fetch_one(&pool).await.expect("a group");
+    assert_eq!(category, "O");
+}
+
+#[tokio::test]
+async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
+    let pool = books().await;
+    let all = customers(&pool, 5).await;
+    for &user in &all {
+        let mut both = terms(user, "10.00");
+        both.one_time = "5.00".parse().expect("an amount");
+        place(&pool, &both, "2024-01-01").await;
+    }
+    bill_all(&pool, "2024-01-15").await;
+    let net = async || {
+        sqlx::query_scalar::<_, i64>("select sum(net_cents)::bigint from bill").fetch_one(&pool).await.expect("a sum")
+    };
+    assert_eq!(net().await, 5 * 1500);
+    // Somebody winds back a cursor, forgets the one-time price of another, and winds a third one on without bills.
+    let set =
+        async |user: i64, what: &str| sql(&pool, &format!("update orders set {what} where user_id = {user}")).await;
+    set(all[0], "billed_through = null, due_at = starts_at").await;
+    set(all[1], "one_time_billed = false, due_at = starts_at").await;
+    set(all[2], "billed_through = '2024-03-31', due_at = '2024-03-31'").await;
+    let run = bill_all(&pool, "2024-04-01").await;
+    let refused = problems(&pool, run).await;
+    assert_eq!(refused, [all[0], all[1], all[2]].map(|user| (user, "refused_by_database".into())));
+    let detail = run::problems(&pool, run).await.expect("problems").remove(0).detail;
+    assert!(detail.contains("bill_record_") && detail.contains("by hand"), "{detail}");
+    assert_eq!(net().await, 5 * 1500 + 2 * 3000, "of the refused nothing, of the others all");
+    let faults = uncloud::billing::verify::verify(&pool).await.expect("verified");
+    let faulty: HashSet<i64> = faults.iter().filter_map(|fault| fault.order_id).collect();
+    assert_eq!(faulty.len(), 3, "{faults:?}");
+    let staff = run::bill_one(&mut pool.begin().await.expect("a transaction"), all[0], at("2024-04-02"), None).await;
+    let (_, problem) = staff.expect("no error of ours");
+    assert_eq!(problem.map(|problem| problem.code.into_owned()), Some("refused_by_database".to_owned()));
+}
+
+#[tokio::test]
+async fn any_number_of_runs_and_workers_make_the_same_bills() {
+    let mut ledgers = Vec::new();
+    for (runs, workers) in [(1, 1), (1, 5), (3, 2)] {
+        let pool = books().await;
+        let all = customers(&pool, 60).await;
+        busy_life(&pool, &all).await;
+        for as_of in ["2023-11-20", "2024-01-31"] {
+            let work = || run::complete(&pool, at(as_of), workers, |_| {});
+            let ended = futures_util::future::join_all((0..runs).map(|_| work())).await;
+            let ended: HashSet<i64> = ended.into_iter().map(|run| run.expect("a run")).collect();
+            let with_bills = count(&pool, &format!("bill_run where as_of = '{}' and customers > 0", at(as_of))).await;
+            assert_eq!(with_bills, 1, "{ended:?} are one");
+        }
+        assert_sound(&pool).await;
+        ledgers.push(ledger(&pool).await);
+    }
+    assert!(ledgers[0].len() >= 120, "{}", ledgers[0].len());
+    assert_eq!(ledgers[0], ledgers[1]);
+    assert_eq!(ledgers[0], ledgers[2]);
+}
+
+#[tokio::test]
+async fn two_runs_as_of_different_times_at_once_end_as_one_after_the_other() {
+    let pool = books().await;
+    let all = customers(&pool, 40).await;
+    busy_life(&pool, &all).await;
+    let (first, second) = tokio::join!(
+        run::complete(&pool, at("2023-12-01"), 2, |_| {}),
+        run::complete(&pool, at("2024-01-01"), 2, |_| {}),
+    );
+    first.and(second).expect("both end");
+    assert_sound(&pool).await;
+    let nets = "select user_id, currency, sum(net_cents)::bigint from bill group by 1, 2 order by 1, 2";
+    let sums: Vec<(i64, String, i64)> = sqlx::query_as(nets).fetch_all(&pool).await.expect("sums");
+    let other = books().await;
+    busy_life(&other, &customers(&other, 40).await).await;
+    bill_all(&other, "2024-01-01").await;
+    let alone: Vec<(i64, String, i64)> = sqlx::query_as(nets).fetch_all(&other).await.expect("sums");
+    assert_eq!(sums, alone);
+    let numbers: Vec<i32> = sqlx::query_scalar("select sequence from bill_number where year = 2024 order by 1")
+        .fetch_all(&pool)
+        .await
+        .expect("numbers");
+    assert!(numbers.iter().copied().eq(1..=i32::try_from(numbers.len()).expect("few")), "{numbers:?}");
+}
+
+#[tokio::test]
+async fn changes_of_orders_beside_a_run_come_before_or_after_it() {
+    let pool = books().await;
+    let all = customers(&pool, 40).await;
+    let mut vms = Vec::new();
+    for &user in &all {
+        vms.push(place(&pool, &terms(user, "10.00"), "2024-01-01").await);
+    }
+    let now = at("2024-01-16");
+    let change = |order: &Order| {
+        let (pool, order) = (pool.clone(), order.clone());
+        async move {
+            let mut tx = pool.begin().await.expect("a transaction");
+            if order.order_id % 2 == 0 {
+                orders::cancel(&mut tx, now, order.order_id, order.user_id, ServiceChange::AtEnd)
+                    .await
+                    .expect("cancelled");
+            } else {
+                let new = terms(order.user_id, "20.00");
+                orders::replace(&mut tx, now, order.order_id, &new, ServiceChange::AtEnd).await.expect("replaced");
+            }
+            tx.commit().await.expect("committed");
+        }
+    };
+    let changes = futures_util::future::join_all(vms.iter().map(change));
+    let (run, _) = tokio::join!(run::complete(&pool, now, 3, |_| {}), changes);
+    run.expect("a run");
+    bill_all(&pool, "2024-03-20").await;
+    assert_sound(&pool).await;
+    for vm in &vms {
+        let expected = if vm.order_id % 2 == 0 { 1000 } else { 500 };
+        assert_eq!(net_of(&pool, vm.order_id).await, expected, "order {}", vm.order_id);
+    }
+    let upgraded: Vec<i64> = sqlx::query_scalar(
+        "select sum(net_cents)::bigint from bill_record join orders using (order_id) where replaces is not null group by order_id",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("sums");
+    assert!(
+        upgraded.len() == 20 && upgraded.iter().all(|net| *net == 6000),
+        "{upgraded:?}: three periods from 16 January on"
+    );
+}
+
+#[tokio::test]
+async fn an_upgrade_credits_what_was_paid_and_may_be_a_credit_note() {
+    let pool = books().await;
+    let mut dear = terms(ALICE, "100.00");
+    dear.period = Some(days(365));
+    let dear = place(&pool, &dear, "2024-03-01").await;
+    bill_all(&pool, "2024-03-01").await;
+    // The same price per second, but by the day: nearly all of the year is given back, a day is charged.
+    let mut daily = terms(ALICE, "0.50");
+    daily.period = Some(days(1));
+    replace(&pool, &dear, &daily, "2024-03-03").await;
+    bill_all(&pool, "2024-03-03").await;
+    let ledger = ledger(&pool).await;
+    assert_eq!((&ledger[1]["document"], &ledger[1]["net"]), (&json!("credit_note"), &json!(-9945 + 50)));
+    assert_eq!(net_of(&pool, dear.order_id).await, 55, "two of 365 days");
+    assert_sound(&pool).await;
+}
+
+#[tokio::test]
+async fn without_credit_an_upgrade_leaves_what_was_paid() {
+    let pool = books().await;
+    let mut first = terms(ALICE, "10.00");
+    first.upgrade_credit = UpgradeCredit::None;
+    let first = place(&pool, &first, "2024-03-01").await;
+    replace(&pool, &first, &terms(ALICE, "20.00"), "2024-03-16").await;
+    bill_all(&pool, "2024-03-20").await;
+    assert_eq!(ledger(&pool).await[0]["net"], 3000, "10 + 20");
+    let other = books().await;
+    let first = place(&other, &terms(ALICE, "10.00"), "2024-03-01").await;
+    replace(&other, &first, &terms(ALICE, "20.00"), "2024-03-16").await;
+    bill_all(&other, "2024-03-20").await;
+    assert_eq!(ledger(&other).await[0]["net"], 2500, "5 + 20");
+}
+
+#[tokio::test]
+async fn what_is_paid_in_francs_is_rounded_to_coins_if_the_seller_says_so() {
+    let pool = books().await;
+    sql(
+        &pool,
+        "insert into seller (name, street, postal_code, city, country, time_zone, oss_eu, cash_rounding_cents)
+         values ('Provider AG', 's', '1', 'c', 'CH', 'Europe/Zurich', true, 5)",
+    )
+    .await;
+    place(&pool, &terms(ALICE, "10.01"), "2024-03-01").await;
+    let mut euros = terms(ALICE, "10.01");
+    euros.currency = "EUR".parse().expect("a currency");
+    place(&pool, &euros, "2024-03-01").await;
+    bill_all(&pool, "2024-03-01").await;
+    let money: Vec<(String, i64, i64, i64)> =
+        sqlx::query_as("select currency, gross_cents, rounding_cents, payable_cents from bill order by 1")
+            .fetch_all(&pool)
+            .await
+            .expect("bills");
+    assert_eq!(money, [("CHF".into(), 1082, -2, 1080), ("EUR".into(), 1082, 0, 1082)]);
+}
+
+#[tokio::test]
+async fn what_costs_nothing_or_never_came_to_be_is_on_no_bill() {
+    let pool = books().await;
+    place(&pool, &terms(ALICE, "0.00"), "2024-03-01").await;
+    let later = place(&pool, &terms(ALICE, "10.00"), "2024-05-01").await;
+    let void = cancel(&pool, &later, "2024-04-01").await;
+    assert!(void.void);
+    let run = bill_all(&pool, "2024-06-01").await;
+    let run = run::progress(&pool, run).await.expect("a run");
+    assert_eq!((run.customers, run.ended), (0, true));
+    assert_eq!(rows(&pool).await, [0; 4], "not even an empty bill");
+    assert_eq!(count(&pool, "orders where not closed").await, 0);
+}
+
+#[tokio::test]
+async fn staffs_bill_in_the_month_and_the_monthly_run_are_one_story() {
+    let (with, without) = (books().await, books().await);
+    for pool in [&with, &without] {
+        let mut arrears = terms(ALICE, "9.99");
+        arrears.timing = Timing::Arrears;
+        place(pool, &arrears, "2024-01-10").await;
+        place(pool, &terms(ALICE, "10.00"), "2024-01-20").await;
+    }
+    bill_all(&with, "2024-01-15").await;
+    let mut tx = with.begin().await.expect("a transaction");
+    let (_, problem) = run::bill_one(&mut tx, ALICE, at("2024-01-25"), Some(1)).await.expect("billed");
+    assert_eq!(problem, None);
+    tx.commit().await.expect("billed");
+    for pool in [&with, &without] {
+        bill_all(pool, "2024-03-01").await;
+        assert_sound(pool).await;
+    }
+    let records = async |pool: &PgPool| -> Vec<Value> {
+        sqlx::query_scalar(
+            "select to_jsonb(r) - 'bill_id' - 'position' from bill_record r order by order_id, span_from",
+        )
+        .fetch_all(pool)
+        .await
+        .expect("records")
+    };
+    assert_eq!(records(&with).await, records(&without).await);
+    assert_eq!((count(&with, "bill").await, count(&without, "bill").await), (2, 1));
+}
+
+#[tokio::test]
+async fn verify_finds_what_was_changed_with_the_constraints_off() {
+    const TABLES: [&str; 4] = ["orders", "bill", "bill_number", "bill_record"];
+    let pool = books().await;
+    let mut orders = Vec::new();
+    for user in customers(&pool, 4).await {
+        orders.push(place(&pool, &terms(user, "10.00"), "2024-01-01").await.order_id);
+    }
+    bill_all(&pool, "2024-02-15").await;
+    assert_sound(&pool).await;
+    for table in TABLES {
+        sql(&pool, &format!("alter table {table} disable trigger all")).await;
+    }
+    sql(&pool, &format!("update bill_record set net_cents = 999 where order_id = {} and prev_to is null", orders[0]))
+        .await;
+    sql(&pool, &format!("delete from bill_record where order_id = {} and prev_to is not null", orders[1])).await;
+    sql(&pool, &format!("update orders set closed = true, due_at = null where order_id = {}", orders[2])).await;
+    sql(&pool, "update bill_number set sequence = 99 where sequence = 4").await;
+    let foreign = format!("update bill set user_id = 1, net_cents = net_cents where user_id = {}", orders.len() + 3);
+    sql(&pool, &foreign).await;
+    for table in TABLES {
+        sql(&pool, &format!("alter table {table} enable trigger all")).await;
+    }
+    let faults = uncloud::billing::verify::verify(&pool).await.expect("verified");
+    let found: Vec<(i64, &str)> =
+        faults.iter().filter_map(|fault| Some((fault.order_id?, fault.detail.as_str()))).collect();
+    assert!(
+        found.iter().any(|(id, detail)| *id == orders[0] && detail.contains("19.99 and should be 20.00")),
+        "{found:?}"
+    );
+    assert!(
+        found.iter().any(|(id, detail)| *id == orders[1] && detail.contains("10.00 and should be 20.00")),
+        "{found:?}"
+    );
+    assert!(found.iter().any(|(id, detail)| *id == orders[1] && detail.contains("cursor")), "{found:?}");
+    assert!(found.iter().any(|(id, detail)| *id == orders[2] && detail.contains("due")), "{found:?}");
+    assert!(found.iter().all(|(id, _)| *id != orders[3]), "{found:?}");
+    let of_bills: Vec<&str> =
+        faults.iter().filter(|fault| fault.order_id.is_none()).map(|fault| fault.detail.as_str()).collect();
+    let not_its_lines = "its totals are not those of its lines";
+    let strange = "it has lines of another customer or currency";
+    assert_eq!(of_bills, [not_its_lines, not_its_lines, strange, "95 bill numbers of 2024 are missing"], "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_a_run_would_do_and_writes_nothing() {
+    let pool = books().await;
+    busy_life(&pool, &[ALICE, BOB]).await;
+    let (would, problems) = run::dry_run(&pool, at("2024-01-31"), None).await.expect("a dry run");
+    assert_eq!(problems.iter().map(|problem| problem.user_id).collect::<Vec<_>>(), [BOB]);
+    assert_eq!((rows(&pool).await, count(&pool, "bill_run").await), ([0; 4], 0));
+    let (alone, none) = run::dry_run(&pool, at("2024-01-31"), Some(ALICE)).await.expect("a dry run");
+    assert_eq!((alone.len(), none.len()), (would.len(), 0));
+    let run = bill_all(&pool, "2024-01-31").await;
+    let did = run::summary(&mut pool.acquire().await.expect("a connection"), run).await.expect("a summary");
+    for (would, did) in would.iter().zip(&did) {
+        assert_eq!(
+            (&would.currency, would.bills, would.net, would.gross),
+            (&did.currency, did.bills, did.net, did.gross)
+        );
+    }
+    assert_eq!(would.len(), did.len());
+    assert!(execute(&pool, "truncate bill, bill_record, bill_vat, bill_number").await.is_err());
+}

@@ -1,0 +1,234 @@
+//! What tests of bills share: a seller, customers with addresses and orders, runs, and bills computed again by hand.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgPool};
+use uncloud::{
+    billing::{
+        charge::{Timing, UpgradeCredit},
+        period::{RecurringPeriod, Unit},
+        run,
+    },
+    orders::{self, NewOrder, Order, Replaced, ServiceChange},
+};
+
+/// Users of every test's database, in the order in which they were made.
+pub const ADMIN: i64 = 1;
+pub const ALICE: i64 = 2;
+pub const BOB: i64 = 3;
+
+pub fn at(text: &str) -> DateTime<Utc> {
+    let text = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    text.parse().expect("RFC 3339")
+}
+
+pub async fn execute(pool: &PgPool, sql: &str) -> sqlx::Result<()> {
+    sqlx::query(AssertSqlSafe(sql.to_owned())).execute(pool).await.map(drop)
+}
+
+pub async fn sql(pool: &PgPool, sql: &str) {
+    execute(pool, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+pub async fn count(pool: &PgPool, from: &str) -> i64 {
+    let sql = format!("select count(*) from {from}");
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(pool).await.expect("a count")
+}
+
+/// Takes away the seller and the rates that an installation starts with.
+pub async fn without_defaults(pool: &PgPool) {
+    sql(pool, "alter table seller disable trigger user").await;
+    sql(pool, "delete from seller").await;
+    sql(pool, "alter table seller enable trigger user").await;
+    sql(pool, "delete from vat_rate").await;
+}
+
+/// A Swiss seller, and the rates of Switzerland and Germany.
+pub async fn open_books(pool: &PgPool) {
+    sql(pool, "delete from vat_rate").await;
+    sql(
+        pool,
+        "insert into seller (name, street, postal_code, city, country, vat_number, time_zone, oss_eu) values
+            ('Provider AG', 'Bahnhofstrasse 1', '8783', 'Linthal', 'CH', 'CHE123456788MWST', 'Europe/Zurich', true)",
+    )
+    .await;
+    sql(
+        pool,
+        "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, time_zone, source) values
+            ('CH', '2011-01-01', '2018-01-01', 80000, 'Europe/Zurich', 'test'),
+            ('CH', '2018-01-01', '2024-01-01', 77000, 'Europe/Zurich', 'test'),
+            ('CH', '2024-01-01', null, 81000, 'Europe/Zurich', 'test'),
+            ('DE', '2021-01-01', null, 190000, 'Europe/Berlin', 'test')",
+    )
+    .await;
+}
+
+/// Sets where a customer's bills go; a business has a VAT number that staff have verified.
+pub async fn address(pool: &PgPool, user_id: i64, country: &str, business: bool) {
+    sql(
+        pool,
+        &format!("update billing_address set replaced_at = now() where user_id = {user_id} and replaced_at is null"),
+    )
+    .await;
+    let (company, number, verified, evidence) = if business {
+        ("'Muster GmbH'", "'DE129273398'", "now()", "'VIES, 1 March'")
+    } else {
+        ("null", "null", "null", "null")
+    };
+    sql(
+        pool,
+        &format!(
+            "insert into billing_address (user_id, name, company, street, postal_code, city, country, vat_number,
+                 vat_verified_at, vat_evidence)
+             values ({user_id}, 'Customer {user_id}', {company}, 'Weg 2', '8000', 'Ort', '{country}', {number}, {verified},
+                 {evidence})"
+        ),
+    )
+    .await;
+}
+
+/// So many more customers with Swiss addresses; their ids.
+pub async fn customers(pool: &PgPool, how_many: i64) -> Vec<i64> {
+    let sql = format!(
+        "with new as (insert into users (username) select 'c' || n from generate_series(1, {how_many}) n returning user_id),
+         addresses as (insert into billing_address (user_id, name, street, postal_code, city, country)
+             select user_id, 'Customer', 'Weg 1', '8000', 'Ort', 'CH' from new)
+         select user_id from new order by 1"
+    );
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(pool).await.expect("customers")
+}
+
+/// Terms of an order: `recurring` for each 30 days, in advance.
+pub fn terms(user_id: i64, recurring: &str) -> NewOrder {
+    NewOrder {
+        user_id,
+        ordered_by: None,
+        product_id: None,
+        description: format!("VM for {recurring}"),
+        parameters: json!({}),
+        currency: "CHF".parse().expect("a currency"),
+        one_time: "0.00".parse().expect("an amount"),
+        recurring: recurring.parse().expect("an amount"),
+        period: Some(days(30)),
+        timing: Timing::Advance,
+        commitment_periods: 1,
+        upgrade_credit: UpgradeCredit::Prorate,
+        zone: Tz::Europe__Zurich,
+        parts: Vec::new(),
+    }
+}
+
+pub fn days(count: i32) -> RecurringPeriod {
+    RecurringPeriod::new(Unit::Day, count).expect("a period")
+}
+
+pub async fn place(pool: &PgPool, new: &NewOrder, starts_at: &str) -> Order {
+    let mut tx = pool.begin().await.expect("a transaction");
+    let order = orders::place(&mut tx, at(starts_at), at(starts_at), new).await.expect("placed");
+    tx.commit().await.expect("placed");
+    order
+}
+
+pub async fn replace(pool: &PgPool, old: &Order, new: &NewOrder, now: &str) -> Replaced {
+    let mut tx = pool.begin().await.expect("a transaction");
+    let replaced = orders::replace(&mut tx, at(now), old.order_id, new, ServiceChange::AtEnd).await.expect("replaced");
+    tx.commit().await.expect("replaced");
+    replaced
+}
+
+pub async fn cancel(pool: &PgPool, order: &Order, now: &str) -> Order {
+    let mut tx = pool.begin().await.expect("a transaction");
+    let user = order.user_id;
+    let order = orders::cancel(&mut tx, at(now), order.order_id, user, ServiceChange::AtEnd).await.expect("cancelled");
+    tx.commit().await.expect("cancelled");
+    order
+}
+
+/// A whole run; its id.
+pub async fn bill_all(pool: &PgPool, as_of: &str) -> i64 {
+    run::complete(pool, at(as_of), 1, |_| {}).await.expect("a run")
+}
+
+/// All bills with all that is on them but for ids that the order of work decides; by number.
+pub async fn ledger(pool: &PgPool) -> Vec<Value> {
+    sqlx::query_scalar(
+        "select json_build_object('number', number, 'user', user_id, 'currency', currency, 'issued', issued_at,
+             'net', net_cents, 'tax', tax_cents, 'gross', gross_cents, 'payable', payable_cents, 'document', document,
+             'records', (select json_agg(to_jsonb(r) - 'bill_id' order by position) from bill_record r where r.bill_id = bill.bill_id),
+             'vat', (select json_agg(to_jsonb(v) - 'bill_id' order by category, rate_ppm) from bill_vat v where v.bill_id = bill.bill_id))
+         from bill left join bill_number using (bill_id) order by number, user_id",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("the ledger")
+}
+
+/// Sum of an order's records, in cents.
+pub async fn net_of(pool: &PgPool, order_id: i64) -> i64 {
+    let sum: Option<i64> = sqlx::query_scalar("select sum(net_cents)::bigint from bill_record where order_id = $1")
+        .bind(order_id)
+        .fetch_one(pool)
+        .await
+        .expect("a sum");
+    sum.unwrap_or(0)
+}
+
+/// Nothing to find for `uncloud bill verify`.
+pub async fn assert_sound(pool: &PgPool) {
+    let faults = uncloud::billing::verify::verify(pool).await.expect("verified");
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+fn number(value: &Value) -> i128 {
+    let text = value.as_str().unwrap_or_else(|| panic!("{value} is no text"));
+    text.replace('.', "").parse().unwrap_or_else(|_| panic!("{text} is no number"))
+}
+
+fn round(numerator: i128, denominator: i128) -> i128 {
+    numerator.signum() * ((2 * numerator.abs() + denominator) / (2 * denominator))
+}
+
+/// Computes a bill again from nothing but the answer of the API.
+#[track_caller]
+pub fn assert_followed_by_hand(bill: &Value) {
+    let items = |name: &str| bill[name].as_array().unwrap_or_else(|| panic!("no {name} in {bill}")).clone();
+    for record in items("records") {
+        let price = number(&record["unit_price"]);
+        let time = |name: &str| at(record[name].as_str().expect("a time"));
+        let seconds = record["seconds"].as_i64().expect("seconds");
+        assert_eq!((time("to") - time("from")).num_seconds(), seconds, "{record}");
+        let expected = match record["period_seconds"].as_i64() {
+            None => price,
+            Some(period) => {
+                assert_eq!(time("last_second"), time("to") - TimeDelta::seconds(1));
+                let passed = record["passed_seconds"].as_i64().expect("seconds");
+                let up_to = |seconds: i64| round(price * i128::from(seconds), period.into());
+                let charge = up_to(passed + seconds) - up_to(passed);
+                assert_eq!(number(&record["quantity"]), round(i128::from(seconds) * 1_000_000, period.into()));
+                if record["kind"] == "credit" { -charge } else { charge }
+            }
+        };
+        assert_eq!(number(&record["net"]), expected, "{record}");
+        for text in ["description", "why", "vat_why"] {
+            assert!(record[text].as_str().is_some_and(|text| !text.is_empty()), "{record}");
+        }
+    }
+    let (mut net, mut tax) = (0, 0);
+    for group in items("vat") {
+        let of_group =
+            |record: &Value| record["vat_category"] == group["category"] && record["vat_rate"] == group["rate"];
+        let base: i128 =
+            items("records").iter().filter(|record| of_group(record)).map(|record| number(&record["net"])).sum();
+        let rate = group["rate"].as_str().expect("a rate").strip_prefix("0.").expect("a fraction");
+        let rate: i128 = format!("{rate:0<6}").parse().expect("a rate");
+        assert_eq!(number(&group["base"]), base, "{bill}");
+        assert_eq!(number(&group["tax"]), round(base * rate, 1_000_000), "{bill}");
+        net += base;
+        tax += number(&group["tax"]);
+    }
+    assert_eq!(net, items("records").iter().map(|record| number(&record["net"])).sum::<i128>(), "{bill}");
+    assert_eq!((number(&bill["net"]), number(&bill["tax"]), number(&bill["gross"])), (net, tax, net + tax), "{bill}");
+    assert_eq!(number(&bill["payable"]), net + tax + number(&bill["rounding"]), "{bill}");
+    assert_eq!(bill["document"] == "credit_note", net + tax < 0, "{bill}");
+}

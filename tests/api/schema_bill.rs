@@ -1,0 +1,308 @@
+//! What the database refuses of orders and bills: each by raw SQL, each by the constraint that is named for it.
+
+use sqlx::PgPool;
+
+use crate::{
+    app::database,
+    books::{ALICE, BOB, address, bill_all, execute, open_books, place, replace, sql, terms},
+    schema::assert_refused,
+};
+
+const RECORD: &str =
+    "insert into bill_record (bill_id, position, kind, order_id, manual_line_id, span_from, span_to, prev_to,
+    period_seconds, net_cents, vat_category, vat_rate_ppm) values";
+
+/// Alice's orders 1 (from 1 January 2024, replaced on 16 January with a credit), 2 (which replaced it) and 3 (once), Bob's
+/// order 4; billed on 10 and 20 January as 2024-000001 to 000003.
+async fn billed() -> PgPool {
+    let pool = database().await;
+    open_books(&pool).await;
+    for user in [ALICE, BOB] {
+        address(&pool, user, "CH", false).await;
+    }
+    let first = place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
+    bill_all(&pool, "2024-01-10").await;
+    replace(&pool, &first, &terms(ALICE, "20.00"), "2024-01-16").await;
+    let mut once = terms(ALICE, "0.00");
+    (once.period, once.commitment_periods, once.one_time) = (None, 0, "5.00".parse().expect("an amount"));
+    place(&pool, &once, "2024-01-16").await;
+    place(&pool, &terms(BOB, "7.00"), "2024-01-16").await;
+    bill_all(&pool, "2024-01-20").await;
+    pool
+}
+
+/// A bill of Alice's that has no number and no lines yet.
+async fn draft(pool: &PgPool) -> i64 {
+    sql(pool, "insert into bill_run (as_of, seller_id, customers) select '2024-02-10', max(seller_id), 1 from seller")
+        .await;
+    sqlx::query_scalar(
+        "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents, payable_cents)
+         select max(run_id), 2, 'CHF', '2024-02-10', (select address_id from billing_address where user_id = 2), 2000, 162, 2162, 2162
+         from bill_run returning bill_id",
+    )
+    .fetch_one(pool)
+    .await
+    .expect("a draft")
+}
+
+async fn assert_all_refused(pool: &PgPool, cases: Vec<(&str, String)>) {
+    for (constraint, sql) in cases {
+        assert_refused(execute(pool, &sql).await, constraint, &sql);
+    }
+}
+
+#[tokio::test]
+async fn no_record_overlaps_another_or_leaves_a_gap() {
+    let pool = billed().await;
+    let bill = draft(&pool).await;
+    let recurring = |order: i64, from: &str, to: &str, prev: &str| {
+        format!("{RECORD} ({bill}, 1, 'recurring', {order}, null, '{from}', '{to}', {prev}, 2592000, 2000, 'S', 81000)")
+    };
+    // Order 2 is billed from 16 January to 15 February.
+    let cases = vec![
+        ("bill_record_charge_from_key", recurring(2, "2024-01-16", "2024-01-17", "null")), // from the start again
+        ("bill_record_charge_to_key", recurring(2, "2024-01-16", "2024-02-15", "null")),   // the same once more
+        ("bill_record_start_fkey", recurring(2, "2024-01-17", "2024-02-16", "null")),      // a second begin
+        ("bill_record_start_fkey", recurring(2, "2024-02-15", "2024-03-16", "null")),      // without its predecessor
+        ("bill_record_chain", recurring(2, "2024-02-16", "2024-03-16", "'2024-02-15'")),   // a gap of a day
+        ("bill_record_chain", recurring(2, "2024-02-14", "2024-03-16", "'2024-02-15'")),   // an overlap of one
+        ("bill_record_chain_fkey", recurring(2, "2024-02-14", "2024-03-16", "'2024-02-14'")),
+        ("bill_record_chain_fkey", recurring(4, "2024-03-01", "2024-03-02", "'2024-03-01'")),
+        ("bill_record_start_fkey", recurring(99, "2024-01-01", "2024-01-02", "null")),
+    ];
+    assert_all_refused(&pool, cases).await;
+    let right = recurring(2, "2024-02-15", "2024-03-16", "'2024-02-15'");
+    execute(&pool, &right).await.expect("what follows is right");
+    let fork = right.replacen("1, 'recurring'", "2, 'recurring'", 1).replace("2024-03-16", "2024-03-15");
+    assert_refused(execute(&pool, &fork).await, "bill_record_charge_from_key", &fork);
+}
+
+#[tokio::test]
+async fn nothing_is_charged_or_credited_twice() {
+    let pool = billed().await;
+    let bill = draft(&pool).await;
+    let row = |values: &str| format!("{RECORD} ({bill}, 1, {values}, 'S', 81000)");
+    let credit = |order: i64, from: &str, to: &str, net: i64| {
+        row(&format!("'credit', {order}, null, '{from}', '{to}', null, 2592000, {net}"))
+    };
+    sql(
+        &pool,
+        "insert into bill_manual_line (user_id, currency, description, net_cents, service_at, reason, author)
+         values (2, 'CHF', 'x', 100, '2024-01-01', 'x', 1)",
+    )
+    .await;
+    let cases = vec![
+        ("bill_record_one_time_key", row("'one_time', 3, null, '2024-01-16', '2024-01-16', null, null, 500")),
+        ("bill_record_credit_key", credit(1, "2024-01-20", "2024-01-31", -100)),
+        ("bill_record_credit_fkey", credit(2, "2024-02-01", "2024-02-14", -100)), // no charge ends there
+        ("bill_record_credit_fits", credit(2, "2024-01-15", "2024-02-15", -100)), // begins before its charge
+        ("bill_record_credit_fits", credit(2, "2024-01-16", "2024-02-15", -2001)), // more than was charged
+        (
+            "bill_record_credit_fits", // at another rate
+            format!(
+                "{RECORD} ({bill}, 1, 'credit', 2, null, '2024-01-20', '2024-02-15', null, 2592000, -100, 'S', 77000)"
+            ),
+        ),
+        ("bill_record_order_fkey", row("'one_time', 99, null, '2024-01-16', '2024-01-16', null, null, 500")),
+        ("bill_record_manual", row("'manual', null, null, '2024-01-16', '2024-01-16', null, null, 500")),
+        ("bill_record_manual_line_id_fkey", row("'manual', null, 99, '2024-01-16', '2024-01-16', null, null, 500")),
+    ];
+    assert_all_refused(&pool, cases).await;
+    let manual = row("'manual', null, 1, '2024-01-16', '2024-01-16', null, null, 100");
+    execute(&pool, &manual).await.expect("once");
+    let again = manual.replacen("1, 'manual'", "2, 'manual'", 1);
+    assert_refused(execute(&pool, &again).await, "bill_record_manual_key", &again);
+}
+
+#[tokio::test]
+async fn records_are_of_the_form_of_their_kind() {
+    let pool = billed().await;
+    let bill = draft(&pool).await;
+    let row = |values: &str| format!("{RECORD} ({bill}, 1, {values})");
+    let cases = vec![
+        ("bill_record_kind", row("'gift', 2, null, '2024-02-15', '2024-03-16', null, 2592000, 1, 'S', 0")),
+        ("bill_record_kind", row("'recurring', 2, null, '2024-02-15', '2024-02-15', '2024-02-15', 2592000, 1, 'S', 0")),
+        ("bill_record_kind", row("'recurring', 2, null, '2024-02-15', '2024-02-10', '2024-02-15', 2592000, 1, 'S', 0")),
+        ("bill_record_kind", row("'recurring', 2, null, '2024-02-15', '2024-03-16', '2024-02-15', 0, 1, 'S', 0")),
+        (
+            "bill_record_kind",
+            row("'recurring', 2, null, '2024-02-15', '2024-03-16', '2024-02-15', 2592000, -1, 'S', 0"),
+        ),
+        ("bill_record_kind", row("'credit', 2, null, '2024-02-01', '2024-02-15', null, 2592000, 1, 'S', 81000")),
+        ("bill_record_kind", row("'one_time', 2, null, '2024-02-01', '2024-02-15', null, null, 1, 'S', 81000")),
+        ("bill_record_kind", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, null, 0, 'S', 81000")),
+        ("bill_record_kind", row("'recurring', null, null, '2024-02-15', '2024-03-16', null, 2592000, 1, 'S', 0")),
+        ("bill_record_vat", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, null, 1, 'Z', 0")),
+        ("bill_record_vat", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, null, 1, 'AE', 81000")),
+        ("bill_record_vat", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, null, 1, 'S', 1000001")),
+    ];
+    assert_all_refused(&pool, cases).await;
+}
+
+#[tokio::test]
+async fn totals_add_up_and_numbers_have_no_gaps() {
+    let pool = billed().await;
+    let bill = draft(&pool).await;
+    let number = |sequence: i32| format!("insert into bill_number values ({bill}, 2024, {sequence})");
+    let recurring = format!(
+        "{RECORD} ({bill}, 1, 'recurring', 2, null, '2024-02-15', '2024-03-16', '2024-02-15', 2592000, 2000, 'S', 81000)"
+    );
+    let vat = |base: i64, tax: i64| format!("insert into bill_vat values ({bill}, 'S', 81000, {base}, {tax})");
+    let in_one = |statements: &[&str]| format!("do $$ begin {}; end $$", statements.join("; "));
+    let cases = vec![
+        ("bill_gross", "update bill set gross_cents = 1".to_owned()),
+        ("bill_totals", number(4)), // without any lines
+        ("bill_totals", in_one(&[&recurring, &number(4)])),
+        ("bill_totals", in_one(&[&vat(2000, 162), &number(4)])),
+        ("bill_totals", in_one(&[&recurring, &vat(1900, 154), &number(4)])),
+        ("bill_vat_tax", vat(2000, 163)),
+        ("bill_number_gapless", in_one(&[&recurring, &vat(2000, 162), &number(5)])),
+        ("bill_number_gapless", in_one(&[&recurring, &vat(2000, 162), &number(4).replace("2024", "2025")])),
+        ("bill_number_key", in_one(&[&recurring, &vat(2000, 162), &number(3)])),
+        ("bill_number_sequence", number(0)),
+    ];
+    // Whole rows are final whatever would be wrong with them otherwise.
+    for (constraint, sql) in cases {
+        let constraint = if sql.starts_with("update bill ") { "bill_final" } else { constraint };
+        assert_refused(execute(&pool, &sql).await, constraint, &sql);
+    }
+    execute(&pool, &in_one(&[&recurring, &vat(2000, 162), &number(4)])).await.expect("it adds up");
+    let line = "2, 'recurring', 2, null, '2024-03-16', '2024-04-15', '2024-03-16', 2592000, 2000, 'S', 81000";
+    let late = format!("{RECORD} ({bill}, {line})");
+    assert_refused(execute(&pool, &late).await, "bill_record_issued", &late);
+    let late = format!("insert into bill_vat values ({bill}, 'O', 0, 0, 0)");
+    assert_refused(execute(&pool, &late).await, "bill_vat_issued", &late);
+}
+
+#[tokio::test]
+async fn wrong_bills_and_runs_are_refused() {
+    let pool = billed().await;
+    draft(&pool).await;
+    let bill = |currency: &str, at: &str, money: &str| {
+        format!(
+            "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents,
+                 rounding_cents, payable_cents)
+             select max(run_id), 2, '{currency}', '{at}', (select address_id from billing_address where user_id = 2), {money}
+             from bill_run"
+        )
+    };
+    let cases = vec![
+        ("bill_customer_date_key", bill("CHF", "2024-02-10", "1, 0, 1, 0, 1")),
+        ("bill_currency_form", bill("chf", "2024-02-11", "1, 0, 1, 0, 1")),
+        ("bill_gross", bill("CHF", "2024-02-11", "1, 1, 1, 0, 1")),
+        ("bill_payable", bill("CHF", "2024-02-11", "1, 0, 1, 0, 2")),
+        ("bill_payable", bill("CHF", "2024-02-11", "1, 0, 1, 3, 4")),
+        ("bill_run_one_open", "insert into bill_run (as_of, seller_id, customers) select now(), max(seller_id), 1 from seller".into()),
+        ("bill_run_customers", "insert into bill_run (as_of, seller_id, customers, finished_at) select now(), max(seller_id), -1, now() from seller".into()),
+        ("bill_run_customer_whole", "insert into bill_run (as_of, user_id, seller_id, customers) select now(), 2, max(seller_id), 1 from seller".into()),
+        ("bill_run_part_span", "insert into bill_run_part select max(run_id), 1, 5, 4 from bill_run".into()),
+    ];
+    assert_all_refused(&pool, cases).await;
+}
+
+#[tokio::test]
+async fn what_is_issued_never_changes() {
+    let pool = billed().await;
+    for (table, column) in [
+        ("bill", "payable_cents"),
+        ("bill_record", "net_cents"),
+        ("bill_vat", "tax_cents"),
+        ("bill_number", "sequence"),
+    ] {
+        let constraint = format!("{table}_final");
+        for sql in [format!("update {table} set {column} = {column} + 1"), format!("delete from {table}")] {
+            assert_refused(execute(&pool, &sql).await, &constraint, &sql);
+        }
+    }
+    // Everything that a bill copies or names.
+    for (constraint, sql) in [
+        ("orders_final", "update orders set recurring_cents = 1"),
+        ("orders_final", "update orders set starts_at = '2020-01-01'"),
+        ("orders_final", "update orders set description = 'x'"),
+        ("orders_final", "delete from orders"),
+        ("seller_final", "update seller set name = 'x'"),
+        ("billing_address_final", "update billing_address set city = 'x'"),
+    ] {
+        assert_refused(execute(&pool, sql).await, constraint, sql);
+    }
+    for table in
+        ["bill", "bill_record", "bill_vat", "bill_number", "orders", "seller", "billing_address", "bill_manual_line"]
+    {
+        let sql = format!("truncate {table} cascade");
+        let error = execute(&pool, &sql).await.expect_err(&sql).to_string();
+        assert!(error.contains("its rows are final"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_orders_are_refused() {
+    let pool = billed().await;
+    let order = |user: i64, currency: &str, price: &str, period: &str, rest: &str, replaces: &str| {
+        format!(
+            "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count,
+                 billing, commitment_periods, time_zone, starts_at, ordered_at, deliver_at, closed, due_at, void,
+                 billing_ends_at, replaces)
+             values ({user}, 'x', '{currency}', {price}, {period}, 'advance', 0, 'UTC', '2024-05-01', now(), now(), {rest}, {replaces})"
+        )
+    };
+    let right = "false, '2024-05-01', false, null";
+    let monthly = "'month', 1";
+    let cases = vec![
+        ("orders_replaces_customer_fkey", order(BOB, "CHF", "0, 100", monthly, right, "2")), // another customer's
+        ("orders_replaces_customer_fkey", order(ALICE, "EUR", "0, 100", monthly, right, "2")), // in another currency
+        ("orders_replaces_key", order(ALICE, "CHF", "0, 100", monthly, right, "1")),         // a second successor
+        ("orders_currency_form", order(ALICE, "Fr.", "0, 100", monthly, right, "null")),
+        ("orders_not_negative", order(ALICE, "CHF", "0, -100", monthly, right, "null")),
+        ("orders_not_negative", order(ALICE, "CHF", "-1, 100", monthly, right, "null")),
+        ("orders_period", order(ALICE, "CHF", "0, 100", "'week', 1", right, "null")),
+        ("orders_period", order(ALICE, "CHF", "0, 100", "'day', 0", right, "null")),
+        ("orders_period", order(ALICE, "CHF", "0, 100", "null, null", right, "null")),
+        ("orders_end", order(ALICE, "CHF", "0, 100", monthly, "false, '2024-05-01', false, '2024-04-30'", "null")),
+        ("orders_void", order(ALICE, "CHF", "0, 100", monthly, "true, null, true, '2024-05-02'", "null")),
+        ("orders_void", order(ALICE, "CHF", "0, 100", monthly, "true, null, true, null", "null")),
+        ("orders_closed", order(ALICE, "CHF", "0, 100", monthly, "true, '2024-05-01', false, null", "null")),
+        ("orders_closed", order(ALICE, "CHF", "0, 100", monthly, "false, null, false, null", "null")),
+        ("orders_billed", "update orders set billed_through = starts_at - interval '1 s'".to_owned()),
+        ("orders_replaces_other", "insert into orders overriding system value select (jsonb_populate_record(o, '{\"order_id\": 77, \"replaces\": 77, \"void\": true}')).* from orders o where order_id = 4".to_owned()),
+    ];
+    for (constraint, sql) in cases {
+        let result = execute(&pool, &sql).await;
+        if constraint == "orders_replaces_other" {
+            assert!(result.is_err(), "an order replaces another one: {sql}");
+        } else {
+            assert_refused(result, constraint, &sql);
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_lines_and_parts_are_refused() {
+    let pool = billed().await;
+    let line = |currency: &str, text: &str, net: i64, reason: &str| {
+        format!(
+            "insert into bill_manual_line (user_id, currency, description, net_cents, service_at, reason, author)
+             values (2, '{currency}', '{text}', {net}, now(), '{reason}', 1)"
+        )
+    };
+    execute(&pool, &line("CHF", "x", 100, "y")).await.expect("a line");
+    let part =
+        |net: i64| format!("insert into order_part select 2, 1, product_id, null, 1, 0, {net} from product limit 1");
+    let cases = vec![
+        ("bill_manual_line_currency_form", line("francs", "x", 100, "y")),
+        ("bill_manual_line_text", line("CHF", "", 100, "y")),
+        ("bill_manual_line_text", line("CHF", "x", 100, "")),
+        ("bill_manual_line_not_zero", line("CHF", "x", 0, "y")),
+        ("bill_manual_line_withdrawn", "update bill_manual_line set withdrawn_at = now()".to_owned()),
+        (
+            "bill_manual_line_withdrawn",
+            "update bill_manual_line set withdrawn_at = now(), withdrawn_by = 1, billed = true".to_owned(),
+        ),
+        ("bill_manual_line_final", "update bill_manual_line set net_cents = 1".to_owned()),
+        ("bill_manual_line_final", "delete from bill_manual_line".to_owned()),
+        ("order_part_sum", part(1999)),
+    ];
+    assert_all_refused(&pool, cases).await;
+    execute(&pool, &part(2000)).await.expect("it adds up");
+    let sql = "update order_part set quantity = 2";
+    assert_refused(execute(&pool, sql).await, "order_part_final", sql);
+}
