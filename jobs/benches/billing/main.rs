@@ -4,6 +4,7 @@
 //! The run is the shipped `uncloud bill run` with its two transactions at a time; PostgreSQL is durable.
 
 mod provider;
+#[allow(dead_code, reason = "the VPN's bench uses the rest")]
 #[path = "../vpn/report.rs"]
 mod report;
 mod run;

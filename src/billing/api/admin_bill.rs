@@ -90,6 +90,7 @@ impl AdminBillApi {
     /// Export bills with their VAT
     ///
     /// The numbered bills of a period by their numbers: CSV with a line for each bill and VAT rate, or JSON.
+    #[expect(clippy::unused_async, reason = "the framework's signature; the file is read while it is sent")]
     #[oai(path = "/bill/export", method = "get", operation_id = "admin_bill_export")]
     async fn export(
         &self,

@@ -101,7 +101,7 @@ struct RunTotals {
 impl From<Summary> for RunTotals {
     fn from(summary: Summary) -> Self {
         let Summary { currency, bills, net, tax, gross } = summary;
-        Self { currency, bills, net: net, tax: tax, gross: gross }
+        Self { currency, bills, net, tax, gross }
     }
 }
 

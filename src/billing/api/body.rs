@@ -233,13 +233,13 @@ impl From<Bill> for BillBody {
 
 impl From<WholeBill> for BillDetail {
     fn from(whole: WholeBill) -> Self {
-        let content = BillContent::new(whole.parties, whole.records, whole.vat);
+        let content = BillContent::new(whole.parties, &whole.records, &whole.vat);
         Self { bill: whole.bill.into(), content }
     }
 }
 
 impl BillContent {
-    fn new(parties: Parties, records: Vec<BillRecord>, vat: Vec<BillVat>) -> Self {
+    fn new(parties: Parties, records: &[BillRecord], vat: &[BillVat]) -> Self {
         let is_reversed = vat.iter().any(|group| group.category == Category::ReverseCharge);
         Self {
             records: records.iter().map(|record| RecordBody::new(record, &parties)).collect(),
@@ -304,7 +304,7 @@ impl From<Billed> for PreviewBody {
     fn from(billed: Billed) -> Self {
         let draft = |whole: WholeBill| BillDraft {
             totals: (&whole.bill).into(),
-            content: BillContent::new(whole.parties, whole.records, whole.vat),
+            content: BillContent::new(whole.parties, &whole.records, &whole.vat),
         };
         Self {
             as_of: billed.as_of,
