@@ -213,8 +213,12 @@ mod tests {
                 "LI" => assert_eq!(unnoticed.len(), 45, "has no check digit"),
                 // Sums whose remainder 10 by 11 has no digit of its own share that of another remainder; GB has two sums,
                 // and numbers of persons in LV have none.
-                "BG" | "CZ" | "GB" | "GR" | "LT" | "LV" | "NL" | "PT" | "RO" | "SI" => {
+                "BG" | "CZ" | "GB" | "GR" | "LT" | "LV" | "PT" | "RO" | "SI" => {
                     assert!(unnoticed.len() * 9 <= misspelt(&plain).len(), "{unnoticed:?}");
+                }
+                // The letter B and the digits behind it are outside the sum of those before.
+                "NL" => {
+                    assert!(unnoticed.iter().filter(|text| text[..11] != plain[..11]).count() <= 1, "{unnoticed:?}");
                 }
                 _ => assert!(unnoticed.is_empty(), "{unnoticed:?}"),
             }

@@ -206,8 +206,8 @@ async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
     assert!(detail.contains("bill_record_") && detail.contains("by hand"), "{detail}");
     assert_eq!(net().await, 5 * 1500 + 2 * 3000, "of the refused nothing, of the others all");
     let faults = uncloud::billing::verify::verify(&pool).await.expect("verified");
-    let faulty: HashSet<i64> = faults.iter().filter_map(|fault| fault.order_id).collect();
-    assert_eq!(faulty.len(), 3, "{faults:?}");
+    let wrong: HashSet<i64> = faults.iter().filter_map(|fault| fault.order_id).collect();
+    assert_eq!(wrong.len(), 3, "{faults:?}");
     let staff = run::bill_one(&mut pool.begin().await.expect("a transaction"), all[0], at("2024-04-02"), None).await;
     let (_, problem) = staff.expect("no error of ours");
     assert_eq!(problem.map(|problem| problem.code.into_owned()), Some("refused_by_database".to_owned()));

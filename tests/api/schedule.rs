@@ -13,6 +13,8 @@ use crate::{
     servers::Server,
 };
 
+/// Schedules that are there from the start.
+const DEFAULTS: usize = 3;
 const SCHEDULES: &str = "/v1/admin/schedule";
 
 /// Waits until it holds.
@@ -182,7 +184,7 @@ async fn nonsense_is_refused_and_nothing_is_written() {
     let payload = ["schedule", "add", "x", "--kind", "job_cleanup", "--every", "5", "--payload", "{\"a\": 1}"];
     let wrong = app.cli(&payload).await.expect_err("a payload");
     assert!(wrong.contains("payload must be empty"), "{wrong}");
-    assert_eq!(app.get(SCHEDULES, "admin").await.expect(200)["items"].as_array().map(Vec::len), Some(2));
+    assert_eq!(app.get(SCHEDULES, "admin").await.expect(200)["items"].as_array().map(Vec::len), Some(DEFAULTS));
     let listed = app.cli(&["schedule", "ls"]).await.expect("a table");
     assert!(
         listed.as_str().is_some_and(|table| table.contains("17 3 * * * UTC") && table.contains("every 3600 s")),
