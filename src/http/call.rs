@@ -7,6 +7,7 @@ use poem::{Endpoint, Request, Response};
 use super::{
     auth,
     client::TrustedProxies,
+    query,
     spec::{self, Operation},
 };
 use crate::{
@@ -30,6 +31,9 @@ impl Calls {
         let client = self.proxies.client_of(&request);
         let user = auth::caller(&self.authenticator, &request, client).await?;
         let operation = spec::find(&self.operations, request.method(), request.uri().path());
+        if let Some(operation) = operation {
+            query::check(operation, request.uri())?;
+        }
         let (Some(user), Some(operation)) = (user, operation) else {
             return next.call(request).await;
         };

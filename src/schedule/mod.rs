@@ -18,7 +18,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use self::db::{Settings, Which};
 use crate::{
-    error::{Error, OnConstraint as _},
+    error::{Code, Error, OnConstraint as _},
     kinds::Scheduled,
     queue::{self, JobId, JobState, NewJob, Policy, enqueue, wake_relays},
 };
@@ -219,7 +219,7 @@ pub async fn create(db: &PgPool, new: &NewSchedule) -> Result<Schedule, Error> {
     let inserted = db::insert(&mut tx, &new.name, new.kind, &settings).await;
     let schedule_id = inserted.on_constraint("schedule_name_key", || {
         Error::conflict(
-            "name_taken",
+            Code::NameTaken,
             "name",
             format!("there is a schedule {} already; edit it, or choose another name", new.name),
         )
@@ -257,7 +257,7 @@ pub async fn change(db: &PgPool, schedule_id: i64, change: Change) -> Result<Sch
 
 fn known_kind(kind: &str) -> Result<Scheduled, Error> {
     Scheduled::parse(kind).ok_or_else(|| Error::Conflict {
-        code: "unknown_kind",
+        code: Code::UnknownKind,
         detail: format!("this program does not know schedules of kind {kind}; update it"),
         field: None,
     })

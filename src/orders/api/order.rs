@@ -192,6 +192,8 @@ impl OrderApi {
     }
 
     /// List my orders
+    ///
+    /// The oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "order_list")]
     async fn list(
         &self,
@@ -210,6 +212,8 @@ impl OrderApi {
     }
 
     /// Read an order
+    ///
+    /// With what it costs, from when to when, and what is delivered for it.
     #[oai(path = "/:id", method = "get", operation_id = "order_read")]
     async fn read(
         &self,

@@ -296,6 +296,8 @@ impl AdminJobApi {
     }
 
     /// Read a job with its history
+    ///
+    /// With its attempts, its steps in time, what it waits for, and advice where it needs somebody's help.
     #[oai(path = "/:id", method = "get", operation_id = "admin_job_read")]
     async fn read(
         &self,
@@ -339,6 +341,8 @@ impl AdminJobApi {
     }
 
     /// Run failed jobs again
+    ///
+    /// All that match, at once. Jobs that ended well, and those that are still under way, are not touched.
     #[oai(path = "/retry", method = "post", operation_id = "admin_job_retry_all")]
     async fn retry_all(&self, _staff: Staff, body: Body<JobRetryFilter>) -> Result<Json<JobCount>, Error> {
         let filter = JobFilter {
