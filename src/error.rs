@@ -38,6 +38,9 @@ pub enum Error {
     /// 403: the caller may not do this at all.
     #[error("{0}")]
     Forbidden(Cow<'static, str>),
+    /// 403: the caller's token may not be used for this.
+    #[error("this token lacks the scope `{0}`; make another one with POST /v1/token")]
+    Scope(&'static str),
     /// 404: no such object, or not the caller's.
     #[error("{0}")]
     NotFound(Cow<'static, str>),

@@ -28,13 +28,13 @@ impl Calls {
         E: Endpoint<Output = Response>,
     {
         let client = self.proxies.client_of(&request);
-        let user = auth::caller(&self.authenticator, &request, client).await?;
+        let caller = auth::caller(&self.authenticator, &request, client).await?;
         let operation = spec::find(&self.operations, request.method(), request.uri().path());
-        let (Some(user), Some(operation)) = (user, operation) else {
-            return next.call(request).await;
-        };
-        let call = Call { user_id: user.user_id, operation_id: operation.id.clone() };
-        request.set_data(user);
+        let Some(operation) = operation else { return next.call(request).await };
+        auth::admit(operation, caller.as_ref())?;
+        let Some(caller) = caller else { return next.call(request).await };
+        let call = Call { user_id: caller.user.user_id, operation_id: operation.id.clone() };
+        request.set_data(caller);
         origin::of_call(call, next.call(request)).await
     }
 }

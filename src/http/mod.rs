@@ -8,6 +8,7 @@ mod client;
 mod examples;
 mod filter;
 mod health;
+mod housekeeping;
 mod index;
 mod moment;
 mod money;
@@ -21,13 +22,14 @@ mod text;
 mod username;
 mod words;
 
-pub use auth::{SignedIn, Staff};
+pub use auth::{Password, SignedIn, Staff};
 pub use body::{Body, Items};
 pub(crate) use body::{Input, input, member, unknown_members};
 pub use browser::Origin;
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
+pub use housekeeping::keep_house;
 pub use moment::Moment;
 pub use money::{Price, TimeZone};
 pub use page::{Cursor, Window, page, page_size};
@@ -55,6 +57,8 @@ pub enum Tags {
     Orders,
     /// Who may ask; staff only.
     Users,
+    /// How programs sign in.
+    Tokens,
     /// Who changed what; staff only.
     Audit,
     /// What workers do.

@@ -57,7 +57,7 @@ impl Error {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Scope(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -80,6 +80,7 @@ impl From<Error> for poem::Error {
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
             Error::TooMany { retry_after_secs } => problem.retry_after_secs = retry_after_secs,
+            Error::Scope(_) => problem.code = "insufficient_scope",
             // Logged once, here; the caller gets the request's id to ask about it.
             Error::Unavailable(cause) => {
                 tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer");
@@ -165,10 +166,9 @@ pub(super) async fn write(mut response: Response, request_id: &str, allow: impl 
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     match status {
         StatusCode::UNAUTHORIZED => {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"uncloud\", charset=\"UTF-8\""),
-            );
+            for way in ["Basic realm=\"uncloud\", charset=\"UTF-8\"", "Bearer realm=\"uncloud\""] {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
+            }
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             if let Ok(allow) = HeaderValue::from_str(&allow()) {

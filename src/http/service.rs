@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     accounts::{
-        AccountSettings, Authenticator, UserApi,
+        AccountSettings, Authenticator, TokenApi, UserApi,
         billing::{AdminAddressApi, BillingAddressApi, SellerApi},
     },
     audit::AuditApi,
@@ -62,8 +62,9 @@ pub struct App {
     pub origins: Vec<Origin>,
 }
 
-type Apis =
-    (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, UserApi, AuditApi);
+type Apis = (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, Accounts);
+/// Who may ask, and who changed what.
+type Accounts = (UserApi, TokenApi, AuditApi);
 /// What customers buy.
 type Orders = (OrderApi, AdminOrderApi);
 /// What customers pay, and how staff bill it.
@@ -90,12 +91,20 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
             AdminOrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         ),
         bills(app),
-        UserApi { pool: app.pool.clone() },
-        AuditApi { pool: app.pool.clone() },
+        accounts(app),
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
         .description("A hosting provider's API: VPN networks, the jobs that realise them, and bills.")
+}
+
+fn accounts(app: &App) -> Accounts {
+    let pool = &app.pool;
+    (
+        UserApi { pool: pool.clone() },
+        TokenApi { pool: pool.clone(), authenticator: Arc::clone(&app.authenticator) },
+        AuditApi { pool: pool.clone() },
+    )
 }
 
 fn bills(app: &App) -> Bills {

@@ -39,6 +39,7 @@ mod shop;
 mod slapd;
 mod throttle;
 mod tls;
+mod token;
 mod vat_rates;
 mod vpn_change;
 mod vpn_network;
