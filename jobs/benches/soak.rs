@@ -11,6 +11,7 @@ mod gate;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/hosts/instance.rs"]
 mod instance;
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/billing/office/mod.rs"]
 mod office;
 #[allow(dead_code, reason = "the tests use the rest")]

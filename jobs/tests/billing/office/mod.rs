@@ -8,14 +8,14 @@ pub(crate) use books::Books;
 pub(crate) use customers::{RUNS, at};
 pub(crate) use ledger::Ledger;
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uncloud::{embedded::throwaway::ThrowawayRedis, secret::Secret};
 
-use crate::process::{Process, bare, uncloud_program, worker_program};
+use crate::process::{Process, bare, succeed, uncloud_program, worker_program};
 
 const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
@@ -41,6 +41,11 @@ impl Office {
         let mut command = Command::new(uncloud_program());
         bare(command.args(args)).env("DATABASE_URL", self.url.expose());
         command
+    }
+
+    /// Runs it; it must succeed. What it says.
+    pub(crate) fn tell(&self, args: &[&str]) -> String {
+        succeed(&mut self.uncloud(args), "")
     }
 
     /// `uncloud bill run`, which goes on by itself.
@@ -69,9 +74,27 @@ impl Office {
     }
 }
 
+/// Waits for a run by command that nobody kills. That some customers can't be billed is its only reason to complain.
+pub(crate) fn end(command: &mut Process) {
+    let status = command.wait();
+    let said = command.stderr();
+    assert!(status.success() || said.contains("customers could not be billed"), "{status}: {said}");
+}
+
+/// A worker for the queue `billing`.
+pub(crate) fn worker(name: &str, database_url: &str, redis_url: &str, state_dir: &Path) -> Process {
+    let mut command = Command::new(worker_program());
+    command.args(["--queue", "billing", "--name", name, "--dry-run", "nothing, it only bills"]);
+    command.arg("--state-dir").arg(state_dir);
+    bare(&mut command).env("DATABASE_URL", database_url).env("REDIS_URL", redis_url);
+    let mut worker = Process::start("uncloud-worker", &mut command);
+    worker.wait_for_line("working");
+    worker
+}
+
 /// `uncloud serve`, and workers for the queue `billing`.
 pub(crate) struct Crew {
-    pub(crate) workers: Vec<Process>,
+    workers: Vec<Process>,
     _server: Process,
     database_url: Secret<String>,
     redis: ThrowawayRedis,
@@ -92,13 +115,8 @@ impl Crew {
     }
 
     fn worker(&self, n: usize) -> Process {
-        let mut command = Command::new(worker_program());
-        command.args(["--queue", "billing", "--dry-run", "nothing, it only bills", "--name", &format!("clerk-{n}")]);
-        command.arg("--state-dir").arg(self.folder.path());
-        bare(&mut command).env("DATABASE_URL", self.database_url.expose()).env("REDIS_URL", self.redis.url().expose());
-        let mut worker = Process::start("uncloud-worker", &mut command);
-        worker.wait_for_line("working");
-        worker
+        let name = format!("clerk-{n}");
+        worker(&name, self.database_url.expose(), self.redis.url().expose(), self.folder.path())
     }
 
     /// Lets somebody end a worker, and starts another one in its place, as systemd does.

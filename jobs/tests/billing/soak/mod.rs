@@ -18,10 +18,10 @@ use nix::sys::signal::Signal;
 
 use self::{
     plan::{By, Ending, Faults, Kill, Round, WORKERS, round},
-    runs::{Seen, Undisturbed, ask, end, seen, undisturbed, wait_for_end},
+    runs::{Seen, Undisturbed, ask, has_begun, seen, undisturbed, wait_for_end},
 };
 use crate::{
-    office::{Books, Crew, Ledger, Office, RUNS},
+    office::{Books, Crew, Ledger, Office, RUNS, end},
     process::Process,
     random::Random,
 };
@@ -122,9 +122,9 @@ fn disturb(office: &Office, round: &Round, undisturbed: &Undisturbed, outcome: &
             Some(crew) => disturb_workers(office, crew, as_of, faults, took, outcome),
         }
         match faults.ending {
-            Ending::Next => {}
+            Ending::Next if has_begun(office, as_of) => {}
             Ending::Same if round.by == By::Workers => wait_for_end(office, as_of),
-            Ending::Same | Ending::Command => end(office.bill_run(as_of)),
+            Ending::Next | Ending::Same | Ending::Command => end(&mut office.bill_run(as_of)),
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) enum Ending {
     Same,
     /// `uncloud bill run`.
     Command,
-    /// The run after it, which finds this one open.
+    /// The run after it, which finds this one open; if it has not begun, it is made all the same.
     Next,
 }
 
