@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::sync::watch;
 
+use super::idempotency;
 use crate::accounts;
 
 const PERIOD: Duration = Duration::from_mins(1);
@@ -17,7 +18,11 @@ pub async fn keep_house(pool: PgPool, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = minutes.tick() => {}
         }
-        if let Err(error) = accounts::forget_ended_tokens(&pool).await {
+        let done = async {
+            idempotency::forget(&pool).await?;
+            accounts::forget_ended_tokens(&pool).await
+        };
+        if let Err(error) = done.await {
             tracing::warn!(%error, "old rows are not forgotten; trying again in a minute");
         }
     }

@@ -4,7 +4,7 @@
 use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{examples, problem::CONTENT_TYPE};
+use super::{conventions, examples, problem::CONTENT_TYPE};
 
 /// An operation, as far as others need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
         for (method, operation) in object(item) {
             if METHODS.contains(&method.as_str()) {
                 add_problems(path, operation);
+                conventions::add(method, operation);
             }
         }
     }

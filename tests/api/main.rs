@@ -17,6 +17,7 @@ mod cli;
 mod connections;
 mod faults;
 mod history;
+mod idempotency;
 mod jobs;
 mod ldap;
 mod ldap_faults;
