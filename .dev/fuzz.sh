@@ -18,7 +18,7 @@ dev_fuzz() {
         esac
         shift 2
     done
-    install_missing
+    install_missing tests
     crates_here
     python_here schemathesis tests/fuzz/requirements.txt
     seed=1

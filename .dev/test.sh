@@ -31,7 +31,7 @@ shell_lint() {
 
 dev_test() {
     test_start=$(date +%s)
-    install_missing
+    install_missing tests
     crates_here
     deny_here
     python_here schemathesis tests/fuzz/requirements.txt

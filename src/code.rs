@@ -34,13 +34,14 @@ macro_rules! codes {
 
 codes! {
     400 {
-        Malformed "malformed" "Not even the form is right: no JSON, an unknown parameter, an identifier that can be nobody's."
+        Malformed "malformed" "Not even the form is right: no JSON, a parameter that is unknown or wrong."
     }
     401 {
         Unauthenticated "unauthenticated" "Nobody known asked: credentials are missing or wrong."
     }
     403 {
         Forbidden "forbidden" "The caller may not do this at all."
+        InsufficientScope "insufficient_scope" "The caller's token may not be used for this."
     }
     404 {
         NotFound "not_found" "There is no such object or address, or it is not the caller's."
@@ -54,6 +55,7 @@ codes! {
     409 {
         AlreadyBilled "already_billed" "The customer has a bill of this very second already."
         AmountTooLarge "amount_too_large" "The bill's amounts are larger than bills can have."
+        AnswerLost "answer_lost" "The change that this Idempotency-Key asked for was made, but its answer was lost."
         Deleting "deleting" "The object is being deleted."
         JobEnded "job_ended" "The job has ended, so it can't be revoked."
         JobNotRetryable "job_not_retryable" "The job has not failed, so it can't be tried again."
@@ -85,6 +87,8 @@ codes! {
         PortInUse "port_in_use" "Another pool of this host has this port."
         QuotaExceeded "quota_exceeded" "The customer has as many networks as allowed."
         RefusedByDatabase "refused_by_database" "The customer's orders or bills do not fit together; they were changed by hand."
+        StillRunning "still_running" "The first request with this Idempotency-Key is still being worked on."
+        TooManyTokens "too_many_tokens" "The user has as many tokens as anybody may have."
         UnknownKind "unknown_kind" "The schedule is of a kind that this version does not know."
     }
     413 {

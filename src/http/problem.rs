@@ -11,7 +11,10 @@ use poem_openapi::{
 use serde::Serialize;
 
 use super::body;
-use crate::error::{Code, Error, FieldError};
+use crate::{
+    error::{Code, Error, FieldError},
+    origin,
+};
 
 /// Media type.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
@@ -56,9 +59,10 @@ impl Problem {
 impl Error {
     const fn code(&self) -> Code {
         match self {
-            Self::Malformed(_) => Code::Malformed,
+            Self::Malformed(_) | Self::Parameters(_) => Code::Malformed,
             Self::Unauthenticated(_) => Code::Unauthenticated,
             Self::Forbidden(_) => Code::Forbidden,
+            Self::Scope(_) => Code::InsufficientScope,
             Self::NotFound(_) => Code::NotFound,
             Self::Conflict { code, .. } => *code,
             Self::Invalid(_) => Code::Invalid,
@@ -79,7 +83,7 @@ impl From<Error> for poem::Error {
         let code = error.code();
         let mut problem = Problem::new(code, error.to_string());
         match error {
-            Error::Invalid(errors) => problem.errors = errors,
+            Error::Invalid(errors) | Error::Parameters(errors) => problem.errors = errors,
             Error::Conflict { detail, field, .. } => {
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
@@ -89,7 +93,11 @@ impl From<Error> for poem::Error {
                 tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer");
             }
             Error::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "request failed"),
-            Error::Malformed(_) | Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => {}
+            Error::Malformed(_)
+            | Error::Unauthenticated(_)
+            | Error::Forbidden(_)
+            | Error::Scope(_)
+            | Error::NotFound(_) => {}
         }
         let mut carrier = Self::from_status(status_of(code));
         carrier.set_data(problem);
@@ -156,17 +164,18 @@ pub(super) fn example(status: u16) -> serde_json::Value {
     serde_json::to_value(problem).unwrap_or_default()
 }
 
-/// Makes every answer from 400 up a problem.
-pub(super) async fn write(mut response: Response, request_id: &str, allow: impl FnOnce() -> String) -> Response {
+/// Makes every answer from 400 up a problem, if it is not written as one already.
+pub(super) async fn write(mut response: Response) -> Response {
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let is_problem = status.is_client_error() || status.is_server_error();
+    if !is_problem || response.content_type() == Some(CONTENT_TYPE) {
         return response;
     }
     let mut problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
         None => of_framework(status, &mut response).await,
     };
-    request_id.clone_into(&mut problem.request_id);
+    problem.request_id = origin::request_id().unwrap_or_default();
     let status = status_of(problem.code);
     response.set_status(status);
     response.set_body(serde_json::to_vec(&problem).unwrap_or_default());
@@ -174,14 +183,8 @@ pub(super) async fn write(mut response: Response, request_id: &str, allow: impl 
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     match status {
         StatusCode::UNAUTHORIZED => {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"uncloud\", charset=\"UTF-8\""),
-            );
-        }
-        StatusCode::METHOD_NOT_ALLOWED => {
-            if let Ok(allow) = HeaderValue::from_str(&allow()) {
-                headers.insert(header::ALLOW, allow);
+            for way in ["Basic realm=\"uncloud\", charset=\"UTF-8\"", "Bearer realm=\"uncloud\""] {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
             }
         }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {

@@ -114,16 +114,17 @@ async fn bodies_of_any_depth_are_refused_in_order() {
 async fn unknown_and_repeated_query_parameters_are_refused() {
     let app = TestApp::start().await;
     for (path, word) in [
-        ("/v1/net/vpn?limt=1", "limt is unknown; known are: limit, cursor"),
-        ("/v1/net/vpn?limit=1&limit=2", "limit is there twice"),
+        ("/v1/net/vpn?limt=1", "is unknown; known are: limit, cursor"),
+        ("/v1/net/vpn?limit=1&limit=2", "must be there only once"),
         ("/v1/net/vpn?=1", "known are"),
         ("/v1/net/vpn/1?x", "known are: none"),
-        ("/api/?x=1", "x is unknown"),
-        ("/healthz?x=1", "x is unknown"),
+        ("/api/?x=1", "known are: none"),
+        ("/healthz?x=1", "known are: none"),
     ] {
         let problem = app.get(path, "alice").await.expect(400);
         assert_eq!(problem["code"], "malformed");
-        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(word)), "{path}: {problem}");
+        let message = problem["errors"][0]["message"].as_str().expect("a message");
+        assert!(message.contains(word), "{path}: {problem}");
     }
     app.get("/v1/net/vpn/?limit=1", "alice").await.expect(200);
     // Whoever puts a secret into the address must not find it in the answer.

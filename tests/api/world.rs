@@ -39,6 +39,8 @@ impl World {
         let schedule = app.post("/v1/admin/schedule", "admin", schedule).await.expect(201);
         let first = async |path: &str| app.get(path, "admin").await.expect(200)["items"][0].clone();
         let (order, run) = (first("/v1/admin/order").await, first("/v1/admin/billrun").await);
+        let token = json!({ "name": "backup", "scopes": ["read"] });
+        let token = app.post("/v1/token", "alice", token).await.expect(201);
         let worker =
             "insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded,
                 failed, leases_lost, rss_bytes, seen_at)
@@ -54,6 +56,7 @@ impl World {
             ("product", "1".to_owned()),
             ("queue", HOST.to_owned()),
             ("schedule", id(&schedule)),
+            ("token", id(&token)),
             ("user", "2".to_owned()),
             ("vpn", id(&network)),
             ("vpnpool", id(&pool)),
