@@ -16,13 +16,12 @@ const FOR_STAFF: &str = "^(/v1/admin/|/metrics)";
 async fn fuzz(user: &str, without: &[&str]) {
     let world = World::new().await;
     world.app.obedient_worker();
+    let folder = tempfile::tempdir().expect("a folder"); // what it remembers would make the next run another one
     let output = Command::new(setting("SCHEMATHESIS"))
-        .args([
-            "--config-file",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/schemathesis.toml"),
-            "--no-color",
-            "run",
-        ])
+        .current_dir(folder.path())
+        .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/hooks.py"))
+        .args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/schemathesis.toml")])
+        .args(["--no-color", "run"])
         .arg(world.app.url("/openapi.json"))
         .args(["--auth", &format!("{user}:{PASSWORD}")])
         .args(without)
