@@ -57,6 +57,9 @@ pub enum Error {
         /// The field at odds, if it is one.
         field: Option<&'static str>,
     },
+    /// 412: the object is no longer what the caller has read.
+    #[error("this has changed since you read it; read it again, and see whether you still want your change")]
+    Changed,
     /// 422: fields with wrong values, all of them.
     #[error("{}", count_wrong("field", .0))]
     Invalid(Vec<FieldError>),

@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use poem::{Endpoint, Request, Response};
+use poem::{
+    Endpoint, Request, Response,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+};
+use serde::Deserialize;
+use url::form_urlencoded;
 
 use super::{
-    auth,
+    auth::{self, Caller},
     client::TrustedProxies,
     idempotency::Answers,
+    precondition,
     spec::{self, Operation},
 };
 use crate::{accounts::Authenticator, origin::Call};
@@ -22,7 +28,7 @@ pub(super) struct Calls {
 
 impl Calls {
     /// Finds out who asks for what, and lets the operation answer.
-    pub async fn call<E>(&self, next: Arc<E>, mut request: Request) -> poem::Result<Response>
+    pub async fn call<E>(&self, next: Arc<E>, request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,
     {
@@ -31,9 +37,57 @@ impl Calls {
         let operation = spec::find(&self.operations, request.method(), request.uri().path());
         let Some(operation) = operation else { return next.call(request).await };
         auth::admit(operation, caller.as_ref())?;
+        let (method, uri, asked) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+        precondition::refuse_in_vain(operation, &asked)?;
+        let response = precondition::of_headers(&asked, self.answer(next, request, caller, operation)).await?;
+        if response.status() != StatusCode::OK {
+            return Ok(response);
+        }
+        if operation.is_tagged {
+            Ok(precondition::tagged(method == Method::GET, &asked, response).await)
+        } else if operation.is_paged {
+            Ok(linked(&uri, response).await)
+        } else {
+            Ok(response)
+        }
+    }
+
+    async fn answer<E>(
+        &self,
+        next: Arc<E>,
+        mut request: Request,
+        caller: Option<Caller>,
+        operation: &Operation,
+    ) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
         let Some(caller) = caller else { return next.call(request).await };
         let call = Call { user_id: caller.user.user_id, operation_id: operation.id.clone(), attempt: None };
         request.set_data(caller);
         self.answers.call(call, next, request).await
     }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    next: Option<String>,
+}
+
+/// Tells where the next page is (RFC 8288).
+async fn linked(uri: &Uri, mut response: Response) -> Response {
+    let Ok(body) = response.take_body().into_bytes().await else { return response };
+    let next = serde_json::from_slice::<Page>(&body).ok().and_then(|page| page.next);
+    response.set_body(body);
+    if let Some(next) = next {
+        let before = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(before.filter(|(name, _)| name != "cursor"))
+            .append_pair("cursor", &next)
+            .finish();
+        if let Ok(link) = HeaderValue::from_str(&format!("<{}?{query}>; rel=\"next\"", uri.path())) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+    }
+    response
 }

@@ -63,6 +63,7 @@ impl Error {
             Self::Forbidden(_) | Self::Scope(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -89,7 +90,11 @@ impl From<Error> for poem::Error {
                 tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer");
             }
             Error::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "request failed"),
-            Error::Malformed(_) | Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => {}
+            Error::Malformed(_)
+            | Error::Unauthenticated(_)
+            | Error::Forbidden(_)
+            | Error::NotFound(_)
+            | Error::Changed => {}
         }
         let mut carrier = Self::from_status(status);
         carrier.set_data(problem);
@@ -116,6 +121,7 @@ const fn code_of(status: StatusCode) -> &'static str {
         405 => "method_not_allowed",
         408 => "too_slow",
         409 => "conflict",
+        412 => "changed",
         413 => "too_large",
         415 => "unsupported_media_type",
         422 => "invalid",

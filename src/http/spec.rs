@@ -15,6 +15,12 @@ pub(super) struct Operation {
     pub summary: String,
     pub signed_in: bool,
     pub staff: bool,
+    /// Answers have the object's ETag.
+    pub is_tagged: bool,
+    /// An edit that heeds If-Match.
+    pub takes_if_match: bool,
+    /// Answers with a part of a list.
+    pub is_paged: bool,
 }
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -34,10 +40,11 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
     }
     document["components"]["schemas"]["Problem"] = problem_schema();
     for (path, item) in object(&mut document["paths"]) {
+        let is_object = conventions::is_object(path, item);
         for (method, operation) in object(item) {
             if METHODS.contains(&method.as_str()) {
                 add_problems(path, operation);
-                conventions::add(method, operation);
+                conventions::add(method, is_object, operation);
             }
         }
     }
@@ -191,6 +198,8 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
         for (method, operation) in item.as_object().into_iter().flatten() {
             if METHODS.contains(&method.as_str()) {
                 let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
+                let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+                let has = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
                 operations.push(Operation {
                     method: method.to_uppercase().parse().unwrap_or_default(),
                     path: path.clone(),
@@ -198,6 +207,9 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                     summary: text("summary"),
                     signed_in: operation.get("security").is_some(),
                     staff: is_staff(path),
+                    is_tagged: operation["responses"]["200"]["headers"].get("ETag").is_some(),
+                    takes_if_match: has("If-Match"),
+                    is_paged: has("cursor"),
                 });
             }
         }

@@ -15,6 +15,7 @@ mod browser;
 mod catalog;
 mod cli;
 mod connections;
+mod conventions;
 mod faults;
 mod history;
 mod idempotency;

@@ -1,0 +1,62 @@
+//! What holds for every operation: tags, preconditions, links, parameters, limits.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::app::{TestApp, new_key};
+
+#[tokio::test]
+async fn a_read_that_would_say_the_same_says_so() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let read = app.get("/v1/admin/vpnpool/1", "admin").await;
+    let etag = read.header("etag").to_owned();
+    assert!(etag.starts_with('"') && etag.len() == 24, "{etag}");
+    let ask = async |tags: &str| {
+        app.with_header(Method::GET, "/v1/admin/vpnpool/1", Some("admin"), ("if-none-match", tags), None).await
+    };
+    for tags in [etag.clone(), format!("\"x\", W/{etag}"), "*".to_owned()] {
+        let answer = ask(&tags).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.text.as_str(), answer.header("etag")),
+            (304, "", etag.as_str()),
+            "{tags}"
+        );
+    }
+    assert_eq!(ask("\"x\"").await.text, read.text);
+    let edited =
+        app.request(Method::PATCH, "/v1/admin/vpnpool/1", Some("admin"), Some(json!({ "listen_port": 51821 }))).await;
+    assert_eq!(ask(&etag).await.status, 200);
+    assert_ne!(edited.header("etag"), etag);
+}
+
+#[tokio::test]
+async fn of_two_edits_of_what_both_have_read_one_is_refused() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    app.network("alice", new_key()).await;
+    let etag = app.get("/v1/net/vpn/1", "alice").await.header("etag").to_owned();
+    let edits = (0..8).map(|_| {
+        let body = json!({ "wireguard_public_key": new_key().to_string() });
+        app.with_header(Method::PATCH, "/v1/net/vpn/1", Some("alice"), ("if-match", &etag), Some(body))
+    });
+    let mut statuses: Vec<_> =
+        futures_util::future::join_all(edits).await.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
+    let answer = app.with_header(Method::DELETE, "/v1/net/vpn/1", Some("alice"), ("if-match", "*"), None).await;
+    answer.expect(202);
+    let header = ("if-match", "*");
+    let in_vain =
+        app.with_header(Method::POST, "/v1/admin/vpnpool/1/key", Some("admin"), header, Some(json!({}))).await;
+    assert_eq!(in_vain.wrong_fields(400), ["/If-Match"]);
+}
+
+#[tokio::test]
+async fn a_page_links_to_the_next() {
+    let app = TestApp::start().await;
+    let first = app.get("/v1/admin/user?limit=2", "admin").await;
+    assert_eq!(first.header("link"), "</v1/admin/user?limit=2&cursor=2>; rel=\"next\"");
+    let last = app.get("/v1/admin/user?limit=2&cursor=2", "admin").await;
+    assert_eq!((last.expect(200)["items"].as_array().map(Vec::len), last.header("link")), (Some(1), ""));
+}
