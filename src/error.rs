@@ -69,6 +69,12 @@ pub enum Error {
         /// Earlier is in vain.
         retry_after_secs: u64,
     },
+    /// 429: too many requests.
+    #[error("you ask too often; try again in {retry_after_secs} s")]
+    TooOften {
+        /// Earlier is in vain.
+        retry_after_secs: u64,
+    },
     /// 503: a part that we need does not answer; trying again later helps.
     #[error("a part of the service does not answer")]
     Unavailable(#[source] anyhow::Error),

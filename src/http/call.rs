@@ -1,6 +1,6 @@
 //! What every operation's call passes through, whichever noun it is of.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use poem::{
     Endpoint, Request, Response,
@@ -13,10 +13,14 @@ use super::{
     auth::{self, Caller},
     client::TrustedProxies,
     idempotency::Answers,
-    precondition,
+    precondition, problem,
+    rates::Rates,
     spec::{self, Operation},
 };
-use crate::{accounts::Authenticator, origin::Call};
+use crate::{
+    accounts::{Authenticator, network_of},
+    origin::Call,
+};
 
 /// What is asked on the way to an operation.
 pub(super) struct Calls {
@@ -24,17 +28,50 @@ pub(super) struct Calls {
     pub proxies: Arc<TrustedProxies>,
     pub operations: Arc<Vec<Operation>>,
     pub answers: Answers,
+    pub rates: Rates,
 }
 
 impl Calls {
-    /// Finds out who asks for what, and lets the operation answer.
+    /// Finds out who asks for what and how often, and lets the operation answer.
     pub async fn call<E>(&self, next: Arc<E>, request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,
     {
-        let client = self.proxies.client_of(&request);
-        let caller = auth::caller(&self.authenticator, &request, client).await?;
         let operation = spec::find(&self.operations, request.method(), request.uri().path());
+        let is_named = request.headers().contains_key(header::AUTHORIZATION);
+        let is_probe = !is_named && operation.is_some_and(|operation| !operation.path.starts_with("/v1/"));
+        let client = self.proxies.client_of(&request);
+        let address = network_of(client);
+        if is_named {
+            self.rates.addresses.check(address, Instant::now())?;
+        }
+        let caller = auth::caller(&self.authenticator, &request, client).await;
+        let left = match &caller {
+            Ok(Some(caller)) => self.rates.users.ask(caller.user.user_id, Instant::now())?,
+            Ok(None) if is_probe => None,
+            Ok(None) | Err(_) => self.rates.addresses.ask(address, Instant::now())?,
+        };
+        let response = match caller {
+            Ok(caller) => self.admitted(next, request, caller, operation).await,
+            Err(error) => Err(error.into()),
+        };
+        let mut response = problem::write(response.unwrap_or_else(poem::Error::into_response)).await;
+        if let Some(left) = left {
+            left.tell(&mut response);
+        }
+        Ok(response)
+    }
+
+    async fn admitted<E>(
+        &self,
+        next: Arc<E>,
+        request: Request,
+        caller: Option<Caller>,
+        operation: Option<&Operation>,
+    ) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
         let Some(operation) = operation else { return next.call(request).await };
         auth::admit(operation, caller.as_ref())?;
         let (method, uri, asked) = (request.method().clone(), request.uri().clone(), request.headers().clone());

@@ -65,7 +65,7 @@ impl Error {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany { .. } | Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -84,6 +84,10 @@ impl From<Error> for poem::Error {
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
             Error::TooMany { retry_after_secs } => problem.retry_after_secs = retry_after_secs,
+            Error::TooOften { retry_after_secs } => {
+                problem.code = "rate_limited";
+                problem.retry_after_secs = retry_after_secs;
+            }
             Error::Scope(_) => problem.code = "insufficient_scope",
             // Logged once, here; the caller gets the request's id to ask about it.
             Error::Unavailable(cause) => {

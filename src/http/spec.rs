@@ -160,7 +160,7 @@ fn add_problems(path: &str, operation: &mut Value) {
         add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
     }
     if signed_in {
-        add("429", "Too many wrong passwords", header("Retry-After", "Seconds"));
+        add("429", "Too many requests, or too many wrong passwords", header("Retry-After", "Seconds"));
         let staff = if is_staff(path) { "Only staff may do this, or the token" } else { "The token" };
         add("403", &format!("{staff} lacks a scope"), Value::Null);
     }

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
+use uncloud::http::RateLimits;
 
 use crate::app::{TestApp, new_key};
 
@@ -59,4 +60,29 @@ async fn a_page_links_to_the_next() {
     assert_eq!(first.header("link"), "</v1/admin/user?limit=2&cursor=2>; rel=\"next\"");
     let last = app.get("/v1/admin/user?limit=2&cursor=2", "admin").await;
     assert_eq!((last.expect(200)["items"].as_array().map(Vec::len), last.header("link")), (Some(1), ""));
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_again() {
+    let app = TestApp::start_changed(|settings| settings.rates = RateLimits { user: 3, address: 2 }).await;
+    for left in 0..3 {
+        let answer = app.get("/v1/net/vpn", "alice").await;
+        answer.expect(200);
+        assert_eq!(answer.header("ratelimit-policy"), "\"user\";q=3;w=60");
+        assert!(answer.header("ratelimit").starts_with(&format!("\"user\";r={};t=", 2 - left)), "{answer:?}");
+    }
+    let refused = app.get("/v1/net/vpn", "alice").await;
+    assert_eq!(refused.expect(429)["code"], "rate_limited");
+    let secs: u64 = refused.header("retry-after").parse().expect("a number");
+    assert!((1..=60).contains(&secs), "{secs}");
+    app.get("/v1/net/vpn", "bob").await.expect(200);
+    // Nobody known: by address, and from then on nobody there is even asked for credentials.
+    let product = async || app.request(Method::GET, "/v1/product", None, None).await;
+    assert_eq!(product().await.header("ratelimit-policy"), "\"address\";q=2;w=60");
+    app.authorized(Method::GET, "/v1/net/vpn", "Bearer x", None).await.expect(401);
+    assert_eq!(product().await.expect(429)["code"], "rate_limited");
+    assert_eq!(app.get("/v1/net/vpn", "bob").await.expect(429)["code"], "rate_limited");
+    for _ in 0..5 {
+        app.request(Method::GET, "/healthz", None, None).await.expect(200);
+    }
 }
