@@ -6,7 +6,10 @@ use std::borrow::Cow;
 /// What was wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FieldError {
-    /// JSON pointer (RFC 6901) into the request's body.
+    /// Where the field is: `body`, `query`, `path` or `header`.
+    #[serde(rename = "in")]
+    pub place: &'static str,
+    /// JSON pointer (RFC 6901) into the request's body; of a parameter its name after a slash.
     pub pointer: String,
     /// What is wrong and what would be right.
     pub message: String,
@@ -15,14 +18,19 @@ pub struct FieldError {
 impl FieldError {
     /// An error of a member of the body's object.
     pub fn new(field: &str, message: impl Into<String>) -> Self {
-        Self { pointer: String::new(), message: message.into() }.inside(field)
+        Self::of("body", field, message)
+    }
+
+    /// An error of a field elsewhere.
+    pub fn of(place: &'static str, field: &str, message: impl Into<String>) -> Self {
+        Self { place, pointer: String::new(), message: message.into() }.inside(field)
     }
 
     /// The same error, seen from the object (or list) that has what it names as its member (or item).
     #[must_use]
     pub fn inside(self, field: &str) -> Self {
         let field = field.replace('~', "~0").replace('/', "~1");
-        Self { pointer: format!("/{field}{}", self.pointer), message: self.message }
+        Self { pointer: format!("/{field}{}", self.pointer), ..self }
     }
 }
 

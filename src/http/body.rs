@@ -94,7 +94,7 @@ pub(crate) trait Member: Type + Sized {
 }
 
 fn wrong(message: impl Into<String>) -> Vec<FieldError> {
-    vec![FieldError { pointer: String::new(), message: message.into() }]
+    vec![FieldError { place: "body", pointer: String::new(), message: message.into() }]
 }
 
 impl<T: ParseFromJSON> Member for T {
@@ -173,7 +173,7 @@ pub(crate) fn unknown_members(object: &Map<String, Value>, known: &[&str]) -> Ve
 
 /// A member's name as it may be repeated in an answer. Whoever forgets the name sends the value in its place, and that may
 /// be a private key (44 characters) or a password.
-fn shown(name: &str) -> &str {
+pub(super) fn shown(name: &str) -> &str {
     let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if is_name { name } else { "..." }
 }

@@ -13,7 +13,7 @@ use super::{
     auth::{self, Caller},
     client::TrustedProxies,
     idempotency::Answers,
-    precondition, problem,
+    parameters, precondition, problem,
     rates::Rates,
     spec::{self, Operation},
 };
@@ -55,7 +55,7 @@ impl Calls {
             Ok(caller) => self.admitted(next, request, caller, operation).await,
             Err(error) => Err(error.into()),
         };
-        let mut response = problem::write(response.unwrap_or_else(poem::Error::into_response)).await;
+        let mut response = problem::write(response.unwrap_or_else(parameters::named)).await;
         if let Some(left) = left {
             left.tell(&mut response);
         }
@@ -75,6 +75,7 @@ impl Calls {
         let Some(operation) = operation else { return next.call(request).await };
         auth::admit(operation, caller.as_ref())?;
         let (method, uri, asked) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+        parameters::check(operation, &request)?;
         precondition::refuse_in_vain(operation, &asked)?;
         let response = precondition::of_headers(&asked, self.answer(next, request, caller, operation)).await?;
         if response.status() != StatusCode::OK {

@@ -15,6 +15,7 @@ mod index;
 mod moment;
 mod money;
 mod page;
+mod parameters;
 mod precondition;
 mod problem;
 mod rates;

@@ -57,7 +57,7 @@ pub(super) fn refuse_in_vain(operation: &Operation, headers: &HeaderMap) -> Resu
         return Ok(());
     }
     let message = "must be left out: this operation does not look at it";
-    Err(Error::Parameters(vec![FieldError::new("If-Match", message)]))
+    Err(Error::Parameters(vec![FieldError::of("header", "If-Match", message)]))
 }
 
 /// Runs an edit under its caller's precondition, if there is one.

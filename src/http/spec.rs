@@ -4,10 +4,10 @@
 use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{conventions, examples, problem::CONTENT_TYPE};
+use super::{conventions, examples, parameters::Parameter, problem::CONTENT_TYPE};
 
 /// An operation, as far as others need to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Operation {
     pub method: Method,
     pub path: String,
@@ -21,6 +21,7 @@ pub(super) struct Operation {
     pub takes_if_match: bool,
     /// Answers with a part of a list.
     pub is_paged: bool,
+    pub parameters: Vec<Parameter>,
 }
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -121,9 +122,10 @@ fn problem_schema() -> Value {
                 "description": "All wrong fields.",
                 "items": {
                     "type": "object",
-                    "required": ["pointer", "message"],
+                    "required": ["in", "pointer", "message"],
                     "properties": {
-                        "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body.", "example": "/network_size" },
+                        "in": { "type": "string", "enum": ["body", "query", "path", "header"], "description": "Where the field is.", "example": "body" },
+                        "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body; of a parameter its name after a slash.", "example": "/network_size" },
                         "message": { "type": "string", "example": "must be a whole number from 1 to 128" }
                     }
                 }
@@ -210,6 +212,7 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                     is_tagged: operation["responses"]["200"]["headers"].get("ETag").is_some(),
                     takes_if_match: has("If-Match"),
                     is_paged: has("cursor"),
+                    parameters: parameters.iter().filter_map(|one| Parameter::of(document, one)).collect(),
                 });
             }
         }
@@ -218,6 +221,12 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
 }
 
 impl Operation {
+    /// The parameters in a path, as they are written.
+    pub(super) fn in_path<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let parts = self.path.split('/').zip(path.split('/'));
+        parts.filter_map(|(part, value)| Some((part.strip_prefix('{')?.strip_suffix('}')?, value)))
+    }
+
     fn is_at(&self, path: &str) -> bool {
         let mut asked = path.trim_end_matches('/').split('/');
         self.path.split('/').all(|part| asked.next().is_some_and(|asked| part.starts_with('{') || part == asked))

@@ -86,3 +86,27 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
         app.request(Method::GET, "/healthz", None, None).await.expect(200);
     }
 }
+
+#[tokio::test]
+async fn all_wrong_parameters_are_named_at_once() {
+    let app = TestApp::start().await;
+    let wrong = async |path: &str| {
+        let problem = app.get(path, "admin").await.expect(400);
+        assert_eq!(problem["code"], "malformed");
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        errors
+            .iter()
+            .map(|error| {
+                format!("{} {}", error["in"].as_str().expect("in"), error["pointer"].as_str().expect("pointer"))
+            })
+            .collect::<Vec<_>>()
+    };
+    let all = "/v1/admin/job?surprise=1&state=lost&queue=a_b&min_age_secs=-1&limit=0&cursor=x&kind=%00";
+    let expected = ["surprise", "state", "queue", "kind", "min_age_secs", "limit", "cursor"];
+    assert_eq!(wrong(all).await, expected.map(|name| format!("query /{name}")));
+    assert_eq!(wrong("/v1/job/0?wait=61").await, ["query /wait", "path /id"]);
+    assert_eq!(wrong("/v1/job/1?wait=1&wait=2").await, ["query /wait"]);
+    assert_eq!(wrong("/v1/admin/user/1?a=b").await, ["query /a"]);
+    assert_eq!(wrong("/v1/admin/audit?since=2026-13-01T00:00:00Z").await, ["query /since"], "only the operation knows");
+    assert_eq!(wrong("/v1/admin/job?limit=%2B5").await, ["query /limit"]);
+}
