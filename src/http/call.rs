@@ -15,7 +15,7 @@ use super::{
     idempotency::Answers,
     parameters, precondition, problem,
     rates::Rates,
-    spec::{self, Operation},
+    spec::{self, Kind, Operation},
 };
 use crate::{
     accounts::{Authenticator, network_of},
@@ -78,15 +78,11 @@ impl Calls {
         parameters::check(operation, &request)?;
         precondition::refuse_in_vain(operation, &asked)?;
         let response = precondition::of_headers(&asked, self.answer(next, request, caller, operation)).await?;
-        if response.status() != StatusCode::OK {
-            return Ok(response);
-        }
-        if operation.is_tagged {
-            Ok(precondition::tagged(method == Method::GET, &asked, response).await)
-        } else if operation.is_paged {
-            Ok(linked(&uri, response).await)
-        } else {
-            Ok(response)
+        match operation.answer {
+            _ if response.status() != StatusCode::OK => Ok(response),
+            Kind::Object => Ok(precondition::tagged(method == Method::GET, &asked, response).await),
+            Kind::Page => Ok(linked(&uri, response).await),
+            Kind::Other => Ok(response),
         }
     }
 

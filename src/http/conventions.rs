@@ -31,7 +31,7 @@ fn header(description: &str, example: &str) -> Value {
     json!({ "description": description, "schema": { "type": "string", "example": example } })
 }
 
-const ETAG: &str = "\"2Zl5MyXsbvH_S0gQqrZyBw\"";
+const ETAG: &str = "\"2Zl5MyXsbvH_S0gQ.qrZyBw8Fq2hX0cAb\"";
 
 /// Adds to an operation what its kind is known by.
 pub(super) fn add(method: &str, is_object: bool, operation: &mut Value) {
@@ -42,7 +42,7 @@ pub(super) fn add(method: &str, is_object: bool, operation: &mut Value) {
             parameters.push(parameter(
                 "If-None-Match",
                 "The `ETag` of an answer: if it would be the same, 304 comes instead.",
-                "^(\\*|(W/)?\"[A-Za-z0-9_-]+\")$",
+                "^(\\*|(W/)?\"[A-Za-z0-9_.-]+\")$",
                 ETAG,
             ));
             operation["responses"]["304"] = json!({ "description": "As before" });
@@ -54,8 +54,8 @@ pub(super) fn add(method: &str, is_object: bool, operation: &mut Value) {
         "patch" | "put" | "delete" if is_object => {
             parameters.push(parameter(
                 "If-Match",
-                "The `ETag` of what the caller has read: if the object has changed since, the edit is refused.",
-                "^(\\*|\"[A-Za-z0-9_-]+\")$",
+                "The `ETag` of what the caller has read: if somebody has changed the object since, the edit is refused.",
+                "^(\\*|\"[A-Za-z0-9_.-]+\")$",
                 ETAG,
             ));
             operation["responses"]["412"] = problem("The object has changed since the caller read it");

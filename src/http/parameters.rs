@@ -22,6 +22,9 @@ pub(super) struct Parameter {
     rule: Rule,
 }
 
+/// Or what is wrong.
+type Check = fn(&str) -> Result<(), String>;
+
 #[derive(Debug, Clone)]
 enum Rule {
     Integer {
@@ -30,13 +33,13 @@ enum Rule {
     },
     OneOf(Vec<String>),
     /// One of our scalars, which says what is wrong.
-    Scalar(fn(&str) -> Result<(), String>),
+    Scalar(Check),
     /// Whether it is right, only the operation knows.
     Any,
 }
 
 /// The scalar that a component of the document describes.
-fn scalar(component: &str) -> Option<fn(&str) -> Result<(), String>> {
+fn scalar(component: &str) -> Option<Check> {
     fn check<T: ParseFromParameter>(text: &str) -> Result<(), String> {
         T::parse_from_parameter(text).map(drop).map_err(poem_openapi::types::ParseError::into_message)
     }

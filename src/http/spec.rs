@@ -6,6 +6,16 @@ use serde_json::{Map, Value, json};
 
 use super::{conventions, examples, parameters::Parameter, problem::CONTENT_TYPE};
 
+/// What an operation answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One object, with its ETag.
+    Object,
+    /// A part of a list.
+    Page,
+    Other,
+}
+
 /// An operation, as far as others need to know it.
 #[derive(Debug, Clone)]
 pub(super) struct Operation {
@@ -15,12 +25,9 @@ pub(super) struct Operation {
     pub summary: String,
     pub signed_in: bool,
     pub staff: bool,
-    /// Answers have the object's ETag.
-    pub is_tagged: bool,
+    pub answer: Kind,
     /// An edit that heeds If-Match.
     pub takes_if_match: bool,
-    /// Answers with a part of a list.
-    pub is_paged: bool,
     pub parameters: Vec<Parameter>,
 }
 
@@ -209,9 +216,12 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                     summary: text("summary"),
                     signed_in: operation.get("security").is_some(),
                     staff: is_staff(path),
-                    is_tagged: operation["responses"]["200"]["headers"].get("ETag").is_some(),
+                    answer: match operation["responses"]["200"]["headers"].get("ETag") {
+                        Some(_) => Kind::Object,
+                        None if has("cursor") => Kind::Page,
+                        None => Kind::Other,
+                    },
                     takes_if_match: has("If-Match"),
-                    is_paged: has("cursor"),
                     parameters: parameters.iter().filter_map(|one| Parameter::of(document, one)).collect(),
                 });
             }
