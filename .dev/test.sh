@@ -31,9 +31,10 @@ shell_lint() {
 
 dev_test() {
     test_start=$(date +%s)
-    install_missing
+    install_missing tests
     crates_here
     deny_here
+    python_here schemathesis tests/fuzz/requirements.txt
     step "Format" cargo fmt --all --check
     step "Shell scripts" shell_lint
     step "Packaging" packaging_check
@@ -42,6 +43,7 @@ dev_test() {
     # The tests start both programs, and cargo builds only those of the package under test.
     step "Programs" cargo build --locked --workspace --bins
     step "Tests" cargo test --locked --workspace
+    step "Made-up requests for every operation" fuzz 1 25
     step "Committed query data (.sqlx)" sql_check
     printf '\n./dev test: all green in %s s\n' "$(($(date +%s) - test_start))"
 }

@@ -69,6 +69,8 @@ pub struct UserApi {
 #[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::Users")]
 impl UserApi {
     /// List users
+    ///
+    /// Everybody who has ever signed in, and whoever was added by hand; the oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "user_list")]
     async fn list(
         &self,
@@ -85,6 +87,8 @@ impl UserApi {
     }
 
     /// Read a user
+    ///
+    /// With the limits that hold for the user.
     #[oai(path = "/:id", method = "get", operation_id = "user_read")]
     async fn read(
         &self,
@@ -97,6 +101,8 @@ impl UserApi {
     }
 
     /// Change a user's limits
+    ///
+    /// What is left out stays. Less than what the user has takes nothing away.
     #[oai(path = "/:id", method = "patch", operation_id = "user_edit")]
     async fn edit(
         &self,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     billing::period::RecurringPeriod,
-    error::{Error, FieldError, OnConstraint as _},
+    error::{Code, Error, FieldError, OnConstraint as _},
     http::unless_changed,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub async fn create(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Product, Error> {
     match add(pool, name, draft).await? {
         Some(product) => Ok(product),
-        None => Err(Error::conflict("name_taken", "name", format!("there is a product {name} already; edit it"))),
+        None => Err(Error::conflict(Code::NameTaken, "name", format!("there is a product {name} already; edit it"))),
     }
 }
 

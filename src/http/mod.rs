@@ -1,10 +1,12 @@
 //! HTTP: what all operations share. The nouns' own operations stand in their `api.rs`.
 
 mod auth;
+mod bodies;
 mod body;
 mod browser;
 mod call;
 mod client;
+mod codes;
 mod conventions;
 mod examples;
 mod filter;
@@ -19,6 +21,7 @@ mod parameters;
 mod precondition;
 mod problem;
 mod rates;
+mod request;
 mod scalars;
 pub mod server;
 mod service;

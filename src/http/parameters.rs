@@ -12,6 +12,9 @@ use crate::{
     error::{Error, FieldError},
 };
 
+/// What a decoder puts in the place of bytes that are no UTF-8.
+const NO_TEXT: char = char::REPLACEMENT_CHARACTER;
+
 /// A parameter as the document describes it.
 #[derive(Debug, Clone)]
 pub(super) struct Parameter {
@@ -108,6 +111,9 @@ impl Parameter {
     }
 
     fn check(&self, value: &str) -> Option<FieldError> {
+        if value.contains(NO_TEXT) {
+            return Some(self.error("must be UTF-8"));
+        }
         self.rule.check(value).err().map(|message| self.error(message))
     }
 }
@@ -119,10 +125,8 @@ pub(super) fn check(operation: &Operation, request: &Request) -> Result<(), Erro
     let mut errors = Vec::new();
     for (name, _) in query.iter().filter(|(name, _)| !known.iter().any(|known| known.name == **name)) {
         let names: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
-        let message = match names.as_slice() {
-            [] => "is unknown; this takes no parameters".to_owned(),
-            names => format!("is unknown; known are: {}", names.join(", ")),
-        };
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let message = format!("is unknown; known are: {names}");
         errors.push(FieldError::of("query", shown(name), message));
     }
     for parameter in known {
@@ -131,7 +135,7 @@ pub(super) fn check(operation: &Operation, request: &Request) -> Result<(), Erro
             (None, _) if parameter.required => errors.push(parameter.error("is missing")),
             (None, _) => {}
             (Some(value), None) => errors.extend(parameter.check(value)),
-            (Some(_), Some(_)) => errors.push(parameter.error("is given twice")),
+            (Some(_), Some(_)) => errors.push(parameter.error("must be there only once")),
         }
     }
     // What is encoded, the operation decodes.

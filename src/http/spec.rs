@@ -5,6 +5,7 @@ use poem::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{conventions, examples, parameters::Parameter, problem::CONTENT_TYPE};
+use crate::error::Code;
 
 /// What an operation answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
     }
     walk(&mut document);
     for (name, schema) in object(&mut document["components"]["schemas"]) {
-        if name.ends_with("Create") || name.ends_with("Edit") {
+        if ["Create", "Edit", "Filter", "Payload"].iter().any(|kind| name.ends_with(kind)) {
             schema["additionalProperties"] = false.into();
         }
     }
@@ -51,6 +52,10 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
         let is_object = conventions::is_object(path, item);
         for (method, operation) in object(item) {
             if METHODS.contains(&method.as_str()) {
+                // Said, not left out: who generates or checks something asks whether it was forgotten.
+                if operation.get("security").is_none() {
+                    operation["security"] = json!([]);
+                }
                 add_problems(path, operation);
                 conventions::add(method, is_object, operation);
             }
@@ -114,16 +119,32 @@ fn say_things_once(map: &mut Map<String, Value>) {
 }
 
 fn problem_schema() -> Value {
+    let codes = Code::ALL.iter().map(|code| format!("- `{code}` ({}): {}", code.status(), code.about()));
+    let codes = codes.collect::<Vec<_>>().join("\n");
+    let text =
+        |description: &str, example: &str| json!({ "type": "string", "description": description, "example": example });
     json!({
         "type": "object",
         "description": "Why a request was not done (RFC 9457). Nothing was written.",
         "required": ["type", "title", "status", "detail", "code"],
         "properties": {
-            "type": { "type": "string", "example": "about:blank" },
-            "title": { "type": "string", "description": "The status in words.", "example": "Unprocessable Entity" },
-            "status": { "type": "integer", "format": "int32", "minimum": 400, "maximum": 599, "example": 422 },
-            "detail": { "type": "string", "description": "What was wrong and what would be right, for a person.", "example": "one field is wrong" },
-            "code": { "type": "string", "description": "Stable, for programs.", "example": "invalid" },
+            "type": text("Always `about:blank`; `code` says what kind of problem it is.", "about:blank"),
+            "title": text("The status in words.", "Unprocessable Entity"),
+            "status": {
+                "type": "integer",
+                "format": "int32",
+                "description": "The HTTP status.",
+                "minimum": 400,
+                "maximum": 599,
+                "example": 422
+            },
+            "detail": text("What was wrong and what would be right, for a person.", "one field is wrong"),
+            "code": {
+                "type": "string",
+                "description": format!("Stable, for programs. New versions may add to these:\n\n{codes}"),
+                "pattern": "^[a-z_]+$",
+                "example": "invalid"
+            },
             "errors": {
                 "type": "array",
                 "description": "All wrong fields.",
@@ -132,12 +153,12 @@ fn problem_schema() -> Value {
                     "required": ["in", "pointer", "message"],
                     "properties": {
                         "in": { "type": "string", "enum": ["body", "query", "path", "header"], "description": "Where the field is.", "example": "body" },
-                        "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body; of a parameter its name after a slash.", "example": "/network_size" },
-                        "message": { "type": "string", "example": "must be a whole number from 1 to 128" }
+                        "pointer": text("JSON pointer (RFC 6901) into the body; of a parameter its name after a slash.", "/network_size"),
+                        "message": text("What is wrong and what would be right.", "must be a whole number from 1 to 128")
                     }
                 }
             },
-            "request_id": { "type": "string", "description": "Names the request in the server's log.", "example": "9f86d081884c7d65" }
+            "request_id": text("Names the request in the server's log.", "9f86d081884c7d65")
         }
     })
 }
@@ -147,8 +168,7 @@ const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
 
 /// Which errors an operation can answer with follows from what it takes.
 fn add_problems(path: &str, operation: &mut Value) {
-    let signed_in = operation.get("security").is_some();
-    let has_parameters = operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let signed_in = is_signed_in(operation);
     let has_body = operation.get("requestBody").is_some();
     let mut add = |status: &str, description: &str, headers: Value| {
         let mut response = json!({
@@ -162,9 +182,7 @@ fn add_problems(path: &str, operation: &mut Value) {
     };
     let header =
         |name: &str, description: &str| json!({ name: { "description": description, "schema": { "type": "string" } } });
-    if has_parameters || has_body {
-        add("400", "Not even the form is right", Value::Null);
-    }
+    add("400", "Not even the form is right", Value::Null);
     if signed_in {
         add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
     }
@@ -196,6 +214,10 @@ fn add_problems(path: &str, operation: &mut Value) {
     }
 }
 
+fn is_signed_in(operation: &Value) -> bool {
+    operation["security"].as_array().is_some_and(|ways| !ways.is_empty())
+}
+
 fn is_staff(path: &str) -> bool {
     path.starts_with("/v1/admin/") || path == "/metrics"
 }
@@ -214,7 +236,7 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                     path: path.clone(),
                     id: text("operationId"),
                     summary: text("summary"),
-                    signed_in: operation.get("security").is_some(),
+                    signed_in: is_signed_in(operation),
                     staff: is_staff(path),
                     answer: match operation["responses"]["200"]["headers"].get("ETag") {
                         Some(_) => Kind::Object,
@@ -242,17 +264,23 @@ impl Operation {
         self.path.split('/').all(|part| asked.next().is_some_and(|asked| part.starts_with('{') || part == asked))
             && asked.next().is_none()
     }
+
+    fn parameters(&self) -> usize {
+        self.path.matches('{').count()
+    }
 }
 
 /// The operation that a request asks for; literal parts win over parameters.
 pub(super) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
     let candidates = operations.iter().filter(|operation| operation.method == method && operation.is_at(path));
-    candidates.min_by_key(|operation| operation.path.matches('{').count())
+    candidates.min_by_key(|operation| operation.parameters())
 }
 
 /// The methods that an address takes, for the header `Allow`.
 pub(super) fn allowed_methods(operations: &[Operation], path: &str) -> String {
-    let here = operations.iter().filter(|operation| operation.is_at(path));
+    let here = || operations.iter().filter(|operation| operation.is_at(path));
+    let fewest = here().map(Operation::parameters).min();
+    let here = here().filter(|operation| Some(operation.parameters()) == fewest);
     let mut methods: Vec<&str> = here.map(|operation| operation.method.as_str()).collect();
     methods.sort_unstable();
     methods.dedup();

@@ -17,13 +17,12 @@ pub(crate) struct Request(Vec<u8>);
 
 impl Request {
     pub(crate) fn new(method: &str, path: &str, authorization: &str, body: Option<&str>) -> Self {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: {authorization}\r\n");
-        if let Some(body) = body {
-            text += &format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        } else {
-            text += "\r\n";
-        }
-        Self(text.into_bytes())
+        let content = body.map_or_else(
+            || "\r\n".to_owned(),
+            |body| format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
+        );
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: {authorization}\r\n");
+        Self((head + &content).into_bytes())
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     accounts::Authenticator,
-    error::Error,
+    error::{Code, Error},
     http::{Body, Cursor, Id, Line, Number, Password, Shown, SignedIn, Tags, Window, input, page, unless_changed},
     origin,
 };
@@ -140,7 +140,7 @@ impl TokenApi {
         let mut tx = origin::begin(&self.pool).await?;
         if db::count(&mut tx, caller.0.user_id).await? >= db::MOST {
             let detail = format!("you have {} tokens; delete those that you do not need", db::MOST);
-            return Err(Error::Conflict { code: "too_many_tokens", detail, field: None });
+            return Err(Error::Conflict { code: Code::TooManyTokens, detail, field: None });
         }
         let (name, given) = (body.0.name.0, (&secret, &secret_hash[..]));
         let row = db::insert(&mut tx, caller.0.user_id, &name, &scopes, days, given).await?;
@@ -150,6 +150,8 @@ impl TokenApi {
     }
 
     /// List my tokens
+    ///
+    /// The oldest first, in pages, without their secrets.
     #[oai(path = "/", method = "get", operation_id = "token_list")]
     async fn list(
         &self,
@@ -167,6 +169,8 @@ impl TokenApi {
     }
 
     /// Read a token
+    ///
+    /// Without its secret, which is shown only once.
     #[oai(path = "/:id", method = "get", operation_id = "token_read")]
     async fn read(
         &self,

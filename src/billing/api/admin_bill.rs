@@ -52,6 +52,8 @@ pub struct AdminBillApi {
 #[OpenApi(prefix_path = "/v1/admin", tag = "Tags::Bills")]
 impl AdminBillApi {
     /// List bills
+    ///
+    /// Everybody's, the oldest first, in pages, without their records; also drafts of a run that has not ended.
     #[oai(path = "/bill", method = "get", operation_id = "admin_bill_list")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list(
@@ -113,6 +115,8 @@ impl AdminBillApi {
     }
 
     /// Read a bill
+    ///
+    /// With its records and its VAT, as the customer gets it; also a draft of a run that has not ended.
     #[oai(path = "/bill/:id", method = "get", operation_id = "admin_bill_read")]
     async fn read(
         &self,

@@ -109,6 +109,8 @@ pub struct BillLineApi {
 #[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::Bills")]
 impl BillLineApi {
     /// Add a line to a customer's next bill
+    ///
+    /// Work by the hour, or a credit with an amount below zero. It stands on the next bill after `service_at`.
     #[oai(path = "/:id/billline", method = "post", operation_id = "admin_billline_create")]
     async fn create(
         &self,
@@ -131,6 +133,8 @@ impl BillLineApi {
     }
 
     /// List the lines that staff added for a customer
+    ///
+    /// The oldest first, in pages: those that are billed, those that wait, and those that were withdrawn.
     #[oai(path = "/:id/billline", method = "get", operation_id = "admin_billline_list")]
     async fn list(
         &self,

@@ -42,6 +42,9 @@ pub struct AdminProductApi {
 #[OpenApi(prefix_path = "/v1/admin/product", tag = "Tags::Products")]
 impl AdminProductApi {
     /// Put a product into the catalogue
+    ///
+    /// It can be bought from `sale_from` on. Orders keep the terms that they were placed on, whatever becomes of the
+    /// product.
     #[oai(path = "/", method = "post", operation_id = "admin_product_create")]
     async fn create(&self, _staff: Staff, body: Body<ProductCreate>) -> Result<ProductCreated, Error> {
         let (name, draft) = body.0.into_parts();
@@ -51,6 +54,8 @@ impl AdminProductApi {
     }
 
     /// List all products
+    ///
+    /// Also those that are not on sale yet, or no longer; the oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "admin_product_list")]
     async fn list(
         &self,
@@ -65,6 +70,8 @@ impl AdminProductApi {
     }
 
     /// Read a product
+    ///
+    /// Whether it is on sale or not.
     #[oai(path = "/:id", method = "get", operation_id = "admin_product_read")]
     async fn read(
         &self,

@@ -193,6 +193,8 @@ impl OrderApi {
     }
 
     /// List my orders
+    ///
+    /// The oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "order_list")]
     async fn list(
         &self,
@@ -211,6 +213,8 @@ impl OrderApi {
     }
 
     /// Read an order
+    ///
+    /// With what it costs, from when to when, and what is delivered for it.
     #[oai(path = "/:id", method = "get", operation_id = "order_read")]
     async fn read(
         &self,

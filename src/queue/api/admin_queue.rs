@@ -102,6 +102,8 @@ pub struct QueueApi {
 #[OpenApi(prefix_path = "/v1/admin/queue", tag = "Tags::Jobs")]
 impl QueueApi {
     /// List queues
+    ///
+    /// By name: those that have jobs, workers or settings.
     #[oai(path = "/", method = "get", operation_id = "queue_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<QueueList>, Error> {
         let queues = inspect::queues(&self.pool, None).await?;
@@ -109,6 +111,8 @@ impl QueueApi {
     }
 
     /// Read a queue
+    ///
+    /// How many jobs wait, run and have failed, who works for it, and its limits.
     #[oai(path = "/:name", method = "get", operation_id = "queue_read")]
     async fn read(
         &self,
@@ -120,6 +124,8 @@ impl QueueApi {
     }
 
     /// Pause a queue, let it go on, or limit its rate
+    ///
+    /// What is on its way or running goes on; a pause and a limit hold for what waits. What is left out stays.
     #[oai(path = "/:name", method = "patch", operation_id = "queue_edit")]
     async fn edit(
         &self,

@@ -113,6 +113,8 @@ pub struct WorkerApi {
 #[OpenApi(prefix_path = "/v1/admin/worker", tag = "Tags::Jobs")]
 impl WorkerApi {
     /// List workers
+    ///
+    /// By queue and name: those that are alive, and those that have not been heard of for a while.
     #[oai(path = "/", method = "get", operation_id = "worker_list")]
     async fn list(
         &self,
@@ -126,6 +128,8 @@ impl WorkerApi {
     }
 
     /// Read a worker
+    ///
+    /// What it runs now, and what it has done since it was started.
     #[oai(path = "/:id", method = "get", operation_id = "worker_read")]
     async fn read(
         &self,
@@ -140,6 +144,8 @@ impl WorkerApi {
     }
 
     /// Change how many jobs a live worker runs at the same time
+    ///
+    /// It holds until the worker is started again.
     #[oai(path = "/:id", method = "patch", operation_id = "worker_edit")]
     async fn edit(
         &self,

@@ -251,6 +251,8 @@ pub struct ScheduleApi {
 #[OpenApi(prefix_path = "/v1/admin/schedule", tag = "Tags::Jobs")]
 impl ScheduleApi {
     /// Create a schedule
+    ///
+    /// It runs for the first time when it is next due.
     #[oai(path = "/", method = "post", operation_id = "schedule_create")]
     async fn create(&self, _staff: Staff, body: Body<ScheduleCreate>) -> Result<ScheduleCreated, Error> {
         let schedule = super::create(&self.pool, &body.0.new_schedule()?).await?;
@@ -259,6 +261,8 @@ impl ScheduleApi {
     }
 
     /// List schedules
+    ///
+    /// By name, each with the times at which it is due next.
     #[oai(path = "/", method = "get", operation_id = "schedule_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<ScheduleList>, Error> {
         let schedules = super::list(&self.pool).await?;
@@ -266,6 +270,8 @@ impl ScheduleApi {
     }
 
     /// Read a schedule
+    ///
+    /// With the times at which it is due next.
     #[oai(path = "/:id", method = "get", operation_id = "schedule_read")]
     async fn read(
         &self,
@@ -277,6 +283,8 @@ impl ScheduleApi {
     }
 
     /// Change a schedule, pause it, or let it go on
+    ///
+    /// What is left out stays. Jobs that it has already made are not changed.
     #[oai(path = "/:id", method = "patch", operation_id = "schedule_edit")]
     async fn edit(
         &self,

@@ -161,6 +161,8 @@ impl NetworkApi {
     }
 
     /// List my VPN networks
+    ///
+    /// The oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "vpn_list")]
     async fn list(
         &self,
@@ -178,6 +180,8 @@ impl NetworkApi {
     }
 
     /// Read a VPN network
+    ///
+    /// With its status and, while its host is being configured, the job.
     #[oai(path = "/:id", method = "get", operation_id = "vpn_read")]
     async fn read(
         &self,

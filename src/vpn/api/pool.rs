@@ -171,6 +171,8 @@ pub struct PoolApi {
 #[OpenApi(prefix_path = "/v1/admin/vpnpool", tag = "Tags::VpnPools")]
 impl PoolApi {
     /// Make a VPN pool
+    ///
+    /// Its host gets a WireGuard interface for it; the job says when that is done. Prefixes of pools do not overlap.
     #[oai(path = "/", method = "post", operation_id = "vpnpool_create")]
     async fn create(&self, staff: Staff, body: Body<VpnPoolCreate>) -> Result<PoolCreated, Error> {
         let new = body.0;
@@ -189,6 +191,8 @@ impl PoolApi {
     }
 
     /// List VPN pools
+    ///
+    /// The oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "vpnpool_list")]
     async fn list(
         &self,
@@ -205,6 +209,8 @@ impl PoolApi {
     }
 
     /// Read a VPN pool
+    ///
+    /// With how many of its networks are used and, while its host is being configured, the job.
     #[oai(path = "/:id", method = "get", operation_id = "vpnpool_read")]
     async fn read(
         &self,

@@ -129,6 +129,8 @@ pub struct BillingAddressApi {
 #[OpenApi(prefix_path = "/v1/billingaddress", tag = "Tags::BillingAddresses")]
 impl BillingAddressApi {
     /// Read my billing address
+    ///
+    /// The one that the next bill goes to. 404 until it is set.
     #[oai(path = "/", method = "get", operation_id = "billingaddress_read")]
     async fn read(&self, caller: SignedIn) -> Result<Json<AddressBody>, Error> {
         let none = || Error::NotFound("you have no billing address yet; set it with PUT /v1/billingaddress".into());
@@ -167,6 +169,8 @@ pub struct AdminAddressApi {
 #[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::BillingAddresses")]
 impl AdminAddressApi {
     /// Read a customer's billing address
+    ///
+    /// The one that the next bill goes to, and whether its VAT number is verified. 404 until it is set.
     #[oai(path = "/:id/billingaddress", method = "get", operation_id = "admin_billingaddress_read")]
     async fn read(
         &self,
