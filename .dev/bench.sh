@@ -21,8 +21,8 @@ bench_run() {
 
 dev_bench() {
     case ${1:-} in
-    vpn | runner | billing) bench_run "$@" ;;
-    *) fail "./dev bench vpn|runner|billing [--json FILE]" ;;
+    vpn | runner | billing | api) bench_run "$@" ;;
+    *) fail "./dev bench vpn|runner|billing|api [--json FILE]" ;;
     esac
 }
 

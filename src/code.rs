@@ -91,6 +91,9 @@ codes! {
         TooManyTokens "too_many_tokens" "The user has as many tokens as anybody may have."
         UnknownKind "unknown_kind" "The schedule is of a kind that this version does not know."
     }
+    412 {
+        Changed "changed" "The object has changed since the caller read it."
+    }
     413 {
         TooLarge "too_large" "The body is too large."
     }
@@ -105,6 +108,7 @@ codes! {
     }
     429 {
         TooManyRequests "too_many_requests" "Too many wrong passwords; the header Retry-After says how long to wait."
+        RateLimited "rate_limited" "Too many requests; the header Retry-After says how long to wait."
     }
     431 {
         HeadersTooLarge "headers_too_large" "The headers are larger than 32 KiB."

@@ -8,7 +8,10 @@ pub use crate::code::Code;
 /// What was wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FieldError {
-    /// JSON pointer (RFC 6901) into the request's body.
+    /// Where the field is: `body`, `query`, `path` or `header`.
+    #[serde(rename = "in")]
+    pub place: &'static str,
+    /// JSON pointer (RFC 6901) into the request's body; of a parameter its name after a slash.
     pub pointer: String,
     /// What is wrong and what would be right.
     pub message: String,
@@ -17,14 +20,19 @@ pub struct FieldError {
 impl FieldError {
     /// An error of a member of the body's object.
     pub fn new(field: &str, message: impl Into<String>) -> Self {
-        Self { pointer: String::new(), message: message.into() }.inside(field)
+        Self::of("body", field, message)
+    }
+
+    /// An error of a field elsewhere.
+    pub fn of(place: &'static str, field: &str, message: impl Into<String>) -> Self {
+        Self { place, pointer: String::new(), message: message.into() }.inside(field)
     }
 
     /// The same error, seen from the object (or list) that has what it names as its member (or item).
     #[must_use]
     pub fn inside(self, field: &str) -> Self {
         let field = field.replace('~', "~0").replace('/', "~1");
-        Self { pointer: format!("/{field}{}", self.pointer), message: self.message }
+        Self { pointer: format!("/{field}{}", self.pointer), ..self }
     }
 }
 
@@ -59,12 +67,21 @@ pub enum Error {
         /// The field at odds, if it is one.
         field: Option<&'static str>,
     },
+    /// 412: the object is no longer what the caller has read.
+    #[error("this has changed since you read it; read it again, and see whether you still want your change")]
+    Changed,
     /// 422: fields with wrong values, all of them.
     #[error("{}", count_wrong("field", .0))]
     Invalid(Vec<FieldError>),
     /// 429: too many wrong passwords.
     #[error("too many wrong passwords; try again in {retry_after_secs} s")]
     TooMany {
+        /// Earlier is in vain.
+        retry_after_secs: u64,
+    },
+    /// 429: too many requests.
+    #[error("you ask too often; try again in {retry_after_secs} s")]
+    TooOften {
         /// Earlier is in vain.
         retry_after_secs: u64,
     },

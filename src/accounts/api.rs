@@ -5,13 +5,15 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::ToJSON as _,
 };
+use serde_json::Value;
 use sqlx::PgPool;
 
 use super::db;
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, Staff, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Number, Shown, Staff, Tags, Window, input, page},
 };
 
 input! {
@@ -36,6 +38,12 @@ pub(super) struct UserBody {
     pub(super) vpn_quota: i32,
     /// When the user was first seen.
     pub(super) created_at: DateTime<Utc>,
+}
+
+impl Shown for UserBody {
+    fn shown(self) -> Option<Value> {
+        self.to_json()
+    }
 }
 
 /// A page of users.

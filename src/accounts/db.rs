@@ -1,9 +1,14 @@
 //! Users in Postgres.
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use super::{User, Username, api::UserBody, ldap::DirectoryUser, password};
-use crate::{http::Window, origin, secret::Secret};
+use crate::{
+    error::Error,
+    http::{Window, unless_changed},
+    origin,
+    secret::Secret,
+};
 
 /// What a login compares with.
 pub(super) struct Login {
@@ -93,7 +98,11 @@ pub async fn ensure_staff_user(pool: &PgPool, username: &Username, password: &Se
 }
 
 /// A window of all users, or one, with the limits that staff set.
-pub(super) async fn users(pool: &PgPool, user_id: Option<i64>, window: Window) -> sqlx::Result<Vec<UserBody>> {
+pub(super) async fn users(
+    db: impl PgExecutor<'_>,
+    user_id: Option<i64>,
+    window: Window,
+) -> sqlx::Result<Vec<UserBody>> {
     sqlx::query_as!(
         UserBody,
         "select user_id as id, username, staff, vpn_quota, created_at from users
@@ -103,15 +112,17 @@ pub(super) async fn users(pool: &PgPool, user_id: Option<i64>, window: Window) -
         window.after,
         window.fetch(),
     )
-    .fetch_all(pool)
+    .fetch_all(db)
     .await
 }
 
 /// Changes what is given.
-pub(super) async fn set_limits(pool: &PgPool, user_id: i64, vpn_quota: Option<i32>) -> sqlx::Result<()> {
+pub(super) async fn set_limits(pool: &PgPool, user_id: i64, vpn_quota: Option<i32>) -> Result<(), Error> {
     let mut tx = origin::begin(pool).await?;
+    sqlx::query!("select from users where user_id = $1 for no key update", user_id).fetch_optional(&mut *tx).await?;
+    unless_changed(async { users(&mut *tx, Some(user_id), Window::all()).await?.pop().ok_or(Error::Changed) }).await?;
     sqlx::query!("update users set vpn_quota = coalesce($2, vpn_quota) where user_id = $1", user_id, vpn_quota)
         .execute(&mut *tx)
         .await?;
-    tx.commit().await
+    Ok(tx.commit().await?)
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     billing::period::RecurringPeriod,
     error::{Code, Error, FieldError, OnConstraint as _},
+    http::unless_changed,
 };
 
 /// Puts a product into the catalogue.
@@ -41,6 +42,7 @@ pub async fn edit(pool: &PgPool, product_id: i64, draft: &ProductDraft) -> Resul
     let mut tx = crate::origin::begin(pool).await?;
     db::lock(&mut tx).await?;
     let Some(name) = db::name(&mut tx, product_id).await? else { return Ok(None) };
+    unless_changed(async { db::load(&mut *tx, product_id).await?.ok_or(Error::Changed) }).await?;
     let parts = resolved(&mut tx, &name, draft).await?;
     db::delete_parts(&mut tx, product_id).await?;
     db::update(&mut tx, product_id, draft)

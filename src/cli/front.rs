@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use crate::http::{Origin, Proxy, TrustedProxies, server::TlsFiles};
+use crate::http::{Origin, Proxy, RateLimits, TrustedProxies, server::TlsFiles};
 
-/// Proxies and pages before the API.
+/// Proxies and pages before the API, and how much it takes of whom.
 #[derive(Debug, Clone, Args)]
 pub(super) struct FrontArgs {
     /// Address or network of proxies in front, whose X-Forwarded-For is believed; several with commas between.
@@ -16,12 +16,19 @@ pub(super) struct FrontArgs {
     /// Whose pages may call the API from a browser (CORS), as in https://panel.example.ch; several with commas between.
     #[arg(long = "cors-origin", env = "UNCLOUD_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
     cors_origins: Vec<Origin>,
+    /// Requests a minute of one user; 0: any number.
+    #[arg(long, env = "UNCLOUD_RATE_LIMIT", default_value_t = RateLimits::DEFAULT.user, value_name = "N")]
+    rate_limit: u32,
+    /// Requests a minute of one address with wrong credentials or without; 0: any number.
+    #[arg(long, env = "UNCLOUD_ADDRESS_RATE_LIMIT", default_value_t = RateLimits::DEFAULT.address, value_name = "N")]
+    address_rate_limit: u32,
 }
 
 impl FrontArgs {
-    /// Both, for the service.
-    pub(super) fn parts(self) -> (TrustedProxies, Vec<Origin>) {
-        (TrustedProxies::new(self.trusted_proxies), self.cors_origins)
+    /// All of it, for the service.
+    pub(super) fn parts(self) -> (TrustedProxies, Vec<Origin>, RateLimits) {
+        let rates = RateLimits { user: self.rate_limit, address: self.address_rate_limit };
+        (TrustedProxies::new(self.trusted_proxies), self.cors_origins, rates)
     }
 }
 

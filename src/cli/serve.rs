@@ -18,7 +18,7 @@ use crate::{
     accounts::{AccountSettings, Authenticator, Directory},
     error::Error,
     http::{
-        App, Origin, TrustedProxies, keep_house,
+        App, Origin, RateLimits, TrustedProxies, keep_house,
         server::{self, Limits, Listener, Tls, TlsFiles},
         service,
     },
@@ -77,6 +77,8 @@ pub struct ServeSettings {
     pub proxies: TrustedProxies,
     /// Whose pages may call the API from a browser.
     pub origins: Vec<Origin>,
+    /// How often anybody may ask.
+    pub rates: RateLimits,
     /// For https; none: http.
     pub tls: Option<TlsFiles>,
     /// What connections may take.
@@ -84,7 +86,7 @@ pub struct ServeSettings {
 }
 
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let (proxies, origins) = args.front.parts();
+    let (proxies, origins, rates) = args.front.parts();
     let settings = ServeSettings {
         database_url: args.database.url()?,
         redis_url: args.redis.url()?,
@@ -96,6 +98,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
         proxies,
         origins,
+        rates,
         tls: args.tls.files()?,
         limits: Limits::default(),
     };
@@ -138,6 +141,7 @@ pub async fn serve(
         authenticator: Arc::new(Authenticator::new(pool.clone(), settings.accounts).map_err(Error::from)?),
         proxies: Arc::clone(&proxies),
         origins: settings.origins,
+        rates: settings.rates,
         pool: pool.clone(),
         redis: redis.clone(),
         sealer: Arc::clone(&sealer),

@@ -94,7 +94,7 @@ pub(crate) trait Member: Type + Sized {
 }
 
 fn wrong(message: impl Into<String>) -> Vec<FieldError> {
-    vec![FieldError { pointer: String::new(), message: message.into() }]
+    vec![FieldError { place: "body", pointer: String::new(), message: message.into() }]
 }
 
 /// The framework says of every error which of its types it was about; callers do not know these.

@@ -1,17 +1,26 @@
 //! What every operation's call passes through, whichever noun it is of.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use poem::{Endpoint, Request, Response};
+use poem::{
+    Endpoint, Request, Response,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+};
+use serde::Deserialize;
+use url::form_urlencoded;
 
 use super::{
-    auth,
+    auth::{self, Caller},
     client::TrustedProxies,
     idempotency::Answers,
-    query,
-    spec::{self, Operation},
+    parameters, precondition, problem,
+    rates::Rates,
+    spec::{self, Kind, Operation},
 };
-use crate::{accounts::Authenticator, origin::Call};
+use crate::{
+    accounts::{Authenticator, network_of},
+    origin::Call,
+};
 
 /// What is asked on the way to an operation.
 pub(super) struct Calls {
@@ -19,23 +28,100 @@ pub(super) struct Calls {
     pub proxies: Arc<TrustedProxies>,
     pub operations: Arc<Vec<Operation>>,
     pub answers: Answers,
+    pub rates: Rates,
 }
 
 impl Calls {
-    /// Finds out who asks for what, and lets the operation answer.
-    pub async fn call<E>(&self, next: Arc<E>, mut request: Request) -> poem::Result<Response>
+    /// Finds out who asks for what and how often, and lets the operation answer.
+    pub async fn call<E>(&self, next: Arc<E>, request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,
     {
-        let client = self.proxies.client_of(&request);
-        let caller = auth::caller(&self.authenticator, &request, client).await?;
         let operation = spec::find(&self.operations, request.method(), request.uri().path());
+        let is_named = request.headers().contains_key(header::AUTHORIZATION);
+        let is_probe = !is_named && operation.is_some_and(|operation| !operation.path.starts_with("/v1/"));
+        let client = self.proxies.client_of(&request);
+        let address = network_of(client);
+        if is_named {
+            self.rates.addresses.check(address, Instant::now())?;
+        }
+        let caller = auth::caller(&self.authenticator, &request, client).await;
+        let left = match &caller {
+            Ok(Some(caller)) => self.rates.users.ask(caller.user.user_id, Instant::now())?,
+            Ok(None) if is_probe => None,
+            Ok(None) | Err(_) => self.rates.addresses.ask(address, Instant::now())?,
+        };
+        let response = match caller {
+            Ok(caller) => self.admitted(next, request, caller, operation).await,
+            Err(error) => Err(error.into()),
+        };
+        let mut response = problem::write(response.unwrap_or_else(parameters::named)).await;
+        if let Some(left) = left {
+            left.tell(&mut response);
+        }
+        Ok(response)
+    }
+
+    async fn admitted<E>(
+        &self,
+        next: Arc<E>,
+        request: Request,
+        caller: Option<Caller>,
+        operation: Option<&Operation>,
+    ) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
         let Some(operation) = operation else { return next.call(request).await };
         auth::admit(operation, caller.as_ref())?;
-        query::check(operation, request.uri())?;
+        let (method, uri, asked) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+        parameters::check(operation, &request)?;
+        precondition::refuse_in_vain(operation, &asked)?;
+        let response = precondition::of_headers(&asked, self.answer(next, request, caller, operation)).await?;
+        match operation.answer {
+            _ if response.status() != StatusCode::OK => Ok(response),
+            Kind::Object => Ok(precondition::tagged(method == Method::GET, &asked, response).await),
+            Kind::Page => Ok(linked(&uri, response).await),
+            Kind::Other => Ok(response),
+        }
+    }
+
+    async fn answer<E>(
+        &self,
+        next: Arc<E>,
+        mut request: Request,
+        caller: Option<Caller>,
+        operation: &Operation,
+    ) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
         let Some(caller) = caller else { return next.call(request).await };
         let call = Call { user_id: caller.user.user_id, operation_id: operation.id.clone(), attempt: None };
         request.set_data(caller);
         self.answers.call(call, next, request).await
     }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    next: Option<String>,
+}
+
+/// Tells where the next page is (RFC 8288).
+async fn linked(uri: &Uri, mut response: Response) -> Response {
+    let Ok(body) = response.take_body().into_bytes().await else { return response };
+    let next = serde_json::from_slice::<Page>(&body).ok().and_then(|page| page.next);
+    response.set_body(body);
+    if let Some(next) = next {
+        let before = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(before.filter(|(name, _)| name != "cursor"))
+            .append_pair("cursor", &next)
+            .finish();
+        if let Ok(link) = HeaderValue::from_str(&format!("<{}?{query}>; rel=\"next\"", uri.path())) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+    }
+    response
 }

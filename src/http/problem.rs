@@ -65,8 +65,10 @@ impl Error {
             Self::Scope(_) => Code::InsufficientScope,
             Self::NotFound(_) => Code::NotFound,
             Self::Conflict { code, .. } => *code,
+            Self::Changed => Code::Changed,
             Self::Invalid(_) => Code::Invalid,
             Self::TooMany { .. } => Code::TooManyRequests,
+            Self::TooOften { .. } => Code::RateLimited,
             Self::Unavailable(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
         }
@@ -87,7 +89,9 @@ impl From<Error> for poem::Error {
             Error::Conflict { detail, field, .. } => {
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
-            Error::TooMany { retry_after_secs } => problem.retry_after_secs = retry_after_secs,
+            Error::TooMany { retry_after_secs } | Error::TooOften { retry_after_secs } => {
+                problem.retry_after_secs = retry_after_secs;
+            }
             // Logged once, here; the caller gets the request's id to ask about it.
             Error::Unavailable(cause) => {
                 tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer");
@@ -97,7 +101,8 @@ impl From<Error> for poem::Error {
             | Error::Unauthenticated(_)
             | Error::Forbidden(_)
             | Error::Scope(_)
-            | Error::NotFound(_) => {}
+            | Error::NotFound(_)
+            | Error::Changed => {}
         }
         let mut carrier = Self::from_status(status_of(code));
         carrier.set_data(problem);
@@ -122,6 +127,7 @@ const fn code_of(status: StatusCode) -> Code {
         404 => Code::NotFound,
         405 => Code::MethodNotAllowed,
         408 => Code::TooSlow,
+        412 => Code::Changed,
         413 => Code::TooLarge,
         414 => Code::AddressTooLong,
         415 => Code::UnsupportedMediaType,

@@ -22,7 +22,9 @@ use super::{
     health::HealthApi,
     idempotency::Answers,
     index::IndexApi,
-    problem, request,
+    problem,
+    rates::{RateLimits, Rates},
+    request,
     spec::{self, Operation},
 };
 use crate::{
@@ -61,6 +63,8 @@ pub struct App {
     pub proxies: Arc<TrustedProxies>,
     /// Whose pages may call the API from a browser; nobody's but ours by default.
     pub origins: Vec<Origin>,
+    /// How often anybody may ask.
+    pub rates: RateLimits,
 }
 
 type Apis = (Itself, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, Accounts);
@@ -160,6 +164,7 @@ pub fn document() -> anyhow::Result<String> {
         ),
         proxies: Arc::default(),
         origins: Vec::new(),
+        rates: RateLimits::NONE,
         pool,
     };
     text(&spec::corrected(&apis(&app, Arc::default()).spec())?)
@@ -186,6 +191,7 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         proxies: Arc::clone(&app.proxies),
         operations: Arc::clone(&operations),
         answers: Answers { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
+        rates: Rates::new(app.rates),
     });
     let api = apis.into_endpoint().around(move |next, request| {
         let calls = Arc::clone(&calls);

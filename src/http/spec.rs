@@ -4,11 +4,21 @@
 use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{conventions, examples, problem::CONTENT_TYPE};
+use super::{conventions, examples, parameters::Parameter, problem::CONTENT_TYPE};
 use crate::error::Code;
 
+/// What an operation answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One object, with its ETag.
+    Object,
+    /// A part of a list.
+    Page,
+    Other,
+}
+
 /// An operation, as far as others need to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Operation {
     pub method: Method,
     pub path: String,
@@ -16,8 +26,10 @@ pub(super) struct Operation {
     pub summary: String,
     pub signed_in: bool,
     pub staff: bool,
-    /// Names of its query parameters.
-    pub query: Vec<String>,
+    pub answer: Kind,
+    /// An edit that heeds If-Match.
+    pub takes_if_match: bool,
+    pub parameters: Vec<Parameter>,
 }
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -37,6 +49,7 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
     }
     document["components"]["schemas"]["Problem"] = problem_schema();
     for (path, item) in object(&mut document["paths"]) {
+        let is_object = conventions::is_object(path, item);
         for (method, operation) in object(item) {
             if METHODS.contains(&method.as_str()) {
                 // Said, not left out: who generates or checks something asks whether it was forgotten.
@@ -44,7 +57,7 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
                     operation["security"] = json!([]);
                 }
                 add_problems(path, operation);
-                conventions::add(method, operation);
+                conventions::add(method, is_object, operation);
             }
         }
     }
@@ -137,9 +150,10 @@ fn problem_schema() -> Value {
                 "description": "All wrong fields.",
                 "items": {
                     "type": "object",
-                    "required": ["pointer", "message"],
+                    "required": ["in", "pointer", "message"],
                     "properties": {
-                        "pointer": text("JSON pointer (RFC 6901) into the body.", "/network_size"),
+                        "in": { "type": "string", "enum": ["body", "query", "path", "header"], "description": "Where the field is.", "example": "body" },
+                        "pointer": text("JSON pointer (RFC 6901) into the body; of a parameter its name after a slash.", "/network_size"),
                         "message": text("What is wrong and what would be right.", "must be a whole number from 1 to 128")
                     }
                 }
@@ -173,7 +187,7 @@ fn add_problems(path: &str, operation: &mut Value) {
         add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
     }
     if signed_in {
-        add("429", "Too many wrong passwords", header("Retry-After", "Seconds"));
+        add("429", "Too many requests, or too many wrong passwords", header("Retry-After", "Seconds"));
         let staff = if is_staff(path) { "Only staff may do this, or the token" } else { "The token" };
         add("403", &format!("{staff} lacks a scope"), Value::Null);
     }
@@ -215,6 +229,8 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
         for (method, operation) in item.as_object().into_iter().flatten() {
             if METHODS.contains(&method.as_str()) {
                 let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
+                let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+                let has = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
                 operations.push(Operation {
                     method: method.to_uppercase().parse().unwrap_or_default(),
                     path: path.clone(),
@@ -222,7 +238,13 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                     summary: text("summary"),
                     signed_in: is_signed_in(operation),
                     staff: is_staff(path),
-                    query: query_of(operation),
+                    answer: match operation["responses"]["200"]["headers"].get("ETag") {
+                        Some(_) => Kind::Object,
+                        None if has("cursor") => Kind::Page,
+                        None => Kind::Other,
+                    },
+                    takes_if_match: has("If-Match"),
+                    parameters: parameters.iter().filter_map(|one| Parameter::of(document, one)).collect(),
                 });
             }
         }
@@ -230,13 +252,13 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
     operations
 }
 
-fn query_of(operation: &Value) -> Vec<String> {
-    let parameters = operation["parameters"].as_array().into_iter().flatten();
-    let of_query = parameters.filter(|parameter| parameter["in"] == "query");
-    of_query.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
-}
-
 impl Operation {
+    /// The parameters in a path, as they are written.
+    pub(super) fn in_path<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let parts = self.path.split('/').zip(path.split('/'));
+        parts.filter_map(|(part, value)| Some((part.strip_prefix('{')?.strip_suffix('}')?, value)))
+    }
+
     fn is_at(&self, path: &str) -> bool {
         let mut asked = path.trim_end_matches('/').split('/');
         self.path.split('/').all(|part| asked.next().is_some_and(|asked| part.starts_with('{') || part == asked))

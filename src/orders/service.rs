@@ -7,10 +7,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
-use super::{ServiceChange, db, end};
+use super::{ServiceChange, db, end, view};
 use crate::{
     accounts::User,
     error::{Code, Error},
+    http::unless_changed,
     kinds::Kind,
     queue::{Claimed, JobError, JobId, NewJob, QueueName, Rendered, enqueue, wake_relays},
     vpn,
@@ -77,6 +78,7 @@ pub(super) async fn follow(tx: &mut PgConnection, now: DateTime<Utc>, order_id: 
 pub async fn choose(db: &PgPool, (order_id, own): (i64, Option<i64>), change: ServiceChange) -> Result<(), Error> {
     let mut tx = crate::origin::begin(db).await?;
     let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
+    unless_changed(view::read(&mut *tx, (order_id, own))).await?;
     let order = db::find(&mut tx, order_id, user_id).await?;
     let service = db::delivery(&mut tx, order_id).await?;
     let nothing = |why: String| {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::Value;
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgExecutor, PgPool, types::Json};
 
 use super::db::{self, Filter};
 use crate::{
@@ -124,7 +124,7 @@ pub async fn list(db: &PgPool, filter: &Filter, window: Window) -> Result<Vec<Or
 }
 
 /// One order; of `own`, if that is said.
-pub async fn read(db: &PgPool, (order_id, own): (i64, Option<i64>)) -> Result<OrderView, Error> {
+pub async fn read(db: impl PgExecutor<'_>, (order_id, own): (i64, Option<i64>)) -> Result<OrderView, Error> {
     let filter = Filter { order_id: Some(order_id), user_id: own, ..Filter::default() };
     db::views(db, &filter, Window::all()).await?.pop().ok_or_else(|| db::not_found(order_id))
 }

@@ -21,6 +21,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 use self::db::{Settings, Which};
 use crate::{
     error::{Code, Error, OnConstraint as _},
+    http::unless_changed,
     kinds::Scheduled,
     queue::{self, JobId, JobState, NewJob, Policy, enqueue, wake_relays},
 };
@@ -203,6 +204,7 @@ pub async fn create(db: &PgPool, new: &NewSchedule) -> Result<Schedule, Error> {
 pub async fn change(db: &PgPool, schedule_id: i64, change: Change) -> Result<Schedule, Error> {
     let mut tx = crate::origin::begin(db).await?;
     let old = db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
+    unless_changed(find(&mut *tx, schedule_id)).await?;
     let payload = change.payload.unwrap_or(old.payload);
     checked(known_kind(&old.kind)?, &payload)?;
     let retimed = change.timing.is_some();
@@ -235,9 +237,9 @@ fn known_kind(kind: &str) -> Result<Scheduled, Error> {
 /// Ends a schedule. Its jobs stay.
 pub async fn delete(db: &PgPool, schedule_id: i64) -> Result<(), Error> {
     let mut tx = crate::origin::begin(db).await?;
-    if !db::delete(&mut tx, schedule_id).await? {
-        return Err(not_found(schedule_id));
-    }
+    db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
+    unless_changed(find(&mut *tx, schedule_id)).await?;
+    db::delete(&mut tx, schedule_id).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     accounts::User,
     error::{Code, Error, OnConstraint as _},
+    http::unless_changed,
     origin,
     seal::Sealer,
 };
@@ -40,6 +41,7 @@ async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db:
 pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change: PoolChange) -> Result<Pool, Error> {
     let mut tx = origin::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
+    unless_changed(pool::find(&mut *tx, pool_id)).await?;
     let old_host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
     let host = change.vpn_hostname.unwrap_or_else(|| old_host.clone());
     let port = change.listen_port.map_or(before.listen_port, i32::from);
@@ -100,6 +102,7 @@ pub(super) async fn change_network_key(
     let mut tx = origin::begin(db).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
     let pool = locked.ok_or_else(|| network::not_found(network_id))?;
+    unless_changed(network::find(&mut *tx, caller, network_id)).await?;
     network::refuse_servers_key(&pool, key)?;
     let generation = db::raise_generation(&mut tx, pool.pool_id).await?;
     let host: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;

@@ -7,7 +7,7 @@ use super::{db, hostname::Hostname, key::PublicKey, pool, prefix};
 use crate::{
     accounts::User,
     error::{Code, Error, OnConstraint as _},
-    http::Window,
+    http::{Window, unless_changed},
     orders, origin,
     queue::{JobId, JobState},
 };
@@ -230,6 +230,10 @@ pub(super) fn not_found(network_id: i64) -> Error {
 pub async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
     let mut tx = origin::begin(db).await?;
     let order_id = find(&mut *tx, caller, network_id).await?.order_id;
+    // Customer before pool before network, as everywhere, so that two changes never wait for each other.
+    orders::lock_customer(&mut tx, caller.user_id).await?;
+    db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?.ok_or_else(|| not_found(network_id))?;
+    unless_changed(find(&mut *tx, caller, network_id)).await?;
     orders::end_service(&mut tx, order_id).await?;
     // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
     let network = find(&mut *tx, caller, network_id).await?;

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     accounts::User,
     error::{Code, Error, FieldError, OnConstraint as _},
-    http::Window,
+    http::{Window, unless_changed},
     kinds::Kind,
     origin,
     queue::{JobId, JobState, NewJob, QueueName, enqueue},
@@ -196,6 +196,7 @@ pub(super) fn not_found(pool_id: i64) -> Error {
 pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Error> {
     let mut tx = origin::begin(db).await?;
     let locked = db::lock_pool(&mut tx, pool_id).await?.ok_or_else(|| not_found(pool_id))?;
+    unless_changed(find(&mut *tx, pool_id)).await?;
     if locked.used > 0 {
         let networks = db::networks_of_pool(&mut tx, pool_id, 5).await?.join(", ");
         let rest = if locked.used > 5 { " and others" } else { "" };

@@ -18,7 +18,7 @@ use uncloud::{
     accounts::AccountSettings,
     cli::serve::{ServeSettings, serve},
     embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
-    http::{TrustedProxies, server::Limits},
+    http::{RateLimits, TrustedProxies, server::Limits},
     queue::{JobError, backend::StreamConfig},
     secret::Secret,
     vpn::key::{PrivateKey, PublicKey},
@@ -154,6 +154,7 @@ impl TestApp {
             accounts: AccountSettings::default(),
             proxies: TrustedProxies::new(vec!["127.0.0.1".parse().expect("a proxy")]),
             origins: Vec::new(),
+            rates: RateLimits::DEFAULT,
             tls: None,
             limits: Limits::default(),
         };

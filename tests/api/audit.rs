@@ -118,6 +118,12 @@ fn billing() -> Vec<Step> {
 /// Operations with POST that only ask.
 const QUESTIONS: [&str; 1] = ["order_quote"];
 
+/// Of what an edit is about, if it is there and has one.
+async fn etag(app: &TestApp, method: &Method, path: &str, user: &str) -> Option<String> {
+    let read = if *method == Method::POST { None } else { Some(app.get(path, user).await) };
+    read.map(|read| read.header("etag").to_owned()).filter(|etag| !etag.is_empty())
+}
+
 #[tokio::test]
 async fn every_operation_that_changes_something_leaves_an_entry() {
     let app = TestApp::start().await;
@@ -130,7 +136,20 @@ async fn every_operation_that_changes_something_leaves_an_entry() {
             }
             Step::Call(id, method, path, user, body) => (id, method, path, user, body),
         };
-        let answer = app.request(method, path, Some(user), (!body.is_null()).then_some(body)).await;
+        let body = (!body.is_null()).then_some(body);
+        let answer = match etag(&app, &method, path, user).await {
+            None => app.request(method, path, Some(user), body).await,
+            Some(etag) => {
+                let wrong = ("if-match", "\"x\"");
+                let refused = app.with_header(method.clone(), path, Some(user), wrong, body.clone()).await;
+                assert_eq!(
+                    refused.expect(412)["code"],
+                    "changed",
+                    "{id}: call http::unless_changed under the row's lock"
+                );
+                app.with_header(method, path, Some(user), ("if-match", &etag), body).await
+            }
+        };
         assert!(answer.status.is_success(), "{id}: {}", answer.text);
         let entries: Vec<(Option<String>, Option<String>)> = sqlx::query_as(
             "select username, operation_id from audit left join users using (user_id) where request_id = $1",

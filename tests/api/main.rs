@@ -17,6 +17,7 @@ mod bytes;
 mod catalog;
 mod cli;
 mod connections;
+mod conventions;
 mod docs;
 mod document;
 mod faults;

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
+use uncloud::{accounts::AccountSettings, http::RateLimits};
 
 use crate::{
     app::{Answer, PASSWORD, TestApp},
-    ldap::{forgotten, start},
-    slapd::{Slapd, password_of},
+    ldap::{REMEMBER, forgotten, start},
+    slapd::{Slapd, directory, password_of},
 };
 
 const HOME: &str = "192.0.2.1";
@@ -53,7 +54,11 @@ async fn a_script_with_an_old_password_stops_only_itself() {
 #[tokio::test]
 async fn ten_thousand_wrong_passwords_do_not_reach_the_directory() {
     let slapd = Slapd::start();
-    let app = start(slapd.settings()).await;
+    let app = TestApp::start_changed(|settings| {
+        settings.accounts = AccountSettings { directory: Some(directory(slapd.settings())), remember: REMEMBER };
+        settings.rates = RateLimits::NONE; // they would stop most of it
+    })
+    .await;
     app.login("carol", &password_of("carol"), HOME).await.expect(200);
     let (before, begin) = (slapd.user_binds(), Instant::now());
     let guesses = stream::iter(0..10_000).map(|guess| {

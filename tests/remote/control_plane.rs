@@ -46,6 +46,7 @@ impl ControlPlane {
             proxies: uncloud::http::TrustedProxies::default(),
             origins: Vec::new(),
             tls: None,
+            rates: uncloud::http::RateLimits::NONE,
             limits: uncloud::http::server::Limits::default(),
         };
         let server = tokio::spawn(serve(settings, ready, stopped));

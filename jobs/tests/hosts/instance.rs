@@ -35,6 +35,7 @@ pub(crate) fn command(data_dir: &Path) -> Command {
 fn command_for(host: &str, data_dir: &Path) -> Command {
     let mut command = Command::new(uncloud_program());
     command.args(["up", "--listen", "127.0.0.1:0", "--queue", host, "--data-dir"]).arg(data_dir);
+    command.args(["--rate-limit", "0"]); // some ask as fast as they can
     bare(&mut command);
     command
 }

@@ -67,7 +67,7 @@ impl Provider {
     /// Starts `uncloud serve`, again on the port that it had.
     pub(crate) fn start_server(&mut self) {
         let mut command = self.uncloud();
-        command.args(["serve", "--listen", &self.address]);
+        command.args(["serve", "--rate-limit", "0", "--listen", &self.address]);
         command.env("REDIS_URL", self.redis.url().expose()).env("UNCLOUD_SECRET_KEY", SECRET_KEY);
         let mut server = Process::start("uncloud serve", &mut command);
         let address = server.wait_for_line("serving; try /api/ and /docs address=");

@@ -7,6 +7,7 @@ use super::db;
 use crate::{
     billing::{country::Country, vat_number::VatNumber},
     error::{Code, Error, FieldError},
+    http::unless_changed,
 };
 
 /// Where a customer's bills go.
@@ -73,6 +74,7 @@ pub(super) async fn write(pool: &PgPool, user_id: i64, by: i64, address: Address
     let mut tx = crate::origin::begin(pool).await?;
     db::lock_user(&mut tx, user_id).await?;
     let current = db::address(&mut tx, user_id).await?;
+    unless_changed(async { current.clone().ok_or(Error::Changed) }).await?;
     let kept = match current {
         Some(current) if current.address == address => return Ok(current),
         Some(Version { address: old, verification, .. })

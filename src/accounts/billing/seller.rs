@@ -8,6 +8,7 @@ use super::db;
 use crate::{
     billing::{country::Country, vat, vat_number::VatNumber},
     error::{Error, FieldError},
+    http::unless_changed,
 };
 
 /// Who bills.
@@ -60,7 +61,9 @@ pub(super) async fn write(pool: &PgPool, by: i64, seller: Seller) -> Result<Vers
     let seller = seller.checked().map_err(Error::Invalid)?;
     let mut tx = crate::origin::begin(pool).await?;
     db::lock_sellers(&mut tx).await?;
-    if let Some(current) = db::seller(&mut tx).await?.filter(|current| current.seller == seller) {
+    let current = db::seller(&mut tx).await?;
+    unless_changed(async { current.clone().ok_or(Error::Changed) }).await?;
+    if let Some(current) = current.filter(|current| current.seller == seller) {
         return Ok(current);
     }
     let version = db::insert_seller(&mut tx, Some(by), seller).await?;

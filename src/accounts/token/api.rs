@@ -7,7 +7,9 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::ToJSON as _,
 };
+use serde_json::Value;
 use sqlx::PgPool;
 
 use super::{
@@ -18,7 +20,7 @@ use super::{
 use crate::{
     accounts::Authenticator,
     error::{Code, Error},
-    http::{Body, Cursor, Id, Line, Number, Password, SignedIn, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Line, Number, Password, Shown, SignedIn, Tags, Window, input, page, unless_changed},
     origin,
 };
 
@@ -71,6 +73,12 @@ impl From<TokenRow> for Token {
             created_at: row.created_at,
             secret: None,
         }
+    }
+}
+
+impl Shown for TokenRow {
+    fn shown(self) -> Option<Value> {
+        Token::from(self).to_json()
     }
 }
 
@@ -185,6 +193,12 @@ impl TokenApi {
         id: Path<Id>,
     ) -> Result<TokenDeleted, Error> {
         let mut tx = origin::begin(&self.pool).await?;
+        db::lock(&mut tx, id.0.0).await?;
+        let current = async {
+            let row = db::tokens(&mut *tx, caller.0.user_id, Some(id.0.0), Window::all()).await?.pop();
+            row.ok_or_else(|| not_found(id.0.0))
+        };
+        unless_changed(current).await?;
         let secret_hash = db::delete(&mut tx, caller.0.user_id, id.0.0).await?.ok_or_else(|| not_found(id.0.0))?;
         tx.commit().await?;
         self.authenticator.forget_token(&secret_hash).await;

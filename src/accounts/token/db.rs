@@ -102,6 +102,11 @@ pub(super) async fn tokens(
     .await
 }
 
+/// Locks a token's row until the end of the transaction.
+pub(super) async fn lock(tx: &mut PgConnection, token_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("select from token where token_id = $1 for update", token_id).fetch_optional(tx).await.map(drop)
+}
+
 /// Removes a token; returns what its secret's hash was.
 pub(super) async fn delete(tx: &mut PgConnection, user_id: i64, token_id: i64) -> sqlx::Result<Option<Vec<u8>>> {
     sqlx::query_scalar!(

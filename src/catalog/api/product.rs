@@ -5,6 +5,7 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::ToJSON as _,
 };
 use sqlx::PgPool;
 
@@ -15,7 +16,7 @@ use crate::{
         product::{Component, Delivery, Parameter, ParameterPrice, Price, Product, ProductRef},
     },
     error::Error,
-    http::{self, Cursor, Id, Tags, Window, page},
+    http::{self, Cursor, Id, Shown, Tags, Window, page},
 };
 
 /// Something that can be bought.
@@ -185,6 +186,12 @@ impl From<Product> for ProductBody {
             requires: product.requires.into_iter().map(requirement).collect(),
             components: product.components.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl Shown for Product {
+    fn shown(self) -> Option<serde_json::Value> {
+        ProductBody::from(self).to_json()
     }
 }
 

@@ -9,7 +9,7 @@ use super::UpArgs;
 use crate::accounts::AccountSettings;
 use crate::cli::config::secret_or_file;
 use crate::embedded::default_data_dir;
-use crate::http::{Origin, TrustedProxies};
+use crate::http::{Origin, RateLimits, TrustedProxies};
 use crate::secret::Secret;
 
 /// The provider's own queue, for work that no host does.
@@ -34,11 +34,12 @@ pub(super) struct Settings {
     pub(super) accounts: AccountSettings,
     pub(super) proxies: TrustedProxies,
     pub(super) origins: Vec<Origin>,
+    pub(super) rates: RateLimits,
 }
 
 impl Settings {
     pub(super) fn from_args(args: UpArgs) -> anyhow::Result<Self> {
-        let (proxies, origins) = args.front.parts();
+        let (proxies, origins, rates) = args.front.parts();
         Ok(Self {
             data_dir: args.data_dir.map_or_else(default_data_dir, Ok)?,
             listen: args.listen,
@@ -60,6 +61,7 @@ impl Settings {
             accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
             proxies,
             origins,
+            rates,
         })
     }
 }

@@ -98,6 +98,7 @@ impl Stack {
             proxies,
             origins: settings.origins.clone(),
             tls: tls.as_ref().map(|tls| tls.files.clone()),
+            rates: settings.rates,
             limits: Limits::default(),
         };
         let mut stop = stop.clone();

@@ -24,7 +24,7 @@ use tracing::Instrument as _;
 pub(super) use self::db::forget;
 use super::{
     body::{MAX_BODY, unread},
-    problem,
+    parameters, problem,
 };
 use crate::{
     error::{Code, Error, FieldError},
@@ -42,7 +42,7 @@ fn key_of(request: &Request) -> Result<Option<String>, Error> {
     let Some(value) = request.headers().get(KEY).filter(|_| request.method() == Method::POST) else { return Ok(None) };
     let wrong = || {
         let message = "must be 1 to 255 visible ASCII characters";
-        Error::Parameters(vec![FieldError::new("Idempotency-Key", message)])
+        Error::Parameters(vec![FieldError::of("header", "Idempotency-Key", message)])
     };
     let text = value.to_str().map_err(|_| wrong())?;
     let right = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -75,7 +75,7 @@ impl Answers {
         call.attempt = Some(attempt.clone());
         let answers = self.clone();
         let answer = async move {
-            let response = origin::of_call(call, next.call(request)).await.unwrap_or_else(poem::Error::into_response);
+            let response = origin::of_call(call, next.call(request)).await.unwrap_or_else(parameters::named);
             answers.record(&attempt, problem::write(response).await).await
         };
         let answer = origin::of_request(origin::request_id().unwrap_or_default(), answer);
@@ -91,7 +91,8 @@ impl Answers {
         // None: it was given back in this moment.
         let known = db::known(&self.pool, user_id, key).await?.ok_or_else(running)?;
         if known.request_hash != request_hash {
-            return Err(Error::field("Idempotency-Key", "was used for another request; take a new one for each"));
+            let message = "was used for another request; take a new one for each";
+            return Err(Error::Invalid(vec![FieldError::of("header", "Idempotency-Key", message)]));
         }
         let lost = || {
             let detail =

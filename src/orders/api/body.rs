@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, registry::MetaSchema, types::Any};
+use poem_openapi::{
+    Object,
+    registry::MetaSchema,
+    types::{Any, ToJSON as _},
+};
 use serde_json::Value as Json;
 
 use crate::{
@@ -15,7 +19,7 @@ use crate::{
     },
     catalog::{Delivery, Priced, Product},
     error::{Code, Error},
-    http::{Scalar, scalar},
+    http::{Scalar, Shown, scalar},
     orders::{
         quote::{Quote, Value},
         view::{Due, OrderView, Status, last_second},
@@ -296,6 +300,12 @@ pub(super) struct OrderBody {
 
 fn amount(cents: i64) -> Result<Amount, Error> {
     Ok(Amount::try_from(cents).map_err(anyhow::Error::new)?)
+}
+
+impl Shown for OrderView {
+    fn shown(self) -> Option<Json> {
+        OrderBody::try_from(self).ok()?.to_json()
+    }
 }
 
 impl TryFrom<OrderView> for OrderBody {

@@ -3,7 +3,12 @@
 mod scalars;
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json, types::Any};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::Path,
+    payload::Json,
+    types::{Any, ToJSON as _},
+};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -11,7 +16,7 @@ use self::scalars::{CronField, KindText, NameText, PayloadObject};
 use super::{Change, NewSchedule, Schedule, Terms, Timing, Zone};
 use crate::{
     error::{Error, FieldError},
-    http::{Body, Flag, Id, Number, Staff, Tags, TimeZone, input},
+    http::{Body, Flag, Id, Number, Shown, Staff, Tags, TimeZone, input},
     kinds::Scheduled,
     queue::JobRef,
 };
@@ -170,6 +175,12 @@ struct ScheduleBody {
     keep_secs: Option<i32>,
     /// When it was made.
     created_at: DateTime<Utc>,
+}
+
+impl Shown for Schedule {
+    fn shown(self) -> Option<Value> {
+        ScheduleBody::from(self).to_json()
+    }
 }
 
 impl From<Schedule> for ScheduleBody {

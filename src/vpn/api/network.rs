@@ -7,12 +7,14 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::{Json, PlainText},
+    types::ToJSON as _,
 };
+use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, PublicKeyText, SignedIn, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Number, PublicKeyText, Shown, SignedIn, Tags, Window, input, page},
     orders,
     queue::{JobRef, Wake},
     vpn::{
@@ -81,6 +83,12 @@ impl From<Network> for NetworkBody {
             applied_generation: network.applied_generation,
             job: JobRef::of(network.job_id, network.job_state),
         }
+    }
+}
+
+impl Shown for Network {
+    fn shown(self) -> Option<Value> {
+        NetworkBody::from(self).to_json()
     }
 }
 

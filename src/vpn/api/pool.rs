@@ -6,12 +6,16 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::ToJSON as _,
 };
+use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
     error::Error,
-    http::{Body, Cursor, HostnameText, Id, Number, PrefixText, PrivateKeyText, Staff, Tags, Window, input, page},
+    http::{
+        Body, Cursor, HostnameText, Id, Number, PrefixText, PrivateKeyText, Shown, Staff, Tags, Window, input, page,
+    },
     queue::{JobRef, Wake},
     seal::Sealer,
     vpn::{
@@ -109,6 +113,12 @@ impl From<Pool> for PoolBody {
             reason,
             job: JobRef::of(pool.job_id, pool.job_state),
         }
+    }
+}
+
+impl Shown for Pool {
+    fn shown(self) -> Option<Value> {
+        PoolBody::from(self).to_json()
     }
 }
 

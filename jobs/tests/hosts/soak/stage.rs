@@ -84,7 +84,7 @@ impl<'w> Stage<'w> {
 
     fn start_server(&mut self, n: usize) {
         let mut command = self.uncloud();
-        command.args(["serve", "--listen", &self.addresses[n]]);
+        command.args(["serve", "--rate-limit", "0", "--listen", &self.addresses[n]]);
         command.env("REDIS_URL", self.redis.url().expose()).env("UNCLOUD_SECRET_KEY", SECRET_KEY);
         let mut server = Process::start("uncloud serve", &mut command);
         let address = server.wait_for_line("serving; try /api/ and /docs address=");

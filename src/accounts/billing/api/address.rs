@@ -1,14 +1,15 @@
 //! Billing addresses: everybody's own, and for staff anybody's.
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json, types::ToJSON as _};
+use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
     accounts::billing::address::{self, Address, Version},
     billing::country::Country,
     error::Error,
-    http::{Body, Id, Line, SignedIn, Staff, Tags, input},
+    http::{Body, Id, Line, Shown, SignedIn, Staff, Tags, input},
 };
 
 input! {
@@ -96,6 +97,12 @@ impl AddressBody {
 
     fn for_customer(version: Version) -> Self {
         Self { vat_verified_by: None, vat_evidence: None, ..Self::for_staff(version) }
+    }
+}
+
+impl Shown for Version {
+    fn shown(self) -> Option<Value> {
+        AddressBody::for_customer(self).to_json()
     }
 }
 

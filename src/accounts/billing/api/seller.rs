@@ -1,14 +1,15 @@
 //! The seller; staff only.
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, OpenApi, payload::Json};
+use poem_openapi::{Object, OpenApi, payload::Json, types::ToJSON as _};
+use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
     accounts::billing::seller::{self, Seller, Version},
     billing::country::Country,
     error::Error,
-    http::{Body, Flag, Line, Staff, Tags, TimeZone, input},
+    http::{Body, Flag, Line, Shown, Staff, Tags, TimeZone, input},
 };
 
 input! {
@@ -78,6 +79,12 @@ impl From<Version> for SellerBody {
             cash_rounding: seller.cash_rounding,
             created_at: version.created_at,
         }
+    }
+}
+
+impl Shown for Version {
+    fn shown(self) -> Option<Value> {
+        SellerBody::from(self).to_json()
     }
 }
 

@@ -1,0 +1,122 @@
+//! The servers that are measured, and what is in them: a pool, a customer of the directory with networks.
+
+use std::{net::SocketAddr, process::Command};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use uncloud::{
+    accounts,
+    embedded::throwaway::{Extra, ThrowawayPostgres, ThrowawayRedis},
+    secret::Secret,
+    vpn::key::PrivateKey,
+};
+
+use crate::{
+    PAGE,
+    load::{Connection, Request},
+    process::{Process, bare, uncloud_program},
+    slapd::{SERVICE_PASSWORD, Slapd, password_of},
+};
+
+const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const STAFF_PASSWORD: &str = "correct horse battery";
+
+pub(crate) struct Place {
+    /// An empty database beside the provider's.
+    pub(crate) pgbench_url: Secret<String>,
+    pub(crate) address: SocketAddr,
+    /// The customer's header.
+    pub(crate) basic: String,
+    server: Process,
+    _postgres: ThrowawayPostgres,
+    _redis: ThrowawayRedis,
+    _slapd: Slapd,
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// A request's body for one more network.
+pub(crate) fn new_network() -> String {
+    let key = PrivateKey::generate(&ring::rand::SystemRandom::new()).expect("random numbers").public_key();
+    json!({ "network_size": 64, "wireguard_public_key": key.to_string() }).to_string()
+}
+
+impl Place {
+    pub(crate) fn start() -> Self {
+        let durable = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
+        let args = durable.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect();
+        let postgres = ThrowawayPostgres::start_with(&Extra { args, ..Extra::default() }).expect("PostgreSQL");
+        let (redis, slapd) = (ThrowawayRedis::start().expect("Redis"), Slapd::start());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(fill(postgres.url("uncloud").expose()));
+        let mut server = Process::start("uncloud serve", &mut server(&postgres, &redis, &slapd));
+        let address = server.wait_for_line("serving; try /api/ and /docs address=");
+        let address = address.trim().parse().expect("an address");
+        let basic = basic("carol", &password_of("carol"));
+        let pgbench_url = runtime.block_on(postgres.create_database("pgbench", None)).expect("a database");
+        let url = postgres.url("uncloud");
+        let place = Self { pgbench_url, address, basic, server, _postgres: postgres, _redis: redis, _slapd: slapd };
+        place.furnish();
+        runtime.block_on(raise_limits(url.expose()));
+        for _ in 0..PAGE {
+            place.made("/v1/net/vpn", &place.basic, &new_network());
+        }
+        place
+    }
+
+    /// Something that is made, once.
+    fn made(&self, path: &str, authorization: &str, body: &str) -> Value {
+        let answer = Connection::open(self.address).ask(&Request::new("POST", path, authorization, Some(body)));
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        serde_json::from_str(&answer.body).expect("JSON")
+    }
+
+    /// A pool with room for all that is created; the customer's row comes with the first login.
+    fn furnish(&self) {
+        let pool =
+            json!({ "network": "2a0a:e5c1:200::/40", "subnetwork_size": 64, "vpn_hostname": "vpn-1.example.ch" });
+        self.made("/v1/admin/vpnpool", &basic("admin", STAFF_PASSWORD), &pool.to_string());
+        self.token();
+    }
+
+    /// A token of the customer's.
+    pub(crate) fn token(&self) -> String {
+        let body = json!({ "name": "bench", "scopes": ["read", "write"] });
+        self.made("/v1/token", &self.basic, &body.to_string())["secret"].as_str().expect("a secret").to_owned()
+    }
+
+    /// The server's peak so far.
+    pub(crate) fn most_rss_mb(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
+    }
+}
+
+async fn fill(database_url: &str) {
+    let pool = PgPool::connect(database_url).await.expect("database");
+    uncloud::cli::defaults::add_defaults(&pool).await.expect("schema and defaults");
+    let name = "admin".parse().expect("a name");
+    accounts::bootstrap(&pool, &name, true, Some(&STAFF_PASSWORD.to_owned().into())).await.expect("a user");
+}
+
+async fn raise_limits(database_url: &str) {
+    let pool = PgPool::connect(database_url).await.expect("database");
+    sqlx::query("update users set vpn_quota = 1000000").execute(&pool).await.expect("raised");
+}
+
+fn server(postgres: &ThrowawayPostgres, redis: &ThrowawayRedis, slapd: &Slapd) -> Command {
+    let mut command = Command::new(uncloud_program());
+    bare(&mut command).args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "0", "--address-rate-limit", "0"]);
+    command.env("DATABASE_URL", postgres.url("uncloud").expose()).env("REDIS_URL", redis.url().expose());
+    command.env("UNCLOUD_SECRET_KEY", SECRET_KEY);
+    let directory = slapd.settings();
+    command.env("UNCLOUD_LDAP_URL", directory.url).env("UNCLOUD_LDAP_BASE_DN", directory.base_dn);
+    command.env("UNCLOUD_LDAP_FILTER", directory.filter);
+    command.env("UNCLOUD_LDAP_BIND_DN", directory.bind_dn.expect("one"));
+    command.env("UNCLOUD_LDAP_BIND_PASSWORD", SERVICE_PASSWORD);
+    command
+}

@@ -1,0 +1,114 @@
+//! What holds for every operation: tags, preconditions, links, parameters, limits.
+
+use reqwest::Method;
+use serde_json::json;
+use uncloud::http::RateLimits;
+
+use crate::app::{TestApp, new_key};
+
+#[tokio::test]
+async fn a_read_that_would_say_the_same_says_so() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await;
+    app.obedient_worker();
+    app.finished(&pool).await;
+    let read = app.get("/v1/admin/vpnpool/1", "admin").await;
+    let etag = read.header("etag").to_owned();
+    assert!(etag.starts_with('"') && etag.len() == 35, "{etag}");
+    let ask = async |tags: &str| {
+        app.with_header(Method::GET, "/v1/admin/vpnpool/1", Some("admin"), ("if-none-match", tags), None).await
+    };
+    for tags in [etag.clone(), format!("\"x\", W/{etag}"), "*".to_owned()] {
+        let answer = ask(&tags).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.text.as_str(), answer.header("etag")),
+            (304, "", etag.as_str()),
+            "{tags}"
+        );
+    }
+    assert_eq!(ask("\"x\"").await.text, read.text);
+    let edited =
+        app.request(Method::PATCH, "/v1/admin/vpnpool/1", Some("admin"), Some(json!({ "listen_port": 51821 }))).await;
+    assert_eq!(ask(&etag).await.status, 200);
+    assert_ne!(edited.header("etag"), etag);
+}
+
+#[tokio::test]
+async fn of_two_edits_of_what_both_have_read_one_is_refused() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    app.network("alice", new_key()).await;
+    let etag = app.get("/v1/net/vpn/1", "alice").await.header("etag").to_owned();
+    let edits = (0..8).map(|_| {
+        let body = json!({ "wireguard_public_key": new_key().to_string() });
+        app.with_header(Method::PATCH, "/v1/net/vpn/1", Some("alice"), ("if-match", &etag), Some(body))
+    });
+    let mut statuses: Vec<_> =
+        futures_util::future::join_all(edits).await.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
+    let answer = app.with_header(Method::DELETE, "/v1/net/vpn/1", Some("alice"), ("if-match", "*"), None).await;
+    answer.expect(202);
+    let header = ("if-match", "*");
+    let in_vain =
+        app.with_header(Method::POST, "/v1/admin/vpnpool/1/key", Some("admin"), header, Some(json!({}))).await;
+    assert_eq!(in_vain.wrong_fields(400), ["/If-Match"]);
+}
+
+#[tokio::test]
+async fn a_page_links_to_the_next() {
+    let app = TestApp::start().await;
+    let first = app.get("/v1/admin/user?limit=2", "admin").await;
+    assert_eq!(first.header("link"), "</v1/admin/user?limit=2&cursor=2>; rel=\"next\"");
+    let last = app.get("/v1/admin/user?limit=2&cursor=2", "admin").await;
+    assert_eq!((last.expect(200)["items"].as_array().map(Vec::len), last.header("link")), (Some(1), ""));
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_again() {
+    let app = TestApp::start_changed(|settings| settings.rates = RateLimits { user: 3, address: 2 }).await;
+    for left in 0..3 {
+        let answer = app.get("/v1/net/vpn", "alice").await;
+        answer.expect(200);
+        assert_eq!(answer.header("ratelimit-policy"), "\"user\";q=3;w=60");
+        assert!(answer.header("ratelimit").starts_with(&format!("\"user\";r={};t=", 2 - left)), "{answer:?}");
+    }
+    let refused = app.get("/v1/net/vpn", "alice").await;
+    assert_eq!(refused.expect(429)["code"], "rate_limited");
+    let secs: u64 = refused.header("retry-after").parse().expect("a number");
+    assert!((1..=60).contains(&secs), "{secs}");
+    app.get("/v1/net/vpn", "bob").await.expect(200);
+    // Nobody known: by address, and from then on nobody there is even asked for credentials.
+    let product = async || app.request(Method::GET, "/v1/product", None, None).await;
+    assert_eq!(product().await.header("ratelimit-policy"), "\"address\";q=2;w=60");
+    app.authorized(Method::GET, "/v1/net/vpn", "Bearer x", None).await.expect(401);
+    assert_eq!(product().await.expect(429)["code"], "rate_limited");
+    assert_eq!(app.get("/v1/net/vpn", "bob").await.expect(429)["code"], "rate_limited");
+    for _ in 0..5 {
+        app.request(Method::GET, "/healthz", None, None).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn all_wrong_parameters_are_named_at_once() {
+    let app = TestApp::start().await;
+    let wrong = async |path: &str| {
+        let problem = app.get(path, "admin").await.expect(400);
+        assert_eq!(problem["code"], "malformed");
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        errors
+            .iter()
+            .map(|error| {
+                format!("{} {}", error["in"].as_str().expect("in"), error["pointer"].as_str().expect("pointer"))
+            })
+            .collect::<Vec<_>>()
+    };
+    let all = "/v1/admin/job?surprise=1&state=lost&queue=a_b&min_age_secs=-1&limit=0&cursor=x&kind=%00";
+    let expected = ["surprise", "state", "queue", "kind", "min_age_secs", "limit", "cursor"];
+    assert_eq!(wrong(all).await, expected.map(|name| format!("query /{name}")));
+    assert_eq!(wrong("/v1/job/0?wait=61").await, ["query /wait", "path /id"]);
+    assert_eq!(wrong("/v1/job/1?wait=1&wait=2").await, ["query /wait"]);
+    assert_eq!(wrong("/v1/admin/user/1?a=b").await, ["query /a"]);
+    assert_eq!(wrong("/v1/admin/audit?since=2026-13-01T00:00:00Z").await, ["query /since"], "only the operation knows");
+    assert_eq!(wrong("/v1/admin/job?limit=%2B5").await, ["query /limit"]);
+}
