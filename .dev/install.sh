@@ -14,6 +14,7 @@ have slapd|slapd|openldap openldap-back-mdb openldap-overlay-ppolicy|the directo
 have curl|curl|curl|the tour asks the API with it
 have jq|jq|jq|the tour reads the answers with it
 have http|httpie|httpie|a test runs the handbook's commands with it
+python3 -c 'import ensurepip, venv' 2>/dev/null|python3-venv|python3|fetches the generators of clients
 have script|bsdutils|util-linux-misc|the terminal of those commands
 have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root
 have openssl|openssl|openssl|makes the certificates of the tests

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::problem;
 
-/// Schemas do not refer to themselves; a deeper one would.
-const DEPTH: usize = 8;
+/// Schemas do not refer to themselves, so none is as deep as this (an object's property of another component is three deep).
+const DEPTH: usize = 32;
 
 /// Adds the examples. Problems get theirs by status, since one schema serves all of them.
 pub(super) fn add(document: &mut Value) {
@@ -16,7 +16,8 @@ pub(super) fn add(document: &mut Value) {
     let schemas = document["components"]["schemas"].clone();
     for (_, item) in members(&mut document["paths"]) {
         for (_, operation) in members(item) {
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+            for parameter in parameters.into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap_or_default().to_owned();
                 parameter["example"] = of_schema(&name, &parameter["schema"], &schemas, DEPTH);
             }
@@ -48,7 +49,7 @@ fn of_content(content: &mut Value, schemas: &Value, status: &str) {
 
 /// Scalars among an object's properties that have no example yet.
 fn of_properties(schema: &mut Value) {
-    for (name, property) in members(&mut schema["properties"]) {
+    for (name, property) in schema.get_mut("properties").into_iter().flat_map(members) {
         let scalar = ["string", "integer", "number", "boolean"].iter().any(|kind| property["type"] == *kind);
         if scalar && property.get("example").is_none() {
             let example = of_scalar(name, property);

@@ -31,11 +31,18 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
         if name.ends_with("Create") || name.ends_with("Edit") {
             schema["additionalProperties"] = false.into();
         }
+        refer_to_ids(schema);
     }
     document["components"]["schemas"]["Problem"] = problem_schema();
+    document["components"]["schemas"]["ProblemField"] = problem_field_schema();
+    let ways = ways_to_sign_in(&document);
     for (path, item) in object(&mut document["paths"]) {
         for (method, operation) in object(item) {
             if METHODS.contains(&method.as_str()) {
+                if operation.get("security").is_none() {
+                    // Said, not left out: it was not forgotten. Clients send credentials only where they are named.
+                    operation["security"] = if path == TELLS_WHO_ASKS { ways.clone() } else { json!([]) };
+                }
                 add_problems(path, operation);
             }
         }
@@ -97,6 +104,19 @@ fn say_things_once(map: &mut Map<String, Value>) {
     }
 }
 
+/// What names an object without ending in `_id`.
+const IDS: [&str; 7] = ["id", "order", "replaced_by", "replaces", "superseded_by", "vat_verified_by", "vpn_network"];
+
+/// Identifiers are of one type wherever they stand: what an answer says can be asked for without a conversion.
+fn refer_to_ids(schema: &mut Value) {
+    for (name, property) in schema.get_mut("properties").into_iter().flat_map(object) {
+        if property["format"] == "int64" && (IDS.contains(&name.as_str()) || name.ends_with("_id")) {
+            let id = json!([{ "$ref": "#/components/schemas/Id" }]);
+            *property = json!({ "description": property["description"], "allOf": id });
+        }
+    }
+}
+
 fn problem_schema() -> Value {
     json!({
         "type": "object",
@@ -111,18 +131,32 @@ fn problem_schema() -> Value {
             "errors": {
                 "type": "array",
                 "description": "All wrong fields.",
-                "items": {
-                    "type": "object",
-                    "required": ["pointer", "message"],
-                    "properties": {
-                        "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body.", "example": "/network_size" },
-                        "message": { "type": "string", "example": "must be a whole number from 1 to 128" }
-                    }
-                }
+                "items": { "$ref": "#/components/schemas/ProblemField" }
             },
             "request_id": { "type": "string", "description": "Names the request in the server's log.", "example": "9f86d081884c7d65" }
         }
     })
+}
+
+fn problem_field_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "A wrong field.",
+        "required": ["pointer", "message"],
+        "properties": {
+            "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body.", "example": "/network_size" },
+            "message": { "type": "string", "description": "What would be right.", "example": "must be a whole number from 1 to 128" }
+        }
+    })
+}
+
+/// It answers anybody, and everybody otherwise.
+const TELLS_WHO_ASKS: &str = "/api";
+
+/// Every scheme of the document, or none.
+fn ways_to_sign_in(document: &Value) -> Value {
+    let schemes = document["components"]["securitySchemes"].as_object().into_iter().flatten();
+    std::iter::once(json!({})).chain(schemes.map(|(name, _)| json!({ name: [] }))).collect()
 }
 
 /// There is one of each, or none yet.
@@ -130,7 +164,7 @@ const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
 
 /// Which errors an operation can answer with follows from what it takes.
 fn add_problems(path: &str, operation: &mut Value) {
-    let signed_in = operation.get("security").is_some();
+    let signed_in = is_signed_in(operation);
     let has_parameters = operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let has_body = operation.get("requestBody").is_some();
     let mut add = |status: &str, description: &str, headers: Value| {
@@ -148,12 +182,9 @@ fn add_problems(path: &str, operation: &mut Value) {
     if has_parameters || has_body {
         add("400", "Not even the form is right", Value::Null);
     }
-    if signed_in {
-        add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
-    }
-    if signed_in {
-        add("429", "Too many wrong passwords", header("Retry-After", "Seconds"));
-    }
+    // Wrong credentials are refused wherever they are sent.
+    add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
+    add("429", "Too many wrong passwords", header("Retry-After", "Seconds"));
     if signed_in && is_staff(path) {
         add("403", "Only staff may do this", Value::Null);
     }
@@ -180,6 +211,10 @@ fn add_problems(path: &str, operation: &mut Value) {
     }
 }
 
+fn is_signed_in(operation: &Value) -> bool {
+    operation["security"].as_array().is_some_and(|ways| !ways.is_empty() && !ways.contains(&json!({})))
+}
+
 fn is_staff(path: &str) -> bool {
     path.starts_with("/v1/admin/") || path == "/metrics"
 }
@@ -196,7 +231,7 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                     path: path.clone(),
                     id: text("operationId"),
                     summary: text("summary"),
-                    signed_in: operation.get("security").is_some(),
+                    signed_in: is_signed_in(operation),
                     staff: is_staff(path),
                 });
             }
