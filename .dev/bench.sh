@@ -28,7 +28,7 @@ dev_bench() {
 
 dev_soak() {
     case ${1:-} in
-    vpn | runner) bench_run soak "$@" ;;
-    *) fail "./dev soak vpn|runner [--faults N] [--seed S]" ;;
+    vpn | runner | billing) bench_run soak "$@" ;;
+    *) fail "./dev soak vpn|runner|billing [--faults N] [--seed S]" ;;
     esac
 }

@@ -32,12 +32,18 @@ pub enum Error {
     /// 400: not even the form is right.
     #[error("{0}")]
     Malformed(Cow<'static, str>),
+    /// 400: parameters with wrong values, all of them.
+    #[error("{}", count_wrong("parameter", .0))]
+    Parameters(Vec<FieldError>),
     /// 401: nobody known asked.
     #[error("{0}")]
     Unauthenticated(Cow<'static, str>),
     /// 403: the caller may not do this at all.
     #[error("{0}")]
     Forbidden(Cow<'static, str>),
+    /// 403: the caller's token may not be used for this.
+    #[error("this token lacks the scope `{0}`; make another one with POST /v1/token")]
+    Scope(&'static str),
     /// 404: no such object, or not the caller's.
     #[error("{0}")]
     NotFound(Cow<'static, str>),
@@ -52,7 +58,7 @@ pub enum Error {
         field: Option<&'static str>,
     },
     /// 422: fields with wrong values, all of them.
-    #[error("{} wrong", if .0.len() == 1 { "one field is".to_owned() } else { format!("{} fields are", .0.len()) })]
+    #[error("{}", count_wrong("field", .0))]
     Invalid(Vec<FieldError>),
     /// 429: too many wrong passwords.
     #[error("too many wrong passwords; try again in {retry_after_secs} s")]
@@ -66,6 +72,10 @@ pub enum Error {
     /// 500: our fault.
     #[error("internal error")]
     Internal(#[source] anyhow::Error),
+}
+
+fn count_wrong(what: &str, errors: &[FieldError]) -> String {
+    if errors.len() == 1 { format!("one {what} is wrong") } else { format!("{} {what}s are wrong", errors.len()) }
 }
 
 impl Error {

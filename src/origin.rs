@@ -17,6 +17,20 @@ pub struct Call {
     pub user_id: i64,
     /// Its name in the OpenAPI document.
     pub operation_id: String,
+    /// With which Idempotency-Key.
+    #[serde(skip)]
+    pub attempt: Option<Attempt>,
+}
+
+/// One of several attempts to have a request with an Idempotency-Key done.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Whose key.
+    pub user_id: i64,
+    /// The key.
+    pub key: String,
+    /// Which attempt.
+    pub attempt: i64,
 }
 
 /// Runs `work` as part of that request: jobs and changes that it makes carry its id.
@@ -42,16 +56,16 @@ struct Origin<'a> {
 }
 
 /// Begins a transaction that tells the database where its changes come from. Takes no longer than any other beginning:
-/// both are one message.
+/// both are one message. With an Idempotency-Key it also notes that the change was made.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    let origin = CALL.try_with(|call| serde_json::to_string(&Origin { request_id: request_id(), call }));
-    match origin {
-        Ok(Ok(origin)) => {
-            let origin = origin.replace('\'', "''");
-            pool.begin_with(AssertSqlSafe(format!("begin; set local uncloud.origin = '{origin}'"))).await
-        }
-        // Nobody asked: the provider's own work.
-        _ => pool.begin().await,
+    // Nobody asked: the provider's own work.
+    let Ok(call) = CALL.try_with(Clone::clone) else { return pool.begin().await };
+    let origin = serde_json::to_string(&Origin { request_id: request_id(), call: &call });
+    let origin = origin.map_err(|error| sqlx::Error::Encode(error.into()))?.replace('\'', "''");
+    let mut tx = pool.begin_with(AssertSqlSafe(format!("begin; set local uncloud.origin = '{origin}'"))).await?;
+    if let Some(Attempt { user_id, key, attempt }) = &call.attempt {
+        sqlx::query!("select idempotency_changed($1, $2, $3)", user_id, key, attempt).execute(&mut *tx).await?;
     }
+    Ok(tx)
 }

@@ -1,14 +1,19 @@
-//! `./dev soak vpn|runner --faults N --seed S`: random faults for as long as somebody wants; see `tests/hosts/soak` and
-//! `tests/runner/soak`.
+//! `./dev soak vpn|runner|billing --faults N --seed S`: random faults for as long as somebody wants; see the `soak` in
+//! `tests/hosts`, `tests/runner` and `tests/billing`.
 
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/runner/actor.rs"]
 mod actor;
+#[path = "../tests/billing/soak/mod.rs"]
+mod billing;
 #[path = "../tests/hosts/gate.rs"]
 mod gate;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/hosts/instance.rs"]
 mod instance;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/billing/office/mod.rs"]
+mod office;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/hosts/process.rs"]
 mod process;
@@ -55,6 +60,8 @@ enum What {
     Vpn,
     /// Servers and workers with jobs of all sorts.
     Runner,
+    /// Bill runs, by command and by workers; the faults are kills that hit a run.
+    Billing,
 }
 
 fn main() -> ExitCode {
@@ -63,6 +70,7 @@ fn main() -> ExitCode {
     match args.what {
         What::Vpn => world::run_program("soak vpn", 1, |world| tell(&args, &soak::run(world, args.faults, args.seed))),
         What::Runner => world::run_program("soak runner", 0, |_| tell(&args, &runner::run(args.faults, args.seed))),
+        What::Billing => world::run_program("soak billing", 0, |_| tell(&args, &billing::run(args.faults, args.seed))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Checking a name and password.
+//! Checking a name and password; tokens are checked in `bearer`.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    Directory, User, Username, db,
+    Directory, Scopes, User, Username, db,
     memory::Memory,
     password,
     throttle::{Attempt, Key, Throttle, Verdict},
@@ -46,14 +46,15 @@ impl Default for AccountSettings {
 
 /// Answers who is asking: first from memory, then from the local password, else from the directory.
 pub struct Authenticator {
-    pool: PgPool,
-    directory: Option<Arc<Directory>>,
+    pub(super) pool: PgPool,
+    pub(super) directory: Option<Arc<Directory>>,
     key: hmac::Key,
-    memory: Memory,
+    memory: Memory<User>,
+    pub(super) tokens: Memory<(User, Scopes)>,
     throttle: Throttle,
-    turns: Turns,
+    pub(super) turns: Turns,
     local: Semaphore,
-    remote: Semaphore,
+    pub(super) remote: Semaphore,
     /// When the directory failed last: who waited then need not find out again.
     failed: Mutex<Option<Instant>>,
 }
@@ -70,6 +71,7 @@ impl Authenticator {
             directory: settings.directory,
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
             memory: Memory::new(settings.remember),
+            tokens: Memory::new(settings.remember),
             throttle: Throttle::default(),
             turns: Turns::default(),
             local: Semaphore::new(CONCURRENT_LOCAL),
@@ -203,7 +205,7 @@ impl From<Verdict> for Error {
     }
 }
 
-async fn patiently<T>(turn: impl Future<Output = T>) -> Result<T, Error> {
+pub(super) async fn patiently<T>(turn: impl Future<Output = T>) -> Result<T, Error> {
     let busy = |_| Error::Unavailable(anyhow!("more logins wait than can be checked in {PATIENCE:?}"));
     tokio::time::timeout(PATIENCE, turn).await.map_err(busy)
 }

@@ -1,6 +1,7 @@
 //! Who is asking: users, and how they prove it.
 
 mod api;
+mod bearer;
 pub mod billing;
 mod credentials;
 mod db;
@@ -8,6 +9,7 @@ mod ldap;
 mod memory;
 mod password;
 mod throttle;
+mod token;
 mod turns;
 mod username;
 
@@ -16,6 +18,7 @@ pub(crate) use credentials::network_of;
 pub use credentials::{AccountSettings, Authenticator};
 pub use db::{bootstrap, ensure_staff_user, find, list};
 pub use ldap::{Directory, DirectorySettings};
+pub use token::{Scope, Scopes, TokenApi, db::forget_ended as forget_ended_tokens};
 pub use username::{Username, UsernameError};
 
 use chrono::{DateTime, Utc};

@@ -18,7 +18,7 @@ use crate::{
     accounts::{AccountSettings, Authenticator, Directory},
     error::Error,
     http::{
-        App, Origin, TrustedProxies,
+        App, Origin, TrustedProxies, keep_house,
         server::{self, Limits, Listener, Tls, TlsFiles},
         service,
     },
@@ -157,6 +157,7 @@ pub async fn serve(
     };
     let mut tasks = runner.start(&stop);
     tasks.spawn(schedule::run(pool.clone(), wake, stop.clone()));
+    tasks.spawn(keep_house(pool.clone(), stop.clone()));
     if let Some(listen) = settings.metrics_listen {
         let api = MetricsApi { pool: pool.clone(), redis, metrics };
         tasks.spawn(metrics::listen(listen, api, stop.clone()).await?);

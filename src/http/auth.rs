@@ -3,51 +3,133 @@
 use std::net::IpAddr;
 
 use poem::{
-    Request,
+    Request, RequestBody,
     web::headers::{Authorization, HeaderMapExt as _, authorization},
 };
-use poem_openapi::{SecurityScheme, auth::Basic};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaSecurityScheme, Registry},
+};
 
+use super::spec::Operation;
 use crate::{
-    accounts::{Authenticator, User},
+    accounts::{Authenticator, Scopes, User},
     error::Error,
     secret::Secret,
 };
 
+/// Who asks, and for what their way of signing in is good.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub user: User,
+    /// None: all that the user may do, for it was the password.
+    pub scopes: Option<Scopes>,
+}
+
 /// Everybody with an account.
-#[derive(SecurityScheme)]
-#[oai(ty = "basic", rename = "basic", checker = "signed_in")]
+#[derive(Debug)]
 pub struct SignedIn(pub User);
 
 /// Staff only.
-#[derive(SecurityScheme)]
-#[oai(ty = "basic", rename = "basic", checker = "staff")]
+#[derive(Debug)]
 pub struct Staff(pub User);
 
+/// Everybody with an account, but not by a token.
+#[derive(Debug)]
+pub struct Password(pub User);
+
 /// What an anonymous caller is told.
-pub(super) const SIGN_IN: &str = "sign in with user name and password (HTTP Basic)";
+pub(super) const SIGN_IN: &str = "sign in with user name and password (HTTP Basic) or a token (Bearer)";
 
-#[expect(clippy::unused_async, reason = "the framework's signature")]
-async fn signed_in(request: &Request, _: Basic) -> poem::Result<User> {
-    request.data::<User>().cloned().ok_or_else(|| Error::Unauthenticated(SIGN_IN.into()).into())
+fn signed_in(caller: Option<&Caller>) -> Result<&Caller, Error> {
+    caller.ok_or_else(|| Error::Unauthenticated(SIGN_IN.into()))
 }
 
-async fn staff(request: &Request, basic: Basic) -> poem::Result<User> {
-    let user = signed_in(request, basic).await?;
-    if user.staff { Ok(user) } else { Err(Error::Forbidden("only staff may do this".into()).into()) }
+fn staff(caller: Option<&Caller>) -> Result<&Caller, Error> {
+    let caller = signed_in(caller)?;
+    if caller.user.staff { Ok(caller) } else { Err(Error::Forbidden("only staff may do this".into())) }
 }
+
+fn password(caller: Option<&Caller>) -> Result<&Caller, Error> {
+    let caller = signed_in(caller)?;
+    let refused = || Error::Forbidden("a token can't do this; sign in with user name and password".into());
+    if caller.scopes.is_none() { Ok(caller) } else { Err(refused()) }
+}
+
+/// Refuses who may not ask for this operation at all; before anything else is looked at.
+pub(super) fn admit(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {
+    if operation.signed_in {
+        signed_in(caller)?;
+    }
+    if let Some(Caller { scopes: Some(scopes), .. }) = caller {
+        scopes.allow(&operation.method, operation.staff)?;
+    }
+    if operation.staff { staff(caller).map(drop) } else { Ok(()) }
+}
+
+fn scheme(name: &'static str, description: &'static str) -> MetaSecurityScheme {
+    MetaSecurityScheme {
+        ty: "http",
+        description: Some(description),
+        name: None,
+        key_in: None,
+        scheme: Some(name),
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    }
+}
+
+/// The framework asks each scheme itself, and the last one's refusal wins; here both are asked before it comes to that.
+macro_rules! lets_in {
+    ($ty:ident, $check:ident, [$($scheme:literal),*]) => {
+        impl<'a> ApiExtractor<'a> for $ty {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                let basic = scheme("basic", "User name and password.");
+                registry.create_security_scheme("basic", basic);
+                let bearer = scheme("bearer", "A token, made with `POST /v1/token`. GET needs its scope `read`, every other method `write`, and /v1/admin/ besides `staff`.");
+                registry.create_security_scheme("bearer", bearer);
+            }
+
+            fn security_schemes() -> Vec<&'static str> {
+                vec![$($scheme),*]
+            }
+
+            async fn from_request(
+                request: &'a Request,
+                _: &mut RequestBody,
+                _: ExtractParamOptions<()>,
+            ) -> poem::Result<Self> {
+                Ok(Self($check(request.data::<Caller>())?.user.clone()))
+            }
+        }
+    };
+}
+lets_in!(SignedIn, signed_in, ["basic", "bearer"]);
+lets_in!(Staff, staff, ["basic", "bearer"]);
+lets_in!(Password, password, ["basic"]);
 
 /// Whom a request names, if anybody; wrong credentials are refused wherever they are sent.
 pub(super) async fn caller(
     authenticator: &Authenticator,
     request: &Request,
     client: IpAddr,
-) -> Result<Option<User>, Error> {
-    if !request.headers().contains_key("authorization") {
+) -> Result<Option<Caller>, Error> {
+    let headers = request.headers();
+    if !headers.contains_key("authorization") {
         return Ok(None);
     }
-    let basic = request.headers().typed_get::<Authorization<authorization::Basic>>();
-    let basic = basic.ok_or_else(|| Error::Unauthenticated(SIGN_IN.into()))?;
-    let password = Secret::new(basic.password().to_owned());
-    authenticator.authenticate(basic.username(), password, client).await.map(Some)
+    if let Some(basic) = headers.typed_get::<Authorization<authorization::Basic>>() {
+        let password = Secret::new(basic.password().to_owned());
+        let user = authenticator.authenticate(basic.username(), password, client).await?;
+        return Ok(Some(Caller { user, scopes: None }));
+    }
+    let bearer = headers.typed_get::<Authorization<authorization::Bearer>>();
+    let bearer = bearer.ok_or_else(|| Error::Unauthenticated(SIGN_IN.into()))?;
+    let (user, scopes) = authenticator.bearer(&Secret::new(bearer.token().to_owned())).await?;
+    Ok(Some(Caller { user, scopes: Some(scopes) }))
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, FieldError};
 
 /// Bytes. The largest request of ours has a few hundred.
-const MAX_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
 
 /// An object of a request. Made by [`input!`].
 pub(crate) trait Input: Type + Sized {
@@ -214,7 +214,7 @@ impl<T: Input> ParsePayload for Body<T> {
     }
 }
 
-fn unread(error: ReadBodyError) -> poem::Error {
+pub(super) fn unread(error: ReadBodyError) -> poem::Error {
     let (status, text) = match error {
         ReadBodyError::PayloadTooLarge => {
             (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes"))

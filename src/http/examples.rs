@@ -16,8 +16,7 @@ pub(super) fn add(document: &mut Value) {
     let schemas = document["components"]["schemas"].clone();
     for (_, item) in members(&mut document["paths"]) {
         for (_, operation) in members(item) {
-            let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
-            for parameter in parameters.into_iter().flatten() {
+            for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap_or_default().to_owned();
                 parameter["example"] = of_schema(&name, &parameter["schema"], &schemas, DEPTH);
             }

@@ -5,8 +5,7 @@ use std::sync::{Arc, OnceLock};
 use poem::Request;
 use poem_openapi::{Object, OpenApi, payload::Json};
 
-use super::{Tags, spec::Operation};
-use crate::accounts::User;
+use super::{Tags, auth::Caller, spec::Operation};
 
 /// What can be asked for.
 #[derive(Debug, Object)]
@@ -49,14 +48,14 @@ impl IndexApi {
     #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/api", method = "get", operation_id = "api_index")]
     async fn index(&self, request: &Request) -> Json<Index> {
-        let user = request.data::<User>();
+        let user = request.data::<Caller>().map(|caller| &caller.user);
         let may_use = |operation: &&Operation| match user {
             None => !operation.signed_in,
             Some(user) => user.staff || !operation.staff,
         };
         let operations = self.operations.get().map(Vec::as_slice).unwrap_or_default();
         let endpoints = operations.iter().filter(may_use).map(|operation| Endpoint {
-            method: operation.method.clone(),
+            method: operation.method.to_string(),
             href: operation.path.clone(),
             summary: operation.summary.clone(),
             operation_id: operation.id.clone(),

@@ -5,9 +5,12 @@ mod body;
 mod browser;
 mod call;
 mod client;
+mod conventions;
 mod examples;
 mod filter;
 mod health;
+mod housekeeping;
+mod idempotency;
 mod index;
 mod moment;
 mod money;
@@ -21,13 +24,14 @@ mod text;
 mod username;
 mod words;
 
-pub use auth::{SignedIn, Staff};
+pub use auth::{Password, SignedIn, Staff};
 pub use body::{Body, Items};
 pub(crate) use body::{Input, input, member, unknown_members};
 pub use browser::Origin;
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};
 pub use health::HealthApi;
+pub use housekeeping::keep_house;
 pub use moment::Moment;
 pub use money::{Price, TimeZone};
 pub use page::{Cursor, Window, page, page_size};
@@ -55,6 +59,8 @@ pub enum Tags {
     Orders,
     /// Who may ask; staff only.
     Users,
+    /// How programs sign in.
+    Tokens,
     /// Who changed what; staff only.
     Audit,
     /// What workers do.

@@ -10,7 +10,10 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
-use crate::error::{Error, FieldError};
+use crate::{
+    error::{Error, FieldError},
+    origin,
+};
 
 /// Media type.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
@@ -55,9 +58,9 @@ impl Problem {
 impl Error {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::Parameters(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Scope(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -74,12 +77,13 @@ impl From<Error> for poem::Error {
         let status = error.status();
         let mut problem = Problem::new(status, code_of(status), error.to_string());
         match error {
-            Error::Invalid(errors) => problem.errors = errors,
+            Error::Invalid(errors) | Error::Parameters(errors) => problem.errors = errors,
             Error::Conflict { code, detail, field } => {
                 problem.code = code;
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
             Error::TooMany { retry_after_secs } => problem.retry_after_secs = retry_after_secs,
+            Error::Scope(_) => problem.code = "insufficient_scope",
             // Logged once, here; the caller gets the request's id to ask about it.
             Error::Unavailable(cause) => {
                 tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer");
@@ -149,30 +153,25 @@ pub(super) fn example(status: u16) -> serde_json::Value {
     serde_json::to_value(problem).unwrap_or_default()
 }
 
-/// Makes every answer from 400 up a problem.
-pub(super) async fn write(mut response: Response, request_id: &str, allow: impl FnOnce() -> String) -> Response {
+/// Makes every answer from 400 up a problem, if it is not written as one already.
+pub(super) async fn write(mut response: Response) -> Response {
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let is_problem = status.is_client_error() || status.is_server_error();
+    if !is_problem || response.content_type() == Some(CONTENT_TYPE) {
         return response;
     }
     let mut problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
         None => of_framework(status, &mut response).await,
     };
-    request_id.clone_into(&mut problem.request_id);
+    problem.request_id = origin::request_id().unwrap_or_default();
     response.set_body(serde_json::to_vec(&problem).unwrap_or_default());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     match status {
         StatusCode::UNAUTHORIZED => {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"uncloud\", charset=\"UTF-8\""),
-            );
-        }
-        StatusCode::METHOD_NOT_ALLOWED => {
-            if let Ok(allow) = HeaderValue::from_str(&allow()) {
-                headers.insert(header::ALLOW, allow);
+            for way in ["Basic realm=\"uncloud\", charset=\"UTF-8\"", "Bearer realm=\"uncloud\""] {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
             }
         }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {

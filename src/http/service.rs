@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use poem::{
     Endpoint, EndpointExt as _, IntoEndpoint, IntoResponse as _, Request, Response, Route,
     endpoint::make_sync,
-    http::{HeaderValue, Uri},
+    http::{HeaderValue, StatusCode, Uri, header},
     middleware::{CatchPanic, NormalizePath, TrailingSlash},
     web::Html,
 };
@@ -20,13 +20,14 @@ use super::{
     call::Calls,
     client::TrustedProxies,
     health::HealthApi,
+    idempotency::Answers,
     index::IndexApi,
     problem,
     spec::{self, Operation},
 };
 use crate::{
     accounts::{
-        AccountSettings, Authenticator, UserApi,
+        AccountSettings, Authenticator, TokenApi, UserApi,
         billing::{AdminAddressApi, BillingAddressApi, SellerApi},
     },
     audit::AuditApi,
@@ -62,8 +63,9 @@ pub struct App {
     pub origins: Vec<Origin>,
 }
 
-type Apis =
-    (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, UserApi, AuditApi);
+type Apis = (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, Accounts);
+/// Who may ask, and who changed what.
+type Accounts = (UserApi, TokenApi, AuditApi);
 /// What customers buy.
 type Orders = (OrderApi, AdminOrderApi);
 /// What customers pay, and how staff bill it.
@@ -90,12 +92,20 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
             AdminOrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         ),
         bills(app),
-        UserApi { pool: app.pool.clone() },
-        AuditApi { pool: app.pool.clone() },
+        accounts(app),
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
         .description("A hosting provider's API: VPN networks, the jobs that realise them, and bills.")
+}
+
+fn accounts(app: &App) -> Accounts {
+    let pool = &app.pool;
+    (
+        UserApi { pool: pool.clone() },
+        TokenApi { pool: pool.clone(), authenticator: Arc::clone(&app.authenticator) },
+        AuditApi { pool: pool.clone() },
+    )
 }
 
 fn bills(app: &App) -> Bills {
@@ -170,10 +180,11 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         authenticator: Arc::clone(&app.authenticator),
         proxies: Arc::clone(&app.proxies),
         operations: Arc::clone(&operations),
+        answers: Answers { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
     });
     let api = apis.into_endpoint().around(move |next, request| {
         let calls = Arc::clone(&calls);
-        async move { calls.call(&*next, request).await }
+        async move { calls.call(next, request).await }
     });
     let routes = Route::new()
         .at("/openapi.json", make_sync(move |_| document.clone().with_content_type("application/json")))
@@ -209,10 +220,15 @@ where
     let span = tracing::info_span!("request", id = request_id);
     let started = std::time::Instant::now();
     async {
-        let response = origin::of_request(request_id.clone(), next.call(request)).await;
-        let response = response.unwrap_or_else(poem::Error::into_response);
-        let allow = || spec::allowed_methods(operations, &path);
-        let mut response = problem::write(response, &request_id, allow).await;
+        let response = origin::of_request(request_id.clone(), async {
+            problem::write(next.call(request).await.unwrap_or_else(poem::Error::into_response)).await
+        });
+        let mut response = response.await;
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED
+            && let Ok(allow) = HeaderValue::from_str(&spec::allowed_methods(operations, &path))
+        {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-request-id", id);
         }

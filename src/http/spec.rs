@@ -4,12 +4,12 @@
 use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{examples, problem::CONTENT_TYPE};
+use super::{conventions, examples, problem::CONTENT_TYPE};
 
 /// An operation, as far as others need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Operation {
-    pub method: String,
+    pub method: Method,
     pub path: String,
     pub id: String,
     pub summary: String,
@@ -44,6 +44,7 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
                     operation["security"] = if path == TELLS_WHO_ASKS { ways.clone() } else { json!([]) };
                 }
                 add_problems(path, operation);
+                conventions::add(method, operation);
             }
         }
     }
@@ -164,7 +165,6 @@ const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
 
 /// Which errors an operation can answer with follows from what it takes.
 fn add_problems(path: &str, operation: &mut Value) {
-    let signed_in = is_signed_in(operation);
     let has_parameters = operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let has_body = operation.get("requestBody").is_some();
     let mut add = |status: &str, description: &str, headers: Value| {
@@ -182,12 +182,11 @@ fn add_problems(path: &str, operation: &mut Value) {
     if has_parameters || has_body {
         add("400", "Not even the form is right", Value::Null);
     }
-    // Wrong credentials are refused wherever they are sent.
+    // Credentials that are wrong, or not good for it, are refused wherever they are sent.
     add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
     add("429", "Too many wrong passwords", header("Retry-After", "Seconds"));
-    if signed_in && is_staff(path) {
-        add("403", "Only staff may do this", Value::Null);
-    }
+    let staff = if is_staff(path) { "Only staff may do this, or the token" } else { "The token" };
+    add("403", &format!("{staff} lacks a scope"), Value::Null);
     if UNSET_AT_FIRST.contains(&path) {
         add("404", "Not set yet", Value::Null);
     }
@@ -227,7 +226,7 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
             if METHODS.contains(&method.as_str()) {
                 let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
                 operations.push(Operation {
-                    method: method.to_uppercase(),
+                    method: method.to_uppercase().parse().unwrap_or_default(),
                     path: path.clone(),
                     id: text("operationId"),
                     summary: text("summary"),
@@ -250,7 +249,7 @@ impl Operation {
 
 /// The operation that a request asks for; literal parts win over parameters.
 pub(super) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
-    let candidates = operations.iter().filter(|operation| operation.method == method.as_str() && operation.is_at(path));
+    let candidates = operations.iter().filter(|operation| operation.method == method && operation.is_at(path));
     candidates.min_by_key(|operation| operation.path.matches('{').count())
 }
 

@@ -90,6 +90,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    async fn to(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.expect("an answer");
+        Self {
+            status: response.status(),
+            headers: response.headers().clone(),
+            text: response.text().await.expect("a body"),
+        }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {}", self.text))
     }
@@ -173,12 +182,31 @@ impl TestApp {
         if let Some((content_type, body)) = body {
             request = request.header("content-type", content_type).body(body);
         }
-        let response = request.send().await.expect("an answer");
-        Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            text: response.text().await.expect("a body"),
+        Answer::to(request).await
+    }
+
+    /// With a token, or whatever else that header may hold.
+    pub async fn authorized(&self, method: Method, path: &str, authorization: &str, body: Option<Value>) -> Answer {
+        self.with_header(method, path, None, ("authorization", authorization), body).await
+    }
+
+    /// With one more header.
+    pub async fn with_header(
+        &self,
+        method: Method,
+        path: &str,
+        user: Option<&str>,
+        (name, value): (&str, &str),
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = self.client.request(method, self.url(path)).header(name, value);
+        if let Some(user) = user {
+            request = request.basic_auth(user, Some(PASSWORD));
         }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Answer::to(request).await
     }
 
     pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
@@ -191,12 +219,7 @@ impl TestApp {
     /// An operation for everybody signed in, with any password, from any address.
     pub async fn login(&self, user: &str, password: &str, from: &str) -> Answer {
         let request = self.client.get(self.url("/v1/net/vpn")).basic_auth(user, Some(password));
-        let response = request.header("x-forwarded-for", from).send().await.expect("an answer");
-        Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            text: response.text().await.expect("a body"),
-        }
+        Answer::to(request.header("x-forwarded-for", from)).await
     }
 
     pub async fn get(&self, path: &str, user: &str) -> Answer {

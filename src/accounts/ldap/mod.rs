@@ -73,6 +73,19 @@ impl Directory {
         self.in_time(async move { this.check(&username, &password).await }).await
     }
 
+    /// Whether there still is the user of a row, asked with the service's connection alone. `None`: there is not, or the
+    /// entry is locked for good. Errors are as with [`Self::login`].
+    pub(super) async fn look_up(self: &Arc<Self>, username: &Username) -> Result<Option<DirectoryUser>, Error> {
+        let (this, username) = (Arc::clone(self), username.clone());
+        let look = async move {
+            match this.find(&this.filter_of_row(&username), &username).await? {
+                (mut ldap, Some(entry)) => this.vouch(&mut ldap, entry).await,
+                (_, None) => Ok(None),
+            }
+        };
+        self.in_time(look).await
+    }
+
     /// Whether the service may bind, for a word at start.
     pub async fn probe(self: &Arc<Self>) -> Result<(), Error> {
         let this = Arc::clone(self);
@@ -96,28 +109,46 @@ impl Directory {
     }
 
     async fn check(&self, username: &Username, password: &Secret<String>) -> anyhow::Result<Option<DirectoryUser>> {
-        let (mut ldap, entry) = self.find(username).await?;
+        let (mut ldap, entry) = self.find(&self.filter_of_login(username), username).await?;
         // Without an entry somebody else's name is tried, so that the time does not tell which names exist.
         let nobody = || format!("cn=nobody,{}", self.base_dn);
         let dn = entry.as_ref().map_or_else(nobody, |entry| entry.dn.clone());
         let correct = self.bind_as(&dn, password).await?;
-        let Some(entry) = entry.filter(|_| correct) else { return Ok(None) };
-        if entry.locked || self.is_locked(&mut ldap, &entry.dn).await? {
+        match entry.filter(|_| correct) {
+            Some(entry) => self.vouch(&mut ldap, entry).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What the directory says about an entry's user, whoever asks.
+    async fn vouch(&self, ldap: &mut Ldap, entry: Entry) -> anyhow::Result<Option<DirectoryUser>> {
+        if entry.locked || self.is_locked(ldap, &entry.dn).await? {
             return Ok(None);
         }
-        let staff = self.is_staff(&mut ldap, &entry).await?;
+        let staff = self.is_staff(ldap, &entry).await?;
         Ok(Some(DirectoryUser { username: entry.username, staff }))
+    }
+
+    fn filter_of_login(&self, username: &Username) -> String {
+        self.filter.replace(PLACEHOLDER, &ldap_escape(username.as_str()))
+    }
+
+    /// The row has the entry's own name, which need not be the one that was typed. What else the filter asks for counts
+    /// as at a login.
+    fn filter_of_row(&self, username: &Username) -> String {
+        let (attribute, name) = (&self.username_attribute, ldap_escape(username.as_str()));
+        format!("(&({attribute}={name}){})", self.filter.replace(PLACEHOLDER, "*"))
     }
 
     /// The one entry of a name, and the connection it was found on. A kept connection may be gone without our knowing
     /// (the directory was restarted), so a lost one is replaced once.
-    async fn find(&self, username: &Username) -> anyhow::Result<(Ldap, Option<Entry>)> {
+    async fn find(&self, filter: &str, username: &Username) -> anyhow::Result<(Ldap, Option<Entry>)> {
         let (mut ldap, fresh) = self.service.handle(&self.server).await?;
-        let found = match self.search_user(&mut ldap, username).await {
+        let found = match self.search_user(&mut ldap, filter).await {
             Err(error) if !fresh && !matches!(error, LdapError::LdapResult { .. }) => {
                 self.service.forget().await;
                 (ldap, _) = self.service.handle(&self.server).await?;
-                self.search_user(&mut ldap, username).await
+                self.search_user(&mut ldap, filter).await
             }
             found => found,
         };
@@ -132,11 +163,10 @@ impl Directory {
         Ok((ldap, entry))
     }
 
-    async fn search_user(&self, ldap: &mut Ldap, username: &Username) -> Result<Vec<SearchEntry>, LdapError> {
-        let filter = self.filter.replace(PLACEHOLDER, &ldap_escape(username.as_str()));
+    async fn search_user(&self, ldap: &mut Ldap, filter: &str) -> Result<Vec<SearchEntry>, LdapError> {
         let attributes = entry::attributes(&self.username_attribute);
         let most_two = SearchOptions::new().sizelimit(2);
-        let search = ldap.with_search_options(most_two).search(&self.base_dn, Scope::Subtree, &filter, attributes);
+        let search = ldap.with_search_options(most_two).search(&self.base_dn, Scope::Subtree, filter, attributes);
         let found = search.await?;
         if found.1.rc != 0 && found.1.rc != SIZE_LIMIT_EXCEEDED {
             return Err(found.1.into());

@@ -1,0 +1,52 @@
+//! Bearer tokens: how programs sign in without a password. Each can do less than its user, and ends.
+
+mod api;
+pub(super) mod db;
+mod scope;
+
+pub use api::TokenApi;
+pub use scope::{Scope, Scopes};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    digest::{SHA256, digest},
+    rand::{SecureRandom as _, SystemRandom},
+};
+
+use crate::{error::Error, secret::Secret};
+
+/// What secrets begin with, so that people and scanners of source code know one when they see it.
+const MARK: &str = "unc_";
+/// Characters of a secret: the mark and 256 bits.
+const SECRET_LEN: usize = MARK.len() + 43;
+/// Characters of a secret that are kept, for recognising it.
+const PREFIX_LEN: usize = MARK.len() + 8;
+
+/// A new token's secret.
+fn new_secret() -> Result<Secret<String>, Error> {
+    let mut random = [0; 32];
+    SystemRandom::new().fill(&mut random)?;
+    Ok(Secret::new(format!("{MARK}{}", URL_SAFE_NO_PAD.encode(random))))
+}
+
+/// What is kept of a secret; none when it can't be one of ours.
+pub(super) fn hash(secret: &Secret<String>) -> Option<[u8; 32]> {
+    let text = secret.expose();
+    let possible = text.len() == SECRET_LEN && text.starts_with(MARK);
+    possible.then(|| digest(&SHA256, text.as_bytes()).as_ref().try_into().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_long_and_of_one_form() {
+        let (one, other) = (new_secret().expect("random"), new_secret().expect("random"));
+        assert_ne!(one.expose(), other.expose());
+        assert!(hash(&one).is_some() && hash(&one) != hash(&other));
+        for wrong in ["", "unc_", &one.expose()[1..], &format!("{}x", one.expose()), &"x".repeat(SECRET_LEN)] {
+            assert_eq!(hash(&Secret::new(wrong.to_owned())), None, "{wrong:?}");
+        }
+    }
+}

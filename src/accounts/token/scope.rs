@@ -1,0 +1,124 @@
+//! What a token may be used for.
+
+use poem::http::Method;
+use poem_openapi::{
+    Enum,
+    registry::{MetaSchema, MetaSchemaRef},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    error::Error,
+    http::{Scalar, scalar},
+};
+
+/// A part of what a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Enum, sqlx::Type)]
+#[oai(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Scope {
+    /// Read: the method GET.
+    Read,
+    /// Change: all other methods.
+    Write,
+    /// Act as staff, as long as the user is staff. Without it the user is like any customer.
+    Staff,
+}
+
+impl Scope {
+    const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Staff];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Staff => "staff",
+        }
+    }
+}
+
+/// The parts that a caller may do; a password is good for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scopes(Vec<Scope>);
+
+impl Scopes {
+    /// Those.
+    pub const fn new(scopes: Vec<Scope>) -> Self {
+        Self(scopes)
+    }
+
+    /// Whether this part is among them.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.0.contains(&scope)
+    }
+
+    /// Their names.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|scope| scope.as_str()).collect()
+    }
+
+    /// Refuses a call that needs another part.
+    pub fn allow(&self, method: &Method, for_staff: bool) -> Result<(), Error> {
+        let needed = if method == Method::GET { Scope::Read } else { Scope::Write };
+        for (scope, needed) in [(needed, true), (Scope::Staff, for_staff)] {
+            if needed && !self.has(scope) {
+                return Err(Error::Scope(scope.as_str()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Scalar for Scopes {
+    fn component() -> String {
+        "TokenScopes".into()
+    }
+
+    fn schema() -> MetaSchema {
+        let items = MetaSchema {
+            enum_items: Scope::ALL.iter().map(|scope| scope.as_str().into()).collect(),
+            ..MetaSchema::new("string")
+        };
+        MetaSchema {
+            items: Some(Box::new(MetaSchemaRef::Inline(Box::new(items)))),
+            min_items: Some(1),
+            max_items: Some(Scope::ALL.len()),
+            unique_items: Some(true),
+            example: Some(json!(["read"])),
+            description: Some(
+                "What a token may be used for: read (GET), write (all other methods), staff (act as staff).",
+            ),
+            ..MetaSchema::new("array")
+        }
+    }
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        let named = |item: &Value| Scope::ALL.into_iter().find(|scope| item.as_str() == Some(scope.as_str()));
+        let scopes = value.as_array().and_then(|items| items.iter().map(named).collect::<Option<Vec<_>>>());
+        let wrong = "must be a list of one or more of read, write, staff, each once";
+        let mut scopes = scopes.filter(|scopes| !scopes.is_empty()).ok_or(wrong)?;
+        let given = scopes.len();
+        scopes.sort_unstable();
+        scopes.dedup();
+        if scopes.len() == given { Ok(Self(scopes)) } else { Err(wrong.to_owned()) }
+    }
+}
+scalar!([] Scopes);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_call_needs_its_scopes() {
+        let allowed = |scopes: &[Scope], method, staff| Scopes::new(scopes.to_vec()).allow(&method, staff).is_ok();
+        assert!(allowed(&[Scope::Read], Method::GET, false));
+        assert!(!allowed(&[Scope::Write], Method::GET, false));
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            assert!(!allowed(&[Scope::Read, Scope::Staff], method.clone(), false));
+            assert!(allowed(&[Scope::Write], method.clone(), false));
+            assert!(!allowed(&[Scope::Write], method.clone(), true));
+            assert!(allowed(&[Scope::Write, Scope::Staff], method, true));
+        }
+    }
+}

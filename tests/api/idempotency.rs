@@ -1,0 +1,191 @@
+//! `Idempotency-Key`: sent again, but done once.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::app::{Answer, TestApp, database_url, new_key};
+
+impl TestApp {
+    async fn keyed(&self, user: &str, key: &str, path: &str, body: Value) -> Answer {
+        self.with_header(Method::POST, path, Some(user), ("idempotency-key", key), Some(body)).await
+    }
+
+    async fn networks(&self) -> i64 {
+        sqlx::query_scalar("select count(*) from vpn_network").fetch_one(&self.pool).await.expect("a count")
+    }
+}
+
+fn network() -> Value {
+    json!({ "network_size": 48, "wireguard_public_key": new_key().to_string() })
+}
+
+#[tokio::test]
+async fn the_same_request_is_done_once_and_answered_alike() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let body = network();
+    let first = app.keyed("alice", "k1", "/v1/net/vpn", body.clone()).await;
+    let again = app.keyed("alice", "k1", "/v1/net/vpn", body.clone()).await;
+    first.expect(201);
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    for header in ["location", "content-type"] {
+        assert_eq!(again.header(header), first.header(header), "{header}");
+    }
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+    assert_eq!(app.networks().await, 1);
+    assert_eq!(app.keyed("alice", "k1", "/v1/net/vpn", network()).await.wrong_fields(422), ["/Idempotency-Key"]);
+    app.keyed("bob", "k1", "/v1/net/vpn", network()).await.expect(201);
+    app.keyed("alice", "k2", "/v1/net/vpn", network()).await.expect(201);
+    assert_eq!(app.networks().await, 3);
+    sqlx::query("update idempotency set created_at = now() - interval '25 hours'")
+        .execute(&app.pool)
+        .await
+        .expect("old");
+    app.keyed("alice", "k1", "/v1/net/vpn", network()).await.expect(201);
+    assert_eq!(app.networks().await, 4, "a key is good for a day");
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_answer_too() {
+    let app = TestApp::start().await;
+    let body = network();
+    let first = app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await;
+    assert_eq!(first.wrong_fields(422), ["/network_size"], "no pool yet");
+    app.handbook_pool().await;
+    let again = app.keyed("alice", "k", "/v1/net/vpn", body).await;
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    for key in ["", "a b", "\u{e4}", &"x".repeat(256)] {
+        assert_eq!(
+            app.keyed("alice", key, "/v1/net/vpn", network()).await.wrong_fields(400),
+            ["/Idempotency-Key"],
+            "{key:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_is_done() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let body = network();
+    let answers =
+        futures_util::future::join_all((0..20).map(|_| app.keyed("alice", "k", "/v1/net/vpn", body.clone()))).await;
+    for answer in &answers {
+        assert!(answer.status == 201 || answer.expect(409)["code"] == "still_running", "{}", answer.text);
+    }
+    assert_eq!(app.networks().await, 1);
+    app.keyed("alice", "k", "/v1/net/vpn", body).await.expect(201);
+}
+
+#[tokio::test]
+async fn what_is_shown_once_rests_encrypted() {
+    let app = TestApp::start().await;
+    let body = json!({ "name": "x", "scopes": ["read"] });
+    let first = app.keyed("alice", "k", "/v1/token", body.clone()).await.expect(201);
+    let again = app.keyed("alice", "k", "/v1/token", body).await.expect(201);
+    assert_eq!(again["secret"], first["secret"]);
+    let secret = first["secret"].as_str().expect("a secret");
+    let bytes: Vec<u8> = sqlx::query_scalar("select body from idempotency").fetch_one(&app.pool).await.expect("a row");
+    assert!(!bytes.windows(16).any(|window| secret.as_bytes().windows(16).any(|part| part == window)));
+}
+
+#[tokio::test]
+async fn an_attempt_that_died_is_taken_over_only_if_it_changed_nothing() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let body = network();
+    let made = app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await.expect(201);
+    // As if the server had died before it could record the answer.
+    let died =
+        "update idempotency set status = null, body = null, body_key_id = null, location = null, content_type = null";
+    sqlx::query(died).execute(&app.pool).await.expect("died");
+    let again = async || app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await;
+    assert_eq!(again().await.expect(409)["code"], "still_running");
+    sqlx::query("update idempotency set claimed_at = now() - interval '2 minutes'")
+        .execute(&app.pool)
+        .await
+        .expect("long ago");
+    assert_eq!(again().await.expect(409)["code"], "answer_lost");
+    assert_eq!(app.networks().await, 1);
+    // As if it had died before the change.
+    app.delete(&format!("/v1/net/vpn/{}", made["id"]), "alice").await.expect(202);
+    sqlx::query("update idempotency set changed = false").execute(&app.pool).await.expect("died earlier");
+    again().await.expect(201);
+    assert_eq!(app.networks().await, 2);
+    // What the dead one still tries after that is refused.
+    let error = sqlx::query("select idempotency_changed(2, 'k', 1)").execute(&app.pool).await.expect_err("taken over");
+    assert_eq!(error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(), Some("40001"));
+}
+
+#[tokio::test]
+async fn a_fault_is_not_recorded() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let body = network();
+    sqlx::query("alter table vpn_network rename to away").execute(&app.pool).await.expect("broken");
+    app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await.expect(500);
+    sqlx::query("alter table away rename to vpn_network").execute(&app.pool).await.expect("mended");
+    app.keyed("alice", "k", "/v1/net/vpn", body).await.expect(201);
+    assert_eq!(app.networks().await, 1);
+}
+
+#[tokio::test]
+async fn who_went_away_comes_again_for_the_answer() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let body = network();
+    let mut obstacle = app.pool.begin().await.expect("a transaction");
+    sqlx::query("lock table vpn_network in share mode").execute(&mut *obstacle).await.expect("a lock");
+    let waits = async {
+        let waiting = "select exists (select from pg_locks where not granted and relation = 'vpn_network'::regclass)";
+        while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&app.pool).await.expect("an answer") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        answer = app.keyed("alice", "k", "/v1/net/vpn", body.clone()) => panic!("{}", answer.text),
+        () = waits => {} // and the connection is closed
+    }
+    obstacle.commit().await.expect("out of the way");
+    let answered = async {
+        loop {
+            let answer = app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await;
+            if answer.status != 409 {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("an answer");
+    answer.expect(201);
+    assert_eq!(answer.header("idempotency-replayed"), "true");
+    assert_eq!(app.networks().await, 1);
+}
+
+#[tokio::test]
+async fn what_is_older_than_a_day_is_forgotten() {
+    let url = database_url().await;
+    let pool = PgPool::connect(url.expose()).await.expect("database");
+    sqlx::query(
+        "insert into idempotency (user_id, key, request_hash, created_at)
+         select 2, n::text, sha256(''), now() - make_interval(hours => case n when 1 then 23 else 25 end)
+         from generate_series(1, 1201) n",
+    )
+    .execute(&pool)
+    .await
+    .expect("keys");
+    let app = TestApp::start_on(url).await;
+    let keys = async || -> Vec<String> {
+        sqlx::query_scalar("select key from idempotency").fetch_all(&app.pool).await.expect("keys")
+    };
+    let forgotten = async {
+        while keys().await.len() > 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), forgotten).await.expect("forgotten");
+    assert_eq!(keys().await, ["1"]);
+}
