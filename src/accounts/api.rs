@@ -61,6 +61,8 @@ pub struct UserApi {
 #[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::Users")]
 impl UserApi {
     /// List users
+    ///
+    /// By id, with the limits that staff set.
     #[oai(path = "/", method = "get", operation_id = "user_list")]
     async fn list(
         &self,
@@ -77,6 +79,8 @@ impl UserApi {
     }
 
     /// Read a user
+    ///
+    /// With the limits that staff set.
     #[oai(path = "/:id", method = "get", operation_id = "user_read")]
     async fn read(
         &self,
@@ -89,6 +93,8 @@ impl UserApi {
     }
 
     /// Change a user's limits
+    ///
+    /// What the user has already stays, also if it is more.
     #[oai(path = "/:id", method = "patch", operation_id = "user_edit")]
     async fn edit(
         &self,

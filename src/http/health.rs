@@ -49,6 +49,8 @@ pub struct HealthApi {
 #[OpenApi(tag = "Tags::Service")]
 impl HealthApi {
     /// Is the process alive
+    ///
+    /// Asks neither Postgres nor Redis: `GET /readyz` does.
     #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/healthz", method = "get", operation_id = "health_read")]
     async fn healthz(&self) -> Json<Health> {

@@ -124,9 +124,9 @@ fn problem_schema() -> Value {
         "description": "Why a request was not done (RFC 9457). Nothing was written.",
         "required": ["type", "title", "status", "detail", "code"],
         "properties": {
-            "type": { "type": "string", "example": "about:blank" },
+            "type": { "type": "string", "description": "Nothing more than the status says.", "example": "about:blank" },
             "title": { "type": "string", "description": "The status in words.", "example": "Unprocessable Entity" },
-            "status": { "type": "integer", "format": "int32", "minimum": 400, "maximum": 599, "example": 422 },
+            "status": { "type": "integer", "description": "The status as a number.", "format": "int32", "minimum": 400, "maximum": 599, "example": 422 },
             "detail": { "type": "string", "description": "What was wrong and what would be right, for a person.", "example": "one field is wrong" },
             "code": { "type": "string", "description": "Stable, for programs.", "example": "invalid" },
             "errors": {

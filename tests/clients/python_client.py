@@ -9,6 +9,7 @@ from uncloud_client.api.billing_addresses import billingaddress_edit
 from uncloud_client.api.bills import admin_billrun_create, admin_billrun_read, bill_list, bill_read
 from uncloud_client.api.jobs import job_read
 from uncloud_client.api.orders import order_create
+from uncloud_client.api.tokens import token_create
 from uncloud_client.api.vpn import vpn_create, vpn_read
 from uncloud_client.api.vpn_pools import vpnpool_create
 from uncloud_client.models import (
@@ -22,15 +23,21 @@ from uncloud_client.models import (
     OrderParameters,
     OrderStatus,
     Problem,
+    Scope,
+    TokenCreate,
     VpnNetworkCreate,
     VpnPoolCreate,
 )
 from uncloud_client.types import UNSET
 
 
-def caller(user: str) -> AuthenticatedClient:
-    basic = base64.b64encode(f"{user}:{os.environ['UNCLOUD_PASSWORD']}".encode()).decode()
-    return AuthenticatedClient(os.environ["UNCLOUD_URL"], token=basic, prefix="Basic")
+def caller(user: str, *scopes: Scope) -> AuthenticatedClient:
+    """A program signs in with a token, which its user makes with the password."""
+    url, password = os.environ["UNCLOUD_URL"], os.environ["UNCLOUD_PASSWORD"]
+    basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+    asked = TokenCreate(name="example", scopes=list(scopes))
+    token = token_create.sync(client=AuthenticatedClient(url, token=basic, prefix="Basic"), body=asked)
+    return AuthenticatedClient(url, token=token.secret)
 
 
 def succeeded(asking: AuthenticatedClient, job: JobRef) -> Job:
@@ -39,7 +46,8 @@ def succeeded(asking: AuthenticatedClient, job: JobRef) -> Job:
     return ended
 
 
-staff, customer = caller("admin"), caller(os.environ["UNCLOUD_CUSTOMER"])
+staff = caller("admin", Scope.READ, Scope.WRITE, Scope.STAFF)
+customer = caller(os.environ["UNCLOUD_CUSTOMER"], Scope.READ, Scope.WRITE)
 
 # A pool of prefixes, and a network of it.
 asked = VpnPoolCreate(

@@ -142,6 +142,8 @@ impl TokenApi {
     }
 
     /// List my tokens
+    ///
+    /// By id, with what they may be used for and when they were, but without their secrets.
     #[oai(path = "/", method = "get", operation_id = "token_list")]
     async fn list(
         &self,
@@ -159,6 +161,8 @@ impl TokenApi {
     }
 
     /// Read a token
+    ///
+    /// Without its secret, which is shown once, when it is made.
     #[oai(path = "/:id", method = "get", operation_id = "token_read")]
     async fn read(
         &self,

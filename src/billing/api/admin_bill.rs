@@ -52,6 +52,8 @@ pub struct AdminBillApi {
 #[OpenApi(prefix_path = "/v1/admin", tag = "Tags::Bills")]
 impl AdminBillApi {
     /// List bills
+    ///
+    /// By id, those among them that have no number yet because their run is under way.
     #[oai(path = "/bill", method = "get", operation_id = "admin_bill_list")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list(
@@ -113,6 +115,8 @@ impl AdminBillApi {
     }
 
     /// Read a bill
+    ///
+    /// With everything that it was computed from.
     #[oai(path = "/bill/:id", method = "get", operation_id = "admin_bill_read")]
     async fn read(
         &self,

@@ -109,6 +109,9 @@ pub struct BillLineApi {
 #[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::Bills")]
 impl BillLineApi {
     /// Add a line to a customer's next bill
+    ///
+    /// For what no order says: a discount, a refund, work by the hour. It is billed by the first run at or after its
+    /// time.
     #[oai(path = "/:id/billline", method = "post", operation_id = "admin_billline_create")]
     async fn create(
         &self,
@@ -131,6 +134,8 @@ impl BillLineApi {
     }
 
     /// List the lines that staff added for a customer
+    ///
+    /// By id, with the bill that each is on; those that were withdrawn among them.
     #[oai(path = "/:id/billline", method = "get", operation_id = "admin_billline_list")]
     async fn list(
         &self,

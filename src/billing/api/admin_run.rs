@@ -162,6 +162,8 @@ impl BillRunApi {
     }
 
     /// List bill runs
+    ///
+    /// The newest first, with how far they are.
     #[oai(path = "/", method = "get", operation_id = "admin_billrun_list")]
     async fn list(
         &self,
@@ -178,6 +180,8 @@ impl BillRunApi {
     }
 
     /// Read a bill run
+    ///
+    /// How far it is, and what its bills come to.
     #[oai(path = "/:id", method = "get", operation_id = "admin_billrun_read")]
     async fn read(
         &self,

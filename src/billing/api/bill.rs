@@ -27,6 +27,8 @@ pub(super) fn not_found(id: i64) -> Error {
 #[OpenApi(prefix_path = "/v1/bill", tag = "Tags::Bills")]
 impl BillApi {
     /// List my bills
+    ///
+    /// By id, as soon as they have their numbers.
     #[oai(path = "/", method = "get", operation_id = "bill_list")]
     async fn list(
         &self,

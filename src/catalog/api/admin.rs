@@ -42,6 +42,8 @@ pub struct AdminProductApi {
 #[OpenApi(prefix_path = "/v1/admin/product", tag = "Tags::Products")]
 impl AdminProductApi {
     /// Put a product into the catalogue
+    ///
+    /// On sale from `sale_from` on, which is now when left out. Its name stays for good.
     #[oai(path = "/", method = "post", operation_id = "admin_product_create")]
     async fn create(&self, _staff: Staff, body: Body<ProductCreate>) -> Result<ProductCreated, Error> {
         let (name, draft) = body.0.into_parts();
@@ -51,6 +53,8 @@ impl AdminProductApi {
     }
 
     /// List all products
+    ///
+    /// By id, those among them that are not on sale yet, or no longer.
     #[oai(path = "/", method = "get", operation_id = "admin_product_list")]
     async fn list(
         &self,
@@ -65,6 +69,8 @@ impl AdminProductApi {
     }
 
     /// Read a product
+    ///
+    /// Also one that is not on sale.
     #[oai(path = "/:id", method = "get", operation_id = "admin_product_read")]
     async fn read(
         &self,

@@ -65,6 +65,8 @@ impl PeriodApi {
     }
 
     /// List recurring periods
+    ///
+    /// By id: the lengths for which products can have prices.
     #[oai(path = "/", method = "get", operation_id = "recurringperiod_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<PeriodList>, Error> {
         let periods = db::periods(&self.pool).await?.into_iter();

@@ -219,6 +219,8 @@ impl ProductApi {
     }
 
     /// Read a product that is on sale
+    ///
+    /// With its prices; it takes no credentials.
     #[oai(path = "/:id", method = "get", operation_id = "product_read")]
     async fn read(
         &self,

@@ -138,6 +138,8 @@ pub struct AdminOrderApi {
 #[OpenApi(prefix_path = "/v1/admin/order", tag = "Tags::Orders")]
 impl AdminOrderApi {
     /// List orders
+    ///
+    /// By id. `to_deliver=true` are those that wait for staff.
     #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
     #[oai(path = "/", method = "get", operation_id = "admin_order_list")]
     async fn list(
@@ -168,6 +170,8 @@ impl AdminOrderApi {
     }
 
     /// Read a customer's order
+    ///
+    /// Its terms, what it delivers, and how far it is billed.
     #[oai(path = "/:id", method = "get", operation_id = "admin_order_read")]
     async fn read(
         &self,
@@ -198,6 +202,8 @@ impl AdminOrderApi {
     }
 
     /// Replace a customer's order
+    ///
+    /// By another choice of the catalogue, as the customer could.
     #[oai(path = "/:id/replace", method = "post", operation_id = "admin_order_replace")]
     async fn replace(
         &self,
@@ -213,6 +219,8 @@ impl AdminOrderApi {
     }
 
     /// Cancel a customer's order
+    ///
+    /// As the customer could: charging ends at the first boundary after what is committed.
     #[oai(path = "/:id/cancel", method = "post", operation_id = "admin_order_cancel")]
     async fn cancel(
         &self,
@@ -227,6 +235,8 @@ impl AdminOrderApi {
     }
 
     /// Choose when what is delivered changes
+    ///
+    /// Until a downgrade or a cancellation has changed it.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_order_edit")]
     async fn edit(
         &self,
@@ -255,6 +265,8 @@ impl AdminOrderApi {
     }
 
     /// Note that what an order delivered is withdrawn
+    ///
+    /// It then no longer waits in the list of what staff have to do.
     #[oai(path = "/:id/withdrawn", method = "post", operation_id = "admin_order_withdrawn")]
     async fn withdrawn(
         &self,

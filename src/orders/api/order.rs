@@ -192,6 +192,8 @@ impl OrderApi {
     }
 
     /// List my orders
+    ///
+    /// By id, with what they deliver and how far they are billed.
     #[oai(path = "/", method = "get", operation_id = "order_list")]
     async fn list(
         &self,
@@ -210,6 +212,8 @@ impl OrderApi {
     }
 
     /// Read an order
+    ///
+    /// Its terms, what it delivers, and how far it is billed.
     #[oai(path = "/:id", method = "get", operation_id = "order_read")]
     async fn read(
         &self,

@@ -296,6 +296,8 @@ impl AdminJobApi {
     }
 
     /// Read a job with its history
+    ///
+    /// What it is about, what became of each attempt, and what to do when it does not get on.
     #[oai(path = "/:id", method = "get", operation_id = "admin_job_read")]
     async fn read(
         &self,
@@ -339,6 +341,8 @@ impl AdminJobApi {
     }
 
     /// Run failed jobs again
+    ///
+    /// As if for the first time. An empty object means all that failed.
     #[oai(path = "/retry", method = "post", operation_id = "admin_job_retry_all")]
     async fn retry_all(&self, _staff: Staff, body: Body<JobRetryFilter>) -> Result<Json<JobCount>, Error> {
         let filter = JobFilter {

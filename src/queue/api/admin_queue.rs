@@ -102,6 +102,8 @@ pub struct QueueApi {
 #[OpenApi(prefix_path = "/v1/admin/queue", tag = "Tags::Jobs")]
 impl QueueApi {
     /// List queues
+    ///
+    /// By name: those with jobs, workers or settings, each with what waits and who works.
     #[oai(path = "/", method = "get", operation_id = "queue_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<QueueList>, Error> {
         let queues = inspect::queues(&self.pool, None).await?;
@@ -109,6 +111,8 @@ impl QueueApi {
     }
 
     /// Read a queue
+    ///
+    /// What waits, what is on its way, and who works.
     #[oai(path = "/:name", method = "get", operation_id = "queue_read")]
     async fn read(
         &self,
@@ -120,6 +124,8 @@ impl QueueApi {
     }
 
     /// Pause a queue, let it go on, or limit its rate
+    ///
+    /// What is left out stays. What is on its way or running is not touched.
     #[oai(path = "/:name", method = "patch", operation_id = "queue_edit")]
     async fn edit(
         &self,

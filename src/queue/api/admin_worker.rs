@@ -113,6 +113,8 @@ pub struct WorkerApi {
 #[OpenApi(prefix_path = "/v1/admin/worker", tag = "Tags::Jobs")]
 impl WorkerApi {
     /// List workers
+    ///
+    /// By queue and name: those that are there, or were within the hour.
     #[oai(path = "/", method = "get", operation_id = "worker_list")]
     async fn list(
         &self,
@@ -126,6 +128,8 @@ impl WorkerApi {
     }
 
     /// Read a worker
+    ///
+    /// As it last reported.
     #[oai(path = "/:id", method = "get", operation_id = "worker_read")]
     async fn read(
         &self,
@@ -140,6 +144,8 @@ impl WorkerApi {
     }
 
     /// Change how many jobs a live worker runs at the same time
+    ///
+    /// Until it ends; running jobs are finished.
     #[oai(path = "/:id", method = "patch", operation_id = "worker_edit")]
     async fn edit(
         &self,

@@ -240,6 +240,8 @@ pub struct ScheduleApi {
 #[OpenApi(prefix_path = "/v1/admin/schedule", tag = "Tags::Jobs")]
 impl ScheduleApi {
     /// Create a schedule
+    ///
+    /// By a cron expression in a time zone, or every so many seconds. Each tick is one job, however many servers run.
     #[oai(path = "/", method = "post", operation_id = "schedule_create")]
     async fn create(&self, _staff: Staff, body: Body<ScheduleCreate>) -> Result<ScheduleCreated, Error> {
         let schedule = super::create(&self.pool, &body.0.new_schedule()?).await?;
@@ -248,6 +250,8 @@ impl ScheduleApi {
     }
 
     /// List schedules
+    ///
+    /// By name, with when each is due next.
     #[oai(path = "/", method = "get", operation_id = "schedule_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<ScheduleList>, Error> {
         let schedules = super::list(&self.pool).await?;
@@ -255,6 +259,8 @@ impl ScheduleApi {
     }
 
     /// Read a schedule
+    ///
+    /// With when it is due next, and its last job.
     #[oai(path = "/:id", method = "get", operation_id = "schedule_read")]
     async fn read(
         &self,
@@ -266,6 +272,8 @@ impl ScheduleApi {
     }
 
     /// Change a schedule, pause it, or let it go on
+    ///
+    /// What is left out stays, and so do its jobs.
     #[oai(path = "/:id", method = "patch", operation_id = "schedule_edit")]
     async fn edit(
         &self,

@@ -153,6 +153,8 @@ impl NetworkApi {
     }
 
     /// List my VPN networks
+    ///
+    /// By id, those being deleted among them.
     #[oai(path = "/", method = "get", operation_id = "vpn_list")]
     async fn list(
         &self,
@@ -170,6 +172,8 @@ impl NetworkApi {
     }
 
     /// Read a VPN network
+    ///
+    /// Its status says whether the host has confirmed it.
     #[oai(path = "/:id", method = "get", operation_id = "vpn_read")]
     async fn read(
         &self,

@@ -161,6 +161,8 @@ pub struct PoolApi {
 #[OpenApi(prefix_path = "/v1/admin/vpnpool", tag = "Tags::VpnPools")]
 impl PoolApi {
     /// Make a VPN pool
+    ///
+    /// Its host sets up a WireGuard interface for it: follow the job. Pools never overlap.
     #[oai(path = "/", method = "post", operation_id = "vpnpool_create")]
     async fn create(&self, staff: Staff, body: Body<VpnPoolCreate>) -> Result<PoolCreated, Error> {
         let new = body.0;
@@ -179,6 +181,8 @@ impl PoolApi {
     }
 
     /// List VPN pools
+    ///
+    /// By id, with how full they are.
     #[oai(path = "/", method = "get", operation_id = "vpnpool_list")]
     async fn list(
         &self,
@@ -195,6 +199,8 @@ impl PoolApi {
     }
 
     /// Read a VPN pool
+    ///
+    /// How full it is, and whether its host has confirmed the last change.
     #[oai(path = "/:id", method = "get", operation_id = "vpnpool_read")]
     async fn read(
         &self,

@@ -13,9 +13,13 @@ function env(name: string): string {
   return value;
 }
 
-function caller(user: string): Client<paths> {
+// A program signs in with a token, which its user makes with the password.
+async function caller(user: string, ...scopes: Schemas["Scope"][]): Promise<Client<paths>> {
+  const baseUrl = env("UNCLOUD_URL");
   const basic = btoa(`${user}:${env("UNCLOUD_PASSWORD")}`);
-  return createClient<paths>({ baseUrl: env("UNCLOUD_URL"), headers: { authorization: `Basic ${basic}` } });
+  const withPassword = createClient<paths>({ baseUrl, headers: { authorization: `Basic ${basic}` } });
+  const token = got(await withPassword.POST("/v1/token", { body: { name: "example", scopes } }));
+  return createClient<paths>({ baseUrl, headers: { authorization: `Bearer ${token.secret}` } });
 }
 
 function got<Data>(answer: { data?: Data; error?: Schemas["Problem"] }): Data {
@@ -30,7 +34,8 @@ async function succeeded(asking: Client<paths>, job: Schemas["JobRef"] | undefin
   return ended;
 }
 
-const [staff, customer] = [caller("admin"), caller(env("UNCLOUD_CUSTOMER"))];
+const staff = await caller("admin", "read", "write", "staff");
+const customer = await caller(env("UNCLOUD_CUSTOMER"), "read", "write");
 
 // A pool of prefixes, and a network of it.
 const asked: Schemas["VpnPoolCreate"] = {

@@ -122,6 +122,8 @@ pub struct BillingAddressApi {
 #[OpenApi(prefix_path = "/v1/billingaddress", tag = "Tags::BillingAddresses")]
 impl BillingAddressApi {
     /// Read my billing address
+    ///
+    /// Where the next bill goes.
     #[oai(path = "/", method = "get", operation_id = "billingaddress_read")]
     async fn read(&self, caller: SignedIn) -> Result<Json<AddressBody>, Error> {
         let none = || Error::NotFound("you have no billing address yet; set it with PUT /v1/billingaddress".into());
@@ -160,6 +162,8 @@ pub struct AdminAddressApi {
 #[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::BillingAddresses")]
 impl AdminAddressApi {
     /// Read a customer's billing address
+    ///
+    /// Where the next bill goes, and who has verified the VAT number.
     #[oai(path = "/:id/billingaddress", method = "get", operation_id = "admin_billingaddress_read")]
     async fn read(
         &self,

@@ -106,6 +106,8 @@ pub struct SellerApi {
 #[OpenApi(prefix_path = "/v1/admin/seller", tag = "Tags::BillingAddresses")]
 impl SellerApi {
     /// Read the seller's details
+    ///
+    /// As the next bill shows them.
     #[oai(path = "/", method = "get", operation_id = "seller_read")]
     async fn read(&self, _staff: Staff) -> Result<Json<SellerBody>, Error> {
         let none = || Error::NotFound("the seller's details are missing; set them with PUT /v1/admin/seller".into());

@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use types::{Id, Job, JobRef, JobState, Line20, NetworkStatus, Number1To128, Number1To65535, OrderStatus};
+use types::{Id, Job, JobRef, JobState, Line20, NetworkStatus, Number1To128, Number1To65535, OrderStatus, Scope};
 
 progenitor::generate_api!(spec = "openapi.json", interface = Builder);
 
@@ -18,11 +18,19 @@ fn number<T: From<NonZeroU32>>(number: u32) -> T {
     NonZeroU32::new(number).expect("not zero").into()
 }
 
-fn caller(user: &str) -> Client {
-    let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{}", env("UNCLOUD_PASSWORD"))));
-    let headers = [("authorization".parse().expect("a name"), basic.parse().expect("a value"))].into_iter().collect();
+fn signing_in(how: &str, secret: &str) -> Client {
+    let value = format!("{how} {secret}").parse().expect("a value");
+    let headers = [("authorization".parse().expect("a name"), value)].into_iter().collect();
     let http = reqwest::Client::builder().default_headers(headers).build().expect("a client");
     Client::new_with_client(&env("UNCLOUD_URL"), http)
+}
+
+/// A program signs in with a token, which its user makes with the password.
+async fn caller(user: &str, scopes: &[Scope]) -> Client {
+    let with_password = signing_in("Basic", &STANDARD.encode(format!("{user}:{}", env("UNCLOUD_PASSWORD"))));
+    let token = with_password.token_create().body_map(|token| token.name("example").scopes(scopes.to_vec()));
+    let token = token.send().await.expect("made").into_inner();
+    signing_in("Bearer", &token.secret.expect("shown once"))
 }
 
 async fn succeeded(asking: &Client, job: Option<JobRef>) -> Job {
@@ -34,7 +42,8 @@ async fn succeeded(asking: &Client, job: Option<JobRef>) -> Job {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let (staff, customer) = (caller("admin"), caller(&env("UNCLOUD_CUSTOMER")));
+    let staff = caller("admin", &[Scope::Read, Scope::Write, Scope::Staff]).await;
+    let customer = caller(&env("UNCLOUD_CUSTOMER"), &[Scope::Read, Scope::Write]).await;
     network(&staff, &customer).await;
     let order = order(&customer).await;
     bill(&staff, &customer, order).await;
