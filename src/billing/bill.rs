@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     money::{Amount, Currency, Rate, round},
-    vat::Category,
+    vat::{self, Category},
 };
 
 /// A bill without its lines.
@@ -182,14 +182,7 @@ pub struct Parties {
 impl Parties {
     /// Why something is taxed as it is, for a person.
     pub fn vat_reason(&self, category: Category, rate: Rate) -> String {
-        let country = &self.customer.country;
-        match category {
-            Category::Standard => format!("standard rate of {country} at the time of service, {rate}"),
-            Category::ReverseCharge => {
-                format!("a business in {country} with a verified VAT number owes the VAT itself")
-            }
-            Category::OutsideScope => format!("outside the scope of our VAT: the customer is in {country}"),
-        }
+        vat::reason(category, &self.customer.country, rate)
     }
 }
 

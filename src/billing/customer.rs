@@ -10,7 +10,7 @@ use super::{
     db,
     draft::{Draft, DraftError, Due, Moved, draw_up},
     run::Run,
-    vat::{Customer, CustomerKind, Treatment},
+    vat::{Customer, CustomerKind, Seller, Treatment},
     vat_rates::RateTable,
 };
 use crate::error::Error;
@@ -82,12 +82,7 @@ pub(super) async fn bill_customers(
             problems.push(Problem::new(user_id, "no_billing_address", detail));
             continue;
         };
-        let customer = Customer {
-            country: address.country.parse().map_err(anyhow::Error::new)?,
-            kind: if address.business { CustomerKind::Business } else { CustomerKind::Private },
-            has_verified_number: address.verified,
-        };
-        let treatment = Treatment::of(run.seller, customer);
+        let treatment = treatment(run.seller, address)?;
         match draw_up(due, treatment, rates, run.cash_rounding, run.as_of) {
             Ok((drafts, moved)) => drawn.push(Drawn { user_id, address_id: address.id, drafts, moved }),
             Err(error) => problems.push(Problem::of(user_id, &error)),
@@ -95,6 +90,16 @@ pub(super) async fn bill_customers(
     }
     db::write(tx, run, &drawn).await?;
     Ok(problems)
+}
+
+/// How who has this address is taxed.
+pub(super) fn treatment(seller: Seller, address: &db::Address) -> Result<Treatment, Error> {
+    let customer = Customer {
+        country: address.country.parse().map_err(anyhow::Error::new)?,
+        kind: if address.business { CustomerKind::Business } else { CustomerKind::Private },
+        has_verified_number: address.verified,
+    };
+    Ok(Treatment::of(seller, customer))
 }
 
 /// What is due, by customer. The customers are locked.

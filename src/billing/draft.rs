@@ -179,7 +179,7 @@ struct Taxes<'a> {
 
 impl Taxes<'_> {
     fn rate_at(&self, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
-        self.treatment.territory().map_or(Ok(Rate::ZERO), |territory| self.rates.rate_at(territory, t))
+        self.treatment.rate_at(self.rates, t)
     }
 
     fn changes(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> &[DateTime<Utc>] {

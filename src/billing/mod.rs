@@ -1,4 +1,4 @@
-//! Money: what an order costs over time, its VAT, and the bills. Everything but `customer`, `rates`, `run`, `db` and what is for
+//! Money: what an order costs over time, its VAT, and the bills. Everything but `customer`, `rates`, `run`, `db`, `vat_preview` and what is for
 //! people is arithmetic that reads no clock, database or network.
 
 pub mod bill;
@@ -16,6 +16,7 @@ pub mod run;
 pub mod simulate;
 pub mod vat;
 pub mod vat_number;
+pub mod vat_preview;
 pub mod vat_rates;
 pub mod verify;
 

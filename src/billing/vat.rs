@@ -2,12 +2,14 @@
 
 use std::{fmt, str::FromStr};
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{
     country::Country,
     money::{Amount, AmountError, Rate},
+    vat_rates::{RateTable, RateTableError},
 };
 
 /// What a bill with reverse charge has to say (Directive 2006/112/EC, article 226, point 11a).
@@ -150,6 +152,20 @@ impl Treatment {
             Self::Taxed(country) => Some(country),
             Self::ReverseCharge | Self::OutsideScope => None,
         }
+    }
+
+    /// The rate of what is delivered at that time.
+    pub fn rate_at(self, rates: &RateTable, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
+        self.territory().map_or(Ok(Rate::ZERO), |territory| rates.rate_at(territory, t))
+    }
+}
+
+/// Why something is taxed as it is, for a person. `country`: the customer's.
+pub fn reason(category: Category, country: &str, rate: Rate) -> String {
+    match category {
+        Category::Standard => format!("standard rate of {country} at the time of service, {rate}"),
+        Category::ReverseCharge => format!("a business in {country} with a verified VAT number owes the VAT itself"),
+        Category::OutsideScope => format!("outside the scope of our VAT: the customer is in {country}"),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
         charge::{Timing, UpgradeCredit},
         money::{Amount, Currency},
         period::RecurringPeriod,
+        vat_preview::{VatPreview, VatUnknown, preview_vat},
     },
     catalog::{self, Delivery},
     error::Error,
@@ -51,11 +52,17 @@ pub struct Agreed {
     pub upgrade_credit: UpgradeCredit,
 }
 
-/// What it would cost, and what is in the way. Nothing is written.
-pub async fn quote(db: &PgPool, caller: &User, wanted: Wanted) -> Result<Quote, Error> {
+/// What it would cost, with which VAT, and what is in the way. Nothing is written.
+pub async fn quote(
+    db: &PgPool,
+    caller: &User,
+    wanted: Wanted,
+) -> Result<(Quote, Result<VatPreview, VatUnknown>), Error> {
     let mut tx = crate::origin::begin(db).await?;
     let customer = db::locked_customer(&mut tx, caller.user_id).await?;
-    quote::quote(&mut tx, &customer, caller.user_id, wanted).await
+    let quote = quote::quote(&mut tx, &customer, caller.user_id, wanted).await?;
+    let vat = preview_vat(&mut tx, caller.user_id, customer.now).await?;
+    Ok((quote, vat))
 }
 
 /// Orders for a customer; returns the order's id. `starts_at`: when charging begins, if not now.

@@ -207,6 +207,11 @@ async fn accounts_get_all_bills_of_a_period_with_their_vat() {
         let place = columns.iter().position(|column| column == name).expect("a column");
         rows[row].get(place).expect("a cell").to_owned()
     };
+    for amount in
+        ["vat_base", "vat_tax", "bill_net", "bill_payable"].iter().flat_map(|name| (0..3).map(|row| column(row, name)))
+    {
+        assert!(amount.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 2), "two decimals: {amount}");
+    }
     assert_eq!(column(0, "name"), "'=HYPERLINK(\"http://x\",\"a\")");
     assert_eq!((column(0, "number"), column(1, "number")), ("2023-000001".into(), "2023-000001".into()));
     assert_eq!((column(0, "vat_rate"), column(1, "vat_rate")), ("0.077".into(), "0.081".into()));

@@ -7,6 +7,7 @@ mod audit;
 mod auth;
 mod bill;
 mod bill_cli;
+mod bill_faults;
 mod bill_run;
 mod bill_staff;
 mod billing_address;

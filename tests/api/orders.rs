@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::{
     app::TestApp,
+    books::{ALICE, address, sql, without_defaults},
     shop::{past, shop, simple, vm},
 };
 
@@ -94,6 +95,50 @@ async fn a_billing_address_is_asked_for_only_when_something_is_to_be_paid() {
     let once = app.post("/v1/order", "alice", setup).await.expect(201);
     assert_eq!((&once["one_time"], once.get("recurring_period")), (&json!("50.00"), None));
     assert_eq!(orders_of(&app, "bob").await, 1);
+}
+
+#[tokio::test]
+async fn a_quote_says_the_vat_that_the_bill_will_have_and_why() {
+    let app = shop().await;
+    let vat = async |user: &str| app.post("/v1/order/quote", user, vm(2)).await.expect(200)["vat"].clone();
+    let swiss = vat("alice").await;
+    assert_eq!(
+        swiss,
+        json!({ "category": "S", "rate": "0.081", "why": "standard rate of CH at the time of service, 0.081",
+            "one_time": "0.00", "recurring": "0.73", "one_time_gross": "0.00", "recurring_gross": "9.73" })
+    );
+    app.post("/v1/order", "alice", vm(2)).await.expect(201);
+    let bill = app.get("/v1/bill/preview", "alice").await.expect(200)["bills"][0].clone();
+    assert_eq!((&bill["tax"], &bill["gross"]), (&swiss["recurring"], &swiss["recurring_gross"]));
+    assert_eq!((&bill["vat"][0]["rate"], &bill["vat"][0]["why"]), (&swiss["rate"], &swiss["why"]));
+    for (country, business, category, why) in [
+        ("DE", true, "AE", "a business in DE with a verified VAT number"),
+        ("DE", false, "O", "outside the scope"),
+        ("US", false, "O", "the customer is in US"),
+    ] {
+        address(&app.pool, ALICE, country, business).await;
+        let vat = vat("alice").await;
+        assert_eq!(
+            (&vat["category"], &vat["rate"], &vat["recurring_gross"]),
+            (&json!(category), &json!("0.000"), &json!("9.00"))
+        );
+        assert!(vat["why"].as_str().is_some_and(|text| text.contains(why)), "{vat}");
+    }
+}
+
+#[tokio::test]
+async fn a_quote_says_why_the_vat_is_not_known() {
+    let app = shop().await;
+    let unknown = async |user: &str, word: &str| {
+        let quote = app.post("/v1/order/quote", user, vm(2)).await.expect(200);
+        assert!(quote["vat_unknown"].as_str().is_some_and(|text| text.contains(word)), "{word} in {quote}");
+        assert!(quote.get("vat").is_none() && quote["recurring"] == "9.00", "{quote}");
+    };
+    unknown("bob", "PUT /v1/billingaddress").await;
+    sql(&app.pool, "delete from vat_rate where territory = 'CH'").await;
+    unknown("alice", "CH").await;
+    without_defaults(&app.pool).await;
+    unknown("alice", "PUT /v1/admin/seller").await;
 }
 
 #[tokio::test]

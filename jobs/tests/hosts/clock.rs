@@ -1,32 +1,20 @@
 //! Hosts whose clocks are wrong: leases, generations and reports must not depend on them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal;
 
 use crate::{
-    process::Process,
+    process::{Process, wrong_clock},
     provider::{Provider, new_key},
     world::{self, World, wait_until},
 };
 
-/// Answers programs that ask for the time; the package is faketime.
-fn faketime() -> PathBuf {
-    let folders = fs::read_dir("/usr/lib").expect("readable").flatten().map(|entry| entry.path());
-    let folders = folders.chain([PathBuf::from("/usr/lib")]);
-    let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists());
-    found.expect("libfaketimeMT.so.1: apt-get install faketime (`./dev install` does)")
-}
-
 /// A worker that takes the time of day for another one, by so many minutes. Time that passes is as it is.
 fn worker(provider: &Provider, world: &World, state_dir: &Path, minutes: i64) -> Process {
     let mut command = provider.worker_command(world, state_dir);
-    command.env("LD_PRELOAD", faketime()).env("FAKETIME", format!("{minutes:+}m"));
-    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+    wrong_clock(&mut command, &format!("{minutes:+}m"));
     let mut worker = Process::start("uncloud-worker", &mut command);
     worker.wait_for_line("working");
     let logged = worker.stderr();

@@ -1,7 +1,7 @@
 //! The programs under test, as processes.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read as _, Seek as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
@@ -33,6 +33,16 @@ pub(crate) fn uncloud_program() -> PathBuf {
 /// Nothing is inherited but the way to programs: what a test says is all that a program is told.
 pub(crate) fn bare(command: &mut Command) -> &mut Command {
     command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+}
+
+/// Lets a program take the time of day for another one, as in `+10m`. Time that passes is as it is. The package is faketime.
+pub(crate) fn wrong_clock(command: &mut Command, by: &str) {
+    let folders = fs::read_dir("/usr/lib").expect("readable").flatten().map(|entry| entry.path());
+    let folders = folders.chain([PathBuf::from("/usr/lib")]);
+    let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists());
+    let library = found.expect("libfaketimeMT.so.1: apt-get install faketime (`./dev install` does)");
+    command.env("LD_PRELOAD", library).env("FAKETIME", by);
+    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
 }
 
 /// A process that is killed when the value goes. What it wrote is shown when that happens in a panic.

@@ -34,6 +34,20 @@ pub(in crate::billing) async fn seller(db: impl PgExecutor<'_>) -> sqlx::Result<
     sqlx::query_scalar!("select seller_id from seller order by seller_id desc limit 1").fetch_optional(db).await
 }
 
+/// The seller now, as far as VAT and calendars are concerned.
+pub(in crate::billing) async fn current_seller(db: impl PgExecutor<'_>) -> Result<Option<Seller>, Error> {
+    let row = sqlx::query!("select country, time_zone, oss_eu from seller order by seller_id desc limit 1")
+        .fetch_optional(db)
+        .await?;
+    Ok(row.map(|row| seller_of(&row.country, &row.time_zone, row.oss_eu)).transpose()?)
+}
+
+fn seller_of(country: &str, time_zone: &str, oss_eu: bool) -> anyhow::Result<Seller> {
+    let country: Country = country.parse()?;
+    let zone = time_zone.parse().map_err(|_| anyhow::anyhow!("{time_zone} is no time zone"))?;
+    Ok(Seller::new(country, zone, oss_eu)?)
+}
+
 /// Held while a run is begun, so that two at a time begin one.
 pub(in crate::billing) async fn lock_beginning(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_run', 0))").execute(tx).await.map(drop)
@@ -84,13 +98,11 @@ pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Res
     .fetch_optional(db)
     .await?;
     let run = row.map(|row| -> anyhow::Result<Run> {
-        let country: Country = row.country.parse()?;
-        let zone = row.time_zone.parse().map_err(|_| anyhow::anyhow!("{} is no time zone", row.time_zone))?;
         Ok(Run {
             run_id: row.run_id,
             as_of: row.as_of,
             customers: row.customers,
-            seller: Seller::new(country, zone, row.oss_eu)?,
+            seller: seller_of(&row.country, &row.time_zone, row.oss_eu)?,
             cash_rounding: row.cash_rounding_cents.is_some(),
             ended: row.ended,
         })

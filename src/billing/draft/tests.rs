@@ -190,6 +190,11 @@ impl World {
 
 /// Plays lives with runs at these times; all times are different.
 fn play(lives: &[Life], runs: &[i64], seed: u64) -> World {
+    play_by_clock(lives, runs, seed, &[0])
+}
+
+/// The same with a clock that is wrong by so many seconds at each event, whatever it said before.
+fn play_by_clock(lives: &[Life], runs: &[i64], seed: u64, wrong_by: &[i64]) -> World {
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
     enum Event {
         Change(usize),
@@ -202,7 +207,8 @@ fn play(lives: &[Life], runs: &[i64], seed: u64) -> World {
         events.extend(life.change.map(|(at, _)| (at, Event::Change(place))));
     }
     events.sort();
-    for (secs, event) in events {
+    for ((secs, event), wrong_by) in events.into_iter().zip(wrong_by.iter().cycle()) {
+        let secs = secs + wrong_by;
         match event {
             Event::Run => world.run(at(secs), seed ^ secs.unsigned_abs()),
             Event::Change(place) => {
@@ -243,6 +249,19 @@ proptest! {
         seeds in (any::<u64>(), any::<u64>()),
     ) {
         prop_assert_eq!(play(&lives, &runs, seeds.0).records, play(&lives, &runs, seeds.1).records);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_bills_no_second_twice_and_leaves_none_out(
+        lives in vec(life(), 1..5),
+        runs in vec(0..END, 0..12),
+        wrong_by in vec(-90 * 86_400..90 * 86_400i64, 1..16),
+    ) {
+        let mut world = play_by_clock(&lives, &[runs, vec![END]].concat(), 0, &wrong_by);
+        world.run(at(2 * END), 1);
+        world.assert_sound();
+        let ended = |order: &&Order| order.ends_at.is_some();
+        prop_assert!(world.orders.iter().filter(ended).all(|order| order.due_at().is_none()), "nothing is left open");
     }
 
     #[test]

@@ -9,10 +9,11 @@ use serde_json::Value as Json;
 use crate::{
     billing::{
         charge::{Timing, UpgradeCredit},
-        money::{Amount, Currency},
+        money::{Amount, AmountError, Currency, Rate},
         period::RecurringPeriod,
+        vat_preview::{VatPreview, VatUnknown},
     },
-    catalog::{Delivery, Product},
+    catalog::{Delivery, Priced, Product},
     error::Error,
     http::{Scalar, scalar},
     orders::{
@@ -105,6 +106,26 @@ pub(super) struct PartBody {
     recurring: Amount,
 }
 
+/// The VAT on a price. A bill rounds it once for all that it taxes alike, so there it may differ by a cent.
+#[derive(Debug, Object)]
+#[oai(rename = "OrderQuoteVat")]
+pub(super) struct QuoteVatBody {
+    /// UNCL 5305: S at a standard rate, AE reverse charge, O outside scope.
+    category: String,
+    /// A fraction: 0.081 is 8.1 %. Later services bear the rate of their time.
+    rate: Rate,
+    /// Why it is taxed so.
+    why: String,
+    /// The VAT on what is paid once.
+    one_time: Amount,
+    /// The VAT on a period.
+    recurring: Amount,
+    /// What is paid once, with VAT.
+    one_time_gross: Amount,
+    /// What is paid for each period, with VAT.
+    recurring_gross: Amount,
+}
+
 /// A price, and what is in the way of ordering.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderQuote", skip_serializing_if_is_none)]
@@ -123,6 +144,10 @@ pub(super) struct QuoteBody {
     commitment_periods: u32,
     /// What the price consists of.
     parts: Vec<PartBody>,
+    /// The VAT, by my billing address as it is now.
+    vat: Option<QuoteVatBody>,
+    /// Why it can't be said.
+    vat_unknown: Option<String>,
     /// Whether it can be ordered like this.
     buyable: bool,
     /// What has to be mended before it can be ordered.
@@ -139,9 +164,28 @@ pub(super) struct ObstacleBody {
     detail: String,
 }
 
-impl From<Quote> for QuoteBody {
-    fn from(quote: Quote) -> Self {
+impl QuoteVatBody {
+    fn new(VatPreview { category, rate, why }: VatPreview, priced: &Priced) -> Result<Self, AmountError> {
+        let (one_time, recurring) = (rate.of(priced.one_time), rate.of(priced.recurring));
+        Ok(Self {
+            category: category.to_string(),
+            rate,
+            why,
+            one_time,
+            recurring,
+            one_time_gross: priced.one_time.try_add(one_time)?,
+            recurring_gross: priced.recurring.try_add(recurring)?,
+        })
+    }
+}
+
+impl QuoteBody {
+    pub(super) fn new(quote: Quote, vat: Result<VatPreview, VatUnknown>) -> Result<Self, Error> {
         let Quote { wanted, priced, obstacles, .. } = quote;
+        let (vat, vat_unknown) = match vat {
+            Ok(vat) => (Some(QuoteVatBody::new(vat, &priced).map_err(anyhow::Error::new)?), None),
+            Err(unknown) => (None, Some(unknown.to_string())),
+        };
         let parts = priced.parts.iter().map(|part| PartBody {
             product: part.product.name.clone(),
             parameter: part.parameter.clone(),
@@ -150,17 +194,19 @@ impl From<Quote> for QuoteBody {
             recurring: part.recurring,
         });
         let obstacle = |code: &'static str, detail: String| ObstacleBody { code: code.to_owned(), detail };
-        Self {
+        Ok(Self {
             currency: wanted.currency,
             one_time: priced.one_time,
             recurring: priced.recurring,
             recurring_period: wanted.recurring_period,
             commitment_periods: priced.commitment_periods,
             parts: parts.collect(),
+            vat,
+            vat_unknown,
             buyable: obstacles.is_empty(),
             obstacles: obstacles.iter().map(|it| obstacle(it.code(), it.detail(&wanted.product.name))).collect(),
             product: wanted.product.name,
-        }
+        })
     }
 }
 

@@ -171,11 +171,12 @@ pub struct OrderApi {
 impl OrderApi {
     /// Ask for a price
     ///
-    /// Every part of the price, and what would keep me from ordering. Nothing is written.
+    /// Every part of the price, the VAT that I would pay, and what would keep me from ordering. Nothing is written.
     #[oai(path = "/quote", method = "post", operation_id = "order_quote")]
     async fn quote(&self, caller: SignedIn, body: Body<OrderCreate>) -> Result<Json<QuoteBody>, Error> {
         let wanted = body.0.wanted(&self.pool).await?;
-        Ok(Json(buy::quote(&self.pool, &caller.0, wanted).await?.into()))
+        let (quote, vat) = buy::quote(&self.pool, &caller.0, wanted).await?;
+        Ok(Json(QuoteBody::new(quote, vat)?))
     }
 
     /// Order a product

@@ -2,9 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     os::unix::process::ExitStatusExt as _,
-    path::PathBuf,
     sync::Mutex,
     thread,
     time::{Duration, Instant},
@@ -21,7 +19,7 @@ use uncloud::{embedded::throwaway::ThrowawayPostgres, queue::JobId};
 use super::plan::Fault;
 use crate::{
     actor::Act,
-    process::{Process, output},
+    process::{Process, output, wrong_clock},
     stage::{ARGUMENTS, QUEUE, Stage, queue_name},
     world::wait_until,
 };
@@ -99,8 +97,7 @@ impl Cast {
             }
             Fault::WrongClock(n) => {
                 let mut command = self.stage.addresses.worker(&ARGUMENTS, QUEUE, SLOTS);
-                command.env("LD_PRELOAD", faketime()).env("FAKETIME", ["+10m", "-10m"][n]);
-                command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+                wrong_clock(&mut command, ["+10m", "-10m"][n]);
                 let mut worker = Process::start("worker", &mut command);
                 worker.wait_for_line("working");
                 self.workers[n] = worker;
@@ -202,11 +199,4 @@ impl Cast {
         });
         drop(self.connect()); // so that it is over when this returns
     }
-}
-
-/// Answers programs that ask for the time; the package is faketime.
-fn faketime() -> PathBuf {
-    let folders = fs::read_dir("/usr/lib").expect("readable").flatten().map(|entry| entry.path());
-    let found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists());
-    found.expect("libfaketimeMT.so.1: apt-get install faketime (`./dev install` does)")
 }

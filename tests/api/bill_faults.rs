@@ -1,0 +1,93 @@
+//! What happens around a run at the wrong moment.
+
+use std::time::{Duration, Instant};
+
+use sqlx::PgPool;
+use uncloud::{
+    billing::run,
+    orders::{self, ServiceChange},
+};
+
+use crate::{
+    app::database,
+    books::{
+        ALICE, address, assert_sound, at, bill_all, cancel, count, ledger, net_of, open_books, place, replace, terms,
+    },
+};
+
+async fn books() -> PgPool {
+    let pool = database().await;
+    open_books(&pool).await;
+    address(&pool, ALICE, "CH", false).await;
+    pool
+}
+
+/// Waits until somebody waits for a lock.
+async fn until_somebody_waits(pool: &PgPool) {
+    let waiting = "pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let end = Instant::now() + Duration::from_secs(30);
+    while count(pool, waiting).await == 0 {
+        assert!(Instant::now() < end, "nobody waits");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cancellation_in_the_middle_of_a_run_waits_for_the_customers_bill() {
+    let pool = books().await;
+    let order = place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
+    let mut run = pool.begin().await.expect("a transaction");
+    run::bill_one(&mut run, ALICE, at("2024-02-10"), None).await.expect("billed");
+    let cancelling = tokio::spawn({
+        let (pool, order) = (pool.clone(), order.clone());
+        async move { cancel(&pool, &order, "2024-02-10").await }
+    });
+    until_somebody_waits(&pool).await;
+    run.commit().await.expect("billed");
+    let cancelled = cancelling.await.expect("no panic");
+    assert_eq!(cancelled.billed.through, Some(at("2024-03-01")), "it knows what the run has billed");
+    assert_eq!(cancelled.ends_at, Some(at("2024-03-01")));
+    bill_all(&pool, "2024-05-01").await;
+    assert_eq!((net_of(&pool, order.order_id).await, count(&pool, "bill").await), (2000, 1), "two periods, once");
+    assert_sound(&pool).await;
+}
+
+#[tokio::test]
+async fn a_run_in_the_middle_of_a_cancellation_waits_for_it() {
+    let pool = books().await;
+    let order = place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
+    let mut tx = pool.begin().await.expect("a transaction");
+    orders::cancel(&mut tx, at("2024-01-20"), order.order_id, ALICE, ServiceChange::AtEnd).await.expect("cancelled");
+    let running = tokio::spawn({
+        let pool = pool.clone();
+        async move { bill_all(&pool, "2024-05-01").await }
+    });
+    until_somebody_waits(&pool).await;
+    tx.commit().await.expect("cancelled");
+    running.await.expect("no panic");
+    assert_eq!(net_of(&pool, order.order_id).await, 1000, "the period that was cancelled is the last");
+    assert_sound(&pool).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_between_bill_and_change_takes_nothing_twice() {
+    let pool = books().await;
+    let order = place(&pool, &terms(ALICE, "10.00"), "2024-01-01T12:00:00Z").await;
+    bill_all(&pool, "2024-01-01T12:00:00Z").await;
+    // An hour earlier, what is billed has not even begun: the dearer one starts where it would have, and it is void.
+    let replaced = replace(&pool, &order, &terms(ALICE, "20.00"), "2024-01-01T11:00:00Z").await;
+    assert!(replaced.old.void && replaced.new.starts_at == order.starts_at, "{replaced:?}");
+    bill_all(&pool, "2024-01-01T11:30:00Z").await;
+    assert_eq!(ledger(&pool).await.len(), 1, "nothing is due yet");
+    bill_all(&pool, "2024-01-01T12:00:01Z").await;
+    assert_eq!((net_of(&pool, order.order_id).await, net_of(&pool, replaced.new.order_id).await), (0, 2000));
+    // Still earlier, it is given up before it begins.
+    let cancelled = cancel(&pool, &replaced.new, "2024-01-01T10:00:00Z").await;
+    assert!(cancelled.void);
+    bill_all(&pool, "2024-02-01").await;
+    assert_eq!(net_of(&pool, replaced.new.order_id).await, 0);
+    let nets: Vec<i64> = ledger(&pool).await.iter().map(|bill| bill["net"].as_i64().expect("cents")).collect();
+    assert_eq!(nets, [1000, 1000, -2000]);
+    assert_eq!(count(&pool, "orders where not closed").await, 0);
+    assert_sound(&pool).await;
+}
