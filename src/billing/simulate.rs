@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value, json};
 use sqlx::{PgConnection, PgPool};
 
@@ -17,12 +17,12 @@ use super::{
     money::{Amount, Currency, Rate},
     period::RecurringPeriod,
     run::bill_one,
-    vat::CustomerKind,
-    vat_rates::RateRow,
+    vat::{CustomerKind, Seller},
+    vat_rates::{RateRow, RateTable},
 };
 use crate::{
-    error::Error,
-    http::Window,
+    error::{AsConstraint as _, Error},
+    http::{Price, Window},
     orders::{self, NewOrder, ServiceChange},
     origin,
 };
@@ -118,12 +118,19 @@ struct OrderEvent {
     replaces: Option<String>,
     starts_at: Option<DateTime<Utc>>,
     currency: Option<Currency>,
+    #[serde(deserialize_with = "price")]
     one_time: Amount,
+    #[serde(deserialize_with = "price")]
     recurring: Amount,
     period: Option<RecurringPeriod>,
     billing: Timing,
     commitment_periods: u32,
     service_change: Option<ServiceChange>,
+}
+
+fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(|price: Price| price.0).map_err(D::Error::custom)
 }
 
 /// What a case came to.
@@ -145,12 +152,19 @@ pub async fn simulate(pool: &PgPool, cases: Cases) -> Result<Vec<Outcome>, Error
         };
         rows.into_iter().map(row).collect()
     });
+    if let Some(rates) = &rates {
+        let table = RateTable::new(rates.iter().map(|(row, _)| *row));
+        table.map_err(|error| Error::Malformed(format!("vat_table: {error}").into()))?;
+    }
     let mut outcomes = Vec::with_capacity(cases.cases.len());
     for case in cases.cases {
         let mut tx = origin::begin(pool).await?;
         let result = match play(&mut tx, &case, rates.as_deref()).await {
             Ok(result) => result,
-            Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => return Err(error),
+            Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => match error.constraint() {
+                Some(constraint) => json!({ "error": format!("the database refuses that ({constraint})") }),
+                None => return Err(error),
+            },
             Err(refusal) => json!({ "error": refusal.to_string() }),
         };
         tx.rollback().await?;
@@ -164,6 +178,8 @@ async fn play(tx: &mut PgConnection, case: &Case, rates: Option<&[(RateRow, Tz)]
     if let Some(rates) = rates {
         db::replace_rates(tx, rates).await?;
     }
+    let CaseSeller { country, timezone, oss_eu } = case.seller;
+    Seller::new(country, timezone, oss_eu).map_err(|error| Error::Malformed(format!("seller: {error}").into()))?;
     db::insert_seller(tx, &case.seller, case.options.cash_rounding.is_some()).await?;
     let user_id = db::insert_customer(tx, &case.customer).await?;
     let mut orders = Labels::default();

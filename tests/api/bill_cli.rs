@@ -113,6 +113,67 @@ async fn simulations_print_what_became_of_each_case_and_fail_if_not_as_expected(
     assert_eq!(count(&app.pool, "bill").await + count(&app.pool, "orders").await, 0, "all rolled back");
 }
 
+/// Words of the answer to a change of a file.
+type Wrong = (&'static str, fn(&mut Value));
+
+/// Plays the first two examples after a change; what the command says, and the errors of the cases.
+async fn play(app: &TestApp, change: impl FnOnce(&mut Value)) -> (String, Vec<String>) {
+    let mut file: Value = serde_json::from_str(include_str!("../billing-examples.json")).expect("JSON");
+    file["cases"].as_array_mut().expect("cases").truncate(2);
+    change(&mut file);
+    let path = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
+    std::fs::write(&path, file.to_string()).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_uncloud"));
+    command.args(["bill", "simulate"]).arg(&path).env_clear().env("DATABASE_URL", app.database_url.expose());
+    let output = tokio::task::spawn_blocking(move || command.output().expect("uncloud")).await.expect("no panic");
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.lines().count() == 1 && !said.contains("internal"), "{said}");
+    let played: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let errors =
+        played["cases"].as_array().into_iter().flatten().filter_map(|case| Some(case["error"].as_str()?.to_owned()));
+    (said, errors.collect())
+}
+
+#[tokio::test]
+async fn a_simulation_that_makes_no_sense_says_where() {
+    let app = TestApp::start().await;
+    let whole: [Wrong; 7] = [
+        ("exactly two decimals", |file| file["cases"][0]["events"][0]["recurring"] = json!("10.005")),
+        ("must not be negative", |file| file["cases"][0]["events"][0]["recurring"] = json!("-10.00")),
+        ("capital letters", |file| file["cases"][0]["customer"]["country"] = json!("XXX")),
+        ("must count 1 to", |file| file["cases"][0]["events"][0]["period"]["count"] = json!(0)),
+        ("vat_table: US is a territory without VAT", |file| file["vat_table"][0]["territory"] = json!("US")),
+        ("vat_table: a territory has one standard rate at a time", |file| {
+            let again = file["vat_table"][0].clone();
+            file["vat_table"].as_array_mut().expect("rates").push(again);
+        }),
+        ("file of cases", |file| *file = json!([])),
+    ];
+    for (words, change) in whole {
+        let (said, errors) = play(&app, change).await;
+        assert!(said.contains(words) && errors.is_empty(), "{words:?} in {said}");
+    }
+    let one: [Wrong; 5] = [
+        ("seller: must be CH", |file| file["cases"][0]["seller"]["country"] = json!("DE")),
+        ("no order \"o9\"", |file| file["cases"][0]["events"][2]["replaces"] = json!("o9")),
+        ("is replaced by", |file| {
+            let events = file["cases"][0]["events"].as_array_mut().expect("events");
+            let mut again = events[2].clone();
+            (again["order"], again["at"]) = (json!("o3"), json!("2025-04-10T00:00:00Z"));
+            events.push(again);
+        }),
+        ("paid once", |file| file["cases"][0]["events"][2]["period"] = Value::Null),
+        ("orders_period", |file| file["cases"][0]["events"][0]["period"] = Value::Null),
+    ];
+    for (words, change) in one {
+        let (said, errors) = play(&app, change).await;
+        assert!(said.contains("1 of 2 cases"), "the other goes on: {said}");
+        assert!(matches!(&errors[..], [error] if error.contains(words)), "{words:?} in {errors:?}");
+    }
+    assert_eq!(count(&app.pool, "bill").await + count(&app.pool, "orders").await, 0, "nothing is written");
+}
+
 #[tokio::test]
 async fn verify_says_what_is_wrong_and_fails() {
     let app = TestApp::start_with_two_customers().await;
