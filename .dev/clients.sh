@@ -117,7 +117,7 @@ clients_steps() {
 }
 
 dev_clients() {
-    install_missing
+    install_missing tests
     crates_here
     clients_here
     step "Programs" cargo build --locked --workspace --bins

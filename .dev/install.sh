@@ -14,7 +14,6 @@ have slapd|slapd|openldap openldap-back-mdb openldap-overlay-ppolicy|the directo
 have curl|curl|curl|the tour asks the API with it
 have jq|jq|jq|the tour reads the answers with it
 have http|httpie|httpie|a test runs the handbook's commands with it
-python3 -c 'import ensurepip, venv' 2>/dev/null|python3-venv|python3|fetches the generators of clients
 have script|bsdutils|util-linux-misc|the terminal of those commands
 have setpriv|util-linux|setpriv|runs PostgreSQL as another user than root
 have openssl|openssl|openssl|makes the certificates of the tests
@@ -27,13 +26,24 @@ have cc|gcc|gcc|links the programs
 END
 }
 
+# The same for what only ./dev test, ./dev fuzz and ./dev clients need.
+needed_by_tests() {
+    cat <<'END'
+have chromedriver|chromium-driver|chromium-chromedriver|a test reads the docs page in a browser with it
+python3 -c 'import ensurepip' >/dev/null 2>&1|python3-venv|python3|runs schemathesis, which asks the API what nobody thought of, and generators of clients
+END
+}
+
 # The folders of root's programs are not in everybody's PATH on Debian.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
 
 # Writes the missing ones to stdout, one a line: Debian's package, Alpine's, what for.
 missing() {
-    needed | while IFS='|' read -r line; do
+    {
+        needed
+        if [ "${1:-}" = tests ]; then needed_by_tests; fi
+    } | while IFS='|' read -r line; do
         # The question may itself contain "||", so the three fields are cut off from the right.
         what_for=${line##*|} rest=${line%|*}
         apk=${rest##*|} rest=${rest%|*}
@@ -42,8 +52,9 @@ missing() {
     done
 }
 
+# All of them with $1 = tests.
 install_missing() {
-    list=$(missing)
+    list=$(missing "$@")
     [ -n "$list" ] || return 0
     apt_packages=$(printf '%s\n' "$list" | cut -f1 | tr '\n' ' ')
     heading "Missing on this machine"
@@ -65,5 +76,5 @@ install_missing() {
     # Not "step": what apt-get says is the progress. Root's part is one script, so that its cleaning up is root's as well.
     # shellcheck disable=SC2086 # the packages are words
     $sudo sh .dev/apt.sh $apt_packages
-    [ -z "$(missing)" ] || say "   still missing: $(missing | cut -f1 | tr '\n' ' ')(what needs it will say so)"
+    [ -z "$(missing "$@")" ] || say "   still missing: $(missing "$@" | cut -f1 | tr '\n' ' ')(what needs it will say so)"
 }

@@ -69,3 +69,16 @@ unprivileged() {
     done
     setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"
 }
+
+# Programs from PyPI, of the versions that file $2 pins, in an environment of their own named $1 beside the build. Made anew
+# when the file changes; python_root is where it is.
+python_here() {
+    python_root=$CARGO_TARGET_DIR/tools/$1-$(sha256sum "$2" | cut -c1-12)
+    [ ! -e "$python_root/ready" ] || return 0
+    heading "Installing what $2 names (once; it is kept in $python_root)"
+    rm -rf "$python_root"
+    python3 -m venv "$python_root" || fail "python3 can't make an environment; Debian has it in python3-venv"
+    "$python_root/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$2" ||
+        fail "PyPI's programs could not be installed; the first time needs the network"
+    : >"$python_root/ready"
+}

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+pub use crate::code::Code;
+
 /// What was wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FieldError {
@@ -47,11 +49,11 @@ pub enum Error {
     /// 404: no such object, or not the caller's.
     #[error("{0}")]
     NotFound(Cow<'static, str>),
-    /// 409: at odds with what is there. The code is stable, for programs.
+    /// 409: at odds with what is there.
     #[error("{detail}")]
     Conflict {
         /// What kind of conflict.
-        code: &'static str,
+        code: Code,
         /// What is there, and what would work.
         detail: String,
         /// The field at odds, if it is one.
@@ -85,7 +87,7 @@ impl Error {
     }
 
     /// A conflict over one field.
-    pub fn conflict(code: &'static str, field: &'static str, detail: impl Into<String>) -> Self {
+    pub fn conflict(code: Code, field: &'static str, detail: impl Into<String>) -> Self {
         Self::Conflict { code, detail: detail.into(), field: Some(field) }
     }
 }

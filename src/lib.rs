@@ -6,6 +6,7 @@ pub mod audit;
 pub mod billing;
 pub mod catalog;
 pub mod cli;
+mod code;
 pub mod embedded;
 pub mod error;
 pub mod http;

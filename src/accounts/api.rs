@@ -62,7 +62,7 @@ pub struct UserApi {
 impl UserApi {
     /// List users
     ///
-    /// By id, with the limits that staff set.
+    /// Everybody who has ever signed in, and whoever was added by hand; the oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "user_list")]
     async fn list(
         &self,
@@ -80,7 +80,7 @@ impl UserApi {
 
     /// Read a user
     ///
-    /// With the limits that staff set.
+    /// With the limits that hold for the user.
     #[oai(path = "/:id", method = "get", operation_id = "user_read")]
     async fn read(
         &self,
@@ -94,7 +94,7 @@ impl UserApi {
 
     /// Change a user's limits
     ///
-    /// What the user has already stays, also if it is more.
+    /// What is left out stays. Less than what the user has takes nothing away.
     #[oai(path = "/:id", method = "patch", operation_id = "user_edit")]
     async fn edit(
         &self,

@@ -1,7 +1,7 @@
 //! Billing customers: reads what is due, draws up the bills, writes them. The one way to a bill: runs, staff's bill for one
 //! customer, preview and simulation all come through here, in a transaction of theirs.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -13,37 +13,33 @@ use super::{
     vat::{Customer, CustomerKind, Seller, Treatment},
     vat_rates::RateTable,
 };
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Why a customer was not billed, and what is to be done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Whose bill is missing.
     pub user_id: i64,
-    /// What kind of problem; stable.
-    pub code: Cow<'static, str>,
+    /// What kind of problem.
+    pub code: Code,
     /// What is wrong and what would mend it.
     pub detail: String,
 }
 
 impl Problem {
-    pub(super) fn new(user_id: i64, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { user_id, code: code.into(), detail: detail.into() }
+    pub(super) fn new(user_id: i64, code: Code, detail: impl Into<String>) -> Self {
+        Self { user_id, code, detail: detail.into() }
     }
 
     /// As an answer to who wanted this one bill.
     pub(super) fn into_error(self) -> Error {
-        let code = match self.code {
-            Cow::Borrowed(code) => code,
-            Cow::Owned(_) => "not_billable", // read from a row, which nobody waits for
-        };
-        Error::Conflict { code, detail: self.detail, field: None }
+        Error::Conflict { code: self.code, detail: self.detail, field: None }
     }
 
     fn of(user_id: i64, error: &DraftError) -> Self {
         let code = match error {
-            DraftError::Rate(_) => "no_vat_rate",
-            DraftError::Amount(_) => "amount_too_large",
+            DraftError::Rate(_) => Code::NoVatRate,
+            DraftError::Amount(_) => Code::AmountTooLarge,
         };
         Self::new(user_id, code, error.to_string())
     }
@@ -74,12 +70,12 @@ pub(super) async fn bill_customers(
         let Some(due) = due.remove(&user_id) else { continue };
         if billed_then.contains(&user_id) {
             let detail = "has a bill of this very second already; the rest comes with the next run";
-            problems.push(Problem::new(user_id, "already_billed", detail));
+            problems.push(Problem::new(user_id, Code::AlreadyBilled, detail));
             continue;
         }
         let Some(address) = addresses.get(&user_id) else {
             let detail = "has no billing address; the customer sets it with PUT /v1/billingaddress";
-            problems.push(Problem::new(user_id, "no_billing_address", detail));
+            problems.push(Problem::new(user_id, Code::NoBillingAddress, detail));
             continue;
         };
         let treatment = treatment(run.seller, address)?;

@@ -8,7 +8,11 @@ use super::{
     db,
     money::{Amount, Currency},
 };
-use crate::{error::Error, http::Window, orders, origin};
+use crate::{
+    error::{Code, Error},
+    http::Window,
+    orders, origin,
+};
 
 /// A line.
 #[derive(Debug, Clone)]
@@ -87,7 +91,7 @@ pub async fn withdraw(pool: &PgPool, user_id: i64, line_id: i64, staff: i64) -> 
     let line = line.ok_or_else(|| not_found(line_id))?;
     if line.withdrawn_at.is_none() {
         let detail = format!("line {line_id} is billed; add one of {} to take it back", -line.net);
-        return Err(Error::Conflict { code: "line_billed", detail, field: None });
+        return Err(Error::Conflict { code: Code::LineBilled, detail, field: None });
     }
     tx.commit().await?;
     Ok(line)

@@ -18,7 +18,7 @@ use super::{
     vat_rates::RateTable,
 };
 use crate::{
-    error::{AsConstraint as _, Error},
+    error::{AsConstraint as _, Code, Error},
     origin,
 };
 
@@ -196,7 +196,7 @@ async fn bill_each_or_all(
                     "the database refused the bill ({constraint}); the customer's orders or bills were \
                     changed by hand"
                 );
-                problems.push(Problem::new(*user, "refused_by_database", detail));
+                problems.push(Problem::new(*user, Code::RefusedByDatabase, detail));
             }
         }
     }

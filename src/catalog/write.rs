@@ -9,14 +9,14 @@ use super::{
 };
 use crate::{
     billing::period::RecurringPeriod,
-    error::{Error, FieldError, OnConstraint as _},
+    error::{Code, Error, FieldError, OnConstraint as _},
 };
 
 /// Puts a product into the catalogue.
 pub async fn create(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Product, Error> {
     match add(pool, name, draft).await? {
         Some(product) => Ok(product),
-        None => Err(Error::conflict("name_taken", "name", format!("there is a product {name} already; edit it"))),
+        None => Err(Error::conflict(Code::NameTaken, "name", format!("there is a product {name} already; edit it"))),
     }
 }
 

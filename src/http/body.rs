@@ -97,9 +97,20 @@ fn wrong(message: impl Into<String>) -> Vec<FieldError> {
     vec![FieldError { pointer: String::new(), message: message.into() }]
 }
 
+/// The framework says of every error which of its types it was about; callers do not know these.
+pub(super) fn plain(message: &str) -> String {
+    let (mut text, mut rest) = (String::new(), message);
+    while let Some((before, after)) = rest.split_once("failed to parse \"") {
+        text.push_str(before);
+        rest = after.split_once("\": ").map_or(after, |(_, why)| why);
+    }
+    text.push_str(rest.split(" (occurred while parsing \"").next().unwrap_or_default());
+    text
+}
+
 impl<T: ParseFromJSON> Member for T {
     fn from_value(value: Option<&Value>) -> Result<Self, Vec<FieldError>> {
-        T::parse_from_json(value.cloned()).map_err(|error| wrong(error.into_message()))
+        T::parse_from_json(value.cloned()).map_err(|error| wrong(plain(&error.into_message())))
     }
 }
 
@@ -173,7 +184,7 @@ pub(crate) fn unknown_members(object: &Map<String, Value>, known: &[&str]) -> Ve
 
 /// A member's name as it may be repeated in an answer. Whoever forgets the name sends the value in its place, and that may
 /// be a private key (44 characters) or a password.
-fn shown(name: &str) -> &str {
+pub(super) fn shown(name: &str) -> &str {
     let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if is_name { name } else { "..." }
 }
@@ -228,3 +239,25 @@ pub(super) fn unread(error: ReadBodyError) -> poem::Error {
 }
 
 impl_apirequest_for_payload!(Body<T>, T: Input);
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn messages_do_not_speak_of_types() {
+        for (message, expected) in [
+            (
+                "failed to parse \"Id\": must be a whole number (occurred while parsing \"optional_Id\")",
+                "must be a whole number",
+            ),
+            (
+                "failed to parse path `id`: failed to parse \"Id\": must be one",
+                "failed to parse path `id`: must be one",
+            ),
+            ("the body is no JSON", "the body is no JSON"),
+        ] {
+            assert_eq!(plain(message), expected);
+        }
+    }
+}

@@ -8,6 +8,7 @@ use super::{
     auth,
     client::TrustedProxies,
     idempotency::Answers,
+    query,
     spec::{self, Operation},
 };
 use crate::{accounts::Authenticator, origin::Call};
@@ -31,6 +32,7 @@ impl Calls {
         let operation = spec::find(&self.operations, request.method(), request.uri().path());
         let Some(operation) = operation else { return next.call(request).await };
         auth::admit(operation, caller.as_ref())?;
+        query::check(operation, request.uri())?;
         let Some(caller) = caller else { return next.call(request).await };
         let call = Call { user_id: caller.user.user_id, operation_id: operation.id.clone(), attempt: None };
         request.set_data(caller);

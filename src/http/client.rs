@@ -20,7 +20,7 @@ impl FromStr for Proxy {
     }
 }
 
-/// Proxies whose `X-Forwarded-For` is believed. From anybody else it is a way to be somebody new with each guess; and
+/// Proxies whose `X-Forwarded-For` and `X-Request-Id` are believed. From anybody else it is a way to be somebody new with each guess; and
 /// behind a proxy that is not named here all callers are one.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<Proxy>);
@@ -36,11 +36,15 @@ impl TrustedProxies {
     }
 
     pub(super) fn client_of(&self, request: &Request) -> IpAddr {
-        let peer = match &request.remote_addr().0 {
+        self.client_behind(Self::peer_of(request), request.headers())
+    }
+
+    /// Whoever has the connection.
+    pub(super) fn peer_of(request: &Request) -> IpAddr {
+        match &request.remote_addr().0 {
             Addr::SocketAddr(address) => address.ip().to_canonical(),
             _ => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        self.client_behind(peer, request.headers())
+        }
     }
 
     /// From the right, as far as each is a proxy that we trust to have said whom it had before it.

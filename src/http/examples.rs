@@ -3,20 +3,24 @@
 
 use serde_json::{Map, Value, json};
 
-use super::problem;
+use super::{bodies, problem};
 
 /// Schemas do not refer to themselves, so none is as deep as this (an object's property of another component is three deep).
 const DEPTH: usize = 32;
 
 /// Adds the examples. Problems get theirs by status, since one schema serves all of them.
 pub(super) fn add(document: &mut Value) {
-    for (_, schema) in members(&mut document["components"]["schemas"]) {
+    for (name, schema) in members(&mut document["components"]["schemas"]) {
         of_properties(schema);
+        if let Some(example) = bodies::example(name) {
+            schema["example"] = example;
+        }
     }
     let schemas = document["components"]["schemas"].clone();
     for (_, item) in members(&mut document["paths"]) {
         for (_, operation) in members(item) {
-            for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+            for parameter in parameters.into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap_or_default().to_owned();
                 parameter["example"] = of_schema(&name, &parameter["schema"], &schemas, DEPTH);
             }

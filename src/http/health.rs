@@ -50,7 +50,7 @@ pub struct HealthApi {
 impl HealthApi {
     /// Is the process alive
     ///
-    /// Asks neither Postgres nor Redis: `GET /readyz` does.
+    /// Without asking the database or anything else: for whoever restarts a process that hangs.
     #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/healthz", method = "get", operation_id = "health_read")]
     async fn healthz(&self) -> Json<Health> {

@@ -1,10 +1,12 @@
 //! HTTP: what all operations share. The nouns' own operations stand in their `api.rs`.
 
 mod auth;
+mod bodies;
 mod body;
 mod browser;
 mod call;
 mod client;
+mod codes;
 mod conventions;
 mod examples;
 mod filter;
@@ -16,6 +18,8 @@ mod moment;
 mod money;
 mod page;
 mod problem;
+mod query;
+mod request;
 mod scalars;
 pub mod server;
 mod service;

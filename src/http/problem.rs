@@ -10,8 +10,9 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
+use super::body;
 use crate::{
-    error::{Error, FieldError},
+    error::{Code, Error, FieldError},
     origin,
 };
 
@@ -28,8 +29,7 @@ pub(super) struct Problem {
     title: String,
     status: u16,
     detail: String,
-    /// Stable, for programs.
-    code: &'static str,
+    code: Code,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -40,7 +40,8 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: String) -> Self {
+    fn new(code: Code, detail: String) -> Self {
+        let status = status_of(code);
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
         Self {
             kind: "about:blank",
@@ -56,42 +57,49 @@ impl Problem {
 }
 
 impl Error {
-    const fn status(&self) -> StatusCode {
+    const fn code(&self) -> Code {
         match self {
-            Self::Malformed(_) | Self::Parameters(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) | Self::Scope(_) => StatusCode::FORBIDDEN,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::Conflict { .. } => StatusCode::CONFLICT,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Malformed(_) | Self::Parameters(_) => Code::Malformed,
+            Self::Unauthenticated(_) => Code::Unauthenticated,
+            Self::Forbidden(_) => Code::Forbidden,
+            Self::Scope(_) => Code::InsufficientScope,
+            Self::NotFound(_) => Code::NotFound,
+            Self::Conflict { code, .. } => *code,
+            Self::Invalid(_) => Code::Invalid,
+            Self::TooMany { .. } => Code::TooManyRequests,
+            Self::Unavailable(_) => Code::Unavailable,
+            Self::Internal(_) => Code::Internal,
         }
     }
+}
+
+fn status_of(code: Code) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Carries the problem as data; the middleware writes it, since only that knows the request's id.
 impl From<Error> for poem::Error {
     fn from(error: Error) -> Self {
-        let status = error.status();
-        let mut problem = Problem::new(status, code_of(status), error.to_string());
+        let code = error.code();
+        let mut problem = Problem::new(code, error.to_string());
         match error {
             Error::Invalid(errors) | Error::Parameters(errors) => problem.errors = errors,
-            Error::Conflict { code, detail, field } => {
-                problem.code = code;
+            Error::Conflict { detail, field, .. } => {
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
             Error::TooMany { retry_after_secs } => problem.retry_after_secs = retry_after_secs,
-            Error::Scope(_) => problem.code = "insufficient_scope",
             // Logged once, here; the caller gets the request's id to ask about it.
             Error::Unavailable(cause) => {
                 tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer");
             }
             Error::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "request failed"),
-            Error::Malformed(_) | Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => {}
+            Error::Malformed(_)
+            | Error::Unauthenticated(_)
+            | Error::Forbidden(_)
+            | Error::Scope(_)
+            | Error::NotFound(_) => {}
         }
-        let mut carrier = Self::from_status(status);
+        let mut carrier = Self::from_status(status_of(code));
         carrier.set_data(problem);
         carrier
     }
@@ -106,22 +114,23 @@ impl ApiResponse for Error {
     fn register(_: &mut Registry) {}
 }
 
-/// The code of a status without one of its own.
-const fn code_of(status: StatusCode) -> &'static str {
+/// The code of a status that the framework makes up itself.
+const fn code_of(status: StatusCode) -> Code {
     match status.as_u16() {
-        400 => "malformed",
-        401 => "unauthenticated",
-        403 => "forbidden",
-        404 => "not_found",
-        405 => "method_not_allowed",
-        408 => "too_slow",
-        409 => "conflict",
-        413 => "too_large",
-        415 => "unsupported_media_type",
-        422 => "invalid",
-        429 => "too_many_requests",
-        503 => "unavailable",
-        _ => "internal",
+        401 => Code::Unauthenticated,
+        403 => Code::Forbidden,
+        404 => Code::NotFound,
+        405 => Code::MethodNotAllowed,
+        408 => Code::TooSlow,
+        413 => Code::TooLarge,
+        414 => Code::AddressTooLong,
+        415 => Code::UnsupportedMediaType,
+        422 => Code::Invalid,
+        429 => Code::TooManyRequests,
+        431 => Code::HeadersTooLarge,
+        400..500 => Code::Malformed,
+        503 => Code::Unavailable,
+        _ => Code::Internal,
     }
 }
 
@@ -132,10 +141,12 @@ async fn of_framework(status: StatusCode, response: &mut Response) -> Problem {
         StatusCode::NOT_FOUND => "there is nothing at this address; see /api/ for what there is".to_owned(),
         StatusCode::METHOD_NOT_ALLOWED => "this address does not take this method; see the header Allow".to_owned(),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "send the body as application/json".to_owned(),
+        StatusCode::URI_TOO_LONG => "the address is longer than 8 KiB".to_owned(),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the headers are larger than 32 KiB".to_owned(),
         status if status.is_server_error() => "internal error".to_owned(),
-        _ => response.take_body().into_string().await.unwrap_or_default(),
+        _ => body::plain(&response.take_body().into_string().await.unwrap_or_default()),
     };
-    Problem::new(status, code_of(status), detail)
+    Problem::new(code_of(status), detail)
 }
 
 /// One of this status, for the document.
@@ -145,7 +156,7 @@ pub(super) fn example(status: u16) -> serde_json::Value {
         StatusCode::UNPROCESSABLE_ENTITY => "one field is wrong",
         _ => "what was wrong, and what would be right",
     };
-    let mut problem = Problem::new(status, code_of(status), detail.to_owned());
+    let mut problem = Problem::new(code_of(status), detail.to_owned());
     if status == StatusCode::UNPROCESSABLE_ENTITY {
         problem.errors = vec![FieldError::new("network_size", "must be a whole number from 1 to 128")];
     }
@@ -165,6 +176,8 @@ pub(super) async fn write(mut response: Response) -> Response {
         None => of_framework(status, &mut response).await,
     };
     problem.request_id = origin::request_id().unwrap_or_default();
+    let status = status_of(problem.code);
+    response.set_status(status);
     response.set_body(serde_json::to_vec(&problem).unwrap_or_default());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));

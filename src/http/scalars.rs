@@ -163,17 +163,33 @@ impl<const MIN: u32, const MAX: u32> Scalar for Number<MIN, MAX> {
 }
 scalar!([const MIN: u32, const MAX: u32] Number<MIN, MAX>);
 
-/// A pattern for exactly the numbers in use here.
+/// A pattern for exactly these numbers, written in the one way.
 fn range_pattern(min: u32, max: u32) -> String {
-    let pattern = match (min, max) {
-        (0, 9) => "^[0-9]$",
-        (0, 128) => "^(12[0-8]|1[01][0-9]|[1-9]?[0-9])$",
-        (1, 128) => "^(12[0-8]|1[01][0-9]|[1-9][0-9]?)$",
-        (0, 1_000_000) => "^(1000000|[1-9][0-9]{0,5}|0)$",
-        (1, 65535) => "^(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
-        _ => "^(0|[1-9][0-9]{0,9})$",
-    };
-    pattern.to_owned()
+    let mut parts = Vec::new();
+    let (mut from, max) = (u64::from(min), u64::from(max));
+    while from <= max {
+        // As many last digits as can be anything: the next part ends where these are all nines.
+        let mut block = 1;
+        while from.is_multiple_of(block * 10) && from != 0 && from + block * 10 - 1 <= max {
+            block *= 10;
+        }
+        let digit = from / block % 10;
+        let last = ((max + 1 - from) / block + digit - 1).min(9);
+        parts.push(part_pattern(from / block / 10, digit, last, block));
+        from += (last - digit + 1) * block;
+    }
+    format!("^({})$", parts.join("|"))
+}
+
+/// Numbers that begin with `prefix`, go on with one of the digits, and end with whatever fits into `block`.
+fn part_pattern(prefix: u64, digit: u64, last: u64, block: u64) -> String {
+    let prefix = if prefix == 0 { String::new() } else { prefix.to_string() };
+    let digits = if digit == last { digit.to_string() } else { format!("[{digit}-{last}]") };
+    match block.ilog10() {
+        0 => format!("{prefix}{digits}"),
+        1 => format!("{prefix}{digits}[0-9]"),
+        count => format!("{prefix}{digits}[0-9]{{{count}}}"),
+    }
 }
 
 /// A prefix, with or without its length; which of them are good for what, the noun decides.
@@ -305,6 +321,13 @@ mod tests {
         ] {
             assert_eq!(parse(wrong.clone()), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn patterns_of_numbers_are_exact() {
+        assert_eq!(range_pattern(0, 9), "^([0-9])$");
+        assert_eq!(range_pattern(1, 128), "^([1-9]|[1-9][0-9]|1[0-1][0-9]|12[0-8])$");
+        assert_eq!(range_pattern(5, 1000), "^([5-9]|[1-9][0-9]|[1-9][0-9]{2}|1000)$");
     }
 
     #[test]

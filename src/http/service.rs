@@ -10,7 +10,6 @@ use poem::{
     web::Html,
 };
 use poem_openapi::OpenApiService;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
 use sqlx::PgPool;
 use tracing::Instrument as _;
@@ -19,10 +18,11 @@ use super::{
     browser::{self, Guard, Origin},
     call::Calls,
     client::TrustedProxies,
+    codes::CodeApi,
     health::HealthApi,
     idempotency::Answers,
     index::IndexApi,
-    problem,
+    problem, request,
     spec::{self, Operation},
 };
 use crate::{
@@ -63,7 +63,9 @@ pub struct App {
     pub origins: Vec<Origin>,
 }
 
-type Apis = (HealthApi, MetricsApi, IndexApi, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, Accounts);
+type Apis = (Itself, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, Accounts);
+/// The service itself.
+type Itself = (HealthApi, MetricsApi, IndexApi, CodeApi);
 /// Who may ask, and who changed what.
 type Accounts = (UserApi, TokenApi, AuditApi);
 /// What customers buy.
@@ -79,9 +81,12 @@ type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
-        HealthApi { pool: app.pool.clone(), redis: app.redis.clone() },
-        MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
-        IndexApi { operations },
+        (
+            HealthApi { pool: app.pool.clone(), redis: app.redis.clone() },
+            MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
+            IndexApi { operations },
+            CodeApi,
+        ),
         jobs(app),
         NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
         PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
@@ -190,68 +195,76 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         .at("/openapi.json", make_sync(move |_| document.clone().with_content_type("application/json")))
         .at("/docs", make_sync(move |_| Html(docs.clone())))
         .nest_no_strip("/", api);
-    let metrics = Arc::clone(&app.metrics);
-    let service =
-        routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim)).map_to_response().around(
-            move |next, request| {
-                let (operations, metrics) = (Arc::clone(&operations), Arc::clone(&metrics));
-                async move { answer(&*next, request, &operations, &metrics).await }
-            },
-        );
-    Ok(guard.around(service))
+    let door = Door { operations, metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
+    Ok(guard.around(door.around(routes)))
 }
 
 /// Asked every few seconds by whoever watches us: not part of the log's story while all is well.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// Around everything: the request's id, the log's line, the alias, problems.
-async fn answer<E>(
-    next: &E,
-    mut request: Request,
-    operations: &[Operation],
-    metrics: &Metrics,
-) -> poem::Result<Response>
-where
-    E: Endpoint<Output = Response>,
-{
-    let request_id = request_id();
-    resolve_alias(&mut request);
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let span = tracing::info_span!("request", id = request_id);
-    let started = std::time::Instant::now();
-    async {
-        let response = origin::of_request(request_id.clone(), async {
-            problem::write(next.call(request).await.unwrap_or_else(poem::Error::into_response)).await
-        });
-        let mut response = response.await;
-        if response.status() == StatusCode::METHOD_NOT_ALLOWED
-            && let Ok(allow) = HeaderValue::from_str(&spec::allowed_methods(operations, &path))
-        {
-            response.headers_mut().insert(header::ALLOW, allow);
-        }
-        if let Ok(id) = HeaderValue::from_str(&request_id) {
-            response.headers_mut().insert("x-request-id", id);
-        }
-        let (status, elapsed) = (response.status().as_u16(), started.elapsed());
-        // What is no operation (the docs, or anything that somebody makes up) has one name.
-        let operation = spec::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
-        metrics.note_request(operation, status, elapsed);
-        if PROBES.contains(&path.as_str()) && response.status().is_success() {
-            tracing::debug!(%method, path, status, ?elapsed, "answered");
-        } else {
-            tracing::info!(%method, path, status, ?elapsed, "answered");
-        }
-        Ok(response)
-    }
-    .instrument(span)
-    .await
+/// What every request passes, whatever it is about.
+struct Door {
+    operations: Arc<Vec<Operation>>,
+    metrics: Arc<Metrics>,
+    proxies: Arc<TrustedProxies>,
 }
 
-fn request_id() -> String {
-    let mut bytes = [0; 8];
-    // It only has to tell requests apart; without random numbers they are all called the same.
-    let _ = SystemRandom::new().fill(&mut bytes);
-    format!("{:016x}", u64::from_be_bytes(bytes))
+impl Door {
+    fn around<E>(self, routes: E) -> impl Endpoint<Output = Response> + use<E>
+    where
+        E: IntoEndpoint,
+        E::Endpoint: 'static,
+    {
+        let door = Arc::new(self);
+        let routes = routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim));
+        routes.map_to_response().around(move |next, request| {
+            let door = Arc::clone(&door);
+            async move { door.answer(&*next, request).await }
+        })
+    }
+
+    /// Around everything: the request's id, the log's line, the alias, problems.
+    async fn answer<E>(&self, next: &E, mut request: Request) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response>,
+    {
+        let Self { operations, metrics, proxies } = self;
+        let request_id = request::id(&request, proxies);
+        resolve_alias(&mut request);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let span = tracing::info_span!("request", id = request_id);
+        let started = std::time::Instant::now();
+        async {
+            let response = origin::of_request(request_id.clone(), async {
+                let response = match request::too_large(&request) {
+                    Some(status) => status.into_response(),
+                    None => next.call(request).await.unwrap_or_else(poem::Error::into_response),
+                };
+                problem::write(response).await
+            });
+            let mut response = response.await;
+            if response.status() == StatusCode::METHOD_NOT_ALLOWED
+                && let Ok(allow) = HeaderValue::from_str(&spec::allowed_methods(operations, &path))
+            {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+            if let Ok(id) = HeaderValue::from_str(&request_id) {
+                response.headers_mut().insert(request::ID, id);
+            }
+            let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+            // What is no operation (the docs, or anything that somebody makes up) has one name.
+            let operation = spec::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
+            metrics.note_request(operation, status, elapsed);
+            if PROBES.contains(&path.as_str()) && response.status().is_success() {
+                tracing::debug!(%method, path, status, ?elapsed, "answered");
+            } else {
+                tracing::info!(%method, path, status, ?elapsed, "answered");
+            }
+            Ok(response)
+        }
+        .instrument(span)
+        .await
+    }
 }
 
 /// The handbook also writes `/admin/vpnpool/` without `/v1`.
@@ -262,5 +275,23 @@ fn resolve_alias(request: &mut Request) {
         if let Ok(full) = format!("/v1{rest}").parse::<Uri>() {
             *request.uri_mut() = full;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_our_fault_and_says_nothing_else() {
+        let door = Door { operations: Arc::default(), metrics: Arc::default(), proxies: Arc::default() };
+        let service = door.around(make_sync(|_| -> Response { panic!("a secret") }));
+        let response = service.get_response(Request::builder().uri_str("/v1/net/vpn").finish()).await;
+        assert_eq!(response.status().as_u16(), 500);
+        let id = response.header(request::ID).unwrap_or_default().to_owned();
+        let problem: Value = response.into_body().into_json().await.unwrap_or_default();
+        assert_eq!((&problem["code"], &problem["status"]), (&"internal".into(), &500.into()));
+        assert_eq!(problem["request_id"], id);
+        assert!(!id.is_empty() && !problem.to_string().contains("secret"), "{problem}");
     }
 }

@@ -5,6 +5,7 @@ use poem::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{conventions, examples, problem::CONTENT_TYPE};
+use crate::error::Code;
 
 /// An operation, as far as others need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) struct Operation {
     pub summary: String,
     pub signed_in: bool,
     pub staff: bool,
+    /// Names of its query parameters.
+    pub query: Vec<String>,
 }
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -28,7 +31,7 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
     }
     walk(&mut document);
     for (name, schema) in object(&mut document["components"]["schemas"]) {
-        if name.ends_with("Create") || name.ends_with("Edit") {
+        if ["Create", "Edit", "Filter", "Payload"].iter().any(|kind| name.ends_with(kind)) {
             schema["additionalProperties"] = false.into();
         }
         refer_to_ids(schema);
@@ -119,22 +122,38 @@ fn refer_to_ids(schema: &mut Value) {
 }
 
 fn problem_schema() -> Value {
+    let codes = Code::ALL.iter().map(|code| format!("- `{code}` ({}): {}", code.status(), code.about()));
+    let codes = codes.collect::<Vec<_>>().join("\n");
+    let text =
+        |description: &str, example: &str| json!({ "type": "string", "description": description, "example": example });
     json!({
         "type": "object",
         "description": "Why a request was not done (RFC 9457). Nothing was written.",
         "required": ["type", "title", "status", "detail", "code"],
         "properties": {
-            "type": { "type": "string", "description": "Nothing more than the status says.", "example": "about:blank" },
-            "title": { "type": "string", "description": "The status in words.", "example": "Unprocessable Entity" },
-            "status": { "type": "integer", "description": "The status as a number.", "format": "int32", "minimum": 400, "maximum": 599, "example": 422 },
-            "detail": { "type": "string", "description": "What was wrong and what would be right, for a person.", "example": "one field is wrong" },
-            "code": { "type": "string", "description": "Stable, for programs.", "example": "invalid" },
+            "type": text("Always `about:blank`; `code` says what kind of problem it is.", "about:blank"),
+            "title": text("The status in words.", "Unprocessable Entity"),
+            "status": {
+                "type": "integer",
+                "format": "int32",
+                "description": "The HTTP status.",
+                "minimum": 400,
+                "maximum": 599,
+                "example": 422
+            },
+            "detail": text("What was wrong and what would be right, for a person.", "one field is wrong"),
+            "code": {
+                "type": "string",
+                "description": format!("Stable, for programs. New versions may add to these:\n\n{codes}"),
+                "pattern": "^[a-z_]+$",
+                "example": "invalid"
+            },
             "errors": {
                 "type": "array",
                 "description": "All wrong fields.",
                 "items": { "$ref": "#/components/schemas/ProblemField" }
             },
-            "request_id": { "type": "string", "description": "Names the request in the server's log.", "example": "9f86d081884c7d65" }
+            "request_id": text("Names the request in the server's log.", "9f86d081884c7d65")
         }
     })
 }
@@ -165,7 +184,6 @@ const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
 
 /// Which errors an operation can answer with follows from what it takes.
 fn add_problems(path: &str, operation: &mut Value) {
-    let has_parameters = operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let has_body = operation.get("requestBody").is_some();
     let mut add = |status: &str, description: &str, headers: Value| {
         let mut response = json!({
@@ -179,9 +197,7 @@ fn add_problems(path: &str, operation: &mut Value) {
     };
     let header =
         |name: &str, description: &str| json!({ name: { "description": description, "schema": { "type": "string" } } });
-    if has_parameters || has_body {
-        add("400", "Not even the form is right", Value::Null);
-    }
+    add("400", "Not even the form is right", Value::Null);
     // Credentials that are wrong, or not good for it, are refused wherever they are sent.
     add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
     add("429", "Too many wrong passwords", header("Retry-After", "Seconds"));
@@ -232,11 +248,18 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                     summary: text("summary"),
                     signed_in: is_signed_in(operation),
                     staff: is_staff(path),
+                    query: query_of(operation),
                 });
             }
         }
     }
     operations
+}
+
+fn query_of(operation: &Value) -> Vec<String> {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let of_query = parameters.filter(|parameter| parameter["in"] == "query");
+    of_query.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
 }
 
 impl Operation {
@@ -245,17 +268,23 @@ impl Operation {
         self.path.split('/').all(|part| asked.next().is_some_and(|asked| part.starts_with('{') || part == asked))
             && asked.next().is_none()
     }
+
+    fn parameters(&self) -> usize {
+        self.path.matches('{').count()
+    }
 }
 
 /// The operation that a request asks for; literal parts win over parameters.
 pub(super) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
     let candidates = operations.iter().filter(|operation| operation.method == method && operation.is_at(path));
-    candidates.min_by_key(|operation| operation.path.matches('{').count())
+    candidates.min_by_key(|operation| operation.parameters())
 }
 
 /// The methods that an address takes, for the header `Allow`.
 pub(super) fn allowed_methods(operations: &[Operation], path: &str) -> String {
-    let here = operations.iter().filter(|operation| operation.is_at(path));
+    let here = || operations.iter().filter(|operation| operation.is_at(path));
+    let fewest = here().map(Operation::parameters).min();
+    let here = here().filter(|operation| Some(operation.parameters()) == fewest);
     let mut methods: Vec<&str> = here.map(|operation| operation.method.as_str()).collect();
     methods.sort_unstable();
     methods.dedup();

@@ -18,7 +18,7 @@ use crate::{
         vat_preview::{VatPreview, VatUnknown, preview_vat},
     },
     catalog::{self, Delivery},
-    error::Error,
+    error::{Code, Error},
     vpn::{self, Network, Wish},
 };
 
@@ -94,7 +94,7 @@ pub async fn order(
 /// Orders a VPN network on the terms of the product that the VPN hosts deliver.
 pub async fn order_network(db: &PgPool, caller: &User, wish: Wish) -> Result<Network, Error> {
     let product = catalog::load_delivering(db, Delivery::VpnNetwork).await?.ok_or_else(|| Error::Conflict {
-        code: "no_vpn_product",
+        code: Code::NoVpnProduct,
         detail: "no VPN product is on sale; staff have to put one on sale (PATCH /v1/admin/product/{id}) or add it \
                  (`uncloud db-add-defaults`)"
             .into(),

@@ -7,7 +7,7 @@ use super::{
     Order, ServiceChange, db,
     replace::{refuse_ended, void_pending_successor},
 };
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Ends an order at the first boundary after what is committed; before its start it never comes to be. What is delivered
 /// ends when `service_change` says. Cancelling again only changes that choice.
@@ -26,7 +26,7 @@ pub async fn cancel(
         None if now < order.starts_at => order.starts_at,
         None => {
             let detail = format!("order {order_id} is paid once; there is nothing to cancel");
-            return Err(Error::Conflict { code: "order_not_recurring", detail, field: None });
+            return Err(Error::Conflict { code: Code::OrderNotRecurring, detail, field: None });
         }
     };
     // Cancelled before, it ends when that said.

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::{ServiceChange, cancel, db, service};
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Cancels an order, of `own` if that is said, unless other orders need it.
 pub async fn cancel_order(
@@ -46,5 +46,5 @@ pub(super) async fn refuse_needed(tx: &mut PgConnection, order_id: i64) -> Resul
         named.join(", "),
         first.required
     );
-    Err(Error::Conflict { code: "order_needed", detail, field: None })
+    Err(Error::Conflict { code: Code::OrderNeeded, detail, field: None })
 }

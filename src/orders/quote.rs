@@ -8,7 +8,7 @@ use super::{NewOrder, Part, db};
 use crate::{
     billing::{charge::UpgradeCredit, money::Currency, period::RecurringPeriod},
     catalog::{self, Choice, Delivery, Priced, Product},
-    error::{Error, FieldError},
+    error::{Code, Error, FieldError},
     vpn::{Wish, key::PublicKey},
 };
 
@@ -72,7 +72,7 @@ impl Wanted {
     pub(super) fn network(product: Product, wish: Wish) -> Result<Self, Error> {
         let Some((recurring_period, currency)) = product.offers().next() else {
             return Err(Error::Conflict {
-                code: "no_vpn_product",
+                code: Code::NoVpnProduct,
                 detail: format!(
                     "product {} has no price, so no network can be ordered; staff have to give it one",
                     product.name
@@ -130,10 +130,10 @@ impl Wanted {
 
 impl Obstacle {
     /// For programs.
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> Code {
         match self {
-            Self::NoBillingAddress => "no_billing_address",
-            Self::Requires(_) => "missing_requirement",
+            Self::NoBillingAddress => Code::NoBillingAddress,
+            Self::Requires(_) => Code::MissingRequirement,
         }
     }
 

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use super::{NewOrder, Order, ServiceChange, db, place};
 use crate::{
     billing::charge::{Handover, Replacement},
-    error::Error,
+    error::{Code, Error},
 };
 
 /// The two orders after a replacement.
@@ -34,11 +34,11 @@ pub async fn replace(
     let mut old = db::lock(tx, old_id, new.user_id).await?;
     let Some((old_period, new_period)) = old.period.zip(new.period) else {
         let detail = format!("order {old_id} or its replacement is paid once; only what recurs can be replaced");
-        return Err(Error::Conflict { code: "order_not_recurring", detail, field: None });
+        return Err(Error::Conflict { code: Code::OrderNotRecurring, detail, field: None });
     };
     if old.currency != new.currency {
         let detail = format!("order {old_id} is in {}; its replacement has to be too", old.currency);
-        return Err(Error::conflict("other_currency", "currency", detail));
+        return Err(Error::conflict(Code::OtherCurrency, "currency", detail));
     }
     refuse_pending_replacement(&old, now)?;
     void_pending_successor(tx, &old, now).await?;
@@ -66,7 +66,7 @@ fn refuse_pending_replacement(order: &Order, now: DateTime<Utc>) -> Result<(), E
                 "order {order_id} takes effect only at {}; replace order {predecessor} again instead",
                 order.starts_at.format("%Y-%m-%dT%H:%M:%SZ")
             );
-            Err(Error::Conflict { code: "order_pending", detail, field: None })
+            Err(Error::Conflict { code: Code::OrderPending, detail, field: None })
         }
         _ => Ok(()),
     }
@@ -79,7 +79,7 @@ pub(super) fn refuse_ended(order: &Order, now: DateTime<Utc>) -> Result<(), Erro
             let how = if order.void { "never came to be" } else { "has ended" };
             let detail =
                 format!("order {} {how} ({}); place a new one", order.order_id, end.format("%Y-%m-%dT%H:%M:%SZ"));
-            Err(Error::Conflict { code: "order_ended", detail, field: None })
+            Err(Error::Conflict { code: Code::OrderEnded, detail, field: None })
         }
         None => Ok(()),
     }
@@ -94,7 +94,7 @@ pub(super) async fn void_pending_successor(
     let Some(mut successor) = db::successor(tx, order.order_id).await? else { return Ok(()) };
     if successor.starts_at <= now {
         let detail = format!("order {} is replaced by order {}; change that one", order.order_id, successor.order_id);
-        return Err(Error::Conflict { code: "order_replaced", detail, field: None });
+        return Err(Error::Conflict { code: Code::OrderReplaced, detail, field: None });
     }
     successor.void = true;
     successor.ends_at = Some(successor.starts_at);

@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{ServiceChange, db, end};
 use crate::{
     accounts::User,
-    error::Error,
+    error::{Code, Error},
     kinds::Kind,
     queue::{Claimed, JobError, JobId, NewJob, QueueName, Rendered, enqueue, wake_relays},
     vpn,
@@ -80,7 +80,7 @@ pub async fn choose(db: &PgPool, (order_id, own): (i64, Option<i64>), change: Se
     let order = db::find(&mut tx, order_id, user_id).await?;
     let service = db::delivery(&mut tx, order_id).await?;
     let nothing = |why: String| {
-        Err(Error::Conflict { code: "no_change_pending", detail: format!("order {order_id} {why}"), field: None })
+        Err(Error::Conflict { code: Code::NoChangePending, detail: format!("order {order_id} {why}"), field: None })
     };
     if let Some(successor) = service.replaced_by {
         return nothing(format!("is replaced by order {successor}; choose for that one"));
@@ -119,16 +119,16 @@ pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
         return Ok(()); // somebody was faster; nothing to add
     }
     if service.void {
-        return refuse("order_ended", "never came to be; there is nothing to deliver".into());
+        return refuse(Code::OrderEnded, "never came to be; there is nothing to deliver".into());
     }
     if let Some(successor) = service.replaced_by.filter(|_| service.is_overtaken) {
-        return refuse("order_replaced", format!("is replaced by order {successor}; deliver that one"));
+        return refuse(Code::OrderReplaced, format!("is replaced by order {successor}; deliver that one"));
     }
     if service.withdraw_at.is_some_and(|withdraw_at| withdraw_at <= customer.now) {
-        return refuse("order_ended", "has ended before it was delivered; there is nothing to deliver".into());
+        return refuse(Code::OrderEnded, "has ended before it was delivered; there is nothing to deliver".into());
     }
     if service.deliver_at > customer.now {
-        return refuse("not_due", format!("is to be delivered at {}, not before", shown(service.deliver_at)));
+        return refuse(Code::NotDue, format!("is to be delivered at {}, not before", shown(service.deliver_at)));
     }
     db::mark_delivered(&mut tx, order_id, customer.now, staff.user_id).await?;
     tx.commit().await?;
@@ -147,13 +147,15 @@ pub async fn withdrawn(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
     }
     if let Some(successor) = service.replaced_by {
         return refuse(
-            "order_replaced",
+            Code::OrderReplaced,
             format!("is replaced by order {successor}, which takes over what is delivered"),
         );
     }
     match service.withdraw_at {
-        None => refuse("not_due", "runs on; it has to be cancelled first".into()),
-        Some(at) if at > customer.now => refuse("not_due", format!("is to be withdrawn at {}, not before", shown(at))),
+        None => refuse(Code::NotDue, "runs on; it has to be cancelled first".into()),
+        Some(at) if at > customer.now => {
+            refuse(Code::NotDue, format!("is to be withdrawn at {}, not before", shown(at)))
+        }
         Some(_) => {
             db::mark_withdrawn(&mut tx, order_id, customer.now, Some(staff.user_id)).await?;
             tx.commit().await?;
@@ -166,7 +168,7 @@ async fn by_hand(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, E
     let service = db::delivery(tx, order_id).await?;
     if service.by_program {
         let detail = format!("order {order_id} is delivered by the VPN hosts, not by hand");
-        return Err(Error::Conflict { code: "not_by_hand", detail, field: None });
+        return Err(Error::Conflict { code: Code::NotByHand, detail, field: None });
     }
     Ok(service)
 }
@@ -179,7 +181,7 @@ pub(super) async fn refuse_network(tx: &mut PgConnection, order_id: i64) -> Resu
 pub(super) fn network_stays(order_id: i64) -> Error {
     let detail =
         format!("a VPN network can neither replace nor be replaced: order what is wanted, and cancel order {order_id}");
-    Error::Conflict { code: "network_not_replaceable", detail, field: None }
+    Error::Conflict { code: Code::NetworkNotReplaceable, detail, field: None }
 }
 
 fn shown(time: DateTime<Utc>) -> String {

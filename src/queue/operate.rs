@@ -3,7 +3,10 @@
 use sqlx::PgPool;
 
 use super::{JobId, JobState, QueueName, Wake, db, inspect::JobFilter, wake};
-use crate::{error::Error, origin};
+use crate::{
+    error::{Code, Error},
+    origin,
+};
 
 /// How many jobs one transaction withdraws or runs again.
 const BATCH: i64 = 1000;
@@ -39,7 +42,7 @@ pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState,
         }
         ended => {
             let detail = format!("job {job_id} has ended already: it is {}", ended.as_str());
-            Err(Error::Conflict { code: "job_ended", detail, field: None })
+            Err(Error::Conflict { code: Code::JobEnded, detail, field: None })
         }
     }
 }
@@ -83,7 +86,7 @@ pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
             let state = state.as_str();
             let detail =
                 format!("job {job_id} is {state}; only what failed, was withdrawn or waits can be told to run");
-            return Err(Error::Conflict { code: "job_not_retryable", detail, field: None });
+            return Err(Error::Conflict { code: Code::JobNotRetryable, detail, field: None });
         }
     };
     tx.commit().await?;

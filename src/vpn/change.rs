@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     accounts::User,
-    error::{Error, OnConstraint as _},
+    error::{Code, Error, OnConstraint as _},
     origin,
     seal::Sealer,
 };
@@ -30,7 +30,7 @@ async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db:
     let pool = db::lock_pool(tx, pool_id).await?.ok_or_else(|| pool::not_found(pool_id))?;
     if pool.deleting {
         let detail = format!("pool {pool_id} is being deleted and can't be changed any more");
-        return Err(Error::Conflict { code: "deleting", detail, field: None });
+        return Err(Error::Conflict { code: Code::Deleting, detail, field: None });
     }
     Ok(pool)
 }
@@ -109,7 +109,7 @@ pub(super) async fn change_network_key(
         .on_constraint("vpn_network_public_key_key", network::key_in_use)?;
     if !changed {
         let detail = format!("network {network_id} is being deleted and can't be changed any more");
-        return Err(Error::Conflict { code: "deleting", detail, field: None });
+        return Err(Error::Conflict { code: Code::Deleting, detail, field: None });
     }
     tx.commit().await?;
     network::find(db, caller, network_id).await

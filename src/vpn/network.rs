@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 use super::{db, hostname::Hostname, key::PublicKey, pool, prefix};
 use crate::{
     accounts::User,
-    error::{Error, OnConstraint as _},
+    error::{Code, Error, OnConstraint as _},
     http::Window,
     orders, origin,
     queue::{JobId, JobState},
@@ -124,7 +124,7 @@ pub(crate) async fn create(tx: &mut PgConnection, user_id: i64, order_id: i64, w
             "{} of {} networks are taken, those being deleted among them; delete one, or ask the provider for more",
             limit.used, limit.quota
         );
-        return Err(Error::Conflict { code: "quota_exceeded", detail, field: None });
+        return Err(Error::Conflict { code: Code::QuotaExceeded, detail, field: None });
     }
     let pool = lock_pool_with_room(tx, size).await?;
     refuse_servers_key(&pool, public_key)?;
@@ -177,7 +177,7 @@ pub(super) fn refuse_servers_key(pool: &db::LockedPool, key: PublicKey) -> Resul
 
 pub(super) fn key_in_use() -> Error {
     let detail = "a network of this pool already has this key; every network needs a key of its own";
-    Error::conflict("key_in_use", "wireguard_public_key", detail)
+    Error::conflict(Code::KeyInUse, "wireguard_public_key", detail)
 }
 
 fn index(index: i32) -> Option<u32> {
@@ -195,7 +195,7 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
             Some(offer) if offer.has_room => {}
             Some(_) => {
                 let detail = format!("all networks of size /{size} are taken; ask the provider for another pool");
-                return Err(Error::conflict("pool_exhausted", "network_size", detail));
+                return Err(Error::conflict(Code::PoolExhausted, "network_size", detail));
             }
             None if offers.is_empty() => {
                 return Err(Error::field(

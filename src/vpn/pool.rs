@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     accounts::User,
-    error::{Error, FieldError, OnConstraint as _},
+    error::{Code, Error, FieldError, OnConstraint as _},
     http::Window,
     kinds::Kind,
     origin,
@@ -154,11 +154,11 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
     )
     .await
     .on_constraint("vpn_pool_host_port_key", || port_in_use(&new.vpn_hostname, new.listen_port.into()));
-    let pool_id = match inserted.on_constraint("vpn_pool_network_overlap", || Error::conflict("overlap", "network", ""))
-    {
-        Err(Error::Conflict { code: "overlap", .. }) => return Err(overlap(db, network).await?),
-        result => result?,
-    };
+    let pool_id =
+        match inserted.on_constraint("vpn_pool_network_overlap", || Error::conflict(Code::Overlap, "network", "")) {
+            Err(Error::Conflict { code: Code::Overlap, .. }) => return Err(overlap(db, network).await?),
+            result => result?,
+        };
     let job = request_apply(&mut tx, pool_id, new.vpn_hostname.queue(), Some(caller.user_id)).await?;
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
@@ -167,7 +167,7 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
 
 pub(super) fn port_in_use(host: &Hostname, port: i32) -> Error {
     let detail = format!("{host} already serves a pool on port {port}; choose another port");
-    Error::conflict("port_in_use", "listen_port", detail)
+    Error::conflict(Code::PortInUse, "listen_port", detail)
 }
 
 async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
@@ -175,7 +175,7 @@ async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
         Some((id, other)) => format!("{network} overlaps pool {id} ({other}); take a prefix of its own"),
         None => format!("{network} overlaps a pool that was just removed; try again"),
     };
-    Ok(Error::conflict("overlap", "network", detail))
+    Ok(Error::conflict(Code::Overlap, "network", detail))
 }
 
 /// Pools by id, and one more than the window has if there are more.
@@ -200,7 +200,7 @@ pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Er
         let networks = db::networks_of_pool(&mut tx, pool_id, 5).await?.join(", ");
         let rest = if locked.used > 5 { " and others" } else { "" };
         let detail = format!("the pool has {} networks ({networks}{rest}); delete them first", locked.used);
-        return Err(Error::Conflict { code: "pool_in_use", detail, field: None });
+        return Err(Error::Conflict { code: Code::PoolInUse, detail, field: None });
     }
     if !locked.deleting {
         db::mark_pool_deleting(&mut tx, pool_id).await?;

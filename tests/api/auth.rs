@@ -1,39 +1,92 @@
 //! Who may do what.
 
-use reqwest::Method;
+use serde_json::json;
 
-use crate::app::TestApp;
+use crate::{
+    app::{Answer, TestApp},
+    world::{Operation, World},
+};
 
 /// Operations for everybody. This list should only ever grow on purpose.
-const PUBLIC: [&str; 5] = ["/api", "/healthz", "/readyz", "/v1/product", "/v1/product/{id}"];
+const PUBLIC: [&str; 6] =
+    ["api_index", "health_read", "problem_list", "product_list", "product_read", "readiness_read"];
+
+impl Operation {
+    fn is_public(&self) -> bool {
+        PUBLIC.contains(&self.id.as_str())
+    }
+
+    fn is_for_staff(&self) -> bool {
+        self.path.starts_with("/v1/admin/") || self.path == "/metrics"
+    }
+
+    /// It is about an object that belongs to somebody.
+    fn is_personal(&self) -> bool {
+        self.path.contains('{') && !self.is_public() && !self.is_for_staff()
+    }
+}
+
+async fn changes(app: &TestApp) -> i64 {
+    sqlx::query_scalar("select count(*) from audit").fetch_one(&app.pool).await.expect("a count")
+}
+
+#[track_caller]
+fn assert_code(operation: &Operation, who: &str, answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status, status, "{} for {who}: {}", operation.id, answer.text);
+    assert_eq!(answer.json()["code"], code, "{} for {who}", operation.id);
+}
 
 #[tokio::test]
 async fn every_operation_says_whom_it_lets_in() {
-    let app = TestApp::start().await;
-    let document = app.request(Method::GET, "/openapi.json", None, None).await.expect(200);
-    let mut walked = 0;
-    for (path, item) in document["paths"].as_object().expect("paths") {
-        for (method, operation) in item.as_object().expect("operations") {
-            let id = operation["operationId"].as_str().expect("an id");
-            let method: Method = method.to_uppercase().parse().expect("a method");
-            let address = path.replace("{id}", "1");
-            let ask = async |user| app.request(method.clone(), &address, user, None).await;
-            let public = PUBLIC.contains(&path.as_str());
-            let anonymous = ask(None).await;
-            assert_eq!(anonymous.status != 401, public, "{id} for anonymous callers: {}", anonymous.text);
-            if !public {
-                assert!(anonymous.header("www-authenticate").starts_with("Basic "), "{id}");
-                // 429: it is the same wrong password each time.
-                assert!([401, 429].contains(&ask(Some("nobody")).await.status.as_u16()), "{id} for unknown users");
-            }
-            let customer = ask(Some("alice")).await;
-            let staff_only = path.starts_with("/v1/admin/") || path == "/metrics";
-            assert_eq!(customer.status == 403, staff_only, "{id} for customers: {}", customer.text);
-            assert!(![401, 403, 500].contains(&ask(Some("admin")).await.status.as_u16()), "{id} for staff");
-            walked += 1;
+    let world = World::new().await;
+    let operations = world.operations().await;
+    assert!(operations.len() >= 85, "the document has all operations");
+    assert_eq!(operations.iter().filter(|operation| operation.is_public()).count(), PUBLIC.len());
+    let before = changes(&world.app).await;
+    for operation in &operations {
+        let ways = operation.object["security"].as_array().expect("ways to sign in");
+        let secured = !ways.is_empty() && !ways.contains(&json!({}));
+        assert_eq!(secured, !operation.is_public(), "{} says so in the document", operation.id);
+        let anonymous = world.call(operation, None).await;
+        if operation.is_public() {
+            assert!(anonymous.status.is_success(), "{} for anonymous callers: {}", operation.id, anonymous.text);
+        } else {
+            assert_code(operation, "anonymous callers", &anonymous, 401, "unauthenticated");
+            assert!(anonymous.header("www-authenticate").starts_with("Basic "), "{}", operation.id);
+            // 429: it is the same wrong password each time.
+            let unknown = world.call(operation, Some("nobody")).await;
+            assert!([401, 429].contains(&unknown.status.as_u16()), "{} for unknown users", operation.id);
         }
     }
-    assert!(walked >= 13, "the document has all operations");
+    for operation in operations.iter().filter(|operation| operation.is_for_staff()) {
+        let customer = world.call(operation, Some("alice")).await;
+        assert_code(operation, "customers", &customer, 403, "forbidden");
+    }
+    assert_eq!(changes(&world.app).await, before, "nothing was changed by those who were refused");
+    for operation in &operations {
+        let staff = world.call(operation, Some("admin")).await;
+        assert!(![401, 403, 500, 503].contains(&staff.status.as_u16()), "{} for staff: {}", operation.id, staff.text);
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_others_is_not_there() {
+    let world = World::new().await;
+    let operations: Vec<_> = world.operations().await.into_iter().filter(Operation::is_personal).collect();
+    assert!(operations.len() >= 11, "networks, jobs, orders and bills are somebody's");
+    let before = changes(&world.app).await;
+    for operation in &operations {
+        // Staff have addresses of their own for what is the customers'; here they are customers like others.
+        let also_of_staff = ["/v1/order", "/v1/bill", "/v1/token"].iter().any(|noun| operation.path.starts_with(noun));
+        for other in ["bob", "admin"].into_iter().take(1 + usize::from(also_of_staff)) {
+            assert_code(operation, other, &world.call(operation, Some(other)).await, 404, "not_found");
+        }
+    }
+    assert_eq!(changes(&world.app).await, before, "nor can it be changed");
+    for operation in &operations {
+        let owner = world.call(operation, Some("alice")).await;
+        assert!(![401, 403, 404].contains(&owner.status.as_u16()), "{} for the owner: {}", operation.id, owner.text);
+    }
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn books() -> PgPool {
 
 async fn problems(pool: &PgPool, run: i64) -> Vec<(i64, String)> {
     let problems = run::problems(pool, run).await.expect("problems");
-    problems.into_iter().map(|problem| (problem.user_id, problem.code.into_owned())).collect()
+    problems.into_iter().map(|problem| (problem.user_id, problem.code.name().to_owned())).collect()
 }
 
 /// Rows that a run could have written.
@@ -210,7 +210,7 @@ async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
     assert_eq!(wrong.len(), 3, "{faults:?}");
     let staff = run::bill_one(&mut pool.begin().await.expect("a transaction"), all[0], at("2024-04-02"), None).await;
     let (_, problem) = staff.expect("no error of ours");
-    assert_eq!(problem.map(|problem| problem.code.into_owned()), Some("refused_by_database".to_owned()));
+    assert_eq!(problem.map(|problem| problem.code.name().to_owned()), Some("refused_by_database".to_owned()));
 }
 
 #[tokio::test]

@@ -211,6 +211,6 @@ fn without_wireguard_in_the_kernel_the_error_says_what_to_do() {
             let error = outcome.expect_err("the kernel cannot");
             assert!(error.to_string().contains("--wireguard-implementation wireguard-go"), "{error}");
         }
-        assert_eq!(world.userspace_tunnels(), 0, "not without being asked");
+        assert_eq!(world.userspace_tunnels(), [], "not without being asked");
     });
 }

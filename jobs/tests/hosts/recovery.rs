@@ -1,7 +1,8 @@
 //! A host after something happened to it: work by hand, a taken port, a reboot, a deleted or renumbered pool.
 
-use std::fs;
+use std::{fs, time::Duration};
 
+use nix::sys::signal::{Signal, kill};
 use uncloud::vpn::desired::{DesiredInterface, InterfaceState};
 use uncloud_jobs::host::{Host, HostError, Implementation};
 
@@ -122,6 +123,25 @@ fn a_taken_port_is_a_clear_error_and_freeing_it_is_enough() {
 }
 
 #[test]
+fn a_wireguard_that_hangs_is_given_up_and_served_when_it_answers() {
+    world::run(0, |world| {
+        let site = Site::new(world);
+        let (one, two) = (Tunnel::new(1), Tunnel::new(2));
+        site.apply(site.desired(1, &[&one]));
+        let implementations = world.userspace_tunnels();
+        let [implementation] = implementations[..] else { panic!("{implementations:?}") };
+        kill(implementation, Signal::SIGSTOP).expect("it runs");
+        let host = Host::new(site.dir.path(), Implementation::WireguardGo).expect("programs are installed");
+        let impatient = host.with_command_timeout(Duration::from_millis(500));
+        let error = site.runtime.block_on(impatient.apply(site.desired(2, &[&one, &two]))).expect_err("it hangs");
+        assert!(matches!(error, HostError::TimedOut { .. }) && !error.is_final(), "{error}");
+        assert!(error.to_string().contains("wg show wg-1"), "{error}");
+        kill(implementation, Signal::SIGCONT).expect("it runs");
+        assert_eq!(site.apply(site.desired(2, &[&one, &two])).peers, 2);
+    });
+}
+
+#[test]
 fn a_reboot_is_survived_without_the_control_plane() {
     world::run(1, |world| {
         let site = Site::new(world);
@@ -168,7 +188,7 @@ fn a_deleted_pool_stays_deleted() {
         let report = site.apply(desired(3, InterfaceState::Absent));
         assert_eq!((report.applied_generation, report.peers, report.public_key), (3, 0, None));
         assert_eq!(site.sh("ip -br addr; ip -6 route"), untouched, "neither interface nor route is left");
-        world::wait_until("wireguard-go ends", || world.userspace_tunnels() == 0);
+        world::wait_until("wireguard-go ends", || world.userspace_tunnels().is_empty());
         let tombstone = fs::read_to_string(site.state_file()).expect("kept");
         assert!(!tombstone.contains(&site.key.expose_base64()), "{tombstone}");
 

@@ -78,7 +78,7 @@ fn after_kill_9_the_next_start_has_everything_back() {
         assert!(up.serves(world, &network), "before anybody asked for it");
         assert_eq!(up.customer().get(&format!("/v1/net/vpn/{}", network["id"])).expect(200)["status"], "active");
         assert!(up.serves(world, &up.new_network()), "and it goes on");
-        assert_eq!(world.userspace_tunnels(), 1);
+        assert_eq!(world.userspace_tunnels().len(), 1);
         assert!(up.process.terminate().success());
         assert_eq!(processes(), Vec::<String>::new());
     });

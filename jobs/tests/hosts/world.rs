@@ -22,7 +22,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::sched::{CloneFlags, setns};
+use nix::{
+    sched::{CloneFlags, setns},
+    unistd::Pid,
+};
 
 /// The namespace of the VPN host.
 pub(crate) const VPN_HOST: &str = "vpnhost";
@@ -233,11 +236,13 @@ impl World {
         received.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("ping {options}: {printed}"))
     }
 
-    /// How many wireguard-go processes run in this world; ended ones that nobody waited for do not count.
-    pub(crate) fn userspace_tunnels(&self) -> usize {
+    /// The wireguard-go processes of this world; without ended ones that nobody waited for.
+    pub(crate) fn userspace_tunnels(&self) -> Vec<Pid> {
         let stat = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("stat")).ok();
         let stats = fs::read_dir("/proc").expect("proc").flatten().filter_map(stat);
-        stats.filter(|stat| stat.contains("(wireguard-go)") && !stat.contains(") Z ")).count()
+        let alive = stats.filter(|stat| stat.contains("(wireguard-go)") && !stat.contains(") Z "));
+        let pid = |stat: String| stat.split(' ').next().and_then(|pid| pid.parse().ok());
+        alive.map(|stat| Pid::from_raw(pid(stat).expect("a pid"))).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::db;
 use crate::{
     billing::{country::Country, vat_number::VatNumber},
-    error::{Error, FieldError},
+    error::{Code, Error, FieldError},
 };
 
 /// Where a customer's bills go.
@@ -101,13 +101,13 @@ pub(super) async fn verify(
     let Some(current) = db::address(&mut tx, user_id).await? else { return Ok(None) };
     let Some(current_number) = current.address.vat_number.as_deref() else {
         let detail = "the billing address has no VAT number to be verified";
-        return Err(Error::Conflict { code: "no_vat_number", detail: detail.to_owned(), field: None });
+        return Err(Error::Conflict { code: Code::NoVatNumber, detail: detail.to_owned(), field: None });
     };
     let looked_up = number.map(|number| VatNumber::parse(current.address.country, number)).transpose();
     let looked_up = looked_up.map_err(|error| Error::field("vat_number", error.to_string()))?;
     if looked_up.is_some_and(|number| number.as_str() != current_number) {
         let detail = format!("the customer's VAT number is {current_number} now; look that one up");
-        return Err(Error::conflict("other_vat_number", "vat_number", detail));
+        return Err(Error::conflict(Code::OtherVatNumber, "vat_number", detail));
     }
     let verification = Verification { verified_at: db::now(&mut tx).await?, verified_by: Some(by), evidence };
     let version = db::replace_address(&mut tx, user_id, by, current.address, Some(verification)).await?;

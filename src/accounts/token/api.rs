@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     accounts::Authenticator,
-    error::Error,
+    error::{Code, Error},
     http::{Body, Cursor, Id, Line, Number, Password, SignedIn, Tags, Window, input, page},
     origin,
 };
@@ -132,7 +132,7 @@ impl TokenApi {
         let mut tx = origin::begin(&self.pool).await?;
         if db::count(&mut tx, caller.0.user_id).await? >= db::MOST {
             let detail = format!("you have {} tokens; delete those that you do not need", db::MOST);
-            return Err(Error::Conflict { code: "too_many_tokens", detail, field: None });
+            return Err(Error::Conflict { code: Code::TooManyTokens, detail, field: None });
         }
         let (name, given) = (body.0.name.0, (&secret, &secret_hash[..]));
         let row = db::insert(&mut tx, caller.0.user_id, &name, &scopes, days, given).await?;
@@ -143,7 +143,7 @@ impl TokenApi {
 
     /// List my tokens
     ///
-    /// By id, with what they may be used for and when they were, but without their secrets.
+    /// The oldest first, in pages, without their secrets.
     #[oai(path = "/", method = "get", operation_id = "token_list")]
     async fn list(
         &self,
@@ -162,7 +162,7 @@ impl TokenApi {
 
     /// Read a token
     ///
-    /// Without its secret, which is shown once, when it is made.
+    /// Without its secret, which is shown only once.
     #[oai(path = "/:id", method = "get", operation_id = "token_read")]
     async fn read(
         &self,

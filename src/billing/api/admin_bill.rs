@@ -53,7 +53,7 @@ pub struct AdminBillApi {
 impl AdminBillApi {
     /// List bills
     ///
-    /// By id, those among them that have no number yet because their run is under way.
+    /// Everybody's, the oldest first, in pages, without their records; also drafts of a run that has not ended.
     #[oai(path = "/bill", method = "get", operation_id = "admin_bill_list")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list(
@@ -116,7 +116,7 @@ impl AdminBillApi {
 
     /// Read a bill
     ///
-    /// With everything that it was computed from.
+    /// With its records and its VAT, as the customer gets it; also a draft of a run that has not ended.
     #[oai(path = "/bill/:id", method = "get", operation_id = "admin_bill_read")]
     async fn read(
         &self,

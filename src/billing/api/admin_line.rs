@@ -110,8 +110,7 @@ pub struct BillLineApi {
 impl BillLineApi {
     /// Add a line to a customer's next bill
     ///
-    /// For what no order says: a discount, a refund, work by the hour. It is billed by the first run at or after its
-    /// time.
+    /// Work by the hour, or a credit with an amount below zero. It stands on the next bill after `service_at`.
     #[oai(path = "/:id/billline", method = "post", operation_id = "admin_billline_create")]
     async fn create(
         &self,
@@ -135,7 +134,7 @@ impl BillLineApi {
 
     /// List the lines that staff added for a customer
     ///
-    /// By id, with the bill that each is on; those that were withdrawn among them.
+    /// The oldest first, in pages: those that are billed, those that wait, and those that were withdrawn.
     #[oai(path = "/:id/billline", method = "get", operation_id = "admin_billline_list")]
     async fn list(
         &self,

@@ -163,7 +163,7 @@ impl BillRunApi {
 
     /// List bill runs
     ///
-    /// The newest first, with how far they are.
+    /// The newest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "admin_billrun_list")]
     async fn list(
         &self,
@@ -181,7 +181,7 @@ impl BillRunApi {
 
     /// Read a bill run
     ///
-    /// How far it is, and what its bills come to.
+    /// How far it is, what it has billed in each currency, and how many customers could not be billed.
     #[oai(path = "/:id", method = "get", operation_id = "admin_billrun_read")]
     async fn read(
         &self,

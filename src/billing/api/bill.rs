@@ -28,7 +28,7 @@ pub(super) fn not_found(id: i64) -> Error {
 impl BillApi {
     /// List my bills
     ///
-    /// By id, as soon as they have their numbers.
+    /// The oldest first, in pages, without their records.
     #[oai(path = "/", method = "get", operation_id = "bill_list")]
     async fn list(
         &self,

@@ -296,7 +296,7 @@ impl VatBody {
 
 impl From<Problem> for ProblemBody {
     fn from(problem: Problem) -> Self {
-        Self { user_id: problem.user_id, code: problem.code.into_owned(), detail: problem.detail }
+        Self { user_id: problem.user_id, code: problem.code.name().to_owned(), detail: problem.detail }
     }
 }
 

@@ -5,6 +5,7 @@ use sqlx::PgExecutor;
 
 use crate::{
     billing::{customer::Problem, export::ExportedBill, money::Amount, run::RunView},
+    error::Code,
     http::Window,
 };
 
@@ -47,8 +48,8 @@ pub(in crate::billing) async fn problems_page(
     )
     .fetch_all(db)
     .await?;
-    let problem = |user_id, code: String, detail| Problem { user_id, code: code.into(), detail };
-    Ok(rows.into_iter().map(|row| problem(row.user_id, row.code, row.detail)).collect())
+    let problem = |user_id, code: &str, detail| Problem { user_id, code: Code::of_bill_problem(code), detail };
+    Ok(rows.into_iter().map(|row| problem(row.user_id, &row.code, row.detail)).collect())
 }
 
 /// Numbered bills of a period by their numbers, from after one on; without their VAT.

@@ -11,7 +11,7 @@ use crate::{
         run::{Progress, Run, Summary},
         vat::Seller,
     },
-    error::Error,
+    error::{Code, Error},
     queue::JobId,
 };
 
@@ -134,7 +134,7 @@ pub(in crate::billing) async fn insert_run(
 ) -> Result<Run, Error> {
     let Some(seller_id) = seller(&mut *tx).await? else {
         let detail = "the seller's details are missing; `uncloud db-add-defaults` adds some to be edited";
-        return Err(Error::Conflict { code: "no_seller", detail: detail.to_owned(), field: None });
+        return Err(Error::Conflict { code: Code::NoSeller, detail: detail.to_owned(), field: None });
     };
     let run_id = sqlx::query_scalar!(
         "insert into bill_run (as_of, user_id, requested_by, seller_id, customers, finished_at)
@@ -239,7 +239,7 @@ pub(in crate::billing) async fn note_problems(
         return Ok(());
     }
     let users: Vec<i64> = problems.iter().map(|problem| problem.user_id).collect();
-    let codes: Vec<String> = problems.iter().map(|problem| problem.code.clone().into_owned()).collect();
+    let codes: Vec<String> = problems.iter().map(|problem| problem.code.name().to_owned()).collect();
     let details: Vec<String> = problems.iter().map(|problem| problem.detail.clone()).collect();
     sqlx::query!(
         "insert into bill_run_problem (run_id, user_id, code, detail)
@@ -313,7 +313,7 @@ pub(in crate::billing) async fn problems(db: impl PgExecutor<'_>, run_id: i64) -
             .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Problem { user_id: row.user_id, code: row.code.into(), detail: row.detail })
+        .map(|row| Problem { user_id: row.user_id, code: Code::of_bill_problem(&row.code), detail: row.detail })
         .collect())
 }
 

@@ -43,7 +43,8 @@ pub struct AdminProductApi {
 impl AdminProductApi {
     /// Put a product into the catalogue
     ///
-    /// On sale from `sale_from` on, which is now when left out. Its name stays for good.
+    /// It can be bought from `sale_from` on. Orders keep the terms that they were placed on, whatever becomes of the
+    /// product.
     #[oai(path = "/", method = "post", operation_id = "admin_product_create")]
     async fn create(&self, _staff: Staff, body: Body<ProductCreate>) -> Result<ProductCreated, Error> {
         let (name, draft) = body.0.into_parts();
@@ -54,7 +55,7 @@ impl AdminProductApi {
 
     /// List all products
     ///
-    /// By id, those among them that are not on sale yet, or no longer.
+    /// Also those that are not on sale yet, or no longer; the oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "admin_product_list")]
     async fn list(
         &self,
@@ -70,7 +71,7 @@ impl AdminProductApi {
 
     /// Read a product
     ///
-    /// Also one that is not on sale.
+    /// Whether it is on sale or not.
     #[oai(path = "/:id", method = "get", operation_id = "admin_product_read")]
     async fn read(
         &self,

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use crate::{
     billing::period::RecurringPeriod,
     catalog::db,
-    error::Error,
+    error::{Code, Error},
     http::{Body, Staff, Tags, input},
 };
 
@@ -59,14 +59,14 @@ impl PeriodApi {
         let period = body.0.recurring_period;
         let Some(id) = db::insert_period(&self.pool, period).await? else {
             let detail = format!("there is the recurring period {period} already");
-            return Err(Error::conflict("period_exists", "recurring_period", detail));
+            return Err(Error::conflict(Code::PeriodExists, "recurring_period", detail));
         };
         Ok(PeriodCreated::Created(Json(PeriodBody { id, recurring_period: period })))
     }
 
     /// List recurring periods
     ///
-    /// By id: the lengths for which products can have prices.
+    /// Those for which products can have prices; the oldest first.
     #[oai(path = "/", method = "get", operation_id = "recurringperiod_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<PeriodList>, Error> {
         let periods = db::periods(&self.pool).await?.into_iter();

@@ -220,7 +220,7 @@ impl ProductApi {
 
     /// Read a product that is on sale
     ///
-    /// With its prices; it takes no credentials.
+    /// With what can be chosen, and what it costs for each recurring period and currency.
     #[oai(path = "/:id", method = "get", operation_id = "product_read")]
     async fn read(
         &self,

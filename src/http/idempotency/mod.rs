@@ -27,7 +27,7 @@ use super::{
     problem,
 };
 use crate::{
-    error::{Error, FieldError},
+    error::{Code, Error, FieldError},
     origin::{self, Attempt, Call},
     seal::Sealer,
 };
@@ -87,7 +87,7 @@ impl Answers {
     async fn before(&self, user_id: i64, key: &str, request_hash: &[u8]) -> Result<Response, Error> {
         let conflict = |code, detail: &str| Error::Conflict { code, detail: detail.into(), field: None };
         let running =
-            || conflict("still_running", "the first request with this Idempotency-Key is still being worked on");
+            || conflict(Code::StillRunning, "the first request with this Idempotency-Key is still being worked on");
         // None: it was given back in this moment.
         let known = db::known(&self.pool, user_id, key).await?.ok_or_else(running)?;
         if known.request_hash != request_hash {
@@ -96,7 +96,7 @@ impl Answers {
         let lost = || {
             let detail =
                 "the change was made, but its answer was lost; look at what is there before asking for it again";
-            conflict("answer_lost", detail)
+            conflict(Code::AnswerLost, detail)
         };
         let (Some(status), Some(body), Some(key_id)) = (known.status, known.body, known.body_key_id) else {
             return Err(if known.changed && known.given_up { lost() } else { running() });

@@ -139,7 +139,7 @@ pub struct AdminOrderApi {
 impl AdminOrderApi {
     /// List orders
     ///
-    /// By id. `to_deliver=true` are those that wait for staff.
+    /// Everybody's, the oldest first, in pages.
     #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
     #[oai(path = "/", method = "get", operation_id = "admin_order_list")]
     async fn list(
@@ -171,7 +171,7 @@ impl AdminOrderApi {
 
     /// Read a customer's order
     ///
-    /// Its terms, what it delivers, and how far it is billed.
+    /// As its customer sees it.
     #[oai(path = "/:id", method = "get", operation_id = "admin_order_read")]
     async fn read(
         &self,
@@ -203,7 +203,7 @@ impl AdminOrderApi {
 
     /// Replace a customer's order
     ///
-    /// By another choice of the catalogue, as the customer could.
+    /// As the customer can: what it costs and delivers changes, and the old order ends when the new one begins.
     #[oai(path = "/:id/replace", method = "post", operation_id = "admin_order_replace")]
     async fn replace(
         &self,
@@ -220,7 +220,7 @@ impl AdminOrderApi {
 
     /// Cancel a customer's order
     ///
-    /// As the customer could: charging ends at the first boundary after what is committed.
+    /// As the customer can; commitments hold here too.
     #[oai(path = "/:id/cancel", method = "post", operation_id = "admin_order_cancel")]
     async fn cancel(
         &self,
@@ -236,7 +236,7 @@ impl AdminOrderApi {
 
     /// Choose when what is delivered changes
     ///
-    /// Until a downgrade or a cancellation has changed it.
+    /// As the customer can.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_order_edit")]
     async fn edit(
         &self,
@@ -266,7 +266,7 @@ impl AdminOrderApi {
 
     /// Note that what an order delivered is withdrawn
     ///
-    /// It then no longer waits in the list of what staff have to do.
+    /// Only after the order was cancelled, and not before what it delivers is to end.
     #[oai(path = "/:id/withdrawn", method = "post", operation_id = "admin_order_withdrawn")]
     async fn withdrawn(
         &self,

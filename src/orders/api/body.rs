@@ -14,7 +14,7 @@ use crate::{
         vat_preview::{VatPreview, VatUnknown},
     },
     catalog::{Delivery, Priced, Product},
-    error::Error,
+    error::{Code, Error},
     http::{Scalar, scalar},
     orders::{
         quote::{Quote, Value},
@@ -51,7 +51,7 @@ impl Scalar for Parameters {
         };
         MetaSchema {
             additional_properties: Some(Box::new(poem_openapi::registry::MetaSchemaRef::Inline(Box::new(one)))),
-            example: Some(serde_json::json!({ "cores": 2, "ram": 4 })),
+            example: Some(serde_json::json!({ "cores": 2, "memory_gb": 4 })),
             description: Some(
                 "A value for each parameter of the product, by its name: a whole number, also written as a string. A VPN \
                  network has network_size and wireguard_public_key.",
@@ -193,7 +193,7 @@ impl QuoteBody {
             one_time: part.one_time,
             recurring: part.recurring,
         });
-        let obstacle = |code: &'static str, detail: String| ObstacleBody { code: code.to_owned(), detail };
+        let obstacle = |code: Code, detail: String| ObstacleBody { code: code.name().to_owned(), detail };
         Ok(Self {
             currency: wanted.currency,
             one_time: priced.one_time,

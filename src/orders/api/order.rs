@@ -194,7 +194,7 @@ impl OrderApi {
 
     /// List my orders
     ///
-    /// By id, with what they deliver and how far they are billed.
+    /// The oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "order_list")]
     async fn list(
         &self,
@@ -214,7 +214,7 @@ impl OrderApi {
 
     /// Read an order
     ///
-    /// Its terms, what it delivers, and how far it is billed.
+    /// With what it costs, from when to when, and what is delivered for it.
     #[oai(path = "/:id", method = "get", operation_id = "order_read")]
     async fn read(
         &self,

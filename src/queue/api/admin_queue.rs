@@ -103,7 +103,7 @@ pub struct QueueApi {
 impl QueueApi {
     /// List queues
     ///
-    /// By name: those with jobs, workers or settings, each with what waits and who works.
+    /// By name: those that have jobs, workers or settings.
     #[oai(path = "/", method = "get", operation_id = "queue_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<QueueList>, Error> {
         let queues = inspect::queues(&self.pool, None).await?;
@@ -112,7 +112,7 @@ impl QueueApi {
 
     /// Read a queue
     ///
-    /// What waits, what is on its way, and who works.
+    /// How many jobs wait, run and have failed, who works for it, and its limits.
     #[oai(path = "/:name", method = "get", operation_id = "queue_read")]
     async fn read(
         &self,
@@ -125,7 +125,7 @@ impl QueueApi {
 
     /// Pause a queue, let it go on, or limit its rate
     ///
-    /// What is left out stays. What is on its way or running is not touched.
+    /// What is on its way or running goes on; a pause and a limit hold for what waits. What is left out stays.
     #[oai(path = "/:name", method = "patch", operation_id = "queue_edit")]
     async fn edit(
         &self,

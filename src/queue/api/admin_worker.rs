@@ -114,7 +114,7 @@ pub struct WorkerApi {
 impl WorkerApi {
     /// List workers
     ///
-    /// By queue and name: those that are there, or were within the hour.
+    /// By queue and name: those that are alive, and those that have not been heard of for a while.
     #[oai(path = "/", method = "get", operation_id = "worker_list")]
     async fn list(
         &self,
@@ -129,7 +129,7 @@ impl WorkerApi {
 
     /// Read a worker
     ///
-    /// As it last reported.
+    /// What it runs now, and what it has done since it was started.
     #[oai(path = "/:id", method = "get", operation_id = "worker_read")]
     async fn read(
         &self,
@@ -145,7 +145,7 @@ impl WorkerApi {
 
     /// Change how many jobs a live worker runs at the same time
     ///
-    /// Until it ends; running jobs are finished.
+    /// It holds until the worker is started again.
     #[oai(path = "/:id", method = "patch", operation_id = "worker_edit")]
     async fn edit(
         &self,

@@ -1,6 +1,7 @@
 //! Jobs, queues and workers over HTTP.
 
 mod admin_job;
+mod admin_job_body;
 mod admin_queue;
 mod admin_worker;
 mod job;

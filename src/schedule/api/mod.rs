@@ -241,7 +241,7 @@ pub struct ScheduleApi {
 impl ScheduleApi {
     /// Create a schedule
     ///
-    /// By a cron expression in a time zone, or every so many seconds. Each tick is one job, however many servers run.
+    /// It runs for the first time when it is next due.
     #[oai(path = "/", method = "post", operation_id = "schedule_create")]
     async fn create(&self, _staff: Staff, body: Body<ScheduleCreate>) -> Result<ScheduleCreated, Error> {
         let schedule = super::create(&self.pool, &body.0.new_schedule()?).await?;
@@ -251,7 +251,7 @@ impl ScheduleApi {
 
     /// List schedules
     ///
-    /// By name, with when each is due next.
+    /// By name, each with the times at which it is due next.
     #[oai(path = "/", method = "get", operation_id = "schedule_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<ScheduleList>, Error> {
         let schedules = super::list(&self.pool).await?;
@@ -260,7 +260,7 @@ impl ScheduleApi {
 
     /// Read a schedule
     ///
-    /// With when it is due next, and its last job.
+    /// With the times at which it is due next.
     #[oai(path = "/:id", method = "get", operation_id = "schedule_read")]
     async fn read(
         &self,
@@ -273,7 +273,7 @@ impl ScheduleApi {
 
     /// Change a schedule, pause it, or let it go on
     ///
-    /// What is left out stays, and so do its jobs.
+    /// What is left out stays. Jobs that it has already made are not changed.
     #[oai(path = "/:id", method = "patch", operation_id = "schedule_edit")]
     async fn edit(
         &self,

@@ -1,11 +1,11 @@
 //! Scalars of schedules.
 
 use clap::ValueEnum as _;
-use poem_openapi::registry::MetaSchema;
+use poem_openapi::{registry::MetaSchema, types::Type as _};
 use serde_json::Value;
 
 use crate::{
-    http::{Scalar, parse_text, scalar, string_schema},
+    http::{HostnameText, Scalar, parse_text, scalar, string_schema},
     kinds::Scheduled,
     schedule::{CronText, ScheduleName},
 };
@@ -98,6 +98,7 @@ impl Scalar for PayloadObject {
                 "Whom it is about. `vpn_reconcile`: nothing for all hosts, or `vpn_hostname` for one. `job_cleanup` and `bill_run`: nothing.",
             ),
             example: Some(serde_json::json!({ "vpn_hostname": "vpn-1.example.ch" })),
+            properties: vec![("vpn_hostname", HostnameText::schema_ref())],
             ..MetaSchema::new("object")
         }
     }

@@ -154,7 +154,7 @@ impl NetworkApi {
 
     /// List my VPN networks
     ///
-    /// By id, those being deleted among them.
+    /// The oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "vpn_list")]
     async fn list(
         &self,
@@ -173,7 +173,7 @@ impl NetworkApi {
 
     /// Read a VPN network
     ///
-    /// Its status says whether the host has confirmed it.
+    /// With its status and, while its host is being configured, the job.
     #[oai(path = "/:id", method = "get", operation_id = "vpn_read")]
     async fn read(
         &self,

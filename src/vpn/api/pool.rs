@@ -162,7 +162,7 @@ pub struct PoolApi {
 impl PoolApi {
     /// Make a VPN pool
     ///
-    /// Its host sets up a WireGuard interface for it: follow the job. Pools never overlap.
+    /// Its host gets a WireGuard interface for it; the job says when that is done. Prefixes of pools do not overlap.
     #[oai(path = "/", method = "post", operation_id = "vpnpool_create")]
     async fn create(&self, staff: Staff, body: Body<VpnPoolCreate>) -> Result<PoolCreated, Error> {
         let new = body.0;
@@ -182,7 +182,7 @@ impl PoolApi {
 
     /// List VPN pools
     ///
-    /// By id, with how full they are.
+    /// The oldest first, in pages.
     #[oai(path = "/", method = "get", operation_id = "vpnpool_list")]
     async fn list(
         &self,
@@ -200,7 +200,7 @@ impl PoolApi {
 
     /// Read a VPN pool
     ///
-    /// How full it is, and whether its host has confirmed the last change.
+    /// With how many of its networks are used and, while its host is being configured, the job.
     #[oai(path = "/:id", method = "get", operation_id = "vpnpool_read")]
     async fn read(
         &self,

@@ -123,7 +123,7 @@ pub struct BillingAddressApi {
 impl BillingAddressApi {
     /// Read my billing address
     ///
-    /// Where the next bill goes.
+    /// The one that the next bill goes to. 404 until it is set.
     #[oai(path = "/", method = "get", operation_id = "billingaddress_read")]
     async fn read(&self, caller: SignedIn) -> Result<Json<AddressBody>, Error> {
         let none = || Error::NotFound("you have no billing address yet; set it with PUT /v1/billingaddress".into());
@@ -163,7 +163,7 @@ pub struct AdminAddressApi {
 impl AdminAddressApi {
     /// Read a customer's billing address
     ///
-    /// Where the next bill goes, and who has verified the VAT number.
+    /// The one that the next bill goes to, and whether its VAT number is verified. 404 until it is set.
     #[oai(path = "/:id/billingaddress", method = "get", operation_id = "admin_billingaddress_read")]
     async fn read(
         &self,

@@ -107,7 +107,7 @@ pub struct SellerApi {
 impl SellerApi {
     /// Read the seller's details
     ///
-    /// As the next bill shows them.
+    /// Who bills, as it stands on the next bills. 404 until it is set.
     #[oai(path = "/", method = "get", operation_id = "seller_read")]
     async fn read(&self, _staff: Staff) -> Result<Json<SellerBody>, Error> {
         let none = || Error::NotFound("the seller's details are missing; set them with PUT /v1/admin/seller".into());

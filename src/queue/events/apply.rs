@@ -1,193 +1,26 @@
-//! Takes what workers report and makes it the jobs' state.
-//!
-//! Events are read from the start of their streams and deleted once they are committed: no consumer group, no
-//! cursor, nothing to take over from a server that died. Two servers may read one event; the first changes the
-//! row, the second finds nothing left to change.
+//! Events become the jobs' states.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, time::Duration};
 
-use redis::{
-    AsyncCommands as _,
-    aio::MultiplexedConnection,
-    streams::{StreamId, StreamKey, StreamReadOptions, StreamReadReply},
-};
 use ring::rand::SystemRandom;
 use serde_json::Value;
 use sqlx::PgConnection;
-use tokio::sync::watch;
 
-use super::{
-    JobId, JobState, QueueName, Runner, Settled,
-    backend::{Outcome, blocking, clean},
-    db,
-    job::{backoff, jitter},
-    name::SERVER,
-    reports,
+use super::{Ended, Event, Succeeded};
+use crate::{
+    metrics::Attempt,
+    origin,
+    queue::{
+        JobId, JobState, QueueName, Runner, Settled,
+        backend::{Outcome, clean},
+        db,
+        job::{backoff, jitter},
+    },
 };
-use crate::{metrics::Attempt, origin};
-
-const BLOCK: Duration = Duration::from_secs(5);
-/// Events of one queue in one transaction.
-const BATCH: usize = 500;
-
-/// What a worker said of one dispatch.
-pub(super) struct Event {
-    job_id: JobId,
-    fence: i64,
-    outcome: Outcome,
-    body: String,
-    worker: String,
-    /// How long the handler ran; none when it never began.
-    took_ms: Option<i32>,
-    /// How long a job wants to be left alone.
-    after: Duration,
-}
-
-impl Event {
-    /// Of a job that a server itself could not do.
-    pub(super) fn failure(job_id: JobId, fence: i64, error: String) -> Self {
-        let worker = SERVER.to_owned();
-        Self { job_id, fence, outcome: Outcome::Retry, body: error, worker, took_ms: None, after: Duration::ZERO }
-    }
-}
-
-/// What came to its end in a transaction.
-#[derive(Default)]
-pub(super) struct Ended {
-    /// Jobs of which nothing more will come.
-    pub finished: Vec<JobId>,
-    /// For the metrics.
-    pub attempts: Vec<Attempt>,
-}
-
-/// A row whose worker reported success.
-#[derive(Debug)]
-pub struct Succeeded {
-    /// The row.
-    pub job_id: JobId,
-    /// Whose work it was.
-    pub queue: String,
-    /// What it did.
-    pub kind: String,
-    /// Whom it is about.
-    pub payload: Value,
-    /// What the worker reported.
-    pub result: Value,
-}
-
-pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            result = consume(&runner) => {
-                if let Err(error) = result {
-                    tracing::warn!(error = format!("{error:#}"), "could not take workers' reports; trying again");
-                }
-            }
-        }
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(Duration::from_millis(500)) => {}
-        }
-    }
-}
-
-/// Reads until something fails. A read that is dropped halfway leaves its connection unusable, so a new queue
-/// means a new connection; reading from the start, nothing can be lost by that.
-async fn consume(runner: &Runner) -> anyhow::Result<()> {
-    let mut queues = runner.wake.queues();
-    loop {
-        let mut connection = blocking(&runner.redis, BLOCK).await?;
-        let mut looked_at: Option<Instant> = None;
-        loop {
-            // Queues that other servers, or this one in an earlier life, have dispatched to.
-            if looked_at.is_none_or(|at| at.elapsed() >= BLOCK) {
-                runner.wake.expect_events_of(&queues_in_flight(runner).await?);
-                looked_at = Some(Instant::now());
-            }
-            let watched: Vec<QueueName> = queues.borrow_and_update().iter().cloned().collect();
-            tokio::select! {
-                result = read_and_apply(runner, &mut connection, &watched), if !watched.is_empty() => result?,
-                changed = queues.changed() => {
-                    changed?;
-                    break;
-                }
-                () = tokio::time::sleep(BLOCK), if watched.is_empty() => {}
-            }
-        }
-    }
-}
-
-async fn queues_in_flight(runner: &Runner) -> anyhow::Result<BTreeSet<QueueName>> {
-    let names = sqlx::query_scalar!("select distinct queue from job where state in ('dispatched', 'running')")
-        .fetch_all(&runner.pool)
-        .await?;
-    Ok(names.into_iter().map(|name| name.parse()).collect::<Result<_, _>>()?)
-}
-
-/// What a worker writes: events are the jobs' state and must not get lost, reports are news that the next one replaces.
-#[derive(Clone, Copy)]
-enum Stream {
-    Events,
-    Reports,
-}
-
-async fn read_and_apply(
-    runner: &Runner,
-    connection: &mut MultiplexedConnection,
-    queues: &[QueueName],
-) -> anyhow::Result<()> {
-    let events = queues.iter().map(|queue| (queue.events_key(), (queue, Stream::Events)));
-    let reports = queues.iter().map(|queue| (queue.reports_key(), (queue, Stream::Reports)));
-    let by_key: HashMap<String, (&QueueName, Stream)> = events.chain(reports).collect();
-    let keys: Vec<&String> = by_key.keys().collect();
-    let block_millis = usize::try_from(BLOCK.as_millis())?;
-    let options = StreamReadOptions::default().count(BATCH).block(block_millis);
-    let reply: Option<StreamReadReply> = connection.xread_options(&keys, &vec!["0"; keys.len()], &options).await?;
-    for StreamKey { key, ids } in reply.into_iter().flat_map(|reply| reply.keys) {
-        match by_key.get(&key) {
-            Some((queue, Stream::Events)) => {
-                let events = ids.iter().filter_map(|entry| parse(queue, entry)).collect();
-                let finished = apply(runner, queue, events).await?;
-                if !finished.is_empty() {
-                    runner.finished(&finished).await?;
-                }
-                // A twin may have waited for one of these, or one of them waits for its next attempt.
-                runner.wake.queued();
-            }
-            Some((queue, Stream::Reports)) => reports::apply(runner, queue, &ids).await?,
-            None => {}
-        }
-        let entries: Vec<&String> = ids.iter().map(|entry| &entry.id).collect();
-        connection.xdel::<_, _, ()>(&key, &entries).await?;
-    }
-    Ok(())
-}
-
-fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
-    let event = (|| {
-        Some(Event {
-            job_id: entry.get("job")?,
-            fence: entry.get("fence")?,
-            outcome: Outcome::parse(&entry.get::<String>("outcome")?)?,
-            body: entry.get("body")?,
-            worker: clean(&entry.get::<String>("worker").unwrap_or_default()),
-            took_ms: entry.get("took"),
-            after: Duration::from_millis(entry.get("after").unwrap_or_default()),
-        })
-    })();
-    if event.is_none() {
-        tracing::error!(%queue, entry = entry.id, "a worker's report can't be read and is dropped; does its version fit?");
-    }
-    event
-}
 
 /// One transaction; returns what became final. Each statement looks at queue, fence and state: a host can only
 /// report on its own jobs, and of several results the first wins.
-async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::Result<Vec<JobId>> {
+pub(super) async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::Result<Vec<JobId>> {
     let mut seen = HashSet::new();
     let (mut running, mut succeeded, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for event in events {
@@ -312,7 +145,7 @@ fn times(secs_since_due: f64, took_ms: Option<i32>) -> (Option<Duration>, Option
 }
 
 /// One at a time, because a retry may have to give way to a twin. These are few.
-pub(super) async fn mark_ended(
+pub(in crate::queue) async fn mark_ended(
     tx: &mut PgConnection,
     queue: &QueueName,
     event: &Event,

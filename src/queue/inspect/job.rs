@@ -1,17 +1,10 @@
-//! What staff see of jobs, queues and workers. Nothing here grows with the number of finished jobs.
+//! Jobs, one by one and in lists.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgExecutor, PgPool, types::Json};
+use sqlx::{PgExecutor, PgPool};
 
-use super::{
-    JobId, JobState,
-    backend::{ActiveJob, Progress},
-    explain, reports,
-};
-
-/// A worker that has said nothing for so long is not there.
-const SILENCE_SECS: f64 = 15.0;
+use crate::queue::{JobId, JobState, backend::Progress, explain, reports};
 
 /// Which jobs staff mean; what is none limits nothing.
 #[derive(Debug, Clone, Default)]
@@ -233,120 +226,6 @@ async fn attempts(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<At
         "select attempt, outcome, dispatched_at, running_at, took_ms, ended_at, worker, error from job_attempt
          where job_id = $1 order by attempt",
         job_id
-    )
-    .fetch_all(db)
-    .await
-}
-
-/// A queue.
-#[derive(Debug, Clone)]
-pub struct QueueLine {
-    /// Its name.
-    pub queue: String,
-    /// Since when nothing more is dispatched.
-    pub paused_at: Option<DateTime<Utc>>,
-    /// So many jobs start in a period.
-    pub rate_limit: Option<i32>,
-    /// The period.
-    pub rate_period_secs: i32,
-    /// Jobs that wait, for whatever.
-    pub queued: i64,
-    /// Jobs that are due.
-    pub due: i64,
-    /// Jobs on their way or running.
-    pub in_flight: i64,
-    /// How long the job that is due longest has been.
-    pub oldest_due_secs: Option<f64>,
-    /// Live workers.
-    pub workers: i64,
-    /// Jobs that they can run at the same time.
-    pub slots: i64,
-}
-
-/// Queues with jobs, workers or settings; only one of that name, if one is given.
-pub async fn queues(db: impl PgExecutor<'_>, name: Option<&str>) -> sqlx::Result<Vec<QueueLine>> {
-    sqlx::query_as!(
-        QueueLine,
-        r#"with waiting as (
-               select queue, count(*) as queued, count(*) filter (where waits_for = 0 and run_at <= now()) as due,
-                      min(run_at) filter (where waits_for = 0 and run_at <= now()) as oldest
-               from ( -- a partial index for each
-                   select queue, waits_for, run_at from job where state = 'queued' and waits_for = 0
-                   union all
-                   select queue, waits_for, run_at from job where state = 'queued' and waits_for > 0) as queued
-               where $1::text is null or queue = $1 group by queue),
-           flight as (
-               select queue, count(*) as in_flight from job
-               where state in ('dispatched', 'running') and ($1::text is null or queue = $1) group by queue),
-           live as (
-               select queue, count(*) as workers, sum(concurrency)::bigint as slots from worker
-               where not stopped and seen_at > now() - make_interval(secs => $2)
-                   and ($1::text is null or queue = $1) group by queue),
-           names as (
-               select queue from waiting union select queue from flight union select queue from live
-               union select queue from job_queue where $1::text is null or queue = $1)
-           select names.queue as "queue!", paused_at as "paused_at?", rate_limit as "rate_limit?",
-                  coalesce(rate_period_secs, 1) as "rate_period_secs!", coalesce(queued, 0) as "queued!",
-                  coalesce(due, 0) as "due!", coalesce(in_flight, 0) as "in_flight!",
-                  extract(epoch from now() - oldest)::float8 as oldest_due_secs,
-                  coalesce(workers, 0) as "workers!", coalesce(slots, 0) as "slots!"
-           from names left join job_queue using (queue) left join waiting using (queue) left join flight using (queue)
-               left join live using (queue)
-           order by names.queue"#,
-        name,
-        SILENCE_SECS,
-    )
-    .fetch_all(db)
-    .await
-}
-
-/// A worker as it last reported.
-#[derive(Debug, Clone)]
-pub struct WorkerLine {
-    /// Identifies it, from its first report to its end.
-    pub worker_id: i64,
-    /// Whose work it does.
-    pub queue: String,
-    /// The name it was started with.
-    pub name: String,
-    /// The program's version.
-    pub version: String,
-    /// Jobs at the same time.
-    pub concurrency: i32,
-    /// What staff want instead.
-    pub concurrency_wanted: Option<i32>,
-    /// The jobs that it holds.
-    pub active: Json<Vec<ActiveJob>>,
-    /// The kinds that it knows.
-    pub kinds: Vec<String>,
-    /// When it was started, by its clock.
-    pub started_at: DateTime<Utc>,
-    /// Jobs since then.
-    pub succeeded: i64,
-    /// Attempts since then.
-    pub failed: i64,
-    /// Jobs that others took over from it since then.
-    pub leases_lost: i64,
-    /// Memory.
-    pub rss_bytes: i64,
-    /// Its last report.
-    pub seen_at: DateTime<Utc>,
-    /// False when it has said goodbye, or nothing for a while.
-    pub alive: bool,
-}
-
-/// Workers that are there, or were a moment ago; by queue and name.
-pub async fn workers(db: impl PgExecutor<'_>, queue: Option<&str>) -> sqlx::Result<Vec<WorkerLine>> {
-    sqlx::query_as!(
-        WorkerLine,
-        r#"select worker_id, queue, name, version, concurrency, concurrency_wanted,
-                  active as "active: Json<Vec<ActiveJob>>", kinds, started_at, succeeded, failed, leases_lost, rss_bytes,
-                  seen_at, (not stopped and seen_at > now() - make_interval(secs => $2)) as "alive!"
-           from worker
-           where seen_at > now() - interval '1 hour' and ($1::text is null or queue = $1)
-           order by queue, name, worker_id"#,
-        queue,
-        SILENCE_SECS,
     )
     .fetch_all(db)
     .await

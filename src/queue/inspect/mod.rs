@@ -1,0 +1,12 @@
+//! What staff see of jobs, queues and workers. Nothing here grows with the number of finished jobs.
+
+mod job;
+mod queue;
+mod worker;
+
+pub use job::{Attempt, JobDetail, JobFilter, JobLine, ParentLine, job, jobs};
+pub use queue::{QueueLine, queues};
+pub use worker::{WorkerLine, workers};
+
+/// A worker that has said nothing for so long is not there.
+const SILENCE_SECS: f64 = 15.0;

@@ -1,0 +1,68 @@
+//! Queues.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+
+use super::SILENCE_SECS;
+
+/// A queue.
+#[derive(Debug, Clone)]
+pub struct QueueLine {
+    /// Its name.
+    pub queue: String,
+    /// Since when nothing more is dispatched.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// So many jobs start in a period.
+    pub rate_limit: Option<i32>,
+    /// The period.
+    pub rate_period_secs: i32,
+    /// Jobs that wait, for whatever.
+    pub queued: i64,
+    /// Jobs that are due.
+    pub due: i64,
+    /// Jobs on their way or running.
+    pub in_flight: i64,
+    /// How long the job that is due longest has been.
+    pub oldest_due_secs: Option<f64>,
+    /// Live workers.
+    pub workers: i64,
+    /// Jobs that they can run at the same time.
+    pub slots: i64,
+}
+
+/// Queues with jobs, workers or settings; only one of that name, if one is given.
+pub async fn queues(db: impl PgExecutor<'_>, name: Option<&str>) -> sqlx::Result<Vec<QueueLine>> {
+    sqlx::query_as!(
+        QueueLine,
+        r#"with waiting as (
+               select queue, count(*) as queued, count(*) filter (where waits_for = 0 and run_at <= now()) as due,
+                      min(run_at) filter (where waits_for = 0 and run_at <= now()) as oldest
+               from ( -- a partial index for each
+                   select queue, waits_for, run_at from job where state = 'queued' and waits_for = 0
+                   union all
+                   select queue, waits_for, run_at from job where state = 'queued' and waits_for > 0) as queued
+               where $1::text is null or queue = $1 group by queue),
+           flight as (
+               select queue, count(*) as in_flight from job
+               where state in ('dispatched', 'running') and ($1::text is null or queue = $1) group by queue),
+           live as (
+               select queue, count(*) as workers, sum(concurrency)::bigint as slots from worker
+               where not stopped and seen_at > now() - make_interval(secs => $2)
+                   and ($1::text is null or queue = $1) group by queue),
+           names as (
+               select queue from waiting union select queue from flight union select queue from live
+               union select queue from job_queue where $1::text is null or queue = $1)
+           select names.queue as "queue!", paused_at as "paused_at?", rate_limit as "rate_limit?",
+                  coalesce(rate_period_secs, 1) as "rate_period_secs!", coalesce(queued, 0) as "queued!",
+                  coalesce(due, 0) as "due!", coalesce(in_flight, 0) as "in_flight!",
+                  extract(epoch from now() - oldest)::float8 as oldest_due_secs,
+                  coalesce(workers, 0) as "workers!", coalesce(slots, 0) as "slots!"
+           from names left join job_queue using (queue) left join waiting using (queue) left join flight using (queue)
+               left join live using (queue)
+           order by names.queue"#,
+        name,
+        SILENCE_SECS,
+    )
+    .fetch_all(db)
+    .await
+}

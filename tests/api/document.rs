@@ -1,0 +1,150 @@
+//! What the document says of everything in it.
+
+use std::collections::HashSet;
+
+use reqwest::Method;
+use serde_json::{Map, Value};
+
+use crate::{app::TestApp, world::World};
+
+fn document() -> Value {
+    serde_json::from_str(include_str!("../../openapi/openapi.json")).expect("JSON")
+}
+
+fn members(value: &Value) -> &Map<String, Value> {
+    value.as_object().unwrap_or_else(|| panic!("no object: {value}"))
+}
+
+#[track_caller]
+fn assert_text(value: &Value, what: &str) {
+    assert!(value.as_str().is_some_and(|text| !text.trim().is_empty()), "{what}: {value}");
+}
+
+/// Components stand for what they name.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str().and_then(|place| place.strip_prefix('#')) {
+        Some(place) => document.pointer(place).unwrap_or_else(|| panic!("there is no {place}")),
+        None => schema,
+    }
+}
+
+/// A description of its own, or that of what it names.
+fn described<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let named = schema["allOf"].get(0).map_or(schema, |part| part);
+    schema.get("description").unwrap_or_else(|| &resolved(document, named)["description"])
+}
+
+/// Every value that a caller may send has limits.
+fn is_bounded(document: &Value, schema: &Value) -> bool {
+    let schema = resolved(document, schema);
+    let all = |list: &str| schema[list].as_array().map(|parts| parts.iter().all(|part| is_bounded(document, part)));
+    if let Some(bounded) = all("allOf").or_else(|| all("anyOf")) {
+        return bounded;
+    }
+    let has = |names: &[&str]| names.iter().any(|name| schema.get(*name).is_some());
+    match schema["type"].as_str() {
+        Some("string") => has(&["enum", "pattern"]) || schema["format"] == "date-time",
+        Some("integer") => has(&["minimum"]) && has(&["maximum", "format"]),
+        Some("array") => has(&["maxItems"]) && is_bounded(document, &schema["items"]),
+        Some("object") => {
+            schema["additionalProperties"].is_boolean() || has(&["additionalProperties", "maxProperties"])
+        }
+        Some("boolean") => true,
+        _ => false,
+    }
+}
+
+fn operations(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let items = members(&document["paths"]).values();
+    items.flat_map(members).map(|(_, operation)| (operation["operationId"].as_str().expect("an id"), operation))
+}
+
+#[test]
+fn every_operation_says_what_it_does_takes_and_answers() {
+    let document = document();
+    let mut ids = HashSet::new();
+    for (id, operation) in operations(&document) {
+        assert!(ids.insert(id), "{id} is there twice");
+        assert_text(&operation["summary"], id);
+        assert_text(&operation["description"], id);
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let what = format!("{} of {id}", parameter["name"]);
+            assert_text(&parameter["description"], &what);
+            assert!(!parameter["example"].is_null(), "{what} has an example");
+            assert!(is_bounded(&document, &parameter["schema"]), "{what}: {}", parameter["schema"]);
+        }
+        if let Some(body) = operation.get("requestBody") {
+            assert!(body["content"]["application/json"]["example"].is_object(), "the body of {id} has an example");
+        }
+        for status in ["400", "500", "503"] {
+            assert!(operation["responses"][status].is_object(), "{id} can always answer {status}");
+        }
+        for (status, response) in members(&operation["responses"]) {
+            assert_text(&response["description"], id);
+            let is_problem = response["content"]["application/problem+json"].is_object();
+            assert_eq!(is_problem, status.as_str() >= "400", "{id} {status}");
+            for (media_type, content) in response.get("content").map(members).into_iter().flatten() {
+                assert!(!content["example"].is_null(), "{id} {status} {media_type} has an example");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_member_says_what_it_is() {
+    let document = document();
+    for (component, schema) in members(&document["components"]["schemas"]) {
+        for (name, member) in schema.get("properties").map(members).into_iter().flatten() {
+            let what = format!("{component}.{name}");
+            assert_text(described(&document, member), &what);
+            if schema["additionalProperties"] == false {
+                assert!(is_bounded(&document, member), "{what}: {member}");
+            }
+            let member = resolved(&document, member);
+            if member["type"] == "integer" {
+                assert!(member.get("format").is_some(), "{what}: {member}");
+            }
+        }
+    }
+}
+
+/// Bodies of requests are the objects that refuse what they do not know.
+#[test]
+fn every_body_is_closed() {
+    let document = document();
+    for (id, operation) in operations(&document) {
+        if let Some(body) = operation.get("requestBody") {
+            let schema = resolved(&document, &body["content"]["application/json"]["schema"]);
+            assert_eq!(schema["additionalProperties"], false, "{id}");
+        }
+    }
+}
+
+/// What people and generators try first has to work.
+#[tokio::test]
+async fn every_body_in_an_example_is_accepted() {
+    let world = World::new().await;
+    for operation in world.operations().await {
+        if operation.object.get("requestBody").is_some() {
+            let answer = world.call(&operation, Some("admin")).await;
+            assert!(![400, 415, 422].contains(&answer.status.as_u16()), "{}: {}", operation.id, answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_code_of_a_problem_is_listed() {
+    let app = TestApp::start().await;
+    let list = app.request(Method::GET, "/v1/problem", None, None).await.expect(200);
+    let described = document();
+    let described = described.pointer("/components/schemas/Problem/properties/code/description");
+    let described = described.and_then(Value::as_str).expect("a description");
+    let items = list["items"].as_array().expect("codes");
+    for code in items {
+        assert_text(&code["description"], "a code");
+        let line = format!("- `{}` ({}): ", code["code"].as_str().expect("a code"), code["status"]);
+        assert!(described.contains(&line), "{line}");
+    }
+    let refused = app.get("/v1/net/vpn/1", "alice").await.expect(404);
+    assert!(items.iter().any(|code| code["code"] == refused["code"] && code["status"] == refused["status"]));
+}

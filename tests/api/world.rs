@@ -1,0 +1,107 @@
+//! One object of every noun, and what the document says of the operations: for tests that walk it.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::{Answer, HOST, TestApp, new_key};
+
+/// A server with one object of every noun; where customers have such objects, it is alice's.
+pub struct World {
+    pub app: TestApp,
+    /// What identifies the object, by the part of the address before it.
+    pub ids: BTreeMap<&'static str, String>,
+}
+
+/// An operation of the document that the server publishes.
+#[derive(Debug)]
+pub struct Operation {
+    pub id: String,
+    pub method: Method,
+    pub path: String,
+    pub object: Value,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let app = TestApp::start().await;
+        let pool = app.handbook_pool().await;
+        let network = app.network("alice", new_key()).await;
+        let address =
+            json!({ "name": "Alice", "street": "Seeweg 1", "postal_code": "8750", "city": "Glarus", "country": "CH" });
+        app.put("/v1/billingaddress", "alice", address).await.expect(200);
+        let line = json!({ "description": "Work", "net": "10.00", "currency": "CHF", "reason": "ticket 1" });
+        app.post("/v1/admin/user/2/billline", "admin", line.clone()).await.expect(201);
+        let billed = app.post("/v1/admin/user/2/bill", "admin", json!({})).await.expect(201);
+        let line = app.post("/v1/admin/user/2/billline", "admin", line).await.expect(201);
+        let schedule = json!({ "name": "more-cleanup", "kind": "job_cleanup", "every_secs": 3600 });
+        let schedule = app.post("/v1/admin/schedule", "admin", schedule).await.expect(201);
+        let first = async |path: &str| app.get(path, "admin").await.expect(200)["items"][0].clone();
+        let (order, run) = (first("/v1/admin/order").await, first("/v1/admin/billrun").await);
+        let token = json!({ "name": "backup", "scopes": ["read"] });
+        let token = app.post("/v1/token", "alice", token).await.expect(201);
+        let worker =
+            "insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded,
+                failed, leases_lost, rss_bytes, seen_at)
+            values ($1, 'i', 'x', '1', 4, '[]', '{}', now(), 0, 0, 0, 0, now()) returning worker_id";
+        let worker: i64 = sqlx::query_scalar(worker).bind(HOST).fetch_one(&app.pool).await.expect("a worker");
+        let id = |object: &Value| object["id"].as_i64().unwrap_or_else(|| panic!("no id in {object}")).to_string();
+        let ids = BTreeMap::from([
+            ("bill", id(&billed["bills"][0])),
+            ("billline", id(&line)),
+            ("billrun", id(&run)),
+            ("job", id(&network["job"])),
+            ("order", id(&order)),
+            ("product", "1".to_owned()),
+            ("queue", HOST.to_owned()),
+            ("schedule", id(&schedule)),
+            ("token", id(&token)),
+            ("user", "2".to_owned()),
+            ("vpn", id(&network)),
+            ("vpnpool", id(&pool)),
+            ("worker", worker.to_string()),
+        ]);
+        Self { app, ids }
+    }
+
+    /// All operations, as the running server has them.
+    pub async fn operations(&self) -> Vec<Operation> {
+        let document = self.app.request(Method::GET, "/openapi.json", None, None).await.expect(200);
+        let mut operations = Vec::new();
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, object) in item.as_object().expect("operations") {
+                operations.push(Operation {
+                    id: object["operationId"].as_str().expect("an id").to_owned(),
+                    method: method.to_uppercase().parse().expect("a method"),
+                    path: path.clone(),
+                    object: object.clone(),
+                });
+            }
+        }
+        operations
+    }
+
+    /// Calls an operation on the objects that there are, with the document's own example as the body. What comes back has
+    /// to be in the document.
+    pub async fn call(&self, operation: &Operation, user: Option<&str>) -> Answer {
+        let mut address = String::new();
+        let mut noun = "";
+        for part in operation.path.split('/').skip(1) {
+            let parameter = part.starts_with('{');
+            let id = parameter.then(|| self.ids.get(noun).unwrap_or_else(|| panic!("add one {noun} to the world")));
+            address = format!("{address}/{}", id.map_or(part, String::as_str));
+            noun = part;
+        }
+        let body = operation.object.pointer("/requestBody/content/application~1json/example");
+        let answer = self.app.request(operation.method.clone(), &address, user, body.cloned()).await;
+        let status = answer.status.as_str();
+        let documented = &operation.object["responses"][status];
+        assert!(documented.is_object(), "{} answers {status}: {}", operation.id, answer.text);
+        let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
+        if !answer.text.is_empty() {
+            assert!(documented["content"][media_type].is_object(), "{} answers {media_type}", operation.id);
+        }
+        answer
+    }
+}
