@@ -55,7 +55,7 @@ impl Cast {
         });
         let stage = Stage::on(url);
         // So that a customer who got no answer finds out whether there is a job, and does not ask for a second one.
-        stage.execute("create unique index token on job ((payload ->> 'token'))");
+        stage.execute("create unique index job_token on job ((payload ->> 'token'))");
         let servers = (0..SERVERS).map(|_| stage.server()).collect();
         let workers = (0..WORKERS).map(|_| stage.worker_with(SLOTS)).collect();
         Self { stage, servers, workers, special: Mutex::default(), deaths: 0, _postgres: postgres }
