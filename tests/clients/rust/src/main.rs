@@ -48,7 +48,7 @@ async fn main() {
     let order = order(&customer).await;
     bill(&staff, &customer, order).await;
     match customer.vpn_read().id(NonZeroU64::new(4711).expect("an id")).send().await {
-        Err(Error::ErrorResponse(refused)) => assert_eq!((refused.status, &*refused.code), (404, "not_found")),
+        Err(Error::ErrorResponse(refused)) => assert_eq!((refused.status, refused.code.as_str()), (404, "not_found")),
         other => panic!("{other:?}"),
     }
 }
