@@ -26,11 +26,11 @@ have cc|gcc|gcc|links the programs
 END
 }
 
-# The same for what only ./dev test and ./dev fuzz need.
+# The same for what only ./dev test, ./dev fuzz and ./dev clients need.
 needed_by_tests() {
     cat <<'END'
 have chromedriver|chromium-driver|chromium-chromedriver|a test reads the docs page in a browser with it
-python3 -c 'import ensurepip' >/dev/null 2>&1|python3-venv|python3|runs schemathesis, which asks the API what nobody thought of
+python3 -c 'import ensurepip' >/dev/null 2>&1|python3-venv|python3|runs schemathesis, which asks the API what nobody thought of, and generators of clients
 END
 }
 

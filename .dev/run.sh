@@ -63,18 +63,7 @@ run_up() {
     trap 'run_end' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    waited=0
-    while [ "$(instance '.pid')" != "$up" ] ||
-        [ "$(instance 'select(.listen) | [.hosts[] | "worker " + .queue] - [.children[].name] | length')" != 0 ]; do
-        if ! kill -0 "$up" 2>/dev/null; then
-            sleep 0.5 # for the log, which says why
-            wait "$up" || exit $?
-            exit 1
-        fi
-        waited=$((waited + 1))
-        [ "$waited" -lt 1500 ] || fail "not ready after five minutes; the log above and $data_dir/log tell more"
-        sleep 0.2
-    done
+    up_wait
     # shellcheck disable=SC2034 # for the tour and its end
     tour_id=$(instance .id)
     hide_log
@@ -93,6 +82,22 @@ run_up() {
     status=0
     wait "$up" || status=$?
     exit "$status"
+}
+
+# Waits until `uncloud up` ($up, on $data_dir) answers and has its workers.
+up_wait() {
+    waited=0
+    while [ "$(instance '.pid')" != "$up" ] ||
+        [ "$(instance 'select(.listen) | [.hosts[] | "worker " + .queue] - [.children[].name] | length')" != 0 ]; do
+        if ! kill -0 "$up" 2>/dev/null; then
+            sleep 0.5 # for the log, which says why
+            wait "$up" || exit $?
+            exit 1
+        fi
+        waited=$((waited + 1))
+        [ "$waited" -lt 1500 ] || fail "not ready after five minutes; the log above and $data_dir/log tell more"
+        sleep 0.2
+    done
 }
 
 show_log() {

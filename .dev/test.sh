@@ -34,6 +34,7 @@ dev_test() {
     install_missing tests
     crates_here
     deny_here
+    clients_here
     python_here schemathesis tests/fuzz/requirements.txt
     step "Format" cargo fmt --all --check
     step "Shell scripts" shell_lint
@@ -43,6 +44,7 @@ dev_test() {
     # The tests start both programs, and cargo builds only those of the package under test.
     step "Programs" cargo build --locked --workspace --bins
     step "Tests" cargo test --locked --workspace
+    clients_steps
     step "Made-up requests for every operation" fuzz 1 25
     step "Committed query data (.sqlx)" sql_check
     printf '\n./dev test: all green in %s s\n' "$(($(date +%s) - test_start))"

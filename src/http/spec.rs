@@ -46,15 +46,18 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
         if ["Create", "Edit", "Filter", "Payload"].iter().any(|kind| name.ends_with(kind)) {
             schema["additionalProperties"] = false.into();
         }
+        refer_to_ids(schema);
     }
     document["components"]["schemas"]["Problem"] = problem_schema();
+    document["components"]["schemas"]["ProblemField"] = problem_field_schema();
+    let ways = ways_to_sign_in(&document);
     for (path, item) in object(&mut document["paths"]) {
         let is_object = conventions::is_object(path, item);
         for (method, operation) in object(item) {
             if METHODS.contains(&method.as_str()) {
-                // Said, not left out: who generates or checks something asks whether it was forgotten.
                 if operation.get("security").is_none() {
-                    operation["security"] = json!([]);
+                    // Said, not left out: it was not forgotten. Clients send credentials only where they are named.
+                    operation["security"] = if path == TELLS_WHO_ASKS { ways.clone() } else { json!([]) };
                 }
                 add_problems(path, operation);
                 conventions::add(method, is_object, operation);
@@ -118,6 +121,19 @@ fn say_things_once(map: &mut Map<String, Value>) {
     }
 }
 
+/// What names an object without ending in `_id`.
+const IDS: [&str; 7] = ["id", "order", "replaced_by", "replaces", "superseded_by", "vat_verified_by", "vpn_network"];
+
+/// Identifiers are of one type wherever they stand: what an answer says can be asked for without a conversion.
+fn refer_to_ids(schema: &mut Value) {
+    for (name, property) in schema.get_mut("properties").into_iter().flat_map(object) {
+        if property["format"] == "int64" && (IDS.contains(&name.as_str()) || name.ends_with("_id")) {
+            let id = json!([{ "$ref": "#/components/schemas/Id" }]);
+            *property = json!({ "description": property["description"], "allOf": id });
+        }
+    }
+}
+
 fn problem_schema() -> Value {
     let codes = Code::ALL.iter().map(|code| format!("- `{code}` ({}): {}", code.status(), code.about()));
     let codes = codes.collect::<Vec<_>>().join("\n");
@@ -139,28 +155,42 @@ fn problem_schema() -> Value {
                 "example": 422
             },
             "detail": text("What was wrong and what would be right, for a person.", "one field is wrong"),
+            // Without a pattern: generators would make a type of it, with the name of the list's items.
             "code": {
                 "type": "string",
                 "description": format!("Stable, for programs. New versions may add to these:\n\n{codes}"),
-                "pattern": "^[a-z_]+$",
                 "example": "invalid"
             },
             "errors": {
                 "type": "array",
                 "description": "All wrong fields.",
-                "items": {
-                    "type": "object",
-                    "required": ["in", "pointer", "message"],
-                    "properties": {
-                        "in": { "type": "string", "enum": ["body", "query", "path", "header"], "description": "Where the field is.", "example": "body" },
-                        "pointer": text("JSON pointer (RFC 6901) into the body; of a parameter its name after a slash.", "/network_size"),
-                        "message": text("What is wrong and what would be right.", "must be a whole number from 1 to 128")
-                    }
-                }
+                "items": { "$ref": "#/components/schemas/ProblemField" }
             },
             "request_id": text("Names the request in the server's log.", "9f86d081884c7d65")
         }
     })
+}
+
+fn problem_field_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "A wrong field.",
+        "required": ["in", "pointer", "message"],
+        "properties": {
+            "in": { "type": "string", "enum": ["body", "query", "path", "header"], "description": "Where the field is.", "example": "body" },
+            "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body; of a parameter its name after a slash.", "example": "/network_size" },
+            "message": { "type": "string", "description": "What is wrong and what would be right.", "example": "must be a whole number from 1 to 128" }
+        }
+    })
+}
+
+/// It answers anybody, and everybody otherwise.
+const TELLS_WHO_ASKS: &str = "/api";
+
+/// Every scheme of the document, or none.
+fn ways_to_sign_in(document: &Value) -> Value {
+    let schemes = document["components"]["securitySchemes"].as_object().into_iter().flatten();
+    std::iter::once(json!({})).chain(schemes.map(|(name, _)| json!({ name: [] }))).collect()
 }
 
 /// There is one of each, or none yet.
@@ -168,7 +198,6 @@ const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
 
 /// Which errors an operation can answer with follows from what it takes.
 fn add_problems(path: &str, operation: &mut Value) {
-    let signed_in = is_signed_in(operation);
     let has_body = operation.get("requestBody").is_some();
     let mut add = |status: &str, description: &str, headers: Value| {
         let mut response = json!({
@@ -183,14 +212,11 @@ fn add_problems(path: &str, operation: &mut Value) {
     let header =
         |name: &str, description: &str| json!({ name: { "description": description, "schema": { "type": "string" } } });
     add("400", "Not even the form is right", Value::Null);
-    if signed_in {
-        add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
-    }
-    if signed_in {
-        add("429", "Too many requests, or too many wrong passwords", header("Retry-After", "Seconds"));
-        let staff = if is_staff(path) { "Only staff may do this, or the token" } else { "The token" };
-        add("403", &format!("{staff} lacks a scope"), Value::Null);
-    }
+    // Credentials that are wrong, or not good for it, are refused wherever they are sent.
+    add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
+    add("429", "Too many requests, or too many wrong passwords", header("Retry-After", "Seconds"));
+    let staff = if is_staff(path) { "Only staff may do this, or the token" } else { "The token" };
+    add("403", &format!("{staff} lacks a scope"), Value::Null);
     if UNSET_AT_FIRST.contains(&path) {
         add("404", "Not set yet", Value::Null);
     }
@@ -215,7 +241,7 @@ fn add_problems(path: &str, operation: &mut Value) {
 }
 
 fn is_signed_in(operation: &Value) -> bool {
-    operation["security"].as_array().is_some_and(|ways| !ways.is_empty())
+    operation["security"].as_array().is_some_and(|ways| !ways.is_empty() && !ways.contains(&json!({})))
 }
 
 fn is_staff(path: &str) -> bool {

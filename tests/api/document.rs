@@ -43,7 +43,7 @@ fn is_bounded(document: &Value, schema: &Value) -> bool {
     }
     let has = |names: &[&str]| names.iter().any(|name| schema.get(*name).is_some());
     match schema["type"].as_str() {
-        Some("string") => has(&["enum", "pattern"]),
+        Some("string") => has(&["enum", "pattern"]) || schema["format"] == "date-time",
         Some("integer") => has(&["minimum"]) && has(&["maximum", "format"]),
         Some("array") => has(&["maxItems"]) && is_bounded(document, &schema["items"]),
         Some("object") => {

@@ -1,6 +1,7 @@
 //! The document, the docs, health.
 
 use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::app::TestApp;
 
@@ -24,6 +25,65 @@ async fn document_and_docs_are_served_without_internet() {
     assert_eq!(docs.status, 200);
     assert!(docs.text.contains("\"Problem\""), "the docs show the corrected document");
     assert!(!docs.text.contains("src=\"http"), "nothing is loaded from elsewhere");
+}
+
+/// Where a document says something, and what.
+fn everywhere<'a>(value: &'a Value, at: &str, look: &mut impl FnMut(&str, &'a serde_json::Map<String, Value>)) {
+    match value {
+        Value::Object(map) => {
+            look(at, map);
+            map.iter().for_each(|(name, value)| everywhere(value, &format!("{at}/{name}"), look));
+        }
+        Value::Array(items) => items.iter().for_each(|item| everywhere(item, at, look)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_document_says_of_every_operation_who_may_call_it() {
+    let app = TestApp::start().await;
+    let document = app.request(Method::GET, "/openapi.json", None, None).await.expect(200);
+    let mut without_credentials = Vec::new();
+    everywhere(&document["paths"], "", &mut |at, operation| {
+        if operation.contains_key("operationId") {
+            let ways = operation["security"].as_array().unwrap_or_else(|| panic!("{at} does not say it"));
+            if ways.is_empty() || ways.contains(&json!({})) {
+                without_credentials.push(operation["operationId"].as_str().expect("an id"));
+            }
+            assert!(operation["responses"]["401"].is_object(), "{at}: wrong credentials are refused everywhere");
+        }
+    });
+    let public = app.request(Method::GET, "/api", None, None).await.expect(200);
+    let public: Vec<&str> =
+        public["endpoints"].as_array().expect("a list").iter().filter_map(|one| one["operation_id"].as_str()).collect();
+    assert_eq!(without_credentials, public);
+    for path in ["/healthz", "/api", "/v1/product/1"] {
+        assert_eq!(app.request(Method::GET, path, Some("nobody"), None).await.status, 401, "{path}");
+    }
+}
+
+#[test]
+fn identifiers_are_of_one_type_wherever_they_stand() {
+    let document: Value = serde_json::from_str(include_str!("../../openapi/openapi.json")).expect("JSON");
+    let mut ids = 0;
+    everywhere(&document["components"]["schemas"], "", &mut |at, schema| {
+        let is_id = at.ends_with("/properties/id") || (at.contains("/properties/") && at.ends_with("_id"));
+        if is_id && schema.get("type") != Some(&"string".into()) {
+            assert_eq!(schema["allOf"], json!([{ "$ref": "#/components/schemas/Id" }]), "{at}");
+            ids += 1;
+        }
+    });
+    assert!(ids > 30, "{ids}");
+}
+
+#[test]
+fn nothing_in_the_document_is_null() {
+    let document: Value = serde_json::from_str(include_str!("../../openapi/openapi.json")).expect("JSON");
+    everywhere(&document, "", &mut |at, map| {
+        for (name, value) in map {
+            assert!(!value.is_null(), "{at}/{name}: no part of a document may be null");
+        }
+    });
 }
 
 #[tokio::test]

@@ -1,10 +1,7 @@
 //! What a token may be used for.
 
 use poem::http::Method;
-use poem_openapi::{
-    Enum,
-    registry::{MetaSchema, MetaSchemaRef},
-};
+use poem_openapi::{Enum, registry::MetaSchema, types::Type as _};
 use serde_json::{Value, json};
 
 use crate::{
@@ -75,12 +72,8 @@ impl Scalar for Scopes {
     }
 
     fn schema() -> MetaSchema {
-        let items = MetaSchema {
-            enum_items: Scope::ALL.iter().map(|scope| scope.as_str().into()).collect(),
-            ..MetaSchema::new("string")
-        };
         MetaSchema {
-            items: Some(Box::new(MetaSchemaRef::Inline(Box::new(items)))),
+            items: Some(Box::new(Scope::schema_ref())),
             min_items: Some(1),
             max_items: Some(Scope::ALL.len()),
             unique_items: Some(true),
