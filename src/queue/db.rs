@@ -142,7 +142,7 @@ pub(super) async fn requeue(
         return Ok(JobState::Superseded);
     }
     sqlx::query!(
-        "update job set state = 'queued', run_at = now() + make_interval(secs => $2), error = coalesce($3, error),
+        "update job set state = 'queued', run_at = clock_timestamp() + make_interval(secs => $2), error = coalesce($3, error),
              finished_at = null
          where job_id = $1",
         job_id,

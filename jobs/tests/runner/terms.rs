@@ -23,7 +23,7 @@ fn a_handler_chooses_between_retry_snooze_and_failure() {
     assert_eq!((job.attempt, job.failures), (2, 0), "a snooze does not count");
     let waited = "select (extract(epoch from job.dispatched_at - ended_at) * 1000)::bigint
                   from job join job_attempt using (job_id) where outcome = 'snoozed'";
-    assert!(stage.number(waited) >= 690, "it was left alone for as long as it wanted: {} ms", stage.number(waited));
+    assert!(stage.number(waited) >= 700, "it was left alone for as long as it wanted: {} ms", stage.number(waited));
     let job = stage.wait_for(failed, "failed");
     assert_eq!((job.attempt, job.failures), (1, 1));
     job.says("will never work");
