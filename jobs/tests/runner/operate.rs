@@ -117,8 +117,10 @@ fn a_live_worker_is_scaled_up_and_down_also_over_the_death_of_the_server() {
     stage.tell(&["worker", "scale", &id, "3"]);
     let _server = stage.server();
     wait_until("three run", || begun() == 3);
+    let says = || stage.number("select concurrency::bigint from worker");
+    wait_until("the worker says three, and no longer one", || says() == 3);
     stage.tell(&["worker", "scale", &id, "1"]);
-    wait_until("the worker says so", || stage.number("select concurrency::bigint from worker") == 1);
+    wait_until("the worker says one again", || says() == 1);
     for job in &jobs[..2] {
         stage.tell(&["jobs", "revoke", &job.to_string()]);
         stage.wait_for(*job, "revoked");
