@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use poem::{
     Endpoint, Request, Response,
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, Uri, header},
 };
 use serde::Deserialize;
 use url::form_urlencoded;
@@ -13,7 +13,9 @@ use super::{
     auth::{self, Caller},
     client::TrustedProxies,
     idempotency::Answers,
-    parameters, precondition, problem,
+    parameters,
+    precondition::Preconditions,
+    problem,
     rates::Rates,
     spec::{self, Kind, Operation},
 };
@@ -74,13 +76,13 @@ impl Calls {
     {
         let Some(operation) = operation else { return next.call(request).await };
         auth::admit(operation, caller.as_ref())?;
-        let (method, uri, asked) = (request.method().clone(), request.uri().clone(), request.headers().clone());
         parameters::check(operation, &request)?;
-        precondition::refuse_in_vain(operation, &asked)?;
-        let response = precondition::of_headers(&asked, self.answer(next, request, caller, operation)).await?;
+        let preconditions = Preconditions::of(operation, request.headers())?;
+        let uri = request.uri().clone();
+        let response = preconditions.guard(self.answer(next, request, caller, operation)).await?;
         match operation.answer {
             _ if response.status() != StatusCode::OK => Ok(response),
-            Kind::Object => Ok(precondition::tagged(method == Method::GET, &asked, response).await),
+            Kind::Object => Ok(preconditions.tagged(response).await),
             Kind::Page => Ok(linked(&uri, response).await),
             Kind::Other => Ok(response),
         }

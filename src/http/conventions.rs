@@ -18,7 +18,7 @@ pub(super) fn is_object(path: &str, item: &Value) -> bool {
 fn parameter(name: &str, description: &str, pattern: &str, example: &str) -> Value {
     json!({
         "name": name, "in": "header", "required": false, "description": description,
-        "schema": { "type": "string", "pattern": pattern, "maxLength": 255, "example": example }
+        "schema": { "type": "string", "pattern": pattern, "example": example }
     })
 }
 
@@ -42,7 +42,7 @@ pub(super) fn add(method: &str, is_object: bool, operation: &mut Value) {
             parameters.push(parameter(
                 "If-None-Match",
                 "The `ETag` of an answer: if it would be the same, 304 comes instead.",
-                "^(\\*|(W/)?\"[A-Za-z0-9_.-]+\")$",
+                "^(\\*|(W/)?\"[A-Za-z0-9_.-]+\"( *, *(W/)?\"[A-Za-z0-9_.-]+\")*)$",
                 ETAG,
             ));
             operation["responses"]["304"] = json!({ "description": "As before" });
@@ -55,7 +55,7 @@ pub(super) fn add(method: &str, is_object: bool, operation: &mut Value) {
             parameters.push(parameter(
                 "If-Match",
                 "The `ETag` of what the caller has read: if somebody has changed the object since, the edit is refused.",
-                "^(\\*|\"[A-Za-z0-9_.-]+\")$",
+                "^(\\*|\"[A-Za-z0-9_.-]+\"( *, *\"[A-Za-z0-9_.-]+\")*)$",
                 ETAG,
             ));
             operation["responses"]["412"] = problem("The object has changed since the caller read it");

@@ -7,13 +7,13 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use poem::{
     Response,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use tokio::task_local;
 
-use super::spec::Operation;
+use super::spec::{Kind, Operation};
 use crate::error::{Error, FieldError};
 
 /// Bytes of each hash: enough, since whoever brings two objects to the same one gains nothing.
@@ -52,10 +52,18 @@ pub trait Shown {
 struct Tags(Vec<String>);
 
 impl Tags {
-    fn of(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
-        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        let tags: Vec<String> = values.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned()).collect();
-        headers.contains_key(name).then_some(Self(tags))
+    fn of(headers: &HeaderMap, name: &HeaderName, weak: bool) -> Result<Option<Self>, FieldError> {
+        let Some(value) = headers.get(name) else { return Ok(None) };
+        let tags = value.to_str().unwrap_or_default().split(',').map(|tag| tag.trim_matches(' ').to_owned());
+        let tags: Vec<String> = tags.collect();
+        let any = tags.as_slice() == ["*"];
+        let alone = headers.get_all(name).iter().count() == 1;
+        if alone && (any || tags.iter().all(|tag| is_tag(tag, weak))) {
+            return Ok(Some(Self(tags)));
+        }
+        let message = "must be * or ETags of answers, in quotation marks and with commas between them";
+        let name = if weak { "If-None-Match" } else { "If-Match" };
+        Err(FieldError::of("header", name, message))
     }
 
     /// By what people decide.
@@ -70,6 +78,12 @@ impl Tags {
     }
 }
 
+fn is_tag(tag: &str, weak: bool) -> bool {
+    let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
+    let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.is_empty());
+    quoted.is_some_and(|tag| tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)))
+}
+
 fn etag(shown: &[u8]) -> String {
     let hash =
         |bytes: &[u8]| URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes).as_ref().get(..HASH_LEN).unwrap_or_default());
@@ -79,20 +93,47 @@ fn etag(shown: &[u8]) -> String {
     format!("\"{}.{}\"", hash(&decided), hash(shown))
 }
 
-/// Refuses a precondition that nobody would look at: its caller counts on it.
-pub(super) fn refuse_in_vain(operation: &Operation, headers: &HeaderMap) -> Result<(), Error> {
-    if operation.takes_if_match || !headers.contains_key(header::IF_MATCH) {
-        return Ok(());
-    }
-    let message = "must be left out: this operation does not look at it";
-    Err(Error::Parameters(vec![FieldError::of("header", "If-Match", message)]))
+/// What a request's caller has read.
+pub(super) struct Preconditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
 }
 
-/// Runs an edit under its caller's precondition, if there is one.
-pub(super) async fn of_headers<F: Future>(headers: &HeaderMap, edit: F) -> F::Output {
-    match Tags::of(headers, &header::IF_MATCH) {
-        Some(tags) => IF_MATCH.scope(tags, edit).await,
-        None => edit.await,
+impl Preconditions {
+    /// Refuses headers that are wrong, and `If-Match` where nobody would look at it: its caller counts on it.
+    pub(super) fn of(operation: &Operation, headers: &HeaderMap) -> Result<Self, Error> {
+        let wrong = |error| Error::Parameters(vec![error]);
+        if !operation.takes_if_match && headers.contains_key(header::IF_MATCH) {
+            let message = "must be left out: this operation does not look at it";
+            return Err(wrong(FieldError::of("header", "If-Match", message)));
+        }
+        let reads = operation.answer == Kind::Object && operation.method == Method::GET;
+        let if_none_match = if reads { Tags::of(headers, &header::IF_NONE_MATCH, true).map_err(wrong)? } else { None };
+        Ok(Self { if_match: Tags::of(headers, &header::IF_MATCH, false).map_err(wrong)?, if_none_match })
+    }
+
+    /// Runs an edit under its caller's precondition, if there is one.
+    pub(super) async fn guard<F: Future>(&self, edit: F) -> F::Output {
+        match &self.if_match {
+            Some(tags) => IF_MATCH.scope(tags.clone(), edit).await,
+            None => edit.await,
+        }
+    }
+
+    /// Gives the answer about one object its tag; the answer to a read says 304 when its caller has that already.
+    pub(super) async fn tagged(&self, mut response: Response) -> Response {
+        let Ok(body) = response.take_body().into_bytes().await else { return response };
+        let etag = etag(&body);
+        if self.if_none_match.as_ref().is_some_and(|tags| tags.has_weakly(&etag)) {
+            response.set_status(StatusCode::NOT_MODIFIED);
+            response.headers_mut().remove(header::CONTENT_TYPE);
+        } else {
+            response.set_body(body);
+        }
+        if let Ok(value) = HeaderValue::from_str(&etag) {
+            response.headers_mut().insert(header::ETAG, value);
+        }
+        response
     }
 }
 
@@ -102,22 +143,6 @@ pub async fn unless_changed<T: Shown>(current: impl Future<Output = Result<T, Er
     let Ok(tags) = IF_MATCH.try_with(Clone::clone) else { return Ok(()) };
     let shown = serde_json::to_vec(&current.await?.shown()).map_err(anyhow::Error::new)?;
     if tags.has_decided(&etag(&shown)) { Ok(()) } else { Err(Error::Changed) }
-}
-
-/// Gives the answer about one object its tag; the answer to a read says 304 when its caller has that already.
-pub(super) async fn tagged(is_read: bool, asked: &HeaderMap, mut response: Response) -> Response {
-    let Ok(body) = response.take_body().into_bytes().await else { return response };
-    let etag = etag(&body);
-    if is_read && Tags::of(asked, &header::IF_NONE_MATCH).is_some_and(|tags| tags.has_weakly(&etag)) {
-        response.set_status(StatusCode::NOT_MODIFIED);
-        response.headers_mut().remove(header::CONTENT_TYPE);
-    } else {
-        response.set_body(body);
-    }
-    if let Ok(value) = HeaderValue::from_str(&etag) {
-        response.headers_mut().insert(header::ETAG, value);
-    }
-    response
 }
 
 #[cfg(test)]
@@ -135,5 +160,22 @@ mod tests {
         assert!(!read.has_weakly(&tag(2, "queued")) && !read.has_decided(&tag(2, "queued")));
         assert!(!Tags(vec!["\"x\"".into(), "x".into(), String::new()]).has_decided(&tag(1, "queued")));
         assert!(Tags(vec!["*".into()]).has_decided(&tag(1, "queued")));
+    }
+
+    #[test]
+    fn headers_have_tags_of_ours() {
+        let parse = |text: &str, weak| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, HeaderValue::from_str(text).expect("a header"));
+            Tags::of(&headers, &header::IF_MATCH, weak).map(|tags| tags.map(|tags| tags.0.len()))
+        };
+        assert_eq!(Tags::of(&HeaderMap::new(), &header::IF_MATCH, true).map(|tags| tags.is_some()), Ok(false));
+        for (right, count) in [("*", 1), ("\"a.b\"", 1), ("\"a\", \"b_-\"", 2)] {
+            assert_eq!((parse(right, false), parse(right, true)), (Ok(Some(count)), Ok(Some(count))), "{right}");
+        }
+        assert_eq!(parse("W/\"a\"", true), Ok(Some(1)));
+        for wrong in ["", "a", "\"\"", "\"a", "W/\"a\"", "\"a\",", "*, \"a\"", "\"a b\""] {
+            assert!(parse(wrong, false).is_err(), "{wrong}");
+        }
     }
 }

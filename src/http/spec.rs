@@ -296,18 +296,21 @@ impl Operation {
     }
 }
 
-/// The operation that a request asks for; literal parts win over parameters.
+/// The operations at a path; literal parts win over parameters.
+fn at<'a>(operations: &'a [Operation], path: &str) -> impl Iterator<Item = &'a Operation> {
+    let here = move || operations.iter().filter(move |operation| operation.is_at(path));
+    let fewest = here().map(Operation::parameters).min();
+    here().filter(move |operation| Some(operation.parameters()) == fewest)
+}
+
+/// The operation that a request asks for.
 pub(super) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
-    let candidates = operations.iter().filter(|operation| operation.method == method && operation.is_at(path));
-    candidates.min_by_key(|operation| operation.parameters())
+    at(operations, path).find(|operation| operation.method == method)
 }
 
 /// The methods that an address takes, for the header `Allow`.
 pub(super) fn allowed_methods(operations: &[Operation], path: &str) -> String {
-    let here = || operations.iter().filter(|operation| operation.is_at(path));
-    let fewest = here().map(Operation::parameters).min();
-    let here = here().filter(|operation| Some(operation.parameters()) == fewest);
-    let mut methods: Vec<&str> = here.map(|operation| operation.method.as_str()).collect();
+    let mut methods: Vec<&str> = at(operations, path).map(|operation| operation.method.as_str()).collect();
     methods.sort_unstable();
     methods.dedup();
     methods.join(", ")
