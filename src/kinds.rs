@@ -14,57 +14,52 @@ use crate::{
     vpn,
 };
 
-/// What a job does. Rows and Redis carry the name, so a kind is never renamed; payloads only ever gain fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Bring a VPN pool's interface on its host to the desired state.
-    VpnApply,
-    /// Ask a VPN pool's host for the last handshakes and the traffic of its peers.
-    VpnStatus,
-    /// Ask for the full state of all VPN pools, or of a host's, once more. Done by a server.
-    VpnReconcile,
-    /// Forget jobs that ended long ago, and workers that are gone. Done by a server.
-    JobCleanup,
-    /// Begin a bill run and ask for its shares.
-    BillRun,
-    /// Bill a share of a run.
-    BillPart,
-    /// Give a run's bills their numbers.
-    BillEnd,
-    /// End what an order delivers, now that its time has come.
-    OrderService,
+/// Declares kinds with their names, so that none can be left out of [`KINDS`].
+macro_rules! kinds {
+    ($($(#[$about:meta])+ $kind:ident $name:literal)+) => {
+        /// What a job does. Rows and Redis carry the name, so a kind is never renamed; payloads only ever gain fields.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $($(#[$about])+ $kind,)+
+        }
+
+        /// All kinds.
+        pub const KINDS: &[Kind] = &[$(Kind::$kind),+];
+
+        impl Kind {
+            /// Its name in rows and Redis.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)+
+                }
+            }
+        }
+    };
 }
 
-/// All kinds.
-pub const KINDS: [Kind; 8] = [
-    Kind::VpnApply,
-    Kind::VpnStatus,
-    Kind::VpnReconcile,
-    Kind::JobCleanup,
-    Kind::BillRun,
-    Kind::BillPart,
-    Kind::BillEnd,
-    Kind::OrderService,
-];
+kinds! {
+    /// Bring a VPN pool's interface on its host to the desired state.
+    VpnApply "vpn_apply"
+    /// Ask a VPN pool's host for the last handshakes and the traffic of its peers.
+    VpnStatus "vpn_status"
+    /// Ask for the full state of all VPN pools, or of a host's, once more. Done by a server.
+    VpnReconcile "vpn_reconcile"
+    /// Forget jobs that ended long ago, and workers that are gone. Done by a server.
+    JobCleanup "job_cleanup"
+    /// Begin a bill run and ask for its shares.
+    BillRun "bill_run"
+    /// Bill a share of a run.
+    BillPart "bill_part"
+    /// Give a run's bills their numbers.
+    BillEnd "bill_end"
+    /// End what an order delivers, now that its time has come.
+    OrderService "order_service"
+}
 
 impl Kind {
-    /// Its name in rows and Redis.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::VpnApply => "vpn_apply",
-            Self::VpnStatus => "vpn_status",
-            Self::VpnReconcile => "vpn_reconcile",
-            Self::JobCleanup => "job_cleanup",
-            Self::BillRun => "bill_run",
-            Self::BillPart => "bill_part",
-            Self::BillEnd => "bill_end",
-            Self::OrderService => "order_service",
-        }
-    }
-
     /// The kind of that name; none when a newer program made it up.
     pub fn parse(text: &str) -> Option<Self> {
-        KINDS.into_iter().find(|kind| kind.as_str() == text)
+        KINDS.iter().copied().find(|kind| kind.as_str() == text)
     }
 
     /// Its jobs' terms, unless whoever enqueues one wants others.
@@ -161,7 +156,7 @@ impl JobKinds for Kinds {
     ) -> BoxFuture<'a, anyhow::Result<Vec<Rendered>>> {
         Box::pin(async move {
             let mut rendered: HashMap<JobId, Rendered> = HashMap::with_capacity(jobs.len());
-            for kind in KINDS {
+            for &kind in KINDS {
                 let of_kind: Vec<&Claimed> = jobs.iter().filter(|job| Kind::parse(&job.kind) == Some(kind)).collect();
                 match kind {
                     _ if of_kind.is_empty() => {}

@@ -176,7 +176,7 @@ async fn work(cli: Cli) -> anyhow::Result<()> {
         queues: cli.queues,
         name,
         concurrency: cli.concurrency.into(),
-        kinds: KINDS.map(Kind::as_str).into(),
+        kinds: KINDS.iter().copied().map(Kind::as_str).collect(),
         handler: Arc::new(move |envelope, control| Box::pin(handlers::handle(envelope, context.clone(), control))),
     };
     let stop = stop_signal()?;
