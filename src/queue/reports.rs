@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::Datelike as _;
 use redis::streams::StreamId;
 use serde_json::Value;
 use sqlx::types::Json;
@@ -52,6 +53,7 @@ fn checked(text: &str) -> Option<WorkerReport> {
     let fits = (1..=1024).contains(&report.concurrency)
         && report.active.len() <= 1024
         && report.kinds.len() <= 100
+        && (1970..=9999).contains(&report.started_at.year())
         && [&report.instance, &report.name, &report.version].into_iter().all(|text| short(text))
         && report.kinds.iter().chain(report.active.iter().map(|job| &job.kind)).all(|text| short(text));
     report.name = clean(&report.name);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -109,7 +109,10 @@ pub async fn settle_status(tx: &mut PgConnection, payload: &Value, result: &Valu
     };
     let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let keys: Vec<Vec<u8>> = report.peers.iter().map(|peer| peer.public_key.as_bytes().to_vec()).collect();
-    let handshakes: Vec<Option<DateTime<Utc>>> = report.peers.iter().map(|peer| peer.last_handshake_at).collect();
+    // A host may say what it likes; no handshake was before WireGuard, nor at a time that a column can't hold.
+    let plausible = |at: &DateTime<Utc>| (1970..=9999).contains(&at.year());
+    let handshakes: Vec<Option<DateTime<Utc>>> =
+        report.peers.iter().map(|peer| peer.last_handshake_at.filter(plausible)).collect();
     let received: Vec<i64> = report.peers.iter().map(|peer| bytes(peer.received_bytes)).collect();
     let sent: Vec<i64> = report.peers.iter().map(|peer| bytes(peer.sent_bytes)).collect();
     sqlx::query!(

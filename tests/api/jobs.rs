@@ -14,6 +14,22 @@ use crate::app::{HOST, TestApp, new_key};
 const JOBS: &str = "uncloud:{vpn-1.example.ch}:jobs";
 const EVENTS: &str = "uncloud:{vpn-1.example.ch}:events";
 
+/// Of the dispatch of a job, once there is one.
+async fn fence_of(app: &TestApp, job: i64) -> i64 {
+    for _ in 0..1000 {
+        let fence: Option<i64> = sqlx::query_scalar("select fence from job where job_id = $1")
+            .bind(job)
+            .fetch_one(&app.pool)
+            .await
+            .expect("a job");
+        match fence {
+            Some(fence) => return fence,
+            None => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    }
+    panic!("job {job} is never dispatched");
+}
+
 #[tokio::test]
 async fn finished_work_leaves_nothing_in_redis() {
     let app = TestApp::start().await;
@@ -115,19 +131,6 @@ async fn reports_of_another_queue_or_dispatch_change_nothing() {
     let other = json!({ "network": "2001:db8::/40", "subnetwork_size": 48, "vpn_hostname": "vpn-2.example.ch" });
     let other = app.post("/v1/admin/vpnpool", "admin", other).await.expect(201);
     let forged = "uncloud:{vpn-2.example.ch}:events";
-    let fence_of = async |job: i64| {
-        loop {
-            let fence: Option<i64> = sqlx::query_scalar("select fence from job where job_id = $1")
-                .bind(job)
-                .fetch_one(&app.pool)
-                .await
-                .expect("a job");
-            match fence {
-                Some(fence) => return fence,
-                None => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-            }
-        }
-    };
     let mut add = async |stream: &str, job: i64, fence: i64, body: &str| {
         let fields = [
             ("job", job.to_string()),
@@ -137,13 +140,13 @@ async fn reports_of_another_queue_or_dispatch_change_nothing() {
         ];
         let _: String = redis.xadd(stream, "*", &fields).await.expect("added");
     };
-    let fence = fence_of(id).await;
+    let fence = fence_of(&app, id).await;
     add(forged, id, fence, "{\"applied_generation\": 1}").await;
     // As of a job of the same number before the database was restored from a backup.
     add(EVENTS, id, fence - 1_000_000, "{\"applied_generation\": 1}").await;
     add(EVENTS, 999_999, 1, "{}").await;
     let own = other["job"]["id"].as_i64().expect("a job");
-    add(forged, own, fence_of(own).await, "{\"applied_generation\": 0}").await; // read after the forged one
+    add(forged, own, fence_of(&app, own).await, "{\"applied_generation\": 0}").await; // read after the forged one
     assert_eq!(app.finished(&other).await["state"], "succeeded");
     app.obedient_worker();
     let job = app.finished(&pool).await;
@@ -161,6 +164,59 @@ async fn what_cannot_be_read_fails_its_job_and_no_worker() {
     assert_eq!(app.finished(&pool).await["state"], "succeeded");
     let mut redis = app.redis_connection().await;
     assert_eq!(redis.xlen::<_, usize>(JOBS).await.expect("length"), 0, "the unreadable entry is gone");
+}
+
+#[tokio::test]
+async fn a_host_that_writes_what_no_row_can_hold_stops_nobody() {
+    let app = TestApp::start().await;
+    let pool = app.handbook_pool().await;
+    let (job, other) = (pool["job"]["id"].as_i64().expect("a job"), "uncloud:{vpn-2.example.ch}:reports");
+    let hostile = json!({ "network": "2001:db8::/40", "subnetwork_size": 48, "vpn_hostname": "vpn-2.example.ch" });
+    app.post("/v1/admin/vpnpool", "admin", hostile).await.expect(201); // so that its reports are read
+    let mut redis = app.redis_connection().await;
+    let report = |instance: &str, started_at: &str| {
+        json!({ "instance": instance, "name": "w", "version": "1", "concurrency": 1, "active": [], "kinds": [],
+            "started_at": started_at, "succeeded": u64::MAX, "failed": 0, "leases_lost": 0, "rss_bytes": 0, "stopped": false })
+    };
+    for (instance, started_at) in [("old", "-262143-01-01T00:00:00Z"), ("late", "+262142-01-01T00:00:00Z")] {
+        let _: String =
+            redis.xadd(other, "*", &[("worker", report(instance, started_at).to_string())]).await.expect("added");
+    }
+    let progress = json!({ "done": 1, "total": 2, "message": "\u{0}" }).to_string();
+    let of_job = [("progress", progress), ("job", job.to_string()), ("fence", i64::MAX.to_string())];
+    let _: String = redis.xadd(other, "*", &of_job).await.expect("added");
+    let worker = report("good", "2026-01-01T00:00:00Z").to_string();
+    let _: String = redis.xadd(other, "*", &[("worker", worker)]).await.expect("added");
+    let mut seen: Vec<String> = Vec::new();
+    for _ in 0..300 {
+        seen = sqlx::query_scalar("select instance from worker").fetch_all(&app.pool).await.expect("workers");
+        if !seen.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(seen, ["good"], "what comes after the others is read");
+    // A wish to be left alone for longer than time lasts is cut down to one that rows can hold.
+    let fence = fence_of(&app, job).await.to_string();
+    let snooze =
+        [("job", job.to_string()), ("fence", fence), ("outcome", "snooze".into()), ("body", "for ever".into())];
+    let fields = [&snooze[..], &[("after", u64::MAX.to_string())]].concat();
+    let _: String = redis.xadd(EVENTS, "*", &fields).await.expect("added");
+    for _ in 0..300 {
+        let run_at: Option<i32> = sqlx::query_scalar(
+            "select extract(year from run_at)::integer from job where job_id = $1 and run_at > now() + interval '1 day'",
+        )
+        .bind(job)
+        .fetch_optional(&app.pool)
+        .await
+        .expect("a job");
+        if let Some(year) = run_at {
+            assert!((2070..2100).contains(&year), "{year}");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the job is never put off");
 }
 
 #[tokio::test]

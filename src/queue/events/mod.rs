@@ -10,6 +10,7 @@ pub(super) use apply::mark_ended;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    slice,
     time::{Duration, Instant},
 };
 
@@ -32,6 +33,9 @@ use crate::metrics::Attempt;
 const BLOCK: Duration = Duration::from_secs(5);
 /// Events of one queue in one transaction.
 const BATCH: usize = 500;
+
+/// No job has a reason to wait longer for its next attempt, and times have an end.
+const LONGEST: Duration = Duration::from_hours(50 * 365 * 24);
 
 /// What a worker said of one dispatch.
 pub(super) struct Event {
@@ -148,23 +152,59 @@ async fn read_and_apply(
     let options = StreamReadOptions::default().count(BATCH).block(block_millis);
     let reply: Option<StreamReadReply> = connection.xread_options(&keys, &vec!["0"; keys.len()], &options).await?;
     for StreamKey { key, ids } in reply.into_iter().flat_map(|reply| reply.keys) {
-        match by_key.get(&key) {
-            Some((queue, Stream::Events)) => {
-                let events = ids.iter().filter_map(|entry| parse(queue, entry)).collect();
-                let finished = apply::apply(runner, queue, events).await?;
-                if !finished.is_empty() {
-                    runner.finished(&finished).await?;
-                }
-                // A twin may have waited for one of these, or one of them waits for its next attempt.
-                runner.wake.queued();
-            }
-            Some((queue, Stream::Reports)) => reports::apply(runner, queue, &ids).await?,
-            None => {}
+        if let Some(&(queue, stream)) = by_key.get(&key) {
+            take(runner, queue, stream, &ids).await?;
         }
         let entries: Vec<&String> = ids.iter().map(|entry| &entry.id).collect();
         connection.xdel::<_, _, ()>(&key, &entries).await?;
     }
     Ok(())
+}
+
+/// Takes entries together; one by one if the database refuses what they say. A host may write what it likes: nothing of it
+/// may stop us from reading what comes after it, or what other hosts write.
+async fn take(runner: &Runner, queue: &QueueName, stream: Stream, entries: &[StreamId]) -> anyhow::Result<()> {
+    match take_together(runner, queue, stream, entries).await {
+        Err(error) if is_refusal(&error) => {}
+        taken => return taken,
+    }
+    for entry in entries {
+        match take_together(runner, queue, stream, slice::from_ref(entry)).await {
+            Err(error) if is_refusal(&error) => {
+                let error = format!("{error:#}");
+                tracing::error!(%queue, entry = entry.id, error, "the database refuses what a worker reported; it is dropped");
+            }
+            taken => taken?,
+        }
+    }
+    Ok(())
+}
+
+async fn take_together(runner: &Runner, queue: &QueueName, stream: Stream, entries: &[StreamId]) -> anyhow::Result<()> {
+    match stream {
+        Stream::Events => {
+            let events = entries.iter().filter_map(|entry| parse(queue, entry)).collect();
+            let finished = apply::apply(runner, queue, events).await?;
+            if !finished.is_empty() {
+                runner.finished(&finished).await?;
+            }
+            // A twin may have waited for one of these, or one of them waits for its next attempt.
+            runner.wake.queued();
+        }
+        Stream::Reports => reports::apply(runner, queue, entries).await?,
+    }
+    Ok(())
+}
+
+/// A value that no column takes (22), or that breaks a constraint (23).
+fn is_refusal(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<sqlx::Error>() {
+        Some(sqlx::Error::Encode(_)) => true,
+        Some(sqlx::Error::Database(error)) => {
+            error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+        }
+        _ => false,
+    }
 }
 
 fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
@@ -176,7 +216,7 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
             body: entry.get("body")?,
             worker: clean(&entry.get::<String>("worker").unwrap_or_default()),
             took_ms: entry.get("took"),
-            after: Duration::from_millis(entry.get("after").unwrap_or_default()),
+            after: Duration::from_millis(entry.get("after").unwrap_or_default()).min(LONGEST),
         })
     })();
     if event.is_none() {
