@@ -10,7 +10,8 @@ use super::{
 use crate::error::{Code, Error};
 
 /// Ends an order at the first boundary after what is committed; before its start it never comes to be. What is delivered
-/// ends when `service_change` says. Cancelling again only changes that choice.
+/// ends when `service_change` says. Cancelling again only changes that choice. With a downgrade that has not taken effect
+/// all that it would have taken over ends as well.
 pub async fn cancel(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
@@ -19,7 +20,7 @@ pub async fn cancel(
     service_change: ServiceChange,
 ) -> Result<Order, Error> {
     let mut order = db::lock(tx, order_id, user_id).await?;
-    void_pending_successor(tx, &order, now).await?;
+    let successor = void_pending_successor(tx, &order, now).await?;
     refuse_ended(&order, now)?;
     let end = match order.period {
         Some(period) => order.terms_with(period).cancelled_at(now, order.zone),
@@ -33,6 +34,12 @@ pub async fn cancel(
     let end = order.ends_at.map_or(end, |earlier| earlier.min(end));
     order.ends_at = Some(end);
     order.void = end == order.starts_at;
-    db::end(tx, &order, Some(service_change.at(now, end))).await?;
+    let withdraw_at = service_change.at(now, end);
+    db::end(tx, &order, Some(withdraw_at)).await?;
+    // Either may be what is delivered: a downgrade that was delivered early, or what it was to replace.
+    let others = [successor, order.replaces.filter(|_| order.void)];
+    for other in others.into_iter().flatten() {
+        db::withdraw_delivered(tx, other, withdraw_at).await?;
+    }
     Ok(order)
 }

@@ -85,13 +85,14 @@ pub(super) fn refuse_ended(order: &Order, now: DateTime<Utc>) -> Result<(), Erro
     }
 }
 
-/// A later change takes the place of a replacement that has not started; one that has started stands.
+/// A later change takes the place of a replacement that has not started; one that has started stands. Returns the one that
+/// is void now.
 pub(super) async fn void_pending_successor(
     tx: &mut PgConnection,
     order: &Order,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let Some(mut successor) = db::successor(tx, order.order_id).await? else { return Ok(()) };
+) -> Result<Option<i64>, Error> {
+    let Some(mut successor) = db::successor(tx, order.order_id).await? else { return Ok(None) };
     if successor.starts_at <= now {
         let detail = format!("order {} is replaced by order {}; change that one", order.order_id, successor.order_id);
         return Err(Error::Conflict { code: Code::OrderReplaced, detail, field: None });
@@ -99,5 +100,5 @@ pub(super) async fn void_pending_successor(
     successor.void = true;
     successor.ends_at = Some(successor.starts_at);
     db::end(tx, &successor, None).await?;
-    Ok(())
+    Ok(Some(successor.order_id))
 }

@@ -138,6 +138,50 @@ async fn the_customer_may_choose_anew_until_it_has_happened() {
 }
 
 #[tokio::test]
+async fn a_cancelled_downgrade_ends_what_it_would_have_replaced() {
+    let app = shop().await;
+    with_downgrade(&app, "at_end").await;
+    app.post("/v1/order/2/cancel", "alice", json!({ "service_change": "now" })).await.expect(200);
+    assert_eq!(to_deliver(&app).await, [(1, "withdraw".into())], "it has an end, and nothing takes over");
+    choose(&app, 1, "at_end").await.expect(200);
+    assert_eq!(to_deliver(&app).await, []);
+    choose(&app, 1, "now").await.expect(200);
+    mark(&app, 1, "withdrawn").await;
+    assert_eq!(delivered(&app, 1).await, None);
+    assert_eq!(to_deliver(&app).await, []);
+}
+
+#[tokio::test]
+async fn a_downgrade_that_was_delivered_early_goes_with_the_order() {
+    let app = shop().await;
+    with_downgrade(&app, "now").await;
+    mark(&app, 2, "delivered").await;
+    app.post("/v1/order/1/cancel", "alice", json!({ "service_change": "now" })).await.expect(200);
+    assert_eq!(app.get("/v1/order/2", "alice").await.expect(200)["status"], "void");
+    assert_eq!(delivered(&app, 1).await, Some((2, json!({ "cores": 2, "ram": 2 }))), "still there");
+    assert_eq!(to_deliver(&app).await, [(2, "withdraw".into())]);
+    mark(&app, 2, "withdrawn").await;
+    assert_eq!(delivered(&app, 1).await, None);
+    assert_eq!(to_deliver(&app).await, []);
+}
+
+#[tokio::test]
+async fn a_downgrade_that_was_delivered_early_gives_way_to_an_upgrade() {
+    let app = shop().await;
+    with_downgrade(&app, "now").await;
+    mark(&app, 2, "delivered").await;
+    let up = json!({ "parameters": { "cores": 16, "ram": 2 } });
+    app.post("/v1/order/1/replace", "alice", up).await.expect(201);
+    assert_eq!(to_deliver(&app).await, [(3, "deliver".into())]);
+    assert_eq!(delivered(&app, 3).await, Some((2, json!({ "cores": 2, "ram": 2 }))), "not yet");
+    mark(&app, 3, "delivered").await;
+    for order in [1, 2, 3] {
+        assert_eq!(delivered(&app, order).await, Some((3, json!({ "cores": 16, "ram": 2 }))));
+    }
+    assert_eq!(to_deliver(&app).await, []);
+}
+
+#[tokio::test]
 async fn what_changes_at_the_end_is_due_then() {
     let app = shop().await;
     // The period ends in three seconds.

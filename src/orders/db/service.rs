@@ -56,7 +56,24 @@ pub(in crate::orders) async fn set_withdraw_at(
         .map(drop)
 }
 
-/// What it replaces, directly or not, is no longer delivered then.
+/// When an order's delivery ends, if it was delivered or is to be.
+pub(in crate::orders) async fn withdraw_delivered(
+    tx: &mut PgConnection,
+    order_id: i64,
+    at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update orders set withdraw_at = $2
+         where order_id = $1 and withdrawn_at is null and (delivered_at is not null or not void)",
+        order_id,
+        at
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// What it replaces, directly or not, is no longer delivered then; nor is what else was to replace that.
 pub(in crate::orders) async fn mark_delivered(
     tx: &mut PgConnection,
     order_id: i64,
@@ -67,7 +84,11 @@ pub(in crate::orders) async fn mark_delivered(
         "with recursive line as (
              select order_id, replaces from orders where order_id = $1
              union all
-             select old.order_id, old.replaces from line join orders old on old.order_id = line.replaces),
+             select near.order_id, near.replaces from line join orders old on old.order_id = line.replaces
+                 cross join lateral (
+                     select old.order_id, old.replaces
+                     union all
+                     select void.order_id, null from orders void where void.replaces = old.order_id and void.void) near),
          gone as (
              update orders set withdraw_at = coalesce(withdraw_at, $2), withdrawn_at = $2, withdrawn_by = $3
              where order_id in (select order_id from line) and order_id <> $1

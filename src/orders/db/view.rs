@@ -70,7 +70,7 @@ pub(in crate::orders) async fn views(
                    union
                    select near.order_id, near.replaces
                    from line join orders near
-                       on near.order_id = line.replaces or (near.replaces = line.order_id and not near.void))
+                       on near.order_id = line.replaces or (near.replaces = line.order_id and (not near.void or near.delivered_at is not null)))
                select order_id, there.parameters from line join orders there using (order_id)
                where there.delivered_at is not null and there.withdrawn_at is null
                order by order_id desc limit 1) delivered on true
