@@ -68,11 +68,6 @@ pub(super) async fn bill_customers(
     let (mut drawn, mut problems) = (Vec::with_capacity(users.len()), Vec::new());
     for &user_id in users {
         let Some(due) = due.remove(&user_id) else { continue };
-        if billed_then.contains(&user_id) {
-            let detail = "has a bill of this very second already; the rest comes with the next run";
-            problems.push(Problem::new(user_id, Code::AlreadyBilled, detail));
-            continue;
-        }
         let Some(address) = addresses.get(&user_id) else {
             let detail = "has no billing address; the customer sets it with PUT /v1/billingaddress";
             problems.push(Problem::new(user_id, Code::NoBillingAddress, detail));
@@ -80,6 +75,10 @@ pub(super) async fn bill_customers(
         };
         let treatment = treatment(run.seller, address)?;
         match draw_up(due, treatment, rates, run.cash_rounding, run.as_of) {
+            Ok((drafts, _)) if drafts.iter().any(|draft| billed_then.contains(&(user_id, draft.currency))) => {
+                let detail = "has a bill of this very second already; the rest comes with the next run";
+                problems.push(Problem::new(user_id, Code::AlreadyBilled, detail));
+            }
             Ok((drafts, moved)) => drawn.push(Drawn { user_id, address_id: address.id, drafts, moved }),
             Err(error) => problems.push(Problem::of(user_id, &error)),
         }

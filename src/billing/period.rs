@@ -12,6 +12,8 @@ const HOUR_SECS: i64 = 3600;
 const DAY_SECS: i64 = 24 * HOUR_SECS;
 /// What a month is worth when prices are compared: a twelfth of a year of 365 days, a whole number of seconds.
 const NOMINAL_MONTH_SECS: i64 = 365 * DAY_SECS / 12;
+/// More than anybody pays for at once, and its seconds fit into a column of the database.
+const MAX_SECS: i64 = 50 * 12 * NOMINAL_MONTH_SECS;
 
 /// Boundaries that would lie later are here: RFC 3339 writes no year after 9999.
 pub const LAST: DateTime<Utc> = DateTime::from_timestamp(253_402_300_799, 0).expect("a time of the year 9999");
@@ -49,7 +51,7 @@ struct Form {
 
 /// Why a period can't be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must count 1 to 9999 hours, days, months or years")]
+#[error("must count 1 to 9999 hours, days, months or years, and last 50 years at most")]
 pub struct PeriodError;
 
 /// How the time up to some moment splits into periods.
@@ -73,10 +75,8 @@ enum Length {
 impl RecurringPeriod {
     /// So many of the unit.
     pub fn new(unit: Unit, count: i32) -> Result<Self, PeriodError> {
-        match u16::try_from(count) {
-            Ok(count @ 1..=9999) => Ok(Self { unit, count }),
-            _ => Err(PeriodError),
-        }
+        let count = u16::try_from(count).ok().filter(|count| (1..=9999).contains(count)).ok_or(PeriodError)?;
+        Some(Self { unit, count }).filter(|period| period.nominal_secs() <= MAX_SECS).ok_or(PeriodError)
     }
 
     /// What it counts.
@@ -278,7 +278,7 @@ mod tests {
     fn time_ends_with_the_year_9999() {
         let start = at("2025-01-01T00:00:00Z");
         for period in
-            [period(Unit::Hour, 9999), period(Unit::Day, 9999), period(Unit::Month, 1), period(Unit::Year, 9999)]
+            [period(Unit::Hour, 9999), period(Unit::Day, 9999), period(Unit::Month, 1), period(Unit::Year, 50)]
         {
             assert_eq!(period.boundary(start, u32::MAX, ZURICH), LAST);
             let position = period.position(start, DateTime::<Utc>::MAX_UTC, ZURICH);
@@ -298,6 +298,10 @@ mod tests {
     fn periods_count_at_least_one() {
         for count in [0, -1, 10_000, i32::MAX] {
             assert_eq!(RecurringPeriod::new(Unit::Day, count), Err(PeriodError));
+        }
+        for (unit, most) in [(Unit::Year, 50), (Unit::Month, 600)] {
+            assert!(RecurringPeriod::new(unit, most).is_ok());
+            assert_eq!(RecurringPeriod::new(unit, most + 1), Err(PeriodError));
         }
         let json = serde_json::json!({"unit": "day", "count": 30});
         let read: RecurringPeriod = serde_json::from_value(json.clone()).expect("a period");

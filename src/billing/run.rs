@@ -163,7 +163,7 @@ async fn bill_batch(connection: &mut PgConnection, run: &Run, rates: &RateTable)
     Ok(true)
 }
 
-/// All at once; if the database refuses one of them, one by one, so that the others are not held up.
+/// All at once; if one of them can't be billed, or the database refuses it, one by one, so that the others are not held up.
 async fn bill_each_or_all(
     tx: &mut PgConnection,
     run: &Run,
@@ -176,8 +176,8 @@ async fn bill_each_or_all(
             all.commit().await?;
             return Ok(problems);
         }
-        Err(error) if error.constraint().is_some() => all.rollback().await?,
-        Err(error) => return Err(error),
+        Err(Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
+        Err(_) => all.rollback().await?,
     }
     let mut problems = Vec::new();
     for user in users {
@@ -187,20 +187,24 @@ async fn bill_each_or_all(
                 one.commit().await?;
                 problems.extend(problem);
             }
+            Err(Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
             Err(error) => {
                 one.rollback().await?;
-                let constraint = error.constraint().map(str::to_owned);
-                let Some(constraint) = constraint else { return Err(error) };
-                tracing::error!(user, constraint, "the database refused a bill");
-                let detail = format!(
-                    "the database refused the bill ({constraint}); the customer's orders or bills were \
-                    changed by hand"
-                );
-                problems.push(Problem::new(*user, Code::RefusedByDatabase, detail));
+                problems.push(fault(*user, error));
             }
         }
     }
     Ok(problems)
+}
+
+/// Of a customer whose rows are not what the program would write.
+fn fault(user: i64, error: Error) -> Problem {
+    let (code, what) = match error.constraint() {
+        Some(constraint) => (Code::RefusedByDatabase, format!("the database refused the bill ({constraint})")),
+        None => (Code::Internal, "the bill could not be made, for a reason that is in the log".to_owned()),
+    };
+    tracing::error!(user, error = crate::error::one_line(&error.into()), "a customer is not billed");
+    Problem::new(user, code, format!("{what}; the customer's orders, address or bills were changed by hand"))
 }
 
 /// Ends a run whose parts are all done: its bills get their numbers. False: some part is not done.

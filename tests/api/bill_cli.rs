@@ -116,8 +116,8 @@ async fn simulations_print_what_became_of_each_case_and_fail_if_not_as_expected(
 /// Words of the answer to a change of a file.
 type Wrong = (&'static str, fn(&mut Value));
 
-/// Plays the first two examples after a change; what the command says, and the errors of the cases.
-async fn play(app: &TestApp, change: impl FnOnce(&mut Value)) -> (String, Vec<String>) {
+/// Plays the first two examples after a change; whether all came out as expected, what the command says, and the cases.
+async fn play(app: &TestApp, change: impl FnOnce(&mut Value)) -> (bool, String, Value) {
     let mut file: Value = serde_json::from_str(include_str!("../billing-examples.json")).expect("JSON");
     file["cases"].as_array_mut().expect("cases").truncate(2);
     change(&mut file);
@@ -126,23 +126,16 @@ async fn play(app: &TestApp, change: impl FnOnce(&mut Value)) -> (String, Vec<St
     let mut command = Command::new(env!("CARGO_BIN_EXE_uncloud"));
     command.args(["bill", "simulate"]).arg(&path).env_clear().env("DATABASE_URL", app.database_url.expose());
     let output = tokio::task::spawn_blocking(move || command.output().expect("uncloud")).await.expect("no panic");
-    assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).expect("text");
     assert!(said.lines().count() == 1 && !said.contains("internal"), "{said}");
-    let played: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let errors =
-        played["cases"].as_array().into_iter().flatten().filter_map(|case| Some(case["error"].as_str()?.to_owned()));
-    (said, errors.collect())
+    let mut played: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.success(), said, played["cases"].take())
 }
 
 #[tokio::test]
 async fn a_simulation_that_makes_no_sense_says_where() {
     let app = TestApp::start().await;
-    let whole: [Wrong; 7] = [
-        ("exactly two decimals", |file| file["cases"][0]["events"][0]["recurring"] = json!("10.005")),
-        ("must not be negative", |file| file["cases"][0]["events"][0]["recurring"] = json!("-10.00")),
-        ("capital letters", |file| file["cases"][0]["customer"]["country"] = json!("XXX")),
-        ("must count 1 to", |file| file["cases"][0]["events"][0]["period"]["count"] = json!(0)),
+    let whole: [Wrong; 3] = [
         ("vat_table: US is a territory without VAT", |file| file["vat_table"][0]["territory"] = json!("US")),
         ("vat_table: a territory has one standard rate at a time", |file| {
             let again = file["vat_table"][0].clone();
@@ -151,11 +144,31 @@ async fn a_simulation_that_makes_no_sense_says_where() {
         ("file of cases", |file| *file = json!([])),
     ];
     for (words, change) in whole {
-        let (said, errors) = play(&app, change).await;
-        assert!(said.contains(words) && errors.is_empty(), "{words:?} in {said}");
+        let (good, said, cases) = play(&app, change).await;
+        assert!(!good && said.contains(words) && cases.is_null(), "{words:?} in {said}");
     }
-    let one: [Wrong; 5] = [
+    let one: [Wrong; 7] = [
+        ("exactly two decimals", |file| file["cases"][0]["events"][0]["recurring"] = json!("10.005")),
+        ("must not be negative", |file| file["cases"][0]["events"][0]["recurring"] = json!("-10.00")),
+        ("capital letters", |file| file["cases"][0]["customer"]["country"] = json!("XXX")),
+        ("must count 1 to", |file| file["cases"][0]["events"][0]["period"]["count"] = json!(0)),
         ("seller: must be CH", |file| file["cases"][0]["seller"]["country"] = json!("DE")),
+        ("must be \"0.05\"", |file| file["cases"][0]["options"]["cash_rounding"] = json!("0.10")),
+        ("unknown variant", |file| file["cases"][0]["events"][0]["type"] = json!("gift")),
+    ];
+    for (words, change) in one {
+        let (good, said, cases) = play(&app, change).await;
+        assert!(!good && said.contains("1 of 2 cases"), "the other goes on: {said}");
+        assert!(cases[0]["error"].as_str().is_some_and(|error| error.contains(words)), "{words:?} in {cases}");
+        assert!(cases[1].get("error").is_none(), "{cases}");
+    }
+    assert_eq!(count(&app.pool, "bill").await + count(&app.pool, "orders").await, 0, "nothing is written");
+}
+
+#[tokio::test]
+async fn what_a_simulation_refuses_is_named_and_the_story_goes_on() {
+    let app = TestApp::start().await;
+    let refused: [Wrong; 4] = [
         ("no order \"o9\"", |file| file["cases"][0]["events"][2]["replaces"] = json!("o9")),
         ("is replaced by", |file| {
             let events = file["cases"][0]["events"].as_array_mut().expect("events");
@@ -166,12 +179,57 @@ async fn a_simulation_that_makes_no_sense_says_where() {
         ("paid once", |file| file["cases"][0]["events"][2]["period"] = Value::Null),
         ("orders_period", |file| file["cases"][0]["events"][0]["period"] = Value::Null),
     ];
-    for (words, change) in one {
-        let (said, errors) = play(&app, change).await;
-        assert!(said.contains("1 of 2 cases"), "the other goes on: {said}");
-        assert!(matches!(&errors[..], [error] if error.contains(words)), "{words:?} in {errors:?}");
+    for (words, change) in refused {
+        let (_, _, cases) = play(&app, change).await;
+        let problem = cases[0]["problems"][0]["detail"].as_str();
+        assert!(problem.is_some_and(|problem| problem.contains(words)), "{words:?} in {cases}");
+        assert_eq!(cases[0]["runs"].as_array().map(Vec::len), Some(3), "all runs were made: {cases}");
     }
+    let (good, said, _) = play(&app, |file| file["cases"][0]["events"][2]["replaces"] = json!("o9")).await;
+    assert!(!good && said.contains("1 of 2 cases"), "{said}");
     assert_eq!(count(&app.pool, "bill").await + count(&app.pool, "orders").await, 0, "nothing is written");
+}
+
+/// The only case's only bill of a Swiss customer with one order of 10.00, after a change.
+async fn bill_of(app: &TestApp, change: fn(&mut Value)) -> Value {
+    let (_, said, cases) = play(app, |file| {
+        file["cases"].as_array_mut().expect("cases").truncate(1);
+        file["cases"][0]["events"].as_array_mut().expect("events").truncate(2);
+        change(&mut file["cases"][0]);
+    })
+    .await;
+    let case = &cases[0];
+    assert!(case.get("problems").is_none() && case.get("error").is_none(), "{said} {case}");
+    case["runs"][0][0].clone()
+}
+
+#[tokio::test]
+async fn a_simulation_reads_what_people_write() {
+    let app = TestApp::start().await;
+    for number in [json!("CHE-116.281.710 MWST"), json!("che 116 281 710"), json!(""), Value::Null] {
+        let (_, _, cases) = play(&app, |file| {
+            let customer =
+                json!({ "country": "CH", "kind": "business", "vat_number": number, "vat_number_status": "pending" });
+            file["cases"][0]["customer"] = customer;
+        })
+        .await;
+        assert_eq!(cases[0]["runs"][0][0]["tax"], "0.81", "{number} {cases}");
+    }
+    let german = bill_of(&app, |case| {
+        let customer = json!({ "country": "DE", "kind": "business", "vat_number": "de 136 695 976", "vat_number_status": "verified" });
+        case["customer"] = customer;
+    });
+    assert_eq!(german.await["vat"][0]["category"], "AE");
+    let once = bill_of(&app, |case| {
+        let order = json!({ "at": "2025-03-01T00:00:00.7Z", "type": "order", "order": "o1", "one_time": "50.02",
+            "period": null, "commitment_periods": 1 });
+        case["events"][0] = order;
+        case["options"]["cash_rounding"] = json!("0.05");
+        case["who"] = json!("wrote this");
+    })
+    .await;
+    assert_eq!((&once["net"], &once["records"][0]["from"]), (&json!("50.02"), &json!("2025-03-01T00:00:00Z")));
+    assert_eq!((&once["gross"], &once["payable"]), (&json!("54.07"), &json!("54.05")));
 }
 
 #[tokio::test]

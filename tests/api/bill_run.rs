@@ -169,6 +169,44 @@ async fn a_missing_rate_is_named_and_stops_only_those_who_need_it() {
 }
 
 #[tokio::test]
+async fn what_nobody_foresaw_of_a_customer_is_reported_and_does_not_stop_the_others() {
+    let pool = books().await;
+    address(&pool, BOB, "CH", false).await;
+    for user in [ALICE, BOB] {
+        place(&pool, &terms(user, "10.00"), "2024-01-01").await;
+    }
+    sql(&pool, "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count,
+            billing, commitment_periods, time_zone, starts_at, ordered_at, due_at, deliver_at)
+        select user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count, billing,
+            commitment_periods, 'Mars/Olympus', starts_at, ordered_at, due_at, deliver_at from orders where user_id = 3")
+    .await;
+    let run = bill_all(&pool, "2024-01-15").await;
+    assert_eq!(problems(&pool, run).await, [(BOB, "internal".into())]);
+    let detail = run::problems(&pool, run).await.expect("problems").remove(0).detail;
+    assert!(detail.contains("in the log") && !detail.contains("Mars"), "{detail}");
+    assert_eq!(count(&pool, "bill").await, 1, "Alice is not held up");
+}
+
+#[tokio::test]
+async fn one_second_has_one_bill_for_each_currency() {
+    let pool = books().await;
+    place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
+    bill_all(&pool, "2024-01-15").await;
+    let mut euros = terms(ALICE, "10.00");
+    euros.currency = "EUR".parse().expect("a currency");
+    place(&pool, &euros, "2024-01-15").await;
+    let run = bill_all(&pool, "2024-01-15").await;
+    assert_eq!(problems(&pool, run).await, []);
+    assert_eq!(count(&pool, "bill").await, 2);
+    place(&pool, &euros, "2024-01-15").await;
+    let run = bill_all(&pool, "2024-01-15").await;
+    assert_eq!(problems(&pool, run).await, [(ALICE, "already_billed".into())]);
+    bill_all(&pool, "2024-01-15T00:00:01Z").await;
+    assert_eq!(count(&pool, "bill").await, 3);
+    assert_sound(&pool).await;
+}
+
+#[tokio::test]
 async fn territories_outside_of_our_vat_need_no_rate() {
     let pool = books().await;
     address(&pool, BOB, "US", false).await;

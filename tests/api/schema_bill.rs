@@ -175,6 +175,42 @@ async fn totals_add_up_and_numbers_have_no_gaps() {
 }
 
 #[tokio::test]
+async fn a_bill_has_lines_of_its_own_customer_and_of_no_order_that_ended() {
+    let pool = billed().await;
+    let bill = draft(&pool).await;
+    let line = |values: &str| format!("{RECORD} ({bill}, 1, {values}, 'S', 81000)");
+    let manual = |user: i64, currency: &str| {
+        format!(
+            "with line as (
+                 insert into bill_manual_line (user_id, currency, description, net_cents, service_at, reason, author)
+                 values ({user}, '{currency}', 'Work', 100, '2024-02-01', 'agreed', 1) returning line_id)
+             {RECORD} ({bill}, 1, 'manual', null, (select line_id from line), '2024-02-01', '2024-02-01', null, null, 100, 'S', 81000)"
+        )
+    };
+    let bobs = line("'recurring', 4, null, '2024-02-15', '2024-03-16', '2024-02-15', 2592000, 700");
+    let past = line("'recurring', 1, null, '2024-01-31', '2024-03-01', '2024-01-31', 2592000, 1000");
+    let cases = vec![
+        ("bill_record_owner", bobs),
+        ("bill_record_owner", manual(BOB, "CHF")),
+        ("bill_record_owner", manual(ALICE, "EUR")),
+        ("bill_record_past_end", past),
+    ];
+    assert_all_refused(&pool, cases).await;
+}
+
+#[tokio::test]
+async fn the_millionth_bill_of_a_year_has_a_number_of_its_own() {
+    let pool = billed().await;
+    let bill = draft(&pool).await;
+    // Whether numbers have gaps is another test's.
+    sql(&pool, "alter table bill_number disable trigger bill_totals").await;
+    sql(&pool, &format!("insert into bill_number (bill_id, year, sequence) values ({bill}, 2024, 1000000)")).await;
+    let numbers: Vec<String> =
+        sqlx::query_scalar("select number from bill_number order by sequence").fetch_all(&pool).await.expect("numbers");
+    assert_eq!(numbers, ["2024-000001", "2024-000002", "2024-000003", "2024-1000000"]);
+}
+
+#[tokio::test]
 async fn wrong_bills_and_runs_are_refused() {
     let pool = billed().await;
     draft(&pool).await;

@@ -9,7 +9,7 @@ use crate::{
     billing::{
         charge::{Timing, UpgradeCredit},
         draft::{Charged, ManualLine},
-        money::Amount,
+        money::{Amount, Currency},
         period::Unit,
         vat::Category,
         vat_rates::{RateRow, RateTable},
@@ -49,17 +49,17 @@ pub(in crate::billing) async fn addresses(tx: &mut PgConnection, users: &[i64]) 
     Ok(rows.into_iter().map(|address| (address.user_id, address)).collect())
 }
 
-/// Who has a bill of this second already: there can't be a second one.
+/// Who has a bill of this second already, and in which currency: there can't be a second one.
 pub(in crate::billing) async fn billed_at(
     tx: &mut PgConnection,
     users: &[i64],
     as_of: DateTime<Utc>,
-) -> sqlx::Result<HashSet<i64>> {
-    let users =
-        sqlx::query_scalar!("select user_id from bill where user_id = any($1) and issued_at = $2", users, as_of)
+) -> Result<HashSet<(i64, Currency)>, Error> {
+    let rows =
+        sqlx::query!("select user_id, currency from bill where user_id = any($1) and issued_at = $2", users, as_of)
             .fetch_all(tx)
             .await?;
-    Ok(users.into_iter().collect())
+    Ok(rows.into_iter().map(|row| Ok((row.user_id, row.currency.parse()?))).collect::<anyhow::Result<_>>()?)
 }
 
 /// Open orders of these customers of which something is due.

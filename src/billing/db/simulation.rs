@@ -63,7 +63,7 @@ pub(in crate::billing) async fn insert_seller(
 /// A customer of no other name's, with an address.
 pub(in crate::billing) async fn insert_customer(tx: &mut PgConnection, customer: &CaseCustomer) -> sqlx::Result<i64> {
     let business = customer.kind == CustomerKind::Business;
-    let vat_number = customer.vat_number.as_deref().filter(|_| business);
+    let vat_number = customer.vat_number();
     let verified = vat_number.is_some() && customer.is_verified();
     let user_id = sqlx::query_scalar!(
         "insert into users (username) values ('simulation-' || nextval(pg_get_serial_sequence('users', 'user_id')))

@@ -95,7 +95,7 @@ impl Columns {
         self.span_from.push(record.from);
         self.span_to.push(record.to);
         self.prev_to.push(prev_to);
-        self.period_seconds.push(period_secs.map(|secs| i32::try_from(secs).unwrap_or(i32::MAX)));
+        self.period_seconds.push(period_secs.map(|secs| i32::try_from(secs).expect("50 years in seconds fit")));
         self.net_cents.push(record.net.cents());
         self.vat_category.push(record.category.as_str().to_owned());
         self.vat_rate_ppm.push(record.rate.into());

@@ -1,0 +1,190 @@
+//! Cases as a file has them.
+
+use chrono::{DateTime, NaiveDate, SubsecRound as _, Utc};
+use chrono_tz::Tz;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Map, Value};
+
+use crate::{
+    billing::{
+        charge::{Timing, UpgradeCredit},
+        country::Country,
+        money::{Amount, Currency, Rate},
+        period::RecurringPeriod,
+        vat::CustomerKind,
+    },
+    http::Price,
+    orders::{NewOrder, ServiceChange},
+};
+
+/// A file of cases; `billing-examples.json` in the tests is one.
+#[derive(Debug, Deserialize)]
+pub struct Cases {
+    /// The rates of all cases; none: those of the database.
+    pub(super) vat_table: Option<Vec<CaseRate>>,
+    /// What to play. One that can't be read does not stop the others.
+    pub(super) cases: Vec<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CaseRate {
+    pub territory: Country,
+    pub from: NaiveDate,
+    pub to: Option<NaiveDate>,
+    pub rate: Rate,
+    pub timezone: Tz,
+}
+
+/// One story. Fields besides, here and in its parts, are for whoever wrote it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Case {
+    pub seller: CaseSeller,
+    pub customer: CaseCustomer,
+    pub currency: Currency,
+    #[serde(default)]
+    pub options: CaseOptions,
+    pub events: Vec<Event>,
+}
+
+/// Who bills.
+#[derive(Debug, Deserialize)]
+pub(in crate::billing) struct CaseSeller {
+    pub country: Country,
+    pub timezone: Tz,
+    pub oss_eu: bool,
+}
+
+/// Who is billed.
+#[derive(Debug, Deserialize)]
+pub(in crate::billing) struct CaseCustomer {
+    pub country: Country,
+    pub kind: CustomerKind,
+    vat_number: Option<String>,
+    vat_number_status: Option<String>,
+}
+
+impl CaseCustomer {
+    /// The number of a business without what people write between its letters and digits.
+    pub fn vat_number(&self) -> Option<String> {
+        let number = self.vat_number.as_deref().filter(|_| self.kind == CustomerKind::Business)?;
+        let number: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
+        Some(number.to_ascii_uppercase()).filter(|number| (4..=20).contains(&number.len()))
+    }
+
+    /// Whatever else is said about a number, it is not verified.
+    pub fn is_verified(&self) -> bool {
+        self.vat_number_status.as_deref() == Some("verified")
+    }
+}
+
+/// A misspelt option would be one that is not taken.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CaseOptions {
+    pub upgrade_credit: Option<UpgradeCredit>,
+    #[serde(default, deserialize_with = "cash_rounding")]
+    pub cash_rounding: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Event {
+    Order(OrderEvent),
+    Replace(OrderEvent),
+    Cancel {
+        #[serde(deserialize_with = "second")]
+        at: DateTime<Utc>,
+        order: String,
+        service_change: Option<ServiceChange>,
+    },
+    BillRun {
+        #[serde(deserialize_with = "second")]
+        at: DateTime<Utc>,
+    },
+}
+
+impl Event {
+    pub const fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Order(OrderEvent { at, .. })
+            | Self::Replace(OrderEvent { at, .. })
+            | Self::Cancel { at, .. }
+            | Self::BillRun { at } => *at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct OrderEvent {
+    #[serde(deserialize_with = "second")]
+    pub at: DateTime<Utc>,
+    pub order: String,
+    pub replaces: Option<String>,
+    #[serde(default, deserialize_with = "maybe_second")]
+    pub starts_at: Option<DateTime<Utc>>,
+    currency: Option<Currency>,
+    #[serde(default = "nothing", deserialize_with = "price")]
+    one_time: Amount,
+    #[serde(default = "nothing", deserialize_with = "price")]
+    recurring: Amount,
+    period: Option<RecurringPeriod>,
+    billing: Option<Timing>,
+    #[serde(default)]
+    commitment_periods: u32,
+    pub service_change: Option<ServiceChange>,
+}
+
+const fn nothing() -> Amount {
+    Amount::ZERO
+}
+
+fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(|price: Price| price.0).map_err(D::Error::custom)
+}
+
+/// Times are whole seconds here, as they are in orders.
+fn second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    DateTime::deserialize(deserializer).map(|t: DateTime<Utc>| t.trunc_subsecs(0))
+}
+
+fn maybe_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map(|t: DateTime<Utc>| t.trunc_subsecs(0)))
+}
+
+/// To five cents, the smallest coin of Switzerland, or not at all.
+fn cash_rounding<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let step = match Value::deserialize(deserializer)? {
+        Value::Null => return Ok(false),
+        Value::String(text) => text.parse::<Decimal>().ok(),
+        other => other.to_string().parse().ok(),
+    };
+    match step {
+        Some(step) if step.is_zero() => Ok(false),
+        Some(step) if step == Decimal::new(5, 2) => Ok(true),
+        _ => Err(D::Error::custom("cash_rounding must be \"0.05\" or null")),
+    }
+}
+
+impl Case {
+    pub fn new_order(&self, user_id: i64, order: &OrderEvent) -> NewOrder {
+        NewOrder {
+            user_id,
+            ordered_by: None,
+            product_id: None,
+            description: order.order.clone(),
+            parameters: Value::Object(Map::new()),
+            currency: order.currency.unwrap_or(self.currency),
+            one_time: order.one_time,
+            recurring: order.recurring,
+            period: order.period,
+            timing: order.billing.unwrap_or(Timing::Advance),
+            // What is paid once has no periods.
+            commitment_periods: order.period.map_or(0, |_| order.commitment_periods),
+            upgrade_credit: self.options.upgrade_credit.unwrap_or(UpgradeCredit::Prorate),
+            zone: self.seller.timezone,
+            parts: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What-if: cases of orders, changes and runs, played through the database by the functions that do it in earnest, and
+//! rolled back.
+
+mod case;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use chrono_tz::Tz;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection, PgPool};
+
+pub use self::case::Cases;
+use self::case::{Case, CaseRate, Event};
+pub(super) use self::case::{CaseCustomer, CaseSeller};
+use super::{
+    bill::BillFilter,
+    db,
+    money::Amount,
+    run::bill_one,
+    vat::Seller,
+    vat_rates::{RateRow, RateTable},
+};
+use crate::{
+    error::{AsConstraint as _, Error},
+    http::Window,
+    orders, origin,
+};
+
+/// What a case came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Which case.
+    pub id: String,
+    /// Its runs, orders and sums, or its `error`.
+    pub result: Value,
+    /// Whether that is what the case expects; none if it says nothing.
+    pub as_expected: Option<bool>,
+}
+
+/// Plays all cases, each in a transaction that is rolled back.
+pub async fn simulate(pool: &PgPool, cases: Cases) -> Result<Vec<Outcome>, Error> {
+    let rates: Option<Vec<(RateRow, Tz)>> = cases.vat_table.map(|rows| {
+        let row = |row: CaseRate| {
+            (RateRow { territory: row.territory, from: row.from, to: row.to, rate: row.rate }, row.timezone)
+        };
+        rows.into_iter().map(row).collect()
+    });
+    if let Some(rates) = &rates {
+        let table = RateTable::new(rates.iter().map(|(row, _)| *row));
+        table.map_err(|error| Error::Malformed(format!("vat_table: {error}").into()))?;
+    }
+    let mut outcomes = Vec::with_capacity(cases.cases.len());
+    for case in cases.cases {
+        let mut tx = origin::begin(pool).await?;
+        let played = match Case::deserialize(&case) {
+            Ok(case) => play(&mut tx, &case, rates.as_deref()).await,
+            Err(error) => Err(Error::Malformed(error.to_string().into())),
+        };
+        tx.rollback().await?;
+        let result = match played {
+            Ok(result) => result,
+            Err(error) => json!({ "error": refusal(error)? }),
+        };
+        let id = case["id"].as_str().map_or_else(|| format!("case {}", outcomes.len() + 1), str::to_owned);
+        let as_expected = case["expected"].as_object().map(|expected| {
+            // What it says nothing of may come out as it will.
+            expected.iter().all(|(part, value)| result.get(part) == Some(value))
+        });
+        outcomes.push(Outcome { id, result, as_expected });
+    }
+    Ok(outcomes)
+}
+
+/// Why something can't be, for a person; whatever is not about the case is an error.
+fn refusal(error: Error) -> Result<String, Error> {
+    match error {
+        Error::Unavailable(_) => Err(error),
+        Error::Internal(_) => match error.constraint() {
+            Some(constraint) => Ok(format!("the database refuses that ({constraint})")),
+            None => Err(error),
+        },
+        refusal => Ok(refusal.to_string()),
+    }
+}
+
+/// What was made so far of a case.
+struct Story<'a> {
+    case: &'a Case,
+    user_id: i64,
+    orders: Labels,
+    runs: Vec<Value>,
+    problems: Vec<Value>,
+}
+
+async fn play(tx: &mut PgConnection, case: &Case, rates: Option<&[(RateRow, Tz)]>) -> Result<Value, Error> {
+    if let Some(rates) = rates {
+        db::replace_rates(tx, rates).await?;
+    }
+    let CaseSeller { country, timezone, oss_eu } = case.seller;
+    Seller::new(country, timezone, oss_eu).map_err(|error| Error::Malformed(format!("seller: {error}").into()))?;
+    db::insert_seller(tx, &case.seller, case.options.cash_rounding).await?;
+    let user_id = db::insert_customer(tx, &case.customer).await?;
+    let mut story = Story { case, user_id, orders: Labels::default(), runs: Vec::new(), problems: Vec::new() };
+    for event in &case.events {
+        // What is refused leaves nothing behind, and the story goes on without it.
+        let mut step = tx.begin().await?;
+        match story.happens(&mut step, event).await {
+            Ok(()) => step.commit().await?,
+            Err(error) => {
+                step.rollback().await?;
+                story.problems.push(json!({ "at": second(event.at()), "detail": refusal(error)? }));
+            }
+        }
+    }
+    story.told(tx).await
+}
+
+impl Story<'_> {
+    async fn happens(&mut self, tx: &mut PgConnection, event: &Event) -> Result<(), Error> {
+        let Self { case, user_id, .. } = *self;
+        match event {
+            Event::Order(order) => {
+                let new = case.new_order(user_id, order);
+                let placed = orders::place(tx, order.at, order.starts_at.unwrap_or(order.at), &new).await?;
+                self.orders.add(&order.order, placed.order_id);
+            }
+            Event::Replace(order) => {
+                let old = self.orders.id(order.replaces.as_deref().unwrap_or_default())?;
+                let change = order.service_change.unwrap_or_default();
+                let replaced = orders::replace(tx, order.at, old, &case.new_order(user_id, order), change).await?;
+                self.orders.add(&order.order, replaced.new.order_id);
+            }
+            Event::Cancel { at, order, service_change } => {
+                let order_id = self.orders.id(order)?;
+                orders::cancel(tx, *at, order_id, user_id, service_change.unwrap_or_default()).await?;
+            }
+            Event::BillRun { at } => {
+                let (run, problem) = bill_one(tx, user_id, *at, None).await?;
+                self.runs.push(bills(tx, run.run_id, &self.orders).await?);
+                self.problems.extend(problem.map(|problem| json!({ "at": second(*at), "detail": problem.detail })));
+            }
+        }
+        Ok(())
+    }
+
+    async fn told(self, tx: &mut PgConnection) -> Result<Value, Error> {
+        let mut result = json!({ "runs": self.runs, "orders": {}, "net_per_order": {} });
+        for (label, order_id) in &self.orders.by_label {
+            let order = db::simulated_order(tx, *order_id).await?;
+            result["orders"][label] = json!({
+                "starts_at": second(order.starts_at),
+                "billing_ends_at": order.billing_ends_at.map(second),
+                "billed_through": order.billed_through.map(second),
+                "void": order.void,
+                "closed": order.closed,
+            });
+            if let Some(cents) = order.net_cents {
+                result["net_per_order"][label] = money(cents.try_into().map_err(anyhow::Error::new)?);
+            }
+        }
+        if !self.problems.is_empty() {
+            result["problems"] = self.problems.into();
+        }
+        Ok(result)
+    }
+}
+
+/// The case's names of its orders, in the order of their coming.
+#[derive(Default)]
+struct Labels {
+    by_label: Vec<(String, i64)>,
+    by_id: HashMap<i64, String>,
+}
+
+impl Labels {
+    fn add(&mut self, label: &str, order_id: i64) {
+        self.by_label.push((label.to_owned(), order_id));
+        self.by_id.insert(order_id, label.to_owned());
+    }
+
+    fn id(&self, label: &str) -> Result<i64, Error> {
+        let found = self.by_label.iter().find(|(known, _)| known == label);
+        let unknown = || Error::NotFound(format!("the case has no order {label:?} before this event").into());
+        found.map(|(_, order_id)| *order_id).ok_or_else(unknown)
+    }
+}
+
+async fn bills(tx: &mut PgConnection, run_id: i64, orders: &Labels) -> Result<Value, Error> {
+    let filter = BillFilter { run_id: Some(run_id), ..BillFilter::default() };
+    let bills = db::bills(&mut *tx, &filter, Window::all()).await?;
+    let ids: Vec<i64> = bills.iter().map(|bill| bill.bill_id).collect();
+    let records = db::records(&mut *tx, &ids).await?;
+    let vat = db::vat(tx, &ids).await?;
+    let of_bill = |bill_id: i64| {
+        let records = records.iter().filter(move |record| record.bill_id == bill_id).map(|record| {
+            json!({
+                "order": record.order_id.and_then(|order_id| orders.by_id.get(&order_id)),
+                "kind": record.kind,
+                "from": second(record.from),
+                "to": second(record.to),
+                "net": money(record.net),
+                "vat_category": record.category.as_str(),
+                "vat_rate": record.rate.to_string(),
+                "seconds": record.secs(),
+                "period_seconds": record.period_secs.unwrap_or(0),
+            })
+        });
+        let vat = vat.iter().filter(move |group| group.bill_id == bill_id).map(|group| {
+            json!({
+                "category": group.category.as_str(),
+                "rate": group.rate.to_string(),
+                "base": money(group.base),
+                "tax": money(group.tax),
+            })
+        });
+        (records.collect::<Vec<Value>>(), vat.collect::<Vec<Value>>())
+    };
+    let shown = bills.iter().map(|bill| {
+        let (records, vat) = of_bill(bill.bill_id);
+        json!({
+            "issued_at": second(bill.issued_at),
+            "document": bill.document,
+            "currency": bill.currency,
+            "records": records,
+            "vat": vat,
+            "net": money(bill.net),
+            "tax": money(bill.tax),
+            "gross": money(bill.gross),
+            "rounding": money(bill.rounding),
+            "payable": money(bill.payable),
+        })
+    });
+    Ok(shown.collect())
+}
+
+fn second(t: DateTime<Utc>) -> String {
+    t.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn money(amount: Amount) -> Value {
+    amount.to_string().into()
+}
