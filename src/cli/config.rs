@@ -22,6 +22,8 @@ use crate::{
 
 /// Longest wait for a server that is starting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Idle for less than this, a connection is taken to be alive; if it is not, the query says so.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The file of `--config`, before the command line is parsed for good.
 pub(super) fn named_file(args: &[OsString]) -> Option<PathBuf> {
@@ -202,6 +204,16 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
+        // One that was in use a moment ago needs no question first, which would cost as much as a query.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(options.clone())
         .await;
     let pool = match pool {

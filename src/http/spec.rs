@@ -22,6 +22,8 @@ pub(super) enum Kind {
 pub(super) struct Operation {
     pub method: Method,
     pub path: String,
+    /// The path's parts; none: a parameter.
+    parts: Vec<Option<String>>,
     pub id: String,
     pub summary: String,
     pub signed_in: bool,
@@ -260,6 +262,7 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                 operations.push(Operation {
                     method: method.to_uppercase().parse().unwrap_or_default(),
                     path: path.clone(),
+                    parts: path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect(),
                     id: text("operationId"),
                     summary: text("summary"),
                     signed_in: is_signed_in(operation),
@@ -285,22 +288,22 @@ impl Operation {
         parts.filter_map(|(part, value)| Some((part.strip_prefix('{')?.strip_suffix('}')?, value)))
     }
 
-    fn is_at(&self, path: &str) -> bool {
-        let mut asked = path.trim_end_matches('/').split('/');
-        self.path.split('/').all(|part| asked.next().is_some_and(|asked| part.starts_with('{') || part == asked))
-            && asked.next().is_none()
+    fn is_at(&self, asked: &[&str]) -> bool {
+        self.parts.len() == asked.len()
+            && self.parts.iter().zip(asked).all(|(part, asked)| part.as_ref().is_none_or(|literal| literal == asked))
     }
 
-    fn parameters(&self) -> usize {
-        self.path.matches('{').count()
+    fn literals(&self) -> usize {
+        self.parts.iter().flatten().count()
     }
 }
 
-/// The operations at a path; literal parts win over parameters.
+/// The operations at a path; literal parts win over parameters. Every request comes here, so paths are taken apart once.
 fn at<'a>(operations: &'a [Operation], path: &str) -> impl Iterator<Item = &'a Operation> {
-    let here = move || operations.iter().filter(move |operation| operation.is_at(path));
-    let fewest = here().map(Operation::parameters).min();
-    here().filter(move |operation| Some(operation.parameters()) == fewest)
+    let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let here: Vec<&Operation> = operations.iter().filter(|operation| operation.is_at(&asked)).collect();
+    let most = here.iter().map(|operation| operation.literals()).max();
+    here.into_iter().filter(move |operation| Some(operation.literals()) == most)
 }
 
 /// The operation that a request asks for.

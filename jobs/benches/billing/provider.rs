@@ -91,7 +91,7 @@ impl Provider {
                  case when n % 10 < 7 or {ends_at} is not null then 'day' when n % 10 < 9 then 'month' else 'year' end,
                  case when n % 10 < 7 or {ends_at} is not null then 30 else 1 end,
                  'advance', 1, 'Europe/Zurich', {starts_at}, {starts_at}, {ends_at}, {starts_at}, {starts_at}
-             from generate_series(1, {orders}) n"
+             from generate_series(1, {orders}::bigint) n"
         ))
         .await;
     }
