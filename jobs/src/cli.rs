@@ -158,7 +158,7 @@ async fn restore(args: HostArgs) -> anyhow::Result<()> {
 }
 
 async fn work(cli: Cli) -> anyhow::Result<()> {
-    let redis = broker::client(&broker_url(cli.broker, cli.broker_file)?, cli.broker_ca_file.as_deref())?;
+    let redis = broker::client(&broker_url(cli.broker, cli.broker_file.as_deref())?, cli.broker_ca_file.as_deref())?;
     let name = cli.name.replace("%h", &nix::unistd::gethostname()?.to_string_lossy());
     tracing::info!(worker = name, queues = ?cli.queues.iter().map(QueueName::as_str).collect::<Vec<_>>(), concurrency = cli.concurrency, "working");
     let host = cli.host.host().map(Arc::new).map_err(|error| error.to_string());
@@ -193,16 +193,9 @@ async fn database(url: Option<Secret<String>>, file: Option<&Path>) -> anyhow::R
     uncloud::cli::connect(&url, DATABASE_CONNECTIONS).await
 }
 
-fn broker_url(url: Option<Secret<String>>, file: Option<PathBuf>) -> anyhow::Result<Secret<String>> {
-    match (url, file) {
-        (Some(url), _) => Ok(url),
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(&file)
-                .with_context(|| format!("can't read the broker's URL in {}", file.display()))?;
-            Ok(Secret::new(text.trim_end().to_owned()))
-        }
-        (None, None) => anyhow::bail!("no broker is named; set REDIS_URL or REDIS_URL_FILE, or use --broker"),
-    }
+fn broker_url(url: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<Secret<String>> {
+    let url = uncloud::cli::secret_or_file("REDIS_URL", url, file)?;
+    url.context("no broker is named; set REDIS_URL or REDIS_URL_FILE, or use --broker")
 }
 
 /// True after the first signal; the second ends the process.

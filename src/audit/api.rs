@@ -123,9 +123,9 @@ impl AuditApi {
         /// Those of this request.
         request_id: Query<Option<TextPart>>,
         /// Those from this time on.
-        since: Query<Option<Moment>>,
+        from: Query<Option<Moment>>,
         /// Those before this time.
-        until: Query<Option<Moment>>,
+        to: Query<Option<Moment>>,
         /// Changes on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
@@ -138,8 +138,8 @@ impl AuditApi {
             kind: text(kind.0),
             object_id: text(object_id.0),
             request_id: text(request_id.0),
-            since: since.0.map(|moment| moment.0),
-            until: until.0.map(|moment| moment.0),
+            from: from.0.map(|moment| moment.0),
+            to: to.0.map(|moment| moment.0),
         };
         let window = Window::new(limit.0, cursor.0);
         let (entries, next) = page(db::entries(&self.pool, &filter, window).await?, window, |entry| entry.audit_id);

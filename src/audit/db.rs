@@ -28,8 +28,8 @@ pub(super) struct Filter {
     pub kind: Option<String>,
     pub object_id: Option<String>,
     pub request_id: Option<String>,
-    pub since: Option<DateTime<Utc>>,
-    pub until: Option<DateTime<Utc>>,
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
 }
 
 /// The newest first.
@@ -49,8 +49,8 @@ pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: Window) -> s
         filter.kind,
         filter.object_id,
         filter.request_id,
-        filter.since,
-        filter.until,
+        filter.from,
+        filter.to,
         window.after,
         window.fetch(),
     )

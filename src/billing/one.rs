@@ -8,7 +8,10 @@ use super::{
     customer::Problem,
     db, run, whole_bills,
 };
-use crate::{error::Error, origin};
+use crate::{
+    error::{Error, FieldError},
+    origin,
+};
 
 /// Further ahead nobody needs to know; a bill of a thousand years is work all the same.
 const LONGEST_PREVIEW: TimeDelta = TimeDelta::days(2 * 366);
@@ -31,7 +34,7 @@ pub async fn preview(pool: &PgPool, user_id: i64, as_of: Option<DateTime<Utc>>) 
     let now = db::now(&mut *tx).await?;
     let as_of = run::second(as_of.unwrap_or(now));
     if as_of > now + LONGEST_PREVIEW {
-        return Err(Error::Malformed("as_of must lie at most two years ahead".into()));
+        return Err(Error::Parameters(vec![FieldError::of("query", "as_of", "must lie at most two years ahead")]));
     }
     let billed = match run::draw_up_one(&mut tx, user_id, as_of, None).await {
         Ok((run, problem)) => Billed { as_of, bills: of_run(&mut tx, run.run_id).await?, problem },

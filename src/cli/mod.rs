@@ -32,7 +32,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
     version,
     propagate_version = true,
     after_help = "\
-Every option can also be set by its environment variable, or in a file of NAME=value lines (--config). \
+What an option's help names as [env: …] can also be set there, or in a file of NAME=value lines (--config). \
 Secrets can be kept in files of their own: DATABASE_URL_FILE, REDIS_URL_FILE, UNCLOUD_SECRET_KEY_FILE, \
 UNCLOUD_LDAP_BIND_PASSWORD_FILE.
 

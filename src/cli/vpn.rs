@@ -25,7 +25,7 @@ pub(super) struct VpnArgs {
     #[arg(long, value_name = "FQDN")]
     hostname: Hostname,
     /// Longest wait for the host's answer.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
     timeout: u64,
     #[command(flatten)]
     output: Output,

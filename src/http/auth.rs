@@ -11,7 +11,7 @@ use poem_openapi::{
     registry::{MetaSecurityScheme, Registry},
 };
 
-use super::spec::Operation;
+use super::operation::Operation;
 use crate::{
     accounts::{Authenticator, Scopes, User},
     error::Error,

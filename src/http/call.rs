@@ -13,11 +13,11 @@ use super::{
     auth::{self, Caller},
     client::TrustedProxies,
     idempotency::Answers,
+    operation::{self, Kind, Operation},
     parameters,
     precondition::Preconditions,
     problem,
     rates::Rates,
-    spec::{self, Kind, Operation},
 };
 use crate::{
     accounts::{Authenticator, network_of},
@@ -39,7 +39,7 @@ impl Calls {
     where
         E: Endpoint<Output = Response> + 'static,
     {
-        let operation = spec::find(&self.operations, request.method(), request.uri().path());
+        let operation = operation::find(&self.operations, request.method(), request.uri().path());
         let is_named = request.headers().contains_key(header::AUTHORIZATION);
         let is_probe = !is_named && operation.is_some_and(|operation| !operation.path.starts_with("/v1/"));
         let client = self.proxies.client_of(&request);

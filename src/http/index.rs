@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use poem::Request;
 use poem_openapi::{Object, OpenApi, payload::Json};
 
-use super::{Tags, auth::Caller, spec::Operation};
+use super::{Tags, auth::Caller, operation::Operation};
 
 /// What can be asked for.
 #[derive(Debug, Object)]

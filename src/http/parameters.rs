@@ -6,7 +6,9 @@ use poem_openapi::{error::ParseParamError, types::ParseFromParameter};
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::{Cursor, Flag, Id, Moment, ProductName, QueueText, TextPart, UsernameText, body::shown, spec::Operation};
+use super::{
+    Cursor, Flag, Id, Moment, ProductName, QueueText, TextPart, UsernameText, body::shown, operation::Operation,
+};
 use crate::{
     billing::{country::Country, money::Currency},
     error::{Error, FieldError},
@@ -161,12 +163,11 @@ pub(super) fn named(error: poem::Error) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::spec;
 
     #[tokio::test]
     async fn every_parameter_has_a_rule() {
         let document: Value = serde_json::from_str(&crate::http::document().expect("a document")).expect("JSON");
-        for operation in spec::operations(&document) {
+        for operation in operation::operations(&document) {
             for Parameter { name, rule, .. } in &operation.parameters {
                 let message = "a scalar of parameters is missing in `scalar`";
                 assert!(!matches!(rule, Rule::Any), "{name} of {}: {message}", operation.id);

@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use tokio::task_local;
 
-use super::spec::{Kind, Operation};
+use super::operation::{Kind, Operation};
 use crate::error::{Error, FieldError};
 
 /// Bytes of each hash: enough, since whoever brings two objects to the same one gains nothing.

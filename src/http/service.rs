@@ -22,10 +22,10 @@ use super::{
     health::HealthApi,
     idempotency::Answers,
     index::IndexApi,
+    operation::{self, Operation},
     problem,
     rates::{RateLimits, Rates},
-    request,
-    spec::{self, Operation},
+    request, spec,
 };
 use crate::{
     accounts::{
@@ -181,7 +181,7 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     let apis = apis(app, Arc::clone(&operations));
     let generated = apis.spec();
     let document = spec::corrected(&generated)?;
-    let operations = Arc::new(operations.get_or_init(|| spec::operations(&document)).clone());
+    let operations = Arc::new(operations.get_or_init(|| operation::operations(&document)).clone());
     let docs = apis.swagger_ui_html().replace(&generated, &document.to_string());
     let document = text(&document)?;
     let guard = Guard { origins: app.origins.clone(), docs_policy: browser::policy_of(&docs) };
@@ -250,7 +250,7 @@ impl Door {
             });
             let mut response = response.await;
             if response.status() == StatusCode::METHOD_NOT_ALLOWED
-                && let Ok(allow) = HeaderValue::from_str(&spec::allowed_methods(operations, &path))
+                && let Ok(allow) = HeaderValue::from_str(&operation::allowed_methods(operations, &path))
             {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
@@ -259,7 +259,8 @@ impl Door {
             }
             let (status, elapsed) = (response.status().as_u16(), started.elapsed());
             // What is no operation (the docs, or anything that somebody makes up) has one name.
-            let operation = spec::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
+            let operation =
+                operation::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
             metrics.note_request(operation, status, elapsed);
             if PROBES.contains(&path.as_str()) && response.status().is_success() {
                 tracing::debug!(%method, path, status, ?elapsed, "answered");

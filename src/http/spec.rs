@@ -1,40 +1,13 @@
 //! The OpenAPI document: what the framework generates, corrected. The served document, the docs page, the `Allow`
 //! header, `/api/` and the committed `openapi/openapi.json` all come from here.
 
-use poem::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{conventions, examples, parameters::Parameter, problem::CONTENT_TYPE};
+use super::{conventions, examples, problem::CONTENT_TYPE};
 use crate::error::Code;
 
-/// What an operation answers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// One object, with its ETag.
-    Object,
-    /// A part of a list.
-    Page,
-    Other,
-}
-
-/// An operation, as far as others need to know it.
-#[derive(Debug, Clone)]
-pub(super) struct Operation {
-    pub method: Method,
-    pub path: String,
-    /// The path's parts; none: a parameter.
-    parts: Vec<Option<String>>,
-    pub id: String,
-    pub summary: String,
-    pub signed_in: bool,
-    pub staff: bool,
-    pub answer: Kind,
-    /// An edit that heeds If-Match.
-    pub takes_if_match: bool,
-    pub parameters: Vec<Parameter>,
-}
-
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+/// Under which a path has operations.
+pub(super) const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The document as the framework prints it -> the document as it is served.
 pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
@@ -242,79 +215,10 @@ fn add_problems(path: &str, operation: &mut Value) {
     }
 }
 
-fn is_signed_in(operation: &Value) -> bool {
+pub(super) fn is_signed_in(operation: &Value) -> bool {
     operation["security"].as_array().is_some_and(|ways| !ways.is_empty() && !ways.contains(&json!({})))
 }
 
-fn is_staff(path: &str) -> bool {
+pub(super) fn is_staff(path: &str) -> bool {
     path.starts_with("/v1/admin/") || path == "/metrics"
-}
-
-/// All operations of a corrected document.
-pub(super) fn operations(document: &Value) -> Vec<Operation> {
-    let mut operations = Vec::new();
-    for (path, item) in document["paths"].as_object().into_iter().flatten() {
-        for (method, operation) in item.as_object().into_iter().flatten() {
-            if METHODS.contains(&method.as_str()) {
-                let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
-                let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
-                let has = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
-                operations.push(Operation {
-                    method: method.to_uppercase().parse().unwrap_or_default(),
-                    path: path.clone(),
-                    parts: path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect(),
-                    id: text("operationId"),
-                    summary: text("summary"),
-                    signed_in: is_signed_in(operation),
-                    staff: is_staff(path),
-                    answer: match operation["responses"]["200"]["headers"].get("ETag") {
-                        Some(_) => Kind::Object,
-                        None if has("cursor") => Kind::Page,
-                        None => Kind::Other,
-                    },
-                    takes_if_match: has("If-Match"),
-                    parameters: parameters.iter().filter_map(|one| Parameter::of(document, one)).collect(),
-                });
-            }
-        }
-    }
-    operations
-}
-
-impl Operation {
-    /// The parameters in a path, as they are written.
-    pub(super) fn in_path<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let parts = self.path.split('/').zip(path.split('/'));
-        parts.filter_map(|(part, value)| Some((part.strip_prefix('{')?.strip_suffix('}')?, value)))
-    }
-
-    fn is_at(&self, asked: &[&str]) -> bool {
-        self.parts.len() == asked.len()
-            && self.parts.iter().zip(asked).all(|(part, asked)| part.as_ref().is_none_or(|literal| literal == asked))
-    }
-
-    fn literals(&self) -> usize {
-        self.parts.iter().flatten().count()
-    }
-}
-
-/// The operations at a path; literal parts win over parameters. Every request comes here, so paths are taken apart once.
-fn at<'a>(operations: &'a [Operation], path: &str) -> impl Iterator<Item = &'a Operation> {
-    let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let here: Vec<&Operation> = operations.iter().filter(|operation| operation.is_at(&asked)).collect();
-    let most = here.iter().map(|operation| operation.literals()).max();
-    here.into_iter().filter(move |operation| Some(operation.literals()) == most)
-}
-
-/// The operation that a request asks for.
-pub(super) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
-    at(operations, path).find(|operation| operation.method == method)
-}
-
-/// The methods that an address takes, for the header `Allow`.
-pub(super) fn allowed_methods(operations: &[Operation], path: &str) -> String {
-    let mut methods: Vec<&str> = at(operations, path).map(|operation| operation.method.as_str()).collect();
-    methods.sort_unstable();
-    methods.dedup();
-    methods.join(", ")
 }

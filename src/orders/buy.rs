@@ -136,31 +136,22 @@ pub async fn replace_order(
     db: &PgPool,
     caller: &User,
     (order_id, own): (i64, Option<i64>),
-    terms: Terms,
+    wanted: Wanted,
     change: ServiceChange,
 ) -> Result<Replaced, Error> {
     let mut tx = crate::origin::begin(db).await?;
     let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
     service::refuse_network(&mut tx, order_id).await?;
-    let replaced = match terms {
-        Terms::Agreed(agreed) => {
-            let new = agreed.new_order(&customer, user_id, caller.user_id)?;
-            replace(&mut tx, customer.now, order_id, &new, change).await?
-        }
-        Terms::Catalogue(wanted) => {
-            let mut quote = quote::quote(&mut tx, &customer, user_id, wanted).await?;
-            if quote.network.is_some() {
-                return Err(service::network_stays(order_id));
-            }
-            quote.refuse_obstacles()?;
-            let new = quote.new_order(&customer, user_id, caller.user_id)?;
-            let replaced = replace(&mut tx, customer.now, order_id, &new, change).await?;
-            // Once more, now that the old order no longer counts.
-            quote.obstacles = quote::missing(&mut tx, user_id, &quote.wanted.product).await?;
-            quote.refuse_obstacles()?;
-            replaced
-        }
-    };
+    let mut quote = quote::quote(&mut tx, &customer, user_id, wanted).await?;
+    if quote.network.is_some() {
+        return Err(service::network_stays(order_id));
+    }
+    quote.refuse_obstacles()?;
+    let new = quote.new_order(&customer, user_id, caller.user_id)?;
+    let replaced = replace(&mut tx, customer.now, order_id, &new, change).await?;
+    // Once more, now that the old order no longer counts.
+    quote.obstacles = quote::missing(&mut tx, user_id, &quote.wanted.product).await?;
+    quote.refuse_obstacles()?;
     end::refuse_needed(&mut tx, order_id).await?;
     tx.commit().await?;
     Ok(replaced)

@@ -1,7 +1,5 @@
 //! What the runner asks of the nouns: it carries jobs and does not know what they mean.
 
-use std::time::Duration;
-
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -19,13 +17,6 @@ pub enum Rendered {
         result: Value,
         /// What is left, so that no transaction takes long: the payload of a job like this one, which goes on.
         rest: Option<Value>,
-    },
-    /// Not yet, and nobody is to blame.
-    Later {
-        /// How long to wait.
-        after: Duration,
-        /// What for.
-        reason: String,
     },
     /// There is nothing left to do.
     Obsolete(String),

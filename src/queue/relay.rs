@@ -130,13 +130,6 @@ pub(super) async fn conclude(
                 ended.finished.push(job_id);
                 "succeeded"
             }
-            Rendered::Later { after, reason } => {
-                db::close_attempt(tx, job_id, "snoozed", Some(&reason)).await?;
-                if db::requeue(tx, job_id, after, None).await? != JobState::Queued {
-                    ended.finished.push(job_id);
-                }
-                "snoozed"
-            }
             Rendered::Obsolete(reason) => {
                 refuse(tx, job_id, JobState::Revoked, &reason).await?;
                 ended.finished.push(job_id);

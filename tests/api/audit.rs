@@ -261,8 +261,8 @@ async fn staff_find_who_changed_what_and_see_no_secret() {
     assert_eq!(made["after"]["private_key"], "[secret]");
     assert_eq!(find(&format!("request_id={}", created.header("x-request-id"))).await.as_array().map(Vec::len), Some(1));
     assert_eq!(find("user=alice").await, json!([]));
-    assert_eq!(find("kind=vpn_pool&until=2020-01-01T00:00:00Z").await, json!([]));
-    assert_eq!(find("kind=vpn_pool&since=2020-01-01T00:00:00Z&limit=1").await[0]["id"], edited["id"]);
+    assert_eq!(find("kind=vpn_pool&to=2020-01-01T00:00:00Z").await, json!([]));
+    assert_eq!(find("kind=vpn_pool&from=2020-01-01T00:00:00Z&limit=1").await[0]["id"], edited["id"]);
     let all: Vec<String> = sqlx::query_scalar("select audit::text from audit").fetch_all(&app.pool).await.expect("all");
     assert!(all.iter().any(|entry| entry.contains("password_hash")), "the users' passwords were set");
     assert!(all.iter().all(|entry| !entry.contains("$argon2")), "but nothing shows them");

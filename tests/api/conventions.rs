@@ -109,6 +109,6 @@ async fn all_wrong_parameters_are_named_at_once() {
     assert_eq!(wrong("/v1/job/0?wait=61").await, ["query /wait", "path /id"]);
     assert_eq!(wrong("/v1/job/1?wait=1&wait=2").await, ["query /wait"]);
     assert_eq!(wrong("/v1/admin/user/1?a=b").await, ["query /a"]);
-    assert_eq!(wrong("/v1/admin/audit?since=2026-13-01T00:00:00Z").await, ["query /since"], "only the operation knows");
+    assert_eq!(wrong("/v1/admin/audit?from=2026-13-01T00:00:00Z").await, ["query /from"], "only the operation knows");
     assert_eq!(wrong("/v1/admin/job?limit=%2B5").await, ["query /limit"]);
 }

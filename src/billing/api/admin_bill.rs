@@ -21,7 +21,7 @@ use crate::{
         money::Currency,
         one,
     },
-    error::Error,
+    error::{Error, FieldError},
     http::{Body, Cursor, Id, Moment, Staff, Tags, Window, input, page},
 };
 
@@ -107,7 +107,7 @@ impl AdminBillApi {
     ) -> Result<BillFile, Error> {
         let (from, to, format) = (from.0.0, to.0.0, format.0);
         if to <= from {
-            return Err(Error::Malformed("to must be later than from".into()));
+            return Err(Error::Parameters(vec![FieldError::of("query", "to", "must be later than from")]));
         }
         let name = format!("bills-{}-{}", from.format("%Y%m%d"), to.format("%Y%m%d"));
         let body = BillFile::stream(export(self.pool.clone(), from, to, format));

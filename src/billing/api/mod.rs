@@ -5,6 +5,7 @@ mod admin_line;
 mod admin_run;
 mod bill;
 mod body;
+mod content;
 mod file;
 
 pub use admin_bill::AdminBillApi;

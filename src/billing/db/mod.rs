@@ -3,6 +3,7 @@
 mod due;
 mod history;
 mod line;
+mod part;
 mod read;
 mod run;
 mod simulation;
@@ -12,6 +13,7 @@ mod write;
 pub(super) use due::*;
 pub(super) use history::*;
 pub(super) use line::*;
+pub(super) use part::*;
 pub(super) use read::*;
 pub(super) use run::*;
 pub(super) use simulation::*;

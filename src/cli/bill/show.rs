@@ -29,7 +29,7 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "TIME")]
     to: Option<DateTime<Utc>>,
     /// At most so many, the oldest first.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     limit: i64,
     #[command(flatten)]
     output: Output,

@@ -16,12 +16,15 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::tls;
-use crate::cli::serve::{ServeSettings, serve};
+use crate::{
+    cli::serve::{ServeSettings, serve},
+    http,
+};
 
 /// How long the API may take to say that database and Redis are there.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
-/// How long running requests may take to end; a long poll waits up to 30 s.
-const DRAIN: Duration = Duration::from_secs(35);
+/// How long the server may take to end: longer than it gives the requests under way.
+const DRAIN: Duration = http::server::DRAIN.saturating_add(Duration::from_secs(25));
 
 /// The running API.
 #[derive(Debug)]

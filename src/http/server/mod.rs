@@ -35,7 +35,7 @@ use self::limits::Places;
 use super::client::TrustedProxies;
 
 /// Longest wait for requests under way when the server is to end.
-const DRAIN: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept when the server is to end. Whoever uses it meanwhile is told to take a new one;
 /// closing it at once would cross with a request that is on its way.
 const LINGER: Duration = Duration::from_secs(1);

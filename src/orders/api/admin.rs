@@ -11,8 +11,9 @@ use poem_openapi::{
 use sqlx::PgPool;
 
 use super::{
-    body::{OrderBody, OrderList, Parameters, product},
+    body::{OrderBody, OrderList, product},
     order::{OrderCancelCreate, OrderCreated, OrderEdit, OrderReplaced, OrderReplacementCreate, list, read, replaced},
+    parameters::Parameters,
 };
 use crate::{
     accounts,
@@ -214,7 +215,7 @@ impl AdminOrderApi {
     ) -> Result<OrderReplaced, Error> {
         let whose = (id.0.0, None);
         let (wanted, change) = body.0.wanted(&self.pool, whose).await?;
-        let done = buy::replace_order(&self.pool, &staff.0, whose, Terms::Catalogue(wanted), change).await?;
+        let done = buy::replace_order(&self.pool, &staff.0, whose, wanted, change).await?;
         replaced(&self.pool, "/v1/admin/order", None, &done).await
     }
 

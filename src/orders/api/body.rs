@@ -1,11 +1,8 @@
-//! Orders in requests and answers.
-
-use std::collections::BTreeMap;
+//! Orders in answers.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{
     Object,
-    registry::MetaSchema,
     types::{Any, ToJSON as _},
 };
 use serde_json::Value as Json;
@@ -13,205 +10,29 @@ use serde_json::Value as Json;
 use crate::{
     billing::{
         charge::{Timing, UpgradeCredit},
-        money::{Amount, AmountError, Currency, Rate},
+        money::{Amount, Currency},
         period::RecurringPeriod,
-        vat_preview::{VatPreview, VatUnknown},
     },
-    catalog::{Delivery, Priced, Product},
-    error::{Code, Error},
-    http::{Scalar, Shown, scalar},
-    orders::{
-        quote::{Quote, Value},
-        view::{Due, OrderView, Status, last_second},
-    },
+    catalog::{Delivery, Product},
+    error::Error,
+    http::Shown,
+    orders::view::{Due, OrderView, Status, last_second},
 };
-
-/// Values of a product's parameters.
-#[derive(Debug, Clone)]
-pub(super) struct Parameters(pub BTreeMap<String, Value>);
-
-/// More than any product has, and short enough to be shown.
-const MAX_PARAMETERS: usize = 100;
-const MAX_NAME: usize = 40;
-const MAX_TEXT: usize = 64;
-
-impl Scalar for Parameters {
-    fn component() -> String {
-        "OrderParameters".into()
-    }
-
-    fn schema() -> MetaSchema {
-        let one = MetaSchema {
-            any_of: vec![
-                poem_openapi::registry::MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format(
-                    "integer", "int64",
-                ))),
-                poem_openapi::registry::MetaSchemaRef::Inline(Box::new(MetaSchema {
-                    max_length: Some(MAX_TEXT),
-                    ..MetaSchema::new("string")
-                })),
-            ],
-            ..MetaSchema::ANY
-        };
-        MetaSchema {
-            additional_properties: Some(Box::new(poem_openapi::registry::MetaSchemaRef::Inline(Box::new(one)))),
-            example: Some(serde_json::json!({ "cores": 2, "memory_gb": 4 })),
-            description: Some(
-                "A value for each parameter of the product, by its name: a whole number, also written as a string. A VPN \
-                 network has network_size and wireguard_public_key.",
-            ),
-            ..MetaSchema::new("object")
-        }
-    }
-
-    fn parse(value: &Json) -> Result<Self, String> {
-        let object = value.as_object().ok_or("must be an object, as in {\"cores\": 2}")?;
-        if object.len() > MAX_PARAMETERS || object.keys().any(|name| name.len() > MAX_NAME) {
-            return Err(format!(
-                "must have at most {MAX_PARAMETERS} members with names of at most {MAX_NAME} characters"
-            ));
-        }
-        let parsed = object.iter().map(|(name, value)| {
-            let value = parameter(value).ok_or_else(|| {
-                format!("has a {name} that is neither a whole number nor a text of at most {MAX_TEXT} characters")
-            })?;
-            Ok((name.clone(), value))
-        });
-        parsed.collect::<Result<_, String>>().map(Self)
-    }
-}
-scalar!([] Parameters);
-
-fn parameter(value: &Json) -> Option<Value> {
-    match value {
-        Json::Number(number) => number.as_i64().map(Value::Number),
-        // Without sign, leading zero or space: one way to write a number.
-        Json::String(text) => match text.parse::<i64>() {
-            Ok(number) if number.to_string() == *text => Some(Value::Number(number)),
-            _ => Some(Value::Text(text.clone())).filter(|_| text.len() <= MAX_TEXT),
-        },
-        _ => None,
-    }
-}
 
 /// A part of a price.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderPart", skip_serializing_if_is_none)]
 pub(super) struct PartBody {
     /// The product, or a component of the bundle.
-    product: String,
+    pub(super) product: String,
     /// Which of its parameters; absent for itself.
-    parameter: Option<String>,
+    pub(super) parameter: Option<String>,
     /// How many.
-    quantity: i32,
+    pub(super) quantity: i32,
     /// Once, for one.
-    one_time: Amount,
+    pub(super) one_time: Amount,
     /// For each period, for one.
-    recurring: Amount,
-}
-
-/// The VAT on a price. A bill rounds it once for all that it taxes alike, so there it may differ by a cent.
-#[derive(Debug, Object)]
-#[oai(rename = "OrderQuoteVat")]
-pub(super) struct QuoteVatBody {
-    /// UNCL 5305: S at a standard rate, AE reverse charge, O outside scope.
-    category: String,
-    /// A fraction: 0.081 is 8.1 %. Later services bear the rate of their time.
-    rate: Rate,
-    /// Why it is taxed so.
-    why: String,
-    /// The VAT on what is paid once.
-    one_time: Amount,
-    /// The VAT on a period.
-    recurring: Amount,
-    /// What is paid once, with VAT.
-    one_time_gross: Amount,
-    /// What is paid for each period, with VAT.
-    recurring_gross: Amount,
-}
-
-/// A price, and what is in the way of ordering.
-#[derive(Debug, Object)]
-#[oai(rename = "OrderQuote", skip_serializing_if_is_none)]
-pub(super) struct QuoteBody {
-    /// The product.
-    product: String,
-    /// What the amounts are in.
-    currency: Currency,
-    /// Once, before VAT: the sum of the parts.
-    one_time: Amount,
-    /// For each period, before VAT: the sum of the parts.
-    recurring: Amount,
-    /// How often; absent: paid once.
-    recurring_period: Option<RecurringPeriod>,
-    /// Periods that can't be cancelled.
-    commitment_periods: u32,
-    /// What the price consists of.
-    parts: Vec<PartBody>,
-    /// The VAT, by my billing address as it is now.
-    vat: Option<QuoteVatBody>,
-    /// Why it can't be said.
-    vat_unknown: Option<String>,
-    /// Whether it can be ordered like this.
-    buyable: bool,
-    /// What has to be mended before it can be ordered.
-    obstacles: Vec<ObstacleBody>,
-}
-
-/// What is in the way of ordering.
-#[derive(Debug, Object)]
-#[oai(rename = "OrderObstacle")]
-pub(super) struct ObstacleBody {
-    /// For programs; the code with which ordering is refused.
-    code: String,
-    /// What would help.
-    detail: String,
-}
-
-impl QuoteVatBody {
-    fn new(VatPreview { category, rate, why }: VatPreview, priced: &Priced) -> Result<Self, AmountError> {
-        let (one_time, recurring) = (rate.of(priced.one_time), rate.of(priced.recurring));
-        Ok(Self {
-            category: category.to_string(),
-            rate,
-            why,
-            one_time,
-            recurring,
-            one_time_gross: priced.one_time.try_add(one_time)?,
-            recurring_gross: priced.recurring.try_add(recurring)?,
-        })
-    }
-}
-
-impl QuoteBody {
-    pub(super) fn new(quote: Quote, vat: Result<VatPreview, VatUnknown>) -> Result<Self, Error> {
-        let Quote { wanted, priced, obstacles, .. } = quote;
-        let (vat, vat_unknown) = match vat {
-            Ok(vat) => (Some(QuoteVatBody::new(vat, &priced).map_err(anyhow::Error::new)?), None),
-            Err(unknown) => (None, Some(unknown.to_string())),
-        };
-        let parts = priced.parts.iter().map(|part| PartBody {
-            product: part.product.name.clone(),
-            parameter: part.parameter.clone(),
-            quantity: part.quantity,
-            one_time: part.one_time,
-            recurring: part.recurring,
-        });
-        let obstacle = |code: Code, detail: String| ObstacleBody { code: code.name().to_owned(), detail };
-        Ok(Self {
-            currency: wanted.currency,
-            one_time: priced.one_time,
-            recurring: priced.recurring,
-            recurring_period: wanted.recurring_period,
-            commitment_periods: priced.commitment_periods,
-            parts: parts.collect(),
-            vat,
-            vat_unknown,
-            buyable: obstacles.is_empty(),
-            obstacles: obstacles.iter().map(|it| obstacle(it.code(), it.detail(&wanted.product.name))).collect(),
-            product: wanted.product.name,
-        })
-    }
+    pub(super) recurring: Amount,
 }
 
 /// What an order delivers.

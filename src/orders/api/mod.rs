@@ -3,6 +3,8 @@
 mod admin;
 mod body;
 mod order;
+mod parameters;
+mod quote;
 
 pub use admin::AdminOrderApi;
 pub use order::OrderApi;

@@ -9,7 +9,11 @@ use poem_openapi::{
 };
 use sqlx::PgPool;
 
-use super::body::{OrderBody, OrderList, Parameters, QuoteBody, ReplacedBody, product};
+use super::{
+    body::{OrderBody, OrderList, ReplacedBody, product},
+    parameters::Parameters,
+    quote::QuoteBody,
+};
 use crate::{
     billing::{
         charge::{Replacement, UpgradeCredit},
@@ -239,7 +243,7 @@ impl OrderApi {
     ) -> Result<OrderReplaced, Error> {
         let whose = (id.0.0, Some(caller.0.user_id));
         let (wanted, change) = body.0.wanted(&self.pool, whose).await?;
-        let done = buy::replace_order(&self.pool, &caller.0, whose, Terms::Catalogue(wanted), change).await?;
+        let done = buy::replace_order(&self.pool, &caller.0, whose, wanted, change).await?;
         replaced(&self.pool, "/v1/order", whose.1, &done).await
     }
 

@@ -5,9 +5,10 @@ use poem_openapi::{registry::MetaSchema, types::Type as _};
 use serde_json::Value;
 
 use crate::{
-    http::{HostnameText, Scalar, parse_text, scalar, string_schema},
+    http::{Scalar, parse_text, scalar, string_schema},
     kinds::Scheduled,
     schedule::{CronText, ScheduleName},
+    vpn::HostnameText,
 };
 
 /// A schedule's name.

@@ -2,6 +2,8 @@
 
 mod network;
 mod pool;
+mod scalars;
 
 pub use network::NetworkApi;
 pub use pool::PoolApi;
+pub use scalars::HostnameText;

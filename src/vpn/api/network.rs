@@ -12,9 +12,10 @@ use poem_openapi::{
 use serde_json::Value;
 use sqlx::PgPool;
 
+use super::scalars::PublicKeyText;
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, PublicKeyText, Shown, SignedIn, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Number, Shown, SignedIn, Tags, Window, input, page},
     orders,
     queue::{JobRef, Wake},
     vpn::{

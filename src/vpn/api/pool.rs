@@ -11,11 +11,10 @@ use poem_openapi::{
 use serde_json::Value;
 use sqlx::PgPool;
 
+use super::scalars::{HostnameText, PrefixText, PrivateKeyText};
 use crate::{
     error::Error,
-    http::{
-        Body, Cursor, HostnameText, Id, Number, PrefixText, PrivateKeyText, Shown, Staff, Tags, Window, input, page,
-    },
+    http::{Body, Cursor, Id, Number, Shown, Staff, Tags, Window, input, page},
     queue::{JobRef, Wake},
     seal::Sealer,
     vpn::{

@@ -4,26 +4,23 @@
 //! undone, and whoever works on next goes on from there. Numbers are given when all parts are done, in the order of the
 //! customers; so they do not depend on who worked when, or on who died meanwhile.
 
+mod batch;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use futures_util::future::try_join_all;
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 
+use self::batch::{BATCH, bill_batch, bill_each_or_all};
 use super::{
-    customer::{Problem, bill_customers},
+    customer::Problem,
     db,
     money::{Amount, AmountError},
     vat::Seller,
-    vat_rates::RateTable,
 };
-use crate::{
-    error::{AsConstraint as _, Code, Error},
-    origin,
-};
+use crate::{error::Error, origin};
 
-/// Customers in one transaction.
-const BATCH: i64 = 1000;
 /// Many more than workers, so that none waits long for the last one.
 const PARTS: i64 = 32;
 
@@ -143,68 +140,6 @@ pub async fn work(pool: &PgPool, run: &Run, mut report: impl FnMut(Progress)) ->
         report(db::progress(&mut *connection, run.run_id).await?);
     }
     Ok(())
-}
-
-/// The next batch of a part that nobody works on; false: there is none.
-async fn bill_batch(connection: &mut PgConnection, run: &Run, rates: &RateTable) -> Result<bool, Error> {
-    let mut tx = connection.begin().await?;
-    let Some(part) = db::claim_part(&mut tx, run).await? else { return Ok(false) };
-    let users = db::next_customers(&mut tx, run, &part, BATCH).await?;
-    let done = i64::try_from(users.len()).is_ok_and(|users| users < BATCH);
-    if let Some(&last) = users.last() {
-        let problems = bill_each_or_all(&mut tx, run, rates, &users).await?;
-        db::note_problems(&mut tx, run, &problems).await?;
-        let customers = i32::try_from(users.len()).unwrap_or(i32::MAX);
-        db::move_part(&mut tx, run, part.part, last, done, customers).await?;
-    } else {
-        db::move_part(&mut tx, run, part.part, part.last_user_id, true, 0).await?;
-    }
-    tx.commit().await?;
-    Ok(true)
-}
-
-/// All at once; if one of them can't be billed, or the database refuses it, one by one, so that the others are not held up.
-async fn bill_each_or_all(
-    tx: &mut PgConnection,
-    run: &Run,
-    rates: &RateTable,
-    users: &[i64],
-) -> Result<Vec<Problem>, Error> {
-    let mut all = tx.begin().await?;
-    match bill_customers(&mut all, run, rates, users).await {
-        Ok(problems) => {
-            all.commit().await?;
-            return Ok(problems);
-        }
-        Err(Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
-        Err(_) => all.rollback().await?,
-    }
-    let mut problems = Vec::new();
-    for user in users {
-        let mut one = tx.begin().await?;
-        match bill_customers(&mut one, run, rates, &[*user]).await {
-            Ok(problem) => {
-                one.commit().await?;
-                problems.extend(problem);
-            }
-            Err(Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
-            Err(error) => {
-                one.rollback().await?;
-                problems.push(fault(*user, error));
-            }
-        }
-    }
-    Ok(problems)
-}
-
-/// Of a customer whose rows are not what the program would write.
-fn fault(user: i64, error: Error) -> Problem {
-    let (code, what) = match error.constraint() {
-        Some(constraint) => (Code::RefusedByDatabase, format!("the database refused the bill ({constraint})")),
-        None => (Code::Internal, "the bill could not be made, for a reason that is in the log".to_owned()),
-    };
-    tracing::error!(user, error = crate::error::one_line(&error.into()), "a customer is not billed");
-    Problem::new(user, code, format!("{what}; the customer's orders, address or bills were changed by hand"))
 }
 
 /// Ends a run whose parts are all done: its bills get their numbers. False: some part is not done.

@@ -1,0 +1,74 @@
+use super::*;
+
+/// Stands in for a program of the machine, at a path of the machine.
+fn with_ip(path: &str) -> Commands {
+    let path = PathBuf::from(path);
+    let wg = path.clone();
+    Commands { ip: path, wg, wireguard_go: None, prefix: Vec::new(), wg_syncconf: None, timeout: COMMAND_TIMEOUT }
+}
+
+#[test]
+fn the_prefix_goes_before_calls_that_need_rights_and_only_those() {
+    let mut commands = with_ip("/usr/sbin/ip");
+    commands.prefix = vec!["/usr/bin/sudo".into(), "-n".into()];
+    let words = |rights| {
+        let command = commands.command(Program::Ip, rights, &["link"]).expect("ip was found");
+        let command = command.as_std();
+        let args = command.get_args().map(|arg| arg.to_string_lossy().into_owned());
+        [command.get_program().to_string_lossy().into_owned()].into_iter().chain(args).collect::<Vec<_>>()
+    };
+    assert_eq!(words(Rights::Anybody), ["/usr/sbin/ip", "link"]);
+    assert_eq!(words(Rights::NetAdmin), ["/usr/bin/sudo", "-n", "/usr/sbin/ip", "link"]);
+}
+
+#[tokio::test]
+async fn a_program_that_hangs_is_stopped() {
+    let mut commands = with_ip("/bin/sleep");
+    commands.timeout = Duration::from_millis(50);
+    let error = commands.run(Program::Ip, Rights::Anybody, &["60"]).await.expect_err("it sleeps");
+    assert!(matches!(error, HostError::TimedOut { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_program_has_started_ends_with_it() {
+    let mut commands = with_ip("/bin/sh");
+    commands.timeout = Duration::from_millis(200);
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("pid");
+    let script = format!("sleep 86400 & echo $! >{}; wait", file.display());
+    let error = commands.run(Program::Ip, Rights::Anybody, &["-c", &script]).await.expect_err("it waits");
+    assert!(matches!(error, HostError::TimedOut { .. }), "{error}");
+    let pid = std::fs::read_to_string(&file).expect("it was started").trim().to_owned();
+    let stat = format!("/proc/{pid}/stat");
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    // Nobody may wait for it, so it may stay as a zombie.
+    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(std::time::Instant::now() < deadline, "process {pid} still runs");
+        time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn input_arrives_and_the_environment_is_empty() {
+    let input = Secret::new("x".repeat(1 << 20));
+    let copied = with_ip("/bin/cat").run_with_input(Program::Ip, Rights::Anybody, &[], Some(&input)).await;
+    assert_eq!(copied.expect("cat").len(), 1 << 20);
+    // All of it is there when the program starts: of a pipe this would print 0.
+    let size = with_ip("/usr/bin/stat");
+    let size = size.run_with_input(Program::Ip, Rights::Anybody, &["-L", "-c", "%s", "/dev/stdin"], Some(&input));
+    assert_eq!(size.await.expect("stat").trim(), (1 << 20).to_string());
+    let variables = with_ip("/usr/bin/env").run(Program::Ip, Rights::Anybody, &[]).await.expect("env");
+    assert_eq!(variables, "LC_ALL=C\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
+}
+
+#[tokio::test]
+async fn a_failure_says_what_the_program_said() {
+    let error = with_ip("/bin/ls").run(Program::Ip, Rights::Anybody, &["/nonexistent"]).await.expect_err("no file");
+    assert!(error.stderr().contains("No such file"), "{error}");
+    assert!(!error.is_final());
+    let script = ["-c", "echo the reason; echo a banner >&2; exit 1"];
+    let error = with_ip("/bin/sh").run(Program::Ip, Rights::Anybody, &script).await.expect_err("it says no");
+    assert_eq!(error.stderr(), "a banner the reason");
+    let error = with_ip("/nonexistent").run(Program::Ip, Rights::Anybody, &["link"]).await.expect_err("no program");
+    assert!(error.to_string().starts_with("cannot run `ip link`"), "{error}");
+}

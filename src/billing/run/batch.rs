@@ -1,0 +1,77 @@
+//! A batch of customers: one transaction.
+
+use sqlx::{Connection as _, PgConnection};
+
+use super::Run;
+use crate::{
+    billing::{
+        customer::{Problem, bill_customers},
+        db,
+        vat_rates::RateTable,
+    },
+    error::{AsConstraint as _, Code, Error},
+};
+
+/// Customers in one transaction.
+pub(super) const BATCH: i64 = 1000;
+/// The next batch of a part that nobody works on; false: there is none.
+pub(super) async fn bill_batch(connection: &mut PgConnection, run: &Run, rates: &RateTable) -> Result<bool, Error> {
+    let mut tx = connection.begin().await?;
+    let Some(part) = db::claim_part(&mut tx, run).await? else { return Ok(false) };
+    let users = db::next_customers(&mut tx, run, &part, BATCH).await?;
+    let done = i64::try_from(users.len()).is_ok_and(|users| users < BATCH);
+    if let Some(&last) = users.last() {
+        let problems = bill_each_or_all(&mut tx, run, rates, &users).await?;
+        db::note_problems(&mut tx, run, &problems).await?;
+        let customers = i32::try_from(users.len()).unwrap_or(i32::MAX);
+        db::move_part(&mut tx, run, part.part, last, done, customers).await?;
+    } else {
+        db::move_part(&mut tx, run, part.part, part.last_user_id, true, 0).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// All at once; if one of them can't be billed, or the database refuses it, one by one, so that the others are not held up.
+pub(super) async fn bill_each_or_all(
+    tx: &mut PgConnection,
+    run: &Run,
+    rates: &RateTable,
+    users: &[i64],
+) -> Result<Vec<Problem>, Error> {
+    let mut all = tx.begin().await?;
+    match bill_customers(&mut all, run, rates, users).await {
+        Ok(problems) => {
+            all.commit().await?;
+            return Ok(problems);
+        }
+        Err(Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
+        Err(_) => all.rollback().await?,
+    }
+    let mut problems = Vec::new();
+    for user in users {
+        let mut one = tx.begin().await?;
+        match bill_customers(&mut one, run, rates, &[*user]).await {
+            Ok(problem) => {
+                one.commit().await?;
+                problems.extend(problem);
+            }
+            Err(Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
+            Err(error) => {
+                one.rollback().await?;
+                problems.push(fault(*user, error));
+            }
+        }
+    }
+    Ok(problems)
+}
+
+/// Of a customer whose rows are not what the program would write.
+fn fault(user: i64, error: Error) -> Problem {
+    let (code, what) = match error.constraint() {
+        Some(constraint) => (Code::RefusedByDatabase, format!("the database refused the bill ({constraint})")),
+        None => (Code::Internal, "the bill could not be made, for a reason that is in the log".to_owned()),
+    };
+    tracing::error!(user, error = crate::error::one_line(&error.into()), "a customer is not billed");
+    Problem::new(user, code, format!("{what}; the customer's orders, address or bills were changed by hand"))
+}

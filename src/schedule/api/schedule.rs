@@ -1,0 +1,114 @@
+//! The operations on schedules.
+
+use poem_openapi::{ApiResponse, OpenApi, param::Path, payload::Json};
+use sqlx::PgPool;
+
+use super::body::{ScheduleBody, ScheduleCreate, ScheduleEdit, ScheduleList};
+use crate::{
+    error::Error,
+    http::{Body, Id, Staff, Tags},
+    schedule,
+};
+
+#[derive(ApiResponse)]
+enum ScheduleCreated {
+    /// Made.
+    #[oai(status = 201)]
+    Created(
+        Json<ScheduleBody>,
+        /// Where the schedule is.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum ScheduleDeleted {
+    /// Gone; its jobs stay.
+    #[oai(status = 204)]
+    Deleted,
+}
+
+/// The operations.
+pub struct ScheduleApi {
+    /// Where the schedules are.
+    pub pool: PgPool,
+}
+
+#[OpenApi(prefix_path = "/v1/admin/schedule", tag = "Tags::Jobs")]
+impl ScheduleApi {
+    /// Create a schedule
+    ///
+    /// It runs for the first time when it is next due.
+    #[oai(path = "/", method = "post", operation_id = "schedule_create")]
+    async fn create(&self, _staff: Staff, body: Body<ScheduleCreate>) -> Result<ScheduleCreated, Error> {
+        let schedule = schedule::create(&self.pool, &body.0.new_schedule()?).await?;
+        let location = format!("/v1/admin/schedule/{}", schedule.schedule_id);
+        Ok(ScheduleCreated::Created(Json(schedule.into()), location))
+    }
+
+    /// List schedules
+    ///
+    /// By name, each with the times at which it is due next.
+    #[oai(path = "/", method = "get", operation_id = "schedule_list")]
+    async fn list(&self, _staff: Staff) -> Result<Json<ScheduleList>, Error> {
+        let schedules = schedule::list(&self.pool).await?;
+        Ok(Json(ScheduleList { items: schedules.into_iter().map(Into::into).collect() }))
+    }
+
+    /// Read a schedule
+    ///
+    /// With the times at which it is due next.
+    #[oai(path = "/:id", method = "get", operation_id = "schedule_read")]
+    async fn read(
+        &self,
+        _staff: Staff,
+        /// Identifies the schedule.
+        id: Path<Id>,
+    ) -> Result<Json<ScheduleBody>, Error> {
+        Ok(Json(schedule::find(&self.pool, id.0.0).await?.into()))
+    }
+
+    /// Change a schedule, pause it, or let it go on
+    ///
+    /// What is left out stays. Jobs that it has already made are not changed.
+    #[oai(path = "/:id", method = "patch", operation_id = "schedule_edit")]
+    async fn edit(
+        &self,
+        _staff: Staff,
+        /// Identifies the schedule.
+        id: Path<Id>,
+        body: Body<ScheduleEdit>,
+    ) -> Result<Json<ScheduleBody>, Error> {
+        let change = body.0.change(&schedule::find(&self.pool, id.0.0).await?)?;
+        Ok(Json(schedule::change(&self.pool, id.0.0, change).await?.into()))
+    }
+
+    /// Delete a schedule
+    ///
+    /// Its jobs stay.
+    #[oai(path = "/:id", method = "delete", operation_id = "schedule_delete")]
+    async fn delete(
+        &self,
+        _staff: Staff,
+        /// Identifies the schedule.
+        id: Path<Id>,
+    ) -> Result<ScheduleDeleted, Error> {
+        schedule::delete(&self.pool, id.0.0).await?;
+        Ok(ScheduleDeleted::Deleted)
+    }
+
+    /// Ask for a schedule's job at once
+    ///
+    /// Also while it is paused; the next due time stays. When its last job still waits, that one is meant.
+    #[oai(path = "/:id/run", method = "post", operation_id = "schedule_run")]
+    async fn run(
+        &self,
+        _staff: Staff,
+        /// Identifies the schedule.
+        id: Path<Id>,
+    ) -> Result<Json<ScheduleBody>, Error> {
+        schedule::run_now(&self.pool, id.0.0).await?;
+        Ok(Json(schedule::find(&self.pool, id.0.0).await?.into()))
+    }
+}
