@@ -89,6 +89,9 @@ pub(super) enum Whose {
 
 /// Marks due jobs as dispatched and locks them for this transaction.
 pub(super) async fn claim(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<Batch> {
+    if whose == Whose::Workers {
+        sqlx::query!("select pg_advisory_xact_lock_shared(hashtextextended('job_claim', 0))").execute(&mut *tx).await?;
+    }
     let mut open = open_queues(tx, whose).await?;
     let mut next_token = None;
     let limited: Vec<String> =
@@ -122,6 +125,11 @@ pub(super) async fn claim(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<B
     let claimed = |queue: &Open| jobs.iter().filter(|(job, _)| job.queue == queue.queue).count();
     let full = open.iter().any(|queue| i64::try_from(claimed(queue)).is_ok_and(|claimed| claimed >= share));
     Ok(Batch { jobs: jobs.into_iter().map(|(job, _)| job).collect(), full, next_token })
+}
+
+/// Claims hold a lock until their commit, and whoever pauses a queue waits for it: then all that was on its way is seen.
+pub(super) async fn wait_for_claims(tx: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('job_claim', 0))").execute(tx).await.map(drop)
 }
 
 /// Queues with jobs that may be due. Only so much is on its way that priority and withdrawal keep their meaning: some

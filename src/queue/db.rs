@@ -126,9 +126,7 @@ pub(super) async fn requeue(
     error: Option<&str>,
 ) -> sqlx::Result<JobState> {
     let job = sqlx::query!(
-        r#"select revoke_requested_at is not null as "revoke!",
-                  (select twin.job_id from job twin where twin.unique_key = job.unique_key and twin.state = 'queued') as twin
-           from job where job_id = $1"#,
+        r#"select revoke_requested_at is not null as "revoke!", unique_key from job where job_id = $1"#,
         job_id
     )
     .fetch_one(&mut *tx)
@@ -137,7 +135,9 @@ pub(super) async fn requeue(
         revoke(tx, &[job_id], "withdrawn by staff").await?;
         return Ok(JobState::Revoked);
     }
-    if let Some(twin) = job.twin {
+    if let Some(key) = job.unique_key
+        && let Some(twin) = waiting_twin(tx, job_id, &key).await?
+    {
         supersede(tx, job_id, twin).await?;
         return Ok(JobState::Superseded);
     }
@@ -152,6 +152,17 @@ pub(super) async fn requeue(
     .execute(tx)
     .await?;
     Ok(JobState::Queued)
+}
+
+/// The job of that key that waits, locked: it must not end before what waits for the other one waits for it.
+async fn waiting_twin(tx: &mut PgConnection, job_id: JobId, key: &str) -> sqlx::Result<Option<JobId>> {
+    sqlx::query_scalar!(
+        "select job_id from job where unique_key = $1 and state = 'queued' and job_id <> $2 for update",
+        key,
+        job_id
+    )
+    .fetch_optional(tx)
+    .await
 }
 
 /// Makes these jobs withdrawn, whatever they wait for. The caller has the rows locked and releases the children.

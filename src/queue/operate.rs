@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::{JobId, JobState, QueueName, Wake, db, inspect::JobFilter, wake};
+use super::{JobId, JobState, QueueName, Wake, claim, db, inspect::JobFilter, wake};
 use crate::{
     error::{Code, Error},
     origin,
@@ -138,6 +138,9 @@ pub struct QueueWish {
 pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx::Result<()> {
     let mut tx = origin::begin(db).await?;
     let rate = wish.rate.flatten();
+    if wish.paused == Some(true) {
+        claim::wait_for_claims(&mut tx).await?;
+    }
     sqlx::query!(
         "insert into job_queue as known (queue, paused_at, rate_limit, rate_period_secs)
          values ($1, case when $2 then now() end, $4, coalesce($5, 1))

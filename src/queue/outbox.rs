@@ -102,7 +102,8 @@ pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Jo
         sqlx::query!(
             "insert into job_parent (job_id, parent_id, needed, released)
              select $1, parent_id, needed, state not in ('queued', 'dispatched', 'running')
-             from unnest($2::bigint[], $3::bool[]) as parent (parent_id, needed) join job on job.job_id = parent_id",
+             from unnest($2::bigint[], $3::bool[]) as parent (parent_id, needed) join job on job.job_id = parent_id
+             on conflict do nothing -- a waiting job that this request joins may know it already",
             job_id,
             &ids,
             &needed,
@@ -110,7 +111,8 @@ pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Jo
         .execute(&mut *tx)
         .await?;
         sqlx::query!(
-            "update job set waits_for = (select count(*) from job_parent where job_parent.job_id = $1 and not released)
+            "update job set (parents, waits_for) =
+                 (select count(*), count(*) filter (where not released) from job_parent where job_parent.job_id = $1)
              where job_id = $1",
             job_id,
         )

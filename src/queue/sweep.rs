@@ -1,11 +1,11 @@
 //! Takes back jobs that Redis no longer has: it was emptied, or the relay died between commit and push.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
-use redis::{AsyncCommands as _, RedisError, Script, aio::ConnectionManager};
+use redis::{AsyncCommands as _, RedisError, Script, aio::ConnectionManager, streams::StreamRangeReply};
 use tokio::sync::watch;
 
 use super::{JobId, QueueName, Runner, backend::reconnecting, db};
@@ -14,9 +14,11 @@ use crate::{metrics::Attempt, origin};
 const PERIOD: Duration = Duration::from_secs(2);
 /// Between two looks at a Redis that does not answer.
 const RETRY: Duration = Duration::from_millis(500);
-/// After Redis was away, workers have so long to say what they are at, before their jobs count as lost.
+/// Workers have so long to say what they are at, before jobs that Redis does not have count as lost.
 const HEARING: Duration = Duration::from_secs(3);
-/// Longer than a worker's heartbeat, which keeps running jobs out of the sweep's sight.
+/// From then on a row is looked for in Redis. With [`PERIOD`] and [`HEARING`] a lost job is back within 10 seconds.
+const LOOKED_FOR_SECS: f64 = 2.0;
+/// Longer than a worker's heartbeat: nothing that a worker says it is at is ever lost.
 const UNSEEN_SECS: f64 = 5.0;
 /// Entries looked at in one go; Redis does nothing else meanwhile.
 const PAGE: usize = 500;
@@ -26,22 +28,29 @@ struct Unseen {
     job_id: JobId,
     fence: i64,
     queue: String,
+    /// For longer than [`UNSEEN_SECS`].
+    stale: bool,
 }
+
+/// Dispatches that Redis does not have, and since when.
+type Missing = HashMap<(JobId, i64), Instant>;
 
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     let mut connection = None;
-    let mut up_since: Option<Instant> = None;
+    let mut missing = Missing::new();
+    let mut wait = PERIOD;
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(if up_since.is_some() { PERIOD } else { RETRY }) => {}
+            () = tokio::time::sleep(wait) => {}
         }
-        let heard = up_since.is_some_and(|since| since.elapsed() >= HEARING);
-        match sweep(&runner, &mut connection, heard).await {
-            Ok(()) => drop(up_since.get_or_insert_with(Instant::now)),
+        wait = match sweep(&runner, &mut connection, &mut missing).await {
+            Ok(()) => PERIOD,
             Err(error) => {
-                up_since = None;
+                // What workers could not say meanwhile they are to say first.
+                missing.clear();
                 put_off(&error, "lost jobs are not looked for");
+                RETRY
             }
         }
     }
@@ -58,12 +67,17 @@ pub(super) fn put_off(error: &anyhow::Error, what: &str) {
     }
 }
 
-async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>, heard: bool) -> anyhow::Result<()> {
+async fn sweep(
+    runner: &Runner,
+    connection: &mut Option<ConnectionManager>,
+    missing: &mut Missing,
+) -> anyhow::Result<()> {
     let mut unseen = sqlx::query_as!(
         Unseen,
-        r#"select job_id, fence as "fence!", queue from job
+        r#"select job_id, fence as "fence!", queue, seen_at < now() - make_interval(secs => $2) as "stale!" from job
          where state in ('dispatched', 'running') and seen_at < now() - make_interval(secs => $1)
          order by seen_at limit 10000"#,
+        LOOKED_FOR_SECS,
         UNSEEN_SECS,
     )
     .fetch_all(&runner.pool)
@@ -74,28 +88,39 @@ async fn sweep(runner: &Runner, connection: &mut Option<ConnectionManager>, hear
         empty => empty.insert(reconnecting(&runner.redis)?),
     };
     find_queues(runner, redis).await?;
+    let mut still_missing = Missing::new();
     for jobs in unseen.chunk_by(|a, b| a.queue == b.queue) {
         let queue: QueueName = jobs[0].queue.parse()?;
-        let known = known_jobs(redis, &queue).await?;
+        let known = listed(redis, &queue.jobs_key()).await?;
         // Asked after the jobs: a job that ended in between has left its event, committed or still here.
-        let reports: usize = redis.xlen(queue.events_key()).await?;
-        let (alive, lost): (Vec<&Unseen>, Vec<&Unseen>) =
+        let reported = listed(redis, &queue.events_key()).await?;
+        let (here, gone): (Vec<&Unseen>, Vec<&Unseen>) =
             jobs.iter().partition(|job| known.contains(&(job.job_id, job.fence)));
-        let alive: Vec<i64> = alive.into_iter().map(|job| job.job_id).collect();
+        let alive: Vec<i64> = here.into_iter().filter(|job| job.stale).map(|job| job.job_id).collect();
         sqlx::query!("update job set seen_at = clock_timestamp() where job_id = any($1)", &alive)
             .execute(&runner.pool)
             .await?;
-        if heard && reports == 0 && !lost.is_empty() {
+        let mut lost = Vec::new();
+        for job in gone.into_iter().filter(|job| !reported.contains(&(job.job_id, job.fence))) {
+            let dispatch = (job.job_id, job.fence);
+            let since = missing.get(&dispatch).copied().unwrap_or_else(Instant::now);
+            still_missing.insert(dispatch, since);
+            if since.elapsed() >= HEARING {
+                lost.push(job);
+            }
+        }
+        if !lost.is_empty() {
             take_back(runner, &queue, &lost).await?;
         }
     }
+    *missing = still_missing;
     Ok(())
 }
 
 /// A page of what is in a stream, without the payloads, which may be large: the last entry's id, then job and fence of each.
 const LIST: &str = r"
 local found = {}
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])) do
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', ARGV[3])) do
     local job, fence = '', ''
     for i = 1, #entry[2], 2 do
         if entry[2][i] == 'job' then job = entry[2][i + 1] elseif entry[2][i] == 'fence' then fence = entry[2][i + 1] end
@@ -106,12 +131,15 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV
 end
 return found";
 
-async fn known_jobs(redis: &mut ConnectionManager, queue: &QueueName) -> anyhow::Result<HashSet<(JobId, i64)>> {
+async fn listed(redis: &mut ConnectionManager, stream: &str) -> anyhow::Result<HashSet<(JobId, i64)>> {
     let script = Script::new(LIST);
     let mut known = HashSet::new();
     let mut from = "-".to_owned();
+    // What comes meanwhile is for the next look; somebody may write faster than we read.
+    let newest: StreamRangeReply = redis.xrevrange_count(stream, "+", "-", 1).await?;
+    let Some(newest) = newest.ids.first() else { return Ok(known) };
     loop {
-        let page: Vec<String> = script.key(queue.jobs_key()).arg(&from).arg(PAGE).invoke_async(redis).await?;
+        let page: Vec<String> = script.key(stream).arg(&from).arg(&newest.id).arg(PAGE).invoke_async(redis).await?;
         let Some((last, entries)) = page.split_first() else { return Ok(known) };
         known.extend(entries.chunks(2).filter_map(|pair| Some((pair[0].parse().ok()?, pair.get(1)?.parse().ok()?))));
         from = format!("({last}");

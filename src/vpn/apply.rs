@@ -165,7 +165,13 @@ pub async fn settle(tx: &mut PgConnection, host: &str, payload: &Value, result: 
         // The host has seen a future that this database, restored from a backup, does not know: win over it.
         tracing::warn!(pool = pool_id, host, "the host is ahead of the database, which wins; applying again");
         let host: Hostname = host.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        db::raise_generation(tx, pool_id).await?;
+        if !db::overtake(tx, pool_id, report.applied_generation).await? {
+            return Ok(Settled::Unreadable(format!(
+                "the host says that it has applied generation {}, which lies more than a year ahead of the database's clock; \
+                 if the clocks are right, remove the pool's file in the host's state folder and run the job again",
+                report.applied_generation
+            )));
+        }
         pool::request_apply(tx, pool_id, host.queue(), None).await?;
         return Ok(Settled::Done);
     }

@@ -117,7 +117,7 @@ pub async fn settle_status(tx: &mut PgConnection, payload: &Value, result: &Valu
     let sent: Vec<i64> = report.peers.iter().map(|peer| bytes(peer.sent_bytes)).collect();
     sqlx::query!(
         "insert into vpn_network_traffic as known (network_id, last_handshake_at, received_bytes, sent_bytes)
-         select network_id, last_handshake_at, received_bytes, sent_bytes
+         select distinct on (network_id) network_id, last_handshake_at, received_bytes, sent_bytes
          from unnest($2::bytea[], $3::timestamptz[], $4::bigint[], $5::bigint[])
              as peer (public_key, last_handshake_at, received_bytes, sent_bytes)
          join vpn_network net on net.pool_id = $1 and net.public_key = peer.public_key and not net.deleting

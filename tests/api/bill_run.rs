@@ -7,11 +7,14 @@ use sqlx::PgPool;
 use uncloud::{
     billing::{
         charge::{Timing, UpgradeCredit},
+        jobs,
         period::{RecurringPeriod, Unit},
         run,
         simulate::{Cases, simulate},
     },
+    kinds::Kind,
     orders::{self, Order, ServiceChange},
+    queue::{self, JobError, QueueName},
 };
 
 use crate::{
@@ -296,6 +299,36 @@ async fn two_runs_as_of_different_times_at_once_end_as_one_after_the_other() {
         .await
         .expect("numbers");
     assert!(numbers.iter().copied().eq(1..=i32::try_from(numbers.len()).expect("few")), "{numbers:?}");
+}
+
+/// A job that asks for a run, as if it were running.
+async fn asked_for(pool: &PgPool) -> i64 {
+    let queue = QueueName::billing();
+    let mut tx = pool.acquire().await.expect("a connection");
+    queue::enqueue(&mut tx, &Kind::BillRun.job(&queue, json!({}))).await.expect("enqueued")
+}
+
+#[tokio::test]
+async fn a_run_that_is_asked_for_during_another_waits_for_it() {
+    let pool = books().await;
+    place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
+    let (first, second) = (asked_for(&pool).await, asked_for(&pool).await);
+    let plan = async |job: i64, day: &str| jobs::plan(&pool, job, Some(at(day))).await;
+    plan(first, "2024-01-15").await.expect("begun");
+    plan(first, "2024-01-15").await.expect("begun again, after a crash before it was said");
+    let waits = async |job: i64| match plan(job, "2024-02-15").await {
+        Err(JobError::Snooze { reason, .. }) => assert!(reason.contains("has to end first"), "{reason}"),
+        other => panic!("{other:?}"),
+    };
+    waits(second).await; // the shares wait in their queue
+    sql(&pool, "update job set state = 'dispatched', attempt = 1, dispatched_at = now(), seen_at = now() where kind = 'bill_part'")
+        .await;
+    waits(second).await; // and are being worked on
+    let (parents, waits_for): (i32, i32) = sqlx::query_as("select parents, waits_for from job where kind = 'bill_end'")
+        .fetch_one(&pool)
+        .await
+        .expect("one");
+    assert_eq!((parents, waits_for), (16, 16), "its end waits for all shares, old and new");
 }
 
 #[tokio::test]

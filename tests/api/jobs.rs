@@ -2,12 +2,12 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicI64, AtomicU32, Ordering},
 };
 
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};
-use uncloud::queue::JobError;
+use uncloud::{kinds::Kind, queue::JobError};
 
 use crate::app::{HOST, TestApp, new_key};
 
@@ -169,11 +169,25 @@ async fn what_cannot_be_read_fails_its_job_and_no_worker() {
 #[tokio::test]
 async fn a_host_that_writes_what_no_row_can_hold_stops_nobody() {
     let app = TestApp::start().await;
-    let pool = app.handbook_pool().await;
-    let (job, other) = (pool["job"]["id"].as_i64().expect("a job"), "uncloud:{vpn-2.example.ch}:reports");
+    app.handbook_pool().await;
+    let other = "uncloud:{vpn-2.example.ch}:reports";
     let hostile = json!({ "network": "2001:db8::/40", "subnetwork_size": 48, "vpn_hostname": "vpn-2.example.ch" });
     app.post("/v1/admin/vpnpool", "admin", hostile).await.expect(201); // so that its reports are read
     let mut redis = app.redis_connection().await;
+    // A peer that comes twice has two states at once.
+    let network = app.network("alice", new_key()).await;
+    let peer = json!({ "public_key": network["wireguard_public_key"], "received_bytes": 1, "sent_bytes": 1, "last_handshake_at": null });
+    let twice = json!({ "peers": [peer, peer] });
+    let queue = HOST.parse().expect("a queue");
+    let status = Kind::VpnStatus.job(&queue, json!({ "pool_id": 1 }));
+    let mut tx = app.pool.acquire().await.expect("a connection");
+    let job = uncloud::queue::enqueue(&mut tx, &status).await.expect("enqueued");
+    let status = uncloud::queue::enqueue(&mut tx, &status).await.expect("enqueued");
+    uncloud::queue::wake_relays(&app.pool).await.expect("awake");
+    let fence = fence_of(&app, status).await.to_string();
+    let fields =
+        [("job", status.to_string()), ("fence", fence), ("outcome", "succeeded".into()), ("body", twice.to_string())];
+    let _: String = redis.xadd(EVENTS, "*", &fields).await.expect("added");
     let report = |instance: &str, started_at: &str| {
         json!({ "instance": instance, "name": "w", "version": "1", "concurrency": 1, "active": [], "kinds": [],
             "started_at": started_at, "succeeded": u64::MAX, "failed": 0, "leases_lost": 0, "rss_bytes": 0, "stopped": false })
@@ -196,6 +210,18 @@ async fn a_host_that_writes_what_no_row_can_hold_stops_nobody() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(seen, ["good"], "what comes after the others is read");
+    for _ in 0..300 {
+        let state: String = sqlx::query_scalar("select state from job where job_id = $1")
+            .bind(status)
+            .fetch_one(&app.pool)
+            .await
+            .expect("a job");
+        if state == "succeeded" {
+            break;
+        }
+        assert!(["dispatched", "running"].contains(&state.as_str()), "{state}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     // A wish to be left alone for longer than time lasts is cut down to one that rows can hold.
     let fence = fence_of(&app, job).await.to_string();
     let snooze =
@@ -227,6 +253,47 @@ async fn a_result_that_is_none_of_its_kind_is_a_failure_that_says_so() {
     let job = app.finished(&pool).await;
     assert_eq!(job["state"], "failed");
     assert!(job["error"].as_str().is_some_and(|error| error.contains("one version")), "{job}");
+}
+
+#[tokio::test]
+async fn a_host_far_ahead_is_overtaken_at_once_or_refused() {
+    // A day, as of a control plane whose clock was wrong; and more than any clock is.
+    for (ahead, state) in [(86_400_000_000, "active"), (i64::MAX / 2, "pending")] {
+        let app = TestApp::start().await;
+        let applied = Arc::new(AtomicI64::new(-1));
+        let calls = Arc::new(AtomicU32::new(0));
+        let (host, count) = (Arc::clone(&applied), Arc::clone(&calls));
+        app.worker(HOST, move |desired| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let generation = desired["generation"].as_i64().unwrap_or_default();
+            let before = host.load(Ordering::SeqCst);
+            let before = if before < 0 { generation.saturating_add(ahead) } else { before };
+            host.store(generation.max(before), Ordering::SeqCst);
+            Ok(json!({ "applied_generation": generation.max(before), "superseded": before > generation }))
+        });
+        app.handbook_pool().await;
+        let network = app.network("alice", new_key()).await;
+        let path = format!("/v1/net/vpn/{}", network["id"]);
+        let mut shown = Value::Null;
+        for _ in 0..300 {
+            shown = app.get(&path, "alice").await.expect(200);
+            let over: i64 =
+                sqlx::query_scalar("select count(*) from job where state in ('queued', 'dispatched', 'running')")
+                    .fetch_one(&app.pool)
+                    .await
+                    .expect("a count");
+            if over == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let failed = if state == "pending" { "failed" } else { state };
+        assert_eq!(shown["status"], failed, "{shown}");
+        assert!(calls.load(Ordering::SeqCst) <= 4, "{} applications", calls.load(Ordering::SeqCst));
+        if failed == "failed" {
+            assert!(shown["reason"].as_str().is_some_and(|reason| reason.contains("a year ahead")), "{shown}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What goes wrong, with default settings: no job is lost, no worker dies of a job, and whoever looks is told what to do.
 
 use std::{
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use redis::Commands as _;
 use crate::{
     actor::Act,
     process::Process,
-    stage::{Stage, queue_name, within},
+    stage::{QUEUE, Stage, queue_name, within},
     world::wait_until,
 };
 
@@ -148,6 +149,48 @@ fn an_emptied_redis_costs_no_job_and_no_second_run_of_what_runs() {
     assert_eq!((stage.begun(running).len(), stage.begun(waiting).len()), (1, 1));
     let lost = stage.number("select count(*) from job_attempt where outcome = 'lost'");
     assert_eq!((stage.job(running).failures, lost), (0, 1), "being lost is no failure");
+}
+
+#[test]
+fn a_redis_emptied_when_a_job_was_last_heard_of_long_ago_costs_no_second_run() {
+    let stage = Stage::new();
+    let (_server, _worker) = (stage.server(), stage.worker_with(1));
+    let running = stage.enqueue(&Act::Sleep { millis: 16_000 });
+    stage.wait_for_begin(running);
+    let unheard = "select count(*) from job where state = 'running' and seen_at < now() - interval '4900 milliseconds'";
+    wait_until("the row is old", || stage.number(unheard) == 1);
+    redis::cmd("FLUSHALL").exec(&mut stage.redis()).expect("emptied");
+    assert_eq!((stage.wait_for(running, "succeeded").attempt, stage.begun(running).len()), (1, 1));
+}
+
+#[test]
+fn what_redis_lost_comes_again_however_busy_the_queue_is() {
+    let stage = Stage::new();
+    let server = stage.server();
+    let lost = stage.enqueue(&Act::Sleep { millis: 0 });
+    stage.wait_for(lost, "dispatched");
+    server.signal(Signal::SIGSTOP); // so that there is no moment without an event from here on
+    let events = format!("uncloud:{{{QUEUE}}}:events");
+    let report = |redis: &mut redis::Connection| {
+        let fields = [("job", "999999"), ("fence", "1"), ("outcome", "running"), ("body", "")];
+        let _: String = redis.xadd(&events, "*", &fields).expect("added");
+    };
+    let mut redis = stage.redis();
+    report(&mut redis);
+    redis::cmd("XTRIM").arg(format!("uncloud:{{{QUEUE}}}:jobs")).arg("MAXLEN").arg(0).exec(&mut redis).expect("lost");
+    let (busy, stop) = mpsc::channel::<()>();
+    let mut other = stage.redis();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while stop.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
+                report(&mut other);
+            }
+        });
+        server.signal(Signal::SIGCONT);
+        let _worker = stage.worker();
+        within(AGAIN, "it comes again", || stage.job(lost).state == "succeeded");
+        drop(busy);
+    });
 }
 
 #[test]

@@ -95,7 +95,9 @@ fn a_purge_takes_what_waits_and_leaves_what_runs() {
     stage.wait_for_begin(running);
     stage.tell(&["queue", "pause", QUEUE]);
     let waiting = stage.enqueue(&Act::Sleep { millis: 0 });
-    let after = stage.enqueue_with(&Act::Sleep { millis: 0 }, |job| job.after = uncloud::queue::After::Success(&[]));
+    let parent = [waiting];
+    let after =
+        stage.enqueue_with(&Act::Sleep { millis: 0 }, |job| job.after = uncloud::queue::After::Success(&parent));
     stage.tell(&["jobs", "purge", QUEUE]);
     stage.tell(&["queue", "resume", QUEUE]);
     for job in [waiting, after] {

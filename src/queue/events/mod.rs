@@ -172,7 +172,13 @@ async fn take(runner: &Runner, queue: &QueueName, stream: Stream, entries: &[Str
         match take_together(runner, queue, stream, slice::from_ref(entry)).await {
             Err(error) if is_refusal(&error) => {
                 let error = format!("{error:#}");
-                tracing::error!(%queue, entry = entry.id, error, "the database refuses what a worker reported; it is dropped");
+                tracing::error!(%queue, entry = entry.id, error, "the database refuses what a worker reported");
+                if let (Stream::Events, Some(event)) = (stream, parse(queue, entry)) {
+                    // It would be refused again, so the job is not to be run again for it.
+                    let body =
+                        "the worker reported what the database can't keep; the server's log says what".to_owned();
+                    take_events(runner, queue, vec![Event { outcome: Outcome::Failed, body, ..event }]).await?;
+                }
             }
             taken => taken?,
         }
@@ -183,25 +189,28 @@ async fn take(runner: &Runner, queue: &QueueName, stream: Stream, entries: &[Str
 async fn take_together(runner: &Runner, queue: &QueueName, stream: Stream, entries: &[StreamId]) -> anyhow::Result<()> {
     match stream {
         Stream::Events => {
-            let events = entries.iter().filter_map(|entry| parse(queue, entry)).collect();
-            let finished = apply::apply(runner, queue, events).await?;
-            if !finished.is_empty() {
-                runner.finished(&finished).await?;
-            }
-            // A twin may have waited for one of these, or one of them waits for its next attempt.
-            runner.wake.queued();
+            take_events(runner, queue, entries.iter().filter_map(|entry| parse(queue, entry)).collect()).await
         }
-        Stream::Reports => reports::apply(runner, queue, entries).await?,
+        Stream::Reports => Ok(reports::apply(runner, queue, entries).await?),
     }
+}
+
+async fn take_events(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> anyhow::Result<()> {
+    let finished = apply::apply(runner, queue, events).await?;
+    if !finished.is_empty() {
+        runner.finished(&finished).await?;
+    }
+    // A twin may have waited for one of these, or one of them waits for its next attempt.
+    runner.wake.queued();
     Ok(())
 }
 
-/// A value that no column takes (22), or that breaks a constraint (23).
+/// A value that no column takes (22), that breaks a constraint (23), that comes twice (21) or is too large (54).
 fn is_refusal(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<sqlx::Error>() {
         Some(sqlx::Error::Encode(_)) => true,
         Some(sqlx::Error::Database(error)) => {
-            error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+            error.code().is_some_and(|code| ["21", "22", "23", "54"].iter().any(|class| code.starts_with(class)))
         }
         _ => false,
     }

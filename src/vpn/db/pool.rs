@@ -109,6 +109,20 @@ pub(in crate::vpn) async fn raise_generation(tx: &mut PgConnection, pool_id: i64
     .await
 }
 
+/// Raises the pool's generation above one that its host has seen. False: that one is no time of ours, and generations would
+/// run out of numbers.
+pub(in crate::vpn) async fn overtake(tx: &mut PgConnection, pool_id: i64, seen: i64) -> sqlx::Result<bool> {
+    let raised = sqlx::query!(
+        "update vpn_pool set generation = greatest(next_generation(generation), $2 + 1)
+         where pool_id = $1 and $2 < (extract(epoch from now() + interval '1 year') * 1000000)::bigint",
+        pool_id,
+        seen
+    )
+    .execute(tx)
+    .await?;
+    Ok(raised.rows_affected() == 1)
+}
+
 pub(in crate::vpn) async fn mark_pool_deleting(tx: &mut PgConnection, pool_id: i64) -> sqlx::Result<()> {
     sqlx::query!(
         "update vpn_pool set deleting = true, generation = next_generation(generation) where pool_id = $1",
