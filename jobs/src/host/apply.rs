@@ -141,7 +141,10 @@ impl Work<'_> {
             (Some(config), Some(link)) if link.listen_port != config.listen_port && is_taken(config.listen_port) => {
                 Err(HostError::PortTaken { interface, port: config.listen_port })
             }
-            _ => Err(HostError::Mismatch { interface, differences }),
+            _ => {
+                tracing::error!(%interface, ?differences, "after the change the host still differs");
+                Err(HostError::Mismatch { interface, differences })
+            }
         }
     }
 

@@ -121,16 +121,30 @@ pub enum HostError {
         port: u16,
     },
     /// Every command succeeded, and yet the machine is not as asked for.
-    #[error("{interface}: after the change the host still differs: {}; is another program configuring it?", differences.join(", "))]
+    #[error(
+        "{interface}: after the change the host still differs: {}; is another program configuring it?",
+        without_peers(differences)
+    )]
     Mismatch {
         /// The interface.
         interface: InterfaceName,
-        /// What differs.
+        /// What differs. Customers read the message, so it does not tell them of each other's peers; the log does.
         differences: Vec<String>,
     },
     /// The worker is shutting down.
     #[error("the work was interrupted")]
     Interrupted,
+}
+
+fn without_peers(differences: &[String]) -> String {
+    let (peers, others): (Vec<&str>, Vec<&str>) =
+        differences.iter().map(String::as_str).partition(|difference| difference.starts_with("peer "));
+    let peers = match peers.len() {
+        0 => None,
+        1 => Some("a peer".to_owned()),
+        count => Some(format!("{count} peers")),
+    };
+    others.into_iter().map(str::to_owned).chain(peers).collect::<Vec<_>>().join(", ")
 }
 
 /// What a person can do when the state folder can't be worked with.
@@ -165,5 +179,19 @@ impl HostError {
     /// What a failed command said; empty for every other error.
     pub(super) fn stderr(&self) -> &str {
         if let Self::Command { stderr, .. } = self { stderr } else { "" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn customers_do_not_read_of_each_others_peers() {
+        let differences =
+            ["MTU is 1300 instead of 1420", "peer KEY= is missing", "peer KEY2= has allowed IPs a instead of b"];
+        let interface = InterfaceName::for_pool(1);
+        let error = HostError::Mismatch { interface, differences: differences.map(str::to_owned).to_vec() }.to_string();
+        assert!(error.contains("MTU is 1300 instead of 1420, 2 peers;") && !error.contains("KEY"), "{error}");
     }
 }
