@@ -11,7 +11,7 @@ use poem_openapi::{
     registry::{MetaSecurityScheme, Registry},
 };
 
-use super::operation::Operation;
+use super::operation::{Callers, Operation};
 use crate::{
     accounts::{Authenticator, Scopes, User},
     error::Error,
@@ -56,15 +56,18 @@ fn password(caller: Option<&Caller>) -> Result<&Caller, Error> {
     if caller.scopes.is_none() { Ok(caller) } else { Err(refused()) }
 }
 
-/// Refuses who may not ask for this operation at all; before anything else is looked at.
+/// Refuses who may not ask for this operation at all; before anything else is looked at, also answers that were kept.
 pub(super) fn admit(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {
-    if operation.signed_in {
-        signed_in(caller)?;
+    let for_staff = operation.callers == Callers::Staff;
+    let caller = match operation.callers {
+        Callers::Anybody => return Ok(()),
+        Callers::WithPassword => return password(caller).map(drop),
+        Callers::SignedIn | Callers::Staff => signed_in(caller)?,
+    };
+    if let Some(scopes) = &caller.scopes {
+        scopes.allow(&operation.method, for_staff)?;
     }
-    if let Some(Caller { scopes: Some(scopes), .. }) = caller {
-        scopes.allow(&operation.method, operation.staff)?;
-    }
-    if operation.staff { staff(caller).map(drop) } else { Ok(()) }
+    if for_staff { staff(Some(caller)).map(drop) } else { Ok(()) }
 }
 
 fn scheme(name: &'static str, description: &'static str) -> MetaSecurityScheme {

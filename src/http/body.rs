@@ -11,6 +11,7 @@ use poem_openapi::{
 };
 use serde_json::{Map, Value};
 
+use super::json;
 use crate::error::{Error, FieldError};
 
 /// Bytes. The largest request of ours has a few hundred.
@@ -216,8 +217,8 @@ impl<T: Input> ParsePayload for Body<T> {
     async fn from_request(_: &Request, body: &mut RequestBody) -> poem::Result<Self> {
         // On the stream itself: a body need not announce its length.
         let bytes = body.take()?.into_bytes_limit(MAX_BODY).await.map_err(unread)?;
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Malformed(format!("the body is no JSON: {error}").into()))?;
+        let value =
+            json::parse(&bytes).map_err(|error| Error::Malformed(format!("the body is no JSON: {error}").into()))?;
         let Value::Object(object) = &value else {
             return Err(Error::Malformed("the body must be a JSON object".into()).into());
         };

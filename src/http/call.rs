@@ -17,10 +17,11 @@ use super::{
     parameters,
     precondition::Preconditions,
     problem,
-    rates::Rates,
+    rates::{Left, Rates},
 };
 use crate::{
     accounts::{Authenticator, network_of},
+    error::Error,
     origin::Call,
 };
 
@@ -40,28 +41,38 @@ impl Calls {
         E: Endpoint<Output = Response> + 'static,
     {
         let operation = operation::find(&self.operations, request.method(), request.uri().path());
-        let is_named = request.headers().contains_key(header::AUTHORIZATION);
-        let is_probe = !is_named && operation.is_some_and(|operation| !operation.path.starts_with("/v1/"));
-        let client = self.proxies.client_of(&request);
-        let address = network_of(client);
-        if is_named {
-            self.rates.addresses.check(address, Instant::now())?;
-        }
-        let caller = auth::caller(&self.authenticator, &request, client).await;
-        let left = match &caller {
-            Ok(Some(caller)) => self.rates.users.ask(caller.user.user_id, Instant::now())?,
-            Ok(None) if is_probe => None,
-            Ok(None) | Err(_) => self.rates.addresses.ask(address, Instant::now())?,
-        };
-        let response = match caller {
-            Ok(caller) => self.admitted(next, request, caller, operation).await,
-            Err(error) => Err(error.into()),
+        let (left, response) = match self.counted(&request, operation).await {
+            Ok((left, Ok(caller))) => (left, self.admitted(next, request, caller, operation).await),
+            Ok((left, Err(error))) => (left, Err(error.into())),
+            Err(left) => (Some(left), Err(left.refusal().into())),
         };
         let mut response = problem::write(response.unwrap_or_else(parameters::named)).await;
         if let Some(left) = left {
             left.tell(&mut response);
         }
         Ok(response)
+    }
+
+    /// Who asks, and how often they still may.
+    async fn counted(
+        &self,
+        request: &Request,
+        operation: Option<&Operation>,
+    ) -> Result<(Option<Left>, Result<Option<Caller>, Error>), Left> {
+        let is_named = request.headers().contains_key(header::AUTHORIZATION);
+        let is_probe = !is_named && operation.is_some_and(|operation| !operation.path.starts_with("/v1/"));
+        let client = self.proxies.client_of(request);
+        let address = network_of(client);
+        if is_named {
+            self.rates.addresses.check(address, Instant::now())?;
+        }
+        let caller = auth::caller(&self.authenticator, request, client).await;
+        let left = match &caller {
+            Ok(Some(caller)) => self.rates.users.ask(caller.user.user_id, Instant::now())?,
+            Ok(None) if is_probe => None,
+            Ok(None) | Err(_) => self.rates.addresses.ask(address, Instant::now())?,
+        };
+        Ok((left, caller))
     }
 
     async fn admitted<E>(

@@ -1,12 +1,15 @@
-//! Where a request comes from, for counting wrong passwords.
+//! Where a request comes from: whose count it is on, and whose request id is believed.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
 use ipnet::IpNet;
-use poem::{Addr, Request, http::HeaderMap};
+use poem::{
+    Addr, Request,
+    http::{HeaderMap, HeaderValue},
+};
 
 /// A proxy, or a network of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,23 +53,29 @@ impl TrustedProxies {
     /// From the right, as far as each is a proxy that we trust to have said whom it had before it.
     fn client_behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
-        let hops = headers.get_all("x-forwarded-for").into_iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
+        // Bytes, not text: what a stranger puts before it must not make what a proxy has added unreadable.
+        let hops = headers.get_all("x-forwarded-for").into_iter().map(HeaderValue::as_bytes);
+        let hops: Vec<&[u8]> = hops.flat_map(|value| value.split(|byte| *byte == b',')).collect();
         for hop in hops.into_iter().rev() {
             if !self.trusts(client) {
                 break;
             }
-            let Ok(address) = hop.parse::<IpAddr>() else { break };
+            let Some(address) = address_of(hop) else { break };
             client = address.to_canonical();
         }
         client
     }
 }
 
+/// With or without a port; an IPv6 address then stands in brackets.
+fn address_of(hop: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(hop).ok()?.trim();
+    let with_port = || text.parse::<SocketAddr>().map(|address| address.ip());
+    text.trim_matches(['[', ']']).parse().or_else(|_| with_port()).ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use poem::http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -85,5 +94,8 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9", "2001:db8::1"]), "203.0.113.9", "the first is made up");
         assert_eq!(client("10.0.0.1", &["nonsense"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::2]:4711"]), "2001:db8::2");
+        assert_eq!(client("10.0.0.1", &["\u{ff}\u{e9}, 203.0.113.9"]), "203.0.113.9", "a stranger's bytes hide nobody");
     }
 }

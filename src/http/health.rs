@@ -1,9 +1,9 @@
 //! Is the service there, and can it work?
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use poem_openapi::{Enum, Object, OpenApi, payload::Json};
-use redis::AsyncCommands as _;
+use redis::{AsyncCommands as _, aio::ConnectionManager};
 use sqlx::PgPool;
 
 use super::Tags;
@@ -44,6 +44,8 @@ pub struct HealthApi {
     pub pool: PgPool,
     /// Where the carrier is.
     pub redis: redis::Client,
+    /// The connection on which it is asked: anybody may ask us, and each question is not to cost one.
+    pub connection: OnceLock<ConnectionManager>,
 }
 
 #[OpenApi(tag = "Tags::Service")]
@@ -74,7 +76,15 @@ impl HealthApi {
     }
 
     async fn redis_answers(&self) -> bool {
-        let ping = async { reconnecting(&self.redis)?.ping::<String>().await };
+        let ping = async {
+            let mut connection = if let Some(connection) = self.connection.get() {
+                connection.clone()
+            } else {
+                let new = reconnecting(&self.redis)?;
+                self.connection.get_or_init(|| new).clone()
+            };
+            connection.ping::<String>().await
+        };
         matches!(tokio::time::timeout(PATIENCE, ping).await, Ok(Ok(_)))
     }
 }

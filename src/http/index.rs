@@ -5,7 +5,11 @@ use std::sync::{Arc, OnceLock};
 use poem::Request;
 use poem_openapi::{Object, OpenApi, payload::Json};
 
-use super::{Tags, auth::Caller, operation::Operation};
+use super::{
+    Tags,
+    auth::{self, Caller},
+    operation::Operation,
+};
 
 /// What can be asked for.
 #[derive(Debug, Object)]
@@ -44,15 +48,13 @@ pub struct IndexApi {
 impl IndexApi {
     /// List what the caller may use
     ///
-    /// Anonymous callers see the public operations, customers theirs, staff all.
+    /// Anonymous callers see the public operations, customers theirs, staff all; who has a token, what it is good for.
     #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/api", method = "get", operation_id = "api_index")]
     async fn index(&self, request: &Request) -> Json<Index> {
-        let user = request.data::<Caller>().map(|caller| &caller.user);
-        let may_use = |operation: &&Operation| match user {
-            None => !operation.signed_in,
-            Some(user) => user.staff || !operation.staff,
-        };
+        let caller = request.data::<Caller>();
+        let user = caller.map(|caller| &caller.user);
+        let may_use = |operation: &&Operation| auth::admit(operation, caller).is_ok();
         let operations = self.operations.get().map(Vec::as_slice).unwrap_or_default();
         let endpoints = operations.iter().filter(may_use).map(|operation| Endpoint {
             method: operation.method.to_string(),

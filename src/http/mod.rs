@@ -1,5 +1,6 @@
 //! HTTP: what all operations share. The nouns' own operations stand in their `api.rs`.
 
+mod asset;
 mod auth;
 mod bodies;
 mod body;
@@ -14,6 +15,7 @@ mod health;
 mod housekeeping;
 mod idempotency;
 mod index;
+mod json;
 mod moment;
 mod money;
 mod number;

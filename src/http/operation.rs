@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     parameters::Parameter,
-    spec::{METHODS, is_signed_in, is_staff},
+    spec::{METHODS, callers},
 };
 
 /// What an operation answers with.
@@ -18,6 +18,16 @@ pub(super) enum Kind {
     Other,
 }
 
+/// Who may ask for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Callers {
+    Anybody,
+    SignedIn,
+    /// Not by a token.
+    WithPassword,
+    Staff,
+}
+
 /// An operation, as far as others need to know it.
 #[derive(Debug, Clone)]
 pub(super) struct Operation {
@@ -27,8 +37,7 @@ pub(super) struct Operation {
     parts: Vec<Option<String>>,
     pub id: String,
     pub summary: String,
-    pub signed_in: bool,
-    pub staff: bool,
+    pub callers: Callers,
     pub answer: Kind,
     /// An edit that heeds If-Match.
     pub takes_if_match: bool,
@@ -50,8 +59,7 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                     parts: path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect(),
                     id: text("operationId"),
                     summary: text("summary"),
-                    signed_in: is_signed_in(operation),
-                    staff: is_staff(path),
+                    callers: callers(path, operation),
                     answer: match operation["responses"]["200"]["headers"].get("ETag") {
                         Some(_) => Kind::Object,
                         None if has("cursor") => Kind::Page,
@@ -91,9 +99,10 @@ fn at<'a>(operations: &'a [Operation], path: &str) -> impl Iterator<Item = &'a O
     here.into_iter().filter(move |operation| Some(operation.literals()) == most)
 }
 
-/// The operation that a request asks for.
+/// The operation that a request asks for; HEAD is GET without the body.
 pub(super) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
-    at(operations, path).find(|operation| operation.method == method)
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    at(operations, path).find(|operation| operation.method == *method)
 }
 
 /// The methods that an address takes, for the header `Allow`.

@@ -167,7 +167,7 @@ mod tests {
     #[tokio::test]
     async fn every_parameter_has_a_rule() {
         let document: Value = serde_json::from_str(&crate::http::document().expect("a document")).expect("JSON");
-        for operation in operation::operations(&document) {
+        for operation in crate::http::operation::operations(&document) {
             for Parameter { name, rule, .. } in &operation.parameters {
                 let message = "a scalar of parameters is missing in `scalar`";
                 assert!(!matches!(rule, Rule::Any), "{name} of {}: {message}", operation.id);

@@ -83,19 +83,17 @@ impl<K: Eq + Hash + Copy> Rate<K> {
     }
 
     /// Refuses who has had it all, without counting.
-    pub(super) fn check(&self, who: K, now: Instant) -> Result<(), Error> {
+    pub(super) fn check(&self, who: K, now: Instant) -> Result<(), Left> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get(&who).filter(|count| now.duration_since(count.since) < WINDOW);
         match count {
-            Some(count) if self.most > 0 && count.asked >= self.most => {
-                Err(Error::TooOften { retry_after_secs: secs_left(count, now) })
-            }
+            Some(count) if self.most > 0 && count.asked >= self.most => Err(self.left(0, secs_left(count, now))),
             _ => Ok(()),
         }
     }
 
-    /// Counts a request; none when there is no limit.
-    pub(super) fn ask(&self, who: K, now: Instant) -> Result<Option<Left>, Error> {
+    /// Counts a request, or refuses it; none when there is no limit.
+    pub(super) fn ask(&self, who: K, now: Instant) -> Result<Option<Left>, Left> {
         if self.most == 0 {
             return Ok(None);
         }
@@ -110,10 +108,14 @@ impl<K: Eq + Hash + Copy> Rate<K> {
         }
         let secs = secs_left(count, now);
         if count.asked >= self.most {
-            return Err(Error::TooOften { retry_after_secs: secs });
+            return Err(self.left(0, secs));
         }
         count.asked += 1;
-        Ok(Some(Left { name: self.name, most: self.most, requests: self.most - count.asked, secs }))
+        Ok(Some(self.left(self.most - count.asked, secs)))
+    }
+
+    const fn left(&self, requests: u32, secs: u64) -> Left {
+        Left { name: self.name, most: self.most, requests, secs }
     }
 }
 
@@ -126,6 +128,11 @@ fn make_room<K: Eq + Hash>(counts: &mut HashMap<K, Count>, now: Instant) {
 }
 
 impl Left {
+    /// Nothing was.
+    pub(super) const fn refusal(self) -> Error {
+        Error::TooOften { retry_after_secs: self.secs }
+    }
+
     /// Tells the caller (draft-ietf-httpapi-ratelimit-headers).
     pub(super) fn tell(self, response: &mut Response) {
         let Self { name, most, requests, secs } = self;
@@ -153,8 +160,8 @@ mod tests {
         assert_eq!(ask(1, 0).expect("first"), Some((1, 60)));
         assert!(rate.check(1, at(10)).is_ok());
         assert_eq!(ask(1, 20).expect("second"), Some((0, 40)));
-        assert!(matches!(ask(1, 59), Err(Error::TooOften { retry_after_secs: 1 })));
-        assert!(matches!(rate.check(1, at(59)), Err(Error::TooOften { retry_after_secs: 1 })));
+        assert!(matches!(ask(1, 59), Err(Left { requests: 0, secs: 1, .. })));
+        assert!(matches!(rate.check(1, at(59)), Err(Left { requests: 0, secs: 1, .. })));
         assert_eq!(ask(2, 59).expect("another one"), Some((1, 60)));
         assert!(rate.check(1, at(60)).is_ok());
         assert_eq!(ask(1, 60).expect("another minute"), Some((1, 60)));

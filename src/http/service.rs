@@ -4,10 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use poem::{
     Endpoint, EndpointExt as _, IntoEndpoint, IntoResponse as _, Request, Response, Route,
-    endpoint::make_sync,
     http::{HeaderValue, StatusCode, Uri, header},
     middleware::{CatchPanic, NormalizePath, TrailingSlash},
-    web::Html,
 };
 use poem_openapi::OpenApiService;
 use serde_json::Value;
@@ -15,6 +13,7 @@ use sqlx::PgPool;
 use tracing::Instrument as _;
 
 use super::{
+    asset::asset,
     browser::{self, Guard, Origin},
     call::Calls,
     client::TrustedProxies,
@@ -86,7 +85,7 @@ type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
         (
-            HealthApi { pool: app.pool.clone(), redis: app.redis.clone() },
+            HealthApi { pool: app.pool.clone(), redis: app.redis.clone(), connection: OnceLock::new() },
             MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
             IndexApi { operations },
             CodeApi,
@@ -198,8 +197,8 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         async move { calls.call(next, request).await }
     });
     let routes = Route::new()
-        .at("/openapi.json", make_sync(move |_| document.clone().with_content_type("application/json")))
-        .at("/docs", make_sync(move |_| Html(docs.clone())))
+        .at("/openapi.json", asset("application/json", document))
+        .at("/docs", asset("text/html; charset=utf-8", docs))
         .nest_no_strip("/", api);
     let door = Door { operations, metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
     Ok(guard.around(door.around(routes)))
@@ -250,6 +249,7 @@ impl Door {
             });
             let mut response = response.await;
             if response.status() == StatusCode::METHOD_NOT_ALLOWED
+                && !response.headers().contains_key(header::ALLOW)
                 && let Ok(allow) = HeaderValue::from_str(&operation::allowed_methods(operations, &path))
             {
                 response.headers_mut().insert(header::ALLOW, allow);
@@ -287,6 +287,8 @@ fn resolve_alias(request: &mut Request) {
 
 #[cfg(test)]
 mod tests {
+    use poem::endpoint::make_sync;
+
     use super::*;
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{conventions, examples, problem::CONTENT_TYPE};
+use super::{conventions, examples, operation::Callers, problem::CONTENT_TYPE};
 use crate::error::Code;
 
 /// Under which a path has operations.
@@ -215,10 +215,20 @@ fn add_problems(path: &str, operation: &mut Value) {
     }
 }
 
-pub(super) fn is_signed_in(operation: &Value) -> bool {
-    operation["security"].as_array().is_some_and(|ways| !ways.is_empty() && !ways.contains(&json!({})))
+/// Who may ask for an operation.
+pub(super) fn callers(path: &str, operation: &Value) -> Callers {
+    let ways = operation["security"].as_array().map_or(&[][..], Vec::as_slice);
+    if ways.is_empty() || ways.contains(&json!({})) {
+        Callers::Anybody
+    } else if is_staff(path) {
+        Callers::Staff
+    } else if ways.iter().any(|way| way.get("bearer").is_some()) {
+        Callers::SignedIn
+    } else {
+        Callers::WithPassword
+    }
 }
 
-pub(super) fn is_staff(path: &str) -> bool {
+fn is_staff(path: &str) -> bool {
     path.starts_with("/v1/admin/") || path == "/metrics"
 }

@@ -95,7 +95,7 @@ pub async fn order(
 pub async fn order_network(db: &PgPool, caller: &User, wish: Wish) -> Result<Network, Error> {
     let product = catalog::load_delivering(db, Delivery::VpnNetwork).await?.ok_or_else(|| Error::Conflict {
         code: Code::NoVpnProduct,
-        detail: "no VPN product is on sale; staff have to put one on sale (PATCH /v1/admin/product/{id}) or add it \
+        detail: "no VPN product is on sale; staff have to put one on sale (PUT /v1/admin/product/{id}) or add it \
                  (`uncloud db-add-defaults`)"
             .into(),
         field: None,

@@ -71,7 +71,7 @@ pub struct TestApp {
     pub database_url: Secret<String>,
     pub redis: ThrowawayRedis,
     pub address: SocketAddr,
-    client: reqwest::Client,
+    pub client: reqwest::Client,
     stop: watch::Sender<bool>,
 }
 

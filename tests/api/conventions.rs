@@ -75,6 +75,7 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
     }
     let refused = app.get("/v1/net/vpn", "alice").await;
     assert_eq!(refused.expect(429)["code"], "rate_limited");
+    assert!(refused.header("ratelimit").starts_with("\"user\";r=0;t="), "{refused:?}");
     let secs: u64 = refused.header("retry-after").parse().expect("a number");
     assert!((1..=60).contains(&secs), "{secs}");
     app.get("/v1/net/vpn", "bob").await.expect(200);
@@ -87,6 +88,26 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
     for _ in 0..5 {
         app.request(Method::GET, "/healthz", None, None).await.expect(200);
     }
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let app = TestApp::start().await;
+    let ask = async |method: Method, path: &str| app.request(method, path, Some("alice"), None).await;
+    let (get, head) = (ask(Method::GET, "/v1/net/vpn").await, ask(Method::HEAD, "/v1/net/vpn").await);
+    assert_eq!((head.status, head.text.as_str()), (get.status, ""));
+    assert_eq!(head.header("content-type"), get.header("content-type"));
+    assert_eq!(ask(Method::HEAD, "/v1/product?nonsense=1").await.status, 400);
+    assert_eq!(ask(Method::HEAD, "/v1/admin/job").await.status, 403);
+    assert_eq!(app.request(Method::HEAD, "/v1/net/vpn", None, None).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_member_that_comes_twice_is_refused() {
+    let app = TestApp::start().await;
+    let body = r#"{"name": "x", "scopes": ["read"], "scopes": ["read", "write"]}"#;
+    let refused = app.raw(Method::POST, "/v1/token", Some("alice"), Some(("application/json", body.into()))).await;
+    assert!(refused.expect(400)["detail"].as_str().is_some_and(|detail| detail.contains("\"scopes\" is there twice")));
 }
 
 #[tokio::test]

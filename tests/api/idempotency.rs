@@ -93,6 +93,26 @@ async fn what_is_shown_once_rests_encrypted() {
 }
 
 #[tokio::test]
+async fn what_only_a_password_may_do_no_token_gets_from_memory() {
+    let app = TestApp::start().await;
+    let body = json!({ "name": "x", "scopes": ["read", "write"] });
+    let made = app.post("/v1/token", "alice", body.clone()).await.expect(201);
+    let token = format!("Bearer {}", made["secret"].as_str().expect("a secret"));
+    let by_token = async |key: &str| {
+        let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
+        let request = headers
+            .into_iter()
+            .fold(app.client.post(app.url("/v1/token")), |request, (name, value)| request.header(name, value));
+        request.json(&body).send().await.expect("an answer").status().as_u16()
+    };
+    app.keyed("alice", "first", "/v1/token", body.clone()).await.expect(201);
+    assert_eq!(by_token("first").await, 403, "whoever has a token does not get the secret of another");
+    assert_eq!(by_token("second").await, 403);
+    let later = app.keyed("alice", "second", "/v1/token", body.clone()).await;
+    assert_eq!((later.status.as_u16(), later.header("idempotency-replayed")), (201, ""), "the refusal is not kept");
+}
+
+#[tokio::test]
 async fn an_attempt_that_died_is_taken_over_only_if_it_changed_nothing() {
     let app = TestApp::start().await;
     app.handbook_pool().await;

@@ -69,9 +69,10 @@ async fn scopes_limit_every_operation_of_the_document() {
                 let security = operation["security"].as_array().expect("ways to sign in");
                 let admin = path.starts_with("/v1/admin/") || path == "/metrics";
                 let needed = if method == "get" { "read" } else { "write" };
-                let mut allowed = scopes.contains(&needed) && (!admin || scopes.contains(&"staff"));
-                // Where nobody needs one, a token that is sent is still one that may do this.
-                let bearer = security.is_empty() || security.iter().any(|way| way.get("bearer").is_some());
+                let public = security.is_empty() || security.iter().any(|way| way == &json!({}));
+                // Where nobody needs one, a token that is sent takes nothing away.
+                let mut allowed = public || scopes.contains(&needed) && (!admin || scopes.contains(&"staff"));
+                let bearer = public || security.iter().any(|way| way.get("bearer").is_some());
                 allowed &= bearer;
                 let asked = method.to_uppercase().parse().expect("a method");
                 let address = path.replace("{id}", "999").replace("{line}", "999").replace("{name}", "nothing");

@@ -73,14 +73,20 @@ impl Answers {
             return Ok(self.before(call.user_id, &key, &request_hash).await?);
         };
         call.attempt = Some(attempt.clone());
-        let answers = self.clone();
+        let (answers, unfinished) = (self.clone(), attempt.clone());
         let answer = async move {
             let response = origin::of_call(call, next.call(request)).await.unwrap_or_else(parameters::named);
             answers.record(&attempt, problem::write(response).await).await
         };
         let answer = origin::of_request(origin::request_id().unwrap_or_default(), answer);
         let answer = tokio::spawn(answer.in_current_span()).await;
-        Ok(answer.unwrap_or_else(|error| panic::resume_unwind(error.into_panic())))
+        match answer {
+            Ok(response) => Ok(response),
+            Err(error) => {
+                db::release(&self.pool, &unfinished).await.map_err(Error::from)?;
+                panic::resume_unwind(error.into_panic())
+            }
+        }
     }
 
     /// The answer to a request that was here before.

@@ -1,0 +1,112 @@
+//! JSON of requests, more strictly than RFC 8259 has it: a member that comes twice means one thing to us and perhaps another
+//! to whoever looked at the request before us, so it is refused.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
+
+/// A value in which no object has a member twice.
+struct Unambiguous(Value);
+
+/// Parses a whole text.
+pub(super) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice::<Unambiguous>(text).map(|value| value.0)
+}
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Values).map(Self)
+    }
+}
+
+struct Values;
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Unambiguous(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if object.contains_key(&name) {
+                let name: String = name.chars().take(40).collect();
+                return Err(A::Error::custom(format_args!("the member {name:?} is there twice")));
+            }
+            let Unambiguous(value) = members.next_value()?;
+            object.insert(name, value);
+        }
+        Ok(object.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_unambiguous_is_read_as_it_is() {
+        for value in [
+            json!({ "a": [null, true, -1, 18_446_744_073_709_551_615_u64, 1.5, "\u{e9}"], "b": { "a": {} } }),
+            json!([]),
+            json!("x"),
+        ] {
+            assert_eq!(parse(value.to_string().as_bytes()).expect("JSON"), value);
+        }
+        for wrong in ["", "{", "{\"a\":1}x", "nul", &"[".repeat(200)] {
+            assert!(parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_comes_twice_is_refused_at_any_depth() {
+        for twice in [r#"{"size": 64, "size": 48}"#, r#"{"a": [{"size": 1, "b": 2, "s\u0069ze": 1}]}"#] {
+            let error = parse(twice.as_bytes()).expect_err("twice").to_string();
+            assert!(error.contains("\"size\" is there twice"), "{error}");
+        }
+    }
+}
