@@ -22,8 +22,8 @@ use crate::{
 
 /// Longest wait for a server that is starting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Idle for less than this, a connection is taken to be alive; if it is not, the query says so.
-const FRESH: Duration = Duration::from_secs(1);
+/// Idle for less than this, a connection is taken to be alive; should it have ended just then, the request is answered 503.
+const FRESH: Duration = Duration::from_millis(20);
 
 /// The file of `--config`, before the command line is parsed for good.
 pub(super) fn named_file(args: &[OsString]) -> Option<PathBuf> {
