@@ -89,8 +89,7 @@ impl<'a> Server<'a> {
     }
 
     fn wait_until_done(&self) {
-        let sql =
-            "select count(*) from (select from job where state in ('queued', 'dispatched', 'running') limit 1) as some";
+        let sql = "select count(*) from (select from job where state in ('queued', 'dispatched', 'running') limit 1) as left_over";
         let deadline = Instant::now() + Duration::from_mins(10);
         while self.stage.number(sql) > 0 {
             assert!(Instant::now() < deadline, "it does not end");
