@@ -6,18 +6,17 @@ use poem::{
     endpoint::make_sync,
     http::{Method, StatusCode, header},
 };
-use ring::digest::{SHA256, digest};
+
+use super::precondition::{Tags, etag};
 
 /// A text that is the same for everybody and as long as this process lives: held once, however many read it.
 pub(super) fn asset(content_type: &'static str, text: String) -> impl Endpoint<Output = Response> {
-    let etag = format!(
-        "\"{}\"",
-        digest(&SHA256, text.as_bytes()).as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
-    );
+    let etag = etag(text.as_bytes());
     let text = Bytes::from(text);
     make_sync(move |request| {
         let response = Response::builder().header(header::ETAG, &etag).header(header::CACHE_CONTROL, "no-cache");
-        let knows_it = request.header(header::IF_NONE_MATCH).is_some_and(|known| known.contains(&etag));
+        let known = Tags::of(request.headers(), &header::IF_NONE_MATCH, true).ok().flatten();
+        let knows_it = known.is_some_and(|tags| tags.has_weakly(&etag));
         match *request.method() {
             Method::GET | Method::HEAD if knows_it => response.status(StatusCode::NOT_MODIFIED).finish(),
             Method::GET | Method::HEAD => response.content_type(content_type).body(text.clone()),

@@ -49,10 +49,10 @@ pub trait Shown {
 
 /// The tags of a header `If-Match` or `If-None-Match`.
 #[derive(Debug, Clone)]
-struct Tags(Vec<String>);
+pub(super) struct Tags(Vec<String>);
 
 impl Tags {
-    fn of(headers: &HeaderMap, name: &HeaderName, weak: bool) -> Result<Option<Self>, FieldError> {
+    pub(super) fn of(headers: &HeaderMap, name: &HeaderName, weak: bool) -> Result<Option<Self>, FieldError> {
         let Some(value) = headers.get(name) else { return Ok(None) };
         let tags = value.to_str().unwrap_or_default().split(',').map(|tag| tag.trim_matches(' ').to_owned());
         let tags: Vec<String> = tags.collect();
@@ -73,7 +73,7 @@ impl Tags {
     }
 
     /// Also by a weak tag, which will do for reads.
-    fn has_weakly(&self, etag: &str) -> bool {
+    pub(super) fn has_weakly(&self, etag: &str) -> bool {
         self.0.iter().any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
     }
 }
@@ -84,7 +84,7 @@ fn is_tag(tag: &str, weak: bool) -> bool {
     quoted.is_some_and(|tag| tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)))
 }
 
-fn etag(shown: &[u8]) -> String {
+pub(super) fn etag(shown: &[u8]) -> String {
     let hash =
         |bytes: &[u8]| URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes).as_ref().get(..HASH_LEN).unwrap_or_default());
     let mut decided: Map<String, Value> = serde_json::from_slice(shown).unwrap_or_default();

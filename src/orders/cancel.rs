@@ -39,7 +39,7 @@ pub async fn cancel(
     // Either may be what is delivered: a downgrade that was delivered early, or what it was to replace.
     let others = [successor, order.replaces.filter(|_| order.void)];
     for other in others.into_iter().flatten() {
-        db::withdraw_delivered(tx, other, withdraw_at).await?;
+        db::set_withdraw_at(tx, other, withdraw_at).await?;
     }
     Ok(order)
 }

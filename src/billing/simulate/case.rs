@@ -1,6 +1,6 @@
 //! Cases as a file has them.
 
-use chrono::{DateTime, NaiveDate, SubsecRound as _, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -12,6 +12,7 @@ use crate::{
         country::Country,
         money::{Amount, Currency, Rate},
         period::RecurringPeriod,
+        run,
         vat::CustomerKind,
     },
     http::Price,
@@ -146,11 +147,11 @@ fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error>
 
 /// Times are whole seconds here, as they are in orders.
 fn second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-    DateTime::deserialize(deserializer).map(|t: DateTime<Utc>| t.trunc_subsecs(0))
+    DateTime::deserialize(deserializer).map(run::second)
 }
 
 fn maybe_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.map(|t: DateTime<Utc>| t.trunc_subsecs(0)))
+    Ok(Option::deserialize(deserializer)?.map(run::second))
 }
 
 /// To five cents, the smallest coin of Switzerland, or not at all.

@@ -8,9 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub(super) use customer::{Customer, dependents, locked_customer, locked_owner, not_had, owner};
-pub(super) use service::{
-    Delivery, delivery, mark_delivered, mark_withdrawn, set_deliver_at, set_withdraw_at, withdraw_delivered,
-};
+pub(super) use service::{Delivery, delivery, mark_delivered, mark_withdrawn, set_deliver_at, set_withdraw_at};
 pub(super) use view::{Filter, views};
 
 use super::{Billed, NewOrder, Order};

@@ -45,19 +45,8 @@ pub(in crate::orders) async fn set_deliver_at(
     sqlx::query!("update orders set deliver_at = $2 where order_id = $1", order_id, at).execute(tx).await.map(drop)
 }
 
-pub(in crate::orders) async fn set_withdraw_at(
-    tx: &mut PgConnection,
-    order_id: i64,
-    at: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query!("update orders set withdraw_at = $2 where order_id = $1 and withdrawn_at is null", order_id, at)
-        .execute(tx)
-        .await
-        .map(drop)
-}
-
 /// When an order's delivery ends, if it was delivered or is to be.
-pub(in crate::orders) async fn withdraw_delivered(
+pub(in crate::orders) async fn set_withdraw_at(
     tx: &mut PgConnection,
     order_id: i64,
     at: DateTime<Utc>,
