@@ -144,27 +144,32 @@ pub(in crate::billing) async fn insert_run(
     run(tx, run_id).await?.ok_or_else(|| anyhow::anyhow!("run {run_id} is not there").into())
 }
 
-/// Gives the run's bills their numbers, by customer and currency, and ends the run. False: it had ended before. The caller
-/// knows that all parts are done.
-pub(in crate::billing) async fn number_and_end(tx: &mut PgConnection, run: &Run) -> sqlx::Result<bool> {
-    // Numbers go on where the last one stopped, so one at a time gives them.
-    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_number', 0))").execute(&mut *tx).await?;
-    let year = i16::try_from(run.as_of.with_timezone(&run.seller.zone()).year()).unwrap_or(i16::MAX);
-    sqlx::query!(
-        "insert into bill_number (bill_id, year, sequence)
-         select bill_id, $2, (select coalesce(max(sequence), 0) from bill_number where year = $2)
-                + row_number() over (order by user_id, currency)
-         from bill where run_id = $1 and not exists (select from bill_number where bill_number.bill_id = bill.bill_id)",
-        run.run_id,
-        year
-    )
-    .execute(&mut *tx)
-    .await?;
+/// Marks a whole run as ended; false: it was already.
+pub(in crate::billing) async fn end(tx: &mut PgConnection, run: &Run) -> sqlx::Result<bool> {
     let ended =
         sqlx::query!("update bill_run set finished_at = now() where run_id = $1 and finished_at is null", run.run_id)
             .execute(tx)
             .await?;
     Ok(ended.rows_affected() == 1)
+}
+
+/// Gives a run's bills their numbers, once.
+pub(in crate::billing) async fn number(tx: &mut PgConnection, run: &Run) -> sqlx::Result<()> {
+    // Numbers go on where the last one stopped, so one at a time gives them.
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_number', 0))").execute(&mut *tx).await?;
+    let year = i16::try_from(run.as_of.with_timezone(&run.seller.zone()).year()).unwrap_or(i16::MAX);
+    // Which bills have none is not asked: they are all or none, and the table that grows meanwhile would be searched.
+    sqlx::query!(
+        "insert into bill_number (bill_id, year, sequence)
+         select bill_id, $2, (select coalesce(max(sequence), 0) from bill_number where year = $2)
+                + row_number() over (order by user_id, currency)
+         from bill where run_id = $1",
+        run.run_id,
+        year
+    )
+    .execute(tx)
+    .await
+    .map(drop)
 }
 
 /// How far a run is.

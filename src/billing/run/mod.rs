@@ -148,7 +148,8 @@ pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
     if !db::progress(&mut *tx, run.run_id).await?.parts_done {
         return Ok(false);
     }
-    if db::number_and_end(&mut tx, run).await? {
+    if db::end(&mut tx, run).await? {
+        db::number(&mut tx, run).await?;
         tx.commit().await?;
         tracing::info!(run = run.run_id, "bill run ended");
     }
@@ -163,7 +164,7 @@ pub async fn bill_one(
     requested_by: Option<i64>,
 ) -> Result<(Run, Option<Problem>), Error> {
     let (run, problem) = draw_up_one(tx, user_id, as_of, requested_by).await?;
-    db::number_and_end(tx, &run).await?;
+    db::number(tx, &run).await?;
     Ok((run, problem))
 }
 
