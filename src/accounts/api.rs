@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use super::db;
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, Shown, Staff, Tags, Window, input, page},
+    http::{Body, Cursor, Flag, Id, NamedWindow, Number, Shown, Sort, Staff, Tags, UsernameText, Window, input},
 };
 
 input! {
@@ -46,11 +46,40 @@ impl Shown for UserBody {
     }
 }
 
+/// How users are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, poem_openapi::Enum)]
+enum UserSort {
+    /// The oldest first.
+    #[default]
+    #[oai(rename = "id:asc")]
+    IdAscending,
+    /// The newest first.
+    #[oai(rename = "id:desc")]
+    IdDescending,
+    /// From a to z.
+    #[oai(rename = "username:asc")]
+    NameAscending,
+    /// From z to a.
+    #[oai(rename = "username:desc")]
+    NameDescending,
+}
+
+impl UserSort {
+    fn window(self, limit: u8, cursor: Option<Cursor>) -> Result<NamedWindow, Error> {
+        match self {
+            Self::IdAscending => Ok(Window::new(limit, cursor, Sort::IdAscending)?.into()),
+            Self::IdDescending => Ok(Window::new(limit, cursor, Sort::IdDescending)?.into()),
+            Self::NameAscending => NamedWindow::by_name(limit, cursor, false),
+            Self::NameDescending => NamedWindow::by_name(limit, cursor, true),
+        }
+    }
+}
+
 /// A page of users.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct UserList {
-    /// By id.
+    /// In the order asked for.
     items: Vec<UserBody>,
     /// Cursor of the next page; absent on the last.
     next: Option<String>,
@@ -75,14 +104,27 @@ impl UserApi {
     async fn list(
         &self,
         _staff: Staff,
+        /// The one with this name.
+        username: Query<Option<UsernameText>>,
+        /// Only staff, or only customers.
+        staff: Query<Option<Flag>>,
         /// Users on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<UserSort>,
     ) -> Result<Json<UserList>, Error> {
-        let window = Window::new(limit.0, cursor.0);
-        let (items, next) = page(db::users(&self.pool, None, window).await?, window, |user| user.id);
+        let filter = db::Filter {
+            username: username.0.map(|name| name.0.as_str().to_owned()),
+            staff: staff.0.map(|flag| flag.0),
+            ..db::Filter::default()
+        };
+        let window = sort.0.window(limit.0, cursor.0)?;
+        let users = db::users(&self.pool, &filter, &window).await?;
+        let (items, next) = window.page(users, |user| user.id, |user| &user.username);
         Ok(Json(UserList { items, next }))
     }
 
@@ -96,8 +138,7 @@ impl UserApi {
         /// Identifies the user.
         id: Path<Id>,
     ) -> Result<Json<UserBody>, Error> {
-        let user = db::users(&self.pool, Some(id.0.0), Window::all()).await?.pop();
-        Ok(Json(user.ok_or_else(|| not_found(id.0.0))?))
+        db::user(&self.pool, id.0.0).await?.map(Json).ok_or_else(|| not_found(id.0.0))
     }
 
     /// Change a user's limits

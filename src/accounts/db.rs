@@ -5,7 +5,7 @@ use sqlx::{PgExecutor, PgPool};
 use super::{User, Username, api::UserBody, ldap::DirectoryUser, password};
 use crate::{
     error::Error,
-    http::{Window, unless_changed},
+    http::{NamedWindow, Window, in_order, unless_changed},
     origin,
     secret::Secret,
 };
@@ -97,30 +97,46 @@ pub async fn ensure_staff_user(pool: &PgPool, username: &Username, password: &Se
     bootstrap(pool, username, true, Some(password)).await
 }
 
-/// A window of all users, or one, with the limits that staff set.
+/// Which users; none of something limits nothing.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub user_id: Option<i64>,
+    pub username: Option<String>,
+    pub staff: Option<bool>,
+}
+
+/// A window of the users that match, with the limits that staff set.
 pub(super) async fn users(
     db: impl PgExecutor<'_>,
-    user_id: Option<i64>,
-    window: Window,
+    filter: &Filter,
+    window: &NamedWindow,
 ) -> sqlx::Result<Vec<UserBody>> {
-    sqlx::query_as!(
-        UserBody,
+    in_order!(
+        window,
+        db,
+        query_as<UserBody>,
+        id "user_id",
+        name "username",
         "select user_id as id, username, staff, vpn_quota, created_at from users
-         where ($1::bigint is null or user_id = $1) and user_id > $2
-         order by user_id limit $3",
-        user_id,
-        window.after,
-        window.fetch(),
+         where ($3::bigint is null or user_id = $3) and ($4::text is null or username = $4)
+             and ($5::boolean is null or staff = $5)",
+        filter.user_id,
+        filter.username,
+        filter.staff,
     )
-    .fetch_all(db)
-    .await
+}
+
+/// One user.
+pub(super) async fn user(db: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<Option<UserBody>> {
+    let filter = Filter { user_id: Some(user_id), ..Filter::default() };
+    Ok(users(db, &filter, &Window::all().into()).await?.pop())
 }
 
 /// Changes what is given.
 pub(super) async fn set_limits(pool: &PgPool, user_id: i64, vpn_quota: Option<i32>) -> Result<(), Error> {
     let mut tx = origin::begin(pool).await?;
     sqlx::query!("select from users where user_id = $1 for no key update", user_id).fetch_optional(&mut *tx).await?;
-    unless_changed(async { users(&mut *tx, Some(user_id), Window::all()).await?.pop().ok_or(Error::Changed) }).await?;
+    unless_changed(async { user(&mut *tx, user_id).await?.ok_or(Error::Changed) }).await?;
     sqlx::query!("update users set vpn_quota = coalesce($2, vpn_quota) where user_id = $1", user_id, vpn_quota)
         .execute(&mut *tx)
         .await?;

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use super::db::{self, Entry, Filter};
 use crate::{
     error::Error,
-    http::{Cursor, Moment, Staff, Tags, TextPart, Window, page},
+    http::{Cursor, Moment, Sort, Staff, Tags, TextPart, Window},
 };
 
 /// What was done.
@@ -57,7 +57,7 @@ struct AuditEntry {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct AuditList {
-    /// The newest first.
+    /// In the order asked for.
     items: Vec<AuditEntry>,
     /// Cursor of the next page; absent on the last.
     next: Option<String>,
@@ -131,6 +131,9 @@ impl AuditApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default = "crate::http::newest_first")]
+        sort: Query<Sort>,
     ) -> Result<Json<AuditList>, Error> {
         let text = |part: Option<TextPart>| part.map(|part| part.0);
         let filter = Filter {
@@ -141,8 +144,8 @@ impl AuditApi {
             from: from.0.map(|moment| moment.0),
             to: to.0.map(|moment| moment.0),
         };
-        let window = Window::new(limit.0, cursor.0);
-        let (entries, next) = page(db::entries(&self.pool, &filter, window).await?, window, |entry| entry.audit_id);
+        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let (entries, next) = window.page(db::entries(&self.pool, &filter, window).await?, |entry| entry.audit_id);
         Ok(Json(AuditList { items: entries.into_iter().map(Into::into).collect(), next }))
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use super::api::AuditAction;
-use crate::http::Window;
+use crate::http::{Window, in_order};
 
 /// An entry as it was written.
 pub(super) struct Entry {
@@ -34,26 +34,23 @@ pub(super) struct Filter {
 
 /// The newest first.
 pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: Window) -> sqlx::Result<Vec<Entry>> {
-    sqlx::query_as!(
-        Entry,
+    in_order!(
+        window,
+        pool,
+        query_as<Entry>,
+        id "audit_id",
         r#"select audit_id, at, username as "username?", request_id, operation_id, program, action as "action: AuditAction",
                   kind, object_id, before, after
            from audit left join users using (user_id)
-           where ($1::text is null or audit.user_id = (select user_id from users where username = $1))
-               and ($2::text is null or kind = $2) and ($3::text is null or object_id = $3)
-               and ($4::text is null or request_id = $4)
-               and ($5::timestamptz is null or at >= $5) and ($6::timestamptz is null or at < $6)
-               and ($7::bigint = 0 or audit_id < $7)
-           order by audit_id desc limit $8"#,
+           where ($3::text is null or audit.user_id = (select user_id from users where username = $3))
+               and ($4::text is null or kind = $4) and ($5::text is null or object_id = $5)
+               and ($6::text is null or request_id = $6)
+               and ($7::timestamptz is null or at >= $7) and ($8::timestamptz is null or at < $8)"#,
         filter.username,
         filter.kind,
         filter.object_id,
         filter.request_id,
         filter.from,
         filter.to,
-        window.after,
-        window.fetch(),
     )
-    .fetch_all(pool)
-    .await
 }

@@ -208,6 +208,8 @@ pub struct BillFilter {
     pub number: Option<String>,
     /// This customer's.
     pub user_id: Option<i64>,
+    /// The customer's with this name.
+    pub username: Option<String>,
     /// This run's.
     pub run_id: Option<i64>,
     /// Those in this currency.

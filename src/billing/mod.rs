@@ -45,7 +45,7 @@ pub async fn now(pool: &PgPool) -> sqlx::Result<DateTime<Utc>> {
 
 /// Bills by id, at most so many.
 pub async fn bills(pool: &PgPool, filter: &BillFilter, limit: i64) -> sqlx::Result<Vec<Bill>> {
-    db::bills(pool, filter, Window { after: 0, limit: limit - 1 }).await
+    db::bills(pool, filter, Window::first(limit)).await
 }
 
 /// The bill with that number.

@@ -13,10 +13,13 @@ use super::{
     jobs::time,
     output::{Output, Table},
 };
-use crate::queue::{
-    JobState, QueueName,
-    inspect::{self, JobFilter, JobLine, WorkerLine},
-    operate,
+use crate::{
+    http::Window,
+    queue::{
+        JobState, QueueName,
+        inspect::{self, JobFilter, JobLine, WorkerLine},
+        operate,
+    },
 };
 
 /// Jobs in a list.
@@ -135,7 +138,8 @@ fn active(workers: &[WorkerLine]) -> Table {
 async fn jobs(pool: &PgPool, queue: Option<&str>, state: JobState) -> sqlx::Result<Table> {
     let filter = JobFilter { state: Some(state), queue: queue.map(str::to_owned), ..JobFilter::default() };
     let mut table = Table::new(&["job", "kind", "queue", "priority", "attempt", "run_at"]);
-    for JobLine { job_id, kind, queue, priority, attempt, run_at, .. } in inspect::jobs(pool, &filter, 0, LIMIT).await?
+    for JobLine { job_id, kind, queue, priority, attempt, run_at, .. } in
+        inspect::jobs(pool, &filter, Window::newest(LIMIT)).await?
     {
         table.row([job_id.into(), kind.into(), queue.into(), priority.into(), attempt.into(), time(run_at)]);
     }

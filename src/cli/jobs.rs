@@ -16,10 +16,13 @@ use super::{
     config::DatabaseArgs,
     output::{Output, Table},
 };
-use crate::queue::{
-    self, JobId, JobState, QueueName, Step, Wake,
-    inspect::{self, JobDetail, JobFilter},
-    operate,
+use crate::{
+    http::Window,
+    queue::{
+        self, JobId, JobState, QueueName, Step, Wake,
+        inspect::{self, JobDetail, JobFilter},
+        operate,
+    },
 };
 
 /// Options of `jobs`.
@@ -151,7 +154,7 @@ pub(super) fn time(time: DateTime<Utc>) -> Value {
 
 async fn list(pool: &PgPool, filter: &JobFilter, limit: i64, output: &Output) -> anyhow::Result<()> {
     let mut table = Table::new(&["id", "state", "kind", "queue", "attempt", "created_at", "finished_at", "error"]);
-    for job in inspect::jobs(pool, filter, 0, limit).await? {
+    for job in inspect::jobs(pool, filter, Window::newest(limit)).await? {
         table.row([
             job.job_id.into(),
             job.state.as_str().into(),

@@ -1,14 +1,47 @@
-//! Lists in pages: by id, so that a page costs the same wherever it is.
+//! Lists in pages: by a unique key, so that a page costs the same wherever it is.
 
+use std::fmt;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult};
 
-/// Which part of a list is asked for.
+use crate::error::{Error, FieldError};
+
+/// Which part of a list is asked for: by id, which is the order in which objects were made, or by what `After` is.
 #[derive(Debug, Clone, Copy)]
-pub struct Window {
-    /// Objects after this id.
-    pub after: i64,
+pub struct Window<After = i64> {
+    /// The last object of the page before; none: the list's begin.
+    after: Option<After>,
+    /// From the last object to the first.
+    pub descending: bool,
     /// At most this many.
-    pub limit: i64,
+    limit: i64,
+}
+
+/// A part of a list that can also be had by name.
+#[derive(Debug, Clone)]
+pub enum NamedWindow {
+    /// By id.
+    Id(Window),
+    /// By name.
+    Name(Window<String>),
+}
+
+/// How a list is sorted: by id, which is the order in which its objects were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, poem_openapi::Enum)]
+pub enum Sort {
+    /// The oldest first.
+    #[default]
+    #[oai(rename = "id:asc")]
+    IdAscending,
+    /// The newest first.
+    #[oai(rename = "id:desc")]
+    IdDescending,
+}
+
+/// The order of lists of what has happened, when the caller does not say.
+pub const fn newest_first() -> Sort {
+    Sort::IdDescending
 }
 
 /// Objects on a page when the caller does not say how many.
@@ -16,35 +49,145 @@ pub const fn page_size() -> u8 {
     50
 }
 
-/// A list's part and the cursor of the next one. `rows` are one more than `limit` if there is more.
-pub fn page<T>(mut rows: Vec<T>, window: Window, id: impl Fn(&T) -> i64) -> (Vec<T>, Option<String>) {
-    let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|last| id(last).to_string());
-    (rows, next)
-}
-
-impl Window {
-    /// From the query's parameters.
-    pub fn new(limit: u8, cursor: Option<Cursor>) -> Self {
-        Self { after: cursor.map_or(0, |cursor| cursor.0), limit: limit.into() }
-    }
-
+impl<After> Window<After> {
     /// One more than asked for: whether there is a next page.
     pub const fn fetch(&self) -> i64 {
         self.limit + 1
     }
 
-    /// Everything, for a single object.
-    pub const fn all() -> Self {
-        Self { after: 0, limit: i64::MAX - 1 }
+    /// A list's part and the cursor of the next one. `rows` are one more than the window has if there is more.
+    fn cut<T>(&self, mut rows: Vec<T>, cursor: impl Fn(&T) -> Cursor) -> (Vec<T>, Option<String>) {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|last| cursor(last).to_string());
+        (rows, next)
     }
 }
 
+impl Window {
+    /// From the query's parameters.
+    pub fn new(limit: u8, cursor: Option<Cursor>, sort: Sort) -> Result<Self, Error> {
+        let after = cursor.map(Cursor::id).transpose()?;
+        Ok(Self { after, descending: sort == Sort::IdDescending, limit: limit.into() })
+    }
+
+    /// Everything, for a single object.
+    pub const fn all() -> Self {
+        Self { after: None, descending: false, limit: i64::MAX - 1 }
+    }
+
+    /// The first so many.
+    pub const fn first(count: i64) -> Self {
+        Self { after: None, descending: false, limit: count - 1 }
+    }
+
+    /// The last so many, the newest first.
+    pub const fn newest(count: i64) -> Self {
+        Self { after: None, descending: true, limit: count - 1 }
+    }
+
+    /// What the query compares ids with.
+    pub fn bound(&self) -> i64 {
+        self.after.unwrap_or(if self.descending { i64::MAX } else { 0 })
+    }
+
+    /// A list's part and the cursor of the next one.
+    pub fn page<T>(&self, rows: Vec<T>, id: impl Fn(&T) -> i64) -> (Vec<T>, Option<String>) {
+        self.cut(rows, |row| Cursor::Id(id(row)))
+    }
+}
+
+impl Window<String> {
+    /// What the query compares names with; no name is empty.
+    pub fn bound(&self) -> &str {
+        self.after.as_deref().unwrap_or_default()
+    }
+}
+
+impl NamedWindow {
+    /// By name, from the query's parameters.
+    pub fn by_name(limit: u8, cursor: Option<Cursor>, descending: bool) -> Result<Self, Error> {
+        let after = cursor.map(Cursor::name).transpose()?;
+        Ok(Self::Name(Window { after, descending, limit: limit.into() }))
+    }
+
+    /// A list's part and the cursor of the next one.
+    pub fn page<T>(&self, rows: Vec<T>, id: impl Fn(&T) -> i64, name: impl Fn(&T) -> &str) -> (Vec<T>, Option<String>) {
+        match self {
+            Self::Id(window) => window.page(rows, id),
+            Self::Name(window) => window.cut(rows, |row| Cursor::Name(name(row).to_owned())),
+        }
+    }
+}
+
+impl From<Window> for NamedWindow {
+    fn from(window: Window) -> Self {
+        Self::Id(window)
+    }
+}
+
+fn of_another_order() -> Error {
+    Error::Parameters(vec![FieldError::of(
+        "query",
+        "cursor",
+        "is of a page in another order; say the same `sort` again",
+    )])
+}
+
+/// Fetches a list's window in its order: the text's conditions are completed by one on the key, so that an index gives each
+/// page, whatever the order and wherever the page. `$1` and `$2` are the window's.
+macro_rules! in_order {
+    ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, $text:literal $(, $arg:expr)* $(,)?) => {{
+        let window: $crate::http::Window = $window;
+        let (bound, fetch) = (window.bound(), window.fetch());
+        if window.descending {
+            sqlx::$query!($($row,)? $text + " and " + $id + " < $1 order by " + $id + " desc limit $2", bound, fetch $(, $arg)*)
+                .fetch_all($db)
+                .await
+        } else {
+            sqlx::$query!($($row,)? $text + " and " + $id + " > $1 order by " + $id + " limit $2", bound, fetch $(, $arg)*)
+                .fetch_all($db)
+                .await
+        }
+    }};
+    ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, name $name:literal, $text:literal $(, $arg:expr)* $(,)?) => {
+        match $window {
+            $crate::http::NamedWindow::Id(window) => {
+                $crate::http::in_order!(*window, $db, $query$(<$row>)?, id $id, $text $(, $arg)*)
+            }
+            $crate::http::NamedWindow::Name(window) if window.descending => {
+                sqlx::$query!(
+                    $($row,)? $text + " and ($1 = '' or " + $name + " < $1) order by " + $name + " desc limit $2",
+                    window.bound(), window.fetch() $(, $arg)*
+                )
+                .fetch_all($db)
+                .await
+            }
+            $crate::http::NamedWindow::Name(window) => {
+                sqlx::$query!(
+                    $($row,)? $text + " and " + $name + " > $1 order by " + $name + " limit $2",
+                    window.bound(), window.fetch() $(, $arg)*
+                )
+                .fetch_all($db)
+                .await
+            }
+        }
+    };
+}
+pub(crate) use in_order;
+
 /// Where a page begins; made by the server.
-#[derive(Debug, Clone, Copy)]
-pub struct Cursor(i64);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// After this id.
+    Id(i64),
+    /// After this name.
+    Name(String),
+}
+
+/// Begins a cursor that is a name.
+const NAME: char = '~';
 
 super::scalars::scalar!([] Cursor);
 
@@ -54,7 +197,12 @@ impl super::scalars::Scalar for Cursor {
     }
 
     fn schema() -> poem_openapi::registry::MetaSchema {
-        super::scalars::string_schema("cursor", "^[0-9]{1,18}$", "42", "What `next` of the page before says.")
+        super::scalars::string_schema(
+            "cursor",
+            "^([0-9]{1,18}|~[A-Za-z0-9_-]{2,400})$",
+            "42",
+            "What `next` of the page before says.",
+        )
     }
 
     fn parse(value: &serde_json::Value) -> Result<Self, String> {
@@ -63,10 +211,38 @@ impl super::scalars::Scalar for Cursor {
 }
 
 impl Cursor {
+    fn id(self) -> Result<i64, Error> {
+        match self {
+            Self::Id(id) => Ok(id),
+            Self::Name(_) => Err(of_another_order()),
+        }
+    }
+
+    fn name(self) -> Result<String, Error> {
+        match self {
+            Self::Name(name) => Ok(name),
+            Self::Id(_) => Err(of_another_order()),
+        }
+    }
+
     fn from_text(text: &str) -> Result<Self, String> {
-        let digits = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        let id = text.parse().ok().filter(|_| digits);
-        id.map(Self).ok_or_else(|| "must be the `next` of a page before".to_owned())
+        let id =
+            || text.parse().ok().filter(|_| (1..=18).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()));
+        let name = |encoded| String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(encoded).ok()?).ok();
+        let cursor = match text.strip_prefix(NAME) {
+            Some(encoded) => name(encoded).filter(|name| !name.is_empty() && !name.contains('\0')).map(Self::Name),
+            None => id().map(Self::Id),
+        };
+        cursor.ok_or_else(|| "must be the `next` of a page before".to_owned())
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Name(name) => write!(f, "{NAME}{}", BASE64_URL_SAFE_NO_PAD.encode(name)),
+        }
     }
 }
 
@@ -82,9 +258,19 @@ mod tests {
 
     #[test]
     fn the_next_page_begins_after_the_last_of_this_one() {
-        let window = Window { after: 0, limit: 2 };
-        assert_eq!(page(vec![4, 7, 9], window, |id| *id), (vec![4, 7], Some("7".to_owned())));
-        assert_eq!(page(vec![4, 7], window, |id| *id), (vec![4, 7], None));
-        assert_eq!(page(Vec::new(), window, |id| *id), (Vec::new(), None));
+        let window = Window { after: None, descending: false, limit: 2 };
+        assert_eq!(window.page(vec![4, 7, 9], |id| *id), (vec![4, 7], Some("7".to_owned())));
+        assert_eq!(window.page(vec![4, 7], |id| *id), (vec![4, 7], None));
+        assert_eq!(window.page(Vec::new(), |id| *id), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {
+        for cursor in [Cursor::Id(42), Cursor::Name("e-mail@x".into()), Cursor::Name("42".into())] {
+            assert_eq!(Cursor::from_text(&cursor.to_string()), Ok(cursor));
+        }
+        for text in ["", "-1", "9999999999999999999", "~", "~!", "~AA", "~_w", "1 "] {
+            assert!(Cursor::from_text(text).is_err(), "{text:?}");
+        }
     }
 }

@@ -175,7 +175,7 @@ async fn a_run_is_asked_for_by_a_job_and_shows_what_it_came_to() {
     assert_eq!(app.read(&format!("/v1/admin/billrun?cursor={next}"), "admin").await["items"][0]["id"], run);
     let of_run = app.read(&format!("/v1/admin/bill?run={run}&currency=CHF"), "admin").await;
     assert_eq!(of_run["items"].as_array().map(Vec::len), Some(1));
-    assert_eq!(app.read("/v1/admin/bill?user=3", "admin").await["items"][0]["username"], "bob");
+    assert_eq!(app.read("/v1/admin/bill?user=bob", "admin").await["items"][0]["username"], "bob");
     app.get("/v1/admin/billrun/999", "admin").await.expect(404);
 }
 

@@ -27,6 +27,7 @@ mod idempotency;
 mod jobs;
 mod ldap;
 mod ldap_faults;
+mod lists;
 mod metrics;
 mod operate;
 mod orders;

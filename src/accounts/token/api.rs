@@ -20,7 +20,7 @@ use super::{
 use crate::{
     accounts::Authenticator,
     error::{Code, Error},
-    http::{Body, Cursor, Id, Line, Number, Password, Shown, SignedIn, Tags, Window, input, page, unless_changed},
+    http::{Body, Cursor, Id, Line, Number, Password, Shown, SignedIn, Sort, Tags, Window, input, unless_changed},
     origin,
 };
 
@@ -86,7 +86,7 @@ impl Shown for TokenRow {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct TokenList {
-    /// By id.
+    /// In the order asked for.
     items: Vec<Token>,
     /// Cursor of the next page; absent on the last.
     next: Option<String>,
@@ -161,10 +161,13 @@ impl TokenApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<Sort>,
     ) -> Result<Json<TokenList>, Error> {
-        let window = Window::new(limit.0, cursor.0);
+        let window = Window::new(limit.0, cursor.0, sort.0)?;
         let rows = db::tokens(&self.pool, caller.0.user_id, None, window).await?;
-        let (rows, next) = page(rows, window, |row| row.token_id);
+        let (rows, next) = window.page(rows, |row| row.token_id);
         Ok(Json(TokenList { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 

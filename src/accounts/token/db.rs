@@ -4,7 +4,12 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::{PREFIX_LEN, Scope, Scopes};
-use crate::{accounts::User, http::Window, origin, secret::Secret};
+use crate::{
+    accounts::User,
+    http::{Window, in_order},
+    origin,
+    secret::Secret,
+};
 
 /// Most tokens that a user may have.
 pub(super) const MOST: i64 = 100;
@@ -88,18 +93,16 @@ pub(super) async fn tokens(
     token_id: Option<i64>,
     window: Window,
 ) -> sqlx::Result<Vec<TokenRow>> {
-    sqlx::query_as!(
-        TokenRow,
+    in_order!(
+        window,
+        db,
+        query_as<TokenRow>,
+        id "token_id",
         r#"select token_id, name, prefix, scopes as "scopes: Vec<Scope>", expires_at, last_used_at, created_at
-           from token where user_id = $1 and ($2::bigint is null or token_id = $2) and token_id > $3
-           order by token_id limit $4"#,
+           from token where user_id = $3 and ($4::bigint is null or token_id = $4)"#,
         user_id,
         token_id,
-        window.after,
-        window.fetch(),
     )
-    .fetch_all(db)
-    .await
 }
 
 /// Locks a token's row until the end of the transaction.

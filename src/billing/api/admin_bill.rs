@@ -22,7 +22,7 @@ use crate::{
         one,
     },
     error::{Error, FieldError},
-    http::{Body, Cursor, Id, Moment, Staff, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Moment, Sort, Staff, Tags, UsernameText, Window, input},
 };
 
 input! {
@@ -59,8 +59,8 @@ impl AdminBillApi {
     async fn list(
         &self,
         _staff: Staff,
-        /// This customer's.
-        user: Query<Option<Id>>,
+        /// Those of this customer.
+        user: Query<Option<UsernameText>>,
         /// Those of this run.
         run: Query<Option<Id>>,
         /// Issued then or later.
@@ -74,9 +74,12 @@ impl AdminBillApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<Sort>,
     ) -> Result<Json<BillList>, Error> {
         let filter = BillFilter {
-            user_id: user.0.map(|user| user.0),
+            username: user.0.map(|user| user.0.as_str().to_owned()),
             run_id: run.0.map(|run| run.0),
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
@@ -84,8 +87,8 @@ impl AdminBillApi {
             drafts: true,
             ..BillFilter::default()
         };
-        let window = Window::new(limit.0, cursor.0);
-        let (bills, next) = page(db::bills(&self.pool, &filter, window).await?, window, |bill| bill.bill_id);
+        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let (bills, next) = window.page(db::bills(&self.pool, &filter, window).await?, |bill| bill.bill_id);
         Ok(Json(BillList { items: bills.into_iter().map(Into::into).collect(), next }))
     }
 

@@ -15,7 +15,7 @@ use crate::{
         run::second,
     },
     error::Error,
-    http::{Body, Cursor, Id, Line, Moment, Staff, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Line, Moment, Sort, Staff, Tags, Window, input},
 };
 
 input! {
@@ -87,7 +87,7 @@ impl From<line::Line> for LineBody {
 #[derive(Debug, Object)]
 #[oai(rename = "BillLineList", skip_serializing_if_is_none)]
 struct LineList {
-    /// By id.
+    /// In the order asked for.
     items: Vec<LineBody>,
     /// Cursor of the next page; absent on the last.
     next: Option<String>,
@@ -146,9 +146,12 @@ impl BillLineApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<Sort>,
     ) -> Result<Json<LineList>, Error> {
-        let window = Window::new(limit.0, cursor.0);
-        let (lines, next) = page(line::list(&self.pool, id.0.0, window).await?, window, |line| line.line_id);
+        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let (lines, next) = window.page(line::list(&self.pool, id.0.0, window).await?, |line| line.line_id);
         Ok(Json(LineList { items: lines.into_iter().map(Into::into).collect(), next }))
     }
 

@@ -18,7 +18,7 @@ use crate::{
         run::{RunView, Summary},
     },
     error::Error,
-    http::{Body, Cursor, Id, Staff, Tags, Window, page},
+    http::{Body, Cursor, Id, Sort, Staff, Tags, Window},
     queue::{JobRef, JobState, Wake},
 };
 
@@ -66,7 +66,7 @@ impl From<RunView> for RunBody {
 #[derive(Debug, Object)]
 #[oai(rename = "BillRunList", skip_serializing_if_is_none)]
 struct RunList {
-    /// The newest first.
+    /// In the order asked for.
     items: Vec<RunBody>,
     /// Cursor of the next page; absent on the last.
     next: Option<String>,
@@ -173,9 +173,12 @@ impl BillRunApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default = "crate::http::newest_first")]
+        sort: Query<Sort>,
     ) -> Result<Json<RunList>, Error> {
-        let window = Window::new(limit.0, cursor.0);
-        let (runs, next) = page(db::runs(&self.pool, None, window).await?, window, |run| run.run_id);
+        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let (runs, next) = window.page(db::runs(&self.pool, None, window).await?, |run| run.run_id);
         Ok(Json(RunList { items: runs.into_iter().map(Into::into).collect(), next }))
     }
 
@@ -209,9 +212,9 @@ impl BillRunApi {
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
     ) -> Result<Json<ProblemList>, Error> {
-        let window = Window::new(limit.0, cursor.0);
+        let window = Window::new(limit.0, cursor.0, Sort::IdAscending)?;
         let problems = db::problems_page(&self.pool, id.0.0, window).await?;
-        let (problems, next) = page(problems, window, |problem| problem.user_id);
+        let (problems, next) = window.page(problems, |problem| problem.user_id);
         Ok(Json(ProblemList { items: problems.into_iter().map(Into::into).collect(), next }))
     }
 }

@@ -11,7 +11,7 @@ use super::body::{BillDetail, BillList, PreviewBody};
 use crate::{
     billing::{self, bill::BillFilter, db, money::Currency, one},
     error::Error,
-    http::{Cursor, Id, Moment, SignedIn, Tags, Window, page},
+    http::{Cursor, Id, Moment, SignedIn, Sort, Tags, Window},
 };
 
 /// The operations; everybody's own bills, which have their numbers.
@@ -29,6 +29,7 @@ impl BillApi {
     /// List my bills
     ///
     /// The oldest first, in pages, without their records.
+    #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
     #[oai(path = "/", method = "get", operation_id = "bill_list")]
     async fn list(
         &self,
@@ -44,6 +45,9 @@ impl BillApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<Sort>,
     ) -> Result<Json<BillList>, Error> {
         let filter = BillFilter {
             user_id: Some(caller.0.user_id),
@@ -52,8 +56,8 @@ impl BillApi {
             currency: currency.0,
             ..BillFilter::default()
         };
-        let window = Window::new(limit.0, cursor.0);
-        let (bills, next) = page(db::bills(&self.pool, &filter, window).await?, window, |bill| bill.bill_id);
+        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let (bills, next) = window.page(db::bills(&self.pool, &filter, window).await?, |bill| bill.bill_id);
         Ok(Json(BillList { items: bills.into_iter().map(Into::into).collect(), next }))
     }
 

@@ -52,7 +52,7 @@ pub(super) struct BillBody {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct BillList {
-    /// By id.
+    /// In the order asked for.
     pub(super) items: Vec<BillBody>,
     /// Cursor of the next page; absent on the last.
     pub(super) next: Option<String>,

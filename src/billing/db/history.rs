@@ -6,17 +6,20 @@ use sqlx::PgExecutor;
 use crate::{
     billing::{customer::Problem, export::ExportedBill, money::Amount, run::RunView},
     error::Code,
-    http::Window,
+    http::{Window, in_order},
 };
 
-/// Runs, the newest first and `window.after` being the last one that was seen; or one.
+/// A window of the runs, or one of them.
 pub(in crate::billing) async fn runs(
     db: impl PgExecutor<'_>,
     run_id: Option<i64>,
     window: Window,
 ) -> sqlx::Result<Vec<RunView>> {
-    sqlx::query_as!(
-        RunView,
+    in_order!(
+        window,
+        db,
+        query_as<RunView>,
+        id "run_id",
         r#"select run_id, as_of, user_id, username as "username?", customers,
                   case when user_id is null
                        then (select coalesce(sum(customers_done), 0) from bill_run_part part where part.run_id = bill_run.run_id)
@@ -24,14 +27,9 @@ pub(in crate::billing) async fn runs(
                   (select count(*) from bill_run_problem problem where problem.run_id = bill_run.run_id) as "problems!",
                   started_at, finished_at
            from bill_run left join users using (user_id)
-           where ($1::bigint is null or run_id = $1) and ($2::bigint = 0 or run_id < $2)
-           order by run_id desc limit $3"#,
+           where ($3::bigint is null or run_id = $3)"#,
         run_id,
-        window.after,
-        window.fetch()
     )
-    .fetch_all(db)
-    .await
 }
 
 /// Whom a run could not bill, a page by customer.
@@ -43,7 +41,7 @@ pub(in crate::billing) async fn problems_page(
     let rows = sqlx::query!(
         "select user_id, code, detail from bill_run_problem where run_id = $1 and user_id > $2 order by user_id limit $3",
         run_id,
-        window.after,
+        window.bound(),
         window.fetch()
     )
     .fetch_all(db)

@@ -8,7 +8,7 @@ use crate::{
         money::Amount,
     },
     error::Error,
-    http::Window,
+    http::{Window, in_order},
 };
 
 pub(in crate::billing) async fn require_user(db: &mut PgConnection, user_id: i64) -> Result<(), Error> {
@@ -39,8 +39,11 @@ pub(in crate::billing) async fn lines(
     line_id: Option<i64>,
     window: Window,
 ) -> sqlx::Result<Vec<Line>> {
-    sqlx::query_as!(
-        Line,
+    in_order!(
+        window,
+        db,
+        query_as<Line>,
+        id "line_id",
         r#"select line_id, line.user_id, line.description, line.net_cents as "net: Amount", line.currency, service_at,
                   reason, author.username as author, line.created_at, bill_id as "bill_id?", withdrawn_at,
                   withdrawer.username as "withdrawn_by?"
@@ -48,15 +51,10 @@ pub(in crate::billing) async fn lines(
            join users author on author.user_id = line.author
            left join users withdrawer on withdrawer.user_id = line.withdrawn_by
            left join bill_record on manual_line_id = line_id and kind = 'manual'
-           where line.user_id = $1 and ($2::bigint is null or line_id = $2) and line_id > $3
-           order by line_id limit $4"#,
+           where line.user_id = $3 and ($4::bigint is null or line_id = $4)"#,
         user_id,
         line_id,
-        window.after,
-        window.fetch()
     )
-    .fetch_all(db)
-    .await
 }
 
 /// Where it is neither billed nor withdrawn.

@@ -12,7 +12,7 @@ use crate::{
         vat::Category,
     },
     error::Error,
-    http::Window,
+    http::{Window, in_order},
 };
 
 /// A window of bills by id.
@@ -21,30 +21,30 @@ pub(in crate::billing) async fn bills(
     filter: &BillFilter,
     window: Window,
 ) -> sqlx::Result<Vec<Bill>> {
-    sqlx::query_as!(
-        Bill,
+    in_order!(
+        window,
+        db,
+        query_as<Bill>,
+        id "bill.bill_id",
         r#"select bill.bill_id, number as "number?", bill.user_id, username, issued_at, currency, document,
                   net_cents as "net: Amount", tax_cents as "tax: Amount", gross_cents as "gross: Amount",
                   rounding_cents as "rounding: Amount", payable_cents as "payable: Amount"
            from bill join users using (user_id) left join bill_number using (bill_id)
-           where ($1::bigint is null or bill.bill_id = $1) and ($2::bigint is null or bill.user_id = $2)
-             and ($3::bigint is null or run_id = $3) and ($4::timestamptz is null or issued_at >= $4)
-             and ($5::timestamptz is null or issued_at < $5) and ($6 or number is not null) and bill.bill_id > $7
+           where ($3::bigint is null or bill.bill_id = $3) and ($4::bigint is null or bill.user_id = $4)
+             and ($5::bigint is null or run_id = $5) and ($6::timestamptz is null or issued_at >= $6)
+             and ($7::timestamptz is null or issued_at < $7) and ($8 or number is not null)
              and ($9::text is null or number = $9) and ($10::text is null or currency = $10)
-           order by bill.bill_id limit $8"#,
+             and ($11::text is null or username = $11)"#,
         filter.bill_id,
         filter.user_id,
         filter.run_id,
         filter.from,
         filter.to,
         filter.drafts,
-        window.after,
-        window.fetch(),
         filter.number.as_deref(),
         filter.currency.as_ref().map(Currency::as_str),
+        filter.username,
     )
-    .fetch_all(db)
-    .await
 }
 
 /// The lines of these bills, in their order.

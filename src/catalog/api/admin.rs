@@ -8,13 +8,13 @@ use poem_openapi::{
 use sqlx::PgPool;
 
 use super::{
-    product::{ProductBody, ProductList, list},
+    product::{ProductBody, ProductList, ProductSort, list},
     write::{ProductCreate, ProductEdit},
 };
 use crate::{
     catalog::{db, write},
     error::Error,
-    http::{Body, Cursor, Id, Staff, Tags, Window},
+    http::{Body, Cursor, Id, Staff, Tags},
 };
 
 #[derive(ApiResponse)]
@@ -65,8 +65,11 @@ impl AdminProductApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<ProductSort>,
     ) -> Result<Json<ProductList>, Error> {
-        list(&self.pool, false, Window::new(limit.0, cursor.0)).await
+        list(&self.pool, false, sort.0.window(limit.0, cursor.0)?).await
     }
 
     /// Read a product

@@ -16,7 +16,7 @@ use crate::{
         product::{Component, Delivery, Parameter, ParameterPrice, Price, Product, ProductRef},
     },
     error::Error,
-    http::{self, Cursor, Id, Shown, Tags, Window, page},
+    http::{self, Cursor, Id, NamedWindow, Shown, Sort, Tags, Window},
 };
 
 /// Something that can be bought.
@@ -125,7 +125,7 @@ struct ComponentBody {
 #[derive(Debug, Object)]
 #[oai(rename = "ProductList", skip_serializing_if_is_none)]
 pub(super) struct ProductList {
-    /// By id.
+    /// In the order asked for.
     pub(super) items: Vec<ProductBody>,
     /// Cursor of the next page; absent on the last.
     pub(super) next: Option<String>,
@@ -195,9 +195,40 @@ impl Shown for Product {
     }
 }
 
+/// How products are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, poem_openapi::Enum)]
+pub(super) enum ProductSort {
+    /// The oldest first.
+    #[default]
+    #[oai(rename = "id:asc")]
+    IdAscending,
+    /// The newest first.
+    #[oai(rename = "id:desc")]
+    IdDescending,
+    /// From a to z.
+    #[oai(rename = "name:asc")]
+    NameAscending,
+    /// From z to a.
+    #[oai(rename = "name:desc")]
+    NameDescending,
+}
+
+impl ProductSort {
+    pub(super) fn window(self, limit: u8, cursor: Option<Cursor>) -> Result<NamedWindow, Error> {
+        match self {
+            Self::IdAscending => Ok(Window::new(limit, cursor, Sort::IdAscending)?.into()),
+            Self::IdDescending => Ok(Window::new(limit, cursor, Sort::IdDescending)?.into()),
+            Self::NameAscending => NamedWindow::by_name(limit, cursor, false),
+            Self::NameDescending => NamedWindow::by_name(limit, cursor, true),
+        }
+    }
+}
+
 /// A page of all products, or of those on sale.
-pub(super) async fn list(pool: &PgPool, on_sale: bool, window: Window) -> Result<Json<ProductList>, Error> {
-    let (ids, next) = page(db::ids(pool, on_sale, window).await?, window, |id| *id);
+pub(super) async fn list(pool: &PgPool, on_sale: bool, window: NamedWindow) -> Result<Json<ProductList>, Error> {
+    let entries = db::entries(pool, on_sale, &window).await?;
+    let (entries, next) = window.page(entries, |entry| entry.product_id, |entry| &entry.name);
+    let ids: Vec<i64> = entries.iter().map(|entry| entry.product_id).collect();
     let products = db::products(pool, &ids, None, None).await?;
     Ok(Json(ProductList { items: products.into_iter().map(Into::into).collect(), next }))
 }
@@ -221,8 +252,11 @@ impl ProductApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<ProductSort>,
     ) -> Result<Json<ProductList>, Error> {
-        list(&self.pool, true, Window::new(limit.0, cursor.0)).await
+        list(&self.pool, true, sort.0.window(limit.0, cursor.0)?).await
     }
 
     /// Read a product that is on sale

@@ -13,7 +13,7 @@ use crate::{
         period::{RecurringPeriod, Unit},
     },
     error::Error,
-    http::Window,
+    http::{NamedWindow, in_order},
 };
 
 /// A price as the database has it.
@@ -115,7 +115,7 @@ pub(in crate::catalog) async fn products(
            from product
            where product_id in (select product_id from asked
                                 union select component_id from product_component join asked on bundle_id = asked.product_id)
-           order by product_id"#,
+           order by array_position($1, product_id), product_id"#,
         ids,
         name,
         delivery as Option<Delivery>,
@@ -154,18 +154,25 @@ pub(in crate::catalog) async fn products(
     Ok(asked.into_iter().filter_map(whole).collect())
 }
 
-/// A window of the ids of all products, or of those on sale only.
-pub(in crate::catalog) async fn ids(db: &PgPool, on_sale: bool, window: Window) -> sqlx::Result<Vec<i64>> {
-    sqlx::query_scalar!(
-        "select product_id from product
-         where (not $1 or (sale_from <= now() and (sale_until is null or sale_until > now()))) and product_id > $2
-         order by product_id limit $3",
+/// What a list's order goes by.
+#[derive(Debug)]
+pub(in crate::catalog) struct Entry {
+    pub(in crate::catalog) product_id: i64,
+    pub(in crate::catalog) name: String,
+}
+
+/// A window of all products, or of those on sale only.
+pub(in crate::catalog) async fn entries(db: &PgPool, on_sale: bool, window: &NamedWindow) -> sqlx::Result<Vec<Entry>> {
+    in_order!(
+        window,
+        db,
+        query_as<Entry>,
+        id "product_id",
+        name "name",
+        "select product_id, name from product
+         where (not $3 or (sale_from <= now() and (sale_until is null or sale_until > now())))",
         on_sale,
-        window.after,
-        window.fetch(),
     )
-    .fetch_all(db)
-    .await
 }
 
 /// All recurring periods, by id.

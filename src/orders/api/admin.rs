@@ -24,7 +24,8 @@ use crate::{
     },
     error::{Error, FieldError},
     http::{
-        Body, Cursor, Flag, Id, Line, Moment, Number, Price, ProductName, Staff, Tags, UsernameText, Window, input,
+        Body, Cursor, Flag, Id, Line, Moment, Number, Price, ProductName, Sort, Staff, Tags, UsernameText, Window,
+        input,
     },
     orders::{
         buy::{self, Agreed, Terms},
@@ -159,6 +160,9 @@ impl AdminOrderApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<Sort>,
     ) -> Result<Json<OrderList>, Error> {
         let filter = Filter {
             username: user.0.map(|user| user.0.as_str().to_owned()),
@@ -167,7 +171,7 @@ impl AdminOrderApi {
             to_deliver: to_deliver.0.is_some_and(|flag| flag.0),
             ..Filter::default()
         };
-        list(&self.pool, &filter, Window::new(limit.0, cursor.0)).await
+        list(&self.pool, &filter, Window::new(limit.0, cursor.0, sort.0)?).await
     }
 
     /// Read a customer's order

@@ -184,7 +184,7 @@ impl TryFrom<OrderView> for OrderBody {
 #[derive(Debug, Object)]
 #[oai(rename = "OrderList", skip_serializing_if_is_none)]
 pub(super) struct OrderList {
-    /// By id.
+    /// In the order asked for.
     pub items: Vec<OrderBody>,
     /// Cursor of the next page; absent on the last.
     pub next: Option<String>,

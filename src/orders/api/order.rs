@@ -21,7 +21,7 @@ use crate::{
         period::RecurringPeriod,
     },
     error::Error,
-    http::{Body, Cursor, Flag, Id, ProductName, SignedIn, Tags, Window, input, page},
+    http::{Body, Cursor, Flag, Id, ProductName, SignedIn, Sort, Tags, Window, input},
     orders::{
         Replaced, ServiceChange,
         buy::{self, Terms},
@@ -154,7 +154,7 @@ impl OrderReplacementCreate {
 
 /// A page of the orders that match.
 pub(super) async fn list(db: &PgPool, filter: &Filter, window: Window) -> Result<Json<OrderList>, Error> {
-    let (orders, next) = page(view::list(db, filter, window).await?, window, |order| order.order_id);
+    let (orders, next) = window.page(view::list(db, filter, window).await?, |order| order.order_id);
     let items = orders.into_iter().map(OrderBody::try_from).collect::<Result<_, _>>()?;
     Ok(Json(OrderList { items, next }))
 }
@@ -210,10 +210,13 @@ impl OrderApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<Sort>,
     ) -> Result<Json<OrderList>, Error> {
         let open = open.0.map(|flag| flag.0);
         let filter = Filter { user_id: Some(caller.0.user_id), open, ..Filter::default() };
-        list(&self.pool, &filter, Window::new(limit.0, cursor.0)).await
+        list(&self.pool, &filter, Window::new(limit.0, cursor.0, sort.0)?).await
     }
 
     /// Read an order

@@ -9,7 +9,7 @@ use crate::{
         period::Unit,
     },
     catalog::Delivery,
-    http::Window,
+    http::{Window, in_order},
     orders::view::{Due, OrderView, PartView},
 };
 
@@ -36,8 +36,11 @@ pub(in crate::orders) async fn views(
     filter: &Filter,
     window: Window,
 ) -> sqlx::Result<Vec<OrderView>> {
-    sqlx::query_as!(
-        OrderView,
+    in_order!(
+        window,
+        db,
+        query_as<OrderView>,
+        id "orders.order_id",
         r#"select orders.order_id, users.username, product.name as "product?",
                   case when network_id is not null then 'vpn_network' else coalesce(product.delivery, 'by_hand') end
                       as "delivery!: Delivery",
@@ -82,23 +85,17 @@ pub(in crate::orders) async fn views(
                    when withdraw_at <= now() and withdrawn_at is null and next.order_id is null
                        and delivered.order_id is not null then 'withdraw'
                end as due) work
-           where ($1::bigint is null or orders.order_id = $1) and ($2::bigint is null or orders.user_id = $2)
-               and ($3::text is null or users.username = $3) and ($4::text is null or product.name = $4)
-               and ($5::boolean is null or closed <> $5)
-               and (not $6::boolean or (
+           where ($3::bigint is null or orders.order_id = $3) and ($4::bigint is null or orders.user_id = $4)
+               and ($5::text is null or users.username = $5) and ($6::text is null or product.name = $6)
+               and ($7::boolean is null or closed <> $7)
+               and (not $8::boolean or (
                    (delivered_at is null and not void or withdraw_at is not null and withdrawn_at is null)
-                   and due is not null))
-               and orders.order_id > $7
-           order by orders.order_id limit $8"#,
+                   and due is not null))"#,
         filter.order_id,
         filter.user_id,
         filter.username,
         filter.product,
         filter.open,
         filter.to_deliver,
-        window.after,
-        window.fetch(),
     )
-    .fetch_all(db)
-    .await
 }

@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use super::admin_job_body::{AdminJobDetail, AdminJobList};
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, QueueText, Staff, Tags, TextPart, Window, input, page},
+    http::{Body, Cursor, Id, Number, QueueText, Sort, Staff, Tags, TextPart, Window, input},
     queue::{
         JobState, Wake,
         inspect::{self, JobFilter},
@@ -75,6 +75,9 @@ impl AdminJobApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default = "crate::http::newest_first")]
+        sort: Query<Sort>,
     ) -> Result<Json<AdminJobList>, Error> {
         let filter = JobFilter {
             state: state.0,
@@ -83,9 +86,9 @@ impl AdminJobApi {
             min_age_secs: min_age_secs.0,
             error: error.0.map(|error| error.0),
         };
-        let window = Window::new(limit.0, cursor.0);
-        let jobs = inspect::jobs(&self.pool, &filter, window.after, window.fetch()).await?;
-        let (jobs, next) = page(jobs, window, |job| job.job_id);
+        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let jobs = inspect::jobs(&self.pool, &filter, window).await?;
+        let (jobs, next) = window.page(jobs, |job| job.job_id);
         Ok(Json(AdminJobList { items: jobs.into_iter().map(Into::into).collect(), next }))
     }
 

@@ -61,7 +61,7 @@ impl From<JobLine> for AdminJob {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct AdminJobList {
-    /// The newest first.
+    /// In the order asked for.
     pub(super) items: Vec<AdminJob>,
     /// Cursor of the next page; absent on the last.
     pub(super) next: Option<String>,

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgExecutor, PgPool};
 
-use crate::queue::{JobId, JobState, backend::Progress, explain, reports};
+use crate::{
+    http::{Window, in_order},
+    queue::{JobId, JobState, backend::Progress, explain, reports},
+};
 
 /// Which jobs staff mean; what is none limits nothing.
 #[derive(Debug, Clone, Default)]
@@ -48,43 +51,50 @@ pub struct JobLine {
     pub progress: Option<Progress>,
 }
 
-/// Jobs before `before`, the newest first; 0 is the end of time.
-pub async fn jobs(db: &PgPool, filter: &JobFilter, before: JobId, limit: i64) -> sqlx::Result<Vec<JobLine>> {
-    let rows = sqlx::query!(
+/// A job as its row has it.
+struct Row {
+    job_id: JobId,
+    state: JobState,
+    kind: String,
+    queue: String,
+    priority: i16,
+    attempt: i32,
+    created_at: DateTime<Utc>,
+    run_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+    error: Option<String>,
+    progress: Option<Value>,
+}
+
+impl From<Row> for JobLine {
+    fn from(row: Row) -> Self {
+        let Row { job_id, state, kind, queue, priority, attempt, created_at, run_at, finished_at, error, progress } =
+            row;
+        let progress = reports::shown(progress);
+        Self { job_id, state, kind, queue, priority, attempt, created_at, run_at, finished_at, error, progress }
+    }
+}
+
+/// A window of the jobs that match.
+pub async fn jobs(db: &PgPool, filter: &JobFilter, window: Window) -> sqlx::Result<Vec<JobLine>> {
+    let rows = in_order!(
+        window,
+        db,
+        query_as<Row>,
+        id "job_id",
         r#"select job_id, state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at,
                   error, progress
            from job
-           where ($1::bigint = 0 or job_id < $1) and ($2::text is null or state = $2) and ($3::text is null or queue = $3)
-               and ($4::text is null or kind = $4)
-               and ($5::integer is null or created_at < now() - make_interval(secs => $5))
-               and ($6::text is null or strpos(lower(error), lower($6)) > 0)
-           order by job_id desc limit $7"#,
-        before,
+           where ($3::text is null or state = $3) and ($4::text is null or queue = $4) and ($5::text is null or kind = $5)
+               and ($6::integer is null or created_at < now() - make_interval(secs => $6))
+               and ($7::text is null or strpos(lower(error), lower($7)) > 0)"#,
         filter.state.map(JobState::as_str),
         filter.queue,
         filter.kind,
         filter.min_age_secs,
         filter.error,
-        limit,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| JobLine {
-            job_id: row.job_id,
-            state: row.state,
-            kind: row.kind,
-            queue: row.queue,
-            priority: row.priority,
-            attempt: row.attempt,
-            created_at: row.created_at,
-            run_at: row.run_at,
-            finished_at: row.finished_at,
-            error: row.error,
-            progress: reports::shown(row.progress),
-        })
-        .collect())
+    )?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 /// Everything about a job.

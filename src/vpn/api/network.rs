@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use super::scalars::PublicKeyText;
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, Shown, SignedIn, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Number, Shown, SignedIn, Sort, Tags, Window, input},
     orders,
     queue::{JobRef, Wake},
     vpn::{
@@ -97,7 +97,7 @@ impl Shown for Network {
 #[derive(Debug, Object)]
 #[oai(rename = "VpnNetworkList", skip_serializing_if_is_none)]
 struct NetworkList {
-    /// By id.
+    /// In the order asked for.
     items: Vec<NetworkBody>,
     /// Cursor of the next page; absent on the last.
     next: Option<String>,
@@ -173,10 +173,13 @@ impl NetworkApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<Sort>,
     ) -> Result<Json<NetworkList>, Error> {
-        let window = Window::new(limit.0, cursor.0);
+        let window = Window::new(limit.0, cursor.0, sort.0)?;
         let networks = network::list(&self.pool, &caller.0, window).await?;
-        let (networks, next) = page(networks, window, |network| network.network_id);
+        let (networks, next) = window.page(networks, |network| network.network_id);
         Ok(Json(NetworkList { items: networks.into_iter().map(Into::into).collect(), next }))
     }
 

@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use super::scalars::{HostnameText, PrefixText, PrivateKeyText};
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, Shown, Staff, Tags, Window, input, page},
+    http::{Body, Cursor, Id, Number, Shown, Sort, Staff, Tags, Window, input},
     queue::{JobRef, Wake},
     seal::Sealer,
     vpn::{
@@ -125,7 +125,7 @@ impl Shown for Pool {
 #[derive(Debug, Object)]
 #[oai(rename = "VpnPoolList", skip_serializing_if_is_none)]
 struct PoolList {
-    /// By id.
+    /// In the order asked for.
     items: Vec<PoolBody>,
     /// Cursor of the next page; absent on the last.
     next: Option<String>,
@@ -201,9 +201,12 @@ impl PoolApi {
         limit: Query<u8>,
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<Sort>,
     ) -> Result<Json<PoolList>, Error> {
-        let window = Window::new(limit.0, cursor.0);
-        let (pools, next) = page(pool::list(&self.pool, window).await?, window, |pool| pool.pool_id);
+        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let (pools, next) = window.page(pool::list(&self.pool, window).await?, |pool| pool.pool_id);
         Ok(Json(PoolList { items: pools.into_iter().map(Into::into).collect(), next }))
     }
 

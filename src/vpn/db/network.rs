@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor};
 
 use super::pool::{LockedPool, lock_pool};
 use crate::{
-    http::Window,
+    http::{Window, in_order},
     queue::{JobId, JobState},
     vpn::{key::PublicKey, network::Network},
 };
@@ -130,8 +130,11 @@ pub(in crate::vpn) async fn networks(
     network_id: Option<i64>,
     window: Window,
 ) -> sqlx::Result<Vec<Network>> {
-    sqlx::query_as!(
-        Network,
+    in_order!(
+        window,
+        db,
+        query_as<Network>,
+        id "network_id",
         r#"select network_id, order_id, pool_id, net.network, net.public_key as "public_key: PublicKey", vpn_hostname, listen_port,
                   pool.public_key as "server_public_key: PublicKey", applied_generation, net.deleting,
                   greatest(net.generation, changed_generation) as "generation!", net.job_id,
@@ -141,15 +144,10 @@ pub(in crate::vpn) async fn networks(
            join vpn_pool pool using (pool_id)
            left join job asked on asked.job_id = net.job_id
            left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)
-           where net.user_id = $1 and ($2::bigint is null or network_id = $2) and network_id > $3
-           order by network_id limit $4"#,
+           where net.user_id = $3 and ($4::bigint is null or network_id = $4)"#,
         user_id,
         network_id,
-        window.after,
-        window.fetch(),
     )
-    .fetch_all(db)
-    .await
 }
 
 /// Some of a pool's networks, for a message.

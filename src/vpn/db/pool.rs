@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::{
-    http::Window,
+    http::{Window, in_order},
     queue::{JobId, JobState},
     vpn::{key::PublicKey, pool::Pool},
 };
@@ -62,8 +62,11 @@ pub(in crate::vpn) async fn pools(
     pool_id: Option<i64>,
     window: Window,
 ) -> sqlx::Result<Vec<Pool>> {
-    sqlx::query_as!(
-        Pool,
+    in_order!(
+        window,
+        db,
+        query_as<Pool>,
+        id "pool_id",
         r#"select pool_id, network, subnetwork_size, vpn_hostname, listen_port, public_key as "public_key: PublicKey",
                   next_public_key as "next_public_key: PublicKey", used, capacity as "capacity!", generation,
                   applied_generation, deleting, vpn_pool.job_id, now.state as "job_state?: JobState",
@@ -71,14 +74,9 @@ pub(in crate::vpn) async fn pools(
            from vpn_pool
            left join job asked on asked.job_id = vpn_pool.job_id
            left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)
-           where ($1::bigint is null or pool_id = $1) and pool_id > $2
-           order by pool_id limit $3"#,
+           where ($3::bigint is null or pool_id = $3)"#,
         pool_id,
-        window.after,
-        window.fetch(),
     )
-    .fetch_all(db)
-    .await
 }
 
 pub(in crate::vpn) async fn overlapping_pool(db: &PgPool, network: IpNet) -> sqlx::Result<Option<(i64, IpNet)>> {

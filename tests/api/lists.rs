@@ -1,0 +1,77 @@
+//! Lists: every one of them in pages, in both orders.
+
+use serde_json::Value;
+
+use crate::{
+    app::{TestApp, new_key},
+    world::World,
+};
+
+impl TestApp {
+    /// All objects of a list, page by page, as `field` identifies them.
+    async fn walk(&self, path: &str, user: &str, field: &str) -> Vec<Value> {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{path}&limit=1{cursor}"), user).await.expect(200);
+            let items = page["items"].as_array().expect("a list");
+            assert!(items.len() <= 1, "{page}");
+            found.extend(items.iter().map(|item| item[field].clone()));
+            let Some(next) = page["next"].as_str() else { return found };
+            cursor = format!("&cursor={next}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_list_can_be_read_from_both_ends() {
+    let world = World::new().await;
+    let app = &world.app;
+    app.network("alice", new_key()).await;
+    let mut lists = 0;
+    for operation in world.operations().await {
+        let parameters = operation.object["parameters"].as_array().cloned().unwrap_or_default();
+        if !parameters.iter().any(|parameter| parameter["name"] == "sort") {
+            let name = |parameter: &Value| parameter["name"] == "cursor";
+            assert!(!parameters.iter().any(name) || operation.id == "admin_billrun_problems", "{}", operation.id);
+            continue;
+        }
+        let user = if operation.path.starts_with("/v1/admin/") { "admin" } else { "alice" };
+        let path = operation.path.replace("{id}", &world.ids["user"]);
+        let oldest = app.walk(&format!("{path}?sort=id:asc"), user, "id").await;
+        let mut newest = app.walk(&format!("{path}?sort=id:desc"), user, "id").await;
+        newest.reverse();
+        assert!(!oldest.is_empty() && oldest.is_sorted_by_key(Value::as_i64), "{}: {oldest:?}", operation.id);
+        assert_eq!(oldest, newest, "{}", operation.id);
+        lists += 1;
+    }
+    assert!(lists >= 13, "{lists} lists have an order");
+}
+
+#[tokio::test]
+async fn users_and_products_can_be_read_by_name() {
+    let app = TestApp::start().await;
+    for (path, field) in [("/v1/admin/user", "username"), ("/v1/admin/product", "name"), ("/v1/product", "name")] {
+        let mut names = app.walk(&format!("{path}?sort={field}:asc"), "admin", field).await;
+        assert!(names.len() >= 3 && names.is_sorted_by_key(|name| name.as_str().map(str::to_owned)), "{names:?}");
+        names.reverse();
+        assert_eq!(app.walk(&format!("{path}?sort={field}:desc"), "admin", field).await, names);
+    }
+    let found = app.get("/v1/admin/user?username=alice", "admin").await.expect(200);
+    assert_eq!((&found["items"][0]["username"], found["items"].as_array().map(Vec::len)), (&"alice".into(), Some(1)));
+    let staff = app.walk("/v1/admin/user?staff=true", "admin", "staff").await;
+    assert!(!staff.is_empty() && staff.iter().all(|staff| *staff == true), "{staff:?}");
+}
+
+#[tokio::test]
+async fn a_cursor_belongs_to_one_order() {
+    let app = TestApp::start().await;
+    let by_name = app.get("/v1/admin/user?sort=username:asc&limit=1", "admin").await.expect(200);
+    let next = by_name["next"].as_str().expect("more").to_owned();
+    for path in [format!("/v1/admin/user?cursor={next}"), "/v1/admin/user?sort=username:desc&cursor=1".to_owned()] {
+        let answer = app.get(&path, "admin").await;
+        assert_eq!(answer.wrong_fields(400), ["/cursor"], "{path}");
+    }
+    let answer = app.get("/v1/admin/user?sort=password:asc", "admin").await;
+    assert_eq!(answer.wrong_fields(400), ["/sort"]);
+    assert!(answer.text.contains("must be one of: id:asc, id:desc, username:asc, username:desc"), "{}", answer.text);
+}
