@@ -12,7 +12,7 @@ use sqlx::PgPool;
 
 use super::db;
 use crate::{
-    error::Error,
+    error::{Error, FieldError},
     http::{Body, Cursor, Flag, Id, NamedWindow, Number, Shown, Sort, Staff, Tags, UsernameText, Window, input},
 };
 
@@ -21,6 +21,10 @@ input! {
     pub struct UserEdit {
         /// Networks that the user may have.
         pub vpn_quota: Option<Number<0, 1_000_000>>,
+        /// Shut out, with all tokens; known everywhere within a minute.
+        pub locked: Option<Flag>,
+        /// Staff, whatever the directory says. Who is in the directory's staff group is staff besides.
+        pub staff: Option<Flag>,
     }
 }
 
@@ -34,6 +38,8 @@ pub(super) struct UserBody {
     pub(super) username: String,
     /// May do everything; limits do not count for staff.
     pub(super) staff: bool,
+    /// Shut out by staff. Who is locked in the directory is out too.
+    pub(super) locked: bool,
     /// Networks that the user may have.
     pub(super) vpn_quota: i32,
     /// When the user was first seen.
@@ -141,9 +147,9 @@ impl UserApi {
         db::user(&self.pool, id.0.0).await?.map(Json).ok_or_else(|| not_found(id.0.0))
     }
 
-    /// Change a user's limits
+    /// Change a user
     ///
-    /// What is left out stays. Less than what the user has takes nothing away.
+    /// What is left out stays. A quota below what the user has takes nothing away. Nobody can shut out or demote themselves.
     #[oai(path = "/:id", method = "patch", operation_id = "user_edit")]
     async fn edit(
         &self,
@@ -152,7 +158,20 @@ impl UserApi {
         id: Path<Id>,
         body: Body<UserEdit>,
     ) -> Result<Json<UserBody>, Error> {
-        db::set_limits(&self.pool, id.0.0, body.0.vpn_quota.map(Number::get)).await?;
+        let UserEdit { vpn_quota, locked, staff: make_staff } = body.0;
+        let flag = |flag: Option<Flag>| flag.map(|flag| flag.0);
+        let (locked, make_staff) = (flag(locked), flag(make_staff));
+        if staff.0.user_id == id.0.0 {
+            let wrong = [("locked", locked == Some(true)), ("staff", make_staff == Some(false))];
+            let wrong = wrong.into_iter().filter(|(_, wrong)| *wrong);
+            let errors: Vec<_> =
+                wrong.map(|(field, _)| FieldError::new(field, "would shut yourself out; ask a colleague")).collect();
+            if !errors.is_empty() {
+                return Err(Error::Invalid(errors));
+            }
+        }
+        let change = db::Change { vpn_quota: vpn_quota.map(Number::get), locked, staff: make_staff };
+        db::change(&self.pool, id.0.0, &change).await?;
         self.read(staff, id).await
     }
 }

@@ -134,11 +134,13 @@ impl Authenticator {
             }
             (_, login) => {
                 let _permit = self.permit(&self.local, attempt).await?;
+                // Of a locked one the password is checked all the same: the time it takes tells nothing.
+                let locked = login.as_ref().is_some_and(|login| login.locked);
                 let (user, hash) = login.map(|login| (login.user, login.password_hash)).unzip();
                 let check = move || password::verify(&password, hash.flatten().as_deref());
                 let correct =
                     tokio::task::spawn_blocking(check).await.map_err(|error| Error::Internal(error.into()))?;
-                Ok(user.filter(|_| correct))
+                Ok(user.filter(|_| correct && !locked))
             }
         }
     }

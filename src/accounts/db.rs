@@ -14,11 +14,13 @@ use crate::{
 pub(super) struct Login {
     pub user: User,
     pub password_hash: Option<String>,
+    /// Staff have shut the user out.
+    pub locked: bool,
 }
 
 pub(super) async fn login(pool: &PgPool, username: &Username) -> sqlx::Result<Option<Login>> {
     let row = sqlx::query!(
-        "select user_id, username, staff, created_at, password_hash from users where username = $1",
+        "select user_id, username, staff, created_at, password_hash, locked from users where username = $1",
         username.as_str()
     )
     .fetch_optional(pool)
@@ -26,6 +28,7 @@ pub(super) async fn login(pool: &PgPool, username: &Username) -> sqlx::Result<Op
     Ok(row.map(|row| Login {
         user: User { user_id: row.user_id, username: row.username, staff: row.staff, created_at: row.created_at },
         password_hash: row.password_hash,
+        locked: row.locked,
     }))
 }
 
@@ -34,11 +37,23 @@ pub async fn find(pool: &PgPool, username: &Username) -> sqlx::Result<Option<Use
     Ok(login(pool, username).await?.map(|login| login.user))
 }
 
+/// A user in a list.
+#[derive(Debug)]
+pub struct Listed {
+    /// Who it is.
+    pub user: User,
+    /// Shut out by staff.
+    pub locked: bool,
+}
+
 /// All users, by name.
-pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<User>> {
-    sqlx::query_as!(User, "select user_id, username, staff, created_at from users order by username")
-        .fetch_all(pool)
-        .await
+pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<Listed>> {
+    let rows = sqlx::query!("select user_id, username, staff, created_at, locked from users order by username");
+    let listed = rows.map(|row| Listed {
+        user: User { user_id: row.user_id, username: row.username, staff: row.staff, created_at: row.created_at },
+        locked: row.locked,
+    });
+    listed.fetch_all(pool).await
 }
 
 /// Prepares a user as a first login would. An existing one keeps what is not given; staff is only ever added.
@@ -66,14 +81,14 @@ pub async fn bootstrap(
     Ok(user)
 }
 
-/// Who was just vouched for by the directory: a new row at first login, later on only staff may change. None when there
-/// is a local user of that name, who may be somebody else.
+/// Who was just vouched for by the directory: a new row at first login, later on only staff may change. None when the
+/// user is locked here, or when there is a local user of that name, who may be somebody else.
 pub(super) async fn from_directory(pool: &PgPool, found: &DirectoryUser) -> sqlx::Result<Option<User>> {
     let user = sqlx::query_as!(
         User,
         "insert into users (username, staff_by_directory) values ($1, $2)
          on conflict (username) do update set staff_by_directory = excluded.staff_by_directory
-         where users.password_hash is null
+         where users.password_hash is null and not users.locked
          returning user_id, username, staff, created_at",
         found.username.as_str(),
         found.staff,
@@ -81,7 +96,7 @@ pub(super) async fn from_directory(pool: &PgPool, found: &DirectoryUser) -> sqlx
     .fetch_optional(pool)
     .await?;
     if user.is_none() {
-        tracing::warn!(username = %found.username, "refused: the directory's user has the name of a local one");
+        tracing::warn!(username = %found.username, "refused: the directory's user is locked here, or has the name of a local one");
     }
     Ok(user)
 }
@@ -117,7 +132,7 @@ pub(super) async fn users(
         query_as<UserBody>,
         id "user_id",
         name "username",
-        "select user_id as id, username, staff, vpn_quota, created_at from users
+        "select user_id as id, username, staff, locked, vpn_quota, created_at from users
          where ($3::bigint is null or user_id = $3) and ($4::text is null or username = $4)
              and ($5::boolean is null or staff = $5)",
         filter.user_id,
@@ -132,13 +147,32 @@ pub(super) async fn user(db: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<
     Ok(users(db, &filter, &Window::all().into()).await?.pop())
 }
 
-/// Changes what is given.
-pub(super) async fn set_limits(pool: &PgPool, user_id: i64, vpn_quota: Option<i32>) -> Result<(), Error> {
+/// What to change of a user; none: stays.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// Networks that the user may have.
+    pub vpn_quota: Option<i32>,
+    /// Shut out.
+    pub locked: Option<bool>,
+    /// Staff by hand. The directory's staff are staff besides.
+    pub staff: Option<bool>,
+}
+
+/// Changes what is given. What an open connection or a server's memory knows of the user ends within a minute.
+pub async fn change(pool: &PgPool, user_id: i64, change: &Change) -> Result<(), Error> {
     let mut tx = origin::begin(pool).await?;
     sqlx::query!("select from users where user_id = $1 for no key update", user_id).fetch_optional(&mut *tx).await?;
     unless_changed(async { user(&mut *tx, user_id).await?.ok_or(Error::Changed) }).await?;
-    sqlx::query!("update users set vpn_quota = coalesce($2, vpn_quota) where user_id = $1", user_id, vpn_quota)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query!(
+        "update users set vpn_quota = coalesce($2, vpn_quota), locked = coalesce($3, locked),
+             staff_by_hand = coalesce($4, staff_by_hand)
+         where user_id = $1",
+        user_id,
+        change.vpn_quota,
+        change.locked,
+        change.staff,
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(tx.commit().await?)
 }

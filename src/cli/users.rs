@@ -10,7 +10,7 @@ use super::{
     output::{Output, Table},
 };
 use crate::{
-    accounts::{self, Username},
+    accounts::{self, Change, Listed, Username},
     secret::Secret,
 };
 
@@ -109,22 +109,53 @@ enum UserCommand {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Shut a user out, with all tokens; within a minute.
+    #[command(after_help = "Example:\n  uncloud user lock nicocustomer")]
+    Lock(WhoArgs),
+    /// Let a user in again.
+    Unlock(WhoArgs),
+    /// Make a user staff.
+    Promote(WhoArgs),
+    /// Make a user a customer. Who is in the directory's staff group stays staff.
+    Demote(WhoArgs),
+}
+
+#[derive(Debug, Args)]
+struct WhoArgs {
+    /// The user's name.
+    username: Username,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+async fn change(who: WhoArgs, change: Change) -> anyhow::Result<()> {
+    let pool = who.database.connect().await?;
+    let user = accounts::find(&pool, &who.username).await?;
+    let user = user.with_context(|| format!("there is no user {}", who.username))?;
+    accounts::change(&pool, user.user_id, &change).await?;
+    tracing::info!(user = user.username, ?change, "user changed");
+    Ok(())
 }
 
 pub(super) async fn run(args: UserArgs) -> anyhow::Result<()> {
     match args.command {
         UserCommand::Ls { output, database } => {
             let users = accounts::list(&database.connect().await?).await?;
-            let mut table = Table::new(&["id", "username", "staff", "created_at"]);
-            for user in users {
+            let mut table = Table::new(&["id", "username", "staff", "locked", "created_at"]);
+            for Listed { user, locked } in users {
                 table.row([
                     user.user_id.into(),
                     user.username.into(),
                     user.staff.into(),
+                    locked.into(),
                     user.created_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into(),
                 ]);
             }
             table.print(&output)
         }
+        UserCommand::Lock(who) => change(who, Change { locked: Some(true), ..Change::default() }).await,
+        UserCommand::Unlock(who) => change(who, Change { locked: Some(false), ..Change::default() }).await,
+        UserCommand::Promote(who) => change(who, Change { staff: Some(true), ..Change::default() }).await,
+        UserCommand::Demote(who) => change(who, Change { staff: Some(false), ..Change::default() }).await,
     }
 }

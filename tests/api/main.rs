@@ -48,6 +48,7 @@ mod slapd;
 mod throttle;
 mod tls;
 mod token;
+mod user;
 mod vat_rates;
 mod vpn_change;
 mod vpn_network;

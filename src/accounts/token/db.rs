@@ -41,7 +41,7 @@ pub(in crate::accounts) async fn find(pool: &PgPool, secret_hash: &[u8]) -> sqlx
         r#"select token_id, scopes as "scopes: Vec<Scope>", user_id, username, staff, users.created_at,
                   password_hash is not null as "local!", extract(epoch from expires_at - now())::float8 as "left_secs!",
                   coalesce(last_used_at < now() - interval '1 minute', true) as "unnoted!"
-           from token join users using (user_id) where secret_hash = $1 and expires_at > now()"#,
+           from token join users using (user_id) where secret_hash = $1 and expires_at > now() and not locked"#,
         secret_hash
     )
     .fetch_optional(pool)
