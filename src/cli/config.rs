@@ -204,6 +204,10 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
+        // Queries are short: compiling one would take longer than it runs.
+        .after_connect(|connection, _| {
+            Box::pin(async move { sqlx::query!("set jit = off").execute(connection).await.map(drop) })
+        })
         // One that was in use a moment ago needs no question first, which would cost as much as a query.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {

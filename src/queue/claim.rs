@@ -210,7 +210,8 @@ async fn dispatch(tx: &mut PgConnection, open: &[Open]) -> sqlx::Result<Vec<(Cla
     let queues: Vec<String> = open.iter().map(|queue| queue.queue.clone()).collect();
     let rooms: Vec<i64> = open.iter().map(|queue| queue.room).collect();
     // One range of the index for each priority: what is not due yet is never looked at. The levels come in their order
-    // because a lateral join keeps that of its left side.
+    // because a lateral join keeps that of its left side. How many they come to the planner can't know, and would look
+    // through all jobs that ever were; an array it takes for a short one.
     let rows = sqlx::query!(
         r#"with due as (
                select pick.job_id from unnest($1::text[], $2::bigint[]) as open (queue, room), lateral (
@@ -225,7 +226,7 @@ async fn dispatch(tx: &mut PgConnection, open: &[Open]) -> sqlx::Result<Vec<(Cla
                    limit open.room) as pick)
            update job set state = 'dispatched', attempt = attempt + 1, progress = null, running_at = null,
                dispatched_at = clock_timestamp(), seen_at = clock_timestamp()
-           from due where job.job_id = due.job_id
+           where job_id = any (array(select job_id from due))
            returning job.job_id, queue, kind, payload, fence as "fence!", priority, run_at, parents, soft_limit_ms,
                hard_limit_ms, request_id"#,
         &queues,
