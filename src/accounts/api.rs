@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use super::db;
 use crate::{
     error::{Error, FieldError},
-    http::{Body, Cursor, Flag, Id, NamedWindow, Number, Shown, Sort, Staff, Tags, UsernameText, Window, input},
+    http::{Body, By, Cursor, Flag, Id, NamedWindow, Number, Shown, Sort, Staff, Tags, UsernameText, Window, input},
 };
 
 input! {
@@ -149,7 +149,8 @@ impl UserApi {
 
     /// Change a user
     ///
-    /// What is left out stays. A quota below what the user has takes nothing away. Nobody can shut out or demote themselves.
+    /// What is left out stays. A quota below what the user has takes nothing away. Nobody can shut out or demote themselves,
+    /// and with a token nobody at all: one that fell into wrong hands opens no other way in.
     #[oai(path = "/:id", method = "patch", operation_id = "user_edit")]
     async fn edit(
         &self,
@@ -160,18 +161,23 @@ impl UserApi {
     ) -> Result<Json<UserBody>, Error> {
         let UserEdit { vpn_quota, locked, staff: make_staff } = body.0;
         let flag = |flag: Option<Flag>| flag.map(|flag| flag.0);
-        let (locked, make_staff) = (flag(locked), flag(make_staff));
+        let change =
+            db::Change { vpn_quota: vpn_quota.map(Number::get), locked: flag(locked), staff: flag(make_staff) };
+        let rights = change.locked.is_some() || change.staff.is_some();
+        if rights && staff.1 == By::Token {
+            let detail = "a token can't lock users or say who is staff; sign in with user name and password";
+            return Err(Error::Forbidden(detail.into()));
+        }
         if staff.0.user_id == id.0.0 {
-            let wrong = [("locked", locked == Some(true)), ("staff", make_staff == Some(false))];
+            let wrong = [("locked", change.locked == Some(true)), ("staff", change.staff == Some(false))];
             let wrong = wrong.into_iter().filter(|(_, wrong)| *wrong);
-            let errors: Vec<_> =
-                wrong.map(|(field, _)| FieldError::new(field, "would shut yourself out; ask a colleague")).collect();
+            let message = "would shut yourself out; ask a colleague";
+            let errors: Vec<_> = wrong.map(|(field, _)| FieldError::new(field, message)).collect();
             if !errors.is_empty() {
                 return Err(Error::Invalid(errors));
             }
         }
-        let change = db::Change { vpn_quota: vpn_quota.map(Number::get), locked, staff: make_staff };
-        db::change(&self.pool, id.0.0, &change).await?;
+        db::change(&self.pool, Some(staff.0.user_id), id.0.0, &change).await?;
         self.read(staff, id).await
     }
 }

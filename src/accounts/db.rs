@@ -46,6 +46,11 @@ pub struct Listed {
     pub locked: bool,
 }
 
+/// The user of that name, as in a list.
+pub async fn find_listed(pool: &PgPool, username: &Username) -> sqlx::Result<Option<Listed>> {
+    Ok(login(pool, username).await?.map(|Login { user, locked, .. }| Listed { user, locked }))
+}
+
 /// All users, by name.
 pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<Listed>> {
     let rows = sqlx::query!("select user_id, username, staff, created_at, locked from users order by username");
@@ -105,11 +110,14 @@ pub(super) async fn from_directory(pool: &PgPool, found: &DirectoryUser) -> sqlx
 pub async fn ensure_staff_user(pool: &PgPool, username: &Username, password: &Secret<String>) -> anyhow::Result<User> {
     if let Some(login) = login(pool, username).await?
         && login.user.staff
+        && !login.locked
         && password::verify(password, login.password_hash.as_deref())
     {
         return Ok(login.user);
     }
-    bootstrap(pool, username, true, Some(password)).await
+    let user = bootstrap(pool, username, true, Some(password)).await?;
+    change(pool, None, user.user_id, &Change { locked: Some(false), ..Change::default() }).await?;
+    Ok(user)
 }
 
 /// Which users; none of something limits nothing.
@@ -158,10 +166,24 @@ pub struct Change {
     pub staff: Option<bool>,
 }
 
-/// Changes what is given. What an open connection or a server's memory knows of the user ends within a minute.
-pub async fn change(pool: &PgPool, user_id: i64, change: &Change) -> Result<(), Error> {
+/// Changes what is given. Requests of the user that have begun, and long polls, still get their answers; what servers
+/// remember of the user ends within a minute. So `asker`, if it is not the provider at a terminal, has to be staff still: of
+/// two who shut out each other one succeeds.
+pub async fn change(pool: &PgPool, asker: Option<i64>, user_id: i64, change: &Change) -> Result<(), Error> {
     let mut tx = origin::begin(pool).await?;
-    sqlx::query!("select from users where user_id = $1 for no key update", user_id).fetch_optional(&mut *tx).await?;
+    let rows = sqlx::query!(
+        "select user_id, staff and not locked as \"may!\" from users where user_id = $1 or user_id = $2
+         order by user_id for no key update",
+        user_id,
+        asker,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if let Some(asker) = asker
+        && !rows.iter().any(|row| row.user_id == asker && row.may)
+    {
+        return Err(Error::Forbidden("only staff may do this".into()));
+    }
     unless_changed(async { user(&mut *tx, user_id).await?.ok_or(Error::Changed) }).await?;
     sqlx::query!(
         "update users set vpn_quota = coalesce($2, vpn_quota), locked = coalesce($3, locked),

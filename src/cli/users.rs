@@ -40,6 +40,9 @@ pub(super) async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
     let user = accounts::bootstrap(&pool, &args.username, args.staff, password.as_ref()).await?;
     tracing::info!(user = user.username, id = user.user_id, staff = user.staff, "user prepared");
+    if accounts::find_listed(&pool, &args.username).await?.is_some_and(|listed| listed.locked) {
+        tracing::warn!(user = user.username, "locked; `uncloud user unlock {}` lets the user in", user.username);
+    }
     Ok(())
 }
 
@@ -130,10 +133,16 @@ struct WhoArgs {
 
 async fn change(who: WhoArgs, change: Change) -> anyhow::Result<()> {
     let pool = who.database.connect().await?;
-    let user = accounts::find(&pool, &who.username).await?;
-    let user = user.with_context(|| format!("there is no user {}", who.username))?;
-    accounts::change(&pool, user.user_id, &change).await?;
-    tracing::info!(user = user.username, ?change, "user changed");
+    let found = async || {
+        let listed = accounts::find_listed(&pool, &who.username).await?;
+        listed.with_context(|| format!("there is no user {}", who.username))
+    };
+    accounts::change(&pool, None, found().await?.user.user_id, &change).await?;
+    let Listed { user, locked } = found().await?;
+    tracing::info!(user = user.username, staff = user.staff, locked, "user changed");
+    if change.staff == Some(false) && user.staff {
+        tracing::warn!(user = user.username, "still staff: the directory's staff group says so");
+    }
     Ok(())
 }
 

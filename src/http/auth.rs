@@ -26,13 +26,28 @@ pub(super) struct Caller {
     pub scopes: Option<Scopes>,
 }
 
+impl Caller {
+    const fn by(&self) -> By {
+        if self.scopes.is_none() { By::Password } else { By::Token }
+    }
+}
+
 /// Everybody with an account.
 #[derive(Debug)]
 pub struct SignedIn(pub User);
 
 /// Staff only.
 #[derive(Debug)]
-pub struct Staff(pub User);
+pub struct Staff(pub User, pub By);
+
+/// How somebody signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// With user name and password.
+    Password,
+    /// With a token, which may have fallen into wrong hands.
+    Token,
+}
 
 /// Everybody with an account, but not by a token.
 #[derive(Debug)]
@@ -85,7 +100,7 @@ fn scheme(name: &'static str, description: &'static str) -> MetaSecurityScheme {
 
 /// The framework asks each scheme itself, and the last one's refusal wins; here both are asked before it comes to that.
 macro_rules! lets_in {
-    ($ty:ident, $check:ident, [$($scheme:literal),*]) => {
+    ($ty:ident, $check:ident $(, $by:ident)?, [$($scheme:literal),*]) => {
         impl<'a> ApiExtractor<'a> for $ty {
             const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
             type ParamType = ();
@@ -107,13 +122,14 @@ macro_rules! lets_in {
                 _: &mut RequestBody,
                 _: ExtractParamOptions<()>,
             ) -> poem::Result<Self> {
-                Ok(Self($check(request.data::<Caller>())?.user.clone()))
+                let caller = $check(request.data::<Caller>())?;
+                Ok(Self(caller.user.clone() $(, caller.$by())?))
             }
         }
     };
 }
 lets_in!(SignedIn, signed_in, ["basic", "bearer"]);
-lets_in!(Staff, staff, ["basic", "bearer"]);
+lets_in!(Staff, staff, by, ["basic", "bearer"]);
 lets_in!(Password, password, ["basic"]);
 
 /// Whom a request names, if anybody; wrong credentials are refused wherever they are sent.

@@ -34,7 +34,7 @@ mod text;
 mod username;
 mod words;
 
-pub use auth::{Password, SignedIn, Staff};
+pub use auth::{By, Password, SignedIn, Staff};
 pub use body::{Body, Items};
 pub(crate) use body::{Input, input, member, unknown_members};
 pub use browser::Origin;

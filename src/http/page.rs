@@ -56,11 +56,12 @@ impl<After> Window<After> {
     }
 
     /// A list's part and the cursor of the next one. `rows` are one more than the window has if there is more.
-    fn cut<T>(&self, mut rows: Vec<T>, cursor: impl Fn(&T) -> Cursor) -> (Vec<T>, Option<String>) {
+    fn cut<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> Key) -> (Vec<T>, Option<String>) {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|last| cursor(last).to_string());
+        let next = rows.last().filter(|_| more);
+        let next = next.map(|last| Cursor { key: key(last), descending: self.descending }.to_string());
         (rows, next)
     }
 }
@@ -68,8 +69,9 @@ impl<After> Window<After> {
 impl Window {
     /// From the query's parameters.
     pub fn new(limit: u8, cursor: Option<Cursor>, sort: Sort) -> Result<Self, Error> {
-        let after = cursor.map(Cursor::id).transpose()?;
-        Ok(Self { after, descending: sort == Sort::IdDescending, limit: limit.into() })
+        let descending = sort == Sort::IdDescending;
+        let after = cursor.map(|cursor| cursor.id(descending)).transpose()?;
+        Ok(Self { after, descending, limit: limit.into() })
     }
 
     /// Everything, for a single object.
@@ -94,7 +96,7 @@ impl Window {
 
     /// A list's part and the cursor of the next one.
     pub fn page<T>(&self, rows: Vec<T>, id: impl Fn(&T) -> i64) -> (Vec<T>, Option<String>) {
-        self.cut(rows, |row| Cursor::Id(id(row)))
+        self.cut(rows, |row| Key::Id(id(row)))
     }
 }
 
@@ -108,7 +110,7 @@ impl Window<String> {
 impl NamedWindow {
     /// By name, from the query's parameters.
     pub fn by_name(limit: u8, cursor: Option<Cursor>, descending: bool) -> Result<Self, Error> {
-        let after = cursor.map(Cursor::name).transpose()?;
+        let after = cursor.map(|cursor| cursor.name(descending)).transpose()?;
         Ok(Self::Name(Window { after, descending, limit: limit.into() }))
     }
 
@@ -116,7 +118,7 @@ impl NamedWindow {
     pub fn page<T>(&self, rows: Vec<T>, id: impl Fn(&T) -> i64, name: impl Fn(&T) -> &str) -> (Vec<T>, Option<String>) {
         match self {
             Self::Id(window) => window.page(rows, id),
-            Self::Name(window) => window.cut(rows, |row| Cursor::Name(name(row).to_owned())),
+            Self::Name(window) => window.cut(rows, |row| Key::Name(name(row).to_owned())),
         }
     }
 }
@@ -179,14 +181,21 @@ pub(crate) use in_order;
 
 /// Where a page begins; made by the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cursor {
-    /// After this id.
+pub struct Cursor {
+    key: Key,
+    descending: bool,
+}
+
+/// The last object of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Key {
     Id(i64),
-    /// After this name.
     Name(String),
 }
 
-/// Begins a cursor that is a name.
+/// Begins the cursor of a list from its last object to its first.
+const DESCENDING: char = '-';
+/// Begins a name.
 const NAME: char = '~';
 
 super::scalars::scalar!([] Cursor);
@@ -199,7 +208,7 @@ impl super::scalars::Scalar for Cursor {
     fn schema() -> poem_openapi::registry::MetaSchema {
         super::scalars::string_schema(
             "cursor",
-            "^([0-9]{1,18}|~[A-Za-z0-9_-]{2,400})$",
+            "^-?([0-9]{1,18}|~[A-Za-z0-9_-]{2,400})$",
             "42",
             "What `next` of the page before says.",
         )
@@ -211,37 +220,44 @@ impl super::scalars::Scalar for Cursor {
 }
 
 impl Cursor {
-    fn id(self) -> Result<i64, Error> {
-        match self {
-            Self::Id(id) => Ok(id),
-            Self::Name(_) => Err(of_another_order()),
+    fn id(self, descending: bool) -> Result<i64, Error> {
+        match self.key {
+            Key::Id(id) if self.descending == descending => Ok(id),
+            _ => Err(of_another_order()),
         }
     }
 
-    fn name(self) -> Result<String, Error> {
-        match self {
-            Self::Name(name) => Ok(name),
-            Self::Id(_) => Err(of_another_order()),
+    fn name(self, descending: bool) -> Result<String, Error> {
+        match self.key {
+            Key::Name(name) if self.descending == descending => Ok(name),
+            _ => Err(of_another_order()),
         }
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let id =
-            || text.parse().ok().filter(|_| (1..=18).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()));
-        let name = |encoded| String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(encoded).ok()?).ok();
-        let cursor = match text.strip_prefix(NAME) {
-            Some(encoded) => name(encoded).filter(|name| !name.is_empty() && !name.contains('\0')).map(Self::Name),
-            None => id().map(Self::Id),
-        };
-        cursor.ok_or_else(|| "must be the `next` of a page before".to_owned())
+        let (text, descending) = text.strip_prefix(DESCENDING).map_or((text, false), |text| (text, true));
+        let key = text.strip_prefix(NAME).map_or_else(
+            || {
+                let digits = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+                text.parse().ok().filter(|_| digits).map(Key::Id)
+            },
+            |encoded| {
+                let name = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()?;
+                Some(name).filter(|name| !name.is_empty() && !name.contains('\0')).map(Key::Name)
+            },
+        );
+        key.map(|key| Self { key, descending }).ok_or_else(|| "must be the `next` of a page before".to_owned())
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => write!(f, "{id}"),
-            Self::Name(name) => write!(f, "{NAME}{}", BASE64_URL_SAFE_NO_PAD.encode(name)),
+        if self.descending {
+            write!(f, "{DESCENDING}")?;
+        }
+        match &self.key {
+            Key::Id(id) => write!(f, "{id}"),
+            Key::Name(name) => write!(f, "{NAME}{}", BASE64_URL_SAFE_NO_PAD.encode(name)),
         }
     }
 }
@@ -266,10 +282,13 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {
-        for cursor in [Cursor::Id(42), Cursor::Name("e-mail@x".into()), Cursor::Name("42".into())] {
-            assert_eq!(Cursor::from_text(&cursor.to_string()), Ok(cursor));
+        for key in [Key::Id(42), Key::Name("e-mail@x".into()), Key::Name("42".into())] {
+            for descending in [false, true] {
+                let cursor = Cursor { key: key.clone(), descending };
+                assert_eq!(Cursor::from_text(&cursor.to_string()), Ok(cursor));
+            }
         }
-        for text in ["", "-1", "9999999999999999999", "~", "~!", "~AA", "~_w", "1 "] {
+        for text in ["", "-", "--1", "+1", "9999999999999999999", "~", "~!", "~AA", "~_w", "1 "] {
             assert!(Cursor::from_text(text).is_err(), "{text:?}");
         }
     }

@@ -65,6 +65,45 @@ async fn staff_are_made_and_unmade_and_nobody_shuts_out_themselves() {
 }
 
 #[tokio::test]
+async fn who_was_shut_out_a_moment_ago_changes_nothing_more() {
+    let app = app().await;
+    app.edit(BOB, "admin", json!({ "staff": true })).await.expect(200);
+    app.get("/v1/admin/user", "bob").await.expect(200);
+    app.edit(BOB, "admin", json!({ "locked": true })).await.expect(200);
+    for (path, body) in [(BOB, json!({ "locked": false })), ("/v1/admin/user/2", json!({ "staff": true }))] {
+        app.edit(path, "bob", body).await.expect(403); // the server remembers bob as staff
+    }
+    app.edit(BOB, "admin", json!({ "locked": false })).await.expect(200);
+    app.get("/v1/admin/user", "bob").await.expect(200);
+    let (admin, demote) = ("/v1/admin/user/1", json!({ "staff": false }));
+    let (one, other) = tokio::join!(app.edit(admin, "bob", demote.clone()), app.edit(BOB, "admin", demote));
+    let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 403], "of two who shut out each other one is left");
+}
+
+#[tokio::test]
+async fn a_staff_token_opens_no_other_way_in() {
+    let app = app().await;
+    let token = json!({ "name": "ops", "scopes": ["read", "write", "staff"] });
+    let token = app.post("/v1/token", "admin", token).await.expect(201);
+    let bearer = format!("Bearer {}", token["secret"].as_str().expect("a secret"));
+    let edit = async |body| app.authorized(Method::PATCH, BOB, &bearer, Some(body)).await;
+    edit(json!({ "staff": true })).await.expect(403);
+    edit(json!({ "locked": false, "vpn_quota": 9 })).await.expect(403);
+    assert_eq!(edit(json!({ "vpn_quota": 9 })).await.expect(200)["staff"], false);
+}
+
+#[tokio::test]
+async fn the_staff_user_that_is_promised_is_let_in() {
+    let app = app().await;
+    app.edit(BOB, "admin", json!({ "locked": true })).await.expect(200);
+    let (bob, password) = ("bob".parse().expect("a name"), PASSWORD.to_owned().into());
+    uncloud::accounts::ensure_staff_user(&app.pool, &bob, &password).await.expect("PostgreSQL");
+    app.get("/v1/admin/user", "bob").await.expect(200);
+}
+
+#[tokio::test]
 async fn the_directorys_users_are_locked_here_too() {
     let slapd = Slapd::start();
     let app = start(slapd.settings()).await;
