@@ -55,6 +55,12 @@ struct Origin<'a> {
     call: &'a Call,
 }
 
+/// Begins a transaction that looks through many rows for few: each query is planned for the filters that it has. A plan for
+/// any filters would read whole tables.
+pub async fn begin_search(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    pool.begin_with("begin read only; set local plan_cache_mode = force_custom_plan").await
+}
+
 /// Begins a transaction that tells the database where its changes come from. Takes no longer than any other beginning:
 /// both are one message. With an Idempotency-Key it also notes that the change was made.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]

@@ -5,7 +5,10 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use super::api::AuditAction;
-use crate::http::{Window, in_order};
+use crate::{
+    http::{Window, in_order},
+    origin,
+};
 
 /// An entry as it was written.
 pub(super) struct Entry {
@@ -32,11 +35,12 @@ pub(super) struct Filter {
     pub to: Option<DateTime<Utc>>,
 }
 
-/// The newest first.
+/// A window of the entries that match.
 pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: Window) -> sqlx::Result<Vec<Entry>> {
-    in_order!(
+    let mut search = origin::begin_search(pool).await?;
+    let entries = in_order!(
         window,
-        pool,
+        &mut *search,
         query_as<Entry>,
         id "audit_id",
         r#"select audit_id, at, username as "username?", request_id, operation_id, program, action as "action: AuditAction",
@@ -52,5 +56,7 @@ pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: Window) -> s
         filter.request_id,
         filter.from,
         filter.to,
-    )
+    )?;
+    search.commit().await?;
+    Ok(entries)
 }

@@ -75,7 +75,7 @@ pub async fn add(pool: &PgPool, new: &NewLine) -> Result<Line, Error> {
     line.ok_or_else(|| not_found(line_id))
 }
 
-/// A customer's lines, by id.
+/// A customer's lines.
 pub async fn list(pool: &PgPool, user_id: i64, window: Window) -> Result<Vec<Line>, Error> {
     let mut connection = pool.acquire().await?;
     db::require_user(&mut connection, user_id).await?;

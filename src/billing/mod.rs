@@ -36,16 +36,19 @@ use bill::{Bill, BillFilter, BillRecord, BillVat, WholeBill};
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
-use crate::{error::Error, http::Window};
+use crate::{error::Error, http::Window, origin};
 
 /// The database's time: what several servers and workers agree on.
 pub async fn now(pool: &PgPool) -> sqlx::Result<DateTime<Utc>> {
     db::now(pool).await
 }
 
-/// Bills by id, at most so many.
-pub async fn bills(pool: &PgPool, filter: &BillFilter, limit: i64) -> sqlx::Result<Vec<Bill>> {
-    db::bills(pool, filter, Window::first(limit)).await
+/// A window of the bills that match.
+pub async fn bills(pool: &PgPool, filter: &BillFilter, window: Window) -> sqlx::Result<Vec<Bill>> {
+    let mut search = origin::begin_search(pool).await?;
+    let bills = db::bills(&mut *search, filter, window).await?;
+    search.commit().await?;
+    Ok(bills)
 }
 
 /// The bill with that number.

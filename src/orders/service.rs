@@ -78,7 +78,7 @@ pub(super) async fn follow(tx: &mut PgConnection, now: DateTime<Utc>, order_id: 
 pub async fn choose(db: &PgPool, (order_id, own): (i64, Option<i64>), change: ServiceChange) -> Result<(), Error> {
     let mut tx = crate::origin::begin(db).await?;
     let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
-    unless_changed(view::read(&mut *tx, (order_id, own))).await?;
+    unless_changed(view::read_in(&mut tx, (order_id, own))).await?;
     let order = db::find(&mut tx, order_id, user_id).await?;
     let service = db::delivery(&mut tx, order_id).await?;
     let nothing = |why: String| {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::Value;
-use sqlx::{PgExecutor, PgPool, types::Json};
+use sqlx::{PgConnection, PgPool, types::Json};
 
 use super::db::{self, Filter};
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     catalog::Delivery,
     error::Error,
     http::Window,
+    origin,
 };
 
 /// Where an order is in its life.
@@ -118,13 +119,24 @@ pub fn last_second(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Option<Dat
     to.filter(|to| *to > from).map(|to| to - TimeDelta::seconds(1))
 }
 
-/// Orders by id, and one more than the window has if there are more.
+/// Orders in a window, and one more than the window has if there are more.
 pub async fn list(db: &PgPool, filter: &Filter, window: Window) -> Result<Vec<OrderView>, Error> {
-    Ok(db::views(db, filter, window).await?)
+    let mut search = origin::begin_search(db).await?;
+    let views = db::views(&mut *search, filter, window).await?;
+    search.commit().await?;
+    Ok(views)
 }
 
 /// One order; of `own`, if that is said.
-pub async fn read(db: impl PgExecutor<'_>, (order_id, own): (i64, Option<i64>)) -> Result<OrderView, Error> {
+pub async fn read(db: &PgPool, whose: (i64, Option<i64>)) -> Result<OrderView, Error> {
+    let mut search = origin::begin_search(db).await?;
+    let view = read_in(&mut search, whose).await?;
+    search.commit().await?;
+    Ok(view)
+}
+
+/// The same in a transaction of the caller.
+pub async fn read_in(tx: &mut PgConnection, (order_id, own): (i64, Option<i64>)) -> Result<OrderView, Error> {
     let filter = Filter { order_id: Some(order_id), user_id: own, ..Filter::default() };
-    db::views(db, &filter, Window::all()).await?.pop().ok_or_else(|| db::not_found(order_id))
+    db::views(tx, &filter, Window::all()).await?.pop().ok_or_else(|| db::not_found(order_id))
 }

@@ -52,8 +52,10 @@ pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, E
     let mut purged = 0;
     loop {
         let mut tx = origin::begin(db).await?;
+        // That one of the two holds goes without saying, but it names the two indexes without ended jobs.
         let jobs = sqlx::query_scalar!(
-            "select job_id from job where queue = $1 and state = 'queued' order by job_id limit $2 for update",
+            "select job_id from job where queue = $1 and state = 'queued' and (waits_for = 0 or waits_for > 0)
+             order by job_id limit $2 for update",
             queue.as_str(),
             BATCH,
         )

@@ -192,10 +192,11 @@ async fn finish(
 /// Until the next job is due. What is due already but waits for its twin or for room is woken by what ends.
 async fn next_due(runner: &Runner) -> Option<Duration> {
     let seconds = sqlx::query_scalar!(
-        r#"select extract(epoch from min(run_at) - now())::float8 as "seconds" from job
-           where state = 'queued' and waits_for = 0 and run_at > now()"#
+        r#"select extract(epoch from run_at - now())::float8 as "seconds!" from job
+           where state = 'queued' and waits_for = 0 and run_at at time zone 'UTC' > now() at time zone 'UTC'
+           order by run_at at time zone 'UTC' limit 1"#
     )
-    .fetch_one(&runner.pool)
+    .fetch_optional(&runner.pool)
     .await
     .ok()??;
     Some(Duration::try_from_secs_f64(seconds).ok()?.clamp(Duration::from_millis(1), LOOK_AGAIN))

@@ -211,7 +211,7 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
     }
 }
 
-/// The caller's networks by id, and one more than the window has if there are more.
+/// The caller's networks in a window, and one more than the window has if there are more.
 pub async fn list(db: &PgPool, caller: &User, window: Window) -> Result<Vec<Network>, Error> {
     Ok(db::networks(db, caller.user_id, None, window).await?)
 }

@@ -178,7 +178,7 @@ async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
     Ok(Error::conflict(Code::Overlap, "network", detail))
 }
 
-/// Pools by id, and one more than the window has if there are more.
+/// Pools in a window, and one more than the window has if there are more.
 pub async fn list(db: &PgPool, window: Window) -> Result<Vec<Pool>, Error> {
     Ok(db::pools(db, None, window).await?)
 }

@@ -222,7 +222,16 @@ async fn wrong_bills_and_runs_are_refused() {
              from bill_run"
         )
     };
+    let whose = |user: i64, at: &str| {
+        format!(
+            "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents, payable_cents)
+             select run_id, {user}, 'CHF', {at}, (select address_id from billing_address where user_id = 2), 1, 0, 1, 1
+             from bill_run order by run_id desc limit 1"
+        )
+    };
     let cases = vec![
+        ("bill_address_fkey", whose(3, "as_of")),
+        ("bill_run_fkey", whose(2, "as_of + interval '1 s'")),
         ("bill_customer_date_key", bill("CHF", "2024-02-10", "1, 0, 1, 0, 1")),
         ("bill_currency_form", bill("chf", "2024-02-11", "1, 0, 1, 0, 1")),
         ("bill_gross", bill("CHF", "2024-02-11", "1, 1, 1, 0, 1")),

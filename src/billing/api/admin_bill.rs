@@ -16,7 +16,6 @@ use crate::{
     billing::{
         self,
         bill::BillFilter,
-        db,
         export::{Format, export},
         money::Currency,
         one,
@@ -88,7 +87,7 @@ impl AdminBillApi {
             ..BillFilter::default()
         };
         let window = Window::new(limit.0, cursor.0, sort.0)?;
-        let (bills, next) = window.page(db::bills(&self.pool, &filter, window).await?, |bill| bill.bill_id);
+        let (bills, next) = window.page(billing::bills(&self.pool, &filter, window).await?, |bill| bill.bill_id);
         Ok(Json(BillList { items: bills.into_iter().map(Into::into).collect(), next }))
     }
 

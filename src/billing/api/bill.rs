@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use super::body::{BillDetail, BillList, PreviewBody};
 use crate::{
-    billing::{self, bill::BillFilter, db, money::Currency, one},
+    billing::{self, bill::BillFilter, money::Currency, one},
     error::Error,
     http::{Cursor, Id, Moment, SignedIn, Sort, Tags, Window},
 };
@@ -57,7 +57,7 @@ impl BillApi {
             ..BillFilter::default()
         };
         let window = Window::new(limit.0, cursor.0, sort.0)?;
-        let (bills, next) = window.page(db::bills(&self.pool, &filter, window).await?, |bill| bill.bill_id);
+        let (bills, next) = window.page(billing::bills(&self.pool, &filter, window).await?, |bill| bill.bill_id);
         Ok(Json(BillList { items: bills.into_iter().map(Into::into).collect(), next }))
     }
 

@@ -153,7 +153,7 @@ pub(in crate::billing) async fn end(tx: &mut PgConnection, run: &Run) -> sqlx::R
     Ok(ended.rows_affected() == 1)
 }
 
-/// Gives a run's bills their numbers, once.
+/// Gives a run's bills their numbers: only in the transaction that has ended the run, or begun it as ended.
 pub(in crate::billing) async fn number(tx: &mut PgConnection, run: &Run) -> sqlx::Result<()> {
     // Numbers go on where the last one stopped, so one at a time gives them.
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_number', 0))").execute(&mut *tx).await?;

@@ -79,7 +79,7 @@ pub async fn load_delivering(db: impl PgExecutor<'_>, delivery: Delivery) -> Res
     Ok(products(db, &[], None, Some(delivery)).await?.pop())
 }
 
-/// These products with all that belongs to them, by id. In one query, so that no change comes between.
+/// These products with all that belongs to them, in the order of `ids`. In one query, so that no change comes between.
 pub(in crate::catalog) async fn products(
     db: impl PgExecutor<'_>,
     ids: &[i64],

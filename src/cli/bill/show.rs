@@ -14,6 +14,7 @@ use crate::{
         money::Amount,
     },
     cli::output::{Output, Table},
+    http::Window,
 };
 
 /// Options of `bill ls`.
@@ -62,7 +63,7 @@ pub(super) async fn list(pool: &PgPool, args: ListArgs) -> anyhow::Result<()> {
     };
     let filter = BillFilter { user_id, from: args.from, to: args.to, ..BillFilter::default() };
     let mut table = Table::new(&["number", "customer", "issued_at", "document", "currency", "net", "vat", "payable"]);
-    for bill in billing::bills(pool, &filter, args.limit).await? {
+    for bill in billing::bills(pool, &filter, Window::first(args.limit)).await? {
         let Bill { number, username, issued_at, document, currency, net, tax, payable, .. } = bill;
         table.row([
             number.into(),

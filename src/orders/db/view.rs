@@ -69,14 +69,15 @@ pub(in crate::orders) async fn views(
            -- The order in its line whose configuration is there now.
            left join lateral (
                with recursive line as (
-                   select seed.order_id, seed.replaces from orders seed where seed.order_id = orders.order_id
+                   select seed.order_id, seed.replaces, seed.parameters,
+                          seed.delivered_at is not null and seed.withdrawn_at is null as there
+                   from orders seed where seed.order_id = orders.order_id
                    union
-                   select near.order_id, near.replaces
+                   select near.order_id, near.replaces, near.parameters,
+                          near.delivered_at is not null and near.withdrawn_at is null
                    from line join orders near
                        on near.order_id = line.replaces or (near.replaces = line.order_id and (not near.void or near.delivered_at is not null)))
-               select order_id, there.parameters from line join orders there using (order_id)
-               where there.delivered_at is not null and there.withdrawn_at is null
-               order by order_id desc limit 1) delivered on true
+               select order_id, parameters from line where there order by order_id desc limit 1) delivered on true
            cross join lateral (
                select case
                    when network_id is not null or product.delivery <> 'by_hand' then null
@@ -88,9 +89,10 @@ pub(in crate::orders) async fn views(
            where ($3::bigint is null or orders.order_id = $3) and ($4::bigint is null or orders.user_id = $4)
                and ($5::text is null or users.username = $5) and ($6::text is null or product.name = $6)
                and ($7::boolean is null or closed <> $7)
-               and (not $8::boolean or (
-                   (delivered_at is null and not void or withdraw_at is not null and withdrawn_at is null)
-                   and due is not null))"#,
+               and (not $8::boolean or due is not null and orders.order_id = any (array(
+                   select wait.order_id from orders wait where wait.delivered_at is null and not wait.void
+                   union all
+                   select wait.order_id from orders wait where wait.withdraw_at is not null and wait.withdrawn_at is null)))"#,
         filter.order_id,
         filter.user_id,
         filter.username,

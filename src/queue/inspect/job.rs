@@ -6,6 +6,7 @@ use sqlx::{PgExecutor, PgPool};
 
 use crate::{
     http::{Window, in_order},
+    origin,
     queue::{JobId, JobState, backend::Progress, explain, reports},
 };
 
@@ -77,9 +78,10 @@ impl From<Row> for JobLine {
 
 /// A window of the jobs that match.
 pub async fn jobs(db: &PgPool, filter: &JobFilter, window: Window) -> sqlx::Result<Vec<JobLine>> {
+    let mut search = origin::begin_search(db).await?;
     let rows = in_order!(
         window,
-        db,
+        &mut *search,
         query_as<Row>,
         id "job_id",
         r#"select job_id, state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at,
@@ -94,6 +96,7 @@ pub async fn jobs(db: &PgPool, filter: &JobFilter, window: Window) -> sqlx::Resu
         filter.min_age_secs,
         filter.error,
     )?;
+    search.commit().await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
