@@ -105,7 +105,8 @@ pub struct UserApi {
 impl UserApi {
     /// List users
     ///
-    /// Everybody who has ever signed in, and whoever was added by hand; the oldest first, in pages.
+    /// Everybody who has ever signed in, and whoever was added by hand; the oldest first unless
+    /// `sort` says otherwise, in pages.
     #[oai(path = "/", method = "get", operation_id = "user_list")]
     async fn list(
         &self,

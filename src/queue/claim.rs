@@ -133,16 +133,17 @@ pub(super) async fn wait_for_claims(tx: &mut PgConnection) -> sqlx::Result<()> {
 }
 
 /// Queues with jobs that may be due. Only so much is on its way that priority and withdrawal keep their meaning: some
-/// for each of the workers' slots.
+/// for each of the workers' slots. Names are looked for from the index's end: at its begin, entries of jobs that have gone
+/// pile up until they are vacuumed.
 async fn open_queues(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<Vec<Open>> {
     sqlx::query_as!(
         Open,
         r#"with recursive waiting as ( -- from one name in the index to the next, however many jobs each has
-               (select queue from job where state = 'queued' and waits_for = 0 order by queue limit 1)
+               (select queue from job where state = 'queued' and waits_for = 0 order by queue desc limit 1)
                union all
                select (select next.queue from job next
-                       where next.state = 'queued' and next.waits_for = 0 and next.queue > waiting.queue
-                       order by next.queue limit 1)
+                       where next.state = 'queued' and next.waits_for = 0 and next.queue < waiting.queue
+                       order by next.queue desc limit 1)
                from waiting where waiting.queue is not null)
            select waiting.queue as "queue!", rate_limit as "rate_limit?",
                   greatest(64, 4 * coalesce((select sum(concurrency) from worker

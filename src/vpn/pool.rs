@@ -178,14 +178,14 @@ async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
     Ok(Error::conflict(Code::Overlap, "network", detail))
 }
 
-/// Pools in a window, and one more than the window has if there are more.
-pub async fn list(db: &PgPool, window: Window) -> Result<Vec<Pool>, Error> {
-    Ok(db::pools(db, None, window).await?)
+/// Pools, or one host's, in a window, and one more than the window has if there are more.
+pub async fn list(db: &PgPool, vpn_hostname: Option<&str>, window: Window) -> Result<Vec<Pool>, Error> {
+    Ok(db::pools(db, (None, vpn_hostname), window).await?)
 }
 
 /// One pool.
 pub async fn find(db: impl PgExecutor<'_>, pool_id: i64) -> Result<Pool, Error> {
-    db::pools(db, Some(pool_id), Window::all()).await?.pop().ok_or_else(|| not_found(pool_id))
+    db::pools(db, (Some(pool_id), None), Window::all()).await?.pop().ok_or_else(|| not_found(pool_id))
 }
 
 pub(super) fn not_found(pool_id: i64) -> Error {

@@ -72,6 +72,14 @@ async fn users_and_products_can_be_read_by_name() {
 }
 
 #[tokio::test]
+async fn a_hosts_pools_can_be_asked_for() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    assert_eq!(app.walk(&format!("/v1/admin/vpnpool?vpn_hostname={HOST}"), "admin", "id").await, [1]);
+    assert!(app.walk("/v1/admin/vpnpool?vpn_hostname=vpn-9.example.ch", "admin", "id").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_cursor_belongs_to_one_order() {
     let app = TestApp::start().await;
     let orders = ["id:asc", "id:desc", "username:asc", "username:desc"];

@@ -151,7 +151,7 @@ impl TokenApi {
 
     /// List my tokens
     ///
-    /// The oldest first, in pages, without their secrets.
+    /// The oldest first unless `sort` says otherwise, in pages, without their secrets.
     #[oai(path = "/", method = "get", operation_id = "token_list")]
     async fn list(
         &self,

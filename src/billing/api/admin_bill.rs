@@ -52,7 +52,8 @@ pub struct AdminBillApi {
 impl AdminBillApi {
     /// List bills
     ///
-    /// Everybody's, the oldest first, in pages, without their records; also drafts of a run that has not ended.
+    /// Everybody's, the oldest first unless `sort` says otherwise, in pages, without their records; also drafts of
+    /// a run that has not ended.
     #[oai(path = "/bill", method = "get", operation_id = "admin_bill_list")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list(

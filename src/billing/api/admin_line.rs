@@ -134,7 +134,8 @@ impl BillLineApi {
 
     /// List the lines that staff added for a customer
     ///
-    /// The oldest first, in pages: those that are billed, those that wait, and those that were withdrawn.
+    /// The oldest first unless `sort` says otherwise, in pages: those that are billed, those that
+    /// wait, and those that were withdrawn.
     #[oai(path = "/:id/billline", method = "get", operation_id = "admin_billline_list")]
     async fn list(
         &self,

@@ -163,7 +163,7 @@ impl BillRunApi {
 
     /// List bill runs
     ///
-    /// The newest first, in pages.
+    /// The newest first unless `sort` says otherwise, in pages.
     #[oai(path = "/", method = "get", operation_id = "admin_billrun_list")]
     async fn list(
         &self,

@@ -28,7 +28,7 @@ pub(super) fn not_found(id: i64) -> Error {
 impl BillApi {
     /// List my bills
     ///
-    /// The oldest first, in pages, without their records.
+    /// The oldest first unless `sort` says otherwise, in pages, without their records.
     #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
     #[oai(path = "/", method = "get", operation_id = "bill_list")]
     async fn list(

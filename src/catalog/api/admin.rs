@@ -55,7 +55,7 @@ impl AdminProductApi {
 
     /// List all products
     ///
-    /// Also those that are not on sale yet, or no longer; the oldest first, in pages.
+    /// Also those that are not on sale yet, or no longer; the oldest first unless `sort` says otherwise, in pages.
     #[oai(path = "/", method = "get", operation_id = "admin_product_list")]
     async fn list(
         &self,

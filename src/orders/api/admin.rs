@@ -141,7 +141,7 @@ pub struct AdminOrderApi {
 impl AdminOrderApi {
     /// List orders
     ///
-    /// Everybody's, the oldest first, in pages.
+    /// Everybody's, the oldest first unless `sort` says otherwise, in pages.
     #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
     #[oai(path = "/", method = "get", operation_id = "admin_order_list")]
     async fn list(

@@ -198,7 +198,7 @@ impl OrderApi {
 
     /// List my orders
     ///
-    /// The oldest first, in pages.
+    /// The oldest first unless `sort` says otherwise, in pages.
     #[oai(path = "/", method = "get", operation_id = "order_list")]
     async fn list(
         &self,

@@ -163,7 +163,7 @@ impl NetworkApi {
 
     /// List my VPN networks
     ///
-    /// The oldest first, in pages.
+    /// The oldest first unless `sort` says otherwise, in pages.
     #[oai(path = "/", method = "get", operation_id = "vpn_list")]
     async fn list(
         &self,

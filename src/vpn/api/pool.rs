@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use super::scalars::{HostnameText, PrefixText, PrivateKeyText};
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, Shown, Sort, Staff, Tags, Window, input},
+    http::{Body, Cursor, Id, Number, QueueText, Shown, Sort, Staff, Tags, Window, input},
     queue::{JobRef, Wake},
     seal::Sealer,
     vpn::{
@@ -191,11 +191,13 @@ impl PoolApi {
 
     /// List VPN pools
     ///
-    /// The oldest first, in pages.
+    /// The oldest first unless `sort` says otherwise, in pages.
     #[oai(path = "/", method = "get", operation_id = "vpnpool_list")]
     async fn list(
         &self,
         _staff: Staff,
+        /// Those of this host.
+        vpn_hostname: Query<Option<QueueText>>,
         /// Pools on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
@@ -206,7 +208,9 @@ impl PoolApi {
         sort: Query<Sort>,
     ) -> Result<Json<PoolList>, Error> {
         let window = Window::new(limit.0, cursor.0, sort.0)?;
-        let (pools, next) = window.page(pool::list(&self.pool, window).await?, |pool| pool.pool_id);
+        let host = vpn_hostname.0.map(|host| String::from(host.0));
+        let pools = pool::list(&self.pool, host.as_deref(), window).await?;
+        let (pools, next) = window.page(pools, |pool| pool.pool_id);
         Ok(Json(PoolList { items: pools.into_iter().map(Into::into).collect(), next }))
     }
 

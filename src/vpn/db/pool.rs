@@ -56,10 +56,10 @@ pub(in crate::vpn) async fn set_pool_job(tx: &mut PgConnection, pool_id: i64, jo
     sqlx::query!("update vpn_pool set job_id = $2 where pool_id = $1", pool_id, job_id).execute(tx).await.map(drop)
 }
 
-/// A window of all pools, or one pool.
+/// A window of the pools, or of a host's, or one pool.
 pub(in crate::vpn) async fn pools(
     db: impl PgExecutor<'_>,
-    pool_id: Option<i64>,
+    (pool_id, vpn_hostname): (Option<i64>, Option<&str>),
     window: Window,
 ) -> sqlx::Result<Vec<Pool>> {
     in_order!(
@@ -74,8 +74,9 @@ pub(in crate::vpn) async fn pools(
            from vpn_pool
            left join job asked on asked.job_id = vpn_pool.job_id
            left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)
-           where ($3::bigint is null or pool_id = $3)"#,
+           where ($3::bigint is null or pool_id = $3) and ($4::text is null or vpn_hostname = $4)"#,
         pool_id,
+        vpn_hostname,
     )
 }
 
