@@ -34,14 +34,15 @@ fn one_after_the_other(stage: &Stage, jobs: &[JobId]) {
 fn the_urgent_job_overtakes_all_that_wait() {
     let stage = Stage::new();
     stage.tell(&["queue", "pause", QUEUE]);
-    let low: Vec<JobId> = (0..100).map(|_| stage.enqueue_with(&Act::Nothing, |job| job.policy.priority = 1)).collect();
-    let high = stage.enqueue_with(&Act::Nothing, |job| job.policy.priority = 9);
+    let low: Vec<JobId> = (0..100).map(|_| stage.enqueue_with(&Act::Stamp, |job| job.policy.priority = 1)).collect();
+    let high = stage.enqueue_with(&Act::Stamp, |job| job.policy.priority = 9);
     let (_server, _worker) = (stage.server(), stage.worker_with(1));
     stage.tell(&["queue", "resume", QUEUE]);
     for job in low.iter().chain([&high]) {
         stage.wait_for(*job, "succeeded");
     }
-    let order: Vec<JobId> = dispatched(&stage).into_iter().map(|(job, _)| job).collect();
+    let begun = stage.rows::<(JobId,)>("select job_id from job order by result::bigint");
+    let order: Vec<JobId> = begun.into_iter().map(|(job,)| job).collect();
     assert_eq!(order[0], high);
     assert_eq!(order[1..], low, "and among equals the older one goes first");
 }
