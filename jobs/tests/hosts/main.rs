@@ -11,6 +11,7 @@ mod full;
 mod gate;
 mod handbook;
 mod instance;
+mod leaks;
 mod log;
 mod privilege;
 mod process;

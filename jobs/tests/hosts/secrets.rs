@@ -17,7 +17,6 @@ use std::{
     thread,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
@@ -27,6 +26,7 @@ use uncloud::embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis};
 
 use crate::{
     instance::new_key,
+    leaks::{Secret, found, watch_processes},
     process::{Process, bare, output, succeed, uncloud_program, worker_program},
     provider::{Api, HOST, host_options},
     world::{self, VPN_HOST, World, wait_until},
@@ -36,54 +36,6 @@ const BROKER_PASSWORD: &str = "broker-Zahnrad-7731";
 const STAFF_PASSWORD: &str = "staff-Velo-4410";
 const CUSTOMER_PASSWORD: &str = "customer-Berg-9983";
 const WRONG_PASSWORD: &str = "mistyped-Wolke-1207";
-
-/// A secret in all the ways in which it could be written.
-struct Secret {
-    name: &'static str,
-    forms: Vec<Vec<u8>>,
-}
-
-impl Secret {
-    fn new(name: &'static str, bytes: &[u8]) -> Self {
-        let base64 = STANDARD.encode(bytes);
-        let hex = bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        let escaped = bytes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let texts = [base64.trim_end_matches('=').to_owned(), hex.to_uppercase(), hex, escaped];
-        let forms = texts.into_iter().map(String::into_bytes).chain([bytes.to_vec()]);
-        Self { name, forms: forms.collect() }
-    }
-
-    fn of_key(name: &'static str, base64: &str) -> Self {
-        Self::new(name, &STANDARD.decode(base64).expect("a key"))
-    }
-
-    fn is_in(&self, haystack: &[u8]) -> bool {
-        self.forms.iter().any(|form| haystack.windows(form.len()).any(|window| window == form.as_slice()))
-    }
-}
-
-fn found(secrets: &[Secret], place: &str, text: &[u8]) -> Vec<String> {
-    secrets.iter().filter(|secret| secret.is_in(text)).map(|secret| format!("{} in {place}", secret.name)).collect()
-}
-
-/// Looks at arguments and environment of every process, again and again: most live for milliseconds.
-fn watch_processes(secrets: &[Secret], stop: &AtomicBool, server: i32) -> BTreeSet<String> {
-    let mut leaks = BTreeSet::new();
-    while !stop.load(Ordering::SeqCst) {
-        for entry in fs::read_dir("/proc").expect("proc").flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-            for file in ["cmdline", "environ"] {
-                if pid == server && file == "environ" {
-                    continue; // where the operator put them
-                }
-                let Ok(text) = fs::read(entry.path().join(file)) else { continue };
-                let program = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-                leaks.extend(found(secrets, &format!("{file} of {}", program.trim()), &text));
-            }
-        }
-    }
-    leaks
-}
 
 /// Databases, server and worker, with secrets that this test knows.
 struct Site<'w> {
@@ -152,6 +104,40 @@ impl<'w> Site<'w> {
 
     fn customer(&mut self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         self.ask("nico", CUSTOMER_PASSWORD, method, path, body)
+    }
+
+    /// A token of the customer's: its answer is kept, encrypted, for whoever sends the same key again. The one answer with the
+    /// secret is not among those that are searched.
+    fn token(&self) -> String {
+        let request = reqwest::Client::new()
+            .post(format!("http://{}/v1/token", self.address))
+            .basic_auth("nico", Some(CUSTOMER_PASSWORD))
+            .header("Idempotency-Key", "of-the-secrets-test")
+            .json(&json!({ "name": "backup", "scopes": ["read"] }));
+        let token: Value =
+            self.runtime.block_on(async { request.send().await.expect("an answer").json().await.expect("JSON") });
+        token["secret"].as_str().unwrap_or_else(|| panic!("{token}")).to_owned()
+    }
+
+    /// With a token, right, damaged, and where it is not good enough.
+    fn use_token(&mut self, token: &str) {
+        let get = |path: &str, token: &str| {
+            reqwest::Client::new().get(format!("http://{}{path}", self.address)).bearer_auth(token)
+        };
+        let requests = [
+            (200, get("/v1/net/vpn", token)),
+            (200, get("/v1/token", token)),
+            (401, get("/v1/net/vpn", &format!("{token}x"))),
+            (403, get("/v1/admin/user", token)),
+        ];
+        for (status, request) in requests {
+            let (said, text) = self.runtime.block_on(async {
+                let answer = request.send().await.expect("an answer");
+                (answer.status().as_u16(), answer.text().await.expect("text"))
+            });
+            assert_eq!(said, status, "{text}");
+            self.answers.push(text);
+        }
     }
 
     /// A working pool and network, and a change of both.
@@ -259,12 +245,15 @@ fn secrets_are_only_where_they_belong() {
         secrets.push(Secret::of_key("secret key", &site.secret_key));
         secrets.push(Secret::of_key("pool's private key", &private_key));
         secrets.push(Secret::of_key("pool's next private key", &next_private_key));
+        let token = site.token();
+        secrets.push(Secret::new("customer's token", token.as_bytes()));
 
         let (stop, server) = (AtomicBool::new(false), site.server.pid().as_raw());
         let mut leaks = thread::scope(|scope| {
             let watch = scope.spawn(|| watch_processes(&secrets, &stop, server));
             site.use_everything(&private_key, &next_private_key);
             site.fail_everything(&private_key);
+            site.use_token(&token);
             stop.store(true, Ordering::SeqCst);
             watch.join().expect("no panic")
         });
