@@ -9,6 +9,14 @@ VALID_KEY = re.compile("[!-~]{1,255}")
 PLAIN = re.compile("[A-Za-z0-9]+")
 
 
+def of_order(cursor, sort):
+    """A cursor of the page before in a list that is sorted like that."""
+    field, direction = sort.split(":")
+    digits = cursor.lstrip("-")
+    key = (digits if digits.isdigit() else "42") if field == "id" else "~YQ"
+    return f"-{key}" if direction == "desc" else key
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     headers = case.headers or {}
@@ -19,6 +27,11 @@ def before_call(context, case, kwargs):
     # Some of the headers that are to be right it makes of letters and digits alone, whatever the document says, and an
     # ETag has quotation marks.
     if case.meta is not None and case.meta.generation.mode.is_positive:
+        # A cursor belongs to the order of the page that it comes from, which the document can't say.
+        query = case.query or {}
+        if isinstance(query.get("cursor"), str):
+            sorts = [parameter.definition["schema"]["default"] for parameter in case.operation.query if parameter.name == "sort"]
+            query["cursor"] = of_order(query["cursor"], query.get("sort") or (sorts or ["id:asc"])[0])
         for name in ("If-Match", "If-None-Match"):
             tag = headers.get(name)
             if isinstance(tag, str) and PLAIN.fullmatch(tag):
