@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use super::db;
 use crate::{
     error::{Error, FieldError},
-    http::{Body, By, Cursor, Flag, Id, NamedWindow, Number, Shown, Sort, Staff, Tags, UsernameText, Window, input},
+    http::{Body, By, Cursor, Flag, Id, Number, Shown, Staff, Tags, UsernameText, input, named_sort},
 };
 
 input! {
@@ -52,33 +52,9 @@ impl Shown for UserBody {
     }
 }
 
-/// How users are sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, poem_openapi::Enum)]
-enum UserSort {
-    /// The oldest first.
-    #[default]
-    #[oai(rename = "id:asc")]
-    IdAscending,
-    /// The newest first.
-    #[oai(rename = "id:desc")]
-    IdDescending,
-    /// From a to z.
-    #[oai(rename = "username:asc")]
-    NameAscending,
-    /// From z to a.
-    #[oai(rename = "username:desc")]
-    NameDescending,
-}
-
-impl UserSort {
-    fn window(self, limit: u8, cursor: Option<Cursor>) -> Result<NamedWindow, Error> {
-        match self {
-            Self::IdAscending => Ok(Window::new(limit, cursor, Sort::IdAscending)?.into()),
-            Self::IdDescending => Ok(Window::new(limit, cursor, Sort::IdDescending)?.into()),
-            Self::NameAscending => NamedWindow::by_name(limit, cursor, false),
-            Self::NameDescending => NamedWindow::by_name(limit, cursor, true),
-        }
-    }
+named_sort! {
+    /// How users are sorted.
+    UserSort, "username:asc", "username:desc"
 }
 
 /// A page of users.
@@ -169,14 +145,12 @@ impl UserApi {
             let detail = "a token can't lock users or say who is staff; sign in with user name and password";
             return Err(Error::Forbidden(detail.into()));
         }
-        if staff.0.user_id == id.0.0 {
-            let wrong = [("locked", change.locked == Some(true)), ("staff", change.staff == Some(false))];
-            let wrong = wrong.into_iter().filter(|(_, wrong)| *wrong);
-            let message = "would shut yourself out; ask a colleague";
-            let errors: Vec<_> = wrong.map(|(field, _)| FieldError::new(field, message)).collect();
-            if !errors.is_empty() {
-                return Err(Error::Invalid(errors));
-            }
+        let shuts_out = [("locked", change.locked == Some(true)), ("staff", change.staff == Some(false))];
+        let own = shuts_out.into_iter().filter(|(_, shuts_out)| *shuts_out && staff.0.user_id == id.0.0);
+        let message = "would shut yourself out; ask a colleague";
+        let errors: Vec<_> = own.map(|(field, _)| FieldError::new(field, message)).collect();
+        if !errors.is_empty() {
+            return Err(Error::Invalid(errors));
         }
         db::change(&self.pool, Some(staff.0.user_id), id.0.0, &change).await?;
         self.read(staff, id).await

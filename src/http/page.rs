@@ -5,6 +5,7 @@ use std::fmt;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult};
 
+use super::Sort;
 use crate::error::{Error, FieldError};
 
 /// Which part of a list is asked for: by id, which is the order in which objects were made, or by what `After` is.
@@ -25,23 +26,6 @@ pub enum NamedWindow {
     Id(Window),
     /// By name.
     Name(Window<String>),
-}
-
-/// How a list is sorted: by id, which is the order in which its objects were made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, poem_openapi::Enum)]
-pub enum Sort {
-    /// The oldest first.
-    #[default]
-    #[oai(rename = "id:asc")]
-    IdAscending,
-    /// The newest first.
-    #[oai(rename = "id:desc")]
-    IdDescending,
-}
-
-/// The order of lists of what has happened, when the caller does not say.
-pub const fn newest_first() -> Sort {
-    Sort::IdDescending
 }
 
 /// Objects on a page when the caller does not say how many.

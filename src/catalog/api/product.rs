@@ -16,7 +16,7 @@ use crate::{
         product::{Component, Delivery, Parameter, ParameterPrice, Price, Product, ProductRef},
     },
     error::Error,
-    http::{self, Cursor, Id, NamedWindow, Shown, Sort, Tags, Window},
+    http::{self, Cursor, Id, NamedWindow, Shown, Tags, named_sort},
 };
 
 /// Something that can be bought.
@@ -195,41 +195,16 @@ impl Shown for Product {
     }
 }
 
-/// How products are sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, poem_openapi::Enum)]
-pub(super) enum ProductSort {
-    /// The oldest first.
-    #[default]
-    #[oai(rename = "id:asc")]
-    IdAscending,
-    /// The newest first.
-    #[oai(rename = "id:desc")]
-    IdDescending,
-    /// From a to z.
-    #[oai(rename = "name:asc")]
-    NameAscending,
-    /// From z to a.
-    #[oai(rename = "name:desc")]
-    NameDescending,
-}
-
-impl ProductSort {
-    pub(super) fn window(self, limit: u8, cursor: Option<Cursor>) -> Result<NamedWindow, Error> {
-        match self {
-            Self::IdAscending => Ok(Window::new(limit, cursor, Sort::IdAscending)?.into()),
-            Self::IdDescending => Ok(Window::new(limit, cursor, Sort::IdDescending)?.into()),
-            Self::NameAscending => NamedWindow::by_name(limit, cursor, false),
-            Self::NameDescending => NamedWindow::by_name(limit, cursor, true),
-        }
-    }
+named_sort! {
+    /// How products are sorted.
+    ProductSort, "name:asc", "name:desc"
 }
 
 /// A page of all products, or of those on sale.
 pub(super) async fn list(pool: &PgPool, on_sale: bool, window: NamedWindow) -> Result<Json<ProductList>, Error> {
-    let entries = db::entries(pool, on_sale, &window).await?;
-    let (entries, next) = window.page(entries, |entry| entry.product_id, |entry| &entry.name);
-    let ids: Vec<i64> = entries.iter().map(|entry| entry.product_id).collect();
+    let ids = db::ids(pool, on_sale, &window).await?;
     let products = db::products(pool, &ids, None, None).await?;
+    let (products, next) = window.page(products, |product| product.product_id, |product| &product.name);
     Ok(Json(ProductList { items: products.into_iter().map(Into::into).collect(), next }))
 }
 

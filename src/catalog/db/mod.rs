@@ -3,6 +3,6 @@
 mod read;
 mod write;
 
-pub(super) use read::{entries, periods, products};
+pub(super) use read::{ids, periods, products};
 pub use read::{load, load_delivering, load_named};
 pub(super) use write::*;

@@ -154,22 +154,15 @@ pub(in crate::catalog) async fn products(
     Ok(asked.into_iter().filter_map(whole).collect())
 }
 
-/// What a list's order goes by.
-#[derive(Debug)]
-pub(in crate::catalog) struct Entry {
-    pub(in crate::catalog) product_id: i64,
-    pub(in crate::catalog) name: String,
-}
-
-/// A window of all products, or of those on sale only.
-pub(in crate::catalog) async fn entries(db: &PgPool, on_sale: bool, window: &NamedWindow) -> sqlx::Result<Vec<Entry>> {
+/// A window of the ids of all products, or of those on sale only. Products are never deleted.
+pub(in crate::catalog) async fn ids(db: &PgPool, on_sale: bool, window: &NamedWindow) -> sqlx::Result<Vec<i64>> {
     in_order!(
         window,
         db,
-        query_as<Entry>,
+        query_scalar,
         id "product_id",
         name "name",
-        "select product_id, name from product
+        "select product_id from product
          where (not $3 or (sale_from <= now() and (sale_until is null or sale_until > now())))",
         on_sale,
     )
