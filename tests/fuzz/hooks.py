@@ -2,7 +2,9 @@
 
 import re
 import uuid
+from urllib.parse import urljoin
 
+import requests
 import schemathesis
 
 VALID_KEY = re.compile("[!-~]{1,255}")
@@ -36,3 +38,13 @@ def before_call(context, case, kwargs):
             tag = headers.get(name)
             if isinstance(tag, str) and PLAIN.fullmatch(tag):
                 headers[name] = f'"{tag}"'
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    # What a job deletes is shown as being deleted until that job has ended, and asked for again it has to be gone.
+    if case.method == "DELETE" and response.status_code == 202:
+        asked = response.request
+        job = urljoin(asked.url, f"/v1/job/{response.json()['job']['id']}?wait=30")
+        ended = requests.get(job, headers={"Authorization": asked.headers["Authorization"]}, timeout=60)
+        assert ended.json()["state"] == "succeeded", ended.text
