@@ -5,9 +5,12 @@
 //! kernel closes that, for whatever reason, the shell ends the server and removes the folder. (`setpriv --pdeathsig` would
 //! not do: it fires when the *thread* that spawned ends, and each test has a thread of its own.)
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{self, Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -32,6 +35,25 @@ kill "$watch" 2>/dev/null
 [ -z "$folder" ] || rm -rf "$folder"
 exit "$status"
 "#;
+
+/// Where the ports for servers begin, and how many there are: below those that the system gives to whoever names none (ip(7):
+/// from 32768 on), or one of these would be somebody else's before its server is up.
+const PORTS: (u16, u16) = (10_000, 20_000);
+
+/// A port for a server that can't choose one itself, free on both loopback addresses and not given before by this process.
+pub fn free_port() -> anyhow::Result<u16> {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let (first, count) = PORTS;
+    // Processes at the same time have numbers close to each other; each begins at a place of its own.
+    let next = || process::id().wrapping_mul(64).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % u32::from(count);
+    let is_free = |port: &u16| {
+        let taken =
+            |address| TcpListener::bind((address, *port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+        !taken("127.0.0.1") && !taken("::1")
+    };
+    let mut ports = (0..count).filter_map(|_| Some(first + u16::try_from(next()).ok()?));
+    ports.find(is_free).context("no port is free")
+}
 
 /// A server, and the shell that ends it.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     fmt::Write as _,
     io::Write as _,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -15,7 +15,10 @@ use std::{
 
 use ldap3::{Ldap, LdapConnAsync, Mod};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use uncloud::accounts::{Directory, DirectorySettings};
+use uncloud::{
+    accounts::{Directory, DirectorySettings},
+    embedded::throwaway::free_port,
+};
 
 pub const SERVICE_PASSWORD: &str = "the-services-own-password";
 pub const STAFF_GROUP: &str = "cn=staff,dc=test";
@@ -97,10 +100,6 @@ fn first_that_exists(paths: &[&str]) -> PathBuf {
     paths.iter().map(PathBuf::from).find(|path| path.exists()).expect("slapd is installed: ./dev install")
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
-}
-
 /// A CA and a certificate of it for 127.0.0.1, and another CA.
 fn write_certificates(folder: &Path) {
     let ca = || {
@@ -166,7 +165,8 @@ impl Slapd {
             .output()
             .expect("slapadd");
         assert!(add.status.success(), "{}", String::from_utf8_lossy(&add.stderr));
-        let mut this = Self { folder, port: free_port(), tls_port: free_port(), server: None };
+        let port = || free_port().expect("a port");
+        let mut this = Self { folder, port: port(), tls_port: port(), server: None };
         this.resume();
         this
     }

@@ -1,6 +1,6 @@
 //! An authority of one's own and a server's certificate, made by openssl as an operator would.
 
-use std::{fs, net::TcpListener, path::PathBuf, process::Command, sync::OnceLock};
+use std::{fs, path::PathBuf, process::Command, sync::OnceLock};
 
 use tempfile::TempDir;
 
@@ -45,9 +45,4 @@ impl Certificates {
         let read = |name| (name, fs::read(self.folder.path().join(name)).expect(name));
         vec![read("server.pem"), read("server.key")]
     }
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("[::1]:0").and_then(|socket| socket.local_addr()).expect("a port").port()
 }

@@ -6,15 +6,15 @@ use std::{
 };
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use uncloud::embedded::throwaway::{Extra, ThrowawayPostgres};
+use uncloud::embedded::throwaway::{Extra, ThrowawayPostgres, free_port};
 
-use crate::certificates::{certificates, free_port};
+use crate::certificates::certificates;
 
 pub const PASSWORD: &str = "hunter2-of-the-database";
 
 /// A server, and its port on ::1.
 pub async fn start() -> (ThrowawayPostgres, u16) {
-    let port = free_port();
+    let port = free_port().expect("a port");
     let mut files = certificates().server_files();
     files.push(("pg_hba.conf", b"local all all trust\nhostssl all all all scram-sha-256\n".to_vec()));
     let settings = [

@@ -2,12 +2,12 @@
 
 use redis::aio::MultiplexedConnection;
 use uncloud::{
-    embedded::throwaway::{Extra, ThrowawayRedis},
+    embedded::throwaway::{Extra, ThrowawayRedis, free_port},
     queue::{QueueName, access, broker},
     secret::Secret,
 };
 
-use crate::certificates::{certificates, free_port};
+use crate::certificates::certificates;
 
 pub const ADMIN_PASSWORD: &str = "hunter2-of-the-administrator";
 pub const SERVER_PASSWORD: &str = "hunter2-of-the-server";
@@ -19,7 +19,7 @@ pub struct RemoteRedis {
 
 impl RemoteRedis {
     pub fn start() -> Self {
-        let port = free_port();
+        let port = free_port().expect("a port");
         let mut files = certificates().server_files();
         // The server's line is the one in packaging/README.md.
         let users = format!(
