@@ -1,7 +1,5 @@
 //! What happens around a run at the wrong moment.
 
-use std::time::{Duration, Instant};
-
 use sqlx::PgPool;
 use uncloud::{
     billing::run,
@@ -9,7 +7,7 @@ use uncloud::{
 };
 
 use crate::{
-    app::database,
+    app::{database, until_somebody_waits},
     books::{
         ALICE, address, assert_sound, at, bill_all, cancel, count, ledger, net_of, open_books, place, replace, terms,
     },
@@ -20,16 +18,6 @@ async fn books() -> PgPool {
     open_books(&pool).await;
     address(&pool, ALICE, "CH", false).await;
     pool
-}
-
-/// Waits until somebody waits for a lock.
-async fn until_somebody_waits(pool: &PgPool) {
-    let waiting = "pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    let end = Instant::now() + Duration::from_secs(30);
-    while count(pool, waiting).await == 0 {
-        assert!(Instant::now() < end, "nobody waits");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test]

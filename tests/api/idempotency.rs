@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::app::{Answer, TestApp, database_url, new_key};
+use crate::app::{Answer, TestApp, database_url, new_key, until_somebody_waits};
 
 impl TestApp {
     async fn keyed(&self, user: &str, key: &str, path: &str, body: Value) -> Answer {
@@ -78,6 +78,26 @@ async fn of_many_at_once_one_is_done() {
     }
     assert_eq!(app.networks().await, 1);
     app.keyed("alice", "k", "/v1/net/vpn", body).await.expect(201);
+}
+
+#[tokio::test]
+async fn who_asks_again_too_soon_is_told_so_at_once() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let body = network();
+    let mut holder = app.pool.begin().await.expect("PostgreSQL");
+    sqlx::query("select from vpn_pool for update").execute(&mut *holder).await.expect("locked");
+    let first = app.keyed("alice", "k", "/v1/net/vpn", body.clone());
+    let meanwhile = async {
+        until_somebody_waits(&app.pool).await;
+        let again = app.keyed("alice", "k", "/v1/net/vpn", body.clone());
+        let again = tokio::time::timeout(Duration::from_secs(20), again).await.expect("it does not wait for the first");
+        assert_eq!(again.expect(409)["code"], "still_running");
+        holder.rollback().await.expect("unlocked");
+    };
+    let (first, ()) = tokio::join!(first, meanwhile);
+    first.expect(201);
+    assert_eq!(app.keyed("alice", "k", "/v1/net/vpn", body).await.text, first.text);
 }
 
 #[tokio::test]

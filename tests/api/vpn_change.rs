@@ -8,7 +8,7 @@ use std::sync::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Answer, HOST, TestApp, new_key};
+use crate::app::{Answer, HOST, TestApp, new_key, until_somebody_waits};
 
 const OTHER_HOST: &str = "vpn-2.example.ch";
 
@@ -245,11 +245,8 @@ async fn an_order_that_waits_for_its_pool_holds_up_nothing_that_names_its_custom
     // A cancellation halfway: it has the pool, and will name the customer as its job's requester.
     let mut cancellation = app.pool.begin().await.expect("transaction");
     sqlx::query("select from vpn_pool for update").execute(&mut *cancellation).await.expect("locked");
-    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
     let finish = async {
-        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&app.pool).await.expect("a count") == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        until_somebody_waits(&app.pool).await;
         sqlx::query("set local lock_timeout = '500ms'").execute(&mut *cancellation).await.expect("set");
         // What a foreign key does. If it had to wait for the order, both would wait until Postgres ends one of them.
         let named = sqlx::query("select from users where username = 'alice' for key share");

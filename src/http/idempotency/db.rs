@@ -31,21 +31,43 @@ pub(super) struct Answer<'a> {
     pub body_key_id: &'a str,
 }
 
-/// Takes a key that is new, over, or whose attempt died without having changed anything.
+/// Takes a key that is new, over, or whose attempt died without having changed anything. Does not wait for one that is under
+/// way, whose transaction has the row locked.
 pub(super) async fn claim(
     pool: &PgPool,
     user_id: i64,
     key: &str,
     request_hash: &[u8],
 ) -> sqlx::Result<Option<Attempt>> {
-    let attempt = sqlx::query_scalar!(
-        "insert into idempotency as known (user_id, key, request_hash) values ($1, $2, $3)
-         on conflict (user_id, key) do update
-         set request_hash = excluded.request_hash, attempt = excluded.attempt, claimed_at = now(), created_at = now(),
+    let new = sqlx::query_scalar!(
+        // Looked for first: a conflict waits for whoever is changing the row.
+        "insert into idempotency (user_id, key, request_hash)
+         select $1, $2, $3 where not exists (select from idempotency where user_id = $1 and key = $2)
+         on conflict do nothing returning attempt",
+        user_id,
+        key,
+        request_hash,
+    )
+    .fetch_optional(pool)
+    .await?;
+    let attempt = match new {
+        Some(attempt) => Some(attempt),
+        None => claim_again(pool, user_id, key, request_hash).await?,
+    };
+    Ok(attempt.map(|attempt| Attempt { user_id, key: key.to_owned(), attempt }))
+}
+
+async fn claim_again(pool: &PgPool, user_id: i64, key: &str, request_hash: &[u8]) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!(
+        "update idempotency
+         set request_hash = $3, attempt = default, claimed_at = now(), created_at = now(),
              changed = false, status = null, location = null, content_type = null, body = null, body_key_id = null
-         where known.created_at < now() - interval '24 hours'
-             or (known.request_hash = excluded.request_hash and known.status is null and not known.changed
-                 and known.claimed_at < now() - make_interval(secs => $4))
+         where (user_id, key) in (
+             select user_id, key from idempotency known
+             where user_id = $1 and key = $2 and (created_at < now() - interval '24 hours'
+                 or (request_hash = $3 and status is null and not changed
+                     and claimed_at < now() - make_interval(secs => $4)))
+             for update skip locked)
          returning attempt",
         user_id,
         key,
@@ -53,8 +75,7 @@ pub(super) async fn claim(
         GIVEN_UP_SECS,
     )
     .fetch_optional(pool)
-    .await?;
-    Ok(attempt.map(|attempt| Attempt { user_id, key: key.to_owned(), attempt }))
+    .await
 }
 
 pub(super) async fn known(pool: &PgPool, user_id: i64, key: &str) -> sqlx::Result<Option<Known>> {
