@@ -7,6 +7,7 @@ use std::{
     fs::File,
     io::{self, Seek as _, Write as _},
     path::{Path, PathBuf},
+    pin::pin,
     process::{Output, Stdio},
     time::Duration,
 };
@@ -22,6 +23,10 @@ use tokio::{process, time};
 use uncloud::secret::Secret;
 
 use super::{COMMAND_TIMEOUT, HostError, scrub::scrub};
+
+/// How long a command may take to end that was told to: with sudo, one that does not listen is killed by its
+/// `command_timeout` (packaging/sudoers.d).
+const ENDING: Duration = Duration::from_secs(7);
 
 /// The programs a host is configured with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,14 +162,21 @@ impl Commands {
         let start = |source| HostError::Start { command: name.clone(), source };
         let stdin = input.map_or_else(|| Ok(Stdio::null()), |text| complete_file(text).map(Stdio::from));
         let child = self.command(program, rights, args)?.stdin(stdin.map_err(start)?).spawn().map_err(start)?;
-        let group = Group::of(&child);
-        match time::timeout(self.timeout, child.wait_with_output()).await {
+        let signal = if self.is_by_sudo(rights) { Signal::SIGTERM } else { Signal::SIGKILL };
+        let mut group = Group::of(&child, signal);
+        let mut end = pin!(child.wait_with_output());
+        match time::timeout(self.timeout, &mut end).await {
             Ok(Ok(output)) => {
                 group.keep();
                 read(name, &output)
             }
             Ok(Err(source)) => Err(start(source)),
-            Err(_) => Err(HostError::TimedOut { command: name, after: self.timeout }),
+            Err(_) => {
+                group.end();
+                // What comes next must not be overtaken by it.
+                let _ = time::timeout(ENDING, end).await;
+                Err(HostError::TimedOut { command: name, after: self.timeout })
+            }
         }
     }
 
@@ -177,7 +189,7 @@ impl Commands {
             Program::WgSyncconf => self.wg_syncconf.as_deref().ok_or_else(|| program.missing())?,
             Program::Sudo => return Err(program.missing()), // never by itself: it is the prefix of others
         };
-        let prefix = if rights == Rights::NetAdmin { self.prefix.as_slice() } else { &[] };
+        let prefix = if self.is_by_sudo(rights) { self.prefix.as_slice() } else { &[] };
         let mut words = prefix.iter().map(OsString::as_os_str).chain([path.as_os_str()]);
         let mut command = process::Command::new(words.next().unwrap_or(path.as_os_str()));
         command
@@ -190,32 +202,42 @@ impl Commands {
             // An interrupt typed at the worker's terminal must not end wireguard-go, which outlives the worker.
             .process_group(0)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
         Ok(command)
+    }
+
+    fn is_by_sudo(&self, rights: Rights) -> bool {
+        rights == Rights::NetAdmin && !self.prefix.is_empty()
     }
 }
 
-/// A running command with all that it has started, sudo's command say: ended with the value, should nobody wait any longer.
-struct Group(Option<Pid>);
+/// A running command with all that it has started: ended with the value, should nobody wait any longer.
+struct Group {
+    leader: Option<Pid>,
+    /// Sudo must not be killed: its command would go on, and nobody could end it. Told to end, it tells its command.
+    signal: Signal,
+}
 
 impl Group {
-    fn of(child: &process::Child) -> Self {
-        Self(child.id().and_then(|id| id.try_into().ok()).map(Pid::from_raw))
+    fn of(child: &process::Child, signal: Signal) -> Self {
+        Self { leader: child.id().and_then(|id| id.try_into().ok()).map(Pid::from_raw), signal }
     }
 
     /// It has ended; what it leaves behind (wireguard-go) is to stay.
     fn keep(mut self) {
-        self.0 = None;
+        self.leader = None;
+    }
+
+    fn end(&mut self) {
+        if let Some(leader) = self.leader.take() {
+            let _ = killpg(leader, self.signal);
+        }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // What has rights by sudo can't be killed from here; those commands are short.
-        if let Some(leader) = self.0 {
-            let _ = killpg(leader, Signal::SIGKILL);
-        }
+        self.end();
     }
 }
 

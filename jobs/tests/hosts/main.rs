@@ -1,5 +1,6 @@
 //! Real hosts on one machine: network namespaces, `ip`, `wg` and wireguard-go, nothing simulated.
 
+mod abuse;
 mod account;
 mod apply;
 mod backup;
