@@ -225,7 +225,7 @@ async fn dispatch(tx: &mut PgConnection, open: &[Open]) -> sqlx::Result<Vec<(Cla
                                where busy.unique_key = job.unique_key and busy.state in ('dispatched', 'running')))
                        order by run_at, job_id limit open.room for update skip locked) as ready
                    limit open.room) as pick)
-           update job set state = 'dispatched', attempt = attempt + 1, progress = null, running_at = null,
+           update job set state = 'dispatched', attempt = attempt + 1, delivery = 1, progress = null, running_at = null,
                dispatched_at = clock_timestamp(), seen_at = clock_timestamp()
            where job_id = any (array(select job_id from due))
            returning job.job_id, queue, kind, payload, fence as "fence!", priority, run_at, parents, soft_limit_ms,

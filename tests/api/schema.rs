@@ -120,6 +120,7 @@ async fn wrong_jobs_are_refused() {
         ("job_finished", "update job set state = 'succeeded'"),
         ("job_superseded", "update job set state = 'superseded', finished_at = now()"),
         ("job_counters", "update job set failures = 1"),
+        ("job_delivery_positive", "update job set delivery = 0"),
         ("job_superseded_by_fkey", "update job set state = 'superseded', finished_at = now(), superseded_by = 99"),
     ] {
         assert_refused(execute(&pool, sql).await, constraint, sql);

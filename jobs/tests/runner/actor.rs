@@ -63,6 +63,10 @@ pub(crate) enum Act {
     FailFirst {
         times: usize,
     },
+    /// Takes a while, and fails the first time.
+    FailLate {
+        millis: u64,
+    },
     /// Wants to be left alone at first.
     SnoozeFirst {
         millis: u64,
@@ -87,6 +91,7 @@ impl Act {
             Self::Child => "child",
             Self::Fail { .. } => "fail",
             Self::FailFirst { .. } => "fail_first",
+            Self::FailLate { .. } => "fail_late",
             Self::SnoozeFirst { .. } => "snooze_first",
             Self::Panic => "panic",
             Self::Abort => "abort",
@@ -273,6 +278,12 @@ async fn act_out(act: Act, before: usize, payload: &Value, control: &JobControl)
         }
         Act::Fail { error } => return Err(JobError::Fail(error)),
         Act::FailFirst { times } if before < times => return Err(JobError::Retry("not yet".into())),
+        Act::FailLate { millis } => {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            if before == 0 {
+                return Err(JobError::Retry("too late".into()));
+            }
+        }
         Act::SnoozeFirst { millis } if before == 0 => {
             let after = Duration::from_millis(millis);
             return Err(JobError::Snooze { after, reason: "waits for a friend".into() });

@@ -5,6 +5,7 @@ mod actor;
 mod faults;
 #[path = "../hosts/gate.rs"]
 mod gate;
+mod killed;
 mod operate;
 mod order;
 #[allow(dead_code, reason = "the tests of the hosts use the rest")]

@@ -58,11 +58,19 @@ impl Outcome {
     }
 }
 
+/// What an event is about: one delivery of one dispatch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Delivered {
+    pub job_id: JobId,
+    pub fence: i64,
+    /// How often the entry has been delivered by then. The server goes by the worker that has it now.
+    pub deliveries: usize,
+}
+
 /// One event, with the entry that it settles.
 pub(super) struct Ack {
     entry: String,
-    pub(super) job_id: Option<JobId>,
-    fence: i64,
+    pub(super) whose: Option<Delivered>,
     pub(super) outcome: Outcome,
     pub(super) body: String,
     worker: String,
@@ -75,19 +83,21 @@ pub(super) struct Ack {
 
 impl Ack {
     /// An entry that never reaches a handler. Without a readable job there is nobody to tell: it is only removed.
-    pub(super) fn refusal(entry: String, whose: Option<(JobId, i64)>, outcome: Outcome, body: String) -> Self {
-        let (job_id, fence) = whose.map_or((None, 0), |(job_id, fence)| (Some(job_id), fence));
-        Self { entry, job_id, fence, outcome, body, worker: String::new(), took: None, after: None, stored: None }
+    pub(super) fn refusal(entry: String, whose: Option<Delivered>, outcome: Outcome, body: String) -> Self {
+        Self { entry, whose, outcome, body, worker: String::new(), took: None, after: None, stored: None }
     }
 
-    pub(super) fn running(entry: String, job_id: JobId, fence: i64, worker: &str) -> Self {
-        let running = Self::refusal(entry, Some((job_id, fence)), Outcome::Running, String::new());
+    pub(super) fn running(entry: String, whose: Delivered, worker: &str) -> Self {
+        let running = Self::refusal(entry, Some(whose), Outcome::Running, String::new());
         Self { worker: worker.to_owned(), ..running }
     }
 
     pub(super) fn add_event(&self, pipe: &mut Pipeline, events_key: &str) {
-        let Some(job_id) = self.job_id else { return };
-        pipe.cmd("XADD").arg(events_key).arg("*").arg("job").arg(job_id).arg("fence").arg(self.fence);
+        let Some(whose) = self.whose else { return };
+        pipe.cmd("XADD").arg(events_key).arg("*").arg("job").arg(whose.job_id).arg("fence").arg(whose.fence);
+        if whose.deliveries > 1 {
+            pipe.arg("delivery").arg(whose.deliveries);
+        }
         pipe.arg("outcome").arg(self.outcome.as_str()).arg("body").arg(&self.body).arg("worker").arg(&self.worker);
         for (name, time) in [("took", self.took), ("after", self.after)] {
             if let Some(time) = time {
@@ -183,7 +193,6 @@ where
 
     fn call(&mut self, task: Task<Envelope>) -> Self::Future {
         let lease = task.data().get::<Lease>().cloned();
-        let (job_id, fence) = (task.args.job_id, task.args.fence);
         let layer = self.layer.clone();
         if let Some(lease) = &lease {
             lease.start();
@@ -203,8 +212,7 @@ where
             let (stored, wait) = oneshot::channel();
             let ack = Ack {
                 entry: lease.entry().to_owned(),
-                job_id: Some(job_id),
-                fence,
+                whose: Some(lease.delivered()),
                 outcome,
                 body,
                 worker: layer.worker.to_string(),

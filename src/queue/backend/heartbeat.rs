@@ -1,6 +1,6 @@
 //! Renews leases, and says `running` for jobs that take longer than one beat.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use redis::{
     AsyncCommands as _, RedisError,
@@ -53,10 +53,11 @@ async fn renew(
         return Ok(());
     }
     let owned = owned_entries(config, connection).await?;
-    let (kept, lost): (Vec<_>, Vec<_>) = held.into_iter().partition(|(entry, _)| owned.contains(entry));
+    let (kept, lost): (Vec<_>, Vec<_>) =
+        held.into_iter().partition(|(entry, held)| owned.get(entry) == Some(&held.whose.deliveries));
     if !lost.is_empty() {
         state.count_lost(lost.iter().filter(|(_, held)| !held.lost).count());
-        tracing::warn!(queue = %config.queue, jobs = ?lost.iter().map(|(_, held)| held.job_id).collect::<Vec<_>>(),
+        tracing::warn!(queue = %config.queue, jobs = ?lost.iter().map(|(_, held)| held.whose.job_id).collect::<Vec<_>>(),
             "lease lost: Redis was emptied, or another worker took over");
     }
     // A job whose entry is gone keeps saying that it runs, or the sweep would start it a second time.
@@ -72,8 +73,7 @@ async fn renew(
     let mut pipe = redis::pipe();
     let mut told = Vec::new();
     for (entry, held) in to_tell {
-        Ack::running(entry.clone(), held.job_id, held.fence, &config.worker)
-            .add_event(&mut pipe, &config.queue.events_key());
+        Ack::running(entry.clone(), held.whose, &config.worker).add_event(&mut pipe, &config.queue.events_key());
         told.push(entry.clone());
     }
     if !told.is_empty() {
@@ -96,16 +96,17 @@ async fn renew(
     Ok(())
 }
 
-/// Ownership must be checked first: XCLAIM would take a job away from the worker that has taken it over.
+/// How often each of our entries has been delivered, where a worker of the same name may have had the last one. Ownership
+/// must be checked first: XCLAIM would take a job away from the worker that has taken it over.
 async fn owned_entries(
     config: &StreamConfig,
     connection: &mut ConnectionManager,
-) -> Result<HashSet<String>, RedisError> {
+) -> Result<HashMap<String, usize>, RedisError> {
     let reply: Result<StreamPendingCountReply, RedisError> =
         connection.xpending_consumer_count(config.queue.jobs_key(), GROUP, "-", "+", MAX_PENDING, &config.worker).await;
     match reply {
-        Ok(reply) => Ok(reply.ids.into_iter().map(|pending| pending.id).collect()),
-        Err(error) if error.code() == Some("NOGROUP") => Ok(HashSet::new()),
+        Ok(reply) => Ok(reply.ids.into_iter().map(|pending| (pending.id, pending.times_delivered)).collect()),
+        Err(error) if error.code() == Some("NOGROUP") => Ok(HashMap::new()),
         Err(error) => Err(error),
     }
 }

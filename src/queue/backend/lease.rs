@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::{Envelope, JobControl};
+use super::{Envelope, JobControl, ack::Delivered};
 use crate::queue::JobId;
 
 /// A job on its way from the reader to the worker.
@@ -25,16 +25,13 @@ pub(super) struct Leases(Arc<Mutex<HashMap<String, Held>>>);
 #[derive(Clone)]
 pub(super) struct Held {
     pub since: Instant,
-    pub job_id: JobId,
-    pub fence: i64,
+    pub whose: Delivered,
     /// A `running` event was sent.
     pub told: bool,
     /// A handler has taken it; otherwise it can be handed back.
     pub started: bool,
     /// Another worker has taken it over, or Redis was emptied.
     pub lost: bool,
-    /// How often it has been delivered by now, to whatever worker.
-    pub deliveries: usize,
     /// How its handler is spoken to.
     pub control: JobControl,
 }
@@ -54,24 +51,17 @@ impl Leases {
         news: Arc<Notify>,
     ) -> Lease {
         let control = JobControl::new(envelope, news);
-        let held = Held {
-            since: Instant::now(),
-            job_id: envelope.job_id,
-            fence: envelope.fence,
-            told: false,
-            started: false,
-            lost: false,
-            deliveries,
-            control: control.clone(),
-        };
+        let whose = Delivered { job_id: envelope.job_id, fence: envelope.fence, deliveries };
+        let held =
+            Held { since: Instant::now(), whose, told: false, started: false, lost: false, control: control.clone() };
         self.lock().insert(entry.clone(), held);
-        Lease(Arc::new(Inner { entry, leases: self.clone(), control, slot: Mutex::new(Some(slot)) }))
+        Lease(Arc::new(Inner { entry, whose, leases: self.clone(), control, slot: Mutex::new(Some(slot)) }))
     }
 
     /// True when this process holds that dispatch, whose handler is then told to end.
     pub(super) fn revoke(&self, job_id: JobId, fence: i64) -> bool {
         let leases = self.lock();
-        let held = leases.values().find(|held| held.job_id == job_id && held.fence == fence);
+        let held = leases.values().find(|held| held.whose.job_id == job_id && held.whose.fence == fence);
         held.inspect(|held| held.control.revoke()).is_some()
     }
 }
@@ -82,6 +72,7 @@ pub(super) struct Lease(Arc<Inner>);
 
 struct Inner {
     entry: String,
+    whose: Delivered,
     leases: Leases,
     control: JobControl,
     slot: Mutex<Option<OwnedSemaphorePermit>>,
@@ -90,6 +81,10 @@ struct Inner {
 impl Lease {
     pub(super) fn entry(&self) -> &str {
         &self.0.entry
+    }
+
+    pub(super) fn delivered(&self) -> Delivered {
+        self.0.whose
     }
 
     pub(super) fn control(&self) -> JobControl {

@@ -1,7 +1,7 @@
 //! Reads jobs: as many as there are free slots, new ones and those of dead workers.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,12 +15,12 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::{
     Envelope, GROUP, MAX_PENDING, Running, StreamConfig,
-    ack::{Ack, Outcome},
+    ack::{Ack, Delivered, Outcome},
     connection::blocking,
-    lease::Delivery,
+    lease::{Delivery, Held},
     report::{self, State},
 };
-use crate::queue::{JobId, QueueName};
+use crate::queue::QueueName;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
@@ -40,6 +40,14 @@ pub(super) struct Reader {
 struct Entry {
     stream_id: StreamId,
     deliveries: usize,
+}
+
+impl Entry {
+    /// None of what can't be read so far.
+    fn whose(&self) -> Option<Delivered> {
+        let (job_id, fence) = (self.stream_id.get("job")?, self.stream_id.get("fence")?);
+        Some(Delivered { job_id, fence, deliveries: self.deliveries })
+    }
 }
 
 impl Reader {
@@ -119,23 +127,23 @@ impl Reader {
     async fn deliver(&self, entries: Vec<Entry>, mut permits: Vec<OwnedSemaphorePermit>) -> Result<(), ()> {
         for entry in entries {
             let id = entry.stream_id.id.clone();
+            let whose = entry.whose();
             let envelope = match parse(&self.config.queue, &entry.stream_id) {
                 Ok(envelope) if self.state.is_revoked(envelope.job_id, envelope.fence) => {
                     let reason = "withdrawn by staff before it ran".to_owned();
-                    self.refuse(Ack::refusal(id, Some((envelope.job_id, envelope.fence)), Outcome::Revoked, reason));
+                    self.refuse(Ack::refusal(id, whose, Outcome::Revoked, reason));
                     continue;
                 }
                 Ok(envelope) if entry.deliveries <= self.config.max_deliveries => envelope,
-                Ok(envelope) => {
+                Ok(_) => {
                     let died = entry.deliveries - 1;
                     let error = format!(
                         "its worker died {died} times while it ran; look at the worker's log, then run it again"
                     );
-                    self.refuse(Ack::refusal(id, Some((envelope.job_id, envelope.fence)), Outcome::Failed, error));
+                    self.refuse(Ack::refusal(id, whose, Outcome::Failed, error));
                     continue;
                 }
                 Err(error) => {
-                    let whose = job_of(&entry.stream_id);
                     self.refuse(Ack::refusal(id, whose, Outcome::Failed, error));
                     continue;
                 }
@@ -149,7 +157,7 @@ impl Reader {
     }
 
     fn refuse(&self, ack: Ack) {
-        tracing::error!(queue = %self.config.queue, job = ack.job_id, outcome = ack.outcome.as_str(), reason = %ack.body, "job refused");
+        tracing::error!(queue = %self.config.queue, job = ack.whose.map(|whose| whose.job_id), outcome = ack.outcome.as_str(), reason = %ack.body, "job refused");
         // The receiver only ends with the process.
         let _ = self.acks.send(ack);
     }
@@ -171,7 +179,7 @@ async fn claim(
     let mut deliveries: HashMap<String, usize> = HashMap::new();
     {
         let leases = state.leases.lock();
-        let mut last_try = leases.values().any(|held| held.deliveries == config.max_deliveries);
+        let mut last_try = leases.values().any(|held| held.whose.deliveries == config.max_deliveries);
         for pending in silent.ids {
             let next = pending.times_delivered + 1;
             let ours = leases.contains_key(&pending.id); // the heartbeat is late
@@ -193,7 +201,31 @@ async fn claim(
         tracing::info!(queue = %config.queue, entry = stream_id.id, deliveries, "took over a job whose worker went silent");
         Entry { stream_id, deliveries }
     };
-    Ok(reply.ids.into_iter().map(entry).collect())
+    announce(config, connection, reply.ids.into_iter().map(entry).collect()).await
+}
+
+/// Says who has these jobs now, before any of them starts: from here on the server takes no report from the worker that had
+/// it before. What that worker has settled meanwhile is left out, for it may run again already.
+async fn announce(
+    config: &StreamConfig,
+    connection: &mut MultiplexedConnection,
+    entries: Vec<Entry>,
+) -> Result<Vec<Entry>, RedisError> {
+    let (jobs_key, events_key) = (config.queue.jobs_key(), config.queue.events_key());
+    let mut pipe = redis::pipe();
+    pipe.atomic();
+    for entry in &entries {
+        let id = &entry.stream_id.id;
+        if let Some(whose) = entry.whose() {
+            Ack::running(id.clone(), whose, &config.worker).add_event(&mut pipe, &events_key);
+        }
+        pipe.cmd("XPENDING").arg(&jobs_key).arg(GROUP).arg(id).arg(id).arg(1);
+    }
+    let pending: Vec<StreamPendingCountReply> = pipe.query_async(connection).await?;
+    let is_ours = |entry: &Entry, pending: &StreamPendingCountReply| {
+        pending.ids.iter().any(|now| now.consumer == config.worker && now.times_delivered == entry.deliveries)
+    };
+    Ok(entries.into_iter().zip(pending).filter_map(|(entry, now)| is_ours(&entry, &now).then_some(entry)).collect())
 }
 
 async fn read_new(
@@ -217,11 +249,6 @@ async fn create_group(queue: &QueueName, connection: &mut MultiplexedConnection)
     }
 }
 
-/// The job and the dispatch that an entry belongs to.
-fn job_of(entry: &StreamId) -> Option<(JobId, i64)> {
-    Some((entry.get("job")?, entry.get("fence")?))
-}
-
 fn parse(queue: &QueueName, entry: &StreamId) -> Result<Envelope, String> {
     let lacks = |name: &str| {
         format!("the entry in Redis has no readable field `{name}`; do worker and server have one version?")
@@ -243,8 +270,10 @@ pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut 
     running.reader.abort();
     let _ = (&mut running.reader).await; // so that it reads nothing more
     running.deliveries.close();
-    let unstarted: Vec<String> =
-        state.leases.lock().iter().filter(|(_, held)| !held.started).map(|(entry, _)| entry.clone()).collect();
+    let unstarted: Vec<(String, Held)> = {
+        let leases = state.leases.lock();
+        leases.iter().filter(|(_, held)| !held.started).map(|(entry, held)| (entry.clone(), held.clone())).collect()
+    };
     report::say_goodbye(&config, &state).await;
     if unstarted.is_empty() {
         return;
@@ -259,12 +288,18 @@ pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut 
     }
 }
 
-/// Makes entries look long abandoned and never delivered.
-async fn release(config: &StreamConfig, entries: Vec<String>) -> Result<(), RedisError> {
+/// Makes entries look long abandoned, and as if they had not been delivered this time.
+async fn release(config: &StreamConfig, unstarted: Vec<(String, Held)>) -> Result<(), RedisError> {
     const LONG_AGO_MILLIS: usize = 24 * 60 * 60 * 1000;
     let mut connection = blocking(&config.redis, Duration::ZERO).await?;
-    let options = redis::streams::StreamClaimOptions::default().idle(LONG_AGO_MILLIS).retry(0).with_justid();
-    let _: Vec<String> =
-        connection.xclaim_options(config.queue.jobs_key(), GROUP, &config.worker, 0, &entries, options).await?;
+    let mut by_deliveries: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (entry, held) in unstarted {
+        by_deliveries.entry(held.whose.deliveries - 1).or_default().push(entry);
+    }
+    for (before, entries) in by_deliveries {
+        let options = redis::streams::StreamClaimOptions::default().idle(LONG_AGO_MILLIS).retry(before).with_justid();
+        let _: Vec<String> =
+            connection.xclaim_options(config.queue.jobs_key(), GROUP, &config.worker, 0, &entries, options).await?;
+    }
     Ok(())
 }

@@ -160,7 +160,7 @@ impl State {
 
     fn report(&self, config: &StreamConfig, stopped: bool) -> WorkerReport {
         let of = |held: &Held| ActiveJob {
-            job: held.job_id,
+            job: held.whose.job_id,
             kind: held.control.kind().to_owned(),
             secs: held.since.elapsed().as_secs(),
         };

@@ -18,15 +18,20 @@ use crate::{
     },
 };
 
-/// One transaction; returns what became final. Each statement looks at queue, fence and state: a host can only
-/// report on its own jobs, and of several results the first wins.
+/// One transaction; returns what became final. Each statement looks at queue, fence, delivery and state: a host can only
+/// report on its own jobs, a worker on what no other has taken over from it, and of several results the first wins.
 pub(super) async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::Result<Vec<JobId>> {
-    let mut seen = HashSet::new();
+    let (mut reported, mut over) = (HashSet::new(), HashSet::new());
     let (mut running, mut succeeded, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for event in events {
+        if event.outcome != Outcome::Running {
+            over.insert((event.job_id, event.fence));
+        }
         match event.outcome {
+            // Whoever took it over when it was over has let go of it.
+            Outcome::Running if over.contains(&(event.job_id, event.fence)) => {}
             Outcome::Running => running.push(event),
-            _ if !seen.insert((event.job_id, event.fence)) => {} // reported twice: the first counts
+            _ if !reported.insert((event.job_id, event.fence, event.delivery)) => {} // twice: the first counts
             Outcome::Succeeded => match result_of(&event) {
                 Ok(result) => succeeded.push((event, result)),
                 Err(error) => others.push(Event { outcome: Outcome::Failed, body: error, ..event }),
@@ -63,16 +68,20 @@ async fn mark_running(tx: &mut PgConnection, queue: &QueueName, events: &[Event]
     let jobs: Vec<i64> = events.iter().map(|event| event.job_id).collect();
     let fences: Vec<i64> = events.iter().map(|event| event.fence).collect();
     let workers: Vec<String> = events.iter().map(|event| event.worker.clone()).collect();
+    let deliveries: Vec<i32> = events.iter().map(|event| event.delivery).collect();
     sqlx::query!(
-        "update job set state = 'running', worker = event.worker, seen_at = clock_timestamp(),
+        "update job set state = 'running', worker = event.worker, seen_at = clock_timestamp(), delivery = event.delivery,
              running_at = coalesce(running_at, clock_timestamp())
-         from unnest($1::bigint[], $2::bigint[], $3::text[]) as event (job_id, fence, worker)
-         where job.job_id = event.job_id and job.fence = event.fence and queue = $4
+         from (select distinct on (job_id, fence) job_id, fence, worker, delivery
+               from unnest($1::bigint[], $2::bigint[], $3::text[], $5::integer[]) as event (job_id, fence, worker, delivery)
+               order by job_id, fence, delivery desc) as event
+         where job.job_id = event.job_id and job.fence = event.fence and queue = $4 and job.delivery <= event.delivery
              and state in ('dispatched', 'running')",
         &jobs,
         &fences,
         &workers,
         queue.as_str(),
+        &deliveries,
     )
     .execute(tx)
     .await
@@ -93,13 +102,14 @@ async fn mark_succeeded(
     let fences: Vec<i64> = events.iter().map(|(event, _)| event.fence).collect();
     let workers: Vec<String> = events.iter().map(|(event, _)| event.worker.clone()).collect();
     let took: Vec<Option<i32>> = events.iter().map(|(event, _)| event.took_ms).collect();
+    let deliveries: Vec<i32> = events.iter().map(|(event, _)| event.delivery).collect();
     let results: Vec<Value> = events.into_iter().map(|(_, result)| result).collect();
     let rows = sqlx::query!(
         r#"update job set state = 'succeeded', worker = event.worker, result = event.result, error = null,
                took_ms = event.took_ms, finished_at = clock_timestamp()
-           from unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[], $6::integer[])
-               as event (job_id, fence, worker, result, took_ms)
-           where job.job_id = event.job_id and job.fence = event.fence and queue = $5
+           from unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[], $6::integer[], $7::integer[])
+               as event (job_id, fence, worker, result, took_ms, delivery)
+           where job.job_id = event.job_id and job.fence = event.fence and queue = $5 and job.delivery <= event.delivery
                and state in ('dispatched', 'running')
            returning job.job_id, kind, payload, job.result as "result!", job.took_ms,
                extract(epoch from finished_at - run_at)::float8 as "since_due!""#,
@@ -109,6 +119,7 @@ async fn mark_succeeded(
         &results,
         queue.as_str(),
         &took as &[Option<i32>],
+        &deliveries,
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -156,7 +167,7 @@ pub(in crate::queue) async fn mark_ended(
     let counts = matches!(event.outcome, Outcome::Retry | Outcome::Failed);
     let row = sqlx::query!(
         "update job set failures = failures + $6::boolean::integer, worker = nullif($4, ''), error = $5, took_ms = $7
-         where job_id = $1 and fence = $2 and queue = $3 and state in ('dispatched', 'running')
+         where job_id = $1 and fence = $2 and queue = $3 and delivery <= $8 and state in ('dispatched', 'running')
          returning kind, failures, max_failures, backoff_base_ms, backoff_max_ms,
              extract(epoch from clock_timestamp() - run_at)::float8 as \"since_due!\"",
         event.job_id,
@@ -166,6 +177,7 @@ pub(in crate::queue) async fn mark_ended(
         error,
         counts,
         event.took_ms,
+        event.delivery,
     )
     .fetch_optional(&mut *tx)
     .await?;

@@ -41,6 +41,8 @@ const LONGEST: Duration = Duration::from_hours(50 * 365 * 24);
 pub(super) struct Event {
     job_id: JobId,
     fence: i64,
+    /// The how-manieth worker that was given this dispatch; only the last one's reports count.
+    delivery: i32,
     outcome: Outcome,
     body: String,
     worker: String,
@@ -54,7 +56,8 @@ impl Event {
     /// Of a job that a server itself could not do.
     pub(super) fn failure(job_id: JobId, fence: i64, error: String) -> Self {
         let worker = SERVER.to_owned();
-        Self { job_id, fence, outcome: Outcome::Retry, body: error, worker, took_ms: None, after: Duration::ZERO }
+        let outcome = Outcome::Retry;
+        Self { job_id, fence, delivery: 1, outcome, body: error, worker, took_ms: None, after: Duration::ZERO }
     }
 }
 
@@ -221,6 +224,7 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
         Some(Event {
             job_id: entry.get("job")?,
             fence: entry.get("fence")?,
+            delivery: entry.get("delivery").unwrap_or(1),
             outcome: Outcome::parse(&entry.get::<String>("outcome")?)?,
             body: entry.get("body")?,
             worker: clean(&entry.get::<String>("worker").unwrap_or_default()),

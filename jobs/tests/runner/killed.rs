@@ -1,0 +1,193 @@
+//! `kill -9` at the wrong moment of each verb that the other tests do not kill anything over.
+
+use std::time::Duration;
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use uncloud::queue::{self, JobId, NewJob};
+
+use crate::{
+    actor::Act,
+    process::Process,
+    stage::{QUEUE, Stage, queue_name, with},
+    world::wait_until,
+};
+
+const AT_ONCE: Act = Act::Sleep { millis: 0 };
+/// More than one transaction of the commands that change many jobs takes.
+const MANY: usize = 1100;
+
+fn many_jobs(stage: &Stage) -> Vec<JobId> {
+    let queue = queue_name();
+    let jobs: Vec<NewJob<'_>> = (0..MANY).map(|_| with(&AT_ONCE, &queue, |_| {})).collect();
+    stage.transaction(async |tx| {
+        let mut ids = Vec::with_capacity(MANY);
+        for job in &jobs {
+            ids.push(queue::enqueue(tx, job).await.expect("enqueued"));
+        }
+        ids
+    })
+}
+
+/// Kills a command while it waits for the lock on this job's row, which somebody else has.
+fn kill_before(stage: &Stage, job: JobId, args: &[&str]) {
+    let waits = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    stage.runtime.block_on(async {
+        let mut tx = uncloud::origin::begin(&stage.pool).await.expect("PostgreSQL");
+        let lock = sqlx::query("select from job where job_id = $1 for update").bind(job);
+        lock.execute(&mut *tx).await.expect("locked");
+        let command = Process::start("uncloud", &mut stage.uncloud(args));
+        while sqlx::query(waits).fetch_optional(&stage.pool).await.expect("looked").is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        command.kill();
+        tx.rollback().await.expect("unlocked");
+    });
+}
+
+fn in_state(stage: &Stage, name: &str) -> i64 {
+    let sql = "select count(*) from job where state = $1";
+    stage.runtime.block_on(sqlx::query_scalar(sql).bind(name).fetch_one(&stage.pool)).expect("counted")
+}
+
+#[test]
+fn a_purge_that_dies_halfway_is_completed_by_the_next_one() {
+    let stage = Stage::new();
+    stage.tell(&["queue", "pause", QUEUE]);
+    let jobs = many_jobs(&stage);
+    kill_before(&stage, jobs[MANY - 1], &["jobs", "purge", QUEUE]);
+    wait_until("the part that it had done stands", || in_state(&stage, "revoked") == 1000);
+    assert_eq!(in_state(&stage, "queued"), 100, "and the rest waits as before");
+    stage.tell(&["jobs", "purge", QUEUE]);
+    stage.tell(&["queue", "resume", QUEUE]);
+    let (_server, _worker) = (stage.server(), stage.worker());
+    let after = stage.enqueue(&AT_ONCE);
+    stage.wait_for(after, "succeeded");
+    assert_eq!(in_state(&stage, "revoked"), i64::try_from(MANY).expect("few"));
+    assert!(jobs.iter().all(|job| stage.begun(*job).is_empty()), "what was withdrawn does not run");
+}
+
+#[test]
+fn a_retry_of_many_that_dies_halfway_runs_none_of_them_twice() {
+    let stage = Stage::new();
+    stage.tell(&["queue", "pause", QUEUE]);
+    let jobs = many_jobs(&stage);
+    stage.execute("update job set state = 'failed', error = 'no', attempt = 3, failures = 3, dispatched_at = now(), finished_at = now()");
+    kill_before(&stage, jobs[MANY - 1], &["jobs", "retry", "--all"]);
+    wait_until("the part that it had done stands", || in_state(&stage, "queued") == 1000);
+    stage.tell(&["jobs", "retry", "--all"]);
+    stage.tell(&["queue", "resume", QUEUE]);
+    let (_server, _worker) = (stage.server(), stage.worker_with(100));
+    wait_until("all have run", || in_state(&stage, "succeeded") == i64::try_from(MANY).expect("few"));
+    assert!(jobs.iter().all(|job| stage.begun(*job).len() == 1));
+}
+
+#[test]
+fn a_queue_whose_drain_dies_stays_paused() {
+    let stage = Stage::new();
+    let (_server, _worker) = (stage.server(), stage.worker());
+    let running = stage.enqueue(&Act::Sleep { millis: 2500 });
+    stage.wait_for_begin(running);
+    let mut drain = Process::start("drain", &mut stage.uncloud(&["queue", "drain", QUEUE, "--timeout", "20"]));
+    drain.wait_for_line("still under way");
+    drain.kill();
+    let waiting = stage.enqueue(&AT_ONCE);
+    let said = stage.tell(&["queue", "drain", QUEUE, "--timeout", "20"]);
+    assert!(said.contains("drained"), "{said}");
+    assert_eq!(stage.job(running).state, "succeeded");
+    assert!(stage.begun(waiting).is_empty());
+    stage.tell(&["queue", "resume", QUEUE]);
+    stage.wait_for(waiting, "succeeded");
+}
+
+#[test]
+fn who_watches_a_job_sees_its_next_worker_go_on() {
+    let stage = Stage::new();
+    let (server, worker) = (stage.server(), stage.worker());
+    let job = stage.enqueue(&Act::Sleep { millis: 1500 });
+    let mut watch = Process::start("watch", &mut stage.uncloud(&["jobs", "watch", &job.to_string()]));
+    watch.wait_for_line("1 of 2 asleep");
+    worker.kill();
+    server.kill();
+    let (_server, _worker) = (stage.server(), stage.worker());
+    watch.wait_for_line("succeeded");
+    assert!(watch.wait().success());
+    assert_eq!(stage.begun(job).len(), 2);
+}
+
+#[test]
+fn the_urgent_job_overtakes_what_a_dead_server_and_worker_left_waiting() {
+    let stage = Stage::new();
+    let (server, worker) = (stage.server(), stage.worker_with(1));
+    let slow = Act::Sleep { millis: 20 };
+    // More than a queue with one worker is given at once.
+    let low: Vec<JobId> = (0..100).map(|_| stage.enqueue_with(&slow, |job| job.policy.priority = 1)).collect();
+    stage.wait_for_begin(low[0]);
+    server.kill();
+    worker.kill();
+    let high = stage.enqueue_with(&slow, |job| job.policy.priority = 9);
+    let waited: Vec<JobId> = low.iter().copied().filter(|job| stage.job(*job).state == "queued").collect();
+    assert!(!waited.is_empty(), "all were on their way");
+    let (_server, _worker) = (stage.server(), stage.worker_with(1));
+    for job in low.iter().chain([&high]) {
+        stage.wait_for(*job, "succeeded");
+    }
+    let order: Vec<JobId> =
+        stage.rows::<(JobId,)>("select job_id from job order by fence").into_iter().map(|(job,)| job).collect();
+    let place = |job: JobId| order.iter().position(|other| *other == job).expect("it was sent");
+    assert!(waited.iter().all(|job| place(high) < place(*job)), "{high} in {order:?}");
+}
+
+#[test]
+fn limits_hold_for_the_worker_that_takes_over() {
+    let stage = Stage::new();
+    let (_server, worker) = (stage.server(), stage.worker());
+    let wound_up = stage.enqueue_with(&Act::WindUp, |job| job.policy.soft_limit = Some(Duration::from_secs(1)));
+    let ended = stage.enqueue_with(&Act::Child, |job| {
+        job.policy.hard_limit = Some(Duration::from_secs(2));
+        job.policy.max_failures = 1;
+    });
+    let child = || {
+        let progress = stage.job(ended).progress?;
+        Some(Pid::from_raw(progress["done"].as_i64()?.try_into().expect("a pid")))
+    };
+    wait_until("the child process is known", || child().is_some());
+    let first = child();
+    worker.kill();
+    // Whatever starts workers ends what a dead one left; systemd does, by its control group.
+    kill(first.expect("known"), Signal::SIGKILL).expect("it ran");
+    let _worker = stage.worker();
+    wait_until("the next worker's child process is known", || child() != first);
+    let second = child().expect("known");
+    stage.wait_for(wound_up, "succeeded");
+    stage.wait_for(ended, "failed").says("hard limit of 2s");
+    wait_until("the child process has ended", || kill(second, None).is_err());
+    assert_eq!((stage.begun(wound_up).len(), stage.begun(ended).len()), (2, 2));
+}
+
+#[test]
+fn a_job_that_waits_for_its_next_attempt_outlives_all_that_could_run_it() {
+    let stage = Stage::new();
+    let (server, worker) = (stage.server(), stage.worker());
+    let snoozed = stage.enqueue(&Act::SnoozeFirst { millis: 3000 });
+    let retried = stage.enqueue_with(&Act::FailFirst { times: 2 }, |job| {
+        job.policy.backoff_base = Duration::from_secs(2);
+        job.policy.backoff_max = Duration::from_secs(2);
+    });
+    wait_until("both wait", || {
+        [snoozed, retried].iter().all(|job| stage.job(*job).attempt == 1 && stage.job(*job).state == "queued")
+    });
+    server.kill();
+    worker.kill();
+    let (_server, _worker) = (stage.server(), stage.worker());
+    let job = stage.wait_for(snoozed, "succeeded");
+    assert_eq!((job.attempt, job.failures), (2, 0), "a snooze does not count");
+    let waited = "select (extract(epoch from job.dispatched_at - ended_at) * 1000)::bigint
+                  from job join job_attempt using (job_id) where outcome = 'snoozed'";
+    assert!(stage.number(waited) >= 3000, "it was left alone for as long as it wanted: {} ms", stage.number(waited));
+    let job = stage.wait_for(retried, "succeeded");
+    assert_eq!((job.attempt, job.failures), (3, 2));
+    assert_eq!(stage.begun(retried).len(), 3);
+}
