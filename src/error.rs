@@ -36,6 +36,9 @@ impl FieldError {
     }
 }
 
+/// No answer names more wrong fields: one could be asked for that is a hundred times as large as its question.
+pub const MAX_ERRORS: usize = 100;
+
 /// Why a request was not done. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -85,6 +88,9 @@ pub enum Error {
         /// Earlier is in vain.
         retry_after_secs: u64,
     },
+    /// 503: a part that we need does not answer, said to whoever watches us.
+    #[error("{0}")]
+    NotReady(Cow<'static, str>),
     /// 503: a part that we need does not answer; trying again later helps.
     #[error("a part of the service does not answer")]
     Unavailable(#[source] anyhow::Error),
@@ -94,7 +100,11 @@ pub enum Error {
 }
 
 fn count_wrong(what: &str, errors: &[FieldError]) -> String {
-    if errors.len() == 1 { format!("one {what} is wrong") } else { format!("{} {what}s are wrong", errors.len()) }
+    match errors.len() {
+        1 => format!("one {what} is wrong"),
+        wrong @ ..=MAX_ERRORS => format!("{wrong} {what}s are wrong"),
+        wrong => format!("{wrong} {what}s are wrong; the first {MAX_ERRORS} are named"),
+    }
 }
 
 impl Error {

@@ -38,6 +38,11 @@ impl Authenticator {
         Ok((user, scopes))
     }
 
+    /// Whether this token was right a moment ago.
+    pub fn remembers_token(&self, secret: &Secret<String>) -> bool {
+        token::hash(secret).is_some_and(|key| self.tokens.recall(&key).is_some())
+    }
+
     /// A revoked token is out at once: whoever found it just before has remembered it when it is our turn.
     pub(super) async fn forget_token(&self, secret_hash: &[u8]) {
         let Ok(key) = Key::try_from(secret_hash) else { return };

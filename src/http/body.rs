@@ -2,7 +2,11 @@
 
 use std::{borrow::Cow, io};
 
-use poem::{IntoResponse, Request, RequestBody, error::ReadBodyError, http::StatusCode};
+use poem::{
+    IntoResponse, Request, RequestBody,
+    error::ReadBodyError,
+    http::{StatusCode, header},
+};
 use poem_openapi::{
     impl_apirequest_for_payload,
     payload::{ParsePayload, Payload},
@@ -16,6 +20,8 @@ use crate::error::{Error, FieldError};
 
 /// Bytes. The largest request of ours has a few hundred.
 pub(super) const MAX_BODY: usize = 64 * 1024;
+/// Bytes that say nothing.
+const MAX_EMPTY: usize = 16;
 
 /// An object of a request. Made by [`input!`].
 pub(crate) trait Input: Type + Sized {
@@ -94,7 +100,8 @@ pub(crate) trait Member: Type + Sized {
     fn from_value(value: Option<&Value>) -> Result<Self, Vec<FieldError>>;
 }
 
-fn wrong(message: impl Into<String>) -> Vec<FieldError> {
+/// The one error of a member, wherever it is.
+pub(crate) fn wrong(message: impl Into<String>) -> Vec<FieldError> {
     vec![FieldError { place: "body", pointer: String::new(), message: message.into() }]
 }
 
@@ -185,7 +192,7 @@ pub(crate) fn unknown_members(object: &Map<String, Value>, known: &[&str]) -> Ve
 
 /// A member's name as it may be repeated in an answer. Whoever forgets the name sends the value in its place, and that may
 /// be a private key (44 characters) or a password.
-pub(super) fn shown(name: &str) -> &str {
+pub(crate) fn shown(name: &str) -> &str {
     let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if is_name { name } else { "..." }
 }
@@ -224,6 +231,19 @@ impl<T: Input> ParsePayload for Body<T> {
         };
         Ok(Self(T::parse(object).map_err(Error::Invalid)?))
     }
+}
+
+/// Refuses a body where none is taken, for its sender counts on its being read. An object without members says nothing.
+pub(super) async fn refuse(request: &mut Request) -> Result<(), Error> {
+    let sent =
+        [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| request.headers().contains_key(name));
+    if sent {
+        let body = request.take_body().into_bytes_limit(MAX_EMPTY).await;
+        if !body.is_ok_and(|body| [&b""[..], b"{}"].contains(&body.trim_ascii())) {
+            return Err(Error::Malformed("this operation takes no body; leave it out".into()));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn unread(error: ReadBodyError) -> poem::Error {

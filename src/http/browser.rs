@@ -120,6 +120,11 @@ impl Guard {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            // Bills and secrets are nothing for a browser's disk; what has a tag may stay in its memory.
+            let kept = if headers.contains_key(header::ETAG) { "private, no-cache" } else { "no-store" };
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
+        }
         if asked.only_tls {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
         }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use poem::{
-    Endpoint, Request, Response,
+    Endpoint, EndpointExt as _, Request, Response,
     http::{HeaderValue, StatusCode, Uri, header},
 };
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use url::form_urlencoded;
 
 use super::{
     auth::{self, Caller},
+    body,
     client::TrustedProxies,
     idempotency::Answers,
     operation::{self, Kind, Operation},
@@ -35,8 +36,20 @@ pub(super) struct Calls {
 }
 
 impl Calls {
+    /// Puts this on the way to an endpoint.
+    pub fn around<E>(self: &Arc<Self>, endpoint: E) -> impl Endpoint<Output = Response> + use<E>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
+        let calls = Arc::clone(self);
+        endpoint.around(move |next, request| {
+            let calls = Arc::clone(&calls);
+            async move { calls.call(next, request).await }
+        })
+    }
+
     /// Finds out who asks for what and how often, and lets the operation answer.
-    pub async fn call<E>(&self, next: Arc<E>, request: Request) -> poem::Result<Response>
+    async fn call<E>(&self, next: Arc<E>, request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,
     {
@@ -63,8 +76,11 @@ impl Calls {
         let is_probe = !is_named && operation.is_some_and(|operation| !operation.path.starts_with("/v1/"));
         let client = self.proxies.client_of(request);
         let address = network_of(client);
-        if is_named {
-            self.rates.addresses.check(address, Instant::now())?;
+        if is_named && let Err(left) = self.rates.addresses.check(address, Instant::now()) {
+            // Strangers at the same address are not to keep out who was let in just now.
+            if !auth::is_remembered(&self.authenticator, request, client) {
+                return Err(left);
+            }
         }
         let caller = auth::caller(&self.authenticator, request, client).await;
         let left = match &caller {
@@ -78,7 +94,7 @@ impl Calls {
     async fn admitted<E>(
         &self,
         next: Arc<E>,
-        request: Request,
+        mut request: Request,
         caller: Option<Caller>,
         operation: Option<&Operation>,
     ) -> poem::Result<Response>
@@ -88,6 +104,9 @@ impl Calls {
         let Some(operation) = operation else { return next.call(request).await };
         auth::admit(operation, caller.as_ref())?;
         parameters::check(operation, &request)?;
+        if !operation.takes_body {
+            body::refuse(&mut request).await?;
+        }
         let preconditions = Preconditions::of(operation, request.headers())?;
         let uri = request.uri().clone();
         let response = preconditions.guard(self.answer(next, request, caller, operation)).await?;

@@ -45,7 +45,8 @@ pub(super) fn add(method: &str, is_object: bool, operation: &mut Value) {
                 "^(\\*|(W/)?\"[A-Za-z0-9_.-]+\"( *, *(W/)?\"[A-Za-z0-9_.-]+\")*)$",
                 ETAG,
             ));
-            operation["responses"]["304"] = json!({ "description": "As before" });
+            let headers = json!({ "ETag": header("Names this state of the object", ETAG) });
+            operation["responses"]["304"] = json!({ "description": "As before", "headers": headers });
         }
         "get" if parameters.iter().any(|parameter| parameter["name"] == "cursor") => {
             let link = "</v1/net/vpn?limit=50&cursor=42>; rel=\"next\"";
@@ -68,6 +69,32 @@ pub(super) fn add(method: &str, is_object: bool, operation: &mut Value) {
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
         operation["responses"]["400"] = problem("Not even the form is right");
+    }
+}
+
+/// The headers of many answers, as components.
+pub(super) fn headers() -> Value {
+    let number = |description: &str| json!({ "description": description, "schema": { "type": "integer", "format": "int32", "minimum": 1, "example": 5 } });
+    json!({
+        "XRequestId": header("Names the request in the server's log", "9f86d081884c7d65"),
+        "RateLimit": header("Requests left, and seconds until there are more (draft-ietf-httpapi-ratelimit-headers)", "\"user\";r=5999;t=60"),
+        "RateLimitPolicy": header("Requests in so many seconds", "\"user\";q=6000;w=60"),
+        "IdempotencyReplayed": header("`true`: nothing was done this time", "true"),
+        "RetryAfter": number("Seconds after which trying again may help"),
+    })
+}
+
+/// Adds to all answers of an operation the headers that any of them may have.
+pub(super) fn add_headers(method: &str, operation: &mut Value) {
+    let mut names =
+        vec![("X-Request-Id", "XRequestId"), ("RateLimit", "RateLimit"), ("RateLimit-Policy", "RateLimitPolicy")];
+    if method == "post" {
+        names.push(("Idempotency-Replayed", "IdempotencyReplayed"));
+    }
+    for response in operation["responses"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
+        for (name, component) in &names {
+            response["headers"][*name] = json!({ "$ref": format!("#/components/headers/{component}") });
+        }
     }
 }
 

@@ -1,16 +1,22 @@
 //! Is the service there, and can it work?
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use poem_openapi::{Enum, Object, OpenApi, payload::Json};
 use redis::{AsyncCommands as _, aio::ConnectionManager};
 use sqlx::PgPool;
+use tokio::sync::Mutex;
 
 use super::Tags;
 use crate::{error::Error, queue::backend::reconnecting};
 
 /// Longest wait for one part's answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// For so long an answer is good for everybody.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Whether a part answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -30,7 +36,7 @@ pub struct Health {
 }
 
 /// What the service depends on.
-#[derive(Debug, Object)]
+#[derive(Debug, Clone, Copy, Object)]
 pub struct Readiness {
     /// The truth; without it nothing works.
     pub postgres: Part,
@@ -40,12 +46,19 @@ pub struct Readiness {
 
 /// The operations.
 pub struct HealthApi {
-    /// Where the truth is.
-    pub pool: PgPool,
-    /// Where the carrier is.
-    pub redis: redis::Client,
-    /// The connection on which it is asked: anybody may ask us, and each question is not to cost one.
-    pub connection: OnceLock<ConnectionManager>,
+    pool: PgPool,
+    redis: redis::Client,
+    /// On which Redis is asked: anybody may ask us, and each question is not to cost a connection.
+    connection: OnceLock<ConnectionManager>,
+    /// What Postgres and Redis answered last, and when; locked while they are asked.
+    last: Mutex<Option<(Instant, Readiness)>>,
+}
+
+impl HealthApi {
+    /// Asks these two.
+    pub fn new(pool: PgPool, redis: redis::Client) -> Self {
+        Self { pool, redis, connection: OnceLock::new(), last: Mutex::default() }
+    }
 }
 
 #[OpenApi(tag = "Tags::Service")]
@@ -61,18 +74,36 @@ impl HealthApi {
 
     /// Can requests be accepted
     ///
-    /// 503 while Postgres does not answer. Without Redis the answer is 200 and says so.
+    /// 503 while Postgres does not answer; `detail` tells about both. Without Redis the answer is 200 and says so.
     #[oai(path = "/readyz", method = "get", operation_id = "readiness_read")]
     async fn readyz(&self) -> Result<Json<Readiness>, Error> {
-        let postgres = async {
-            tokio::time::timeout(PATIENCE, sqlx::query!("select 1 as one").fetch_one(&self.pool))
-                .await
-                .map_err(|_| Error::Unavailable(anyhow::anyhow!("Postgres did not answer within {PATIENCE:?}")))?
-                .map_err(|error| Error::Unavailable(error.into()))
+        let mut last = self.last.lock().await;
+        let readiness = match *last {
+            Some((at, readiness)) if at.elapsed() < FRESH => readiness,
+            _ => {
+                let (postgres, redis) = tokio::join!(self.postgres_answers(), self.redis_answers());
+                let part = |answers| if answers { Part::Ok } else { Part::Unavailable };
+                let readiness = Readiness { postgres: part(postgres), redis: part(redis) };
+                *last = Some((Instant::now(), readiness));
+                readiness
+            }
         };
-        let (postgres, redis) = tokio::join!(postgres, self.redis_answers());
-        postgres?;
-        Ok(Json(Readiness { postgres: Part::Ok, redis: if redis { Part::Ok } else { Part::Unavailable } }))
+        match readiness {
+            Readiness { postgres: Part::Ok, .. } => Ok(Json(readiness)),
+            Readiness { redis: Part::Ok, .. } => Err(Error::NotReady("Postgres does not answer; Redis does".into())),
+            _ => Err(Error::NotReady("neither Postgres nor Redis answers".into())),
+        }
+    }
+
+    async fn postgres_answers(&self) -> bool {
+        let answer = tokio::time::timeout(PATIENCE, sqlx::query!("select 1 as one").fetch_one(&self.pool)).await;
+        let failure = match &answer {
+            Ok(Ok(_)) => return true,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {PATIENCE:?}"),
+        };
+        tracing::error!(error = failure, "Postgres does not answer");
+        false
     }
 
     async fn redis_answers(&self) -> bool {

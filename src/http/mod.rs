@@ -16,6 +16,7 @@ mod housekeeping;
 mod idempotency;
 mod index;
 mod json;
+mod members;
 mod moment;
 mod money;
 mod number;
@@ -37,7 +38,7 @@ mod words;
 
 pub use auth::{By, Password, SignedIn, Staff};
 pub use body::{Body, Items};
-pub(crate) use body::{Input, input, member, unknown_members};
+pub(crate) use body::{Input, Member, input, member, shown, unknown_members, wrong};
 pub use browser::Origin;
 pub use client::{Proxy, TrustedProxies};
 pub use filter::{Flag, QueueText, TextPart};

@@ -39,6 +39,7 @@ pub(super) struct Operation {
     pub summary: String,
     pub callers: Callers,
     pub answer: Kind,
+    pub takes_body: bool,
     /// An edit that heeds If-Match.
     pub takes_if_match: bool,
     pub parameters: Vec<Parameter>,
@@ -65,6 +66,7 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
                         None if has("cursor") => Kind::Page,
                         None => Kind::Other,
                     },
+                    takes_body: operation.get("requestBody").is_some(),
                     takes_if_match: has("If-Match"),
                     parameters: parameters.iter().filter_map(|one| Parameter::of(document, one)).collect(),
                 });

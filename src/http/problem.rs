@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::body;
 use crate::{
-    error::{Code, Error, FieldError},
+    error::{Code, Error, FieldError, MAX_ERRORS},
     origin,
 };
 
@@ -69,7 +69,7 @@ impl Error {
             Self::Invalid(_) => Code::Invalid,
             Self::TooMany { .. } => Code::TooManyRequests,
             Self::TooOften { .. } => Code::RateLimited,
-            Self::Unavailable(_) => Code::Unavailable,
+            Self::NotReady(_) | Self::Unavailable(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
         }
     }
@@ -85,7 +85,10 @@ impl From<Error> for poem::Error {
         let code = error.code();
         let mut problem = Problem::new(code, error.to_string());
         match error {
-            Error::Invalid(errors) | Error::Parameters(errors) => problem.errors = errors,
+            Error::Invalid(mut errors) | Error::Parameters(mut errors) => {
+                errors.truncate(MAX_ERRORS);
+                problem.errors = errors;
+            }
             Error::Conflict { detail, field, .. } => {
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
@@ -102,6 +105,7 @@ impl From<Error> for poem::Error {
             | Error::Forbidden(_)
             | Error::Scope(_)
             | Error::NotFound(_)
+            | Error::NotReady(_)
             | Error::Changed => {}
         }
         let mut carrier = Self::from_status(status_of(code));
@@ -162,7 +166,9 @@ pub(super) fn example(status: u16) -> serde_json::Value {
         StatusCode::UNPROCESSABLE_ENTITY => "one field is wrong",
         _ => "what was wrong, and what would be right",
     };
-    let mut problem = Problem::new(code_of(status), detail.to_owned());
+    // Conflicts are the domain's, which has many.
+    let code = if status == StatusCode::CONFLICT { Code::NameTaken } else { code_of(status) };
+    let mut problem = Problem::new(code, detail.to_owned());
     if status == StatusCode::UNPROCESSABLE_ENTITY {
         problem.errors = vec![FieldError::new("network_size", "must be a whole number from 1 to 128")];
     }

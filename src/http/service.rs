@@ -8,7 +8,6 @@ use poem::{
     middleware::{CatchPanic, NormalizePath, TrailingSlash},
 };
 use poem_openapi::OpenApiService;
-use serde_json::Value;
 use sqlx::PgPool;
 use tracing::Instrument as _;
 
@@ -85,7 +84,7 @@ type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
     let apis = (
         (
-            HealthApi { pool: app.pool.clone(), redis: app.redis.clone(), connection: OnceLock::new() },
+            HealthApi::new(app.pool.clone(), app.redis.clone()),
             MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
             IndexApi { operations },
             CodeApi,
@@ -104,7 +103,7 @@ fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<
     );
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
-        .description("A hosting provider's API: VPN networks, the jobs that realise them, and bills.")
+        .description(include_str!("about.md").trim_ascii())
 }
 
 fn accounts(app: &App) -> Accounts {
@@ -150,7 +149,7 @@ fn addresses(pool: &PgPool) -> Addresses {
     )
 }
 
-/// The OpenAPI document, as text.
+/// The OpenAPI document, as people read it.
 pub fn document() -> anyhow::Result<String> {
     let pool = PgPool::connect_lazy("postgres://never.connected")?;
     let app = App {
@@ -166,12 +165,8 @@ pub fn document() -> anyhow::Result<String> {
         rates: RateLimits::NONE,
         pool,
     };
-    text(&spec::corrected(&apis(&app, Arc::default()).spec())?)
-}
-
-/// With a line's end, as files have it.
-fn text(document: &Value) -> anyhow::Result<String> {
-    Ok(serde_json::to_string_pretty(document)? + "\n")
+    let document = spec::corrected(&apis(&app, Arc::default()).spec())?;
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
 /// Everything that answers requests.
@@ -181,8 +176,8 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     let generated = apis.spec();
     let document = spec::corrected(&generated)?;
     let operations = Arc::new(operations.get_or_init(|| operation::operations(&document)).clone());
-    let docs = apis.swagger_ui_html().replace(&generated, &document.to_string());
-    let document = text(&document)?;
+    let document = document.to_string();
+    let docs = apis.swagger_ui_html().replace(&generated, &document);
     let guard = Guard { origins: app.origins.clone(), docs_policy: browser::policy_of(&docs) };
 
     let calls = Arc::new(Calls {
@@ -192,14 +187,10 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         answers: Answers { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
         rates: Rates::new(app.rates),
     });
-    let api = apis.into_endpoint().around(move |next, request| {
-        let calls = Arc::clone(&calls);
-        async move { calls.call(next, request).await }
-    });
     let routes = Route::new()
-        .at("/openapi.json", asset("application/json", document))
-        .at("/docs", asset("text/html; charset=utf-8", docs))
-        .nest_no_strip("/", api);
+        .at("/openapi.json", calls.around(asset("application/json", document)))
+        .at("/docs", calls.around(asset("text/html; charset=utf-8", docs)))
+        .nest_no_strip("/", calls.around(apis.into_endpoint()));
     let door = Door { operations, metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
     Ok(guard.around(door.around(routes)))
 }
@@ -288,6 +279,7 @@ fn resolve_alias(request: &mut Request) {
 #[cfg(test)]
 mod tests {
     use poem::endpoint::make_sync;
+    use serde_json::Value;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{conventions, examples, operation::Callers, problem::CONTENT_TYPE};
-use crate::error::Code;
+use super::{conventions, examples, members, operation::Callers, problem::CONTENT_TYPE};
+use crate::error::{Code, MAX_ERRORS};
 
 /// Under which a path has operations.
 pub(super) const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -21,10 +21,11 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
         if ["Create", "Edit", "Filter", "Payload"].iter().any(|kind| name.ends_with(kind)) {
             schema["additionalProperties"] = false.into();
         }
-        refer_to_ids(schema);
+        members::describe(schema);
     }
     document["components"]["schemas"]["Problem"] = problem_schema();
     document["components"]["schemas"]["ProblemField"] = problem_field_schema();
+    document["components"]["headers"] = conventions::headers();
     let ways = ways_to_sign_in(&document);
     for (path, item) in object(&mut document["paths"]) {
         let is_object = conventions::is_object(path, item);
@@ -34,8 +35,9 @@ pub(super) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
                     // Said, not left out: it was not forgotten. Clients send credentials only where they are named.
                     operation["security"] = if path == TELLS_WHO_ASKS { ways.clone() } else { json!([]) };
                 }
-                add_problems(path, operation);
+                add_problems(path, method, operation);
                 conventions::add(method, is_object, operation);
+                conventions::add_headers(method, operation);
             }
         }
     }
@@ -51,7 +53,7 @@ fn walk(value: &mut Value) {
     match value {
         Value::Object(map) => {
             strip_media_type_parameters(map);
-            name_known_integers(map);
+            name_known_formats(map);
             say_things_once(map);
             map.values_mut().for_each(walk);
         }
@@ -70,17 +72,20 @@ fn strip_media_type_parameters(map: &mut Map<String, Value>) {
     }
 }
 
-/// OpenAPI knows int32 and int64; the others are those with bounds.
-fn name_known_integers(map: &mut Map<String, Value>) {
+/// OpenAPI knows int32, int64 and date; the other integers are those with bounds.
+fn name_known_formats(map: &mut Map<String, Value>) {
     let (format, max) = match map.get("format").and_then(Value::as_str) {
         Some("uint8") => ("int32", i64::from(u8::MAX)),
         Some("uint16") => ("int32", i64::from(u16::MAX)),
         Some("uint32") => ("int64", i64::from(u32::MAX)),
-        Some("int16") => {
-            map.insert("format".into(), "int32".into());
+        Some(other) => {
+            let known = [("int16", "int32"), ("uint64", "int64"), ("naive-date", "date")];
+            if let Some((_, format)) = known.iter().find(|(name, _)| *name == other) {
+                map.insert("format".into(), (*format).into());
+            }
             return;
         }
-        _ => return,
+        None => return,
     };
     map.insert("format".into(), format.into());
     map.entry("minimum").or_insert(0.into());
@@ -96,19 +101,6 @@ fn say_things_once(map: &mut Map<String, Value>) {
     }
 }
 
-/// What names an object without ending in `_id`.
-const IDS: [&str; 7] = ["id", "order", "replaced_by", "replaces", "superseded_by", "vat_verified_by", "vpn_network"];
-
-/// Identifiers are of one type wherever they stand: what an answer says can be asked for without a conversion.
-fn refer_to_ids(schema: &mut Value) {
-    for (name, property) in schema.get_mut("properties").into_iter().flat_map(object) {
-        if property["format"] == "int64" && (IDS.contains(&name.as_str()) || name.ends_with("_id")) {
-            let id = json!([{ "$ref": "#/components/schemas/Id" }]);
-            *property = json!({ "description": property["description"], "allOf": id });
-        }
-    }
-}
-
 fn problem_schema() -> Value {
     let codes = Code::ALL.iter().map(|code| format!("- `{code}` ({}): {}", code.status(), code.about()));
     let codes = codes.collect::<Vec<_>>().join("\n");
@@ -117,7 +109,7 @@ fn problem_schema() -> Value {
     json!({
         "type": "object",
         "description": "Why a request was not done (RFC 9457). Nothing was written.",
-        "required": ["type", "title", "status", "detail", "code"],
+        "required": ["type", "title", "status", "detail", "code", "request_id"],
         "properties": {
             "type": text("Always `about:blank`; `code` says what kind of problem it is.", "about:blank"),
             "title": text("The status in words.", "Unprocessable Entity"),
@@ -138,7 +130,8 @@ fn problem_schema() -> Value {
             },
             "errors": {
                 "type": "array",
-                "description": "All wrong fields.",
+                "description": "The wrong fields.",
+                "maxItems": MAX_ERRORS,
                 "items": { "$ref": "#/components/schemas/ProblemField" }
             },
             "request_id": text("Names the request in the server's log.", "9f86d081884c7d65")
@@ -172,7 +165,8 @@ fn ways_to_sign_in(document: &Value) -> Value {
 const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
 
 /// Which errors an operation can answer with follows from what it takes.
-fn add_problems(path: &str, operation: &mut Value) {
+fn add_problems(path: &str, method: &str, operation: &mut Value) {
+    let callers = callers(path, operation);
     let has_body = operation.get("requestBody").is_some();
     let mut add = |status: &str, description: &str, headers: Value| {
         let mut response = json!({
@@ -184,30 +178,35 @@ fn add_problems(path: &str, operation: &mut Value) {
         }
         operation["responses"][status] = response;
     };
-    let header =
-        |name: &str, description: &str| json!({ name: { "description": description, "schema": { "type": "string" } } });
+    let wait = json!({ "Retry-After": { "$ref": "#/components/headers/RetryAfter" } });
     add("400", "Not even the form is right", Value::Null);
     // Credentials that are wrong, or not good for it, are refused wherever they are sent.
-    add("401", "Nobody known asked", header("WWW-Authenticate", "How to sign in"));
-    add("429", "Too many requests, or too many wrong passwords", header("Retry-After", "Seconds"));
-    let staff = if is_staff(path) { "Only staff may do this, or the token" } else { "The token" };
-    add("403", &format!("{staff} lacks a scope"), Value::Null);
+    let sign_in = json!({ "description": "How to sign in", "schema": { "type": "string", "example": "Bearer realm=\"uncloud\"" } });
+    add("401", "Nobody known asked", json!({ "WWW-Authenticate": sign_in }));
+    add("429", "Too many requests, or too many wrong passwords", wait.clone());
+    match callers {
+        Callers::Anybody => {}
+        Callers::SignedIn => add("403", "The token lacks a scope", Value::Null),
+        Callers::WithPassword => add("403", "A token can't do this", Value::Null),
+        Callers::Staff => add("403", "Only staff may do this, or the token lacks a scope", Value::Null),
+    }
     if UNSET_AT_FIRST.contains(&path) {
         add("404", "Not set yet", Value::Null);
     }
     if path.contains('{') {
         add("404", "No such object, or not the caller's", Value::Null);
+    }
+    if has_body || (path.contains('{') && method != "get") {
         add("409", "At odds with what is there", Value::Null);
     }
     if has_body {
-        add("409", "At odds with what is there", Value::Null);
         add("408", "The body took too long to arrive", Value::Null);
         add("413", "The body is too large", Value::Null);
         add("415", "The body is no JSON", Value::Null);
         add("422", "Fields with wrong values, all of them", Value::Null);
     }
     add("500", "Our fault", Value::Null);
-    add("503", "A part does not answer; try again later", header("Retry-After", "Seconds"));
+    add("503", "A part does not answer; try again later", wait);
     for (_, response) in object(&mut operation["responses"]) {
         if response["description"] == "" {
             response["description"] = "As asked".into();

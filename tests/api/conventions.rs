@@ -1,7 +1,7 @@
 //! What holds for every operation: tags, preconditions, links, parameters, limits.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use uncloud::http::RateLimits;
 
 use crate::app::{TestApp, new_key};
@@ -79,14 +79,51 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
     let secs: u64 = refused.header("retry-after").parse().expect("a number");
     assert!((1..=60).contains(&secs), "{secs}");
     app.get("/v1/net/vpn", "bob").await.expect(200);
-    // Nobody known: by address, and from then on nobody there is even asked for credentials.
+    // Nobody known: by address, and from then on no stranger there is even asked for credentials.
     let product = async || app.request(Method::GET, "/v1/product", None, None).await;
     assert_eq!(product().await.header("ratelimit-policy"), "\"address\";q=2;w=60");
     app.authorized(Method::GET, "/v1/net/vpn", "Bearer x", None).await.expect(401);
     assert_eq!(product().await.expect(429)["code"], "rate_limited");
-    assert_eq!(app.get("/v1/net/vpn", "bob").await.expect(429)["code"], "rate_limited");
+    assert_eq!(app.get("/v1/net/vpn", "admin").await.expect(429)["code"], "rate_limited");
+    app.get("/v1/net/vpn", "bob").await.expect(200); // whom they know from just now
     for _ in 0..5 {
         app.request(Method::GET, "/healthz", None, None).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn no_answer_grows_with_what_was_wrong() {
+    let app = TestApp::start().await;
+    let members: serde_json::Map<String, Value> = (0..5000).map(|number| (format!("m{number}"), Value::Null)).collect();
+    let key = ("idempotency-key", "k");
+    let refused = app.with_header(Method::POST, "/v1/token", Some("alice"), key, Some(members.into())).await;
+    assert_eq!(refused.wrong_fields(422).len(), 100);
+    assert!(refused.json()["detail"].as_str().is_some_and(|detail| detail.ends_with("the first 100 are named")));
+    let kept: i64 = sqlx::query_scalar("select count(*) from idempotency").fetch_one(&app.pool).await.expect("a count");
+    assert_eq!(kept, 0, "nor is it kept");
+    let refused = app.get(&format!("/v1/net/vpn?{}", "a&".repeat(3000)), "alice").await;
+    assert_eq!(refused.wrong_fields(400).len(), 100);
+}
+
+#[tokio::test]
+async fn a_body_where_none_is_taken_is_refused() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let path = format!("/v1/net/vpn/{}", app.network("alice", new_key()).await["id"]);
+    let delete = async |body: Value| app.request(Method::DELETE, &path, Some("alice"), Some(body)).await;
+    let refused = delete(json!({ "when": "tomorrow" })).await.expect(400);
+    assert_eq!(refused["detail"], "this operation takes no body; leave it out");
+    app.get(&path, "alice").await.expect(200);
+    delete(json!({})).await.expect(202);
+}
+
+#[tokio::test]
+async fn answers_are_nothing_for_a_browsers_disk() {
+    let app = TestApp::start().await;
+    for (path, kept) in
+        [("/v1/net/vpn", "no-store"), ("/v1/admin/user/2", "private, no-cache"), ("/openapi.json", "no-cache")]
+    {
+        assert_eq!(app.get(path, "admin").await.header("cache-control"), kept, "{path}");
     }
 }
 

@@ -85,6 +85,9 @@ fn every_operation_says_what_it_does_takes_and_answers() {
             assert_eq!(is_problem, status.as_str() >= "400", "{id} {status}");
             for (media_type, content) in response.get("content").map(members).into_iter().flatten() {
                 assert!(!content["example"].is_null(), "{id} {status} {media_type} has an example");
+                if is_problem {
+                    assert_eq!(content["example"]["status"].to_string(), *status, "{id} {status}");
+                }
             }
         }
     }

@@ -63,7 +63,8 @@ async fn what_can_not_be_bought_says_why() {
     refused(vm_with(json!({ "cores": 0, "ram": 2 })), &["/parameters/cores"]).await;
     refused(vm_with(json!({ "cores": 17, "ram": 3 })), &["/parameters/cores", "/parameters/ram"]).await;
     refused(vm_with(json!({ "cores": "two" })), &["/parameters/cores"]).await;
-    refused(vm_with(json!({ "cores": 1.5, "ram": 2 })), &["/parameters"]).await;
+    refused(vm_with(json!({ "cores": 1.5, "ram": "a\nb" })), &["/parameters/cores", "/parameters/ram"]).await;
+    refused(vm_with(json!(2)), &["/parameters"]).await;
     refused(simple("old"), &["/product"]).await;
     refused(simple("no-such-product"), &["/product"]).await;
     refused(json!({ "product": "vm", "parameters": {}, "currency": "chf" }), &["/currency"]).await;

@@ -24,6 +24,20 @@ pub struct Operation {
     pub object: Value,
 }
 
+/// What HTTP and browsers know of every answer.
+const EVERYWHERE: [&str; 10] = [
+    "allow",
+    "cache-control",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "cross-origin-opener-policy",
+    "date",
+    "referrer-policy",
+    "vary",
+    "x-content-type-options",
+];
+
 impl World {
     pub async fn new() -> Self {
         // Whoever walks all operations asks more often than anybody else.
@@ -101,6 +115,11 @@ impl World {
         let documented = &operation.object["responses"][status];
         assert!(documented.is_object(), "{} answers {status}: {}", operation.id, answer.text);
         let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
+        for name in answer.headers.keys().filter(|name| !EVERYWHERE.contains(&name.as_str())) {
+            let mut headers = documented["headers"].as_object().into_iter().flat_map(|headers| headers.keys());
+            let known = headers.any(|known| known.eq_ignore_ascii_case(name.as_str()));
+            assert!(known, "{} answers {status} with {name}", operation.id);
+        }
         if !answer.text.is_empty() {
             assert!(documented["content"][media_type].is_object(), "{} answers {media_type}", operation.id);
         }

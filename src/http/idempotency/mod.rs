@@ -8,6 +8,8 @@
 //!
 //! What is shown once (a token's secret) is shown again to whoever sends the same request with the same key within the day,
 //! since that caller may never have seen it. So answers rest encrypted, under the key that VPN keys rest under.
+//!
+//! A refusal that is long (it names a hundred wrong fields) is not kept: nothing was changed, and the request is refused again.
 
 mod db;
 
@@ -34,6 +36,8 @@ use crate::{
 
 /// The header.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Bytes. Nobody fills our disk with refusals.
+const MAX_REFUSAL: usize = 4096;
 /// Tells that nothing was done this time.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -137,6 +141,10 @@ impl Answers {
 
     async fn keep(&self, attempt: &Attempt, response: &mut Response) -> Result<(), Error> {
         let body = response.take_body().into_vec().await.map_err(anyhow::Error::new)?;
+        if response.status().is_client_error() && body.len() > MAX_REFUSAL {
+            response.set_body(body);
+            return Ok(db::release(&self.pool, attempt).await?);
+        }
         let sealed = self.sealer.seal(&seal_context(attempt.user_id, &attempt.key), &body);
         response.set_body(body);
         let text =

@@ -48,7 +48,7 @@ input! {
         /// A product's name for programs.
         pub product: Option<ProductName>,
         /// A value for each of its parameters.
-        pub parameters: Option<Parameters>,
+        pub parameters: Parameters<false>,
         /// What was agreed on, as bills call it; instead of a product.
         pub description: Option<Line<500>>,
         /// Agreed: what is paid once, before VAT; nothing if left out.
@@ -93,7 +93,7 @@ impl CustomerOrderCreate {
                 }
                 Ok(Terms::Catalogue(Wanted {
                     product: product(db, &name.0).await?,
-                    parameters: self.parameters.map(|parameters| parameters.0).unwrap_or_default(),
+                    parameters: self.parameters.0,
                     recurring_period,
                     currency: self.currency,
                     upgrade_credit,
@@ -102,8 +102,10 @@ impl CustomerOrderCreate {
             (None, None) => Err(Error::field("product", "is missing; name a product, or describe what was agreed on")),
             (None, Some(description)) => {
                 let once = recurring_period.is_none();
-                let mut errors =
-                    superfluous(&[("parameters", self.parameters.is_some())], "must be left out: there is no product");
+                let mut errors = superfluous(
+                    &[("parameters", !self.parameters.0.is_empty())],
+                    "must be left out: there is no product",
+                );
                 let recurs = [
                     ("recurring", self.recurring.is_some()),
                     ("commitment_periods", self.commitment_periods.is_some()),

@@ -1,74 +1,110 @@
 //! A product's parameters in requests.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::{
+    registry::{MetaSchema, MetaSchemaRef, Registry},
+    types::Type,
+};
 use serde_json::Value as Json;
 
 use crate::{
-    http::{Scalar, scalar},
+    error::FieldError,
+    http::{Member, shown, wrong},
     orders::quote::Value,
 };
 
-/// Values of a product's parameters.
+/// Values of a product's parameters; none when they are left out, where they may be.
 #[derive(Debug, Clone)]
-pub(super) struct Parameters(pub BTreeMap<String, Value>);
+pub(super) struct Parameters<const REQUIRED: bool = true>(pub BTreeMap<String, Value>);
 
 /// More than any product has, and short enough to be shown.
 const MAX_PARAMETERS: usize = 100;
 const MAX_NAME: usize = 40;
 const MAX_TEXT: usize = 64;
 
-impl Scalar for Parameters {
-    fn component() -> String {
+fn schema() -> MetaSchema {
+    let text = MetaSchema {
+        max_length: Some(MAX_TEXT),
+        pattern: Some(r"^[^\x00-\x1f\x7f-\x9f]*$".to_owned()),
+        ..MetaSchema::new("string")
+    };
+    let one = MetaSchema {
+        any_of: vec![
+            MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("integer", "int64"))),
+            MetaSchemaRef::Inline(Box::new(text)),
+        ],
+        ..MetaSchema::ANY
+    };
+    MetaSchema {
+        additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(one)))),
+        max_properties: Some(MAX_PARAMETERS),
+        example: Some(serde_json::json!({ "cores": 2, "memory_gb": 4 })),
+        description: Some(
+            "A value for each parameter of the product, by its name: a whole number, also written as a string. A VPN \
+             network has network_size and wireguard_public_key.",
+        ),
+        ..MetaSchema::new("object")
+    }
+}
+
+impl<const REQUIRED: bool> Type for Parameters<REQUIRED> {
+    const IS_REQUIRED: bool = REQUIRED;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
         "OrderParameters".into()
     }
 
-    fn schema() -> MetaSchema {
-        let one = MetaSchema {
-            any_of: vec![
-                MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("integer", "int64"))),
-                MetaSchemaRef::Inline(Box::new(MetaSchema { max_length: Some(MAX_TEXT), ..MetaSchema::new("string") })),
-            ],
-            ..MetaSchema::ANY
-        };
-        MetaSchema {
-            additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(one)))),
-            example: Some(serde_json::json!({ "cores": 2, "memory_gb": 4 })),
-            description: Some(
-                "A value for each parameter of the product, by its name: a whole number, also written as a string. A VPN \
-                 network has network_size and wireguard_public_key.",
-            ),
-            ..MetaSchema::new("object")
-        }
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Reference(Self::name().into_owned())
     }
 
-    fn parse(value: &Json) -> Result<Self, String> {
-        let object = value.as_object().ok_or("must be an object, as in {\"cores\": 2}")?;
-        if object.len() > MAX_PARAMETERS || object.keys().any(|name| name.len() > MAX_NAME) {
-            return Err(format!(
-                "must have at most {MAX_PARAMETERS} members with names of at most {MAX_NAME} characters"
-            ));
-        }
-        let parsed = object.iter().map(|(name, value)| {
-            let value = parameter(value).ok_or_else(|| {
-                format!("has a {name} that is neither a whole number nor a text of at most {MAX_TEXT} characters")
-            })?;
-            Ok((name.clone(), value))
-        });
-        parsed.collect::<Result<_, String>>().map(Self)
+    fn register(registry: &mut Registry) {
+        registry.create_schema::<Parameters, _>(Self::name().into_owned(), |_| schema());
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
     }
 }
-scalar!([] Parameters);
 
-fn parameter(value: &Json) -> Option<Value> {
-    match value {
+impl<const REQUIRED: bool> Member for Parameters<REQUIRED> {
+    fn from_value(value: Option<&Json>) -> Result<Self, Vec<FieldError>> {
+        let Some(value) = value else { return Ok(Self(BTreeMap::new())) };
+        let object = value.as_object().ok_or_else(|| wrong("must be an object, as in {\"cores\": 2}"))?;
+        if object.len() > MAX_PARAMETERS {
+            return Err(wrong(format!("must have at most {MAX_PARAMETERS} members")));
+        }
+        let (mut parsed, mut errors) = (BTreeMap::new(), Vec::new());
+        for (name, value) in object {
+            match parameter(name, value) {
+                Ok(value) => drop(parsed.insert(name.clone(), value)),
+                Err(message) => errors.extend(wrong(message).into_iter().map(|error| error.inside(shown(name)))),
+            }
+        }
+        if errors.is_empty() { Ok(Self(parsed)) } else { Err(errors) }
+    }
+}
+
+fn parameter(name: &str, value: &Json) -> Result<Value, String> {
+    if name.len() > MAX_NAME {
+        return Err(format!("must have a name of at most {MAX_NAME} characters"));
+    }
+    let is_text = |text: &str| text.chars().count() <= MAX_TEXT && !text.chars().any(char::is_control);
+    let value = match value {
         Json::Number(number) => number.as_i64().map(Value::Number),
         // Without sign, leading zero or space: one way to write a number.
         Json::String(text) => match text.parse::<i64>() {
             Ok(number) if number.to_string() == *text => Some(Value::Number(number)),
-            _ => Some(Value::Text(text.clone())).filter(|_| text.len() <= MAX_TEXT),
+            _ => Some(Value::Text(text.clone())).filter(|_| is_text(text)),
         },
         _ => None,
-    }
+    };
+    value.ok_or_else(|| format!("must be a whole number, or one line of at most {MAX_TEXT} characters"))
 }
