@@ -12,7 +12,7 @@ use crate::{
     queue::{JobId, JobState},
 };
 
-/// Where a network is in its life.
+/// Where a network or a pool is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, poem_openapi::Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum NetworkStatus {
@@ -24,6 +24,19 @@ pub enum NetworkStatus {
     Failed,
     /// The host still has to remove it.
     Deleting,
+}
+
+impl NetworkStatus {
+    /// Derived from the last change's generation, the one that the host has confirmed, and the change's job, so that it
+    /// can't go stale.
+    pub(super) fn of(deleting: bool, (wanted, applied): (i64, i64), job: Option<JobState>) -> Self {
+        match job {
+            _ if deleting => Self::Deleting,
+            _ if applied >= wanted => Self::Active,
+            Some(JobState::Failed) => Self::Failed,
+            _ => Self::Pending,
+        }
+    }
 }
 
 /// What a customer says of a network that is to be.
@@ -71,17 +84,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// Derived, so that it can't go stale.
+    /// Where it is in its life.
     pub fn status(&self) -> NetworkStatus {
-        if self.deleting {
-            NetworkStatus::Deleting
-        } else if self.applied_generation >= self.generation {
-            NetworkStatus::Active
-        } else if self.job_state == Some(JobState::Failed) {
-            NetworkStatus::Failed
-        } else {
-            NetworkStatus::Pending
-        }
+        NetworkStatus::of(self.deleting, (self.generation, self.applied_generation), self.job_state)
     }
 
     /// Why it is not (fully) working, for a person.

@@ -9,6 +9,7 @@ use super::{
     db,
     hostname::Hostname,
     key::{PrivateKey, PublicKey},
+    network::NetworkStatus,
     prefix,
 };
 use crate::{
@@ -77,6 +78,11 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Where it is in its life, with all of its networks.
+    pub fn status(&self) -> NetworkStatus {
+        NetworkStatus::of(self.deleting, (self.generation, self.applied_generation), self.job_state)
+    }
+
     /// Why the last change is not in effect, for a person.
     pub fn reason(&self) -> Option<String> {
         self.job_trouble.clone().filter(|_| self.applied_generation < self.generation)

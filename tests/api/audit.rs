@@ -34,6 +34,8 @@ fn story() -> Vec<Step> {
         Call("user_edit", patch.clone(), "/v1/admin/user/2", "admin", json!({ "vpn_quota": 9 })),
         Call("token_create", post.clone(), "/v1/token", "alice", json!({ "name": "backup", "scopes": ["read"] })),
         Call("token_delete", delete.clone(), "/v1/token/1", "alice", Value::Null),
+        Call("token_create", post.clone(), "/v1/token", "alice", json!({ "name": "stolen", "scopes": ["read"] })),
+        Call("admin_token_delete", delete.clone(), "/v1/admin/user/2/token/2", "admin", Value::Null),
         Call("schedule_create", post.clone(), "/v1/admin/schedule", "admin", schedule),
         Call("schedule_edit", patch.clone(), "/v1/admin/schedule/4", "admin", json!({ "every_secs": 7200 })),
         Call("schedule_run", post.clone(), "/v1/admin/schedule/4/run", "admin", Value::Null),

@@ -58,6 +58,22 @@ async fn a_token_is_shown_once_and_rests_as_a_hash() {
 }
 
 #[tokio::test]
+async fn staff_revoke_one_token_and_leave_the_others() {
+    let app = TestApp::start().await;
+    let (stolen, other) = (app.token("alice", &["read"]).await, app.token("alice", &["read"]).await);
+    assert_eq!((app.reads(&stolen).await, app.reads(&other).await), (200, 200));
+    let alice = app.get("/v1/admin/user?username=alice", "admin").await.expect(200)["items"][0]["id"].clone();
+    let listed = app.get(&format!("/v1/admin/user/{alice}/token?sort=id:desc"), "admin").await;
+    let ids: Vec<Value> =
+        listed.expect(200)["items"].as_array().expect("tokens").iter().map(|token| token["id"].clone()).collect();
+    assert_eq!(ids, [other["id"].clone(), stolen["id"].clone()]);
+    assert!(!listed.text.contains("secret"), "{}", listed.text);
+    app.delete(&format!("/v1/admin/user/1/token/{}", stolen["id"]), "admin").await.expect(404);
+    app.delete(&format!("/v1/admin/user/{alice}/token/{}", stolen["id"]), "admin").await.expect(204);
+    assert_eq!((app.reads(&stolen).await, app.reads(&other).await), (401, 200));
+}
+
+#[tokio::test]
 async fn scopes_limit_every_operation_of_the_document() {
     let app = TestApp::start().await;
     let document = app.request(Method::GET, "/openapi.json", None, None).await.expect(200);

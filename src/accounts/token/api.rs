@@ -1,4 +1,4 @@
-//! Tokens over HTTP; everybody's own.
+//! Tokens over HTTP: everybody's own, and for staff those of others.
 
 use std::sync::Arc;
 
@@ -20,7 +20,9 @@ use super::{
 use crate::{
     accounts::Authenticator,
     error::{Code, Error},
-    http::{Body, Cursor, Id, Line, Number, Password, Shown, SignedIn, Sort, Tags, Window, input, unless_changed},
+    http::{
+        Body, Cursor, Id, Line, Number, Password, Shown, SignedIn, Sort, Staff, Tags, Window, input, unless_changed,
+    },
     origin,
 };
 
@@ -115,6 +117,12 @@ fn not_found(id: i64) -> Error {
     Error::NotFound(format!("there is no token {id}").into())
 }
 
+/// A page of somebody's tokens.
+async fn page(db: &PgPool, user_id: i64, window: Window) -> Result<Json<TokenList>, Error> {
+    let (rows, next) = window.page(db::tokens(db, user_id, None, window).await?, |row| row.token_id);
+    Ok(Json(TokenList { items: rows.into_iter().map(Into::into).collect(), next }))
+}
+
 /// The operations.
 pub struct TokenApi {
     /// Where the tokens are.
@@ -123,12 +131,12 @@ pub struct TokenApi {
     pub authenticator: Arc<Authenticator>,
 }
 
-#[OpenApi(prefix_path = "/v1/token", tag = "Tags::Tokens")]
+#[OpenApi(tag = "Tags::Tokens")]
 impl TokenApi {
     /// Make a token
     ///
     /// Only with the password: a token that fell into wrong hands makes no other ones.
-    #[oai(path = "/", method = "post", operation_id = "token_create")]
+    #[oai(path = "/v1/token", method = "post", operation_id = "token_create")]
     async fn create(&self, caller: Password, body: Body<TokenCreate>) -> Result<TokenCreated, Error> {
         let scopes = body.0.scopes;
         if scopes.has(Scope::Staff) && !caller.0.staff {
@@ -152,7 +160,7 @@ impl TokenApi {
     /// List my tokens
     ///
     /// The oldest first unless `sort` says otherwise, in pages, without their secrets.
-    #[oai(path = "/", method = "get", operation_id = "token_list")]
+    #[oai(path = "/v1/token", method = "get", operation_id = "token_list")]
     async fn list(
         &self,
         caller: SignedIn,
@@ -165,16 +173,13 @@ impl TokenApi {
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<TokenList>, Error> {
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
-        let rows = db::tokens(&self.pool, caller.0.user_id, None, window).await?;
-        let (rows, next) = window.page(rows, |row| row.token_id);
-        Ok(Json(TokenList { items: rows.into_iter().map(Into::into).collect(), next }))
+        page(&self.pool, caller.0.user_id, Window::new(limit.0, cursor.0, sort.0)?).await
     }
 
     /// Read a token
     ///
     /// Without its secret, which is shown only once.
-    #[oai(path = "/:id", method = "get", operation_id = "token_read")]
+    #[oai(path = "/v1/token/:id", method = "get", operation_id = "token_read")]
     async fn read(
         &self,
         caller: SignedIn,
@@ -188,21 +193,63 @@ impl TokenApi {
     /// Revoke a token
     ///
     /// At once on the server that answers; others may still remember it for less than a minute.
-    #[oai(path = "/:id", method = "delete", operation_id = "token_delete")]
+    #[oai(path = "/v1/token/:id", method = "delete", operation_id = "token_delete")]
     async fn delete(
         &self,
         caller: SignedIn,
         /// Identifies the token.
         id: Path<Id>,
     ) -> Result<TokenDeleted, Error> {
+        self.revoke(caller.0.user_id, id.0.0).await
+    }
+
+    /// List a user's tokens
+    ///
+    /// For staff; the oldest first unless `sort` says otherwise, in pages, without their secrets.
+    #[oai(path = "/v1/admin/user/:id/token", method = "get", operation_id = "admin_token_list")]
+    async fn list_of(
+        &self,
+        _staff: Staff,
+        /// Identifies the user.
+        id: Path<Id>,
+        /// Tokens on a page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
+        limit: Query<u8>,
+        /// The page's begin: `next` of the page before.
+        cursor: Query<Option<Cursor>>,
+        /// In which order.
+        #[oai(default)]
+        sort: Query<Sort>,
+    ) -> Result<Json<TokenList>, Error> {
+        page(&self.pool, id.0.0, Window::new(limit.0, cursor.0, sort.0)?).await
+    }
+
+    /// Revoke a user's token
+    ///
+    /// For staff, when a token has fallen into wrong hands; the user's other tokens and the password stay.
+    #[oai(path = "/v1/admin/user/:id/token/:token_id", method = "delete", operation_id = "admin_token_delete")]
+    async fn delete_of(
+        &self,
+        _staff: Staff,
+        /// Identifies the user.
+        id: Path<Id>,
+        /// Identifies the token.
+        token_id: Path<Id>,
+    ) -> Result<TokenDeleted, Error> {
+        self.revoke(id.0.0, token_id.0.0).await
+    }
+}
+
+impl TokenApi {
+    async fn revoke(&self, user_id: i64, token_id: i64) -> Result<TokenDeleted, Error> {
         let mut tx = origin::begin(&self.pool).await?;
-        db::lock(&mut tx, id.0.0).await?;
+        db::lock(&mut tx, token_id).await?;
         let current = async {
-            let row = db::tokens(&mut *tx, caller.0.user_id, Some(id.0.0), Window::all()).await?.pop();
-            row.ok_or_else(|| not_found(id.0.0))
+            let row = db::tokens(&mut *tx, user_id, Some(token_id), Window::all()).await?.pop();
+            row.ok_or_else(|| not_found(token_id))
         };
         unless_changed(current).await?;
-        let secret_hash = db::delete(&mut tx, caller.0.user_id, id.0.0).await?.ok_or_else(|| not_found(id.0.0))?;
+        let secret_hash = db::delete(&mut tx, user_id, token_id).await?.ok_or_else(|| not_found(token_id))?;
         tx.commit().await?;
         self.authenticator.forget_token(&secret_hash).await;
         Ok(TokenDeleted::Deleted)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{
-    ApiResponse, Object, OpenApi,
+    ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
 };
@@ -22,12 +22,24 @@ use crate::{
     queue::{JobRef, JobState, Wake},
 };
 
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "BillRunStatus", rename_all = "snake_case")]
+enum RunStatus {
+    /// Its bills have no numbers yet.
+    Running,
+    /// Its bills have their numbers.
+    Finished,
+}
+
 /// A pass of bill generation.
 #[derive(Debug, Object)]
 #[oai(rename = "BillRunSummary", skip_serializing_if_is_none)]
 struct RunBody {
     /// Identifies the run.
     id: i64,
+    /// Whether it is over.
+    status: RunStatus,
     /// What was due then is billed, and it is the bills' date.
     as_of: DateTime<Utc>,
     /// Only this customer; absent: everybody.
@@ -50,6 +62,7 @@ impl From<RunView> for RunBody {
     fn from(run: RunView) -> Self {
         Self {
             id: run.run_id,
+            status: if run.finished_at.is_some() { RunStatus::Finished } else { RunStatus::Running },
             as_of: run.as_of,
             user_id: run.user_id,
             username: run.username,

@@ -18,6 +18,7 @@ use crate::{
     queue::{JobRef, Wake},
     seal::Sealer,
     vpn::{
+        NetworkStatus,
         change::{self, PoolChange},
         pool::{self, NewPool, Pool},
     },
@@ -83,6 +84,8 @@ struct PoolBody {
     used: i32,
     /// Networks that can still be given out.
     free: i32,
+    /// Whether its host has it and its networks as they should be.
+    status: NetworkStatus,
     /// True while the host still has to remove it.
     deleting: bool,
     /// What the host last confirmed.
@@ -95,7 +98,7 @@ struct PoolBody {
 
 impl From<Pool> for PoolBody {
     fn from(pool: Pool) -> Self {
-        let reason = pool.reason();
+        let (status, reason) = (pool.status(), pool.reason());
         Self {
             id: pool.pool_id,
             network: pool.network.to_string(),
@@ -107,6 +110,7 @@ impl From<Pool> for PoolBody {
             next_wireguard_public_key: pool.next_public_key.map(|key| key.to_string()),
             used: pool.used,
             free: pool.capacity - pool.used,
+            status,
             deleting: pool.deleting,
             applied_generation: pool.applied_generation,
             reason,
