@@ -1,5 +1,6 @@
 //! HTTP: what all operations share. The nouns' own operations stand in their `api.rs`.
 
+mod apis;
 mod asset;
 mod auth;
 mod bodies;

@@ -124,17 +124,21 @@ fn of_another_order() -> Error {
 /// Fetches a list's window in its order: the text's conditions are completed by one on the key, so that an index gives each
 /// page, whatever the order and wherever the page. `$1` and `$2` are the window's.
 macro_rules! in_order {
-    ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, $text:literal $(, $arg:expr)* $(,)?) => {{
+    ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, $text:literal $(+ $more:literal)? $(, $arg:expr)* $(,)?) => {{
         let window: $crate::http::Window = $window;
         let (bound, fetch) = (window.bound(), window.fetch());
         if window.descending {
-            sqlx::$query!($($row,)? $text + " and " + $id + " < $1 order by " + $id + " desc limit $2", bound, fetch $(, $arg)*)
-                .fetch_all($db)
-                .await
+            sqlx::$query!(
+                $($row,)? $text $(+ $more)? + " and " + $id + " < $1 order by " + $id + " desc limit $2", bound, fetch $(, $arg)*
+            )
+            .fetch_all($db)
+            .await
         } else {
-            sqlx::$query!($($row,)? $text + " and " + $id + " > $1 order by " + $id + " limit $2", bound, fetch $(, $arg)*)
-                .fetch_all($db)
-                .await
+            sqlx::$query!(
+                $($row,)? $text $(+ $more)? + " and " + $id + " > $1 order by " + $id + " limit $2", bound, fetch $(, $arg)*
+            )
+            .fetch_all($db)
+            .await
         }
     }};
     ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, name $name:literal, $text:literal $(, $arg:expr)* $(,)?) => {

@@ -7,39 +7,27 @@ use poem::{
     http::{HeaderValue, StatusCode, Uri, header},
     middleware::{CatchPanic, NormalizePath, TrailingSlash},
 };
-use poem_openapi::OpenApiService;
 use sqlx::PgPool;
 use tracing::Instrument as _;
 
 use super::{
+    apis::apis,
     asset::asset,
     browser::{self, Guard, Origin},
     call::Calls,
     client::TrustedProxies,
-    codes::CodeApi,
-    health::HealthApi,
     idempotency::Answers,
-    index::IndexApi,
     operation::{self, Operation},
     problem,
     rates::{RateLimits, Rates},
     request, spec,
 };
 use crate::{
-    accounts::{
-        AccountSettings, Authenticator, TokenApi, UserApi,
-        billing::{AdminAddressApi, BillingAddressApi, SellerApi},
-    },
-    audit::AuditApi,
-    billing::{AdminBillApi, BillApi, BillLineApi, BillRunApi, rates::VatRateApi},
-    catalog::{AdminProductApi, PeriodApi, ProductApi},
-    metrics::{Metrics, MetricsApi},
-    orders::{AdminOrderApi, OrderApi},
+    accounts::{AccountSettings, Authenticator},
+    metrics::Metrics,
     origin,
-    queue::{AdminJobApi, JobApi, QueueApi, Wake, WorkerApi},
-    schedule::ScheduleApi,
+    queue::Wake,
     seal::Sealer,
-    vpn::{NetworkApi, PoolApi},
 };
 
 /// What the operations work with.
@@ -63,90 +51,6 @@ pub struct App {
     pub origins: Vec<Origin>,
     /// How often anybody may ask.
     pub rates: RateLimits,
-}
-
-type Apis = (Itself, Jobs, NetworkApi, PoolApi, Products, Addresses, Orders, Bills, Accounts);
-/// The service itself.
-type Itself = (HealthApi, MetricsApi, IndexApi, CodeApi);
-/// Who may ask, and who changed what.
-type Accounts = (UserApi, TokenApi, AuditApi);
-/// What customers buy.
-type Orders = (OrderApi, AdminOrderApi);
-/// What customers pay, and how staff bill it.
-type Bills = (BillApi, AdminBillApi, BillLineApi, BillRunApi);
-/// What workers do, and how staff steer it.
-type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
-/// What can be bought.
-type Products = (ProductApi, AdminProductApi, PeriodApi);
-/// Who is billed, who bills, and VAT.
-type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
-
-fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
-    let apis = (
-        (
-            HealthApi::new(app.pool.clone(), app.redis.clone()),
-            MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
-            IndexApi { operations },
-            CodeApi,
-        ),
-        jobs(app),
-        NetworkApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
-        PoolApi { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(&app.wake) },
-        products(&app.pool),
-        addresses(&app.pool),
-        (
-            OrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
-            AdminOrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake) },
-        ),
-        bills(app),
-        accounts(app),
-    );
-    OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
-        .server("/")
-        .description(include_str!("about.md").trim_ascii())
-}
-
-fn accounts(app: &App) -> Accounts {
-    let pool = &app.pool;
-    (
-        UserApi { pool: pool.clone() },
-        TokenApi { pool: pool.clone(), authenticator: Arc::clone(&app.authenticator) },
-        AuditApi { pool: pool.clone() },
-    )
-}
-
-fn bills(app: &App) -> Bills {
-    let pool = &app.pool;
-    (
-        BillApi { pool: pool.clone() },
-        AdminBillApi { pool: pool.clone() },
-        BillLineApi { pool: pool.clone() },
-        BillRunApi { pool: pool.clone(), wake: Arc::clone(&app.wake) },
-    )
-}
-
-fn jobs(app: &App) -> Jobs {
-    let (pool, wake) = (&app.pool, &app.wake);
-    (
-        JobApi { pool: pool.clone(), wake: Arc::clone(wake) },
-        AdminJobApi { pool: pool.clone(), wake: Arc::clone(wake) },
-        QueueApi { pool: pool.clone(), wake: Arc::clone(wake) },
-        ScheduleApi { pool: pool.clone() },
-        WorkerApi { pool: pool.clone() },
-    )
-}
-
-fn products(pool: &PgPool) -> Products {
-    (ProductApi { pool: pool.clone() }, AdminProductApi { pool: pool.clone() }, PeriodApi { pool: pool.clone() })
-}
-
-fn addresses(pool: &PgPool) -> Addresses {
-    (
-        BillingAddressApi { pool: pool.clone() },
-        AdminAddressApi { pool: pool.clone() },
-        SellerApi { pool: pool.clone() },
-        VatRateApi { pool: pool.clone() },
-    )
 }
 
 /// The OpenAPI document, as people read it.

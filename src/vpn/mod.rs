@@ -17,7 +17,7 @@ mod pool;
 mod reconcile;
 mod traffic;
 
-pub use api::{HostnameText, NetworkApi, PoolApi};
+pub use api::{AdminNetworkApi, HostnameText, NetworkApi, PoolApi};
 pub use apply::{render, settle};
 pub use hostname::{Hostname, HostnameError};
 pub use network::{Network, NetworkStatus, Wish};

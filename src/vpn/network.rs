@@ -53,6 +53,8 @@ pub struct Wish {
 pub struct Network {
     /// Identifies it.
     pub network_id: i64,
+    /// Whose it is.
+    pub user_id: i64,
     /// The order that it is delivered for.
     pub order_id: i64,
     /// The pool that it is from.
@@ -154,6 +156,7 @@ pub(crate) async fn create(tx: &mut PgConnection, user_id: i64, order_id: i64, w
     // As it was when it was accepted. Asking again would cost more than the rest, and find it the same or a little on.
     Ok(Network {
         network_id,
+        user_id,
         order_id,
         pool_id: pool.pool_id,
         network,
@@ -219,6 +222,33 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
 /// The caller's networks in a window, and one more than the window has if there are more.
 pub async fn list(db: &PgPool, caller: &User, window: Window) -> Result<Vec<Network>, Error> {
     Ok(db::networks(db, caller.user_id, None, window).await?)
+}
+
+/// Which of everybody's networks staff ask for; what is none does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkFilter {
+    /// That one.
+    pub network_id: Option<i64>,
+    /// Those of a pool.
+    pub pool_id: Option<i64>,
+    /// Those on a host.
+    pub vpn_hostname: Option<String>,
+    /// Those of a user.
+    pub username: Option<String>,
+}
+
+/// Everybody's networks in a window, with their owners' names, and one more than the window has if there are more.
+pub async fn search(db: &PgPool, filter: &NetworkFilter, window: Window) -> Result<Vec<(Network, String)>, Error> {
+    let mut tx = origin::begin_search(db).await?;
+    let networks = db::all_networks(&mut tx, filter, window).await?;
+    let owners: Vec<i64> = networks.iter().map(|network| network.user_id).collect();
+    let names = db::usernames(&mut tx, &owners).await?;
+    tx.commit().await?;
+    let owned = networks.into_iter().map(|network| {
+        let name = names.get(&network.user_id).cloned().unwrap_or_default();
+        (network, name)
+    });
+    Ok(owned.collect())
 }
 
 /// One of the caller's networks.

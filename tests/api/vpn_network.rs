@@ -38,6 +38,30 @@ async fn a_network_becomes_active_when_its_host_has_confirmed() {
 }
 
 #[tokio::test]
+async fn staff_find_everybodys_networks() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let (of_alice, of_bob) = (app.network("alice", new_key()).await, app.network("bob", new_key()).await);
+    let found = async |query: &str| {
+        let list = app.get(&format!("/v1/admin/net/vpn{query}"), "admin").await.expect(200);
+        list["items"].as_array().expect("a list").iter().map(|item| item["id"].clone()).collect::<Vec<_>>()
+    };
+    let (alice, bob) = (of_alice["id"].clone(), of_bob["id"].clone());
+    assert_eq!(found("").await, [alice.clone(), bob.clone()]);
+    assert_eq!(found("?username=bob").await, std::slice::from_ref(&bob));
+    assert_eq!(found(&format!("?pool_id=1&vpn_hostname={HOST}&sort=id:desc")).await, [bob.clone(), alice]);
+    for nobodys in ["?username=nobody", "?pool_id=2", "?vpn_hostname=vpn-9.example.ch"] {
+        assert!(found(nobodys).await.is_empty(), "{nobodys}");
+    }
+    let read = app.get(&format!("/v1/admin/net/vpn/{bob}"), "admin").await.expect(200);
+    assert_eq!((&read["username"], &read["pool_id"]), (&json!("bob"), &json!(1)));
+    for (name, value) in of_bob.as_object().expect("a network").iter().filter(|(name, _)| *name != "job") {
+        assert_eq!(read[name], *value, "as its owner sees it");
+    }
+    app.get("/v1/admin/net/vpn/99", "admin").await.expect(404);
+}
+
+#[tokio::test]
 async fn other_peoples_networks_do_not_exist() {
     let app = TestApp::start().await;
     app.handbook_pool().await;

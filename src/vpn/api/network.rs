@@ -46,7 +46,7 @@ input! {
 /// A prefix that is routed to a customer through a WireGuard tunnel.
 #[derive(Debug, Object)]
 #[oai(rename = "VpnNetwork", skip_serializing_if_is_none)]
-struct NetworkBody {
+pub(super) struct NetworkBody {
     /// Identifies the network.
     id: i64,
     /// The order that it is delivered for: `GET /v1/order/{id}`.

@@ -1,5 +1,7 @@
 //! Networks in Postgres, and the choice of their prefixes.
 
+use std::collections::HashMap;
+
 use ipnet::IpNet;
 use sqlx::{PgConnection, PgExecutor};
 
@@ -7,7 +9,10 @@ use super::pool::{LockedPool, lock_pool};
 use crate::{
     http::{Window, in_order},
     queue::{JobId, JobState},
-    vpn::{key::PublicKey, network::Network},
+    vpn::{
+        key::PublicKey,
+        network::{Network, NetworkFilter},
+    },
 };
 
 /// A new network.
@@ -123,6 +128,28 @@ pub(in crate::vpn) async fn insert_network(tx: &mut PgConnection, row: &NetworkR
     .await
 }
 
+/// A window of the networks for which a condition holds.
+macro_rules! networks {
+    ($window:expr, $db:expr, $condition:literal $(, $arg:expr)* $(,)?) => {
+        in_order!(
+            $window,
+            $db,
+            query_as<Network>,
+            id "network_id",
+            r#"select network_id, net.user_id, order_id, pool_id, net.network, net.public_key as "public_key: PublicKey",
+                      vpn_hostname, listen_port, pool.public_key as "server_public_key: PublicKey", applied_generation,
+                      net.deleting, greatest(net.generation, changed_generation) as "generation!", net.job_id,
+                      now.state as "job_state?: JobState", now.result ->> 'dry_run' as dry_run,
+                      coalesce(now.error, worker_silence(vpn_hostname, now.state, now.dispatched_at)) as job_trouble
+               from vpn_network net
+               join vpn_pool pool using (pool_id)
+               left join job asked on asked.job_id = net.job_id
+               left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)"# + $condition
+            $(, $arg)*
+        )
+    };
+}
+
 /// A window of a user's networks, or one of them.
 pub(in crate::vpn) async fn networks(
     db: impl PgExecutor<'_>,
@@ -130,24 +157,32 @@ pub(in crate::vpn) async fn networks(
     network_id: Option<i64>,
     window: Window,
 ) -> sqlx::Result<Vec<Network>> {
-    in_order!(
+    networks!(window, db, " where net.user_id = $3 and ($4::bigint is null or network_id = $4)", user_id, network_id,)
+}
+
+/// A window of everybody's networks.
+pub(in crate::vpn) async fn all_networks(
+    tx: &mut PgConnection,
+    filter: &NetworkFilter,
+    window: Window,
+) -> sqlx::Result<Vec<Network>> {
+    networks!(
         window,
-        db,
-        query_as<Network>,
-        id "network_id",
-        r#"select network_id, order_id, pool_id, net.network, net.public_key as "public_key: PublicKey", vpn_hostname, listen_port,
-                  pool.public_key as "server_public_key: PublicKey", applied_generation, net.deleting,
-                  greatest(net.generation, changed_generation) as "generation!", net.job_id,
-                  now.state as "job_state?: JobState", now.result ->> 'dry_run' as dry_run,
-                  coalesce(now.error, worker_silence(vpn_hostname, now.state, now.dispatched_at)) as job_trouble
-           from vpn_network net
-           join vpn_pool pool using (pool_id)
-           left join job asked on asked.job_id = net.job_id
-           left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)
-           where net.user_id = $3 and ($4::bigint is null or network_id = $4)"#,
-        user_id,
-        network_id,
+        tx,
+        " where ($3::bigint is null or network_id = $3) and ($4::bigint is null or pool_id = $4)
+              and ($5::text is null or vpn_hostname = $5)
+              and ($6::text is null or net.user_id = (select user_id from users where username = $6))",
+        filter.network_id,
+        filter.pool_id,
+        filter.vpn_hostname,
+        filter.username,
     )
+}
+
+/// The names of these users.
+pub(in crate::vpn) async fn usernames(tx: &mut PgConnection, users: &[i64]) -> sqlx::Result<HashMap<i64, String>> {
+    let rows = sqlx::query!("select user_id, username from users where user_id = any($1)", users);
+    Ok(rows.map(|row| (row.user_id, row.username)).fetch_all(tx).await?.into_iter().collect())
 }
 
 /// Some of a pool's networks, for a message.
