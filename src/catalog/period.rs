@@ -7,7 +7,7 @@ use crate::billing::period::{RecurringPeriod, Unit};
 /// Why a text is no recurring period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be a recurring period as in P30D (30 days), PT1H (an hour), P1M (a month) or P1Y (a year); at most 1000 of them"
+    "must be a recurring period as in P30D (30 days), PT1H (an hour), P1M (a month) or P1Y (a year); at most 1000 of them, and 50 years"
 )]
 pub struct PeriodTextError;
 
@@ -51,12 +51,13 @@ mod tests {
 
     #[test]
     fn periods_are_written_in_one_way() {
-        for text in ["P30D", "PT1H", "P1M", "P1Y", "P1000D"] {
+        for text in ["P30D", "PT1H", "P1M", "P1Y", "P1000D", "P600M", "P50Y"] {
             assert_eq!(text.parse::<RecurringPeriod>().map(|period| period.to_string()), Ok(text.into()));
         }
-        for wrong in
-            ["", "30", "P", "P30", "30D", "P0D", "P01D", "P+1D", "P-1D", "P1H", "PT1M", "P1W", "p1d", "P1D ", "P1001D"]
-        {
+        for wrong in [
+            "", "30", "P", "P30", "30D", "P0D", "P01D", "P+1D", "P-1D", "P1H", "PT1M", "P1W", "p1d", "P1D ", "P1001D",
+            "P601M", "P51Y",
+        ] {
             assert_eq!(wrong.parse::<RecurringPeriod>(), Err(PeriodTextError), "{wrong:?}");
         }
     }

@@ -90,9 +90,9 @@ text_scalar!(
     RecurringPeriod,
     "RecurringPeriodLength",
     "duration",
-    "^P(T(1000|[1-9][0-9]{0,2})H|(1000|[1-9][0-9]{0,2})[DMY])$",
+    "^P(T(1000|[1-9][0-9]{0,2})H|(1000|[1-9][0-9]{0,2})D|(600|[1-5][0-9]{2}|[1-9][0-9]?)M|(50|[1-4][0-9]|[1-9])Y)$",
     "P30D",
-    "How often a price is paid (ISO 8601): P30D is 30 days, PT1H an hour, P1M a calendar month, P1Y a year."
+    "How often a price is paid (ISO 8601): P30D is 30 days, PT1H an hour, P1M a calendar month, P1Y a year; at most 50 years."
 );
 
 text_scalar!(

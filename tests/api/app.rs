@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use reqwest::{Method, StatusCode};
@@ -281,17 +281,11 @@ impl TestApp {
 
     /// A worker that does as told, and says so as a host does.
     pub fn obedient_worker(&self) {
-        self.worker(HOST, |desired| Ok(json!({ "applied_generation": desired["generation"] })));
+        self.obedient_worker_of(HOST);
     }
-}
 
-/// Waits until somebody waits for a lock.
-pub async fn until_somebody_waits(pool: &PgPool) {
-    let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    let end = Instant::now() + Duration::from_secs(30);
-    while sqlx::query(waiting).fetch_optional(pool).await.expect("looked").is_none() {
-        assert!(Instant::now() < end, "nobody waits");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    pub fn obedient_worker_of(&self, host: &str) {
+        self.worker(host, |desired| Ok(json!({ "applied_generation": desired["generation"] })));
     }
 }
 

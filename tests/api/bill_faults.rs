@@ -7,10 +7,11 @@ use uncloud::{
 };
 
 use crate::{
-    app::{database, until_somebody_waits},
+    app::database,
     books::{
         ALICE, address, assert_sound, at, bill_all, cancel, count, ledger, net_of, open_books, place, replace, terms,
     },
+    locks::until_somebody_waits,
 };
 
 async fn books() -> PgPool {

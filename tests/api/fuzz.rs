@@ -1,10 +1,13 @@
 //! schemathesis: what it makes up from the document, sent to a server that has one object of every noun.
 
-use std::process::Stdio;
+use std::{collections::BTreeSet, process::Stdio, time::Duration};
 
 use tokio::process::Command;
 
-use crate::{app::PASSWORD, world::World};
+use crate::{
+    app::{PASSWORD, TestApp},
+    world::World,
+};
 
 fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run ./dev fuzz"))
@@ -13,11 +16,25 @@ fn setting(name: &str) -> String {
 /// Customers get one answer, 403, wherever staff are meant; `auth` asks for that. Here it would only take its time.
 const FOR_STAFF: &str = "^(/v1/admin/|/metrics)";
 
+/// A worker for every host that pools are made up for: what a job deletes is gone only when it has run.
+async fn workers_for_all(app: &TestApp) {
+    let mut known = BTreeSet::new();
+    loop {
+        let hosts = sqlx::query_scalar::<_, String>("select distinct vpn_hostname from vpn_pool").fetch_all(&app.pool);
+        for host in hosts.await.expect("hosts") {
+            if known.insert(host.clone()) {
+                app.obedient_worker_of(&host);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 async fn fuzz(user: &str, without: &[&str]) {
     let world = World::new().await;
-    world.app.obedient_worker();
+    let hosts = workers_for_all(&world.app);
     let folder = tempfile::tempdir().expect("a folder"); // what it remembers would make the next run another one
-    let output = Command::new(setting("SCHEMATHESIS"))
+    let schemathesis = Command::new(setting("SCHEMATHESIS"))
         .current_dir(folder.path())
         .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/hooks.py"))
         .args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/schemathesis.toml")])
@@ -27,9 +44,12 @@ async fn fuzz(user: &str, without: &[&str]) {
         .args(without)
         .args(["--seed", &setting("FUZZ_SEED"), "--max-examples", &setting("FUZZ_EXAMPLES")])
         .stdin(Stdio::null())
-        .output()
-        .await
-        .expect("schemathesis");
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::select! {
+        output = schemathesis => output.expect("schemathesis"),
+        () = hosts => unreachable!("it goes on for ever"),
+    };
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "as {user}:\n{report}\n{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -6,7 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::app::{Answer, TestApp, database_url, new_key, until_somebody_waits};
+use crate::{
+    app::{Answer, TestApp, database_url, new_key},
+    locks::until_somebody_waits,
+};
 
 impl TestApp {
     async fn keyed(&self, user: &str, key: &str, path: &str, body: Value) -> Answer {

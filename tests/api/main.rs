@@ -28,6 +28,7 @@ mod jobs;
 mod ldap;
 mod ldap_faults;
 mod lists;
+mod locks;
 mod metrics;
 mod operate;
 mod orders;

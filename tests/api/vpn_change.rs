@@ -8,7 +8,10 @@ use std::sync::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Answer, HOST, TestApp, new_key, until_somebody_waits};
+use crate::{
+    app::{Answer, HOST, TestApp, new_key},
+    locks::until_somebody_waits,
+};
 
 const OTHER_HOST: &str = "vpn-2.example.ch";
 
