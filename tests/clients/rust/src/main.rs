@@ -62,7 +62,7 @@ async fn network(staff: &Client, customer: &Client) {
             .listen_port(number::<Number1To65535>(51824))
     });
     let pool = pool.send().await.expect("made").into_inner();
-    assert_eq!(pool.network, "2001:db8:400::/40");
+    assert_eq!(pool.network.as_str(), "2001:db8:400::/40");
     succeeded(staff, pool.job).await;
 
     let key = env("UNCLOUD_PUBLIC_KEY");
@@ -72,7 +72,7 @@ async fn network(staff: &Client, customer: &Client) {
     let network = network.send().await.expect("made").into_inner();
     succeeded(customer, network.job).await;
     let network = customer.vpn_read().id(network.id).send().await.expect("read").into_inner();
-    assert_eq!((network.status, network.wireguard_public_key), (NetworkStatus::Active, key));
+    assert_eq!((network.status, network.wireguard_public_key.as_str()), (NetworkStatus::Active, key.as_str()));
 }
 
 /// An order. Money is text, to the cent.
