@@ -106,12 +106,6 @@ impl Authenticator {
         Ok(user)
     }
 
-    /// Whether this name and password from there were right a moment ago.
-    pub fn remembers(&self, username: &str, password: &Secret<String>, client: IpAddr) -> bool {
-        let username = username.parse::<Username>();
-        username.is_ok_and(|name| self.memory.recall(&self.attempt(&name, password, client).guess).is_some())
-    }
-
     /// What memory says: the user, a refusal, or nothing.
     fn known(&self, attempt: &Attempt) -> Result<Option<User>, Error> {
         let now = Instant::now();

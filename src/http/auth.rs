@@ -132,13 +132,9 @@ lets_in!(SignedIn, signed_in, ["basic", "bearer"]);
 lets_in!(Staff, staff, by, ["basic", "bearer"]);
 lets_in!(Password, password, ["basic"]);
 
-/// Whether the credentials were right a moment ago.
-pub(super) fn is_remembered(authenticator: &Authenticator, request: &Request, client: IpAddr) -> bool {
-    let headers = request.headers();
-    if let Some(basic) = headers.typed_get::<Authorization<authorization::Basic>>() {
-        return authenticator.remembers(basic.username(), &Secret::new(basic.password().to_owned()), client);
-    }
-    let bearer = headers.typed_get::<Authorization<authorization::Bearer>>();
+/// Whether a request has a token that was right a moment ago.
+pub(super) fn has_known_token(authenticator: &Authenticator, request: &Request) -> bool {
+    let bearer = request.headers().typed_get::<Authorization<authorization::Bearer>>();
     bearer.is_some_and(|bearer| authenticator.remembers_token(&Secret::new(bearer.token().to_owned())))
 }
 

@@ -77,8 +77,9 @@ impl Calls {
         let client = self.proxies.client_of(request);
         let address = network_of(client);
         if is_named && let Err(left) = self.rates.addresses.check(address, Instant::now()) {
-            // Strangers at the same address are not to keep out who was let in just now.
-            if !auth::is_remembered(&self.authenticator, request, client) {
+            // Strangers at the same address are not to keep out a program that was let in just now. Of passwords nothing is
+            // said here: whether one is right could be asked as often as one likes.
+            if !auth::has_known_token(&self.authenticator, request) {
                 return Err(left);
             }
         }

@@ -14,13 +14,13 @@ use super::{
 
 pub(super) async fn apply(runner: &Runner, queue: &QueueName, entries: &[StreamId]) -> sqlx::Result<()> {
     let mut workers: HashMap<String, WorkerReport> = HashMap::new();
-    let mut progress: HashMap<(JobId, i64), Progress> = HashMap::new();
+    let mut progress: HashMap<(JobId, i64, i32), Progress> = HashMap::new();
     for entry in entries {
         if let Some(report) = entry.get::<String>("worker").and_then(|text| checked(&text)) {
             workers.insert(report.instance.clone(), report);
         } else if let Some(news) = entry.get::<String>("progress").and_then(|text| serde_json::from_str(&text).ok()) {
             if let (Some(job), Some(fence)) = (entry.get("job"), entry.get("fence")) {
-                progress.insert((job, fence), news);
+                progress.insert((job, fence, entry.get("delivery").unwrap_or(1)), news);
             }
         } else {
             tracing::error!(%queue, entry = entry.id, "a worker's report can't be read and is dropped; does its version fit?");
@@ -29,15 +29,16 @@ pub(super) async fn apply(runner: &Runner, queue: &QueueName, entries: &[StreamI
     for report in workers.into_values() {
         note_worker(runner, queue, report).await?;
     }
-    for ((job_id, fence), news) in progress {
+    for ((job_id, fence, delivery), news) in progress {
         let news = Progress { message: clean(&news.message), ..news };
         sqlx::query!(
             "update job set progress = $4, seen_at = clock_timestamp()
-             where job_id = $1 and fence = $2 and queue = $3 and state in ('dispatched', 'running')",
+             where job_id = $1 and fence = $2 and queue = $3 and delivery <= $5 and state in ('dispatched', 'running')",
             job_id,
             fence,
             queue.as_str(),
             serde_json::to_value(&news).unwrap_or_default(),
+            delivery,
         )
         .execute(&runner.pool)
         .await?;

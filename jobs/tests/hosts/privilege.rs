@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::process::CommandExt as _,
+    time::{Duration, Instant},
 };
 
 use nix::sys::signal::{Signal, kill};
@@ -121,7 +122,9 @@ fn a_command_that_hangs_under_sudo_is_over_when_its_job_is() {
         let implementations = world.userspace_tunnels();
         let [implementation] = implementations[..] else { panic!("{implementations:?}") };
         kill(implementation, Signal::SIGSTOP).expect("it runs");
+        let started = Instant::now();
         let said = said(&worker.try_apply(&site, &site.desired(2, &[]), &[]));
+        assert!(started.elapsed() < Duration::from_secs(14), "it was told to end, before sudo would have: {said}");
         assert!(said.contains("wg show wg-1") && said.contains("10 s"), "{said}");
         let running = || world.sh("ps -o stat=,args= -C sudo,wg | grep -v '^Z' || true");
         wait_until("nothing is left that could still do it", || running().is_empty());
@@ -134,7 +137,7 @@ fn a_command_that_hangs_under_sudo_is_over_when_its_job_is() {
         let mut helper = command.process_group(0).spawn().expect("starts");
         wait_until("wg hangs", || running().contains("wg syncconf"));
         worker.sh(&format!("kill -TERM -{}", helper.id()), "");
-        helper.wait().expect("it ends");
+        wait_until("it ends", || helper.try_wait().expect("a child").is_some());
         wait_until("nothing is left of it either", || running().is_empty());
         kill(implementation, Signal::SIGCONT).expect("it runs");
         worker.apply(&site, &site.desired(2, &[]), &[]);

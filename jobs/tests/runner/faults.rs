@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How soon a job has to run again after whatever had it was killed.
-const AGAIN: Duration = Duration::from_secs(10);
+pub(crate) const AGAIN: Duration = Duration::from_secs(10);
 
 #[test]
 fn what_cannot_be_read_is_said_and_holds_up_nobody() {
@@ -110,52 +110,6 @@ fn jobs_longer_than_a_lease_run_once_though_they_block_every_thread() {
         assert_eq!(stage.wait_for(job, "succeeded").attempt, 1);
         assert_eq!(stage.begun(job).len(), 1, "nobody took it over");
     }
-}
-
-#[test]
-fn a_worker_frozen_past_its_lease_is_replaced_and_does_no_harm_when_it_wakes() {
-    let stage = Stage::new();
-    let (_server, frozen) = (stage.server(), stage.worker());
-    let job = stage.enqueue(&Act::Sleep { millis: 1000 });
-    stage.wait_for_begin(job);
-    frozen.signal(Signal::SIGSTOP);
-    let worker = stage.worker();
-    within(AGAIN, "another worker takes it over", || stage.begun(job).len() == 2);
-    let done = stage.wait_for(job, "succeeded");
-    assert_eq!(done.worker.as_deref(), Some(format!("worker-{}", worker.pid()).as_str()));
-    frozen.signal(Signal::SIGCONT);
-    let next: Vec<i64> = (0..20).map(|_| stage.enqueue(&Act::Sleep { millis: 100 })).collect();
-    for job in &next {
-        assert_eq!(stage.wait_for(*job, "succeeded").attempt, 1);
-        assert_eq!(stage.begun(*job).len(), 1);
-    }
-    wait_until("it works again", || next.iter().any(|job| stage.begun(*job) == [frozen.pid().as_raw()]));
-    let after = stage.job(job);
-    assert_eq!((after.state, after.worker, after.attempt), (done.state, done.worker, 1), "the first result counts");
-    stage.wait_until_redis_is_empty();
-}
-
-#[test]
-fn what_a_frozen_worker_says_of_a_job_that_another_has_by_now_changes_nothing() {
-    let stage = Stage::new();
-    let (_server, frozen) = (stage.server(), stage.worker());
-    let enqueue = |act: &Act| stage.enqueue_with(act, |job| job.serial_key = Some("mailbox"));
-    let job = enqueue(&Act::FailLate { millis: 4000 });
-    let next = enqueue(&Act::Sleep { millis: 0 });
-    stage.wait_for_begin(job);
-    frozen.signal(Signal::SIGSTOP);
-    let _worker = stage.worker();
-    within(AGAIN, "another worker takes it over", || stage.begun(job).len() == 2);
-    frozen.signal(Signal::SIGCONT);
-    stage.wait_until_redis_is_empty(); // it has reported, and with that deleted the entry that the other one has
-    let running = stage.job(job);
-    assert_eq!((running.state.as_str(), running.attempt, running.failures), ("running", 1, 0), "the other one has it");
-    assert!(stage.begun(next).is_empty(), "and nobody else may begin");
-    let done = stage.wait_for(job, "succeeded");
-    assert_eq!((done.attempt, done.failures), (1, 0));
-    stage.wait_for(next, "succeeded");
-    assert_eq!((stage.begun(job).len(), stage.begun(next).len()), (2, 1));
-    stage.wait_until_redis_is_empty();
 }
 
 #[test]

@@ -19,11 +19,12 @@ const AT_ONCE: Act = Act::Sleep { millis: 0 };
 /// More than one transaction of the commands that change many jobs takes.
 const MANY: usize = 1100;
 
-fn many_jobs(stage: &Stage) -> Vec<JobId> {
+/// All of them at once, so that none runs before the last is there.
+fn many_jobs(stage: &Stage, act: &Act, count: usize, priority: i16) -> Vec<JobId> {
     let queue = queue_name();
-    let jobs: Vec<NewJob<'_>> = (0..MANY).map(|_| with(&AT_ONCE, &queue, |_| {})).collect();
+    let jobs: Vec<NewJob<'_>> = (0..count).map(|_| with(act, &queue, |job| job.policy.priority = priority)).collect();
     stage.transaction(async |tx| {
-        let mut ids = Vec::with_capacity(MANY);
+        let mut ids = Vec::with_capacity(count);
         for job in &jobs {
             ids.push(queue::enqueue(tx, job).await.expect("enqueued"));
         }
@@ -38,8 +39,9 @@ fn kill_before(stage: &Stage, job: JobId, args: &[&str]) {
         let mut tx = uncloud::origin::begin(&stage.pool).await.expect("PostgreSQL");
         let lock = sqlx::query("select from job where job_id = $1 for update").bind(job);
         lock.execute(&mut *tx).await.expect("locked");
-        let command = Process::start("uncloud", &mut stage.uncloud(args));
+        let mut command = Process::start("uncloud", &mut stage.uncloud(args));
         while sqlx::query(waits).fetch_optional(&stage.pool).await.expect("looked").is_none() {
+            assert!(!command.has_ended(), "it did not wait: {}", command.stderr());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         command.kill();
@@ -56,7 +58,7 @@ fn in_state(stage: &Stage, name: &str) -> i64 {
 fn a_purge_that_dies_halfway_is_completed_by_the_next_one() {
     let stage = Stage::new();
     stage.tell(&["queue", "pause", QUEUE]);
-    let jobs = many_jobs(&stage);
+    let jobs = many_jobs(&stage, &AT_ONCE, MANY, 5);
     kill_before(&stage, jobs[MANY - 1], &["jobs", "purge", QUEUE]);
     wait_until("the part that it had done stands", || in_state(&stage, "revoked") == 1000);
     assert_eq!(in_state(&stage, "queued"), 100, "and the rest waits as before");
@@ -73,7 +75,7 @@ fn a_purge_that_dies_halfway_is_completed_by_the_next_one() {
 fn a_retry_of_many_that_dies_halfway_runs_none_of_them_twice() {
     let stage = Stage::new();
     stage.tell(&["queue", "pause", QUEUE]);
-    let jobs = many_jobs(&stage);
+    let jobs = many_jobs(&stage, &AT_ONCE, MANY, 5);
     stage.execute("update job set state = 'failed', error = 'no', attempt = 3, failures = 3, dispatched_at = now(), finished_at = now()");
     kill_before(&stage, jobs[MANY - 1], &["jobs", "retry", "--all"]);
     wait_until("the part that it had done stands", || in_state(&stage, "queued") == 1000);
@@ -88,7 +90,7 @@ fn a_retry_of_many_that_dies_halfway_runs_none_of_them_twice() {
 fn a_queue_whose_drain_dies_stays_paused() {
     let stage = Stage::new();
     let (_server, _worker) = (stage.server(), stage.worker());
-    let running = stage.enqueue(&Act::Sleep { millis: 2500 });
+    let running = stage.enqueue(&Act::Sleep { millis: 6000 });
     stage.wait_for_begin(running);
     let mut drain = Process::start("drain", &mut stage.uncloud(&["queue", "drain", QUEUE, "--timeout", "20"]));
     drain.wait_for_line("still under way");
@@ -106,7 +108,7 @@ fn a_queue_whose_drain_dies_stays_paused() {
 fn who_watches_a_job_sees_its_next_worker_go_on() {
     let stage = Stage::new();
     let (server, worker) = (stage.server(), stage.worker());
-    let job = stage.enqueue(&Act::Sleep { millis: 1500 });
+    let job = stage.enqueue(&Act::Sleep { millis: 5000 });
     let mut watch = Process::start("watch", &mut stage.uncloud(&["jobs", "watch", &job.to_string()]));
     watch.wait_for_line("1 of 2 asleep");
     worker.kill();
@@ -121,9 +123,9 @@ fn who_watches_a_job_sees_its_next_worker_go_on() {
 fn the_urgent_job_overtakes_what_a_dead_server_and_worker_left_waiting() {
     let stage = Stage::new();
     let (server, worker) = (stage.server(), stage.worker_with(1));
-    let slow = Act::Sleep { millis: 20 };
+    let slow = Act::Sleep { millis: 50 };
     // More than a queue with one worker is given at once.
-    let low: Vec<JobId> = (0..100).map(|_| stage.enqueue_with(&slow, |job| job.policy.priority = 1)).collect();
+    let low = many_jobs(&stage, &slow, 100, 1);
     stage.wait_for_begin(low[0]);
     server.kill();
     worker.kill();
@@ -144,9 +146,9 @@ fn the_urgent_job_overtakes_what_a_dead_server_and_worker_left_waiting() {
 fn limits_hold_for_the_worker_that_takes_over() {
     let stage = Stage::new();
     let (_server, worker) = (stage.server(), stage.worker());
-    let wound_up = stage.enqueue_with(&Act::WindUp, |job| job.policy.soft_limit = Some(Duration::from_secs(1)));
+    let wound_up = stage.enqueue_with(&Act::WindUp, |job| job.policy.soft_limit = Some(Duration::from_secs(5)));
     let ended = stage.enqueue_with(&Act::Child, |job| {
-        job.policy.hard_limit = Some(Duration::from_secs(2));
+        job.policy.hard_limit = Some(Duration::from_secs(8));
         job.policy.max_failures = 1;
     });
     let child = || {
@@ -162,23 +164,23 @@ fn limits_hold_for_the_worker_that_takes_over() {
     wait_until("the next worker's child process is known", || child() != first);
     let second = child().expect("known");
     stage.wait_for(wound_up, "succeeded");
-    stage.wait_for(ended, "failed").says("hard limit of 2s");
+    stage.wait_for(ended, "failed").says("hard limit of 8s");
     wait_until("the child process has ended", || kill(second, None).is_err());
     assert_eq!((stage.begun(wound_up).len(), stage.begun(ended).len()), (2, 2));
 }
 
 #[test]
 fn a_job_that_waits_for_its_next_attempt_outlives_all_that_could_run_it() {
+    const DAY: Duration = Duration::from_hours(24);
     let stage = Stage::new();
     let (server, worker) = (stage.server(), stage.worker());
-    let snoozed = stage.enqueue(&Act::SnoozeFirst { millis: 3000 });
-    let retried = stage.enqueue_with(&Act::FailFirst { times: 2 }, |job| {
-        job.policy.backoff_base = Duration::from_secs(2);
-        job.policy.backoff_max = Duration::from_secs(2);
+    let snoozed = stage.enqueue(&Act::SnoozeFirst { millis: 6000 });
+    let retried = stage.enqueue_with(&Act::FailFirst { times: 1 }, |job| {
+        job.policy.backoff_base = DAY;
+        job.policy.backoff_max = DAY;
     });
-    wait_until("both wait", || {
-        [snoozed, retried].iter().all(|job| stage.job(*job).attempt == 1 && stage.job(*job).state == "queued")
-    });
+    let waits = |job: &JobId| stage.job(*job).attempt == 1 && stage.job(*job).state == "queued";
+    wait_until("both wait", || [snoozed, retried].iter().all(waits));
     server.kill();
     worker.kill();
     let (_server, _worker) = (stage.server(), stage.worker());
@@ -186,8 +188,9 @@ fn a_job_that_waits_for_its_next_attempt_outlives_all_that_could_run_it() {
     assert_eq!((job.attempt, job.failures), (2, 0), "a snooze does not count");
     let waited = "select (extract(epoch from job.dispatched_at - ended_at) * 1000)::bigint
                   from job join job_attempt using (job_id) where outcome = 'snoozed'";
-    assert!(stage.number(waited) >= 3000, "it was left alone for as long as it wanted: {} ms", stage.number(waited));
+    assert!(stage.number(waited) >= 6000, "it was left alone for as long as it wanted: {} ms", stage.number(waited));
+    assert!(waits(&retried) && stage.job(retried).failures == 1, "what has failed is not forgotten");
+    stage.tell(&["jobs", "retry", &retried.to_string()]);
     let job = stage.wait_for(retried, "succeeded");
-    assert_eq!((job.attempt, job.failures), (3, 2));
-    assert_eq!(stage.begun(retried).len(), 3);
+    assert_eq!((job.attempt, job.failures, stage.begun(retried).len()), (2, 1, 2));
 }

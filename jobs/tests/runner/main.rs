@@ -3,6 +3,7 @@
 
 mod actor;
 mod faults;
+mod frozen;
 #[path = "../hosts/gate.rs"]
 mod gate;
 mod killed;

@@ -36,8 +36,8 @@ use crate::{
 
 /// The header.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Bytes. Nobody fills our disk with refusals.
-const MAX_REFUSAL: usize = 4096;
+/// Bytes; those of a few wrong fields.
+const MAX_REFUSAL: usize = 1024;
 /// Tells that nothing was done this time.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 

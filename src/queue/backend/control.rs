@@ -19,7 +19,6 @@ pub struct JobControl(Arc<Inner>);
 
 struct Inner {
     job_id: JobId,
-    fence: i64,
     kind: String,
     soft_limit: Option<Duration>,
     hard_limit: Option<Duration>,
@@ -34,7 +33,6 @@ impl JobControl {
     pub(super) fn new(envelope: &Envelope, news: Arc<Notify>) -> Self {
         Self(Arc::new(Inner {
             job_id: envelope.job_id,
-            fence: envelope.fence,
             kind: envelope.kind.clone(),
             soft_limit: envelope.soft_limit,
             hard_limit: envelope.hard_limit,
@@ -84,10 +82,6 @@ impl JobControl {
 
     pub(super) fn kind(&self) -> &str {
         &self.0.kind
-    }
-
-    pub(super) fn fence(&self) -> i64 {
-        self.0.fence
     }
 
     pub(super) fn take_progress(&self) -> Option<Progress> {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use redis::{
     AsyncCommands as _, RedisError,
-    aio::ConnectionManager,
+    aio::{ConnectionLike, ConnectionManager},
     streams::{StreamClaimOptions, StreamPendingCountReply},
 };
 
@@ -98,9 +98,9 @@ async fn renew(
 
 /// How often each of our entries has been delivered, where a worker of the same name may have had the last one. Ownership
 /// must be checked first: XCLAIM would take a job away from the worker that has taken it over.
-async fn owned_entries(
+pub(super) async fn owned_entries(
     config: &StreamConfig,
-    connection: &mut ConnectionManager,
+    connection: &mut (impl ConnectionLike + Send + Sync),
 ) -> Result<HashMap<String, usize>, RedisError> {
     let reply: Result<StreamPendingCountReply, RedisError> =
         connection.xpending_consumer_count(config.queue.jobs_key(), GROUP, "-", "+", MAX_PENDING, &config.worker).await;

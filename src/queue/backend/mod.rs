@@ -15,6 +15,7 @@ mod reader;
 mod report;
 mod sink;
 mod slots;
+mod takeover;
 
 use std::{
     sync::Arc,
@@ -226,7 +227,7 @@ impl Backend for StreamBackend {
     fn poll_close(&mut self, context: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), BackendError>> {
         if let Some(running) = self.running.take() {
             self.closing =
-                Some(Box::pin(reader::hand_back(Arc::clone(&self.config), Arc::clone(&self.state), running)));
+                Some(Box::pin(takeover::hand_back(Arc::clone(&self.config), Arc::clone(&self.state), running)));
         }
         match self.closing.as_mut() {
             Some(closing) => closing.as_mut().poll(context).map(Ok),

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     StreamConfig,
-    ack::Outcome,
+    ack::{Delivered, Outcome},
     connection::reconnecting,
     lease::{Held, Leases},
     slots::Slots,
@@ -181,10 +181,9 @@ impl State {
         }
     }
 
-    fn progress(&self) -> Vec<(JobId, i64, Progress)> {
+    fn progress(&self) -> Vec<(Delivered, Progress)> {
         let leases = self.leases.lock();
-        let of = |control: &super::JobControl| Some((control.job_id(), control.fence(), control.take_progress()?));
-        leases.values().filter_map(|held| of(&held.control)).collect()
+        leases.values().filter_map(|held| Some((held.whose, held.control.take_progress()?))).collect()
     }
 }
 
@@ -226,7 +225,7 @@ async fn send(
     config: &StreamConfig,
     connection: &mut Option<ConnectionManager>,
     report: Option<WorkerReport>,
-    progress: Vec<(JobId, i64, Progress)>,
+    progress: Vec<(Delivered, Progress)>,
 ) -> Result<(), RedisError> {
     if report.is_none() && progress.is_empty() {
         return Ok(());
@@ -243,9 +242,10 @@ async fn send(
     if let Some(text) = report.and_then(|report| serde_json::to_string(&report).ok()) {
         add(&[("worker", text)]);
     }
-    for (job, fence, progress) in progress {
+    for (Delivered { job_id, fence, deliveries }, progress) in progress {
         let Ok(text) = serde_json::to_string(&progress) else { continue };
-        add(&[("progress", text), ("job", job.to_string()), ("fence", fence.to_string())]);
+        let (job, fence, delivery) = (job_id.to_string(), fence.to_string(), deliveries.to_string());
+        add(&[("progress", text), ("job", job), ("fence", fence), ("delivery", delivery)]);
     }
     let connection = match connection {
         Some(connection) => connection,

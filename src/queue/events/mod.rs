@@ -41,7 +41,7 @@ const LONGEST: Duration = Duration::from_hours(50 * 365 * 24);
 pub(super) struct Event {
     job_id: JobId,
     fence: i64,
-    /// The how-manieth worker that was given this dispatch; only the last one's reports count.
+    /// Counts the workers that were given this dispatch; only the last one's reports count.
     delivery: i32,
     outcome: Outcome,
     body: String,
