@@ -74,13 +74,13 @@ pub(super) fn add(method: &str, is_object: bool, operation: &mut Value) {
 
 /// The headers of many answers, as components.
 pub(super) fn headers() -> Value {
-    let number = |description: &str| json!({ "description": description, "schema": { "type": "integer", "format": "int32", "minimum": 1, "example": 5 } });
+    let secs = json!({ "type": "integer", "format": "int32", "minimum": 1, "example": 5 });
     json!({
         "XRequestId": header("Names the request in the server's log", "9f86d081884c7d65"),
         "RateLimit": header("Requests left, and seconds until there are more (draft-ietf-httpapi-ratelimit-headers)", "\"user\";r=5999;t=60"),
         "RateLimitPolicy": header("Requests in so many seconds", "\"user\";q=6000;w=60"),
         "IdempotencyReplayed": header("`true`: nothing was done this time", "true"),
-        "RetryAfter": number("Seconds after which trying again may help"),
+        "RetryAfter": { "description": "Seconds after which trying again may help", "schema": secs },
     })
 }
 

@@ -32,7 +32,7 @@ const SCALARS: [(&str, &str); 18] = [
 const WORDS: [(&str, &[&str]); 6] = [
     ("category", &["S", "AE", "O"]),
     ("document", &["invoice", "credit_note"]),
-    ("method", &["DELETE", "GET", "PATCH", "POST", "PUT"]),
+    ("method", &["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ("outcome", &["retry", "snoozed", "failed", "lost", "revoked"]),
     ("replacement", &["upgrade", "downgrade"]),
     ("vat_category", &["S", "AE", "O"]),

@@ -115,7 +115,7 @@ pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut 
     }
     let count = unstarted.len();
     match release(&config, unstarted).await {
-        Ok(()) => tracing::info!(queue = %config.queue, count, "handed back jobs that had not started"),
+        Ok(count) => tracing::info!(queue = %config.queue, count, "handed back jobs that had not started"),
         // They are claimed by another worker when the lease ends.
         Err(error) => {
             tracing::warn!(queue = %config.queue, count, %error, "could not hand back jobs that had not started");
@@ -124,8 +124,8 @@ pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut 
 }
 
 /// Makes entries look long abandoned, and as if they had not been delivered this time. What another worker has taken over
-/// is left to it.
-async fn release(config: &StreamConfig, unstarted: Vec<(String, Held)>) -> Result<(), RedisError> {
+/// is left to it. Returns how many those were.
+async fn release(config: &StreamConfig, unstarted: Vec<(String, Held)>) -> Result<usize, RedisError> {
     const LONG_AGO_MILLIS: usize = 24 * 60 * 60 * 1000;
     let mut connection = blocking(&config.redis, Duration::ZERO).await?;
     let owned = owned_entries(config, &mut connection).await?;
@@ -134,10 +134,12 @@ async fn release(config: &StreamConfig, unstarted: Vec<(String, Held)>) -> Resul
     for (entry, held) in unstarted.into_iter().filter(is_ours) {
         by_deliveries.entry(held.whose.deliveries - 1).or_default().push(entry);
     }
+    let mut released = 0;
     for (before, entries) in by_deliveries {
         let options = StreamClaimOptions::default().idle(LONG_AGO_MILLIS).retry(before).with_justid();
         let _: Vec<String> =
             connection.xclaim_options(config.queue.jobs_key(), GROUP, &config.worker, 0, &entries, options).await?;
+        released += entries.len();
     }
-    Ok(())
+    Ok(released)
 }
