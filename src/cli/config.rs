@@ -16,8 +16,7 @@ use sqlx::{
 
 use crate::{
     embedded::{Instance, default_data_dir},
-    queue,
-    secret::Secret,
+    wire::{Secret, broker},
 };
 
 /// Longest wait for a server that is starting.
@@ -161,9 +160,9 @@ impl RedisArgs {
         self.redis_ca_file.clone()
     }
 
-    /// See [`queue::broker::client`].
+    /// See [`broker::client`].
     pub(super) fn client(&self) -> anyhow::Result<redis::Client> {
-        queue::broker::client(&self.url()?, self.redis_ca_file.as_deref()).context("can't use REDIS_URL")
+        broker::client(&self.url()?, self.redis_ca_file.as_deref()).context("can't use REDIS_URL")
     }
 }
 

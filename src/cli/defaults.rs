@@ -4,7 +4,10 @@ use clap::Args;
 use sqlx::PgPool;
 
 use super::config::DatabaseArgs;
-use crate::{accounts, billing::rates, catalog};
+use crate::{
+    catalog,
+    parties::{self, rates},
+};
 
 /// Options of `db-add-defaults`.
 #[derive(Debug, Args)]
@@ -26,7 +29,7 @@ pub async fn add_defaults(pool: &PgPool) -> anyhow::Result<()> {
 
 /// [`add_defaults`] without the schema.
 pub async fn add_rows(pool: &PgPool) -> anyhow::Result<()> {
-    accounts::billing::add_placeholder(pool).await?;
+    parties::add_placeholder(pool).await?;
     catalog::add_defaults(pool).await?;
     rates::import_missing(pool).await?;
     Ok(())

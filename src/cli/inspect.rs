@@ -16,10 +16,11 @@ use super::{
 use crate::{
     http::Window,
     queue::{
-        JobState, QueueName,
+        JobState,
         inspect::{self, JobFilter, JobLine, WorkerLine},
         operate,
     },
+    wire::QueueName,
 };
 
 /// Jobs in a list.

@@ -19,10 +19,11 @@ use super::{
 use crate::{
     http::Window,
     queue::{
-        self, JobId, JobState, QueueName, Step, Wake,
+        self, JobState, Step, Wake,
         inspect::{self, JobDetail, JobFilter},
         operate,
     },
+    wire::{JobId, QueueName},
 };
 
 /// Options of `jobs`.

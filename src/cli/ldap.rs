@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, builder::BoolishValueParser};
 use super::config::secret_or_file;
 use crate::{
     accounts::{Directory, DirectorySettings},
-    secret::Secret,
+    wire::Secret,
 };
 
 /// Which directory vouches for users without a local password.

@@ -7,9 +7,12 @@ use clap::{Args, Subcommand};
 use sqlx::PgPool;
 
 use super::config::DatabaseArgs;
-use crate::queue::{
-    QueueName, inspect,
-    operate::{self, QueueWish},
+use crate::{
+    queue::{
+        inspect,
+        operate::{self, QueueWish},
+    },
+    wire::QueueName,
 };
 
 /// Options of `queue`.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    kinds::Scheduled,
+    schedule::Scheduled,
     schedule::{self, Change, CronText, NewSchedule, Schedule, ScheduleName, Terms, Timing, Zone},
 };
 

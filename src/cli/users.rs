@@ -10,8 +10,9 @@ use super::{
     output::{Output, Table},
 };
 use crate::{
-    accounts::{self, Change, Listed, Username},
-    secret::Secret,
+    accounts::{self, Change, Listed},
+    user::Username,
+    wire::Secret,
 };
 
 /// Shorter ones are guessed.

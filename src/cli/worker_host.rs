@@ -9,11 +9,8 @@ use super::{
     output::{Output, Table},
 };
 use crate::{
-    queue::{
-        QueueName,
-        access::{self, Access},
-    },
-    secret::Secret,
+    queue::access::{self, Access},
+    wire::{QueueName, Secret},
 };
 
 /// Options of `worker-host`.

@@ -14,14 +14,16 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::sync::{OnceCell, oneshot, watch};
 use uncloud::{
-    accounts,
-    accounts::AccountSettings,
+    accounts::{self, AccountSettings},
     cli::serve::{ServeSettings, serve},
     embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
-    http::{RateLimits, TrustedProxies, server::Limits},
-    queue::{JobError, backend::StreamConfig},
-    secret::Secret,
-    vpn::key::{PrivateKey, PublicKey},
+    http::TrustedProxies,
+    server::{RateLimits, listen::Limits},
+    wire::{
+        JobError, Secret,
+        key::{PrivateKey, PublicKey},
+        stream::StreamConfig,
+    },
 };
 
 /// All test users have it.

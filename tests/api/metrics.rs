@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::{embedded::throwaway::ThrowawayRedis, queue::JobError};
+use uncloud::{embedded::throwaway::ThrowawayRedis, wire::JobError};
 
 use crate::{
     app::{HOST, PASSWORD, TestApp, database_url},

@@ -17,7 +17,7 @@ use nix::{
 };
 use serde_json::json;
 use tokio::task::JoinSet;
-use uncloud::{embedded::throwaway::ThrowawayRedis, secret::Secret};
+use uncloud::{embedded::throwaway::ThrowawayRedis, wire::Secret};
 
 use crate::app::{HOST, PASSWORD, database_url, new_key};
 

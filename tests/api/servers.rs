@@ -12,7 +12,7 @@ use nix::{
 };
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use uncloud::{embedded::throwaway::ThrowawayRedis, secret::Secret};
+use uncloud::{embedded::throwaway::ThrowawayRedis, wire::Secret};
 
 /// Ended when the value goes.
 pub struct Server {

@@ -3,9 +3,9 @@
 use apalis::prelude::WorkerBuilder;
 use serde_json::Value;
 use tokio::sync::watch;
-use uncloud::queue::{
+use uncloud::wire::{
     JobError,
-    backend::{Envelope, StreamBackend, StreamConfig},
+    stream::{Envelope, StreamBackend, StreamConfig},
 };
 
 /// Answers with what `work` makes of each payload, until `stop`.

@@ -10,8 +10,7 @@ use tokio::{
 use uncloud::{
     accounts,
     cli::serve::{ServeSettings, serve},
-    queue::{QueueName, backend::StreamConfig, broker},
-    secret::Secret,
+    wire::{QueueName, Secret, broker, stream::StreamConfig},
 };
 
 const ADMIN: &str = "correct horse battery";
@@ -46,8 +45,8 @@ impl ControlPlane {
             proxies: uncloud::http::TrustedProxies::default(),
             origins: Vec::new(),
             tls: None,
-            rates: uncloud::http::RateLimits::NONE,
-            limits: uncloud::http::server::Limits::default(),
+            rates: uncloud::server::RateLimits::NONE,
+            limits: uncloud::server::listen::Limits::default(),
         };
         let server = tokio::spawn(serve(settings, ready, stopped));
         let Ok(address) = address.await else { panic!("{:?}", server.await) };

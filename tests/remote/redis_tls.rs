@@ -3,8 +3,8 @@
 use redis::aio::MultiplexedConnection;
 use uncloud::{
     embedded::throwaway::{Extra, ThrowawayRedis, free_port},
-    queue::{QueueName, access, broker},
-    secret::Secret,
+    queue::access,
+    wire::{QueueName, Secret, broker},
 };
 
 use crate::certificates::certificates;

@@ -8,8 +8,7 @@ use sqlx::PgPool;
 use uncloud::{
     accounts,
     embedded::throwaway::{Extra, ThrowawayPostgres, ThrowawayRedis},
-    secret::Secret,
-    vpn::key::PrivateKey,
+    wire::{Secret, key::PrivateKey},
 };
 
 use crate::{

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uncloud::{
     billing::{jobs, run::Progress},
-    queue::{JobError, backend::JobControl},
+    wire::{JobError, stream::JobControl},
 };
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 use serde::Deserialize;
-use uncloud::vpn::desired::InterfaceName;
+use uncloud::wire::desired::InterfaceName;
 
 use super::{
     HostError,

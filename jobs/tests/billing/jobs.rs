@@ -39,7 +39,7 @@ fn run_times(office: &Office) -> Vec<String> {
 fn disturbed_run(office: &Office) -> (i64, Process) {
     let mut crew = Crew::start(office, 2);
     let locks = office.runtime.block_on(async {
-        let mut tx = uncloud::origin::begin(&office.pool).await.expect("a transaction");
+        let mut tx = uncloud::request_context::begin(&office.pool).await.expect("a transaction");
         sqlx::query("select from users where user_id > 16 for no key update").execute(&mut *tx).await.expect("locked");
         tx
     });

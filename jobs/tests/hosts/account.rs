@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::json;
-use uncloud::vpn::desired::DesiredInterface;
+use uncloud::wire::desired::DesiredInterface;
 
 use crate::{
     site::Site,

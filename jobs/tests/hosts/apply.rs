@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
-use uncloud::vpn::desired::{DesiredInterface, VERSION};
+use uncloud::wire::desired::{DesiredInterface, VERSION};
 use uncloud_jobs::host::{Host, Implementation};
 
 use crate::{

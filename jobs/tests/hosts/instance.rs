@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use ring::rand::SystemRandom;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
-use uncloud::{embedded::Instance, vpn::key::PrivateKey};
+use uncloud::{embedded::Instance, wire::key::PrivateKey};
 
 use crate::{
     process::{Process, bare, succeed, uncloud_program},

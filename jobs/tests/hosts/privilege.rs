@@ -7,7 +7,7 @@ use std::{
 };
 
 use nix::sys::signal::{Signal, kill};
-use uncloud::vpn::desired::InterfaceState;
+use uncloud::wire::desired::InterfaceState;
 
 use crate::{
     account::{Account, Rights, said},

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use nix::sys::signal::{Signal, kill};
-use uncloud::vpn::desired::{DesiredInterface, InterfaceState};
+use uncloud::wire::desired::{DesiredInterface, InterfaceState};
 use uncloud_jobs::host::{Host, HostError, Implementation};
 
 use crate::{

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use uncloud::vpn::{
+use uncloud::wire::{
     desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceState, MTU, Peer, VERSION},
     key::PrivateKey,
 };

@@ -24,10 +24,10 @@ use tokio::{
     sync::watch,
 };
 use uncloud::{
-    logging,
-    queue::{
-        Claimed, JobError, JobKinds, Rendered, Runner, Settled, Succeeded, Wake,
-        backend::{Envelope, JobControl},
+    queue::{Claimed, JobKinds, Rendered, Runner, Settled, Succeeded, Wake},
+    wire::{
+        JobError, logging,
+        stream::{Envelope, JobControl},
     },
 };
 use uncloud_jobs::worker;

@@ -6,7 +6,10 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use uncloud::queue::{self, JobId, NewJob};
+use uncloud::{
+    queue::{self, NewJob},
+    wire::JobId,
+};
 
 use crate::{
     actor::Act,
@@ -36,7 +39,7 @@ fn many_jobs(stage: &Stage, act: &Act, count: usize, priority: i16) -> Vec<JobId
 fn kill_before(stage: &Stage, job: JobId, args: &[&str]) {
     let waits = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     stage.runtime.block_on(async {
-        let mut tx = uncloud::origin::begin(&stage.pool).await.expect("PostgreSQL");
+        let mut tx = uncloud::request_context::begin(&stage.pool).await.expect("PostgreSQL");
         let lock = sqlx::query("select from job where job_id = $1 for update").bind(job);
         lock.execute(&mut *tx).await.expect("locked");
         let mut command = Process::start("uncloud", &mut stage.uncloud(args));

@@ -3,7 +3,7 @@
 use std::fs;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use uncloud::queue::{After, JobId};
+use uncloud::{queue::After, wire::JobId};
 
 use crate::{
     actor::{Act, trace_file},

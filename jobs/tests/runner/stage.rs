@@ -18,7 +18,8 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uncloud::{
     embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
-    queue::{self, JobId, NewJob, Policy, QueueName},
+    queue::{self, NewJob, Policy},
+    wire::{JobId, QueueName},
 };
 
 use crate::{
@@ -126,7 +127,7 @@ impl Stage {
 
     pub(crate) fn transaction<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> T) -> T {
         self.runtime.block_on(async {
-            let mut tx = uncloud::origin::begin(&self.pool).await.expect("PostgreSQL");
+            let mut tx = uncloud::request_context::begin(&self.pool).await.expect("PostgreSQL");
             let done = work(&mut tx).await;
             tx.commit().await.expect("committed");
             queue::wake_relays(&self.pool).await.expect("told");

@@ -6,9 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::cli::config::read_secret;
-use crate::embedded::write_private;
-use crate::secret::Secret;
+use crate::{cli::config::read_secret, embedded::write_private, wire::Secret};
 
 /// The password of `admin`: the one in `DIR/admin-password`, which is made at the first start.
 pub(super) fn kept_admin_password(data_dir: &Path) -> anyhow::Result<Secret<String>> {

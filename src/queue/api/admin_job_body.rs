@@ -4,11 +4,14 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Any};
 use serde_json::Value;
 
-use crate::queue::{
-    JobId, JobState, Step,
-    backend::Progress,
-    history,
-    inspect::{Attempt, JobDetail, JobLine, ParentLine},
+use super::progress::JobProgress;
+use crate::{
+    queue::{
+        history::{self, Step},
+        inspect::{Attempt, JobDetail, JobLine, ParentLine},
+        job::JobState,
+    },
+    wire::JobId,
 };
 
 /// A job as staff see it in a list.
@@ -36,7 +39,7 @@ pub(super) struct AdminJob {
     /// The last error.
     error: Option<String>,
     /// How far it is.
-    progress: Option<Progress>,
+    progress: Option<JobProgress>,
 }
 
 impl From<JobLine> for AdminJob {
@@ -52,7 +55,7 @@ impl From<JobLine> for AdminJob {
             run_at: line.run_at,
             finished_at: line.finished_at,
             error: line.error,
-            progress: line.progress,
+            progress: line.progress.map(JobProgress::from),
         }
     }
 }
@@ -191,7 +194,7 @@ impl From<Step> for AdminJobStep {
 impl From<JobDetail> for AdminJobDetail {
     fn from(job: JobDetail) -> Self {
         Self {
-            history: history(&job).into_iter().map(Into::into).collect(),
+            history: history::history(&job).into_iter().map(Into::into).collect(),
             job: job.line.into(),
             advice: job.advice,
             payload: Any(job.payload),

@@ -12,10 +12,10 @@ use crate::{
     error::Error,
     http::{Body, Id, Number, QueueText, Staff, Tags, input},
     queue::{
-        JobId,
         inspect::{self, WorkerLine},
         operate,
     },
+    wire::JobId,
 };
 
 /// A process that runs jobs of a queue, as it last reported.

@@ -22,13 +22,15 @@ use redis::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{
-    JobId, QueueName, Runner,
-    backend::{Outcome, blocking, clean},
-    name::SERVER,
-    reports,
+use super::{Runner, reports};
+use crate::{
+    metrics::Attempt,
+    wire::{
+        JobId, QueueName,
+        queue_name::SERVER,
+        stream::{Outcome, blocking, clean},
+    },
 };
-use crate::metrics::Attempt;
 
 const BLOCK: Duration = Duration::from_secs(5);
 /// Events of one queue in one transaction.

@@ -5,8 +5,9 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::{
     http::{Window, in_order},
-    queue::{JobId, JobState},
-    vpn::{key::PublicKey, pool::Pool},
+    queue::JobState,
+    vpn::pool::Pool,
+    wire::{JobId, key::PublicKey},
 };
 
 /// A new pool.

@@ -14,7 +14,7 @@ use nix::{
 };
 use redis::Commands as _;
 use sqlx::{Connection as _, PgConnection};
-use uncloud::{embedded::throwaway::ThrowawayPostgres, queue::JobId};
+use uncloud::{embedded::throwaway::ThrowawayPostgres, wire::JobId};
 
 use super::plan::Fault;
 use crate::{
