@@ -11,8 +11,8 @@ use crate::{
     seal::Sealer,
     services::{Delivery, Service},
     vpn,
-    wire::{JobId, KINDS, Kind},
 };
+use uncloud_wire::{JobId, KINDS, Kind};
 
 /// The noun that realises a kind of delivery; none when staff deliver.
 pub fn services(delivery: Delivery) -> Option<&'static dyn Service> {

@@ -24,7 +24,6 @@ pub mod server;
 pub mod services;
 pub mod user;
 pub mod vpn;
-pub mod wire;
 
 /// The schema's migrations, applied in order; only ever added to.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();

@@ -14,7 +14,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use uncloud::wire::{KINDS, Kind, QueueName, Secret, broker, logging};
+use uncloud_wire::{KINDS, Kind, QueueName, Secret, broker, logging};
 
 use crate::{
     handlers,
@@ -123,7 +123,7 @@ pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("uncloud-worker: {}", uncloud::wire::logging::one_line(&error));
+            eprintln!("uncloud-worker: {}", uncloud_wire::logging::one_line(&error));
             ExitCode::FAILURE
         }
     }

@@ -9,7 +9,7 @@ use apalis::{
 use serde_json::Value;
 use tokio::sync::watch;
 use tracing::Instrument as _;
-use uncloud::wire::{
+use uncloud_wire::{
     JobError, QueueName,
     stream::{Envelope, JobControl, StreamBackend, StreamConfig},
 };

@@ -18,8 +18,8 @@ use crate::{
     error::Error,
     http::scope::{Scope, Scopes},
     user::User,
-    wire::Secret,
 };
+use uncloud_wire::Secret;
 
 fn refused() -> Error {
     Error::Unauthenticated("the token is wrong, was revoked or has ended".into())

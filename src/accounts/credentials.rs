@@ -23,8 +23,8 @@ use crate::{
     error::Error,
     http::scope::Scopes,
     user::{User, Username},
-    wire::Secret,
 };
+use uncloud_wire::Secret;
 
 /// A changed password, a locked or a removed user counts after this long at the latest.
 const REMEMBER: Duration = Duration::from_secs(45);

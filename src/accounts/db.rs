@@ -8,8 +8,8 @@ use crate::{
     http::{NamedWindow, Window, in_order, unless_changed},
     request_context,
     user::{User, Username},
-    wire::Secret,
 };
+use uncloud_wire::Secret;
 
 /// What a login compares with.
 pub(super) struct Login {

@@ -15,8 +15,8 @@ use crate::{
     error::Error,
     queue::{self, After, Claimed, NewJob, Rendered},
     request_context,
-    wire::{JobError, JobId, Kind, QueueName},
 };
+use uncloud_wire::{JobError, JobId, Kind, QueueName};
 
 /// Jobs that share the parts of a run; any number of workers may take them.
 const SHARES: usize = 8;

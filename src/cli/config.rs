@@ -14,10 +14,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{
-    embedded::{Instance, default_data_dir},
-    wire::{Secret, broker},
-};
+use crate::embedded::{Instance, default_data_dir};
+use uncloud_wire::{Secret, broker};
 
 /// Longest wait for a server that is starting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

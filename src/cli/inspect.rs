@@ -20,8 +20,8 @@ use crate::{
         inspect::{self, JobFilter, JobLine, WorkerLine},
         operate,
     },
-    wire::QueueName,
 };
+use uncloud_wire::QueueName;
 
 /// Jobs in a list.
 const LIMIT: i64 = 1000;

@@ -23,8 +23,8 @@ use crate::{
         inspect::{self, JobDetail, JobFilter},
         operate,
     },
-    wire::{JobId, QueueName},
 };
+use uncloud_wire::{JobId, QueueName};
 
 /// Options of `jobs`.
 #[derive(Debug, Args)]

@@ -7,13 +7,11 @@ use clap::{Args, Subcommand};
 use sqlx::PgPool;
 
 use super::config::DatabaseArgs;
-use crate::{
-    queue::{
-        inspect,
-        operate::{self, QueueWish},
-    },
-    wire::QueueName,
+use crate::queue::{
+    inspect,
+    operate::{self, QueueWish},
 };
+use uncloud_wire::QueueName;
 
 /// Options of `queue`.
 #[derive(Debug, Args)]

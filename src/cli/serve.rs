@@ -28,8 +28,8 @@ use crate::{
         listen::{self, Limits, Listener, Tls, TlsFiles},
         listen_for_metrics, service,
     },
-    wire::{Secret, broker},
 };
+use uncloud_wire::{Secret, broker};
 
 /// Connections to Postgres: relay, desk, schedules, events, sweep and listener hold six at times, the rest is for requests.
 const CONNECTIONS: u32 = 24;

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     accounts::{self, Change, Listed},
     user::Username,
-    wire::Secret,
 };
+use uncloud_wire::Secret;
 
 /// Shorter ones are guessed.
 const MIN_PASSWORD: usize = 8;

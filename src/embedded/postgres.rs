@@ -15,7 +15,7 @@ use super::{
     Account, Child, ChildSpec, DataDir, Log, ProcessId, Registry, StopPlan,
     programs::{find_postgres, postgres_major},
 };
-use crate::wire::Secret;
+use uncloud_wire::Secret;
 
 /// The database that `uncloud` lives in, and its owner.
 const DATABASE: &str = "uncloud";

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{Account, Child, ChildSpec, DataDir, Log, Registry, StopPlan, programs::find_redis};
-use crate::wire::Secret;
+use uncloud_wire::Secret;
 
 /// A Redis server that runs as a child of `uncloud up`.
 #[derive(Debug)]

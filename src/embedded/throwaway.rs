@@ -21,7 +21,7 @@ use super::{
     Account, ChildSpec, Durability, Log, ProcessId, Programs, RuntimeDir, START_DEADLINE, log_tail, postgres, redis,
     runtime,
 };
-use crate::wire::Secret;
+use uncloud_wire::Secret;
 
 /// $1: folder to remove, or empty; $2: signal that ends the server; then the server's command line.
 const WATCHDOG: &str = r#"

@@ -16,8 +16,8 @@ use crate::{
     request_context,
     services::{Delivery, ServiceChange, Services},
     user::User,
-    wire::{JobError, JobId, Kind, QueueName, logging::one_line},
 };
+use uncloud_wire::{JobError, JobId, Kind, QueueName, logging::one_line};
 
 /// Payloads as they rest: they name no secrets.
 pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::job::JobState;
-use crate::wire::{JobId, queue_name::SERVER};
+use uncloud_wire::{JobId, queue_name::SERVER};
 
 /// Jobs claimed in one transaction. Small, because each may carry a large payload.
 const BATCH: i64 = 256;

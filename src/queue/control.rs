@@ -6,12 +6,10 @@ use redis::{AsyncCommands as _, Script, aio::ConnectionManager, streams::StreamM
 use tokio::sync::watch;
 
 use super::{Runner, db, sweep};
-use crate::{
-    request_context,
-    wire::{
-        JobId, QueueName,
-        stream::{Command, GROUP, reconnecting},
-    },
+use crate::request_context;
+use uncloud_wire::{
+    JobId, QueueName,
+    stream::{Command, GROUP, reconnecting},
 };
 
 const PERIOD: Duration = Duration::from_secs(2);

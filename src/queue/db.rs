@@ -11,7 +11,7 @@ use super::{
     job::JobState,
     wake::{Finished, Wake},
 };
-use crate::wire::JobId;
+use uncloud_wire::JobId;
 
 /// A job as its askers see it. One that gave way to a newer twin shows what became of that twin.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct JobView {
     pub state: JobState,
     /// The twin.
     pub superseded_by: Option<JobId>,
-    /// See [`crate::wire::Kind`].
+    /// See [`uncloud_wire::Kind`].
     pub kind: String,
     /// Whose work it is.
     pub queue: String,

@@ -14,7 +14,7 @@ use super::{
     events::{self, Ended, Event},
     relay::{Concluded, conclude},
 };
-use crate::wire::{JobId, QueueName, stream::clean};
+use uncloud_wire::{JobId, QueueName, stream::clean};
 
 /// Announcements may get lost, and jobs that failed have their time; looking now and then bounds what that costs.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);

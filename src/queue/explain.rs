@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::{inspect::JobDetail, job::JobState};
-use crate::wire::JobId;
+use uncloud_wire::JobId;
 
 /// One or two sentences for staff; none when all is well.
 pub(super) async fn advice(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use crate::wire::Kind;
+use uncloud_wire::Kind;
 
 /// Where a job is in its life.
 #[derive(

@@ -44,7 +44,8 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::{metrics::Metrics, wire::JobId};
+use crate::metrics::Metrics;
+use uncloud_wire::JobId;
 
 /// What the control plane's background tasks share.
 #[derive(Clone)]

@@ -8,12 +8,8 @@ use super::{
     job::JobState,
     wake::{self, Wake},
 };
-use crate::{
-    code::Code,
-    error::Error,
-    request_context,
-    wire::{JobId, QueueName},
-};
+use crate::{code::Code, error::Error, request_context};
+use uncloud_wire::{JobId, QueueName};
 
 /// How many jobs one transaction withdraws or runs again.
 const BATCH: i64 = 1000;

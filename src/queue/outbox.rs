@@ -5,17 +5,15 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
 use super::{db, job::Policy, wake};
-use crate::{
-    request_context,
-    wire::{JobId, Kind, QueueName, job::millis},
-};
+use crate::request_context;
+use uncloud_wire::{JobId, Kind, QueueName, job::millis};
 
 /// A job to be. Made with [`NewJob::new`]; the other fields are for those who want more.
 #[derive(Debug)]
 pub struct NewJob<'a> {
     /// Whose work it is.
     pub queue: &'a QueueName,
-    /// What to do; see [`crate::wire::Kind`].
+    /// What to do; see [`uncloud_wire::Kind`].
     pub kind: &'a str,
     /// Whom it is about; no secrets.
     pub payload: Value,

@@ -16,13 +16,10 @@ use super::{
     kinds::Rendered,
     outbox,
 };
-use crate::{
-    metrics::Attempt,
-    request_context,
-    wire::{
-        JobId, QueueName,
-        stream::{Envelope, StreamBackend, StreamConfig},
-    },
+use crate::{metrics::Attempt, request_context};
+use uncloud_wire::{
+    JobId, QueueName,
+    stream::{Envelope, StreamBackend, StreamConfig},
 };
 
 /// Wake-ups from other processes may get lost; looking now and then bounds what that costs.

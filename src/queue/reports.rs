@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::Runner;
-use crate::wire::{
+use uncloud_wire::{
     JobId, QueueName,
     stream::{ActiveJob, Progress, WorkerReport, clean},
 };

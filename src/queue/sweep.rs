@@ -9,11 +9,8 @@ use redis::{AsyncCommands as _, RedisError, Script, aio::ConnectionManager, stre
 use tokio::sync::watch;
 
 use super::{Runner, db};
-use crate::{
-    metrics::Attempt,
-    request_context,
-    wire::{JobId, QueueName, stream::reconnecting},
-};
+use crate::{metrics::Attempt, request_context};
+use uncloud_wire::{JobId, QueueName, stream::reconnecting};
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Between two looks at a Redis that does not answer.

@@ -5,7 +5,8 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
 use super::{Schedule, ScheduleName, Terms, Timing, scheduled::Scheduled};
-use crate::{queue::JobState, wire::JobId};
+use crate::queue::JobState;
+use uncloud_wire::JobId;
 
 /// A schedule as its row has it.
 struct Row {

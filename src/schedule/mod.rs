@@ -26,8 +26,8 @@ use crate::{
     error::{Error, OnConstraint as _},
     http::unless_changed,
     queue::{self, JobState, NewJob, Policy, enqueue, wake_relays},
-    wire::JobId,
 };
+use uncloud_wire::JobId;
 
 /// A schedule.
 #[derive(Debug, Clone)]

@@ -10,7 +10,8 @@ use redis::{AsyncCommands as _, aio::ConnectionManager};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 
-use crate::{error::Error, http::Tags, wire::stream::reconnecting};
+use crate::{error::Error, http::Tags};
+use uncloud_wire::stream::reconnecting;
 
 /// Longest wait for one part's answer.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -20,8 +20,8 @@ use crate::{
         Depth, depths,
         inspect::{self, WorkerLine},
     },
-    wire::stream::reconnecting,
 };
+use uncloud_wire::stream::reconnecting;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Longest wait for one part's answer.

@@ -16,11 +16,11 @@ use super::{
 use crate::{
     queue::{Claimed, Rendered, Settled},
     seal::Sealer,
-    wire::{
-        JobId,
-        desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName, InterfaceState, MTU, Peer, VERSION},
-        key::{PrivateKey, PublicKey},
-    },
+};
+use uncloud_wire::{
+    JobId,
+    desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName, InterfaceState, MTU, Peer, VERSION},
+    key::{PrivateKey, PublicKey},
 };
 
 /// What a job's row says: only whom it is about.

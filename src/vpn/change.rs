@@ -17,8 +17,8 @@ use crate::{
     orders, request_context,
     seal::Sealer,
     user::User,
-    wire::key::{PrivateKey, PublicKey},
 };
+use uncloud_wire::key::{PrivateKey, PublicKey};
 
 /// What staff change of a pool; none stays as it is.
 #[derive(Debug)]

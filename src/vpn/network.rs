@@ -11,8 +11,8 @@ use crate::{
     queue::JobState,
     request_context,
     user::User,
-    wire::{JobId, key::PublicKey},
 };
+use uncloud_wire::{JobId, key::PublicKey};
 
 /// Where a network or a pool is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, poem_openapi::Enum)]

@@ -14,10 +14,10 @@ use crate::{
     request_context,
     seal::Sealer,
     user::User,
-    wire::{
-        JobId, Kind, QueueName,
-        key::{PrivateKey, PublicKey},
-    },
+};
+use uncloud_wire::{
+    JobId, Kind, QueueName,
+    key::{PrivateKey, PublicKey},
 };
 
 /// Names the ciphertexts of pools' private keys.

@@ -5,10 +5,8 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 
 use super::{db, hostname::Hostname, pool};
-use crate::{
-    queue::{Claimed, Rendered, wake_relays},
-    wire::JobId,
-};
+use crate::queue::{Claimed, Rendered, wake_relays};
+use uncloud_wire::JobId;
 
 /// Pools locked in one transaction, by schedule: customers wait for no more than that.
 const BATCH: i64 = 50;

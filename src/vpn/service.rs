@@ -9,8 +9,8 @@ use super::network::{self, Wish};
 use crate::{
     error::{Error, FieldError},
     services::{Parameters, Provision, Service, Value},
-    wire::key::PublicKey,
 };
+use uncloud_wire::key::PublicKey;
 
 /// Name of the parameter with the length of the wanted prefix.
 pub(super) const NETWORK_SIZE: &str = "network_size";

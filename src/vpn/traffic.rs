@@ -13,10 +13,10 @@ use crate::{
     queue::{Claimed, NewJob, Rendered, Settled, Wake, enqueue, wait_until_finished},
     request_context,
     user::User,
-    wire::{
-        JobId, Kind,
-        desired::{InterfaceName, StatusReport, StatusRequest, VERSION},
-    },
+};
+use uncloud_wire::{
+    JobId, Kind,
+    desired::{InterfaceName, StatusReport, StatusRequest, VERSION},
 };
 
 /// Figures younger than this are answered from memory.

@@ -5,11 +5,6 @@ use std::{fmt, str::FromStr};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use sqlx::{
-    Decode, Postgres,
-    error::BoxDynError,
-    postgres::{PgTypeInfo, PgValueRef},
-};
 use x25519_dalek::StaticSecret;
 
 /// Bytes in a WireGuard key.
@@ -111,16 +106,28 @@ impl<'de> Deserialize<'de> for PublicKey {
     }
 }
 
-impl sqlx::Type<Postgres> for PublicKey {
-    fn type_info() -> PgTypeInfo {
-        <[u8] as sqlx::Type<Postgres>>::type_info()
-    }
-}
+/// As the database has it: 32 bytes.
+#[cfg(feature = "sqlx")]
+mod column {
+    use sqlx::{
+        Decode, Postgres,
+        error::BoxDynError,
+        postgres::{PgTypeInfo, PgValueRef},
+    };
 
-impl Decode<'_, Postgres> for PublicKey {
-    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        let bytes = <&[u8] as Decode<Postgres>>::decode(value)?;
-        Ok(<[u8; KEY_LEN]>::try_from(bytes)?.try_into()?)
+    use super::{KEY_LEN, PublicKey};
+
+    impl sqlx::Type<Postgres> for PublicKey {
+        fn type_info() -> PgTypeInfo {
+            <[u8] as sqlx::Type<Postgres>>::type_info()
+        }
+    }
+
+    impl Decode<'_, Postgres> for PublicKey {
+        fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+            let bytes = <&[u8] as Decode<Postgres>>::decode(value)?;
+            Ok(<[u8; KEY_LEN]>::try_from(bytes)?.try_into()?)
+        }
     }
 }
 

@@ -19,11 +19,11 @@ use uncloud::{
     embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
     http::TrustedProxies,
     server::{RateLimits, listen::Limits},
-    wire::{
-        JobError, Secret,
-        key::{PrivateKey, PublicKey},
-        stream::StreamConfig,
-    },
+};
+use uncloud_wire::{
+    JobError, Secret,
+    key::{PrivateKey, PublicKey},
+    stream::StreamConfig,
 };
 
 /// All test users have it.

@@ -16,8 +16,8 @@ use uncloud::{
     },
     orders, queue,
     services::ServiceChange,
-    wire::{JobError, Kind, QueueName},
 };
+use uncloud_wire::{JobError, Kind, QueueName};
 
 use crate::{
     app::database,

@@ -7,7 +7,7 @@ use std::sync::{
 
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};
-use uncloud::wire::{JobError, Kind};
+use uncloud_wire::{JobError, Kind};
 
 use crate::app::{HOST, TestApp, new_key};
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::{embedded::throwaway::ThrowawayRedis, wire::JobError};
+use uncloud::embedded::throwaway::ThrowawayRedis;
+use uncloud_wire::JobError;
 
 use crate::{
     app::{HOST, PASSWORD, TestApp, database_url},

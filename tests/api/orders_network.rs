@@ -3,7 +3,8 @@
 use chrono::{TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::{orders, wire::JobError};
+use uncloud::orders;
+use uncloud_wire::JobError;
 
 use crate::app::{HOST, TestApp, new_key};
 

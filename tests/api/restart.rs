@@ -17,7 +17,8 @@ use nix::{
 };
 use serde_json::json;
 use tokio::task::JoinSet;
-use uncloud::{embedded::throwaway::ThrowawayRedis, wire::Secret};
+use uncloud::embedded::throwaway::ThrowawayRedis;
+use uncloud_wire::Secret;
 
 use crate::app::{HOST, PASSWORD, database_url, new_key};
 

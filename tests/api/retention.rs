@@ -6,7 +6,8 @@ use redis::AsyncCommands as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::{queue, wire::Kind};
+use uncloud::queue;
+use uncloud_wire::Kind;
 
 use crate::app::{HOST, TestApp, database};
 

@@ -12,7 +12,8 @@ use nix::{
 };
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use uncloud::{embedded::throwaway::ThrowawayRedis, wire::Secret};
+use uncloud::embedded::throwaway::ThrowawayRedis;
+use uncloud_wire::Secret;
 
 /// Ended when the value goes.
 pub struct Server {

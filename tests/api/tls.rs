@@ -131,7 +131,7 @@ async fn what_cannot_be_served_is_said_at_the_start() {
     let refusal = |certificate: &str, key: &str| {
         site.install(&(certificate.to_owned(), key.to_owned()));
         let error = uncloud::server::listen::Tls::start(site.files()).expect_err("refused");
-        let error = uncloud::wire::logging::one_line(&error);
+        let error = uncloud_wire::logging::one_line(&error);
         assert!(!error.contains(key.lines().nth(1).unwrap_or("MII")), "nothing of the key: {error}");
         error
     };
@@ -140,7 +140,7 @@ async fn what_cannot_be_served_is_said_at_the_start() {
     assert!(refusal(&certificate, &certificate).contains("server.key has no private key in it"));
     fs::remove_file(site.path("server.key")).expect("removed");
     let error = uncloud::server::listen::Tls::start(site.files()).expect_err("refused");
-    assert!(uncloud::wire::logging::one_line(&error).contains("can't read the private key"), "{error:#}");
+    assert!(uncloud_wire::logging::one_line(&error).contains("can't read the private key"), "{error:#}");
 
     for (option, part) in [("--tls-cert", "--tls-key"), ("--tls-key", "--tls-cert")] {
         let mut serve = Command::new(env!("CARGO_BIN_EXE_uncloud"));

@@ -3,7 +3,7 @@
 use apalis::prelude::WorkerBuilder;
 use serde_json::Value;
 use tokio::sync::watch;
-use uncloud::wire::{
+use uncloud_wire::{
     JobError,
     stream::{Envelope, StreamBackend, StreamConfig},
 };

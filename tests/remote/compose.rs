@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
-use uncloud::{queue::access, wire::Secret};
+use uncloud::queue::access;
+use uncloud_wire::Secret;
 
 #[test]
 fn the_users_in_containers_have_the_same_rules() {

@@ -10,8 +10,8 @@ use tokio::{
 use uncloud::{
     accounts,
     cli::serve::{ServeSettings, serve},
-    wire::{QueueName, Secret, broker, stream::StreamConfig},
 };
+use uncloud_wire::{QueueName, Secret, broker, stream::StreamConfig};
 
 const ADMIN: &str = "correct horse battery";
 pub const HOST: &str = "vpn-1.example.ch";

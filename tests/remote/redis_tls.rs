@@ -4,8 +4,8 @@ use redis::aio::MultiplexedConnection;
 use uncloud::{
     embedded::throwaway::{Extra, ThrowawayRedis, free_port},
     queue::access,
-    wire::{QueueName, Secret, broker},
 };
+use uncloud_wire::{QueueName, Secret, broker};
 
 use crate::certificates::certificates;
 

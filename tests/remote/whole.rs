@@ -1,7 +1,7 @@
 //! A control plane and a host's worker that share nothing but two servers elsewhere, reached over TLS.
 
 use serde_json::json;
-use uncloud::wire::Secret;
+use uncloud_wire::Secret;
 
 use crate::{
     certificates::certificates,

@@ -8,8 +8,8 @@ use sqlx::PgPool;
 use uncloud::{
     accounts,
     embedded::throwaway::{Extra, ThrowawayPostgres, ThrowawayRedis},
-    wire::{Secret, key::PrivateKey},
 };
+use uncloud_wire::{Secret, key::PrivateKey};
 
 use crate::{
     PAGE,

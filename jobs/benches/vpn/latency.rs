@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::Value;
-use uncloud::wire::key::PublicKey;
+use uncloud_wire::key::PublicKey;
 
 use crate::{
     instance::{Up, new_key},

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud::wire::{
+use uncloud_wire::{
     JobError, Kind,
     desired::VERSION,
     stream::{Envelope, JobControl},
@@ -83,7 +83,7 @@ fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
-    use uncloud::wire::desired::DesiredInterface;
+    use uncloud_wire::desired::DesiredInterface;
 
     use super::parse;
 

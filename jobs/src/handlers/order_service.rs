@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::{dispatch, orders, wire::JobError};
+use uncloud::{dispatch, orders};
+use uncloud_wire::JobError;
 
 #[derive(Deserialize)]
 struct Service {

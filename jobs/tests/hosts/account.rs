@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::json;
-use uncloud::wire::desired::DesiredInterface;
+use uncloud_wire::desired::DesiredInterface;
 
 use crate::{
     site::Site,

@@ -2,8 +2,8 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
-use uncloud::wire::desired::{DesiredInterface, VERSION};
 use uncloud_jobs::host::{Host, Implementation};
+use uncloud_wire::desired::{DesiredInterface, VERSION};
 
 use crate::{
     site::{SERVER, Site, UNREACHABLE},

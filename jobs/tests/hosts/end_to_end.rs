@@ -4,7 +4,7 @@ use std::process::Command;
 
 use ring::rand::SystemRandom;
 use serde_json::Value;
-use uncloud::wire::key::PrivateKey;
+use uncloud_wire::key::PrivateKey;
 
 use crate::{
     process::{Process, bare, succeed, worker_program},

@@ -16,7 +16,7 @@ use reqwest::Method;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-use uncloud::wire::key::PrivateKey;
+use uncloud_wire::key::PrivateKey;
 
 use crate::{
     process::Process,

@@ -11,7 +11,8 @@ use nix::unistd::Pid;
 use ring::rand::SystemRandom;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
-use uncloud::{embedded::Instance, wire::key::PrivateKey};
+use uncloud::embedded::Instance;
+use uncloud_wire::key::PrivateKey;
 
 use crate::{
     process::{Process, bare, succeed, uncloud_program},

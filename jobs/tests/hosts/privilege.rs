@@ -7,7 +7,7 @@ use std::{
 };
 
 use nix::sys::signal::{Signal, kill};
-use uncloud::wire::desired::InterfaceState;
+use uncloud_wire::desired::InterfaceState;
 
 use crate::{
     account::{Account, Rights, said},

@@ -237,5 +237,5 @@ impl Api {
 /// The public half of a key that nobody has.
 pub(crate) fn new_key() -> String {
     let random = ring::rand::SystemRandom::new();
-    uncloud::wire::key::PrivateKey::generate(&random).expect("random numbers").public_key().to_string()
+    uncloud_wire::key::PrivateKey::generate(&random).expect("random numbers").public_key().to_string()
 }

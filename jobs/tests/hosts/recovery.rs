@@ -3,8 +3,8 @@
 use std::{fs, time::Duration};
 
 use nix::sys::signal::{Signal, kill};
-use uncloud::wire::desired::{DesiredInterface, InterfaceState};
 use uncloud_jobs::host::{Host, HostError, Implementation};
+use uncloud_wire::desired::{DesiredInterface, InterfaceState};
 
 use crate::{
     site::{PORT, SERVER, Site, UNREACHABLE, desired},

@@ -4,11 +4,11 @@ use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use uncloud::wire::{
+use uncloud_jobs::host::{Host, HostError, Implementation};
+use uncloud_wire::{
     desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceState, MTU, Peer, VERSION},
     key::PrivateKey,
 };
-use uncloud_jobs::host::{Host, HostError, Implementation};
 
 use crate::{
     tunnel::Tunnel,

@@ -10,7 +10,7 @@ use nix::{
     unistd::Pid,
 };
 use ring::rand::SystemRandom;
-use uncloud::wire::key::{PrivateKey, PublicKey};
+use uncloud_wire::key::{PrivateKey, PublicKey};
 
 use crate::world::{World, client, host_address, wait_until};
 

@@ -23,14 +23,12 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use uncloud::{
-    queue::{Claimed, JobKinds, Rendered, Runner, Settled, Succeeded, Wake},
-    wire::{
-        JobError, logging,
-        stream::{Envelope, JobControl},
-    },
-};
+use uncloud::queue::{Claimed, JobKinds, Rendered, Runner, Settled, Succeeded, Wake};
 use uncloud_jobs::worker;
+use uncloud_wire::{
+    JobError, logging,
+    stream::{Envelope, JobControl},
+};
 
 /// Says which part to play, and is empty in the test itself.
 const PART: &str = "UNCLOUD_TEST_PART";

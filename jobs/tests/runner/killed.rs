@@ -6,10 +6,8 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use uncloud::{
-    queue::{self, NewJob},
-    wire::JobId,
-};
+use uncloud::queue::{self, NewJob};
+use uncloud_wire::JobId;
 
 use crate::{
     actor::Act,

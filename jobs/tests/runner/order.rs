@@ -3,7 +3,8 @@
 use std::fs;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use uncloud::{queue::After, wire::JobId};
+use uncloud::queue::After;
+use uncloud_wire::JobId;
 
 use crate::{
     actor::{Act, trace_file},

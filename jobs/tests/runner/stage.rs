@@ -19,8 +19,8 @@ use tokio::runtime::{Builder, Runtime};
 use uncloud::{
     embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
     queue::{self, NewJob, Policy},
-    wire::{JobId, QueueName},
 };
+use uncloud_wire::{JobId, QueueName};
 
 use crate::{
     actor::{self, Act, Addresses},

@@ -19,7 +19,8 @@ use self::{
     connection::{Server, Service, printable},
     entry::Entry,
 };
-use crate::{error::Error, user::Username, wire::Secret};
+use crate::{error::Error, user::Username};
+use uncloud_wire::Secret;
 
 /// What the filter has in place of the user's name.
 const PLACEHOLDER: &str = "{username}";

@@ -11,8 +11,8 @@ use crate::{
     },
     request_context,
     user::User,
-    wire::Secret,
 };
+use uncloud_wire::Secret;
 
 /// Most tokens that a user may have.
 pub(super) const MOST: i64 = 100;

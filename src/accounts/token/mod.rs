@@ -11,7 +11,8 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 
-use crate::{error::Error, wire::Secret};
+use crate::error::Error;
+use uncloud_wire::Secret;
 
 /// What secrets begin with, so that people and scanners of source code know one when they see it.
 const MARK: &str = "unc_";

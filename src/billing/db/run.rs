@@ -12,8 +12,8 @@ use crate::{
     error::Error,
     money::amount::Amount,
     parties,
-    wire::JobId,
 };
+use uncloud_wire::JobId;
 
 /// Customers with something to bill.
 pub(in crate::billing) struct Waiting {

@@ -73,6 +73,6 @@ fn fault(user: i64, error: Error) -> Problem {
         Some(constraint) => (Code::RefusedByDatabase, format!("the database refused the bill ({constraint})")),
         None => (Code::Internal, "the bill could not be made, for a reason that is in the log".to_owned()),
     };
-    tracing::error!(user, error = crate::wire::logging::one_line(&error.into()), "a customer is not billed");
+    tracing::error!(user, error = uncloud_wire::logging::one_line(&error.into()), "a customer is not billed");
     Problem::new(user, code, format!("{what}; the customer's orders, address or bills were changed by hand"))
 }

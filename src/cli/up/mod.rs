@@ -25,8 +25,8 @@ use crate::{
         ldap::LdapArgs,
     },
     embedded::{DataDir, Registry, end_leftovers},
-    wire::Secret,
 };
+use uncloud_wire::Secret;
 
 /// Signals this close together are one wish: `timeout` and some supervisors send theirs to the process and to its group.
 const SAME_WISH: Duration = Duration::from_millis(500);

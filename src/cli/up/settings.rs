@@ -12,8 +12,8 @@ use crate::{
     embedded::default_data_dir,
     http::TrustedProxies,
     server::{Origin, RateLimits},
-    wire::Secret,
 };
+use uncloud_wire::Secret;
 
 /// The provider's own queue, for work that no host does.
 pub(super) const BILLING: &str = "billing";

@@ -21,8 +21,8 @@ use crate::{
     embedded::{Account, Child, DataDir, HostRecord, Postgres, Redis, Registry, RuntimeDir, netns, run_to_end},
     server::listen::Limits,
     user::Username,
-    wire::Secret,
 };
+use uncloud_wire::Secret;
 
 /// How long bringing back a host's tunnels may take; its worker starts even when it does not succeed.
 const RESTORE_DEADLINE: Duration = Duration::from_mins(1);

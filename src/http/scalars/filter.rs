@@ -7,7 +7,7 @@ use poem_openapi::{
 use serde_json::Value;
 
 use super::{Scalar, scalar, string_schema};
-use crate::wire::QueueName;
+use uncloud_wire::QueueName;
 
 /// The name of a queue.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct QueueText(pub QueueName);
 
 impl QueueText {
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|error: crate::wire::QueueNameError| error.to_string())
+        text.parse().map(Self).map_err(|error: uncloud_wire::QueueNameError| error.to_string())
     }
 }
 

@@ -5,14 +5,12 @@ use poem_openapi::{Object, types::Any};
 use serde_json::Value;
 
 use super::progress::JobProgress;
-use crate::{
-    queue::{
-        history::{self, Step},
-        inspect::{Attempt, JobDetail, JobLine, ParentLine},
-        job::JobState,
-    },
-    wire::JobId,
+use crate::queue::{
+    history::{self, Step},
+    inspect::{Attempt, JobDetail, JobLine, ParentLine},
+    job::JobState,
 };
+use uncloud_wire::JobId;
 
 /// A job as staff see it in a list.
 #[derive(Debug, Object)]

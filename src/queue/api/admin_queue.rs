@@ -15,8 +15,8 @@ use crate::{
         operate::{self, QueueWish},
         wake::Wake,
     },
-    wire::QueueName,
 };
+use uncloud_wire::QueueName;
 
 /// The work of one host, or of the provider.
 #[derive(Debug, Object)]

@@ -15,8 +15,8 @@ use crate::{
         inspect::{self, WorkerLine},
         operate,
     },
-    wire::JobId,
 };
+use uncloud_wire::JobId;
 
 /// A process that runs jobs of a queue, as it last reported.
 #[derive(Debug, Object)]

@@ -22,8 +22,8 @@ use crate::{
         reports,
         wake::Wake,
     },
-    wire::JobId,
 };
+use uncloud_wire::JobId;
 
 /// A job, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]

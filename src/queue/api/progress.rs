@@ -2,7 +2,7 @@
 
 use poem_openapi::Object;
 
-use crate::wire::stream;
+use uncloud_wire::stream;
 
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]

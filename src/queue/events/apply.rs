@@ -15,10 +15,10 @@ use crate::{
         kinds::Settled,
     },
     request_context,
-    wire::{
-        JobId, QueueName,
-        stream::{Outcome, clean},
-    },
+};
+use uncloud_wire::{
+    JobId, QueueName,
+    stream::{Outcome, clean},
 };
 
 /// One transaction; returns what became final. Each statement looks at queue, fence, delivery and state: a host can only

@@ -23,13 +23,11 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{Runner, reports};
-use crate::{
-    metrics::Attempt,
-    wire::{
-        JobId, QueueName,
-        queue_name::SERVER,
-        stream::{Outcome, blocking, clean},
-    },
+use crate::metrics::Attempt;
+use uncloud_wire::{
+    JobId, QueueName,
+    queue_name::SERVER,
+    stream::{Outcome, blocking, clean},
 };
 
 const BLOCK: Duration = Duration::from_secs(5);

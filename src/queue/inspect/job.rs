@@ -8,8 +8,8 @@ use crate::{
     http::{Window, in_order},
     queue::{explain, job::JobState, reports},
     request_context,
-    wire::{JobId, stream::Progress},
 };
+use uncloud_wire::{JobId, stream::Progress};
 
 /// Which jobs staff mean; what is none limits nothing.
 #[derive(Debug, Clone, Default)]

@@ -15,8 +15,8 @@ use crate::{
         problem::SIGN_IN,
     },
     server::openapi::operation::{Callers, Operation},
-    wire::Secret,
 };
+use uncloud_wire::Secret;
 
 /// Refuses who may not ask for this operation at all; before anything else is looked at, also answers that were kept.
 pub(in crate::server) fn admit(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {

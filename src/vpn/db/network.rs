@@ -10,8 +10,8 @@ use crate::{
     http::{Window, in_order},
     queue::JobState,
     vpn::network::{Network, NetworkFilter},
-    wire::{JobId, key::PublicKey},
 };
+use uncloud_wire::{JobId, key::PublicKey};
 
 /// A new network.
 pub(in crate::vpn) struct NetworkRow {

@@ -7,8 +7,8 @@ use crate::{
     http::{Window, in_order},
     queue::JobState,
     vpn::pool::Pool,
-    wire::{JobId, key::PublicKey},
 };
+use uncloud_wire::{JobId, key::PublicKey};
 
 /// A new pool.
 pub(in crate::vpn) struct PoolRow<'a> {

@@ -20,7 +20,7 @@ use super::{
     lease::Lease,
     report::State,
 };
-use crate::wire::job::{JobError, millis};
+use crate::job::{JobError, millis};
 
 /// Events stored in one transaction at most.
 const BATCH: usize = 256;

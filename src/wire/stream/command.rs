@@ -10,7 +10,7 @@ use redis::{
 use serde::{Deserialize, Serialize};
 
 use super::{StreamConfig, connection::blocking, report::State};
-use crate::wire::job::JobId;
+use crate::job::JobId;
 
 /// One entry of the control stream. Commands that do not concern a worker are left alone by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{Envelope, event::Progress};
-use crate::wire::job::{JobError, JobId};
+use crate::job::{JobError, JobId};
 
 /// A handler's view of its job.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::job::JobId;
+use crate::job::JobId;
 
 /// Bytes of an error text that are kept.
 const MAX_ERROR: usize = 2000;

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::{Envelope, control::JobControl, event::Delivered};
-use crate::wire::job::JobId;
+use crate::job::JobId;
 
 /// A job on its way from the reader to the worker.
 pub(super) struct Delivery {

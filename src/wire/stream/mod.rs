@@ -45,7 +45,7 @@ pub use event::{Outcome, Progress, clean};
 pub use report::{ActiveJob, WorkerReport};
 
 /// The consumer group of a queue's workers.
-pub(crate) const GROUP: &str = "workers";
+pub const GROUP: &str = "workers";
 
 /// More jobs than the workers of a queue ever hold.
 const MAX_PENDING: usize = 10_000;
@@ -93,7 +93,7 @@ pub struct Envelope {
     pub job_id: JobId,
     /// Names this dispatch: reports of another one change nothing.
     pub fence: i64,
-    /// See [`crate::wire::kind::Kind`].
+    /// See [`crate::kind::Kind`].
     pub kind: String,
     /// JSON, rendered at dispatch. Decoded by the handler: what can't be read fails that job, not the worker.
     pub payload: Vec<u8>,

@@ -21,7 +21,7 @@ use super::{
     report::State,
     takeover::{Entry, claim},
 };
-use crate::wire::queue_name::QueueName;
+use crate::queue_name::QueueName;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);

@@ -25,7 +25,7 @@ use super::{
     lease::{Held, Leases},
     slots::Slots,
 };
-use crate::wire::job::JobId;
+use crate::job::JobId;
 
 /// Between two reports when nothing is asked.
 const PERIOD: Duration = Duration::from_secs(5);

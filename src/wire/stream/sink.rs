@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use redis::{AsyncCommands as _, Client, Pipeline, RedisError, aio::ConnectionManager};
 
 use super::{BackendError, Envelope, StreamBackend, connection::reconnecting};
-use crate::wire::job::millis;
+use crate::job::millis;
 
 /// What is buffered, and what is under way.
 pub(super) struct Sink {

@@ -13,7 +13,8 @@ use std::{path::Path, process::Command};
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use uncloud::{embedded::throwaway::ThrowawayRedis, wire::Secret};
+use uncloud::embedded::throwaway::ThrowawayRedis;
+use uncloud_wire::Secret;
 
 use crate::process::{Process, bare, succeed, uncloud_program, worker_program};
 

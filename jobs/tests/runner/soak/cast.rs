@@ -14,7 +14,8 @@ use nix::{
 };
 use redis::Commands as _;
 use sqlx::{Connection as _, PgConnection};
-use uncloud::{embedded::throwaway::ThrowawayPostgres, wire::JobId};
+use uncloud::embedded::throwaway::ThrowawayPostgres;
+use uncloud_wire::JobId;
 
 use super::plan::Fault;
 use crate::{

@@ -9,10 +9,8 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use tokio::runtime::Handle;
-use uncloud::{
-    queue::{self, After, NewJob},
-    wire::JobId,
-};
+use uncloud::queue::{self, After, NewJob};
+use uncloud_wire::JobId;
 
 use super::SETTLES;
 use crate::{
