@@ -69,7 +69,8 @@ impl Block {
         for (index, line) in self.lines.iter().enumerate() {
             match (line.strip_prefix("$ "), steps.last_mut()) {
                 (_, Some(step)) if step.shown.is_empty() && is_unfinished(&step.command) => {
-                    step.command += &format!("\n{line}");
+                    step.command.push('\n');
+                    step.command.push_str(line);
                 }
                 (Some(command), _) => {
                     steps.push(Step { line: self.line + index + 1, command: command.to_owned(), shown: Vec::new() });

@@ -71,10 +71,10 @@ impl Programs {
         let mut words = command.split_whitespace();
         let program = words.next().unwrap_or_default();
         if program == "./dev" {
-            let named = words.next().unwrap_or("help");
+            let wanted = words.next().unwrap_or("help");
             let names = || self.dev.lines().filter_map(|line| line.strip_prefix("./dev ")?.split(' ').next());
-            let exists = named.split('|').all(|name| name == "help" || names().any(|known| known == name));
-            return if exists { Ok(()) } else { Err(format!("./dev help has no {named}")) };
+            let exists = wanted.split('|').all(|name| name == "help" || names().any(|known| known == name));
+            return if exists { Ok(()) } else { Err(format!("./dev help has no {wanted}")) };
         }
         let mut path = vec![program.to_owned()];
         let mut is_value = false;

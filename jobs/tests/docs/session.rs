@@ -59,7 +59,7 @@ impl Session {
             match self.lines.recv_timeout(LIMIT.saturating_sub(started.elapsed())) {
                 Ok(line) => match line.strip_prefix(END) {
                     Some(code) => break code.trim().parse().map_err(|_| format!("no exit code: {line}")),
-                    None => printed += &format!("{line}\n"),
+                    None => printed.extend([line.as_str(), "\n"]),
                 },
                 Err(RecvTimeoutError::Timeout) => break Err(format!("did not end within {LIMIT:?}")),
                 Err(RecvTimeoutError::Disconnected) => break Err("the shell ended".to_owned()),
