@@ -62,7 +62,10 @@ pub(super) fn put_off(error: &anyhow::Error, what: &str) {
     let refused = error.downcast_ref::<RedisError>().is_some_and(|error| error.code() == Some("NOPERM"));
     let error = format!("{error:#}");
     if refused {
-        tracing::error!(error, "{what}: Redis refuses the server's user a command; packaging/README.md has its line");
+        tracing::error!(
+            error,
+            "{what}: Redis refuses the server's user a command; docs/operations/redis.md has its line"
+        );
     } else {
         tracing::debug!(error, "{what} for now; trying again");
     }

@@ -21,7 +21,7 @@ impl RemoteRedis {
     pub fn start() -> Self {
         let port = free_port().expect("a port");
         let mut files = certificates().server_files();
-        // The server's line is the one in packaging/README.md.
+        // The server's line is the one in docs/operations/redis.md.
         let users = format!(
             "user default off\nuser admin on >{ADMIN_PASSWORD} ~* &* +@all\n\
              user server on >{SERVER_PASSWORD} resetchannels ~uncloud:* -@all +@stream +ping +scan +evalsha +script|load\n"
