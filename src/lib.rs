@@ -13,6 +13,7 @@ pub mod http;
 pub mod kinds;
 pub mod logging;
 pub mod metrics;
+pub mod migrations;
 pub mod orders;
 pub mod origin;
 pub mod queue;
@@ -20,6 +21,3 @@ pub mod schedule;
 pub mod seal;
 pub mod secret;
 pub mod vpn;
-
-/// The schema's migrations, applied in order; only ever added to.
-pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
