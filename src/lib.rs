@@ -13,6 +13,7 @@ pub mod embedded;
 pub mod error;
 pub mod http;
 pub mod metrics;
+pub mod migrations;
 pub mod money;
 pub mod orders;
 pub mod parties;
@@ -24,6 +25,3 @@ pub mod server;
 pub mod services;
 pub mod user;
 pub mod vpn;
-
-/// The schema's migrations, applied in order; only ever added to.
-pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();

@@ -23,7 +23,7 @@ pub(super) async fn run(args: DefaultsArgs) -> anyhow::Result<()> {
 /// The schema, and the rows that a new installation starts with: the seller, the catalogue, VAT rates. What is there stays
 /// as it is.
 pub async fn add_defaults(pool: &PgPool) -> anyhow::Result<()> {
-    super::migrate::migrate(pool).await?;
+    crate::migrations::migrate(pool).await?;
     add_rows(pool).await
 }
 

@@ -12,7 +12,7 @@ use self::source::{Module, modules};
 const FLOORS: [&[&str]; 16] = [
     &["code", "embedded", "metrics", "user", "request_context", "clock"],
     &["error"],
-    &["seal", "money"],
+    &["migrations", "money", "seal"],
     &["http"],
     &["accounts", "audit", "queue"],
     &["parties"],

@@ -45,6 +45,7 @@ pub fn modules(folder: &str) -> Vec<Module> {
     collect(&root, &mut files);
     files.sort();
     let mut read: Vec<(Vec<String>, String, Contents)> = Vec::new();
+    let mut of_tests: Vec<Vec<String>> = Vec::new();
     for file in files {
         let relative = file.strip_prefix(&root).expect("below the folder").with_extension("");
         let mut path: Vec<String> =
@@ -54,13 +55,18 @@ pub fn modules(folder: &str) -> Vec<Module> {
         }
         let text = fs::read_to_string(&file).expect("readable");
         let syntax = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        if is_of_tests(&path, &root) {
-            continue;
+        for item in &syntax.items {
+            if let syn::Item::Mod(module) = item
+                && is_cfg_test(&module.attrs)
+            {
+                of_tests.push([path.as_slice(), &[module.ident.to_string()]].concat());
+            }
         }
         let mut contents = Contents::default();
         contents.visit_file(&syntax);
         read.push((path, format!("{folder}/{}", relative_name(&file, &root)), contents));
     }
+    read.retain(|(path, ..)| !of_tests.contains(path));
     let index: BTreeMap<Vec<String>, usize> =
         read.iter().enumerate().map(|(index, (path, ..))| (path.clone(), index)).collect();
     let resolver = Resolver { read: &read, index: &index };
@@ -84,19 +90,6 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
             files.push(path);
         }
     }
-}
-
-/// Whether only tests have this file: its parent declares it under `cfg(test)`.
-fn is_of_tests(path: &[String], root: &Path) -> bool {
-    let Some((name, parents)) = path.split_last() else { return false };
-    let folder = parents.iter().fold(root.to_owned(), |folder, part| folder.join(part));
-    let candidates = [folder.join("mod.rs"), folder.with_extension("rs"), folder.join("lib.rs")];
-    let Some(parent) = candidates.iter().find(|file| file.exists()) else { return false };
-    let syntax = syn::parse_file(&fs::read_to_string(parent).expect("readable")).expect("Rust");
-    syntax.items.iter().any(|item| match item {
-        syn::Item::Mod(module) => module.ident == name && is_cfg_test(&module.attrs),
-        _ => false,
-    })
 }
 
 fn is_cfg_test(attributes: &[syn::Attribute]) -> bool {

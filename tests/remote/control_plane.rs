@@ -18,7 +18,7 @@ pub const HOST: &str = "vpn-1.example.ch";
 
 /// Schema, and the user `admin`.
 pub async fn fill(pool: &sqlx::PgPool) {
-    uncloud::MIGRATIONS.run(pool).await.expect("migrations");
+    uncloud::migrations::migrate(pool).await.expect("migrations");
     let admin = "admin".parse().expect("a name");
     accounts::bootstrap(pool, &admin, true, Some(&ADMIN.to_owned().into())).await.expect("a user");
 }

@@ -90,7 +90,7 @@ impl Stage {
             let _runtime = runtime.enter();
             options.connect_lazy(&database_url).expect("a URL")
         };
-        runtime.block_on(uncloud::MIGRATIONS.run(&pool)).expect("migrations");
+        runtime.block_on(uncloud::migrations::migrate(&pool)).expect("migrations");
         let redis = ThrowawayRedis::start().expect("Redis");
         let folder = tempfile::tempdir().expect("folder");
         let redis_url = redis.url().expose().clone();
