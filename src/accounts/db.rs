@@ -1,15 +1,15 @@
 //! Users in Postgres.
 
 use sqlx::{PgExecutor, PgPool};
+use uncloud_wire::Secret;
 
-use super::{api::UserBody, ldap::DirectoryUser, password};
+use super::{ldap::DirectoryUser, password, user::UserBody};
 use crate::{
     error::Error,
     http::{NamedWindow, Window, in_order, unless_changed},
     request_context,
     user::{User, Username},
 };
-use uncloud_wire::Secret;
 
 /// What a login compares with.
 pub(super) struct Login {

@@ -10,6 +10,7 @@ mod password;
 mod throttle;
 mod token;
 mod turns;
+mod user;
 
 pub use api::UserApi;
 pub(crate) use credentials::network_of;

@@ -13,9 +13,9 @@ use sqlx::{
     Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use uncloud_wire::{Secret, broker};
 
 use crate::embedded::{Instance, default_data_dir};
-use uncloud_wire::{Secret, broker};
 
 /// Longest wait for a server that is starting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::time::Instant;
+use uncloud_wire::QueueName;
 
 use super::{
     config::DatabaseArgs,
@@ -21,7 +22,6 @@ use crate::{
         operate,
     },
 };
-use uncloud_wire::QueueName;
 
 /// Jobs in a list.
 const LIMIT: i64 = 1000;

@@ -11,6 +11,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use uncloud_wire::{JobId, QueueName};
 
 use super::{
     config::DatabaseArgs,
@@ -24,7 +25,6 @@ use crate::{
         operate,
     },
 };
-use uncloud_wire::{JobId, QueueName};
 
 /// Options of `jobs`.
 #[derive(Debug, Args)]

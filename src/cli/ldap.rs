@@ -4,10 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use clap::{ArgAction, Args, builder::BoolishValueParser};
+use uncloud_wire::Secret;
 
 use super::config::secret_or_file;
 use crate::accounts::{Directory, DirectorySettings};
-use uncloud_wire::Secret;
 
 /// Which directory vouches for users without a local password.
 #[derive(Debug, Clone, Default, Args)]

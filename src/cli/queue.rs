@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use sqlx::PgPool;
+use uncloud_wire::QueueName;
 
 use super::config::DatabaseArgs;
 use crate::queue::{
     inspect,
     operate::{self, QueueWish},
 };
-use uncloud_wire::QueueName;
 
 /// Options of `queue`.
 #[derive(Debug, Args)]

@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    schedule::Scheduled,
-    schedule::{self, Change, CronText, NewSchedule, Schedule, ScheduleName, Terms, Timing, Zone},
+    schedule::{self, Change, CronText, NewSchedule, Schedule, ScheduleName, Scheduled, Terms, Timing, Zone},
 };
 
 /// Due times that `show` looks ahead.

@@ -8,6 +8,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
 };
+use uncloud_wire::{Secret, broker};
 
 use super::{
     config::{DatabaseArgs, RedisArgs, SecretKeyArgs, connect},
@@ -20,7 +21,7 @@ use crate::{
     error::Error,
     http::TrustedProxies,
     metrics::Metrics,
-    queue::{Runner, Wake},
+    queue::{self, Runner, Wake},
     schedule,
     seal::Sealer,
     server::{
@@ -29,7 +30,6 @@ use crate::{
         listen_for_metrics, service,
     },
 };
-use uncloud_wire::{Secret, broker};
 
 /// Connections to Postgres: relay, desk, schedules, events, sweep and listener hold six at times, the rest is for requests.
 const CONNECTIONS: u32 = 24;
@@ -160,7 +160,7 @@ pub async fn serve(
         wake: Arc::clone(&wake),
         metrics: Arc::clone(&metrics),
     };
-    let mut tasks = runner.start(&stop);
+    let mut tasks = queue::start(&runner, &stop);
     tasks.spawn(schedule::run(pool.clone(), wake, stop.clone()));
     tasks.spawn(keep_house(pool.clone(), stop.clone()));
     if let Some(address) = settings.metrics_listen {

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
+use uncloud_wire::Secret;
 
 use super::{
     config::DatabaseArgs,
@@ -13,7 +14,6 @@ use crate::{
     accounts::{self, Change, Listed},
     user::Username,
 };
-use uncloud_wire::Secret;
 
 /// Shorter ones are guessed.
 const MIN_PASSWORD: usize = 8;

@@ -3,13 +3,13 @@
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use redis::{RedisError, ServerErrorKind, aio::MultiplexedConnection};
+use uncloud_wire::{QueueName, Secret};
 
 use super::{
     config::RedisArgs,
     output::{Output, Table},
 };
 use crate::queue::access::{self, Access};
-use uncloud_wire::{QueueName, Secret};
 
 /// Options of `worker-host`.
 #[derive(Debug, Args)]

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
+use uncloud_wire::Secret;
 
 use super::{
     Account, Child, ChildSpec, DataDir, Log, ProcessId, Registry, StopPlan,
     programs::{find_postgres, postgres_major},
 };
-use uncloud_wire::Secret;
 
 /// The database that `uncloud` lives in, and its owner.
 const DATABASE: &str = "uncloud";

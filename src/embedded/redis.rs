@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use uncloud_wire::Secret;
 
 use super::{Account, Child, ChildSpec, DataDir, Log, Registry, StopPlan, programs::find_redis};
-use uncloud_wire::Secret;
 
 /// A Redis server that runs as a child of `uncloud up`.
 #[derive(Debug)]

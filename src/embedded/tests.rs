@@ -13,12 +13,12 @@ use redis::AsyncCommands as _;
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use uncloud_wire::Secret;
 
 use super::{
     Account, DataDir, Instance, Postgres, ProcessId, Redis, Registry, RuntimeDir, end_leftovers,
     throwaway::{ThrowawayPostgres, ThrowawayRedis},
 };
-use uncloud_wire::Secret;
 
 /// Names the data folder that [`owner`] works on; set by the test that is going to kill it.
 const OWNER_DATA_DIR: &str = "UNCLOUD_TEST_OWNER_DATA_DIR";

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use sqlx::{Connection as _, PgConnection};
+use uncloud_wire::Secret;
 
 use super::{
     Account, ChildSpec, Durability, Log, ProcessId, Programs, RuntimeDir, START_DEADLINE, log_tail, postgres, redis,
     runtime,
 };
-use uncloud_wire::Secret;
 
 /// $1: folder to remove, or empty; $2: signal that ends the server; then the server's command line.
 const WATCHDOG: &str = r#"

@@ -1,9 +1,9 @@
 //! Why a job does not get on, and what to do about it.
 
 use sqlx::PgPool;
+use uncloud_wire::JobId;
 
 use super::{inspect::JobDetail, job::JobState};
-use uncloud_wire::JobId;
 
 /// One or two sentences for staff; none when all is well.
 pub(super) async fn advice(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {

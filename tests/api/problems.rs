@@ -2,7 +2,6 @@
 
 use reqwest::Method;
 use serde_json::json;
-
 use uncloud::embedded::throwaway::ThrowawayPostgres;
 
 use crate::app::{Answer, TestApp, fill};

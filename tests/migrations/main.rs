@@ -3,9 +3,8 @@
 
 mod database;
 
-use sqlx::{Connection as _, PgConnection, migrate::Migrate as _};
-
 use database::{Contents, Database, old_migrations, succeeded};
+use sqlx::{Connection as _, PgConnection, migrate::Migrate as _};
 
 /// Two functions trade their names, and so their bodies.
 const TRADE: &str = "alter function refuse_numbered() rename to traded;

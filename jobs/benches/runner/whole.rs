@@ -44,7 +44,7 @@ impl<'a> Server<'a> {
         let pool = PgPoolOptions::new().max_connections(24).connect_lazy(&stage.addresses.database_url).expect("a URL");
         let runner = Runner { pool, redis, kinds: Arc::new(Kinds), wake: Arc::default(), metrics: Arc::default() };
         let (stop, stopped) = watch::channel(false);
-        let mut tasks = runner.start(&stopped);
+        let mut tasks = uncloud::queue::start(&runner, &stopped);
         tokio::spawn(async move { while tasks.join_next().await.is_some() {} });
         Self { stage, runner, _stop: stop }
     }

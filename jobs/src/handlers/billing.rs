@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud::billing::{jobs, run::Progress};
+use uncloud::billing::{bill_run::Progress, jobs};
 use uncloud_wire::{JobError, stream::JobControl};
 
 #[derive(Deserialize)]

@@ -176,7 +176,8 @@ async fn serve(mut stop: watch::Receiver<bool>) {
     let options = PgPoolOptions::new().max_connections(20).acquire_timeout(Duration::from_secs(5));
     let pool = options.connect_lazy(&told("DATABASE_URL")).expect("a URL");
     let wake: Arc<Wake> = Arc::default();
-    let mut tasks = Runner { pool, redis: redis(), kinds: Arc::new(Kinds), wake, metrics: Arc::default() }.start(&stop);
+    let runner = Runner { pool, redis: redis(), kinds: Arc::new(Kinds), wake, metrics: Arc::default() };
+    let mut tasks = uncloud::queue::start(&runner, &stop);
     tracing::info!("serving");
     let _ = stop.wait_for(|stop| *stop).await;
     while tasks.join_next().await.is_some() {}

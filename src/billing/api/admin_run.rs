@@ -13,8 +13,8 @@ use sqlx::PgPool;
 use super::{admin_bill::BillCreate, body::ProblemBody};
 use crate::{
     billing::{
+        bill_run::{RunView, Summary},
         db, jobs,
-        run::{RunView, Summary},
     },
     error::Error,
     http::{Body, Cursor, Id, Sort, Staff, Tags, Window},

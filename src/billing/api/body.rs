@@ -7,8 +7,8 @@ use super::content::BillContent;
 use crate::{
     billing::{
         bill::{Bill, WholeBill},
-        customer::Problem,
         one::Billed,
+        problem::Problem,
     },
     money::amount::Amount,
 };

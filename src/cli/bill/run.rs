@@ -12,7 +12,8 @@ use crate::{
     accounts,
     billing::{
         Problem,
-        run::{self, Progress, Summary},
+        bill_run::{Progress, Summary},
+        run,
     },
     cli::output::{Output, Table},
     money, request_context,

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use uncloud_wire::Secret;
 
 use self::settings::Settings;
 use self::stack::Stack;
@@ -26,7 +27,6 @@ use crate::{
     },
     embedded::{DataDir, Registry, end_leftovers},
 };
-use uncloud_wire::Secret;
 
 /// Signals this close together are one wish: `timeout` and some supervisors send theirs to the process and to its group.
 const SAME_WISH: Duration = Duration::from_millis(500);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use uncloud_wire::Secret;
 
 use super::UpArgs;
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     http::TrustedProxies,
     server::{Origin, RateLimits},
 };
-use uncloud_wire::Secret;
 
 /// The provider's own queue, for work that no host does.
 pub(super) const BILLING: &str = "billing";

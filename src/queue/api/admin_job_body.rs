@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Any};
 use serde_json::Value;
+use uncloud_wire::JobId;
 
 use super::progress::JobProgress;
 use crate::queue::{
@@ -10,7 +11,6 @@ use crate::queue::{
     inspect::{Attempt, JobDetail, JobLine, ParentLine},
     job::JobState,
 };
-use uncloud_wire::JobId;
 
 /// A job as staff see it in a list.
 #[derive(Debug, Object)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
 use sqlx::PgPool;
+use uncloud_wire::QueueName;
 
 use super::admin_job::JobCount;
 use crate::{
@@ -16,7 +17,6 @@ use crate::{
         wake::Wake,
     },
 };
-use uncloud_wire::QueueName;
 
 /// The work of one host, or of the provider.
 #[derive(Debug, Object)]

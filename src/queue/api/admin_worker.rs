@@ -7,6 +7,7 @@ use poem_openapi::{
     payload::Json,
 };
 use sqlx::PgPool;
+use uncloud_wire::JobId;
 
 use crate::{
     error::Error,
@@ -16,7 +17,6 @@ use crate::{
         operate,
     },
 };
-use uncloud_wire::JobId;
 
 /// A process that runs jobs of a queue, as it last reported.
 #[derive(Debug, Object)]

@@ -11,6 +11,7 @@ use poem_openapi::{
 };
 use serde_json::Value;
 use sqlx::PgPool;
+use uncloud_wire::JobId;
 
 use super::progress::JobProgress;
 use crate::{
@@ -23,7 +24,6 @@ use crate::{
         wake::Wake,
     },
 };
-use uncloud_wire::JobId;
 
 /// A job, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
