@@ -13,10 +13,10 @@ mod token;
 mod turns;
 mod username;
 
-pub use api::UserApi;
+pub use api::{UserApi, UserBody};
 pub(crate) use credentials::network_of;
 pub use credentials::{AccountSettings, Authenticator};
-pub use db::{Change, Listed, bootstrap, change, ensure_staff_user, find, find_listed, list};
+pub use db::{Change, bootstrap, change, ensure_staff_user, find, find_body, list};
 pub use ldap::{Directory, DirectorySettings};
 pub use token::{Scope, Scopes, TokenApi, db::forget_ended as forget_ended_tokens};
 pub use username::{Username, UsernameError};

@@ -8,6 +8,7 @@ use super::config::DatabaseArgs;
 
 /// Options of `migrate`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  uncloud migrate --database-url-file /etc/uncloud/database-url")]
 pub(super) struct MigrateArgs {
     #[command(flatten)]
     database: DatabaseArgs,
@@ -17,7 +18,7 @@ pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
     migrate(&args.database.connect().await?).await
 }
 
-/// Applies what is missing; several at once wait for each other.
+/// Applies the missing migrations. Concurrent calls wait for each other.
 pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
     crate::MIGRATIONS.run(pool).await.context("the database's schema could not be brought up to date")?;
     tracing::info!(

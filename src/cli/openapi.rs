@@ -1,8 +1,8 @@
 //! `uncloud openapi`.
 
+use super::program::print;
+
 /// Prints the document that the server serves.
-#[expect(clippy::print_stdout, reason = "this is the command's output")]
 pub(super) fn run() -> anyhow::Result<()> {
-    print!("{}", crate::http::document()?);
-    Ok(())
+    print(crate::http::document()?)
 }

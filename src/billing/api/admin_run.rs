@@ -7,7 +7,9 @@ use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::ToJSON as _,
 };
+use serde_json::Value;
 use sqlx::PgPool;
 
 use super::{admin_bill::BillCreate, body::ProblemBody};
@@ -18,7 +20,7 @@ use crate::{
         run::{RunView, Summary},
     },
     error::Error,
-    http::{Body, Cursor, Id, Sort, Staff, Tags, Window},
+    http::{Body, Cursor, Id, Shown, Sort, Staff, Tags, Window},
     queue::{JobRef, JobState, Wake},
 };
 
@@ -115,6 +117,12 @@ impl From<Summary> for RunTotals {
     fn from(summary: Summary) -> Self {
         let Summary { currency, bills, net, tax, gross } = summary;
         Self { currency, bills, net, tax, gross }
+    }
+}
+
+impl Shown for Summary {
+    fn shown(self) -> Option<Value> {
+        RunTotals::from(self).to_json()
     }
 }
 

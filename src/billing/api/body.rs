@@ -1,14 +1,18 @@
 //! Bills as they are answered.
 
 use chrono::{DateTime, Utc};
-use poem_openapi::Object;
+use poem_openapi::{Object, types::ToJSON as _};
+use serde_json::Value;
 
 use super::content::BillContent;
-use crate::billing::{
-    bill::{Bill, WholeBill},
-    customer::Problem,
-    money::Amount,
-    one::Billed,
+use crate::{
+    billing::{
+        bill::{Bill, WholeBill},
+        customer::Problem,
+        money::Amount,
+        one::Billed,
+    },
+    http::Shown,
 };
 
 /// What a bill comes to.
@@ -132,6 +136,18 @@ impl From<Bill> for BillBody {
     fn from(bill: Bill) -> Self {
         let totals = (&bill).into();
         Self { id: bill.bill_id, number: bill.number, user_id: bill.user_id, username: bill.username, totals }
+    }
+}
+
+impl Shown for Bill {
+    fn shown(self) -> Option<Value> {
+        BillBody::from(self).to_json()
+    }
+}
+
+impl Shown for WholeBill {
+    fn shown(self) -> Option<Value> {
+        BillDetail::from(self).to_json()
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use clap::ValueHint;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -21,6 +22,7 @@ use self::stack::Stack;
 use crate::cli::config::{RedisArgs, SecretKeyArgs};
 use crate::cli::front::FrontArgs;
 use crate::cli::ldap::LdapArgs;
+use crate::cli::program::switch;
 use crate::embedded::{DataDir, Registry, end_leftovers};
 use crate::secret::Secret;
 
@@ -28,64 +30,67 @@ use crate::secret::Secret;
 const SAME_WISH: Duration = Duration::from_millis(500);
 
 const EXAMPLE: &str = "\
-Example: two VPN hosts on this machine, each in a network namespace of its own
-    uncloud up --queue $(hostname) --queue vpn-2a0ae5c1200.ungleich.ch
-
-PostgreSQL and Redis are started as private child processes. DATABASE_URL and REDIS_URL take their place; the user of
-that Redis is the workers' as well, so it needs
+PostgreSQL and Redis are started as private child processes. DATABASE_URL and REDIS_URL take their
+place; the workers log in as the same user of that Redis, so it needs
   ~uncloud:* +@stream +ping +scan +evalsha +script|load +multi +exec
-Without a secret key, DIR/secret-key is used, which the first start makes.";
+Without a secret key, DIR/secret-key is used, which the first start creates.
 
-/// Runs everything on this machine: PostgreSQL, Redis, the API and a worker for each host.
+Examples:
+  uncloud up
+  uncloud up --data-dir ~/uncloud --listen 127.0.0.1:8080 --tls
+  uncloud up --queue $(hostname) --queue vpn-2a0ae5c1200.ungleich.ch      two VPN hosts";
+
+/// Options of `up`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct UpArgs {
     /// Folder for all data [default: /var/lib/uncloud as root, else ~/.local/share/uncloud].
-    #[arg(long, env = "UNCLOUD_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "UNCLOUD_DATA_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
     data_dir: Option<PathBuf>,
 
     /// Address and port of the API; port 0 takes any free one.
     #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
 
-    /// Serves https, with a certificate for localhost from an authority of its own: trust DIR/tls/ca.pem, which the first
-    /// start makes.
-    #[arg(long, env = "UNCLOUD_TLS")]
+    /// Serve https, with a certificate for localhost from an authority of its own: trust DIR/tls/ca.pem, which the first
+    /// start creates.
+    #[arg(long, env = "UNCLOUD_TLS", value_parser = switch)]
     tls: bool,
 
-    /// Address to serve /metrics on for a Prometheus that is no member of staff; whoever reaches it may read.
+    /// Address and port of /metrics for Prometheus, without a password. Staff can read /metrics on the API's address as
+    /// well.
     #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<SocketAddr>,
 
     /// Host to start a worker for; may be repeated [default: this machine's name].
-    #[arg(long = "queue", value_name = "HOST")]
+    #[arg(short = 'Q', long = "queue", value_name = "HOST")]
     queues: Vec<String>,
 
-    /// Lets the workers configure this machine's own network instead of a namespace per host.
+    /// Let the workers configure this machine's own network instead of a namespace per host.
     #[arg(long)]
     host_network: bool,
 
-    /// User for PostgreSQL and Redis when started as root [default: uncloud, postgres or nobody].
-    #[arg(long, env = "UNCLOUD_RUN_AS", value_name = "USER")]
+    /// User of PostgreSQL and Redis when started as root [default: uncloud, postgres or nobody].
+    #[arg(long, env = "UNCLOUD_RUN_AS", value_name = "USER", value_hint = ValueHint::Username)]
     run_as: Option<String>,
 
-    /// PostgreSQL to use instead of a private one.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    /// URL of a PostgreSQL to use instead of a private one.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_hint = ValueHint::Url)]
     database_url: Option<Secret<String>>,
 
-    /// File with that URL.
-    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    /// File with the URL of PostgreSQL.
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     database_url_file: Option<PathBuf>,
 
     #[command(flatten)]
     redis: RedisArgs,
 
     /// Password of the staff user `admin` [default: random, kept in DIR/admin-password].
-    #[arg(long, env = "UNCLOUD_ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
+    #[arg(long, env = "UNCLOUD_ADMIN_PASSWORD", value_name = "PASSWORD")]
     admin_password: Option<Secret<String>>,
 
-    /// File with that password.
-    #[arg(long, env = "UNCLOUD_ADMIN_PASSWORD_FILE", value_name = "FILE")]
+    /// File with the password of `admin`.
+    #[arg(long, env = "UNCLOUD_ADMIN_PASSWORD_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     admin_password_file: Option<PathBuf>,
 
     #[command(flatten)]

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::cli::config::read_secret;
+use crate::cli::program::read_secret;
 use crate::embedded::write_private;
 use crate::secret::Secret;
 

@@ -1,14 +1,20 @@
 //! Jobs as staff see them.
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, types::Any};
+use poem_openapi::{
+    Object,
+    types::{Any, ToJSON as _},
+};
 use serde_json::Value;
 
-use crate::queue::{
-    JobId, JobState, Step,
-    backend::Progress,
-    history,
-    inspect::{Attempt, JobDetail, JobLine, ParentLine},
+use crate::{
+    http::Shown,
+    queue::{
+        JobId, JobState, Step,
+        backend::Progress,
+        history,
+        inspect::{Attempt, JobDetail, JobLine, ParentLine},
+    },
 };
 
 /// A job as staff see it in a list.
@@ -54,6 +60,12 @@ impl From<JobLine> for AdminJob {
             error: line.error,
             progress: line.progress,
         }
+    }
+}
+
+impl Shown for JobLine {
+    fn shown(self) -> Option<Value> {
+        AdminJob::from(self).to_json()
     }
 }
 
@@ -185,6 +197,12 @@ pub(super) struct AdminJobStep {
 impl From<Step> for AdminJobStep {
     fn from(step: Step) -> Self {
         Self { at: step.at, what: step.what, attempt: step.attempt, worker: step.worker, error: step.error }
+    }
+}
+
+impl Shown for JobDetail {
+    fn shown(self) -> Option<Value> {
+        AdminJobDetail::from(self).to_json()
     }
 }
 

@@ -7,7 +7,7 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
     payload::Json,
-    types::Any,
+    types::{Any, ToJSON as _},
 };
 use serde_json::Value;
 use sqlx::PgPool;
@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use crate::queue::{JobId, JobState, JobView, Wake, backend::Progress, db::wait_until_finished, reports};
 use crate::{
     error::Error,
-    http::{Id, SignedIn, Tags},
+    http::{Id, Shown, SignedIn, Tags},
 };
 
 /// A job, in short.
@@ -86,6 +86,13 @@ impl Job {
             worker: view.worker.filter(|_| staff),
             result: view.result.filter(|_| staff).map(Any),
         }
+    }
+}
+
+/// As staff see it.
+impl Shown for JobView {
+    fn shown(self) -> Option<Value> {
+        Job::new(self, true).to_json()
     }
 }
 
