@@ -47,7 +47,7 @@ back to the queue. The second one stops it at once; the next worker takes over t
 Examples:
   uncloud-worker --queue vpn-1.example.ch --broker-file /etc/uncloud/broker-url
   uncloud-worker -Q billing,vpn-1.example.ch -b redis://127.0.0.1:6379 -n worker1@%h -c 8 -l info
-  uncloud-worker restore            at boot: tunnels are back before the control plane is";
+  uncloud-worker restore            # at boot: tunnels are back before the control plane is";
 
 /// Runs the jobs of queues; the queue of a VPN host has the host's full name.
 #[derive(Debug, Parser)]
@@ -113,8 +113,8 @@ enum Command {
     /// Print a script that makes a shell complete this command.
     #[command(after_help = "\
 Examples:
-  source <(uncloud-worker completion bash)                                  for this shell
-  uncloud-worker completion bash >/etc/bash_completion.d/uncloud-worker     for all users")]
+  source <(uncloud-worker completion bash)                                  # for this shell
+  uncloud-worker completion bash >/etc/bash_completion.d/uncloud-worker     # for all users")]
     Completion(CompletionArgs),
     /// Write man pages for all commands.
     #[command(after_help = "Example:\n  uncloud-worker man /usr/local/share/man/man1 && man uncloud-worker")]

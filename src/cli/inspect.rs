@@ -28,8 +28,8 @@ const LIMIT: i64 = 1000;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  uncloud inspect ping --queue vpn-1.example.ch     do its workers reply?
-  uncloud inspect stats                             how many jobs wait, and for how long")]
+  uncloud inspect ping --queue vpn-1.example.ch     # do its workers reply?
+  uncloud inspect stats                             # how many jobs wait, and for how long")]
 pub(super) struct InspectArgs {
     /// What to show.
     #[arg(value_enum, value_name = "WHAT")]

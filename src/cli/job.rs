@@ -25,10 +25,10 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  uncloud job ls --state failed                     the dead letters
-  uncloud job show 42                               its history, why it is stuck and what to do
+  uncloud job ls --state failed                     # the dead letters
+  uncloud job show 42                               # its history, why it is stuck and what to do
   uncloud job retry --all --queue vpn-1.example.ch --error 'port 51820'
-  uncloud job watch 42                              its progress, until it has ended")]
+  uncloud job watch 42                              # its progress, until it has ended")]
 pub(super) struct JobArgs {
     #[command(subcommand)]
     command: JobCommand,

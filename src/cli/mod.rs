@@ -39,11 +39,11 @@ An option with [env: NAME] can also be set by that variable, or by a line NAME=v
 own: NAME_FILE names the file, as in DATABASE_URL_FILE.
 
 Examples:
-  uncloud up                                              run everything on this machine
-  uncloud vpn --hostname vpn-1.example.ch                 bring a host's tunnels up to date
-  echo secret | uncloud bootstrap-user --username alice   add a user
-  uncloud --config /etc/uncloud/uncloud.env job ls        use the settings of the service
-  uncloud help job ls                                     explain a command";
+  uncloud up                                              # run everything on this machine
+  uncloud vpn --hostname vpn-1.example.ch                 # bring a host's tunnels up to date
+  echo secret | uncloud bootstrap-user --username alice   # add a user
+  uncloud --config /etc/uncloud/uncloud.env job ls        # use the settings of the service
+  uncloud help job ls                                     # explain a command";
 
 /// A hosting provider's backend: VPN networks, orders and bills behind an OpenAPI.
 #[derive(Debug, Parser)]
@@ -111,8 +111,8 @@ enum Command {
     /// Print a script that makes a shell complete this command.
     #[command(after_help = "\
 Examples:
-  source <(uncloud completion bash)                           for this shell
-  uncloud completion bash >/etc/bash_completion.d/uncloud     for all users
+  source <(uncloud completion bash)                           # for this shell
+  uncloud completion bash >/etc/bash_completion.d/uncloud     # for all users
   uncloud completion zsh >/usr/local/share/zsh/site-functions/_uncloud
   uncloud completion fish >~/.config/fish/completions/uncloud.fish")]
     Completion(CompletionArgs),

@@ -16,9 +16,9 @@ use crate::queue::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  uncloud queue ls                                    how many jobs wait, and for how long
-  uncloud queue drain vpn-1.example.ch && reboot      pause it, and wait until no job is running
-  uncloud queue limit billing 10/60                   at most ten jobs start in a minute")]
+  uncloud queue ls                                    # how many jobs wait, and for how long
+  uncloud queue drain vpn-1.example.ch && reboot      # pause it, and wait until no job is running
+  uncloud queue limit billing 10/60                   # at most ten jobs start in a minute")]
 pub(super) struct QueueArgs {
     #[command(subcommand)]
     command: QueueCommand,
@@ -67,8 +67,8 @@ enum QueueCommand {
     /// Limit how many jobs start, on all workers together.
     #[command(after_help = "\
 Examples:
-  uncloud queue limit billing 10/60       at most ten jobs a minute
-  uncloud queue limit billing none        no limit")]
+  uncloud queue limit billing 10/60       # at most ten jobs a minute
+  uncloud queue limit billing none        # no limit")]
     Limit {
         #[command(flatten)]
         name: NameArgs,

@@ -29,7 +29,7 @@ Examples:
   uncloud schedule ls
   uncloud schedule add nightly --kind vpn_reconcile --cron '17 3 * * *' --time-zone Europe/Zurich
   uncloud schedule edit job-cleanup --every 600
-  uncloud schedule run vpn-reconcile                  now; `uncloud job watch ID` follows its job")]
+  uncloud schedule run vpn-reconcile                  # now; `uncloud job watch ID` follows its job")]
 pub(super) struct ScheduleArgs {
     #[command(subcommand)]
     command: ScheduleCommand,

@@ -9,8 +9,8 @@ use crate::queue::{QueueName, inspect, operate};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  uncloud worker ls                 workers with their numbers
-  uncloud worker scale 3 16         worker 3 runs 16 jobs at the same time")]
+  uncloud worker ls                 # workers with their numbers
+  uncloud worker scale 3 16         # worker 3 runs 16 jobs at the same time")]
 pub(super) struct WorkerArgs {
     #[command(subcommand)]
     command: WorkerCommand,

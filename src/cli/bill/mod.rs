@@ -16,13 +16,13 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  uncloud bill run                              bill all customers what is due now
+  uncloud bill run                              # bill all customers what is due now
   uncloud bill run --as-of 2026-12-01T00:00:00Z --dry-run
-  uncloud bill run --customer alice             bill one customer now
+  uncloud bill run --customer alice             # bill one customer now
   uncloud bill ls --customer alice --from 2026-01-01T00:00:00Z
   uncloud bill show 2026-000042
   uncloud bill export --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z > q1.csv
-  uncloud bill simulate cases.json              play cases through; changes nothing")]
+  uncloud bill simulate cases.json              # play cases through; changes nothing")]
 pub(super) struct BillArgs {
     #[command(subcommand)]
     command: BillCommand,

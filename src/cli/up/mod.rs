@@ -38,7 +38,7 @@ Without a secret key, DIR/secret-key is used, which the first start creates.
 Examples:
   uncloud up
   uncloud up --data-dir ~/uncloud --listen 127.0.0.1:8080 --tls
-  uncloud up --queue $(hostname) --queue vpn-2a0ae5c1200.ungleich.ch      two VPN hosts";
+  uncloud up --queue $(hostname) --queue vpn-2a0ae5c1200.ungleich.ch      # two VPN hosts";
 
 /// Options of `up`.
 #[derive(Debug, clap::Args)]
