@@ -9,19 +9,19 @@ use crate::http::Shown;
 /// A user with the limits that staff set.
 #[derive(Debug, Object)]
 #[oai(rename = "User")]
-pub(super) struct UserBody {
+pub struct UserBody {
     /// Identifies the user.
-    pub(super) id: i64,
+    pub id: i64,
     /// Lower case.
-    pub(super) username: String,
+    pub username: String,
     /// May do everything; limits do not count for staff.
-    pub(super) staff: bool,
+    pub staff: bool,
     /// Shut out by staff. Who is locked in the directory is out too.
-    pub(super) locked: bool,
+    pub locked: bool,
     /// Networks that the user may have.
-    pub(super) vpn_quota: i32,
+    pub vpn_quota: i32,
     /// When the user was first seen.
-    pub(super) created_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
 }
 
 impl Shown for UserBody {

@@ -36,7 +36,7 @@ async fn is_staff(app: &TestApp, user: &str) -> bool {
 }
 
 async fn names(pool: &PgPool) -> Vec<String> {
-    accounts::list(pool).await.expect("users").into_iter().map(|listed| listed.user.username).collect()
+    accounts::list(pool).await.expect("users").into_iter().map(|user| user.username).collect()
 }
 
 #[tokio::test]

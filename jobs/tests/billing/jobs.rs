@@ -44,12 +44,12 @@ fn disturbed_run(office: &Office) -> (i64, Process) {
         tx
     });
     let asked = json(&office.tell(&["schedule", "run", "bill-run", "--output", "json"]));
-    let job = asked[0]["job"].as_i64().expect("a job");
+    let job = asked["last_job"]["id"].as_i64().expect("a job");
     wait_until("every share waits for a customer", || waiting(office) == SHARES);
     let with_progress = "select job_id from job where kind = 'bill_part' and progress is not null limit 1";
     wait_until("progress is seen", || !office.rows::<(i64,)>(with_progress).is_empty());
     let part = office.rows::<(i64,)>(with_progress)[0].0.to_string();
-    let shown = office.tell(&["jobs", "show", &part]);
+    let shown = office.tell(&["job", "show", &part]);
     assert!(shown.contains("customers of the run"), "{shown}");
     let mut by_hand = Process::start("uncloud bill run", &mut office.uncloud(&["bill", "run"]));
     wait_until("the run by hand waits too", || waiting(office) == SHARES + 2);

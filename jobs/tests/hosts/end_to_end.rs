@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use ring::rand::SystemRandom;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uncloud_wire::key::PrivateKey;
 
 use crate::{
@@ -169,12 +169,13 @@ fn reconciling_mends_a_host_and_reports_what_was_wrong() {
             |text: &str| serde_json::from_str::<Vec<Value>>(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let healthy = rows(&reconcile("json"));
         assert_eq!(healthy.len(), 1, "one pool: {healthy:?}");
-        assert_eq!((healthy[0]["peers"].as_i64(), &healthy[0]["drift"]), (Some(1), &Value::Null), "{healthy:?}");
+        let result = &healthy[0]["result"];
+        assert_eq!((&result["peers"], &result["drift"]), (&json!(1), &json!([])), "{healthy:?}");
 
         world.sh_in(VPN_HOST, "ip link del wg-1");
         let mended = rows(&reconcile("json"));
         assert_eq!(mended[0]["state"], "succeeded");
-        assert_eq!(mended[0]["drift"], "interface is missing");
+        assert_eq!(mended[0]["result"]["drift"], json!(["interface is missing"]));
         let peers = world.sh_in(VPN_HOST, "wg show wg-1 allowed-ips");
         assert_eq!(
             peers.trim(),

@@ -131,7 +131,7 @@ impl Addresses {
 /// Comes back at once in the test itself, and never in a process that it has started.
 pub(crate) fn play() {
     let Ok(part) = env::var(PART) else { return };
-    logging::init(logging::Format::Text);
+    logging::init(logging::Format::Text, None);
     let parent = getppid();
     thread::spawn(move || follow(parent));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("runtime");

@@ -36,7 +36,7 @@ fn a_job_is_withdrawn_wherever_it_is_and_a_running_one_ends_with_its_child_proce
     let scheduled =
         stage.enqueue_with(&Act::Nothing, |job| job.run_at = Some("2999-01-01T00:00:00Z".parse().expect("a time")));
     for job in [sent, scheduled] {
-        stage.tell(&["jobs", "revoke", &job.to_string()]);
+        stage.tell(&["job", "revoke", &job.to_string()]);
         stage.wait_for(job, "revoked").says("withdrawn by staff");
     }
     stage.wait_until_redis_is_empty();
@@ -47,7 +47,7 @@ fn a_job_is_withdrawn_wherever_it_is_and_a_running_one_ends_with_its_child_proce
     let pid = stage.job(running).progress.expect("known")["done"].as_i64().expect("a number");
     let child = Pid::from_raw(pid.try_into().expect("a pid"));
     kill(child, None).expect("it runs");
-    stage.tell(&["jobs", "revoke", &running.to_string()]);
+    stage.tell(&["job", "revoke", &running.to_string()]);
     stage.wait_for(running, "revoked").says("while it ran");
     wait_until("the child process has ended", || kill(child, None).is_err());
     assert!(stage.begun(sent).is_empty(), "what was withdrawn does not run");
@@ -62,7 +62,7 @@ fn a_withdrawal_outlives_the_server_and_the_worker_that_should_hear_of_it() {
     let job = stage.enqueue(&LONG);
     stage.wait_for_begin(job);
     server.kill();
-    stage.tell(&["jobs", "revoke", &job.to_string()]);
+    stage.tell(&["job", "revoke", &job.to_string()]);
     worker.kill();
     let (_server, _worker) = (stage.server(), stage.worker());
     within(Duration::from_secs(15), "it is withdrawn", || stage.job(job).state == "revoked");
@@ -98,7 +98,7 @@ fn a_purge_takes_what_waits_and_leaves_what_runs() {
     let parent = [waiting];
     let after =
         stage.enqueue_with(&Act::Sleep { millis: 0 }, |job| job.after = uncloud::queue::After::Success(&parent));
-    stage.tell(&["jobs", "purge", QUEUE]);
+    stage.tell(&["job", "purge", QUEUE]);
     stage.tell(&["queue", "resume", QUEUE]);
     for job in [waiting, after] {
         stage.wait_for(job, "revoked").says("with all that waited");
@@ -124,10 +124,10 @@ fn a_live_worker_is_scaled_up_and_down_also_over_the_death_of_the_server() {
     stage.tell(&["worker", "scale", &id, "1"]);
     wait_until("the worker says one again", || says() == 1);
     for job in &jobs[..2] {
-        stage.tell(&["jobs", "revoke", &job.to_string()]);
+        stage.tell(&["job", "revoke", &job.to_string()]);
         stage.wait_for(*job, "revoked");
     }
-    stage.tell(&["jobs", "revoke", &jobs[2].to_string()]);
+    stage.tell(&["job", "revoke", &jobs[2].to_string()]);
     wait_until("the next one runs", || begun() == 4);
     assert_eq!(begun(), 4, "one at a time again");
 }
@@ -141,12 +141,12 @@ fn dead_letters_are_sent_again_one_by_one_or_by_filter() {
     for job in jobs {
         stage.wait_for(job, "failed");
     }
-    let listed = json(&stage.tell(&["jobs", "ls", "--state", "failed", "--error", "PORT", "--output", "json"]));
+    let listed = json(&stage.tell(&["job", "ls", "--state", "failed", "--error", "PORT", "--output", "json"]));
     assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
     server.kill();
-    stage.tell(&["jobs", "retry", &jobs[2].to_string()]);
-    stage.tell(&["jobs", "retry", "--all", "--kind", "fail", "--queue", QUEUE, "--error", "51820"]);
-    stage.tell(&["jobs", "retry", "--all", "--kind", "another"]);
+    stage.tell(&["job", "retry", &jobs[2].to_string()]);
+    stage.tell(&["job", "retry", "--all", "--kind", "fail", "--queue", QUEUE, "--error", "51820"]);
+    stage.tell(&["job", "retry", "--all", "--kind", "another"]);
     assert_eq!(jobs.map(|job| stage.job(job).state), ["queued", "failed", "queued"]);
     let _server = stage.server();
     for job in [jobs[0], jobs[2]] {
@@ -167,24 +167,24 @@ fn what_is_there_is_shown_and_a_dead_worker_is_not() {
     stage.wait_for(reserved, "dispatched");
     let scheduled = stage.enqueue_with(&LONG, |job| job.run_at = Some("2999-01-01T00:00:00Z".parse().expect("a time")));
     let ask = |what: &str| json(&stage.tell(&["inspect", what, "--output", "json"]));
-    assert_eq!(ask("ping")[0]["answer"], "pong");
+    assert_eq!(ask("ping")[0]["reply"], "pong");
     wait_until("it is active", || ask("active").to_string().contains(&format!("{running}")));
     assert!(ask("reserved").to_string().contains(&reserved.to_string()), "{}", ask("reserved"));
     assert!(ask("scheduled").to_string().contains(&scheduled.to_string()), "{}", ask("scheduled"));
     assert!(ask("registered").to_string().contains("sleep"), "{}", ask("registered"));
-    assert_eq!(ask("stats")[0]["queue"], QUEUE);
+    assert_eq!(ask("stats")[0]["name"], QUEUE);
     assert_eq!(ask("report").as_array().map(Vec::len), Some(1), "{}", ask("report"));
     let dead = format!("worker-{}", worker.pid());
     worker.kill();
     let next = stage.worker();
     wait_until("it has reported", || stage.number("select count(*) from worker where not stopped") == 2);
     let asked = output(&mut stage.uncloud(&["inspect", "ping", "--output", "json"]), "");
-    assert!(String::from_utf8_lossy(&asked.stderr).contains("1 of 2 workers did not answer"), "{asked:?}");
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("1 of 2 workers did not reply"), "{asked:?}");
     let answers = json(&String::from_utf8_lossy(&asked.stdout));
-    let answer = |name: &str| answers.as_array()?.iter().find(|line| line["name"] == name)?["answer"].as_str();
+    let answer = |name: &str| answers.as_array()?.iter().find(|line| line["name"] == name)?["reply"].as_str();
     assert_eq!(
         (answer(&dead), answer(&format!("worker-{}", next.pid()))),
-        (Some("silence"), Some("pong")),
+        (Some("timeout"), Some("pong")),
         "{answers}"
     );
 }
@@ -194,8 +194,8 @@ fn progress_is_seen_while_the_job_runs() {
     let stage = Stage::new();
     let (_server, _worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&Act::Sleep { millis: 2500 });
-    let said = stage.tell(&["jobs", "watch", &job.to_string()]);
+    let said = stage.tell(&["job", "watch", &job.to_string()]);
     assert!(said.contains("1 of 2 asleep") && said.contains("succeeded"), "{said}");
-    let shown = stage.tell(&["jobs", "show", &job.to_string()]);
+    let shown = stage.tell(&["job", "show", &job.to_string()]);
     assert!(shown.contains("1 of 2 asleep"), "{shown}");
 }

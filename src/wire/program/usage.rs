@@ -1,16 +1,26 @@
-//! Wrong arguments, said as every other error is: in one line.
+//! Wrong arguments, reported as every other error is: in one line.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// What clap has parsed. Help and version are printed here, which ends the process; an error of several lines with an
-/// example of the usage becomes one line.
+use super::exit::{Exit, Failure};
+
+/// Returns what clap has parsed. Help and version are printed here; an error of several lines with an example of the usage
+/// becomes one line.
 pub fn parsed<T>(result: Result<T, clap::Error>) -> anyhow::Result<T> {
     result.map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            error.exit()
-        }
-        _ => anyhow::anyhow!(one_line(&without_urls(&error))),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => printed(&error, Exit::Success),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => printed(&error, Exit::Usage),
+        _ => Failure::usage(one_line(&without_urls(&error))).into(),
     })
+}
+
+/// Prints what clap wants to say, with colours where they belong.
+fn printed(said: &clap::Error, exit: Exit) -> anyhow::Error {
+    match said.print() {
+        Ok(()) => Failure::silent(exit).into(),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Failure::silent(Exit::OutputClosed).into(),
+        Err(error) => anyhow::Error::new(error).context("can't write the help to stdout"),
+    }
 }
 
 /// What clap says, but for URLs that it quotes: they were meant for an option, and may hold a password.
