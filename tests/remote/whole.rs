@@ -2,10 +2,11 @@
 
 use serde_json::json;
 use uncloud::secret::Secret;
+use uncloud_testkit::fixtures::HOST;
 
 use crate::{
     certificates::certificates,
-    control_plane::{ControlPlane, HOST, fill},
+    control_plane::{ControlPlane, fill},
     postgres,
     redis_tls::{RemoteRedis, SERVER_PASSWORD},
 };

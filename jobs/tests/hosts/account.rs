@@ -10,11 +10,9 @@ use std::{
 
 use serde_json::json;
 use uncloud::vpn::desired::DesiredInterface;
+use uncloud_testkit::world::{VPN_HOST, World};
 
-use crate::{
-    site::Site,
-    world::{VPN_HOST, World},
-};
+use crate::site::Site;
 
 /// As the rules name it.
 const USER: &str = "uncloud";

@@ -4,11 +4,11 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 
 use uncloud::vpn::desired::{DesiredInterface, VERSION};
 use uncloud_jobs::host::{Host, Implementation};
+use uncloud_testkit::world::{self, VPN_HOST, client};
 
 use crate::{
     site::{SERVER, Site, UNREACHABLE},
     tunnel::{SteadyPing, Tunnel},
-    world::{self, VPN_HOST, client},
 };
 
 #[test]

@@ -8,12 +8,15 @@ use std::{
 
 use nix::sys::signal::{Signal, kill};
 use uncloud::vpn::desired::InterfaceState;
+use uncloud_testkit::{
+    wait::wait_until,
+    world::{self, VPN_HOST, World, client},
+};
 
 use crate::{
     account::{Account, Rights, said},
     site::{PORT, SERVER, Site, UNREACHABLE, desired},
     tunnel::{SteadyPing, Tunnel},
-    world::{self, VPN_HOST, World, client, wait_until},
 };
 
 #[test]

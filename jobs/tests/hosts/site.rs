@@ -9,11 +9,9 @@ use uncloud::vpn::{
     key::PrivateKey,
 };
 use uncloud_jobs::host::{Host, HostError, Implementation};
+use uncloud_testkit::world::{VPN_HOST, World};
 
-use crate::{
-    tunnel::Tunnel,
-    world::{VPN_HOST, World},
-};
+use crate::tunnel::Tunnel;
 
 pub(crate) const PORT: u16 = 51820;
 pub(crate) const SERVER: &str = "2a0a:e5c1:200::1";

@@ -11,8 +11,10 @@ use nix::{
 };
 use ring::rand::SystemRandom;
 use uncloud::vpn::key::{PrivateKey, PublicKey};
-
-use crate::world::{World, client, host_address, wait_until};
+use uncloud_testkit::{
+    wait::wait_until,
+    world::{World, client, host_address},
+};
 
 /// A customer with a /48: client `n` has `2a0a:e5c1:20<n>::/48` of the pool `2a0a:e5c1:200::/40`.
 pub(crate) struct Tunnel {
