@@ -150,21 +150,6 @@ impl From<ring::error::Unspecified> for Error {
     }
 }
 
-/// An error of a command for its user: one line, and what a cause repeats is said once.
-pub fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain() {
-        let text =
-            cause.to_string().lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-        if line.is_empty() {
-            line = text;
-        } else if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-    }
-    line
-}
-
 /// Turns a refusal by a named constraint into an answer for the caller.
 pub trait OnConstraint<T> {
     /// If the database refused because of `constraint`, the error is what `refusal` says.
@@ -195,17 +180,5 @@ impl AsConstraint for Error {
             Self::Internal(cause) => cause.downcast_ref::<sqlx::Error>()?.constraint(),
             _ => None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::one_line;
-
-    #[test]
-    fn an_error_is_one_line_without_repetition() {
-        let error = anyhow::anyhow!("no such host").context("asking DNS: no such host").context("can't connect");
-        assert_eq!(one_line(&error), "can't connect: asking DNS: no such host");
-        assert_eq!(one_line(&anyhow::anyhow!("its log:\n\n  first\n  second\n")), "its log:; first; second");
     }
 }

@@ -7,7 +7,7 @@ async fn main() -> ExitCode {
     match uncloud::cli::run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("uncloud: {}", uncloud::error::one_line(&error));
+            eprintln!("uncloud: {}", uncloud_wire::logging::one_line(&error));
             ExitCode::FAILURE
         }
     }

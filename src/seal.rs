@@ -7,7 +7,7 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 
-use crate::secret::Secret;
+use uncloud_wire::Secret;
 
 /// Bytes of the key.
 pub const SECRET_KEY_LEN: usize = 32;

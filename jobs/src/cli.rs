@@ -14,12 +14,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use uncloud::{
-    kinds::{KINDS, Kind},
-    logging,
-    queue::{QueueName, broker},
-    secret::Secret,
-};
+use uncloud_wire::{KINDS, Kind, QueueName, Secret, broker, logging};
 
 use crate::{
     handlers,
@@ -128,7 +123,7 @@ pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("uncloud-worker: {}", uncloud::error::one_line(&error));
+            eprintln!("uncloud-worker: {}", uncloud_wire::logging::one_line(&error));
             ExitCode::FAILURE
         }
     }

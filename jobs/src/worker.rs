@@ -9,9 +9,9 @@ use apalis::{
 use serde_json::Value;
 use tokio::sync::watch;
 use tracing::Instrument as _;
-use uncloud::queue::{
+use uncloud_wire::{
     JobError, QueueName,
-    backend::{Envelope, JobControl, StreamBackend, StreamConfig},
+    stream::{Envelope, JobControl, StreamBackend, StreamConfig},
 };
 
 /// What a handler does with one job; what it returns becomes the job's result.

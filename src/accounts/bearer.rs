@@ -8,8 +8,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Authenticator, Scope, Scopes, User, credentials::patiently, db, throttle::Key, token};
-use crate::{error::Error, secret::Secret};
+use super::{
+    credentials::{Authenticator, patiently},
+    db,
+    throttle::Key,
+    token,
+};
+use crate::{
+    error::Error,
+    http::scope::{Scope, Scopes},
+    user::User,
+};
+use uncloud_wire::Secret;
 
 fn refused() -> Error {
     Error::Unauthenticated("the token is wrong, was revoked or has ended".into())

@@ -12,13 +12,19 @@ use sqlx::PgPool;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    Directory, Scopes, User, Username, db,
+    db,
+    ldap::Directory,
     memory::Memory,
     password,
     throttle::{Attempt, Key, Throttle, Verdict},
     turns::Turns,
 };
-use crate::{error::Error, secret::Secret};
+use crate::{
+    error::Error,
+    http::scope::Scopes,
+    user::{User, Username},
+};
+use uncloud_wire::Secret;
 
 /// A changed password, a locked or a removed user counts after this long at the latest.
 const REMEMBER: Duration = Duration::from_secs(45);

@@ -2,13 +2,14 @@
 
 use sqlx::{PgExecutor, PgPool};
 
-use super::{User, Username, api::UserBody, ldap::DirectoryUser, password};
+use super::{api::UserBody, ldap::DirectoryUser, password};
 use crate::{
     error::Error,
     http::{NamedWindow, Window, in_order, unless_changed},
-    origin,
-    secret::Secret,
+    request_context,
+    user::{User, Username},
 };
+use uncloud_wire::Secret;
 
 /// What a login compares with.
 pub(super) struct Login {
@@ -170,7 +171,7 @@ pub struct Change {
 /// remember of the user ends within a minute. So `asker`, if it is not the provider at a terminal, has to be staff still: of
 /// two who shut out each other one succeeds.
 pub async fn change(pool: &PgPool, asker: Option<i64>, user_id: i64, change: &Change) -> Result<(), Error> {
-    let mut tx = origin::begin(pool).await?;
+    let mut tx = request_context::begin(pool).await?;
     let rows = sqlx::query!(
         "select user_id, staff and not locked as \"may!\" from users where user_id = $1 or user_id = $2
          order by user_id for no key update",

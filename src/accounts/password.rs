@@ -5,7 +5,7 @@ use argon2::{
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
 
-use crate::secret::Secret;
+use uncloud_wire::Secret;
 
 /// Longer ones only cost time.
 const MAX_LEN: usize = 1024;

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use super::api::AuditAction;
 use crate::{
     http::{Window, in_order},
-    origin,
+    request_context,
 };
 
 /// An entry as it was written.
@@ -37,7 +37,7 @@ pub(super) struct Filter {
 
 /// A window of the entries that match.
 pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: Window) -> sqlx::Result<Vec<Entry>> {
-    let mut search = origin::begin_search(pool).await?;
+    let mut search = request_context::begin_search(pool).await?;
     let entries = in_order!(
         window,
         &mut *search,

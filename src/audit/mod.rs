@@ -1,5 +1,5 @@
 //! The audit log: every change of what people decide about, who asked for it, and how it was before. Its rows are written by
-//! the database's triggers, in the transaction of the change (migration 0030); here they are read.
+//! the database's triggers, in the transaction of the change (`migrations/0101_audit.sql`); here they are read.
 
 mod api;
 mod db;

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    money::{Amount, Currency, Rate, round},
+use crate::money::{
+    amount::{Amount, Currency, Rate, round},
     vat::{self, Category},
 };
 

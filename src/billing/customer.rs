@@ -6,14 +6,16 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{
-    db,
-    draft::{Draft, DraftError, Due, Moved, draw_up},
-    run::Run,
-    vat::{Customer, CustomerKind, Seller, Treatment},
-    vat_rates::RateTable,
+use super::{db, run::Run};
+use crate::{
+    code::Code,
+    error::Error,
+    money::{
+        draft::{Draft, DraftError, Due, Moved, draw_up},
+        vat_rates::RateTable,
+    },
+    orders, parties,
 };
-use crate::error::{Code, Error};
 
 /// Why a customer was not billed, and what is to be done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +64,7 @@ pub(super) async fn bill_customers(
     users: &[i64],
 ) -> Result<Vec<Problem>, Error> {
     db::lock_customers(tx, users).await?;
-    let addresses = db::addresses(tx, users).await?;
+    let addresses = parties::vat_addresses(tx, users).await?;
     let billed_then = db::billed_at(tx, users, run.as_of).await?;
     let mut due = due(tx, users, run.as_of).await?;
     let (mut drawn, mut problems) = (Vec::with_capacity(users.len()), Vec::new());
@@ -73,7 +75,7 @@ pub(super) async fn bill_customers(
             problems.push(Problem::new(user_id, Code::NoBillingAddress, detail));
             continue;
         };
-        let treatment = treatment(run.seller, address)?;
+        let treatment = parties::treatment(run.seller, address)?;
         match draw_up(due, treatment, rates, run.cash_rounding, run.as_of) {
             Ok((drafts, _)) if drafts.iter().any(|draft| billed_then.contains(&(user_id, draft.currency))) => {
                 let detail = "has a bill of this very second already; the rest comes with the next run";
@@ -87,22 +89,12 @@ pub(super) async fn bill_customers(
     Ok(problems)
 }
 
-/// How who has this address is taxed.
-pub(super) fn treatment(seller: Seller, address: &db::Address) -> Result<Treatment, Error> {
-    let customer = Customer {
-        country: address.country.parse().map_err(anyhow::Error::new)?,
-        kind: if address.business { CustomerKind::Business } else { CustomerKind::Private },
-        has_verified_number: address.verified,
-    };
-    Ok(Treatment::of(seller, customer))
-}
-
 /// What is due, by customer. The customers are locked.
 async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> Result<HashMap<i64, Due>, Error> {
     let mut due: HashMap<i64, Due> = HashMap::with_capacity(users.len());
     let empty = || Due { orders: Vec::new(), charged: Vec::new(), manual: Vec::new() };
     let mut past_end: HashMap<i64, i64> = HashMap::new();
-    for order in db::due_orders(tx, users, as_of).await? {
+    for order in orders::due(tx, users, as_of).await? {
         if order.ends_at.is_some_and(|end| end < order.charged_from()) {
             past_end.insert(order.order_id, order.user_id);
         }

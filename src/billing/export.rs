@@ -5,8 +5,8 @@ use futures_util::{Stream, stream::try_unfold};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::{bill::BillVat, db, money::Amount};
-use crate::error::Error;
+use super::{bill::BillVat, db};
+use crate::{error::Error, money::amount::Amount};
 
 /// Bills in one part.
 const PART: i64 = 1000;

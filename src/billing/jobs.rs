@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     error::Error,
-    kinds::Kind,
-    origin,
-    queue::{self, After, Claimed, JobError, JobId, NewJob, QueueName, Rendered},
+    queue::{self, After, Claimed, NewJob, Rendered},
+    request_context,
 };
+use uncloud_wire::{JobError, JobId, Kind, QueueName};
 
 /// Jobs that share the parts of a run; any number of workers may take them.
 const SHARES: usize = 8;
@@ -25,13 +25,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Asks for a run as of then, or as of when it was asked for.
 pub async fn request(pool: &PgPool, as_of: Option<DateTime<Utc>>, requester: i64) -> Result<JobId, Error> {
-    let mut tx = origin::begin(pool).await?;
+    let mut tx = request_context::begin(pool).await?;
     if let Some(as_of) = as_of {
-        past(db::now(&mut *tx).await?, Some(as_of))?;
+        past(crate::clock::now(&mut *tx).await?, Some(as_of))?;
     }
     let queue = QueueName::billing();
     let payload = as_of.map_or_else(|| json!({}), |as_of| json!({ "as_of": as_of }));
-    let job = NewJob { requester: Some(requester), ..Kind::BillRun.job(&queue, payload) };
+    let job = NewJob { requester: Some(requester), ..NewJob::of(Kind::BillRun, &queue, payload) };
     let job_id = queue::enqueue(&mut tx, &job).await?;
     tx.commit().await?;
     Ok(job_id)
@@ -44,7 +44,7 @@ pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
 
 /// Begins the run and asks for its shares, in one transaction. Done twice it is one run: the second time joins it.
 pub async fn plan(pool: &PgPool, job_id: JobId, as_of: Option<DateTime<Utc>>) -> Result<Value, JobError> {
-    let mut tx = origin::begin(pool).await.map_err(retry)?;
+    let mut tx = request_context::begin(pool).await.map_err(retry)?;
     let (asked_at, requester) = db::asked(&mut *tx, job_id).await.map_err(retry)?;
     let asked = as_of.unwrap_or(asked_at);
     let run = run::begin_in(&mut tx, asked, requester).await.map_err(decide)?;
@@ -65,11 +65,12 @@ async fn share_out(tx: &mut sqlx::PgConnection, run: &Run) -> Result<(), Error> 
     let keys: Vec<String> = (0..SHARES).map(|share| format!("bill_part:{run_id}:{share}")).collect();
     let mut shares = Vec::with_capacity(SHARES);
     for key in &keys {
-        let job = NewJob { unique_key: Some(key), ..Kind::BillPart.job(&queue, payload.clone()) };
+        let job = NewJob { unique_key: Some(key), ..NewJob::of(Kind::BillPart, &queue, payload.clone()) };
         shares.push(queue::enqueue(tx, &job).await?);
     }
     let key = format!("bill_end:{run_id}");
-    let end = NewJob { unique_key: Some(&key), after: After::End(&shares), ..Kind::BillEnd.job(&queue, payload) };
+    let end =
+        NewJob { unique_key: Some(&key), after: After::End(&shares), ..NewJob::of(Kind::BillEnd, &queue, payload) };
     queue::enqueue(tx, &end).await?;
     Ok(())
 }

@@ -4,14 +4,13 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{
-    db,
-    money::{Amount, Currency},
-};
+use super::db;
 use crate::{
-    error::{Code, Error},
+    code::Code,
+    error::Error,
     http::Window,
-    orders, origin,
+    money::amount::{Amount, Currency},
+    orders, request_context,
 };
 
 /// A line.
@@ -67,7 +66,7 @@ pub async fn add(pool: &PgPool, new: &NewLine) -> Result<Line, Error> {
     if new.net == Amount::ZERO {
         return Err(Error::field("net", "must not be 0.00"));
     }
-    let mut tx = origin::begin(pool).await?;
+    let mut tx = request_context::begin(pool).await?;
     db::require_user(&mut tx, new.user_id).await?;
     let line_id = db::insert_line(&mut tx, new).await?;
     let line = db::lines(&mut *tx, new.user_id, Some(line_id), Window::all()).await?.pop();
@@ -84,7 +83,7 @@ pub async fn list(pool: &PgPool, user_id: i64, window: Window) -> Result<Vec<Lin
 
 /// Takes a line back that is not billed yet. It stays in the list, with who did it. Done twice it is done once.
 pub async fn withdraw(pool: &PgPool, user_id: i64, line_id: i64, staff: i64) -> Result<Line, Error> {
-    let mut tx = origin::begin(pool).await?;
+    let mut tx = request_context::begin(pool).await?;
     orders::lock_customer(&mut tx, user_id).await?; // a run has it, or comes after this
     db::withdraw_line(&mut tx, user_id, line_id, staff).await?;
     let line = db::lines(&mut *tx, user_id, Some(line_id), Window::all()).await?.pop();

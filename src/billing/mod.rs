@@ -2,30 +2,17 @@
 //! people is arithmetic that reads no clock, database or network.
 
 pub mod bill;
-pub mod charge;
-pub mod country;
-pub mod draft;
 pub mod export;
 pub mod jobs;
 pub mod line;
-pub mod money;
 pub mod one;
-pub mod period;
-pub mod rates;
 pub mod run;
 pub mod simulate;
-pub mod vat;
-pub mod vat_number;
-pub mod vat_preview;
-pub mod vat_rates;
 pub mod verify;
 
 mod api;
 mod customer;
 mod db;
-#[cfg(test)]
-mod properties;
-mod vat_number_check;
 
 pub use api::{AdminBillApi, BillApi, BillLineApi, BillRunApi};
 pub use customer::Problem;
@@ -33,19 +20,13 @@ pub use customer::Problem;
 use std::collections::HashMap;
 
 use bill::{Bill, BillFilter, BillRecord, BillVat, WholeBill};
-use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
-use crate::{error::Error, http::Window, origin};
-
-/// The database's time: what several servers and workers agree on.
-pub async fn now(pool: &PgPool) -> sqlx::Result<DateTime<Utc>> {
-    db::now(pool).await
-}
+use crate::{error::Error, http::Window, request_context};
 
 /// A window of the bills that match.
 pub async fn bills(pool: &PgPool, filter: &BillFilter, window: Window) -> sqlx::Result<Vec<Bill>> {
-    let mut search = origin::begin_search(pool).await?;
+    let mut search = request_context::begin_search(pool).await?;
     let bills = db::bills(&mut *search, filter, window).await?;
     search.commit().await?;
     Ok(bills)

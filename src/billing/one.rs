@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, FieldError},
-    origin,
+    request_context,
 };
 
 /// Further ahead nobody needs to know; a bill of a thousand years is work all the same.
@@ -29,9 +29,9 @@ pub struct Billed {
 
 /// What the customer would be billed as of then, or now. Nothing is written.
 pub async fn preview(pool: &PgPool, user_id: i64, as_of: Option<DateTime<Utc>>) -> Result<Billed, Error> {
-    let mut tx = origin::begin(pool).await?;
+    let mut tx = request_context::begin(pool).await?;
     db::require_user(&mut tx, user_id).await?;
-    let now = db::now(&mut *tx).await?;
+    let now = crate::clock::now(&mut *tx).await?;
     let as_of = run::second(as_of.unwrap_or(now));
     if as_of > now + LONGEST_PREVIEW {
         return Err(Error::Parameters(vec![FieldError::of("query", "as_of", "must lie at most two years ahead")]));
@@ -54,9 +54,9 @@ pub async fn bill(
     as_of: Option<DateTime<Utc>>,
     requested_by: Option<i64>,
 ) -> Result<Billed, Error> {
-    let mut tx = origin::begin(pool).await?;
+    let mut tx = request_context::begin(pool).await?;
     db::require_user(&mut tx, user_id).await?;
-    let as_of = past(db::now(&mut *tx).await?, as_of)?;
+    let as_of = past(crate::clock::now(&mut *tx).await?, as_of)?;
     let (run, problem) = run::bill_one(&mut tx, user_id, as_of, requested_by).await?;
     let bills = of_run(&mut tx, run.run_id).await?;
     if bills.is_empty() {

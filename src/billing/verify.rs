@@ -5,11 +5,11 @@
 use futures_util::TryStreamExt as _;
 use sqlx::PgPool;
 
-use super::{
-    db::{self, BilledOrder},
-    money::Amount,
+use super::db::{self, BilledOrder};
+use crate::{
+    error::Error,
+    money::{Order, amount::Amount},
 };
-use crate::{error::Error, orders::Order};
 
 /// Something that is not billed as it should be.
 #[derive(Debug)]

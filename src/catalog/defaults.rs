@@ -1,20 +1,21 @@
 //! The catalogue that a new installation starts with.
 
+use crate::services::Delivery;
 use sqlx::PgPool;
 
 use super::{
     db,
     draft::ProductDraft,
-    product::{Delivery, Parameter, ParameterPrice, Price},
+    product::{Parameter, ParameterPrice, Price},
     write,
 };
 use crate::{
-    billing::{
+    error::Error,
+    money::{
+        amount::Amount,
         charge::Timing,
-        money::Amount,
         period::{RecurringPeriod, Unit},
     },
-    error::Error,
 };
 
 /// Thirty days cost twenty days by the day.

@@ -1,13 +1,14 @@
 //! A product as staff write it.
 
+use crate::services::Delivery;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
-use super::product::{Delivery, Parameter, Price};
+use super::product::{Parameter, Price};
 use crate::{
-    billing::{charge::Timing, money::Amount},
     error::FieldError,
+    money::{amount::Amount, charge::Timing},
 };
 
 /// What staff decide of a product; all but its name can be changed.

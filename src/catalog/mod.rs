@@ -16,5 +16,5 @@ pub use db::{load, load_delivering, load_named};
 pub use defaults::add_defaults;
 pub use draft::ProductDraft;
 pub use price::{Choice, Part, Priced, price};
-pub use product::{Component, Delivery, Offer, Parameter, ParameterPrice, Price, Product, ProductRef};
+pub use product::{Component, Offer, Parameter, ParameterPrice, Price, Product, ProductRef};
 pub use write::{create, edit};

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::billing::period::{RecurringPeriod, Unit};
+use crate::money::period::{RecurringPeriod, Unit};
 
 /// Why a text is no recurring period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

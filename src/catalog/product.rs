@@ -3,22 +3,14 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::billing::{
-    charge::Timing,
-    money::{Amount, Currency},
-    period::RecurringPeriod,
+use crate::{
+    money::{
+        amount::{Amount, Currency},
+        charge::Timing,
+        period::RecurringPeriod,
+    },
+    services::Delivery,
 };
-
-/// Who realises an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Delivery {
-    /// The VPN hosts.
-    VpnNetwork,
-    /// Staff.
-    ByHand,
-}
 
 /// What can be bought.
 #[derive(Debug, Clone, PartialEq, Eq)]

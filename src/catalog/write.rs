@@ -8,9 +8,10 @@ use super::{
     product::{Price, Product},
 };
 use crate::{
-    billing::period::RecurringPeriod,
-    error::{Code, Error, FieldError, OnConstraint as _},
+    code::Code,
+    error::{Error, FieldError, OnConstraint as _},
     http::unless_changed,
+    money::period::RecurringPeriod,
 };
 
 /// Puts a product into the catalogue.
@@ -23,7 +24,7 @@ pub async fn create(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<P
 
 /// [`create`], unless there is a product of that name, whatever has become of it.
 pub async fn add(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Option<Product>, Error> {
-    let mut tx = crate::origin::begin(pool).await?;
+    let mut tx = crate::request_context::begin(pool).await?;
     db::lock(&mut tx).await?;
     if db::find(&mut tx, name).await?.is_some() {
         return Ok(None);
@@ -39,7 +40,7 @@ pub async fn add(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Opti
 
 /// Replaces all of a product but its name. None if there is none.
 pub async fn edit(pool: &PgPool, product_id: i64, draft: &ProductDraft) -> Result<Option<Product>, Error> {
-    let mut tx = crate::origin::begin(pool).await?;
+    let mut tx = crate::request_context::begin(pool).await?;
     db::lock(&mut tx).await?;
     let Some(name) = db::name(&mut tx, product_id).await? else { return Ok(None) };
     unless_changed(async { db::load(&mut *tx, product_id).await?.ok_or(Error::Changed) }).await?;

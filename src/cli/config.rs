@@ -14,11 +14,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{
-    embedded::{Instance, default_data_dir},
-    queue,
-    secret::Secret,
-};
+use crate::embedded::{Instance, default_data_dir};
+use uncloud_wire::{Secret, broker};
 
 /// Longest wait for a server that is starting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -161,9 +158,9 @@ impl RedisArgs {
         self.redis_ca_file.clone()
     }
 
-    /// See [`queue::broker::client`].
+    /// See [`broker::client`].
     pub(super) fn client(&self) -> anyhow::Result<redis::Client> {
-        queue::broker::client(&self.url()?, self.redis_ca_file.as_deref()).context("can't use REDIS_URL")
+        broker::client(&self.url()?, self.redis_ca_file.as_deref()).context("can't use REDIS_URL")
     }
 }
 

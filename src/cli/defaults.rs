@@ -4,7 +4,10 @@ use clap::Args;
 use sqlx::PgPool;
 
 use super::config::DatabaseArgs;
-use crate::{accounts, billing::rates, catalog};
+use crate::{
+    catalog,
+    parties::{self, rates},
+};
 
 /// Options of `db-add-defaults`.
 #[derive(Debug, Args)]
@@ -20,13 +23,13 @@ pub(super) async fn run(args: DefaultsArgs) -> anyhow::Result<()> {
 /// The schema, and the rows that a new installation starts with: the seller, the catalogue, VAT rates. What is there stays
 /// as it is.
 pub async fn add_defaults(pool: &PgPool) -> anyhow::Result<()> {
-    super::migrate::migrate(pool).await?;
+    crate::migrations::migrate(pool).await?;
     add_rows(pool).await
 }
 
 /// [`add_defaults`] without the schema.
 pub async fn add_rows(pool: &PgPool) -> anyhow::Result<()> {
-    accounts::billing::add_placeholder(pool).await?;
+    parties::add_placeholder(pool).await?;
     catalog::add_defaults(pool).await?;
     rates::import_missing(pool).await?;
     Ok(())

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use crate::http::{Origin, Proxy, RateLimits, TrustedProxies, server::TlsFiles};
+use crate::{
+    http::{Proxy, TrustedProxies},
+    server::{Origin, RateLimits, listen::TlsFiles},
+};
 
 /// Proxies and pages before the API, and how much it takes of whom.
 #[derive(Debug, Clone, Args)]

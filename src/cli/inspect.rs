@@ -16,11 +16,12 @@ use super::{
 use crate::{
     http::Window,
     queue::{
-        JobState, QueueName,
+        JobState,
         inspect::{self, JobFilter, JobLine, WorkerLine},
         operate,
     },
 };
+use uncloud_wire::QueueName;
 
 /// Jobs in a list.
 const LIMIT: i64 = 1000;

@@ -19,11 +19,12 @@ use super::{
 use crate::{
     http::Window,
     queue::{
-        self, JobId, JobState, QueueName, Step, Wake,
+        self, JobState, Step, Wake,
         inspect::{self, JobDetail, JobFilter},
         operate,
     },
 };
+use uncloud_wire::{JobId, QueueName};
 
 /// Options of `jobs`.
 #[derive(Debug, Args)]

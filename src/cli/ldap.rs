@@ -6,10 +6,8 @@ use anyhow::{Context as _, ensure};
 use clap::{ArgAction, Args, builder::BoolishValueParser};
 
 use super::config::secret_or_file;
-use crate::{
-    accounts::{Directory, DirectorySettings},
-    secret::Secret,
-};
+use crate::accounts::{Directory, DirectorySettings};
+use uncloud_wire::Secret;
 
 /// Which directory vouches for users without a local password.
 #[derive(Debug, Clone, Default, Args)]

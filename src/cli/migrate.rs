@@ -1,8 +1,6 @@
 //! `uncloud migrate`.
 
-use anyhow::Context as _;
 use clap::Args;
-use sqlx::PgPool;
 
 use super::config::DatabaseArgs;
 
@@ -14,15 +12,5 @@ pub(super) struct MigrateArgs {
 }
 
 pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
-    migrate(&args.database.connect().await?).await
-}
-
-/// Applies what is missing; several at once wait for each other.
-pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
-    crate::MIGRATIONS.run(pool).await.context("the database's schema could not be brought up to date")?;
-    tracing::info!(
-        version = crate::MIGRATIONS.iter().map(|migration| migration.version).max(),
-        "the schema is up to date"
-    );
-    Ok(())
+    crate::migrations::migrate(&args.database.connect().await?).await
 }

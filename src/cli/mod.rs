@@ -47,7 +47,7 @@ struct Cli {
     config: Option<std::path::PathBuf>,
     /// How logs are written to stderr; RUST_LOG says how much (info by default).
     #[arg(long, global = true, env = "UNCLOUD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
-    log_format: crate::logging::Format,
+    log_format: uncloud_wire::logging::Format,
     #[command(subcommand)]
     command: Command,
 }
@@ -91,7 +91,7 @@ enum Command {
 /// Runs what the command line says. Errors are for people: one line, what is wrong and how to mend it.
 pub async fn run() -> anyhow::Result<()> {
     let cli = parse(std::env::args_os().collect())?;
-    crate::logging::init(cli.log_format);
+    uncloud_wire::logging::init(cli.log_format);
     match cli.command {
         Command::Up(args) => up::up(args).await,
         Command::Serve(args) => serve::run(args).await,

@@ -8,9 +8,10 @@ use sqlx::PgPool;
 
 use super::config::DatabaseArgs;
 use crate::queue::{
-    QueueName, inspect,
+    inspect,
     operate::{self, QueueWish},
 };
+use uncloud_wire::QueueName;
 
 /// Options of `queue`.
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! `uncloud schedule`: what is done again and again.
 
+use std::str::FromStr as _;
+
 use anyhow::Context as _;
 use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    kinds::Scheduled,
+    schedule::Scheduled,
     schedule::{self, Change, CronText, NewSchedule, Schedule, ScheduleName, Terms, Timing, Zone},
 };
 
@@ -98,7 +100,8 @@ struct SettingsArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=31_622_400))]
     every: Option<u32>,
     /// Whom it is about, as a JSON object.
-    #[arg(long, value_name = "JSON")]
+    // Not clap's own choice, which would be `Value::from(String)`.
+    #[arg(long, value_name = "JSON", value_parser = Value::from_str)]
     payload: Option<Value>,
     /// Priority of its jobs; 9 goes first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(0..=9))]

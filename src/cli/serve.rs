@@ -16,19 +16,20 @@ use super::{
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, Directory},
+    dispatch::Kinds,
     error::Error,
-    http::{
-        App, Origin, RateLimits, TrustedProxies, keep_house,
-        server::{self, Limits, Listener, Tls, TlsFiles},
-        service,
-    },
-    kinds::Kinds,
-    metrics::{self, Metrics, MetricsApi},
-    queue::{Runner, Wake, broker},
+    http::TrustedProxies,
+    metrics::Metrics,
+    queue::{Runner, Wake},
     schedule,
     seal::Sealer,
-    secret::Secret,
+    server::{
+        App, MetricsApi, Origin, RateLimits, keep_house,
+        listen::{self, Limits, Listener, Tls, TlsFiles},
+        listen_for_metrics, service,
+    },
 };
+use uncloud_wire::{Secret, broker};
 
 /// Connections to Postgres: relay, desk, schedules, events, sweep and listener hold six at times, the rest is for requests.
 const CONNECTIONS: u32 = 24;
@@ -162,13 +163,13 @@ pub async fn serve(
     let mut tasks = runner.start(&stop);
     tasks.spawn(schedule::run(pool.clone(), wake, stop.clone()));
     tasks.spawn(keep_house(pool.clone(), stop.clone()));
-    if let Some(listen) = settings.metrics_listen {
+    if let Some(address) = settings.metrics_listen {
         let api = MetricsApi { pool: pool.clone(), redis, metrics };
-        tasks.spawn(metrics::listen(listen, api, stop.clone()).await?);
+        tasks.spawn(listen_for_metrics(address, api, stop.clone()).await?);
     }
     tracing::info!(%address, "serving; try /api/ and /docs");
     let _ = ready.send(address); // nobody may care
-    server::run(listener, service(&app)?, tls, settings.limits, &proxies, stop).await;
+    listen::run(listener, service(&app)?, tls, settings.limits, &proxies, stop).await;
     while tasks.join_next().await.is_some() {}
     pool.close().await;
     Ok(())

@@ -10,9 +10,10 @@ use super::{
     output::{Output, Table},
 };
 use crate::{
-    accounts::{self, Change, Listed, Username},
-    secret::Secret,
+    accounts::{self, Change, Listed},
+    user::Username,
 };
+use uncloud_wire::Secret;
 
 /// Shorter ones are guessed.
 const MIN_PASSWORD: usize = 8;

@@ -8,7 +8,10 @@ use super::{
     config::DatabaseArgs,
     output::{Output, Table},
 };
-use crate::billing::{money::Rate, rates, vat_rates::EMBEDDED};
+use crate::{
+    money::{amount::Rate, vat_rates::EMBEDDED},
+    parties::rates,
+};
 
 /// Options of `import-vat-rates`.
 #[derive(Debug, Args)]

@@ -8,13 +8,8 @@ use super::{
     config::RedisArgs,
     output::{Output, Table},
 };
-use crate::{
-    queue::{
-        QueueName,
-        access::{self, Access},
-    },
-    secret::Secret,
-};
+use crate::queue::access::{self, Access};
+use uncloud_wire::{QueueName, Secret};
 
 /// Options of `worker-host`.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 
 use super::{ProcessId, runtime};
-use crate::secret::Secret;
+use uncloud_wire::Secret;
 
 const FILE: &str = "instance.json";
 
@@ -164,7 +164,7 @@ impl Instance {
 mod exposed {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
-    use crate::secret::Secret;
+    use uncloud_wire::Secret;
 
     #[expect(clippy::ref_option, reason = "serde calls it so")]
     pub(super) fn serialize<S: Serializer>(value: &Option<Secret<String>>, serializer: S) -> Result<S::Ok, S::Error> {

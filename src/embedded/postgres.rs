@@ -11,9 +11,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 
-use super::programs::{find_postgres, postgres_major};
-use super::{Account, Child, ChildSpec, DataDir, Log, ProcessId, Registry, StopPlan};
-use crate::secret::Secret;
+use super::{
+    Account, Child, ChildSpec, DataDir, Log, ProcessId, Registry, StopPlan,
+    programs::{find_postgres, postgres_major},
+};
+use uncloud_wire::Secret;
 
 /// The database that `uncloud` lives in, and its owner.
 const DATABASE: &str = "uncloud";

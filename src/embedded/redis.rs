@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::programs::find_redis;
-use super::{Account, Child, ChildSpec, DataDir, Log, Registry, StopPlan};
-use crate::secret::Secret;
+use super::{Account, Child, ChildSpec, DataDir, Log, Registry, StopPlan, programs::find_redis};
+use uncloud_wire::Secret;
 
 /// A Redis server that runs as a child of `uncloud up`.
 #[derive(Debug)]

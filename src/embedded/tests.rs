@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::{Account, DataDir, Instance, Postgres, ProcessId, Redis, Registry, RuntimeDir, end_leftovers};
-use crate::secret::Secret;
+use uncloud_wire::Secret;
 
 /// Names the data folder that [`owner`] works on; set by the test that is going to kill it.
 const OWNER_DATA_DIR: &str = "UNCLOUD_TEST_OWNER_DATA_DIR";

@@ -34,16 +34,16 @@ impl TrustedProxies {
         Self(proxies)
     }
 
-    pub(super) fn trusts(&self, address: IpAddr) -> bool {
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|proxy| proxy.0.contains(&address))
     }
 
-    pub(super) fn client_of(&self, request: &Request) -> IpAddr {
+    pub(crate) fn client_of(&self, request: &Request) -> IpAddr {
         self.client_behind(Self::peer_of(request), request.headers())
     }
 
     /// Whoever has the connection.
-    pub(super) fn peer_of(request: &Request) -> IpAddr {
+    pub(crate) fn peer_of(request: &Request) -> IpAddr {
         match &request.remote_addr().0 {
             Addr::SocketAddr(address) => address.ip().to_canonical(),
             _ => Ipv6Addr::UNSPECIFIED.into(),

@@ -12,18 +12,21 @@ use serde::Serialize;
 
 use super::body;
 use crate::{
-    error::{Code, Error, FieldError, MAX_ERRORS},
-    origin,
+    code::Code,
+    error::{Error, FieldError, MAX_ERRORS},
+    request_context,
 };
 
 /// Media type.
-pub(super) const CONTENT_TYPE: &str = "application/problem+json";
+pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
+/// What an anonymous caller is told.
+pub(crate) const SIGN_IN: &str = "sign in with user name and password (HTTP Basic) or a token (Bearer)";
 /// Seconds after which trying again may help.
 const RETRY_AFTER_SECS: u64 = 5;
 
 /// A problem before it is written.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: String,
@@ -147,7 +150,7 @@ const fn code_of(status: StatusCode) -> Code {
 /// The framework's texts are for developers of servers; these are for callers.
 async fn of_framework(status: StatusCode, response: &mut Response) -> Problem {
     let detail = match status {
-        StatusCode::UNAUTHORIZED => super::auth::SIGN_IN.to_owned(),
+        StatusCode::UNAUTHORIZED => SIGN_IN.to_owned(),
         StatusCode::NOT_FOUND => "there is nothing at this address; see /api/ for what there is".to_owned(),
         StatusCode::METHOD_NOT_ALLOWED => "this address does not take this method; see the header Allow".to_owned(),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "send the body as application/json".to_owned(),
@@ -160,7 +163,7 @@ async fn of_framework(status: StatusCode, response: &mut Response) -> Problem {
 }
 
 /// One of this status, for the document.
-pub(super) fn example(status: u16) -> serde_json::Value {
+pub(crate) fn example(status: u16) -> serde_json::Value {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let detail = match status {
         StatusCode::UNPROCESSABLE_ENTITY => "one field is wrong",
@@ -177,7 +180,7 @@ pub(super) fn example(status: u16) -> serde_json::Value {
 }
 
 /// Makes every answer from 400 up a problem, if it is not written as one already.
-pub(super) async fn write(mut response: Response) -> Response {
+pub(crate) async fn write(mut response: Response) -> Response {
     let status = response.status();
     let is_problem = status.is_client_error() || status.is_server_error();
     if !is_problem || response.content_type() == Some(CONTENT_TYPE) {
@@ -187,7 +190,7 @@ pub(super) async fn write(mut response: Response) -> Response {
         Some(problem) => problem,
         None => of_framework(status, &mut response).await,
     };
-    problem.request_id = origin::request_id().unwrap_or_default();
+    problem.request_id = request_context::request_id().unwrap_or_default();
     let status = status_of(problem.code);
     response.set_status(status);
     response.set_body(serde_json::to_vec(&problem).unwrap_or_default());

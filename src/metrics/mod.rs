@@ -5,10 +5,10 @@
 //! Prometheus expects counters to begin anew with a process. What *is* (depths, workers) is asked of the database when
 //! somebody looks, by the partial indexes on unfinished jobs.
 
-mod api;
+mod histogram;
 mod text;
 
-pub use api::{MetricsApi, listen};
+pub(crate) use text::Text;
 
 use std::{
     collections::BTreeMap,
@@ -16,33 +16,12 @@ use std::{
     time::Duration,
 };
 
-use self::text::Text;
+use self::histogram::Histogram;
 
 /// Seconds. From a job that is done at once to one that ran into its limit.
 const JOB_BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0, 3600.0];
 /// Seconds. Up to the longest of long polls.
 const HTTP_BOUNDS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 60.0];
-
-/// How often something took how long.
-#[derive(Debug, Clone)]
-struct Histogram {
-    bounds: &'static [f64],
-    /// For each bound how often it was not exceeded, but the one before was; then the rest.
-    counts: Vec<u64>,
-    sum: f64,
-}
-
-impl Histogram {
-    fn new(bounds: &'static [f64]) -> Self {
-        Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
-    }
-
-    fn note(&mut self, time: Duration) {
-        let secs = time.as_secs_f64();
-        self.counts[self.bounds.partition_point(|bound| *bound < secs)] += 1;
-        self.sum += secs;
-    }
-}
 
 /// The end of an attempt at a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,7 +79,8 @@ impl Metrics {
         }
     }
 
-    fn write(&self, text: &mut Text) {
+    /// Writes all counters.
+    pub(crate) fn write(&self, text: &mut Text) {
         let counts = self.counts();
         text.family("uncloud_http_request_duration_seconds", "histogram", "Answered requests by operation and status.");
         for ((operation, status), histogram) in &counts.requests {

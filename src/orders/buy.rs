@@ -5,21 +5,24 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    NewOrder, Order, Replaced, ServiceChange, db, end, place,
+    db,
+    needed::refuse_needed,
+    place::{self, NewOrder},
     quote::{self, Quote, Wanted},
-    replace, service,
+    replace::{self, Replaced},
+    service,
 };
 use crate::{
-    accounts::User,
-    billing::{
+    catalog::Product,
+    error::Error,
+    money::{
+        amount::{Amount, Currency},
         charge::{Timing, UpgradeCredit},
-        money::{Amount, Currency},
         period::RecurringPeriod,
-        vat_preview::{VatPreview, VatUnknown, preview_vat},
     },
-    catalog::{self, Delivery},
-    error::{Code, Error},
-    vpn::{self, Network, Wish},
+    parties::{VatPreview, VatUnknown, preview_vat},
+    services::{Parameters, ServiceChange, Services},
+    user::User,
 };
 
 /// What is ordered.
@@ -55,12 +58,13 @@ pub struct Agreed {
 /// What it would cost, with which VAT, and what is in the way. Nothing is written.
 pub async fn quote(
     db: &PgPool,
+    services: Services,
     caller: &User,
     wanted: Wanted,
 ) -> Result<(Quote, Result<VatPreview, VatUnknown>), Error> {
-    let mut tx = crate::origin::begin(db).await?;
+    let mut tx = crate::request_context::begin(db).await?;
     let customer = db::locked_customer(&mut tx, caller.user_id).await?;
-    let quote = quote::quote(&mut tx, &customer, caller.user_id, wanted).await?;
+    let quote = quote::quote(&mut tx, services, &customer, caller.user_id, wanted).await?;
     let vat = preview_vat(&mut tx, caller.user_id, customer.now).await?;
     Ok((quote, vat))
 }
@@ -68,46 +72,44 @@ pub async fn quote(
 /// Orders for a customer; returns the order's id. `starts_at`: when charging begins, if not now.
 pub async fn order(
     db: &PgPool,
+    services: Services,
     caller: &User,
     user_id: i64,
     terms: Terms,
     starts_at: Option<DateTime<Utc>>,
 ) -> Result<i64, Error> {
-    let mut tx = crate::origin::begin(db).await?;
+    let mut tx = crate::request_context::begin(db).await?;
     let customer = db::locked_customer(&mut tx, user_id).await?;
     let starts_at = starts_at.unwrap_or(customer.now);
     let order_id = match terms {
         Terms::Agreed(agreed) => {
             let new = agreed.new_order(&customer, user_id, caller.user_id)?;
-            place(&mut tx, customer.now, starts_at, &new).await?.order_id
+            place::place(&mut tx, customer.now, starts_at, &new).await?.order_id
         }
         Terms::Catalogue(wanted) => {
-            let quote = quote::quote(&mut tx, &customer, user_id, wanted).await?;
-            let (order, _) = order_quoted(&mut tx, caller, user_id, &customer, &quote, starts_at).await?;
-            order.order_id
+            let quote = quote::quote(&mut tx, services, &customer, user_id, wanted).await?;
+            order_quoted(&mut tx, caller, user_id, &customer, &quote, starts_at).await?
         }
     };
     tx.commit().await?;
     Ok(order_id)
 }
 
-/// Orders a VPN network on the terms of the product that the VPN hosts deliver.
-pub async fn order_network(db: &PgPool, caller: &User, wish: Wish) -> Result<Network, Error> {
-    let product = catalog::load_delivering(db, Delivery::VpnNetwork).await?.ok_or_else(|| Error::Conflict {
-        code: Code::NoVpnProduct,
-        detail: "no VPN product is on sale; staff have to put one on sale (PUT /v1/admin/product/{id}) or add it \
-                 (`uncloud db-add-defaults`)"
-            .into(),
-        field: None,
-    })?;
-    let wanted = Wanted::network(product, wish)?;
-    let mut tx = crate::origin::begin(db).await?;
-    let customer = db::locked_customer(&mut tx, caller.user_id).await?;
-    let quote = quote::quote(&mut tx, &customer, caller.user_id, wanted).await?;
-    let (_, network) = order_quoted(&mut tx, caller, caller.user_id, &customer, &quote, customer.now).await?;
-    let network = network.ok_or_else(|| anyhow::anyhow!("the VPN product delivers no network"))?;
-    tx.commit().await?;
-    Ok(network)
+/// Orders for the caller what a service delivers, on the first terms of the product that it delivers; returns the order's id.
+/// The service has read its own parameters, `of_service`, and provisions in the same transaction.
+pub(crate) async fn order_of_service(
+    tx: &mut PgConnection,
+    caller: &User,
+    product: Product,
+    parameters: Parameters,
+    of_service: &[&str],
+) -> Result<i64, Error> {
+    let wanted = Wanted::on_first_terms(product, parameters)?;
+    let customer = db::locked_customer(tx, caller.user_id).await?;
+    let quote = quote::quote_of_service(tx, &customer, caller.user_id, wanted, of_service).await?;
+    quote.refuse_obstacles()?;
+    let new = quote.new_order(&customer, caller.user_id, caller.user_id)?;
+    Ok(place::place_delivered(tx, customer.now, customer.now, &new).await?.order_id)
 }
 
 async fn order_quoted(
@@ -117,42 +119,43 @@ async fn order_quoted(
     customer: &db::Customer,
     quote: &Quote,
     starts_at: DateTime<Utc>,
-) -> Result<(Order, Option<Network>), Error> {
+) -> Result<i64, Error> {
     quote.refuse_obstacles()?;
     let new = quote.new_order(customer, user_id, caller.user_id)?;
-    let Some(wish) = quote.network else {
-        return Ok((place(tx, customer.now, starts_at, &new).await?, None));
+    let Some(provision) = &quote.provision else {
+        return Ok(place::place(tx, customer.now, starts_at, &new).await?.order_id);
     };
     if starts_at > customer.now {
         return Err(Error::field("starts_at", "must not be in the future: a VPN network is made when it is ordered"));
     }
-    let order = place::place_delivered(tx, customer.now, starts_at, &new).await?;
-    let network = vpn::create(tx, user_id, order.order_id, wish).await?;
-    Ok((order, Some(network)))
+    let order_id = place::place_delivered(tx, customer.now, starts_at, &new).await?.order_id;
+    provision.provision(tx, user_id, order_id).await?;
+    Ok(order_id)
 }
 
 /// Replaces an order, of `own` if that is said, and looks whether anything would be missing afterwards.
 pub async fn replace_order(
     db: &PgPool,
+    services: Services,
     caller: &User,
     (order_id, own): (i64, Option<i64>),
     wanted: Wanted,
     change: ServiceChange,
 ) -> Result<Replaced, Error> {
-    let mut tx = crate::origin::begin(db).await?;
+    let mut tx = crate::request_context::begin(db).await?;
     let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
     service::refuse_network(&mut tx, order_id).await?;
-    let mut quote = quote::quote(&mut tx, &customer, user_id, wanted).await?;
-    if quote.network.is_some() {
+    let mut quote = quote::quote(&mut tx, services, &customer, user_id, wanted).await?;
+    if quote.provision.is_some() {
         return Err(service::network_stays(order_id));
     }
     quote.refuse_obstacles()?;
     let new = quote.new_order(&customer, user_id, caller.user_id)?;
-    let replaced = replace(&mut tx, customer.now, order_id, &new, change).await?;
+    let replaced = replace::replace(&mut tx, customer.now, order_id, &new, change).await?;
     // Once more, now that the old order no longer counts.
     quote.obstacles = quote::missing(&mut tx, user_id, &quote.wanted.product).await?;
     quote.refuse_obstacles()?;
-    end::refuse_needed(&mut tx, order_id).await?;
+    refuse_needed(&mut tx, order_id).await?;
     tx.commit().await?;
     Ok(replaced)
 }

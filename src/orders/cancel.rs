@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::{
-    Order, ServiceChange, db,
+    db,
     replace::{refuse_ended, void_pending_successor},
 };
-use crate::error::{Code, Error};
+use crate::{code::Code, error::Error, money::Order, services::ServiceChange};
 
 /// Ends an order at the first boundary after what is committed; before its start it never comes to be. What is delivered
 /// ends when `service_change` says. Cancelling again only changes that choice. With a downgrade that has not taken effect

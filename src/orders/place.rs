@@ -5,14 +5,15 @@ use chrono_tz::Tz;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{Billed, Order, db};
+use super::db;
 use crate::{
-    billing::{
+    error::Error,
+    money::{
+        Billed, Order,
+        amount::{Amount, Currency},
         charge::{Timing, UpgradeCredit},
-        money::{Amount, Currency},
         period::RecurringPeriod,
     },
-    error::Error,
 };
 
 /// What is ordered, with the terms copied from the catalogue or agreed by hand.

@@ -1,15 +1,16 @@
 //! What an order would cost, and what stands in its way. Quoting and ordering ask the same.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sqlx::PgConnection;
 
 use super::{NewOrder, Part, db};
 use crate::{
-    billing::{charge::UpgradeCredit, money::Currency, period::RecurringPeriod},
-    catalog::{self, Choice, Delivery, Priced, Product},
-    error::{Code, Error, FieldError},
-    vpn::{Wish, key::PublicKey},
+    catalog::{self, Choice, Priced, Product},
+    code::Code,
+    error::{Error, FieldError},
+    money::{amount::Currency, charge::UpgradeCredit, period::RecurringPeriod},
+    services::{Parameters, Provision, Service, Services, Value},
 };
 
 /// A configuration of a product, as it is asked for.
@@ -17,23 +18,14 @@ use crate::{
 pub struct Wanted {
     /// The product.
     pub product: Product,
-    /// Values of its parameters, and what a VPN network needs besides.
-    pub parameters: BTreeMap<String, Value>,
+    /// Values of its parameters, those of its service among them.
+    pub parameters: Parameters,
     /// How often to pay; none: once.
     pub recurring_period: Option<RecurringPeriod>,
     /// In which currency.
     pub currency: Currency,
     /// What an upgrade will do with the time already paid.
     pub upgrade_credit: UpgradeCredit,
-}
-
-/// A parameter's value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// Of what is counted.
-    Number(i64),
-    /// A key.
-    Text(String),
 }
 
 /// What a configuration costs, and what keeps the customer from ordering it.
@@ -43,8 +35,8 @@ pub struct Quote {
     pub wanted: Wanted,
     /// What it costs, part by part.
     pub priced: Priced,
-    /// The network, where the VPN hosts deliver it.
-    pub network: Option<Wish>,
+    /// What its service is to provision; none when staff deliver, or the noun itself provisions what it orders.
+    pub provision: Option<Arc<dyn Provision>>,
     /// What the customer has to mend first.
     pub obstacles: Vec<Obstacle>,
 }
@@ -61,15 +53,12 @@ pub enum Obstacle {
 /// Values of parameters that the catalogue knows.
 type Numbers = BTreeMap<String, i64>;
 
-/// Names of the parameters that a VPN network has besides those of the catalogue.
-const NETWORK_SIZE: &str = "network_size";
-const PUBLIC_KEY: &str = "wireguard_public_key";
 /// As long as the database lets a description be.
 const MAX_DESCRIPTION: usize = 500;
 
 impl Wanted {
-    /// A VPN network on the first terms that the product has.
-    pub(super) fn network(product: Product, wish: Wish) -> Result<Self, Error> {
+    /// A product on the first terms that it has.
+    pub(super) fn on_first_terms(product: Product, parameters: Parameters) -> Result<Self, Error> {
         let Some((recurring_period, currency)) = product.offers().next() else {
             return Err(Error::Conflict {
                 code: Code::NoVpnProduct,
@@ -80,51 +69,35 @@ impl Wanted {
                 field: None,
             });
         };
-        let parameters = [
-            (NETWORK_SIZE.to_owned(), Value::Number(wish.size.into())),
-            (PUBLIC_KEY.to_owned(), Value::Text(wish.public_key.to_string())),
-        ];
-        Ok(Self {
-            product,
-            parameters: parameters.into(),
-            recurring_period,
-            currency,
-            upgrade_credit: UpgradeCredit::Prorate,
-        })
+        let upgrade_credit = UpgradeCredit::Prorate;
+        Ok(Self { product, parameters, recurring_period, currency, upgrade_credit })
     }
 
-    /// The network that is asked for, and the parameters that the catalogue knows; or all that is wrong with them.
-    fn split(&self) -> Result<(Option<Wish>, Numbers), Vec<FieldError>> {
-        let mut errors = Vec::new();
-        let mut wrong = |name: &str, message: String| errors.push(FieldError::new(name, message).inside("parameters"));
-        let is_network = self.product.delivery == Delivery::VpnNetwork;
-        let mut numbers = BTreeMap::new();
+    /// What the product's service is to provision, and the parameters that the catalogue prices; or all that is wrong.
+    fn read(&self, services: Services) -> Result<(Option<Arc<dyn Provision>>, Numbers), Vec<FieldError>> {
+        let service = services(self.product.delivery);
+        let (numbers, mut errors) = self.numbers(service.map_or(&[], Service::parameters));
+        match service.map(|service| service.read(&self.parameters)) {
+            Some(Ok(provision)) if errors.is_empty() => return Ok((Some(provision), numbers)),
+            None if errors.is_empty() => return Ok((None, numbers)),
+            Some(Err(more)) => errors.extend(more.into_iter().map(|error| error.inside("parameters"))),
+            Some(Ok(_)) | None => {}
+        }
+        Err(errors)
+    }
+
+    /// The parameters that the catalogue prices, without those that a service reads itself, and what is wrong with them.
+    fn numbers(&self, of_service: &[&str]) -> (Numbers, Vec<FieldError>) {
+        let (mut numbers, mut errors) = (BTreeMap::new(), Vec::new());
+        let is_priced = |name: &str| self.product.parameters.iter().any(|parameter| parameter.name == name);
         for (name, value) in &self.parameters {
-            let is_ours = is_network && [NETWORK_SIZE, PUBLIC_KEY].contains(&name.as_str());
             match value {
-                _ if is_ours && !self.product.parameters.iter().any(|parameter| parameter.name == *name) => {}
+                _ if of_service.contains(&name.as_str()) && !is_priced(name) => {}
                 Value::Number(number) => drop(numbers.insert(name.clone(), *number)),
-                Value::Text(_) => wrong(name, "must be a whole number".into()),
+                Value::Text(_) => errors.push(FieldError::new(name, "must be a whole number").inside("parameters")),
             }
         }
-        let network = if is_network { self.wish(&mut wrong) } else { None };
-        if errors.is_empty() { Ok((network, numbers)) } else { Err(errors) }
-    }
-
-    fn wish(&self, wrong: &mut impl FnMut(&str, String)) -> Option<Wish> {
-        let size = match self.parameters.get(NETWORK_SIZE) {
-            Some(Value::Number(size)) => u8::try_from(*size).ok().filter(|size| (1..=128).contains(size)),
-            _ => None,
-        };
-        if size.is_none() {
-            wrong(NETWORK_SIZE, "must be the wanted prefix length, a whole number from 1 to 128".into());
-        }
-        let public_key = match self.parameters.get(PUBLIC_KEY) {
-            Some(Value::Text(text)) => text.parse::<PublicKey>().map_err(|error| error.to_string()),
-            _ => Err("must be a public key, as `wg pubkey` prints it".into()),
-        };
-        let public_key = public_key.map_err(|message| wrong(PUBLIC_KEY, message)).ok();
-        Some(Wish { size: size?, public_key: public_key? })
+        (numbers, errors)
     }
 }
 
@@ -153,24 +126,45 @@ impl Obstacle {
 /// The price of a configuration for a customer, who is locked, or all that is wrong with it.
 pub(super) async fn quote(
     tx: &mut PgConnection,
+    services: Services,
     customer: &db::Customer,
     user_id: i64,
     wanted: Wanted,
 ) -> Result<Quote, Error> {
-    let priced = match wanted.split() {
-        Ok((network, parameters)) => {
-            let choice = Choice { recurring_period: wanted.recurring_period, currency: wanted.currency, parameters };
-            catalog::price(&wanted.product, &choice, customer.instant).map(|priced| (network, priced))
-        }
-        Err(errors) => Err(errors),
-    };
-    let (network, priced) = priced.map_err(Error::Invalid)?;
+    let (provision, numbers) = wanted.read(services).map_err(Error::Invalid)?;
+    quote_read(tx, customer, user_id, wanted, (provision, numbers)).await
+}
+
+/// The same for a product whose service has read the parameters already and provisions it itself.
+pub(super) async fn quote_of_service(
+    tx: &mut PgConnection,
+    customer: &db::Customer,
+    user_id: i64,
+    wanted: Wanted,
+    of_service: &[&str],
+) -> Result<Quote, Error> {
+    let (numbers, errors) = wanted.numbers(of_service);
+    if !errors.is_empty() {
+        return Err(Error::Invalid(errors));
+    }
+    quote_read(tx, customer, user_id, wanted, (None, numbers)).await
+}
+
+async fn quote_read(
+    tx: &mut PgConnection,
+    customer: &db::Customer,
+    user_id: i64,
+    wanted: Wanted,
+    (provision, parameters): (Option<Arc<dyn Provision>>, Numbers),
+) -> Result<Quote, Error> {
+    let choice = Choice { recurring_period: wanted.recurring_period, currency: wanted.currency, parameters };
+    let priced = catalog::price(&wanted.product, &choice, customer.instant).map_err(Error::Invalid)?;
     let mut obstacles = Vec::new();
     if !priced.is_free() && !customer.has_billing_address {
         obstacles.push(Obstacle::NoBillingAddress);
     }
     obstacles.extend(missing(tx, user_id, &wanted.product).await?);
-    Ok(Quote { wanted, priced, network, obstacles })
+    Ok(Quote { wanted, priced, provision, obstacles })
 }
 
 /// What the product requires and the customer has not.
@@ -239,14 +233,5 @@ impl Wanted {
         let title = &self.product.title;
         let text = if chosen.is_empty() { title.clone() } else { format!("{title} ({})", chosen.join(", ")) };
         text.chars().take(MAX_DESCRIPTION).collect()
-    }
-}
-
-impl Value {
-    fn to_json(&self) -> serde_json::Value {
-        match self {
-            Self::Number(number) => (*number).into(),
-            Self::Text(text) => text.as_str().into(),
-        }
     }
 }

@@ -3,10 +3,18 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{NewOrder, Order, ServiceChange, db, place};
+use super::{
+    db,
+    place::{self, NewOrder},
+};
 use crate::{
-    billing::charge::{Handover, Replacement},
-    error::{Code, Error},
+    code::Code,
+    error::Error,
+    money::{
+        Order,
+        charge::{Handover, Replacement},
+    },
+    services::ServiceChange,
 };
 
 /// The two orders after a replacement.

@@ -7,15 +7,17 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
-use super::{ServiceChange, db, end, view};
+use super::{db, needed::refuse_needed, view};
 use crate::{
-    accounts::User,
-    error::{Code, Error},
+    code::Code,
+    error::Error,
     http::unless_changed,
-    kinds::Kind,
-    queue::{Claimed, JobError, JobId, NewJob, QueueName, Rendered, enqueue, wake_relays},
-    vpn,
+    queue::{Claimed, NewJob, Rendered, enqueue, wake_relays},
+    request_context,
+    services::{Delivery, ServiceChange, Services},
+    user::User,
 };
+use uncloud_wire::{JobError, JobId, Kind, QueueName, logging::one_line};
 
 /// Payloads as they rest: they name no secrets.
 pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
@@ -26,57 +28,82 @@ pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
 /// more to do.
 pub async fn carry_out(
     tx: &mut PgConnection,
+    services: Services,
     now: DateTime<Utc>,
     order_id: i64,
 ) -> Result<Option<DateTime<Utc>>, Error> {
     let Some(user_id) = db::owner(tx, order_id, None).await? else { return Ok(None) };
     db::lock_customer(tx, user_id).await?;
-    let service = db::delivery(tx, order_id).await?;
-    let (Some(network_id), Some(withdraw_at), None) = (service.network_id, service.withdraw_at, service.withdrawn_at)
-    else {
+    let delivery = db::delivery(tx, order_id).await?;
+    let service = services(delivery.by).filter(|_| delivery.is_provisioned);
+    let (Some(service), Some(withdraw_at), None) = (service, delivery.withdraw_at, delivery.withdrawn_at) else {
         return Ok(None);
     };
     if withdraw_at > now {
         return Ok(Some(withdraw_at));
     }
-    vpn::withdraw(tx, user_id, network_id).await?;
+    service.deprovision(tx, user_id, order_id).await?;
     db::mark_withdrawn(tx, order_id, now, None).await?;
     Ok(None)
 }
 
 /// [`carry_out`] for a job that was asked for when it is due; the customer may have chosen a later time since.
-pub async fn carry_out_due(db: &PgPool, order_id: i64) -> Result<(), JobError> {
-    match carry_out_by_clock(db, order_id).await {
+pub async fn carry_out_due(db: &PgPool, services: Services, order_id: i64) -> Result<(), JobError> {
+    match carry_out_by_clock(db, services, order_id).await {
         Ok(None) => Ok(()),
         Ok(Some((now, due))) => Err(JobError::Snooze {
             after: (due - now).to_std().unwrap_or_default(),
             reason: format!("the service of order {order_id} ends at {}", shown(due)),
         }),
-        Err(error) => Err(JobError::Retry(crate::error::one_line(&error.into()))),
+        Err(error) => Err(JobError::Retry(one_line(&error.into()))),
     }
 }
 
-async fn carry_out_by_clock(db: &PgPool, order_id: i64) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, Error> {
-    let mut tx = crate::origin::begin(db).await?;
+async fn carry_out_by_clock(
+    db: &PgPool,
+    services: Services,
+    order_id: i64,
+) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, Error> {
+    let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
-    let next = carry_out(&mut tx, customer.now, order_id).await?;
+    let next = carry_out(&mut tx, services, customer.now, order_id).await?;
     tx.commit().await?;
     wake_relays(db).await?;
     Ok(next.map(|next| (customer.now, next)))
 }
 
 /// [`carry_out`], and a job for what is left to be done.
-pub(super) async fn follow(tx: &mut PgConnection, now: DateTime<Utc>, order_id: i64) -> Result<(), Error> {
-    let Some(next) = carry_out(tx, now, order_id).await? else { return Ok(()) };
+pub(super) async fn follow(
+    tx: &mut PgConnection,
+    services: Services,
+    now: DateTime<Utc>,
+    order_id: i64,
+) -> Result<(), Error> {
+    let Some(next) = carry_out(tx, services, now, order_id).await? else { return Ok(()) };
     let (queue, key) = (QueueName::billing(), format!("order_service:{order_id}"));
-    let job = Kind::OrderService.job(&queue, json!({ "order": order_id }));
+    let job = NewJob::of(Kind::OrderService, &queue, json!({ "order": order_id }));
     enqueue(tx, &NewJob { unique_key: Some(&key), run_at: Some(next), ..job }).await?;
     Ok(())
 }
 
+/// Notes that a service has changed the value of a parameter that it reads itself.
+pub(crate) async fn parameter_changed(
+    tx: &mut PgConnection,
+    order_id: i64,
+    name: &str,
+    value: &str,
+) -> Result<(), Error> {
+    Ok(db::set_parameter(tx, order_id, name, value).await?)
+}
+
 /// Changes when a downgrade or a cancellation changes what is delivered; until it has.
-pub async fn choose(db: &PgPool, (order_id, own): (i64, Option<i64>), change: ServiceChange) -> Result<(), Error> {
-    let mut tx = crate::origin::begin(db).await?;
+pub async fn choose(
+    db: &PgPool,
+    services: Services,
+    (order_id, own): (i64, Option<i64>),
+    change: ServiceChange,
+) -> Result<(), Error> {
+    let mut tx = request_context::begin(db).await?;
     let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
     unless_changed(view::read_in(&mut tx, (order_id, own))).await?;
     let order = db::find(&mut tx, order_id, user_id).await?;
@@ -104,15 +131,15 @@ pub async fn choose(db: &PgPool, (order_id, own): (i64, Option<i64>), change: Se
         Some(_) => db::set_withdraw_at(&mut tx, order_id, at).await?,
         None => db::set_deliver_at(&mut tx, order_id, at).await?,
     }
-    end::refuse_needed(&mut tx, order_id).await?;
-    follow(&mut tx, customer.now, order_id).await?;
+    refuse_needed(&mut tx, order_id).await?;
+    follow(&mut tx, services, customer.now, order_id).await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Staff have delivered what an order says. What the orders before it in line delivered is gone with that.
 pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
-    let mut tx = crate::origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
     let service = by_hand(&mut tx, order_id).await?;
     let refuse =
@@ -139,7 +166,7 @@ pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
 
 /// Staff have withdrawn what an order delivered, or what is left of the orders before it in line.
 pub async fn withdrawn(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
-    let mut tx = crate::origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
     let service = by_hand(&mut tx, order_id).await?;
     let refuse =
@@ -168,7 +195,7 @@ pub async fn withdrawn(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
 
 async fn by_hand(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, Error> {
     let service = db::delivery(tx, order_id).await?;
-    if service.by_program {
+    if service.by != Delivery::ByHand {
         let detail = format!("order {order_id} is delivered by the VPN hosts, not by hand");
         return Err(Error::Conflict { code: Code::NotByHand, detail, field: None });
     }
@@ -177,7 +204,7 @@ async fn by_hand(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, E
 
 /// A network's prefix belongs to its order for good.
 pub(super) async fn refuse_network(tx: &mut PgConnection, order_id: i64) -> Result<(), Error> {
-    if db::delivery(tx, order_id).await?.by_program { Err(network_stays(order_id)) } else { Ok(()) }
+    if db::delivery(tx, order_id).await?.by != Delivery::ByHand { Err(network_stays(order_id)) } else { Ok(()) }
 }
 
 pub(super) fn network_stays(order_id: i64) -> Error {

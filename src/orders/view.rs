@@ -7,15 +7,15 @@ use sqlx::{PgConnection, PgPool, types::Json};
 
 use super::db::{self, Filter};
 use crate::{
-    billing::{
-        charge::{Timing, UpgradeCredit},
-        money::Amount,
-        period::{RecurringPeriod, Unit},
-    },
-    catalog::Delivery,
     error::Error,
     http::Window,
-    origin,
+    money::{
+        amount::Amount,
+        charge::{Timing, UpgradeCredit},
+        period::{RecurringPeriod, Unit},
+    },
+    request_context,
+    services::Delivery,
 };
 
 /// Where an order is in its life.
@@ -121,7 +121,7 @@ pub fn last_second(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Option<Dat
 
 /// Orders in a window, and one more than the window has if there are more.
 pub async fn list(db: &PgPool, filter: &Filter, window: Window) -> Result<Vec<OrderView>, Error> {
-    let mut search = origin::begin_search(db).await?;
+    let mut search = request_context::begin_search(db).await?;
     let views = db::views(&mut *search, filter, window).await?;
     search.commit().await?;
     Ok(views)
@@ -129,7 +129,7 @@ pub async fn list(db: &PgPool, filter: &Filter, window: Window) -> Result<Vec<Or
 
 /// One order; of `own`, if that is said.
 pub async fn read(db: &PgPool, whose: (i64, Option<i64>)) -> Result<OrderView, Error> {
-    let mut search = origin::begin_search(db).await?;
+    let mut search = request_context::begin_search(db).await?;
     let view = read_in(&mut search, whose).await?;
     search.commit().await?;
     Ok(view)

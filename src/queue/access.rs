@@ -8,13 +8,12 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 
-use super::QueueName;
-use crate::secret::Secret;
+use uncloud_wire::{QueueName, Secret};
 
 /// What the names of workers' users begin with: others are never touched.
 const PREFIX: &str = "host-";
 
-/// What the worker's side of [`super::backend`] sends, and nothing else; a test holds the two together.
+/// What the worker's side of [`uncloud_wire::stream`] sends, and nothing else; a test holds the two together.
 const COMMANDS: [&str; 9] =
     ["+multi", "+exec", "+xgroup|create", "+xreadgroup", "+xautoclaim", "+xpending", "+xclaim", "+xack", "+xdel"];
 
@@ -50,7 +49,7 @@ pub fn broker_url(
     queue: &QueueName,
     password: &Secret<String>,
 ) -> anyhow::Result<Secret<String>> {
-    super::broker::client(address, None)?; // says what is wrong with it
+    uncloud_wire::broker::client(address, None)?; // says what is wrong with it
     let (user, password) = (user_name(queue), password.expose());
     let (scheme, rest) = address.expose().split_once("://").unwrap_or_default();
     if scheme.ends_with("unix") {

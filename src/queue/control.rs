@@ -5,12 +5,12 @@ use std::time::Duration;
 use redis::{AsyncCommands as _, Script, aio::ConnectionManager, streams::StreamMaxlen};
 use tokio::sync::watch;
 
-use super::{
-    JobId, QueueName, Runner,
-    backend::{Command, GROUP, reconnecting},
-    db, sweep,
+use super::{Runner, db, sweep};
+use crate::request_context;
+use uncloud_wire::{
+    JobId, QueueName,
+    stream::{Command, GROUP, reconnecting},
 };
-use crate::origin;
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Commands kept for workers that start later; older ones are repeated if they still matter.
@@ -102,7 +102,7 @@ async fn take_unread(
 }
 
 async fn note_revoked(runner: &Runner, job_id: JobId, fence: i64) -> sqlx::Result<()> {
-    let mut tx = origin::begin(&runner.pool).await?;
+    let mut tx = request_context::begin(&runner.pool).await?;
     let row = sqlx::query_scalar!(
         "select job_id from job where job_id = $1 and fence = $2 and state in ('dispatched', 'running') for update",
         job_id,

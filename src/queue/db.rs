@@ -8,9 +8,10 @@ use sqlx::{PgConnection, PgPool};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
 use super::{
-    JobId, JobState,
+    job::JobState,
     wake::{Finished, Wake},
 };
+use uncloud_wire::JobId;
 
 /// A job as its askers see it. One that gave way to a newer twin shows what became of that twin.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub struct JobView {
     pub state: JobState,
     /// The twin.
     pub superseded_by: Option<JobId>,
-    /// See [`crate::kinds::Kind`].
+    /// See [`uncloud_wire::Kind`].
     pub kind: String,
     /// Whose work it is.
     pub queue: String,

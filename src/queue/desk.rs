@@ -8,13 +8,13 @@ use sqlx::{Acquire as _, PgConnection};
 use tokio::sync::watch;
 
 use super::{
-    Claimed, JobId, QueueName, Runner,
-    backend::clean,
-    claim::{Whose, claim},
+    Runner,
+    claim::{Claimed, Whose, claim},
     db,
     events::{self, Ended, Event},
     relay::{Concluded, conclude},
 };
+use uncloud_wire::{JobId, QueueName, stream::clean};
 
 /// Announcements may get lost, and jobs that failed have their time; looking now and then bounds what that costs.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
 
 /// One job; false when there is none.
 async fn work(runner: &Runner) -> anyhow::Result<bool> {
-    let mut tx = crate::origin::begin(&runner.pool).await?;
+    let mut tx = crate::request_context::begin(&runner.pool).await?;
     let jobs = claim(&mut tx, Whose::Server).await?.jobs;
     let Some((job_id, fence)) = jobs.first().map(|job| (job.job_id, job.fence)) else {
         tx.commit().await?;

@@ -2,7 +2,8 @@
 
 use sqlx::PgPool;
 
-use super::{JobId, JobState, inspect::JobDetail};
+use super::{inspect::JobDetail, job::JobState};
+use uncloud_wire::JobId;
 
 /// One or two sentences for staff; none when all is well.
 pub(super) async fn advice(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {

@@ -5,8 +5,7 @@ use std::time::Duration;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-/// Identifies a job.
-pub type JobId = i64;
+use uncloud_wire::Kind;
 
 /// Where a job is in its life.
 #[derive(
@@ -56,28 +55,6 @@ impl JobState {
     }
 }
 
-/// How a handler's failure is to be taken; chosen where the failure happens.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JobError {
-    /// May well work later: counted against the job's limit, tried again after a backoff.
-    #[error("{0}")]
-    Retry(String),
-    /// Can't work yet, and nobody is to blame: tried again after that long, and not counted.
-    #[error("{reason}")]
-    Snooze {
-        /// How long to wait.
-        after: Duration,
-        /// What it waits for.
-        reason: String,
-    },
-    /// Will never work: no further attempt.
-    #[error("{0}")]
-    Fail(String),
-    /// Was withdrawn while it ran; [`super::backend::JobControl::run`] says so, not a handler.
-    #[error("withdrawn by staff while it ran")]
-    Revoked,
-}
-
 /// A job's terms: the kind has them, and whoever enqueues may change them for one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -108,6 +85,31 @@ impl Policy {
         priority: 5,
         keep: Duration::from_hours(7 * 24),
     };
+
+    /// The terms of a kind's jobs, unless the one who enqueues wants others.
+    pub const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::VpnApply => Self { hard_limit: Some(Duration::from_mins(5)), ..Self::DEFAULT },
+            // Somebody waits for the answer; whoever still wants it asks again.
+            Kind::VpnStatus => Self {
+                max_failures: 1,
+                hard_limit: Some(Duration::from_secs(30)),
+                keep: Duration::from_hours(1),
+                ..Self::DEFAULT
+            },
+            // All of it is one transaction that has locks.
+            Kind::VpnReconcile => Self { hard_limit: Some(Duration::from_mins(1)), ..Self::DEFAULT },
+            Kind::JobCleanup => Self {
+                hard_limit: Some(Duration::from_mins(1)),
+                priority: 0,
+                keep: Duration::from_hours(24),
+                ..Self::DEFAULT
+            },
+            Kind::BillRun | Kind::BillPart | Kind::BillEnd => Self::DEFAULT,
+            // Whoever cancelled pays no more, so it is tried until it works.
+            Kind::OrderService => Self { max_failures: 1000, backoff_max: Duration::from_hours(1), ..Self::DEFAULT },
+        }
+    }
 }
 
 /// The wait before the next attempt: exponential with full jitter, so that jobs which failed together do not come
@@ -115,11 +117,6 @@ impl Policy {
 pub(super) fn backoff(base: Duration, max: Duration, failures: i32, random: f64) -> Duration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0).min(30);
     base.saturating_mul(1 << doublings).min(max).mul_f64(random.clamp(0.0, 1.0))
-}
-
-/// Whole milliseconds, as rows and Redis have them.
-pub(super) fn millis(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// A number uniform in 0..=1, for jitter.

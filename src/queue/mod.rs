@@ -6,10 +6,7 @@
 //! database alone. The runner knows no noun: what a kind of job means is told by [`JobKinds`].
 
 pub mod access;
-pub mod backend;
-pub mod broker;
 pub mod job;
-pub mod name;
 
 mod api;
 mod claim;
@@ -36,9 +33,8 @@ pub use db::{JobView, find, wait_until_finished};
 pub use depths::{Depth, depths};
 pub use events::Succeeded;
 pub use history::{Step, history};
-pub use job::{JobError, JobId, JobState, Policy};
+pub use job::{JobState, Policy};
 pub use kinds::{JobKinds, Rendered, Settled};
-pub use name::QueueName;
 pub use outbox::{After, NewJob, enqueue, enqueue_all, wake_relays};
 pub use retention::render_cleanup;
 pub use wake::{Wake, announce_schedules, listen};
@@ -49,6 +45,7 @@ use sqlx::PgPool;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::metrics::Metrics;
+use uncloud_wire::JobId;
 
 /// What the control plane's background tasks share.
 #[derive(Clone)]

@@ -2,11 +2,14 @@
 
 use sqlx::PgPool;
 
-use super::{JobId, JobState, QueueName, Wake, claim, db, inspect::JobFilter, wake};
-use crate::{
-    error::{Code, Error},
-    origin,
+use super::{
+    claim, db,
+    inspect::JobFilter,
+    job::JobState,
+    wake::{self, Wake},
 };
+use crate::{code::Code, error::Error, request_context};
+use uncloud_wire::{JobId, QueueName};
 
 /// How many jobs one transaction withdraws or runs again.
 const BATCH: i64 = 1000;
@@ -14,7 +17,7 @@ const BATCH: i64 = 1000;
 /// Withdraws a job. One that waits is withdrawn at once; of one that is on its way or running the workers are told, and
 /// it ends when they have heard of it. Returns the job's state now.
 pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState, Error> {
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let state =
         sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
             .fetch_optional(&mut *tx)
@@ -51,7 +54,7 @@ pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState,
 pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, Error> {
     let mut purged = 0;
     loop {
-        let mut tx = origin::begin(db).await?;
+        let mut tx = request_context::begin(db).await?;
         // That one of the two holds goes without saying, but it names the two indexes without ended jobs.
         let jobs = sqlx::query_scalar!(
             "select job_id from job where queue = $1 and state = 'queued' and (waits_for = 0 or waits_for > 0)
@@ -75,7 +78,7 @@ pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, E
 /// Runs a job again that failed or was withdrawn, as if for the first time; one whose twin waits already gives way to
 /// it. A job that waits for its time does so no longer.
 pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let state =
         sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
             .fetch_optional(&mut *tx)
@@ -100,7 +103,7 @@ pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
 pub async fn retry_all(db: &PgPool, filter: &JobFilter) -> Result<u64, Error> {
     let (mut after, mut retried) = (0, 0);
     loop {
-        let mut tx = origin::begin(db).await?;
+        let mut tx = request_context::begin(db).await?;
         let jobs = sqlx::query_scalar!(
             r#"select job_id from job
                where state = 'failed' and job_id > $1 and ($2::text is null or queue = $2) and ($3::text is null or kind = $3)
@@ -138,7 +141,7 @@ pub struct QueueWish {
 
 /// Changes what staff want of a queue.
 pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx::Result<()> {
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let rate = wish.rate.flatten();
     if wish.paused == Some(true) {
         claim::wait_for_claims(&mut tx).await?;
@@ -177,7 +180,7 @@ pub async fn ping(db: &PgPool, queue: &QueueName) -> sqlx::Result<()> {
 
 /// How many jobs a live worker shall run at the same time.
 pub async fn set_concurrency(db: &PgPool, worker_id: i64, concurrency: u16) -> Result<(), Error> {
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let known = sqlx::query!(
         "update worker set concurrency_wanted = $2 where worker_id = $1 and not stopped",
         worker_id,

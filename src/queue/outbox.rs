@@ -4,15 +4,16 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
-use super::{JobId, Policy, QueueName, db, job::millis, wake};
-use crate::origin;
+use super::{db, job::Policy, wake};
+use crate::request_context;
+use uncloud_wire::{JobId, Kind, QueueName, job::millis};
 
 /// A job to be. Made with [`NewJob::new`]; the other fields are for those who want more.
 #[derive(Debug)]
 pub struct NewJob<'a> {
     /// Whose work it is.
     pub queue: &'a QueueName,
-    /// What to do; see [`crate::kinds::Kind`].
+    /// What to do; see [`uncloud_wire::Kind`].
     pub kind: &'a str,
     /// Whom it is about; no secrets.
     pub payload: Value,
@@ -40,6 +41,11 @@ pub enum After<'a> {
 }
 
 impl<'a> NewJob<'a> {
+    /// A job of that kind on its kind's terms.
+    pub const fn of(kind: Kind, queue: &'a QueueName, payload: Value) -> Self {
+        Self::new(queue, kind.as_str(), payload, Policy::of(kind))
+    }
+
     /// Due at once, with nothing to wait for, for nobody in particular.
     pub const fn new(queue: &'a QueueName, kind: &'a str, payload: Value, policy: Policy) -> Self {
         Self {
@@ -86,7 +92,7 @@ pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Jo
         job.serial_key,
         job.run_at,
         i32::try_from(parents.len()).unwrap_or(i32::MAX),
-        origin::request_id(),
+        request_context::request_id(),
         policy.max_failures,
         millis(policy.backoff_base),
         millis(policy.backoff_max),
@@ -179,7 +185,7 @@ pub async fn enqueue_all(
         queue.as_str(),
         kind,
         payloads,
-        origin::request_id(),
+        request_context::request_id(),
         policy.max_failures,
         millis(policy.backoff_base),
         millis(policy.backoff_max),

@@ -8,14 +8,19 @@ use sqlx::PgConnection;
 use tokio::sync::watch;
 
 use super::{
-    JobId, JobState, QueueName, Rendered, Runner,
-    backend::{Envelope, StreamBackend, StreamConfig},
+    Runner,
     claim::{Claimed, Whose, claim},
     db,
     events::Ended,
+    job::JobState,
+    kinds::Rendered,
     outbox,
 };
-use crate::{metrics::Attempt, origin};
+use crate::{metrics::Attempt, request_context};
+use uncloud_wire::{
+    JobId, QueueName,
+    stream::{Envelope, StreamBackend, StreamConfig},
+};
 
 /// Wake-ups from other processes may get lost; looking now and then bounds what that costs.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -69,7 +74,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
 
 /// One batch: claim, render, commit, and only then push. If pushing fails, the sweep takes the jobs back.
 async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<Round> {
-    let mut tx = origin::begin(&runner.pool).await?;
+    let mut tx = request_context::begin(&runner.pool).await?;
     let batch = claim(&mut tx, Whose::Workers).await?;
     let round = Round { more: batch.full, next_token: batch.next_token };
     if batch.jobs.is_empty() {

@@ -7,9 +7,10 @@ use redis::streams::StreamId;
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::{
-    JobId, QueueName, Runner,
-    backend::{ActiveJob, Progress, WorkerReport, clean},
+use super::Runner;
+use uncloud_wire::{
+    JobId, QueueName,
+    stream::{ActiveJob, Progress, WorkerReport, clean},
 };
 
 pub(super) async fn apply(runner: &Runner, queue: &QueueName, entries: &[StreamId]) -> sqlx::Result<()> {

@@ -8,8 +8,9 @@ use std::{
 use redis::{AsyncCommands as _, RedisError, Script, aio::ConnectionManager, streams::StreamRangeReply};
 use tokio::sync::watch;
 
-use super::{JobId, QueueName, Runner, backend::reconnecting, db};
-use crate::{metrics::Attempt, origin};
+use super::{Runner, db};
+use crate::{metrics::Attempt, request_context};
+use uncloud_wire::{JobId, QueueName, stream::reconnecting};
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Between two looks at a Redis that does not answer.
@@ -61,7 +62,10 @@ pub(super) fn put_off(error: &anyhow::Error, what: &str) {
     let refused = error.downcast_ref::<RedisError>().is_some_and(|error| error.code() == Some("NOPERM"));
     let error = format!("{error:#}");
     if refused {
-        tracing::error!(error, "{what}: Redis refuses the server's user a command; packaging/README.md has its line");
+        tracing::error!(
+            error,
+            "{what}: Redis refuses the server's user a command; docs/operations/redis.md has its line"
+        );
     } else {
         tracing::debug!(error, "{what} for now; trying again");
     }
@@ -158,7 +162,7 @@ async fn find_queues(runner: &Runner, redis: &mut ConnectionManager) -> anyhow::
 }
 
 async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyhow::Result<()> {
-    let mut tx = origin::begin(&runner.pool).await?;
+    let mut tx = request_context::begin(&runner.pool).await?;
     let (mut finished, mut attempts) = (Vec::new(), Vec::new());
     for job in lost {
         let kind = sqlx::query_scalar!(

@@ -15,7 +15,7 @@ use std::{
 use sqlx::{PgExecutor, PgPool, postgres::PgListener};
 use tokio::sync::{Notify, broadcast, watch};
 
-use super::{JobId, QueueName};
+use uncloud_wire::{JobId, QueueName};
 
 /// Channel: a job was enqueued by a process without a relay.
 const QUEUED: &str = "uncloud_job_queued";

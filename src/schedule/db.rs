@@ -4,11 +4,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
-use super::{Schedule, ScheduleName, Terms, Timing};
-use crate::{
-    kinds::Scheduled,
-    queue::{JobId, JobState},
-};
+use super::{Schedule, ScheduleName, Terms, Timing, scheduled::Scheduled};
+use crate::queue::JobState;
+use uncloud_wire::JobId;
 
 /// A schedule as its row has it.
 struct Row {
@@ -131,11 +129,6 @@ pub(super) async fn secs_to_next(db: impl PgExecutor<'_>) -> sqlx::Result<Option
 
 fn known_kinds() -> Vec<String> {
     <Scheduled as clap::ValueEnum>::value_variants().iter().map(|known| known.kind().as_str().to_owned()).collect()
-}
-
-/// The one clock of all servers.
-pub(super) async fn now(db: impl PgExecutor<'_>) -> sqlx::Result<DateTime<Utc>> {
-    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(db).await
 }
 
 /// A timing as its columns: cron, time zone, seconds.

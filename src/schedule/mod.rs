@@ -4,11 +4,13 @@
 mod api;
 mod db;
 mod name;
+mod scheduled;
 mod ticker;
 mod timing;
 
 pub use api::ScheduleApi;
 pub use name::{ScheduleName, ScheduleNameError};
+pub use scheduled::Scheduled;
 pub use ticker::run;
 pub use timing::{CronText, Timing, Zone};
 
@@ -20,11 +22,12 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use self::db::{Settings, Which};
 use crate::{
-    error::{Code, Error, OnConstraint as _},
+    code::Code,
+    error::{Error, OnConstraint as _},
     http::unless_changed,
-    kinds::Scheduled,
-    queue::{self, JobId, JobState, NewJob, Policy, enqueue, wake_relays},
+    queue::{self, JobState, NewJob, Policy, enqueue, wake_relays},
 };
+use uncloud_wire::JobId;
 
 /// A schedule.
 #[derive(Debug, Clone)]
@@ -170,7 +173,7 @@ async fn first_due(
     timing: &Timing,
     last_due: Option<DateTime<Utc>>,
 ) -> Result<DateTime<Utc>, Error> {
-    let now = db::now(tx).await?.trunc_subsecs(0);
+    let now = crate::clock::now(tx).await?.trunc_subsecs(0);
     let from = last_due.map_or(now, |last| last.max(now));
     Ok(timing.next(from, from).ok_or_else(|| anyhow::anyhow!("the schedule never comes again"))?)
 }
@@ -178,7 +181,7 @@ async fn first_due(
 /// Makes a schedule; its first tick is the next due time.
 pub async fn create(db: &PgPool, new: &NewSchedule) -> Result<Schedule, Error> {
     checked(new.kind, &new.payload)?;
-    let mut tx = crate::origin::begin(db).await?;
+    let mut tx = crate::request_context::begin(db).await?;
     let next = first_due(&mut tx, &new.timing, None).await?;
     let settings = Settings {
         payload: &new.payload,
@@ -202,7 +205,7 @@ pub async fn create(db: &PgPool, new: &NewSchedule) -> Result<Schedule, Error> {
 
 /// Changes a schedule. The next tick is thought out anew where its time or its pause changes.
 pub async fn change(db: &PgPool, schedule_id: i64, change: Change) -> Result<Schedule, Error> {
-    let mut tx = crate::origin::begin(db).await?;
+    let mut tx = crate::request_context::begin(db).await?;
     let old = db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
     unless_changed(find(&mut *tx, schedule_id)).await?;
     let payload = change.payload.unwrap_or(old.payload);
@@ -236,7 +239,7 @@ fn known_kind(kind: &str) -> Result<Scheduled, Error> {
 
 /// Ends a schedule. Its jobs stay.
 pub async fn delete(db: &PgPool, schedule_id: i64) -> Result<(), Error> {
-    let mut tx = crate::origin::begin(db).await?;
+    let mut tx = crate::request_context::begin(db).await?;
     db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
     unless_changed(find(&mut *tx, schedule_id)).await?;
     db::delete(&mut tx, schedule_id).await?;
@@ -246,7 +249,7 @@ pub async fn delete(db: &PgPool, schedule_id: i64) -> Result<(), Error> {
 
 /// Asks for a schedule's job at once, also of a paused one. The next tick stays as it is.
 pub async fn run_now(db: &PgPool, schedule_id: i64) -> Result<JobId, Error> {
-    let mut tx = crate::origin::begin(db).await?;
+    let mut tx = crate::request_context::begin(db).await?;
     let schedule = db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
     let job = ask(&mut tx, &schedule, known_kind(&schedule.kind)?).await?;
     tx.commit().await?;
@@ -258,7 +261,7 @@ pub async fn run_now(db: &PgPool, schedule_id: i64) -> Result<JobId, Error> {
 async fn ask(tx: &mut PgConnection, schedule: &Schedule, kind: Scheduled) -> sqlx::Result<JobId> {
     let queue = kind.queue();
     let key = format!("schedule:{}", schedule.name);
-    let job = kind.kind().job(&queue, schedule.payload.clone());
+    let job = NewJob::of(kind.kind(), &queue, schedule.payload.clone());
     let policy = schedule.terms.over(job.policy);
     let job_id = enqueue(tx, &NewJob { unique_key: Some(&key), policy, ..job }).await?;
     db::note_job(tx, schedule.schedule_id, job_id).await?;

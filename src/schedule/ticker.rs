@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use super::{Schedule, ask, db};
 use crate::{
-    kinds::Scheduled,
     queue::{Wake, wake_relays},
+    schedule::Scheduled,
 };
 
 /// Changes are announced, but an announcement may get lost, and the database's clock may be put forward while we sleep by ours.
@@ -44,7 +44,7 @@ async fn sleep(pool: &PgPool) -> anyhow::Result<Duration> {
 /// The schedule that is due longest; false when there is none. Its job, the note of the tick and the next due time are one
 /// transaction: whoever dies, either all of it is there or nothing.
 async fn tick(pool: &PgPool) -> anyhow::Result<bool> {
-    let mut tx = crate::origin::begin(pool).await?;
+    let mut tx = crate::request_context::begin(pool).await?;
     let Some(schedule) = db::lock_due(&mut tx).await? else {
         tx.commit().await?;
         return Ok(false);
@@ -65,7 +65,7 @@ async fn advance(tx: &mut PgConnection, schedule: &Schedule) -> anyhow::Result<(
     };
     // After now: what was missed while nobody was there is caught up by this one job. After the due time: the clock may have
     // been put back since.
-    let Some(next) = timing.next(db::now(&mut *tx).await?.max(due), due) else {
+    let Some(next) = timing.next(crate::clock::now(&mut *tx).await?.max(due), due) else {
         tracing::warn!(schedule = name, "the schedule never comes again and is paused");
         return Ok(db::pause(tx, id).await?);
     };

@@ -9,15 +9,18 @@ use sqlx::PgConnection;
 
 use super::{
     db,
-    desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName, InterfaceState, MTU, Peer, VERSION},
     hostname::Hostname,
-    key::{PrivateKey, PublicKey},
     pool::{self, SEAL_CONTEXT},
     prefix,
 };
 use crate::{
-    queue::{Claimed, JobId, Rendered, Settled},
+    queue::{Claimed, Rendered, Settled},
     seal::Sealer,
+};
+use uncloud_wire::{
+    JobId,
+    desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName, InterfaceState, MTU, Peer, VERSION},
+    key::{PrivateKey, PublicKey},
 };
 
 /// What a job's row says: only whom it is about.

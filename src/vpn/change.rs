@@ -6,17 +6,19 @@ use sqlx::{PgConnection, PgPool};
 use super::{
     db,
     hostname::Hostname,
-    key::{PrivateKey, PublicKey},
     network::{self, Network},
     pool::{self, Pool, SEAL_CONTEXT},
+    service,
 };
 use crate::{
-    accounts::User,
-    error::{Code, Error, OnConstraint as _},
+    code::Code,
+    error::{Error, OnConstraint as _},
     http::unless_changed,
-    origin,
+    orders, request_context,
     seal::Sealer,
+    user::User,
 };
+use uncloud_wire::key::{PrivateKey, PublicKey};
 
 /// What staff change of a pool; none stays as it is.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db:
 /// Changes host or port. A host that is left gets a job of its own to remove the interface; the new one does not
 /// wait for it, because the old one may be gone for good.
 pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change: PoolChange) -> Result<Pool, Error> {
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
     unless_changed(pool::find(&mut *tx, pool_id)).await?;
     let old_host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
@@ -75,7 +77,7 @@ pub(super) async fn rotate_pool_key(
         Some(key) => key,
         None => PrivateKey::generate(&SystemRandom::new())?,
     };
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
     if before.public_key == key.public_key() {
         return Err(Error::field("wireguard_private_key", "is the key that the pool has already"));
@@ -99,7 +101,9 @@ pub(super) async fn change_network_key(
     network_id: i64,
     key: PublicKey,
 ) -> Result<Network, Error> {
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
+    // Customer before pool before network, as everywhere: the key is a parameter of the order.
+    orders::lock_customer(&mut tx, caller.user_id).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
     let pool = locked.ok_or_else(|| network::not_found(network_id))?;
     unless_changed(network::find(&mut *tx, caller, network_id)).await?;
@@ -114,6 +118,8 @@ pub(super) async fn change_network_key(
         let detail = format!("network {network_id} is being deleted and can't be changed any more");
         return Err(Error::Conflict { code: Code::Deleting, detail, field: None });
     }
+    let network = network::find(&mut *tx, caller, network_id).await?;
+    orders::parameter_changed(&mut tx, network.order_id, service::PUBLIC_KEY, &key.to_string()).await?;
     tx.commit().await?;
-    network::find(db, caller, network_id).await
+    Ok(network)
 }

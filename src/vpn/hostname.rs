@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::queue::QueueName;
+use uncloud_wire::QueueName;
 
 /// The FQDN of a VPN host: its worker's queue, and the endpoint in customers' configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]

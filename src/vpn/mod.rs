@@ -3,8 +3,6 @@
 //! Every change raises the pool's *generation* and asks for a job in its transaction. The job carries the whole
 //! interface as data; what the host confirms makes networks `active` and lets freed prefixes be handed out again.
 
-pub mod desired;
-pub mod key;
 pub mod prefix;
 
 mod api;
@@ -13,15 +11,17 @@ mod change;
 mod db;
 mod hostname;
 mod network;
+mod order;
 mod pool;
 mod reconcile;
+mod service;
 mod traffic;
 
 pub use api::{AdminNetworkApi, HostnameText, NetworkApi, PoolApi};
 pub use apply::{render, settle};
 pub use hostname::{Hostname, HostnameError};
 pub use network::{Network, NetworkStatus, Wish};
-pub(crate) use network::{create, withdraw};
 pub use pool::Pool;
 pub use reconcile::{check_reconcile, reconcile, render_reconcile};
+pub use service::VpnService;
 pub use traffic::{render_status, settle_status};

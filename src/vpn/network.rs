@@ -3,14 +3,16 @@
 use ipnet::IpNet;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::{db, hostname::Hostname, key::PublicKey, pool, prefix};
+use super::{db, hostname::Hostname, pool, prefix};
 use crate::{
-    accounts::User,
-    error::{Code, Error, OnConstraint as _},
-    http::{Window, unless_changed},
-    orders, origin,
-    queue::{JobId, JobState},
+    code::Code,
+    error::{Error, OnConstraint as _},
+    http::Window,
+    queue::JobState,
+    request_context,
+    user::User,
 };
+use uncloud_wire::{JobId, key::PublicKey};
 
 /// Where a network or a pool is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, poem_openapi::Enum)]
@@ -124,7 +126,7 @@ impl Network {
 
 /// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel. For the customer
 /// of an order that is placed in the same transaction.
-pub(crate) async fn create(tx: &mut PgConnection, user_id: i64, order_id: i64, wish: Wish) -> Result<Network, Error> {
+pub(super) async fn create(tx: &mut PgConnection, user_id: i64, order_id: i64, wish: Wish) -> Result<Network, Error> {
     let Wish { size, public_key } = wish;
     if let Some(limit) = db::quota(tx, user_id).await?.filter(|limit| limit.used >= limit.quota.into()) {
         let detail = format!(
@@ -239,7 +241,7 @@ pub struct NetworkFilter {
 
 /// Everybody's networks in a window, with their owners' names, and one more than the window has if there are more.
 pub async fn search(db: &PgPool, filter: &NetworkFilter, window: Window) -> Result<Vec<(Network, String)>, Error> {
-    let mut tx = origin::begin_search(db).await?;
+    let mut tx = request_context::begin_search(db).await?;
     let networks = db::all_networks(&mut tx, filter, window).await?;
     let owners: Vec<i64> = networks.iter().map(|network| network.user_id).collect();
     let names = db::usernames(&mut tx, &owners).await?;
@@ -261,23 +263,10 @@ pub(super) fn not_found(network_id: i64) -> Error {
     Error::NotFound(format!("there is no VPN network {network_id}").into())
 }
 
-/// Ends a network and the order that it is delivered for. Deleting twice is deleting once.
-pub async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
-    let mut tx = origin::begin(db).await?;
-    let order_id = find(&mut *tx, caller, network_id).await?.order_id;
-    // Customer before pool before network, as everywhere, so that two changes never wait for each other.
-    orders::lock_customer(&mut tx, caller.user_id).await?;
-    db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?.ok_or_else(|| not_found(network_id))?;
-    unless_changed(find(&mut *tx, caller, network_id)).await?;
-    orders::end_service(&mut tx, order_id).await?;
-    // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
-    let network = find(&mut *tx, caller, network_id).await?;
-    tx.commit().await?;
-    Ok(network)
-}
-
-/// Begins to remove a network. Its prefix stays taken until the host has confirmed.
-pub(crate) async fn withdraw(tx: &mut PgConnection, user_id: i64, network_id: i64) -> Result<(), Error> {
+/// Begins to remove the network of an order, if it has one that is not being removed already. Its prefix stays taken until the
+/// host has confirmed.
+pub(super) async fn withdraw(tx: &mut PgConnection, user_id: i64, order_id: i64) -> Result<(), Error> {
+    let Some(network_id) = db::network_of_order(tx, order_id).await? else { return Ok(()) };
     // Pool before network, as everywhere, so that two changes never wait for each other.
     let pool = db::lock_pool_of_network(tx, network_id, user_id).await?.ok_or_else(|| not_found(network_id))?;
     let generation = db::raise_generation(tx, pool.pool_id).await?;

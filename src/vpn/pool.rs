@@ -5,21 +5,19 @@ use ring::rand::SystemRandom;
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::{
-    db,
-    hostname::Hostname,
-    key::{PrivateKey, PublicKey},
-    network::NetworkStatus,
-    prefix,
-};
+use super::{db, hostname::Hostname, network::NetworkStatus, prefix};
 use crate::{
-    accounts::User,
-    error::{Code, Error, FieldError, OnConstraint as _},
+    code::Code,
+    error::{Error, FieldError, OnConstraint as _},
     http::{Window, unless_changed},
-    kinds::Kind,
-    origin,
-    queue::{JobId, JobState, NewJob, QueueName, enqueue},
+    queue::{JobState, NewJob, enqueue},
+    request_context,
     seal::Sealer,
+    user::User,
+};
+use uncloud_wire::{
+    JobId, Kind, QueueName,
+    key::{PrivateKey, PublicKey},
 };
 
 /// Names the ciphertexts of pools' private keys.
@@ -145,7 +143,7 @@ pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -
         None => PrivateKey::generate(&SystemRandom::new())?,
     };
     let ciphertext = sealer.seal(SEAL_CONTEXT, private_key.expose())?;
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let inserted = db::insert_pool(
         &mut tx,
         &db::PoolRow {
@@ -200,7 +198,7 @@ pub(super) fn not_found(pool_id: i64) -> Error {
 
 /// Begins to remove a pool: first from its host, then from here, since its prefix must not be announced twice.
 pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Error> {
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let locked = db::lock_pool(&mut tx, pool_id).await?.ok_or_else(|| not_found(pool_id))?;
     unless_changed(find(&mut *tx, pool_id)).await?;
     if locked.used > 0 {
@@ -230,7 +228,7 @@ pub(super) async fn request_apply(
 ) -> sqlx::Result<JobId> {
     // With the host: one that is gone for good must not hold up its successor.
     let key = format!("vpn_pool:{pool_id}@{queue}");
-    let job = Kind::VpnApply.job(queue, json!({ "pool_id": pool_id }));
+    let job = NewJob::of(Kind::VpnApply, queue, json!({ "pool_id": pool_id }));
     enqueue(tx, &NewJob { unique_key: Some(&key), requester, ..job }).await
 }
 

@@ -5,14 +5,15 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 
 use super::{db, hostname::Hostname, pool};
-use crate::queue::{Claimed, JobId, Rendered, wake_relays};
+use crate::queue::{Claimed, Rendered, wake_relays};
+use uncloud_wire::JobId;
 
 /// Pools locked in one transaction, by schedule: customers wait for no more than that.
 const BATCH: i64 = 50;
 
 /// Sends the full state of every pool of a host once more; returns the jobs.
 pub async fn reconcile(database: &PgPool, hostname: &Hostname) -> sqlx::Result<Vec<JobId>> {
-    let mut tx = crate::origin::begin(database).await?;
+    let mut tx = crate::request_context::begin(database).await?;
     let sent = send(&mut tx, Some(hostname.as_str()), 0, i64::MAX).await?;
     tx.commit().await?;
     wake_relays(database).await?;

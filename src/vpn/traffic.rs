@@ -7,18 +7,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 
-use super::{
-    apply::Payload,
-    desired::{InterfaceName, StatusReport, StatusRequest, VERSION},
-    hostname::Hostname,
-    network,
-};
+use super::{apply::Payload, hostname::Hostname, network};
 use crate::{
-    accounts::User,
     error::Error,
-    kinds::Kind,
-    origin,
-    queue::{Claimed, JobId, NewJob, Rendered, Settled, Wake, enqueue, wait_until_finished},
+    queue::{Claimed, NewJob, Rendered, Settled, Wake, enqueue, wait_until_finished},
+    request_context,
+    user::User,
+};
+use uncloud_wire::{
+    JobId, Kind,
+    desired::{InterfaceName, StatusReport, StatusRequest, VERSION},
 };
 
 /// Figures younger than this are answered from memory.
@@ -79,9 +77,9 @@ async fn known(db: &PgPool, network_id: i64, max_age_secs: f64) -> sqlx::Result<
 /// One job for all who ask at the same time.
 async fn request(db: &PgPool, pool_id: i64, vpn_hostname: &str) -> Result<JobId, Error> {
     let host: Hostname = vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let mut tx = origin::begin(db).await?;
+    let mut tx = request_context::begin(db).await?;
     let key = format!("vpn_status:{pool_id}@{host}");
-    let job = Kind::VpnStatus.job(host.queue(), json!({ "pool_id": pool_id }));
+    let job = NewJob::of(Kind::VpnStatus, host.queue(), json!({ "pool_id": pool_id }));
     let job_id = enqueue(&mut tx, &NewJob { unique_key: Some(&key), ..job }).await?;
     tx.commit().await?;
     Ok(job_id)

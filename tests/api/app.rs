@@ -11,19 +11,17 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
 use uncloud::{
-    accounts,
-    accounts::AccountSettings,
+    accounts::{self, AccountSettings},
     cli::serve::ServeSettings,
-    http::{RateLimits, TrustedProxies},
-    queue::{JobError, backend::StreamConfig},
-    secret::Secret,
-    vpn::key::PublicKey,
+    http::TrustedProxies,
+    server::RateLimits,
 };
 pub use uncloud_testkit::fixtures::{HOST, PASSWORD, new_key};
 use uncloud_testkit::{
     in_process::{Server, serve_settings},
     servers::{PostgresServer, RedisServer},
 };
+use uncloud_wire::{JobError, Secret, key::PublicKey, stream::StreamConfig};
 
 /// The template of most tests' databases.
 const TEMPLATE: &str = "template";

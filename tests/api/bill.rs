@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::billing::charge::Timing;
+use uncloud::money::charge::Timing;
 
 use crate::{
     app::TestApp,

@@ -1,10 +1,7 @@
 //! What happens around a run at the wrong moment.
 
 use sqlx::PgPool;
-use uncloud::{
-    billing::run,
-    orders::{self, ServiceChange},
-};
+use uncloud::{billing::run, orders, services::ServiceChange};
 
 use crate::{
     app::database,

@@ -6,16 +6,18 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use uncloud::{
     billing::{
-        charge::{Timing, UpgradeCredit},
-        jobs,
-        period::{RecurringPeriod, Unit},
-        run,
+        jobs, run,
         simulate::{Cases, simulate},
     },
-    kinds::Kind,
-    orders::{self, Order, ServiceChange},
-    queue::{self, JobError, QueueName},
+    money::{
+        Order,
+        charge::{Timing, UpgradeCredit},
+        period::{RecurringPeriod, Unit},
+    },
+    orders, queue,
+    services::ServiceChange,
 };
+use uncloud_wire::{JobError, Kind, QueueName};
 
 use crate::{
     app::database,
@@ -305,7 +307,7 @@ async fn two_runs_as_of_different_times_at_once_end_as_one_after_the_other() {
 async fn asked_for(pool: &PgPool) -> i64 {
     let queue = QueueName::billing();
     let mut tx = pool.acquire().await.expect("a connection");
-    queue::enqueue(&mut tx, &Kind::BillRun.job(&queue, json!({}))).await.expect("enqueued")
+    queue::enqueue(&mut tx, &queue::NewJob::of(Kind::BillRun, &queue, json!({}))).await.expect("enqueued")
 }
 
 #[tokio::test]

@@ -5,12 +5,14 @@ use chrono_tz::Tz;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 use uncloud::{
-    billing::{
+    billing::run,
+    money::{
+        Order,
         charge::{Timing, UpgradeCredit},
         period::{RecurringPeriod, Unit},
-        run,
     },
-    orders::{self, NewOrder, Order, Replaced, ServiceChange},
+    orders::{self, NewOrder, Replaced},
+    services::ServiceChange,
 };
 
 /// Users of every test's database, in the order in which they were made.

@@ -1,7 +1,7 @@
 //! What browsers are told.
 
 use reqwest::{Method, Response};
-use uncloud::http::Origin;
+use uncloud::server::Origin;
 
 use crate::app::{PASSWORD, TestApp};
 

@@ -337,7 +337,7 @@ async fn the_defaults_can_be_bought() {
         currency: currency.parse().expect("a currency"),
         parameters: parameters.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
     };
-    let now = uncloud::billing::now(&pool).await.expect("a time");
+    let now = uncloud::clock::now(&pool).await.expect("a time");
     let vm = [("cores", 1), ("memory_gb", 2), ("ssd_gb", 10)];
     for currency in ["CHF", "EUR"] {
         for (name, period, parameters, one_time, recurring) in [

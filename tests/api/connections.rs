@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use uncloud::http::{TrustedProxies, server::Limits};
+use uncloud::{http::TrustedProxies, server::listen::Limits};
 
 use crate::app::TestApp;
 

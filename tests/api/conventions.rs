@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::http::RateLimits;
+use uncloud::server::RateLimits;
 
 use crate::app::{TestApp, new_key};
 

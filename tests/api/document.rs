@@ -111,6 +111,24 @@ fn every_member_says_what_it_is() {
     }
 }
 
+/// Descriptions are Markdown, where a line that begins with a number and a dot is a list, whatever it was meant to be.
+#[test]
+fn description_read_as_markdown_has_no_numbered_list() {
+    fn check(value: &Value) {
+        for (name, member) in value.as_object().into_iter().flatten() {
+            let lines = member.as_str().filter(|_| name == "description").unwrap_or_default().lines();
+            for line in lines {
+                let rest = line.trim_start().trim_start_matches(|character: char| character.is_ascii_digit());
+                let is_list = rest.len() < line.trim_start().len() && rest.starts_with(['.', ')']);
+                assert!(!is_list, "this line is read as a list, so wrap it elsewhere: {line}");
+            }
+        }
+        let items = value.as_array().into_iter().flatten();
+        items.chain(value.as_object().into_iter().flat_map(Map::values)).for_each(check);
+    }
+    check(&document());
+}
+
 /// Bodies of requests are the objects that refuse what they do not know.
 #[test]
 fn every_body_is_closed() {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};
-use uncloud::{kinds::Kind, queue::JobError};
+use uncloud_wire::{JobError, Kind};
 
 use crate::app::{HOST, TestApp, new_key};
 
@@ -179,7 +179,7 @@ async fn a_host_that_writes_what_no_row_can_hold_stops_nobody() {
     let peer = json!({ "public_key": network["wireguard_public_key"], "received_bytes": 1, "sent_bytes": 1, "last_handshake_at": null });
     let twice = json!({ "peers": [peer, peer] });
     let queue = HOST.parse().expect("a queue");
-    let status = Kind::VpnStatus.job(&queue, json!({ "pool_id": 1 }));
+    let status = uncloud::queue::NewJob::of(Kind::VpnStatus, &queue, json!({ "pool_id": 1 }));
     let mut tx = app.pool.acquire().await.expect("a connection");
     let job = uncloud::queue::enqueue(&mut tx, &status).await.expect("enqueued");
     let status = uncloud::queue::enqueue(&mut tx, &status).await.expect("enqueued");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::queue::JobError;
 use uncloud_testkit::servers::RedisServer;
+use uncloud_wire::JobError;
 
 use crate::{
     app::{HOST, PASSWORD, TestApp, database_url},

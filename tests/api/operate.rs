@@ -10,7 +10,7 @@ use std::{
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::queue::JobError;
+use uncloud_wire::JobError;
 
 use crate::app::{HOST, TestApp, new_key};
 

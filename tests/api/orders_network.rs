@@ -3,7 +3,8 @@
 use chrono::{TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::{orders, queue::JobError};
+use uncloud::orders;
+use uncloud_wire::JobError;
 
 use crate::app::{HOST, TestApp, new_key};
 
@@ -29,7 +30,9 @@ async fn carry_out(app: &TestApp, order: i64, days: i64) -> Option<chrono::DateT
     let now: chrono::DateTime<Utc> =
         sqlx::query_scalar("select date_trunc('second', now())").fetch_one(&app.pool).await.expect("a time");
     let mut tx = app.pool.begin().await.expect("a transaction");
-    let next = orders::carry_out(&mut tx, now + TimeDelta::days(days), order).await.expect("carried out");
+    let next = orders::carry_out(&mut tx, uncloud::dispatch::services, now + TimeDelta::days(days), order)
+        .await
+        .expect("carried out");
     tx.commit().await.expect("committed");
     next
 }
@@ -159,7 +162,7 @@ async fn a_job_that_comes_early_waits_and_one_that_comes_twice_does_nothing() {
         .expect("a commitment");
     let id = app.network("alice", new_key()).await["id"].as_i64().expect("an id");
     app.post("/v1/order/1/cancel", "alice", json!({})).await.expect(200);
-    let early = orders::carry_out_due(&app.pool, 1).await.expect_err("not due");
+    let early = orders::carry_out_due(&app.pool, uncloud::dispatch::services, 1).await.expect_err("not due");
     let days = 24 * 60 * 60;
     assert!(
         matches!(&early, JobError::Snooze { after, .. } if (29 * days..=30 * days).contains(&after.as_secs())),
@@ -168,7 +171,7 @@ async fn a_job_that_comes_early_waits_and_one_that_comes_twice_does_nothing() {
     assert_eq!(status(&app, id).await.as_deref(), Some("pending"));
     sqlx::query("update orders set withdraw_at = now() - interval '1 s'").execute(&app.pool).await.expect("due");
     for _ in 0..2 {
-        orders::carry_out_due(&app.pool, 1).await.expect("carried out");
+        orders::carry_out_due(&app.pool, uncloud::dispatch::services, 1).await.expect("carried out");
         assert_eq!(status(&app, id).await.as_deref(), Some("deleting"));
     }
 }

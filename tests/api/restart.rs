@@ -17,8 +17,8 @@ use nix::{
 };
 use serde_json::json;
 use tokio::task::JoinSet;
-use uncloud::secret::Secret;
 use uncloud_testkit::servers::RedisServer;
+use uncloud_wire::Secret;
 
 use crate::app::{HOST, PASSWORD, database_url, new_key};
 

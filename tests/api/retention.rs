@@ -6,7 +6,8 @@ use redis::AsyncCommands as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::{kinds::Kind, queue};
+use uncloud::queue;
+use uncloud_wire::Kind;
 
 use crate::app::{HOST, TestApp, database};
 
@@ -145,7 +146,7 @@ async fn twenty_thousand_jobs_leave_nothing_in_redis() {
     let run = async |jobs: usize| {
         let mut tx = app.pool.begin().await.expect("a transaction");
         let payloads: Vec<Value> = (0..jobs).map(|_| json!({ "pool_id": 1 })).collect();
-        let policy = Kind::VpnStatus.policy();
+        let policy = queue::Policy::of(Kind::VpnStatus);
         queue::enqueue_all(&mut tx, &queue, "vpn_status", &policy, &payloads).await.expect("enqueued");
         tx.commit().await.expect("committed");
         queue::wake_relays(&app.pool).await.expect("woken");

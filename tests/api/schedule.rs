@@ -193,6 +193,20 @@ async fn nonsense_is_refused_and_nothing_is_written() {
     );
 }
 
+#[tokio::test]
+async fn schedule_add_with_payload_on_the_command_line_keeps_the_object() {
+    let app = TestApp::start().await;
+    let payload = json!({ "vpn_hostname": HOST });
+    let text = payload.to_string();
+    let add = ["schedule", "add", "host-1", "--kind", "vpn_reconcile", "--every", "3600", "--payload", &text];
+    app.cli(&add).await.expect("added");
+    let schedules = app.get(SCHEDULES, "admin").await.expect(200);
+    let added = schedules["items"].as_array().expect("schedules").iter().find(|schedule| schedule["name"] == "host-1");
+    assert_eq!(added.expect("listed")["payload"], payload);
+    let wrong = app.cli(&["schedule", "edit", "host-1", "--payload", "{"]).await.expect_err("cut off");
+    assert!(wrong.contains("--payload"), "{wrong}");
+}
+
 /// Ten schedulers on one database, for three seconds: each beat is one tick and one job.
 #[tokio::test]
 async fn ten_schedulers_make_each_tick_once() {

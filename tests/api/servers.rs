@@ -7,8 +7,8 @@ use std::{
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use uncloud::secret::Secret;
 use uncloud_testkit::{command::clear_env, fixtures::SECRET_KEY, process::Process, programs, servers::RedisServer};
+use uncloud_wire::Secret;
 
 /// Ended when the value goes.
 pub struct Server {

@@ -11,7 +11,7 @@ use crate::app::TestApp;
 fn the_committed_document_is_the_served_one() {
     let committed = include_str!("../../openapi/openapi.json");
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
-    let served = runtime.block_on(async { uncloud::http::document().expect("a document") });
+    let served = runtime.block_on(async { uncloud::server::document().expect("a document") });
     assert!(
         committed == served,
         "openapi/openapi.json is not what the server serves; run ./dev spec and look at the diff"

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use uncloud::{accounts::AccountSettings, http::RateLimits};
+use uncloud::{accounts::AccountSettings, server::RateLimits};
 use uncloud_testkit::servers::{Slapd, directory, password_of};
 
 use crate::{

@@ -9,7 +9,7 @@ use std::{
 
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
-use uncloud::http::server::TlsFiles;
+use uncloud::server::listen::TlsFiles;
 
 use crate::app::TestApp;
 
@@ -130,8 +130,8 @@ async fn what_cannot_be_served_is_said_at_the_start() {
     let (_, other_key) = site.pair("api.example.ch");
     let refusal = |certificate: &str, key: &str| {
         site.install(&(certificate.to_owned(), key.to_owned()));
-        let error = uncloud::http::server::Tls::start(site.files()).expect_err("refused");
-        let error = uncloud::error::one_line(&error);
+        let error = uncloud::server::listen::Tls::start(site.files()).expect_err("refused");
+        let error = uncloud_wire::logging::one_line(&error);
         assert!(!error.contains(key.lines().nth(1).unwrap_or("MII")), "nothing of the key: {error}");
         error
     };
@@ -139,8 +139,8 @@ async fn what_cannot_be_served_is_said_at_the_start() {
     assert!(refusal("", &key).contains("server.pem has no certificate in it"));
     assert!(refusal(&certificate, &certificate).contains("server.key has no private key in it"));
     fs::remove_file(site.path("server.key")).expect("removed");
-    let error = uncloud::http::server::Tls::start(site.files()).expect_err("refused");
-    assert!(uncloud::error::one_line(&error).contains("can't read the private key"), "{error:#}");
+    let error = uncloud::server::listen::Tls::start(site.files()).expect_err("refused");
+    assert!(uncloud_wire::logging::one_line(&error).contains("can't read the private key"), "{error:#}");
 
     for (option, part) in [("--tls-cert", "--tls-key"), ("--tls-key", "--tls-cert")] {
         let mut serve = Command::new(env!("CARGO_BIN_EXE_uncloud"));

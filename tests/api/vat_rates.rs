@@ -35,10 +35,7 @@ async fn the_rates_that_are_built_in_are_there_and_importing_them_again_changes_
     let app = TestApp::start().await;
     let list = app.get("/v1/admin/vatrate/", "admin").await.expect(200);
     let all = list["items"].as_array().expect("a list");
-    assert_eq!(
-        all.len(),
-        uncloud::billing::vat_rates::read(uncloud::billing::vat_rates::EMBEDDED).expect("rates").len()
-    );
+    assert_eq!(all.len(), uncloud::money::vat_rates::read(uncloud::money::vat_rates::EMBEDDED).expect("rates").len());
     let swiss = rates(&app, "CH").await;
     assert_eq!(swiss[1]["rate"], "0.077");
     assert_eq!((&swiss[1]["from"], &swiss[1]["to"]), (&json!("2018-01-01"), &json!("2024-01-01")));

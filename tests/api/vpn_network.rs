@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::json;
-use uncloud::queue::JobError;
+use uncloud_wire::JobError;
 
 use crate::app::{HOST, TestApp, new_key};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::http::RateLimits;
+use uncloud::server::RateLimits;
 
 use crate::app::{Answer, HOST, TestApp, new_key};
 

@@ -16,13 +16,9 @@ use apalis_core::{backend::Backend as _, worker::context::WorkerContext};
 use redis::{AsyncCommands as _, Value, aio::MultiplexedConnection, streams::StreamPendingReply};
 use serde_json::json;
 use tokio::sync::watch;
-use uncloud::{
-    queue::{
-        QueueName,
-        backend::{Envelope, StreamBackend, StreamConfig},
-        broker,
-    },
-    secret::Secret,
+use uncloud_wire::{
+    QueueName, Secret, broker,
+    stream::{Envelope, StreamBackend, StreamConfig},
 };
 
 use crate::{

@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
-use uncloud::{queue::access, secret::Secret};
+use uncloud::queue::access;
+use uncloud_wire::Secret;
 
 #[test]
 fn the_users_in_containers_have_the_same_rules() {
@@ -27,8 +28,9 @@ fn the_users_in_containers_have_the_same_rules() {
         format!("user {} {}", access::user_name(&queue), rules.strip_prefix("reset ").expect("first"))
     };
     // The server's rules are written down for operators, with HASH for the hash.
-    let readme = fs::read_to_string(packaging.join("README.md")).expect("README.md");
-    let server = readme.lines().map(str::trim).find(|line| line.starts_with("user server on")).expect("its line");
+    let document = packaging.with_file_name("docs/operations/redis.md");
+    let document = fs::read_to_string(document).expect("the document");
+    let server = document.lines().map(str::trim).find(|line| line.starts_with("user server on")).expect("its line");
     let hash = acl.lines().nth(1).and_then(|line| line.split(" #").nth(1)?.split(' ').next()).expect("a hash");
     let lines: Vec<&str> = acl.lines().collect();
     assert_eq!(lines, ["user default off", &server.replace("HASH", hash), &line("billing"), &line("vpn-1.example.ch")]);

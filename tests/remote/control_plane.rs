@@ -3,19 +3,16 @@
 use std::path::Path;
 
 use serde_json::Value;
-use uncloud::{
-    accounts,
-    queue::{QueueName, backend::StreamConfig, broker},
-    secret::Secret,
-};
+use uncloud::accounts;
 use uncloud_testkit::{
     fixtures::{HOST, PASSWORD},
     in_process::{Server, serve_settings},
 };
+use uncloud_wire::{QueueName, Secret, broker, stream::StreamConfig};
 
 /// Schema, and the user `admin`.
 pub async fn fill(pool: &sqlx::PgPool) {
-    uncloud::MIGRATIONS.run(pool).await.expect("migrations");
+    uncloud::migrations::migrate(pool).await.expect("migrations");
     let admin = "admin".parse().expect("a name");
     accounts::bootstrap(pool, &admin, true, Some(&PASSWORD.to_owned().into())).await.expect("a user");
 }

@@ -1,11 +1,9 @@
 //! A Redis that others manage: TLS only from the network, no default user.
 
 use redis::aio::MultiplexedConnection;
-use uncloud::{
-    queue::{QueueName, access, broker},
-    secret::Secret,
-};
+use uncloud::queue::access;
 use uncloud_testkit::servers::{RedisServer, ServerOptions, free_port};
+use uncloud_wire::{QueueName, Secret, broker};
 
 use crate::certificates::certificates;
 
@@ -21,7 +19,7 @@ impl RemoteRedis {
     pub fn start() -> Self {
         let port = free_port();
         let mut files = certificates().server_files();
-        // The server's line is the one in packaging/README.md.
+        // The server's line is the one in docs/operations/redis.md.
         let users = format!(
             "user default off\nuser admin on >{ADMIN_PASSWORD} ~* &* +@all\n\
              user server on >{SERVER_PASSWORD} resetchannels ~uncloud:* -@all +@stream +ping +scan +evalsha +script|load\n"

@@ -1,8 +1,8 @@
 //! A control plane and a host's worker that share nothing but two servers elsewhere, reached over TLS.
 
 use serde_json::json;
-use uncloud::secret::Secret;
 use uncloud_testkit::fixtures::HOST;
+use uncloud_wire::Secret;
 
 use crate::{
     certificates::certificates,

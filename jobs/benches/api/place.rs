@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::Command};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::{accounts, secret::Secret};
+use uncloud::accounts;
 use uncloud_testkit::{
     command::clear_env,
     fixtures::{PASSWORD, SECRET_KEY, new_key},
@@ -13,6 +13,7 @@ use uncloud_testkit::{
     programs,
     servers::{PostgresServer, RedisServer, SERVICE_PASSWORD, Slapd, password_of},
 };
+use uncloud_wire::Secret;
 
 use super::{
     PAGE,

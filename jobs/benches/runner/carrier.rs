@@ -9,7 +9,7 @@ use apalis::prelude::{Task, TaskBuilder};
 use futures_util::{SinkExt as _, stream};
 use redis::Commands as _;
 use tokio::sync::watch;
-use uncloud::queue::backend::{Envelope, StreamBackend, StreamConfig};
+use uncloud_wire::stream::{Envelope, StreamBackend, StreamConfig};
 
 use uncloud_testkit::runner::{Action, Stage, queue_name};
 

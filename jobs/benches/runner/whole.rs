@@ -58,7 +58,7 @@ impl<'a> Server<'a> {
     async fn enqueue(runner: &Runner) -> i64 {
         let queue = queue_name();
         let job = NewJob::new(&queue, "nothing", json!({ "kind": "nothing" }), Policy::DEFAULT);
-        let mut tx = uncloud::origin::begin(&runner.pool).await.expect("PostgreSQL");
+        let mut tx = uncloud::request_context::begin(&runner.pool).await.expect("PostgreSQL");
         let job_id = queue::enqueue(&mut tx, &job).await.expect("enqueued");
         tx.commit().await.expect("committed");
         runner.wake.queued();
@@ -87,7 +87,7 @@ impl<'a> Server<'a> {
         let payloads = vec![json!({ "kind": "nothing" }); TOGETHER];
         self.stage.runtime.block_on(async {
             for _ in 0..jobs / TOGETHER {
-                let mut tx = uncloud::origin::begin(&self.runner.pool).await.expect("PostgreSQL");
+                let mut tx = uncloud::request_context::begin(&self.runner.pool).await.expect("PostgreSQL");
                 let enqueued = queue::enqueue_all(&mut tx, &queue_name(), "nothing", &Policy::DEFAULT, &payloads).await;
                 enqueued.expect("enqueued");
                 tx.commit().await.expect("committed");

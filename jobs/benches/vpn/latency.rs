@@ -10,7 +10,6 @@ use std::{
 };
 
 use serde_json::Value;
-use uncloud::vpn::key::PublicKey;
 use uncloud_testkit::{
     command::{clear_env, output},
     fixtures::new_key,
@@ -20,6 +19,7 @@ use uncloud_testkit::{
     provider::ApiClient,
     world::{VPN_HOST, World},
 };
+use uncloud_wire::key::PublicKey;
 
 use super::{machine, pool};
 use crate::report::{Report, percentile};

@@ -4,10 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud::{
-    billing::{jobs, run::Progress},
-    queue::{JobError, backend::JobControl},
-};
+use uncloud::billing::{jobs, run::Progress};
+use uncloud_wire::{JobError, stream::JobControl};
 
 #[derive(Deserialize)]
 struct Plan {

@@ -12,13 +12,10 @@ use std::sync::Arc;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud::{
-    kinds::Kind,
-    queue::{
-        JobError,
-        backend::{Envelope, JobControl},
-    },
-    vpn::desired::VERSION,
+use uncloud_wire::{
+    JobError, Kind,
+    desired::VERSION,
+    stream::{Envelope, JobControl},
 };
 
 use crate::host::Host;
@@ -86,7 +83,7 @@ fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
-    use uncloud::vpn::desired::DesiredInterface;
+    use uncloud_wire::desired::DesiredInterface;
 
     use super::parse;
 

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::{orders, queue::JobError};
+use uncloud::{dispatch, orders};
+use uncloud_wire::JobError;
 
 #[derive(Deserialize)]
 struct Service {
@@ -13,6 +14,6 @@ struct Service {
 pub(super) async fn handle(database: &PgPool, payload: &[u8]) -> Result<Value, JobError> {
     let Service { order } = serde_json::from_slice(payload)
         .map_err(|error| JobError::Fail(format!("the job's payload can't be read: {error}")))?;
-    orders::carry_out_due(database, order).await?;
+    orders::carry_out_due(database, dispatch::services, order).await?;
     Ok(json!({ "order": order }))
 }

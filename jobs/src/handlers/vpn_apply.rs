@@ -1,7 +1,7 @@
 //! Brings a VPN pool's interface on this host to the desired state.
 
 use serde_json::Value;
-use uncloud::queue::JobError;
+use uncloud_wire::JobError;
 
 use crate::host::Host;
 

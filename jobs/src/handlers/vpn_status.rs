@@ -1,7 +1,7 @@
 //! Reads the last handshakes and the traffic of a VPN pool's peers on this host.
 
 use serde_json::Value;
-use uncloud::{queue::JobError, vpn::desired::StatusRequest};
+use uncloud_wire::{JobError, desired::StatusRequest};
 
 use crate::host::Host;
 

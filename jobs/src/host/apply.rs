@@ -9,7 +9,7 @@ use std::{
 use ipnet::IpNet;
 use tokio::time;
 use tracing::{info, warn};
-use uncloud::vpn::desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName};
+use uncloud_wire::desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName};
 
 use super::{
     Host, HostError, LOCK_WAIT, Mode, check,

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use uncloud::vpn::desired::{self, DesiredInterface, InterfaceConfig, InterfaceState};
+use uncloud_wire::desired::{self, DesiredInterface, InterfaceConfig, InterfaceState};
 
 use super::HostError;
 
@@ -70,7 +70,7 @@ fn canonical(what: &str, prefix: &IpNet) -> Result<(), String> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use uncloud::vpn::desired::Peer;
+    use uncloud_wire::desired::Peer;
 
     use super::*;
 

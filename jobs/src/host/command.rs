@@ -20,7 +20,7 @@ use nix::{
     unistd::Pid,
 };
 use tokio::{process, time};
-use uncloud::secret::Secret;
+use uncloud_wire::Secret;
 
 use super::{COMMAND_TIMEOUT, HostError, scrub::scrub};
 

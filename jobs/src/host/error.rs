@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use uncloud::vpn::desired::{self, InterfaceName};
+use uncloud_wire::desired::{self, InterfaceName};
 
 /// Why a desired state is not in effect.
 ///

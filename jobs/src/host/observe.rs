@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 use serde::Deserialize;
-use uncloud::vpn::desired::InterfaceName;
+use uncloud_wire::desired::InterfaceName;
 
 use super::{
     HostError,

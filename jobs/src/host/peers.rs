@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::IpNet;
 use ring::digest;
-use uncloud::vpn::desired::{InterfaceConfig, Peer};
+use uncloud_wire::desired::{InterfaceConfig, Peer};
 
 /// Public keys stay text: a peer added by hand may have one that we would refuse, and has to be removed all the same.
 pub(super) type PeerTable = BTreeMap<String, BTreeSet<IpNet>>;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use uncloud::vpn::desired::InterfaceConfig;
+use uncloud_wire::desired::InterfaceConfig;
 
 use super::{
     observe::{Link, Observed},

@@ -1,6 +1,6 @@
 //! Bringing back all interfaces after a reboot, from what was saved, without the control plane.
 
-use uncloud::vpn::desired::{ApplyReport, InterfaceName};
+use uncloud_wire::desired::{ApplyReport, InterfaceName};
 
 use super::{
     Host, HostError,

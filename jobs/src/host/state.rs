@@ -14,7 +14,7 @@ use std::{
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tokio::{task, time};
-use uncloud::vpn::desired::{self, DesiredInterface, InterfaceConfig, InterfaceName, InterfaceState};
+use uncloud_wire::desired::{self, DesiredInterface, InterfaceConfig, InterfaceName, InterfaceState};
 
 use super::{HostError, scrub::scrub};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use uncloud::vpn::desired::{InterfaceName, PeerStatus, StatusReport};
+use uncloud_wire::desired::{InterfaceName, PeerStatus, StatusReport};
 
 use super::{
     Host, HostError, Mode,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ipnet::IpNet;
-use uncloud::{secret::Secret, vpn::desired::InterfaceConfig};
+use uncloud_wire::{Secret, desired::InterfaceConfig};
 
 /// No preshared key.
 const NO_PRESHARED_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -39,7 +39,7 @@ fn run_times(database: &BillingDatabase) -> Vec<String> {
 fn disturbed_run(database: &BillingDatabase) -> (i64, Process) {
     let mut workers = BillingWorkers::start(database, 2);
     let locks = database.runtime.block_on(async {
-        let mut tx = uncloud::origin::begin(&database.pool).await.expect("a transaction");
+        let mut tx = uncloud::request_context::begin(&database.pool).await.expect("a transaction");
         sqlx::query("select from users where user_id > 16 for no key update").execute(&mut *tx).await.expect("locked");
         tx
     });

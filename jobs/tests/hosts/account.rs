@@ -9,8 +9,8 @@ use std::{
 };
 
 use serde_json::json;
-use uncloud::vpn::desired::DesiredInterface;
 use uncloud_testkit::world::{VPN_HOST, World};
+use uncloud_wire::desired::DesiredInterface;
 
 use crate::site::Site;
 

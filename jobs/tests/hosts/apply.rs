@@ -2,9 +2,9 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
-use uncloud::vpn::desired::{DesiredInterface, VERSION};
 use uncloud_jobs::host::{Host, Implementation};
 use uncloud_testkit::world::{self, VPN_HOST, client};
+use uncloud_wire::desired::{DesiredInterface, VERSION};
 
 use crate::{
     site::{SERVER, Site, UNREACHABLE},

@@ -4,7 +4,6 @@ use std::process::Command;
 
 use ring::rand::SystemRandom;
 use serde_json::Value;
-use uncloud::vpn::key::PrivateKey;
 use uncloud_testkit::{
     command::{clear_env, succeed},
     fixtures::HOST,
@@ -14,6 +13,7 @@ use uncloud_testkit::{
     wait::wait_until,
     world::{self, VPN_HOST, World, client, host_address},
 };
+use uncloud_wire::key::PrivateKey;
 
 use crate::tunnel::SteadyPing;
 

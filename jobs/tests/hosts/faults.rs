@@ -16,7 +16,6 @@ use reqwest::Method;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-use uncloud::vpn::key::PrivateKey;
 use uncloud_testkit::{
     process::Process,
     provider::{ApiClient, Provider, Response},
@@ -24,6 +23,7 @@ use uncloud_testkit::{
     wait::wait_until,
     world::{self, VPN_HOST, World},
 };
+use uncloud_wire::key::PrivateKey;
 
 const REQUESTS: usize = 200;
 const CUSTOMERS: [&str; 4] = ["nico", "sami", "bala", "jason"];

@@ -7,11 +7,11 @@ use std::{
 };
 
 use nix::sys::signal::{Signal, kill};
-use uncloud::vpn::desired::InterfaceState;
 use uncloud_testkit::{
     wait::wait_until,
     world::{self, VPN_HOST, World, client},
 };
+use uncloud_wire::desired::InterfaceState;
 
 use crate::{
     account::{Account, Rights, said},

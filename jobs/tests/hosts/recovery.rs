@@ -3,12 +3,12 @@
 use std::{fs, time::Duration};
 
 use nix::sys::signal::{Signal, kill};
-use uncloud::vpn::desired::{DesiredInterface, InterfaceState};
 use uncloud_jobs::host::{Host, HostError, Implementation};
 use uncloud_testkit::{
     wait::wait_until,
     world::{self, client},
 };
+use uncloud_wire::desired::{DesiredInterface, InterfaceState};
 
 use crate::{
     site::{PORT, SERVER, Site, UNREACHABLE, desired},

@@ -4,12 +4,12 @@ use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use uncloud::vpn::{
+use uncloud_jobs::host::{Host, HostError, Implementation};
+use uncloud_testkit::world::{VPN_HOST, World};
+use uncloud_wire::{
     desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceState, MTU, Peer, VERSION},
     key::PrivateKey,
 };
-use uncloud_jobs::host::{Host, HostError, Implementation};
-use uncloud_testkit::world::{VPN_HOST, World};
 
 use crate::tunnel::Tunnel;
 

@@ -6,12 +6,13 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use uncloud::queue::{self, JobId, NewJob};
+use uncloud::queue::{self, NewJob};
 use uncloud_testkit::{
     process::Process,
     runner::{Action, QUEUE, Stage, new_job, queue_name},
     wait::wait_until,
 };
+use uncloud_wire::JobId;
 
 const AT_ONCE: Action = Action::Sleep { millis: 0 };
 /// More than one transaction of the commands that change many jobs takes.
@@ -35,7 +36,7 @@ fn many_jobs(stage: &Stage, action: &Action, count: usize, priority: i16) -> Vec
 fn kill_before(stage: &Stage, job: JobId, args: &[&str]) {
     let waits = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     stage.runtime.block_on(async {
-        let mut tx = uncloud::origin::begin(&stage.pool).await.expect("PostgreSQL");
+        let mut tx = uncloud::request_context::begin(&stage.pool).await.expect("PostgreSQL");
         let lock = sqlx::query("select from job where job_id = $1 for update").bind(job);
         lock.execute(&mut *tx).await.expect("locked");
         let mut command = Process::start("uncloud", &mut stage.uncloud(args));

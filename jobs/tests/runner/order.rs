@@ -3,11 +3,12 @@
 use std::fs;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use uncloud::queue::{After, JobId};
+use uncloud::queue::After;
 use uncloud_testkit::{
     runner::{Action, QUEUE, Stage, trace_file},
     wait::wait_until,
 };
+use uncloud_wire::JobId;
 
 const SHORT: Action = Action::Sleep { millis: 150 };
 

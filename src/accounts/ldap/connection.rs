@@ -7,7 +7,7 @@ use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError};
 use tokio::{sync::Mutex, time::Instant};
 use url::Url;
 
-use crate::secret::Secret;
+use uncloud_wire::Secret;
 
 /// A kept connection that nobody used for so long may have been forgotten by a firewall, which shows only as silence.
 const MOST_IDLE: Duration = Duration::from_mins(1);

@@ -2,7 +2,7 @@
 
 use ldap3::SearchEntry;
 
-use crate::accounts::Username;
+use crate::user::Username;
 
 /// Password policy (draft-behera-ldap-password-policy): set on a locked entry.
 const LOCKED_TIME: &str = "pwdAccountLockedTime";

@@ -19,8 +19,8 @@ use self::{
     connection::{Server, Service, printable},
     entry::Entry,
 };
-use super::Username;
-use crate::{error::Error, secret::Secret};
+use crate::{error::Error, user::Username};
+use uncloud_wire::Secret;
 
 /// What the filter has in place of the user's name.
 const PLACEHOLDER: &str = "{username}";

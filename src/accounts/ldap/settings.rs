@@ -15,7 +15,7 @@ use rustls::{
 use url::Url;
 
 use super::{Directory, PLACEHOLDER, Server, Service};
-use crate::secret::Secret;
+use uncloud_wire::Secret;
 
 /// A directory as configured; [`Directory::new`] checks it.
 #[derive(Debug, Clone)]

@@ -13,17 +13,19 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use super::{
-    Scope, Scopes,
     db::{self, TokenRow},
     hash, new_secret,
 };
 use crate::{
-    accounts::Authenticator,
-    error::{Code, Error},
+    accounts::credentials::Authenticator,
+    code::Code,
+    error::Error,
     http::{
-        Body, Cursor, Id, Line, Number, Password, Shown, SignedIn, Sort, Staff, Tags, Window, input, unless_changed,
+        Body, Cursor, Id, Line, Number, Password, Shown, SignedIn, Sort, Staff, Tags, Window, input,
+        scope::{Scope, Scopes},
+        unless_changed,
     },
-    origin,
+    request_context,
 };
 
 /// Days that a token lives when its maker does not say.
@@ -145,7 +147,7 @@ impl TokenApi {
         let secret = new_secret()?;
         let secret_hash = hash(&secret).ok_or_else(|| anyhow::anyhow!("a new secret has the wrong form"))?;
         let days = body.0.expires_in_days.map_or(DAYS, Number::get);
-        let mut tx = origin::begin(&self.pool).await?;
+        let mut tx = request_context::begin(&self.pool).await?;
         if db::count(&mut tx, caller.0.user_id).await? >= db::MOST {
             let detail = format!("you have {} tokens; delete those that you do not need", db::MOST);
             return Err(Error::Conflict { code: Code::TooManyTokens, detail, field: None });
@@ -242,7 +244,7 @@ impl TokenApi {
 
 impl TokenApi {
     async fn revoke(&self, user_id: i64, token_id: i64) -> Result<TokenDeleted, Error> {
-        let mut tx = origin::begin(&self.pool).await?;
+        let mut tx = request_context::begin(&self.pool).await?;
         db::lock(&mut tx, token_id).await?;
         let current = async {
             let row = db::tokens(&mut *tx, user_id, Some(token_id), Window::all()).await?.pop();

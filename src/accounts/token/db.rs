@@ -3,13 +3,16 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::{PREFIX_LEN, Scope, Scopes};
+use super::PREFIX_LEN;
 use crate::{
-    accounts::User,
-    http::{Window, in_order},
-    origin,
-    secret::Secret,
+    http::{
+        Window, in_order,
+        scope::{Scope, Scopes},
+    },
+    request_context,
+    user::User,
 };
+use uncloud_wire::Secret;
 
 /// Most tokens that a user may have.
 pub(super) const MOST: i64 = 100;
@@ -123,7 +126,7 @@ pub(super) async fn delete(tx: &mut PgConnection, user_id: i64, token_id: i64) -
 
 /// Forgets tokens that ended a month ago, some of them at a time.
 pub async fn forget_ended(pool: &PgPool) -> sqlx::Result<()> {
-    let mut tx = origin::begin(pool).await?;
+    let mut tx = request_context::begin(pool).await?;
     sqlx::query!(
         "delete from token where token_id in (
              select token_id from token where expires_at < now() - interval '30 days' limit 500 for update skip locked)"

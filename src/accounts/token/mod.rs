@@ -2,10 +2,8 @@
 
 mod api;
 pub(super) mod db;
-mod scope;
 
 pub use api::TokenApi;
-pub use scope::{Scope, Scopes};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
@@ -13,7 +11,8 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 
-use crate::{error::Error, secret::Secret};
+use crate::error::Error;
+use uncloud_wire::Secret;
 
 /// What secrets begin with, so that people and scanners of source code know one when they see it.
 const MARK: &str = "unc_";

@@ -17,11 +17,11 @@ use crate::{
         self,
         bill::BillFilter,
         export::{Format, export},
-        money::Currency,
         one,
     },
     error::{Error, FieldError},
     http::{Body, Cursor, Id, Moment, Sort, Staff, Tags, UsernameText, Window, input},
+    money::amount::Currency,
 };
 
 input! {

@@ -11,11 +11,11 @@ use sqlx::PgPool;
 use crate::{
     billing::{
         line::{self, NewLine},
-        money::{Amount, Currency},
         run::second,
     },
     error::Error,
     http::{Body, Cursor, Id, Line, Moment, Sort, Staff, Tags, Window, input},
+    money::amount::{Amount, Currency},
 };
 
 input! {

@@ -14,11 +14,11 @@ use super::{admin_bill::BillCreate, body::ProblemBody};
 use crate::{
     billing::{
         db, jobs,
-        money::Amount,
         run::{RunView, Summary},
     },
     error::Error,
     http::{Body, Cursor, Id, Sort, Staff, Tags, Window},
+    money::amount::Amount,
     queue::{JobRef, JobState, Wake},
 };
 

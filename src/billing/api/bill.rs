@@ -9,9 +9,10 @@ use sqlx::PgPool;
 
 use super::body::{BillDetail, BillList, PreviewBody};
 use crate::{
-    billing::{self, bill::BillFilter, money::Currency, one},
+    billing::{self, bill::BillFilter, one},
     error::Error,
     http::{Cursor, Id, Moment, SignedIn, Sort, Tags, Window},
+    money::amount::Currency,
 };
 
 /// The operations; everybody's own bills, which have their numbers.

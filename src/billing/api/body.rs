@@ -4,11 +4,13 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 
 use super::content::BillContent;
-use crate::billing::{
-    bill::{Bill, WholeBill},
-    customer::Problem,
-    money::Amount,
-    one::Billed,
+use crate::{
+    billing::{
+        bill::{Bill, WholeBill},
+        customer::Problem,
+        one::Billed,
+    },
+    money::amount::Amount,
 };
 
 /// What a bill comes to.

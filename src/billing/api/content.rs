@@ -3,10 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
 
-use crate::billing::{
-    bill::{BillRecord, BillVat, Parties, Party, RecordKind},
-    money::{Amount, Rate},
-    vat::{Category, REVERSE_CHARGE_NOTE},
+use crate::{
+    billing::bill::{BillRecord, BillVat, Parties, Party, RecordKind},
+    money::{
+        amount::{Amount, Rate},
+        vat::{Category, REVERSE_CHARGE_NOTE},
+    },
 };
 
 /// What is on a bill.

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
 use crate::{
-    billing::{customer::Problem, export::ExportedBill, money::Amount, run::RunView},
-    error::Code,
+    billing::{customer::Problem, export::ExportedBill, run::RunView},
+    code::Code,
     http::{Window, in_order},
+    money::amount::Amount,
 };
 
 /// A window of the runs, or one of them.

@@ -3,12 +3,10 @@
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
-    billing::{
-        line::{Line, NewLine},
-        money::Amount,
-    },
+    billing::line::{Line, NewLine},
     error::Error,
     http::{Window, in_order},
+    money::amount::Amount,
 };
 
 pub(in crate::billing) async fn require_user(db: &mut PgConnection, user_id: i64) -> Result<(), Error> {

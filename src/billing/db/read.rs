@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use sqlx::PgExecutor;
 
 use crate::{
-    billing::{
-        bill::{Bill, BillFilter, BillRecord, BillVat, Parties, Party, RecordKind},
-        money::{Amount, Currency},
+    billing::bill::{Bill, BillFilter, BillRecord, BillVat, Parties, Party, RecordKind},
+    error::Error,
+    http::{Window, in_order},
+    money::{
+        amount::{Amount, Currency},
         period::{RecurringPeriod, Unit},
         vat::Category,
     },
-    error::Error,
-    http::{Window, in_order},
 };
 
 /// A window of bills by id.

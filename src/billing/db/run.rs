@@ -5,15 +5,15 @@ use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
     billing::{
-        country::Country,
         customer::Problem,
-        money::Amount,
         run::{Progress, Run, Summary},
-        vat::Seller,
     },
-    error::{Code, Error},
-    queue::JobId,
+    code::Code,
+    error::Error,
+    money::amount::Amount,
+    parties,
 };
+use uncloud_wire::JobId;
 
 /// Customers with something to bill.
 pub(in crate::billing) struct Waiting {
@@ -25,20 +25,6 @@ pub(in crate::billing) struct Waiting {
 /// The newest row of the seller's details: `None` if there is none.
 pub(in crate::billing) async fn seller(db: impl PgExecutor<'_>) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!("select seller_id from seller order by seller_id desc limit 1").fetch_optional(db).await
-}
-
-/// The seller now, as far as VAT and calendars are concerned.
-pub(in crate::billing) async fn current_seller(db: impl PgExecutor<'_>) -> Result<Option<Seller>, Error> {
-    let row = sqlx::query!("select country, time_zone, oss_eu from seller order by seller_id desc limit 1")
-        .fetch_optional(db)
-        .await?;
-    Ok(row.map(|row| seller_of(&row.country, &row.time_zone, row.oss_eu)).transpose()?)
-}
-
-fn seller_of(country: &str, time_zone: &str, oss_eu: bool) -> anyhow::Result<Seller> {
-    let country: Country = country.parse()?;
-    let zone = time_zone.parse().map_err(|_| anyhow::anyhow!("{time_zone} is no time zone"))?;
-    Ok(Seller::new(country, zone, oss_eu)?)
 }
 
 /// Held while a run is begun, so that two at a time begin one.
@@ -95,7 +81,7 @@ pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Res
             run_id: row.run_id,
             as_of: row.as_of,
             customers: row.customers,
-            seller: seller_of(&row.country, &row.time_zone, row.oss_eu)?,
+            seller: parties::vat_seller(&row.country, &row.time_zone, row.oss_eu)?,
             cash_rounding: row.cash_rounding_cents.is_some(),
             ended: row.ended,
         })
@@ -209,8 +195,4 @@ pub(in crate::billing) async fn problems(db: impl PgExecutor<'_>, run_id: i64) -
         .into_iter()
         .map(|row| Problem { user_id: row.user_id, code: Code::of_bill_problem(&row.code), detail: row.detail })
         .collect())
-}
-
-pub(in crate::billing) async fn now(db: impl PgExecutor<'_>) -> sqlx::Result<DateTime<Utc>> {
-    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(db).await
 }

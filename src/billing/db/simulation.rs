@@ -5,13 +5,9 @@ use chrono_tz::Tz;
 use sqlx::PgConnection;
 
 use crate::{
-    billing::{
-        country::Country,
-        simulate::{CaseCustomer, CaseSeller},
-        vat::CustomerKind,
-        vat_rates::RateRow,
-    },
+    billing::simulate::{CaseCustomer, CaseSeller},
     error::Error,
+    money::{country::Country, vat::CustomerKind, vat_rates::RateRow},
 };
 
 /// An order's row after a simulation.

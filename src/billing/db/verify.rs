@@ -5,9 +5,9 @@ use futures_util::{Stream, StreamExt as _};
 use sqlx::{PgExecutor, PgPool};
 
 use crate::{
-    billing::{
+    money::{
+        amount::Amount,
         charge::{Timing, UpgradeCredit},
-        money::Amount,
         period::Unit,
     },
     orders::OrderRow,

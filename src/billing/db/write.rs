@@ -6,12 +6,10 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    billing::{
-        customer::Drawn,
-        draft::{Draft, Kind, Record},
-        run::Run,
-    },
+    billing::{customer::Drawn, run::Run},
     error::Error,
+    money::draft::{Draft, Kind, Record},
+    orders,
 };
 
 /// Writes bills, records and VAT, and moves the orders' cursors.
@@ -26,7 +24,7 @@ pub(in crate::billing) async fn write(tx: &mut PgConnection, run: &Run, drawn: &
         insert_records(tx, bills.iter().map(|bill| (of(bill), bill.1))).await?;
         insert_vat(tx, bills.iter().map(|bill| (of(bill), bill.1))).await?;
     }
-    move_orders(tx, drawn).await?;
+    orders::move_cursors(tx, drawn.iter().flat_map(|drawn| &drawn.moved)).await?;
     Ok(())
 }
 
@@ -162,32 +160,4 @@ async fn insert_vat<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (i64,
     .execute(tx)
     .await
     .map(drop)
-}
-
-/// Each cursor moves from where it was read, or nothing is written at all.
-async fn move_orders(tx: &mut PgConnection, drawn: &[Drawn]) -> Result<(), Error> {
-    let moved = || drawn.iter().flat_map(|drawn| &drawn.moved);
-    let orders: Vec<i64> = moved().map(|moved| moved.order_id).collect();
-    let before: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.before.through).collect();
-    let after: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.after.through).collect();
-    let one_time: Vec<bool> = moved().map(|moved| moved.after.one_time).collect();
-    let due_at: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.due_at).collect();
-    let updated = sqlx::query!(
-        "update orders set billed_through = moved.after, one_time_billed = moved.one_time, due_at = moved.due_at,
-             closed = moved.due_at is null
-         from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::boolean[], $5::timestamptz[])
-             as moved (order_id, before, after, one_time, due_at)
-         where orders.order_id = moved.order_id and billed_through is not distinct from moved.before",
-        &orders,
-        &before as &[Option<DateTime<Utc>>],
-        &after as &[Option<DateTime<Utc>>],
-        &one_time,
-        &due_at as &[Option<DateTime<Utc>>],
-    )
-    .execute(tx)
-    .await?;
-    if updated.rows_affected() != orders.len() as u64 {
-        return Err(anyhow::anyhow!("orders changed while they were billed, though their customers were locked").into());
-    }
-    Ok(())
 }

@@ -7,9 +7,10 @@ use crate::{
     billing::{
         customer::{Problem, bill_customers},
         db,
-        vat_rates::RateTable,
     },
-    error::{AsConstraint as _, Code, Error},
+    code::Code,
+    error::{AsConstraint as _, Error},
+    money::vat_rates::RateTable,
 };
 
 /// Customers in one transaction.
@@ -72,6 +73,6 @@ fn fault(user: i64, error: Error) -> Problem {
         Some(constraint) => (Code::RefusedByDatabase, format!("the database refused the bill ({constraint})")),
         None => (Code::Internal, "the bill could not be made, for a reason that is in the log".to_owned()),
     };
-    tracing::error!(user, error = crate::error::one_line(&error.into()), "a customer is not billed");
+    tracing::error!(user, error = uncloud_wire::logging::one_line(&error.into()), "a customer is not billed");
     Problem::new(user, code, format!("{what}; the customer's orders, address or bills were changed by hand"))
 }

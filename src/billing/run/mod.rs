@@ -13,13 +13,15 @@ use futures_util::future::try_join_all;
 use sqlx::{PgConnection, PgPool};
 
 use self::batch::{BATCH, bill_batch, bill_each_or_all};
-use super::{
-    customer::Problem,
-    db,
-    money::{Amount, AmountError},
-    vat::Seller,
+use super::{customer::Problem, db};
+use crate::{
+    error::Error,
+    money::{
+        amount::{Amount, AmountError},
+        vat::Seller,
+    },
+    parties, request_context,
 };
-use crate::{error::Error, origin};
 
 /// Many more than workers, so that none waits long for the last one.
 const PARTS: i64 = 32;
@@ -135,7 +137,7 @@ fn spans(first: i64, last: i64) -> Vec<(i64, i64)> {
 /// Works on a run until no part is left that nobody works on. `report` hears of each batch.
 pub async fn work(pool: &PgPool, run: &Run, mut report: impl FnMut(Progress)) -> Result<(), Error> {
     let mut connection = pool.acquire().await?;
-    let rates = db::rates(&mut connection).await?;
+    let rates = parties::rate_table(&mut connection).await?;
     while bill_batch(&mut connection, run, &rates).await? {
         report(db::progress(&mut *connection, run.run_id).await?);
     }
@@ -144,7 +146,7 @@ pub async fn work(pool: &PgPool, run: &Run, mut report: impl FnMut(Progress)) ->
 
 /// Ends a run whose parts are all done: its bills get their numbers. False: some part is not done.
 pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
-    let mut tx = origin::begin(pool).await?;
+    let mut tx = request_context::begin(pool).await?;
     if !db::progress(&mut *tx, run.run_id).await?.parts_done {
         return Ok(false);
     }
@@ -176,7 +178,7 @@ pub(super) async fn draw_up_one(
     requested_by: Option<i64>,
 ) -> Result<(Run, Option<Problem>), Error> {
     let run = db::insert_run(tx, second(as_of), Some(user_id), requested_by, 1).await?;
-    let rates = db::rates(tx).await?;
+    let rates = parties::rate_table(tx).await?;
     let problem = bill_each_or_all(tx, &run, &rates, &[user_id]).await?.pop();
     Ok((run, problem))
 }
@@ -186,7 +188,7 @@ pub(super) async fn draw_up_one(
 pub async fn complete(pool: &PgPool, as_of: DateTime<Utc>, workers: usize, report: fn(Progress)) -> Result<i64, Error> {
     let as_of = second(as_of);
     loop {
-        let mut tx = origin::begin(pool).await?;
+        let mut tx = request_context::begin(pool).await?;
         let run = begin_in(&mut tx, as_of, None).await?;
         tx.commit().await?;
         try_join_all((0..workers).map(|_| work(pool, &run, report))).await?;
@@ -213,11 +215,11 @@ pub async fn dry_run(
         None => db::Claimed { part: 0, after_user_id: 0, last_user_id: i64::MAX },
     };
     loop {
-        let mut tx = origin::begin(pool).await?;
+        let mut tx = request_context::begin(pool).await?;
         let run = db::insert_run(&mut tx, as_of, None, None, 0).await?;
         let users = db::next_customers(&mut tx, &run, &part, BATCH).await?;
         let Some(&last) = users.last() else { break };
-        let rates = db::rates(&mut tx).await?;
+        let rates = parties::rate_table(&mut tx).await?;
         problems.extend(bill_each_or_all(&mut tx, &run, &rates, &users).await?);
         for batch in summary(&mut tx, run.run_id).await? {
             match summaries.get_mut(&batch.currency) {

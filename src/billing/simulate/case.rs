@@ -7,16 +7,17 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
 use crate::{
-    billing::{
+    billing::run,
+    http::Price,
+    money::{
+        amount::{Amount, Currency, Rate},
         charge::{Timing, UpgradeCredit},
         country::Country,
-        money::{Amount, Currency, Rate},
         period::RecurringPeriod,
-        run,
         vat::CustomerKind,
     },
-    http::Price,
-    orders::{NewOrder, ServiceChange},
+    orders::NewOrder,
+    services::ServiceChange,
 };
 
 /// A file of cases; `billing-examples.json` in the tests is one.

@@ -14,18 +14,16 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 pub use self::case::Cases;
 use self::case::{Case, CaseRate, Event};
 pub(super) use self::case::{CaseCustomer, CaseSeller};
-use super::{
-    bill::BillFilter,
-    db,
-    money::Amount,
-    run::bill_one,
-    vat::Seller,
-    vat_rates::{RateRow, RateTable},
-};
+use super::{bill::BillFilter, db, run::bill_one};
 use crate::{
     error::{AsConstraint as _, Error},
     http::Window,
-    orders, origin,
+    money::{
+        amount::Amount,
+        vat::Seller,
+        vat_rates::{RateRow, RateTable},
+    },
+    orders, request_context,
 };
 
 /// What a case came to.
@@ -53,7 +51,7 @@ pub async fn simulate(pool: &PgPool, cases: Cases) -> Result<Vec<Outcome>, Error
     }
     let mut outcomes = Vec::with_capacity(cases.cases.len());
     for case in cases.cases {
-        let mut tx = origin::begin(pool).await?;
+        let mut tx = request_context::begin(pool).await?;
         let played = match Case::deserialize(&case) {
             Ok(case) => play(&mut tx, &case, rates.as_deref()).await,
             Err(error) => Err(Error::Malformed(error.to_string().into())),

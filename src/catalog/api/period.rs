@@ -4,10 +4,11 @@ use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 use sqlx::PgPool;
 
 use crate::{
-    billing::period::RecurringPeriod,
     catalog::db,
-    error::{Code, Error},
+    code::Code,
+    error::Error,
     http::{Body, Staff, Tags, input},
+    money::period::RecurringPeriod,
 };
 
 input! {

@@ -1,5 +1,6 @@
 //! What is on sale; for everybody, as price lists are.
 
+use crate::services::Delivery;
 use chrono::{DateTime, Utc};
 use poem_openapi::{
     Object, OpenApi,
@@ -10,13 +11,13 @@ use poem_openapi::{
 use sqlx::PgPool;
 
 use crate::{
-    billing::{self, charge::Timing, money::Currency, period::RecurringPeriod},
     catalog::{
         db,
-        product::{Component, Delivery, Parameter, ParameterPrice, Price, Product, ProductRef},
+        product::{Component, Parameter, ParameterPrice, Price, Product, ProductRef},
     },
     error::Error,
     http::{self, Cursor, Id, NamedWindow, Shown, Tags, named_sort},
+    money::{amount::Currency, charge::Timing, period::RecurringPeriod},
 };
 
 /// Something that can be bought.
@@ -243,7 +244,7 @@ impl ProductApi {
         /// Identifies the product.
         id: Path<Id>,
     ) -> Result<Json<ProductBody>, Error> {
-        let now = billing::now(&self.pool).await?;
+        let now = crate::clock::now(&self.pool).await?;
         let product = db::load(&self.pool, id.0.0).await?.filter(|product| product.is_on_sale(now));
         let not_found = || Error::NotFound(format!("no product {} is on sale; see /v1/product", id.0.0).into());
         Ok(Json(product.ok_or_else(not_found)?.into()))

@@ -5,13 +5,13 @@ use super::super::{
     product::{Parameter, ParameterPrice, Price},
 };
 use crate::{
-    billing::{
+    http::{self, Items, Line, Lines, Moment, Number, ParameterName, ProductName, input},
+    money::{
+        amount::{Amount, Currency},
         charge::Timing,
-        money::{Amount, Currency},
         period::RecurringPeriod,
     },
-    catalog::Delivery,
-    http::{self, Items, Line, Lines, Moment, Number, ParameterName, ProductName, input},
+    services::Delivery,
 };
 
 input! {

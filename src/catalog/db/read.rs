@@ -1,19 +1,20 @@
 //! Products, whole.
 
+use crate::services::Delivery;
 use std::collections::HashMap;
 
 use serde::Deserialize;
 use sqlx::{PgExecutor, PgPool, types::Json};
 
-use crate::catalog::product::{Delivery, Parameter, ParameterPrice, Price, Product, ProductRef};
 use crate::{
-    billing::{
-        charge::Timing,
-        money::AmountError,
-        period::{RecurringPeriod, Unit},
-    },
+    catalog::product::{Parameter, ParameterPrice, Price, Product, ProductRef},
     error::Error,
     http::{NamedWindow, in_order},
+    money::{
+        amount::AmountError,
+        charge::Timing,
+        period::{RecurringPeriod, Unit},
+    },
 };
 
 /// A price as the database has it.

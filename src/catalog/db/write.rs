@@ -4,12 +4,12 @@ use sqlx::{PgConnection, PgPool};
 
 use super::products;
 use crate::{
-    billing::period::{RecurringPeriod, Unit},
     catalog::{
         draft::ProductDraft,
         product::{Parameter, Price, Product},
     },
     error::Error,
+    money::period::{RecurringPeriod, Unit},
 };
 
 /// One writer of the catalogue at a time; orders and lists go on.
@@ -169,7 +169,7 @@ pub(in crate::catalog) async fn bundles_with(tx: &mut PgConnection, product_id: 
 
 /// Adds a recurring period; none if it is there already.
 pub(in crate::catalog) async fn insert_period(pool: &PgPool, period: RecurringPeriod) -> sqlx::Result<Option<i64>> {
-    let mut tx = crate::origin::begin(pool).await?;
+    let mut tx = crate::request_context::begin(pool).await?;
     let id = sqlx::query_scalar!(
         "insert into recurring_period (unit, count) values ($1, $2) on conflict do nothing returning period_id",
         period.unit() as Unit,

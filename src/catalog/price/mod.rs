@@ -7,11 +7,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::product::{Offer, Parameter, Price, Product, ProductRef};
 use crate::{
-    billing::{
-        money::{Amount, Currency},
+    error::FieldError,
+    money::{
+        amount::{Amount, Currency},
         period::RecurringPeriod,
     },
-    error::FieldError,
 };
 
 /// What a customer chooses of a product. Errors name these fields.

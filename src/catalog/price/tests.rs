@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::services::Delivery;
 use crate::{
-    billing::charge::Timing,
-    catalog::product::{Component, Delivery, ParameterPrice},
+    catalog::product::{Component, ParameterPrice},
+    money::charge::Timing,
 };
 
 fn money(text: &str) -> Amount {

@@ -9,13 +9,14 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
-    accounts::{self, Username},
+    accounts,
     billing::{
-        self, Problem,
+        Problem,
         run::{self, Progress, Summary},
     },
     cli::output::{Output, Table},
-    origin,
+    money, request_context,
+    user::Username,
 };
 
 /// Transactions at the same time.
@@ -38,7 +39,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(pool: &PgPool, args: RunArgs) -> anyhow::Result<()> {
-    let now = billing::now(pool).await?;
+    let now = crate::clock::now(pool).await?;
     let as_of = args.as_of.unwrap_or(now).trunc_subsecs(0);
     ensure!(as_of <= now || args.dry_run, "--as-of lies in the future; add --dry-run to see what would be billed then");
     let customer = match &args.customer {
@@ -51,7 +52,7 @@ pub(super) async fn run(pool: &PgPool, args: RunArgs) -> anyhow::Result<()> {
     let (summary, problems) = match (customer, args.dry_run) {
         (customer, true) => run::dry_run(pool, as_of, customer).await?,
         (Some(customer), false) => {
-            let mut tx = origin::begin(pool).await?;
+            let mut tx = request_context::begin(pool).await?;
             let (run, problem) = run::bill_one(&mut tx, customer, as_of, None).await?;
             let summary = run::summary(&mut tx, run.run_id).await?;
             if summary.is_empty() {
@@ -73,7 +74,7 @@ pub(super) async fn run(pool: &PgPool, args: RunArgs) -> anyhow::Result<()> {
 fn print(summary: &[Summary], problems: &[Problem], output: &Output) -> anyhow::Result<()> {
     let mut table = Table::new(&["currency", "bills", "net", "vat", "gross"]);
     for line in summary {
-        let money = |amount: billing::money::Amount| Value::from(amount.to_string());
+        let money = |amount: money::amount::Amount| Value::from(amount.to_string());
         let Summary { currency, bills, net, tax, gross } = line;
         table.row([currency.clone().into(), (*bills).into(), money(*net), money(*tax), money(*gross)]);
     }

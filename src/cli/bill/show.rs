@@ -7,14 +7,15 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
-    accounts::{self, Username},
+    accounts,
     billing::{
         self,
         bill::{Bill, BillFilter},
-        money::Amount,
     },
     cli::output::{Output, Table},
     http::Window,
+    money::amount::Amount,
+    user::Username,
 };
 
 /// Options of `bill ls`.

@@ -18,13 +18,13 @@ use tokio_rustls::TlsConnector;
 use super::tls;
 use crate::{
     cli::serve::{ServeSettings, serve},
-    http,
+    server,
 };
 
 /// How long the API may take to say that database and Redis are there.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
 /// How long the server may take to end: longer than it gives the requests under way.
-const DRAIN: Duration = http::server::DRAIN.saturating_add(Duration::from_secs(25));
+const DRAIN: Duration = server::listen::DRAIN.saturating_add(Duration::from_secs(25));
 
 /// The running API.
 #[derive(Debug)]

@@ -18,11 +18,15 @@ use tokio::sync::watch;
 
 use self::settings::Settings;
 use self::stack::Stack;
-use crate::cli::config::{RedisArgs, SecretKeyArgs};
-use crate::cli::front::FrontArgs;
-use crate::cli::ldap::LdapArgs;
-use crate::embedded::{DataDir, Registry, end_leftovers};
-use crate::secret::Secret;
+use crate::{
+    cli::{
+        config::{RedisArgs, SecretKeyArgs},
+        front::FrontArgs,
+        ldap::LdapArgs,
+    },
+    embedded::{DataDir, Registry, end_leftovers},
+};
+use uncloud_wire::Secret;
 
 /// Signals this close together are one wish: `timeout` and some supervisors send theirs to the process and to its group.
 const SAME_WISH: Duration = Duration::from_millis(500);

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 
 use super::UpArgs;
-use crate::accounts::AccountSettings;
-use crate::cli::config::secret_or_file;
-use crate::embedded::default_data_dir;
-use crate::http::{Origin, RateLimits, TrustedProxies};
-use crate::secret::Secret;
+use crate::{
+    accounts::AccountSettings,
+    cli::config::secret_or_file,
+    embedded::default_data_dir,
+    http::TrustedProxies,
+    server::{Origin, RateLimits},
+};
+use uncloud_wire::Secret;
 
 /// The provider's own queue, for work that no host does.
 pub(super) const BILLING: &str = "billing";

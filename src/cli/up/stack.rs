@@ -8,18 +8,21 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::sync::watch;
 
-use super::api::{Api, reachable};
-use super::hosts::{self, Workers};
-use super::secrets::{kept_admin_password, kept_secret_key};
-use super::settings::{BILLING, Settings};
-use super::tls::{self, LocalTls};
-use crate::accounts::{Username, ensure_staff_user};
-use crate::cli::config::connect;
-use crate::cli::defaults::add_defaults;
-use crate::cli::serve::ServeSettings;
-use crate::embedded::{Account, Child, DataDir, HostRecord, Postgres, Redis, Registry, RuntimeDir, netns, run_to_end};
-use crate::http::server::Limits;
-use crate::secret::Secret;
+use super::{
+    api::{Api, reachable},
+    hosts::{self, Workers},
+    secrets::{kept_admin_password, kept_secret_key},
+    settings::{BILLING, Settings},
+    tls::{self, LocalTls},
+};
+use crate::{
+    accounts::ensure_staff_user,
+    cli::{config::connect, defaults::add_defaults, serve::ServeSettings},
+    embedded::{Account, Child, DataDir, HostRecord, Postgres, Redis, Registry, RuntimeDir, netns, run_to_end},
+    server::listen::Limits,
+    user::Username,
+};
+use uncloud_wire::Secret;
 
 /// How long bringing back a host's tunnels may take; its worker starts even when it does not succeed.
 const RESTORE_DEADLINE: Duration = Duration::from_mins(1);

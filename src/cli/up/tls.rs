@@ -15,7 +15,7 @@ use rcgen::{
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType,
 };
 
-use crate::{cli::config::read_secret, embedded::write_private, http::server::TlsFiles};
+use crate::{cli::config::read_secret, embedded::write_private, server::listen::TlsFiles};
 
 /// The name that the certificate is for; the addresses stand beside it.
 pub(super) const NAME: &str = "localhost";

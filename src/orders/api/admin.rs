@@ -17,15 +17,15 @@ use super::{
 };
 use crate::{
     accounts,
-    billing::{
-        charge::{Timing, UpgradeCredit},
-        money::{Amount, Currency},
-        period::RecurringPeriod,
-    },
     error::{Error, FieldError},
     http::{
         Body, Cursor, Flag, Id, Line, Moment, Number, Price, ProductName, Sort, Staff, Tags, UsernameText, Window,
         input,
+    },
+    money::{
+        amount::{Amount, Currency},
+        charge::{Timing, UpgradeCredit},
+        period::RecurringPeriod,
     },
     orders::{
         buy::{self, Agreed, Terms},
@@ -35,6 +35,7 @@ use crate::{
         service,
     },
     queue::Wake,
+    services::Services,
 };
 
 /// Accounts go no further back, and orders no further ahead.
@@ -137,6 +138,8 @@ pub struct AdminOrderApi {
     pub pool: PgPool,
     /// Wakes the relay.
     pub wake: Arc<Wake>,
+    /// What realises orders.
+    pub services: Services,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/order", tag = "Tags::Orders")]
@@ -202,7 +205,7 @@ impl AdminOrderApi {
             return Err(Error::field("starts_at", "must lie in the years 2000 to 2099"));
         }
         let terms = body.0.terms(&self.pool).await?;
-        let order_id = buy::order(&self.pool, &staff.0, customer.user_id, terms, starts_at).await?;
+        let order_id = buy::order(&self.pool, self.services, &staff.0, customer.user_id, terms, starts_at).await?;
         self.wake.queued();
         let order = read(&self.pool, (order_id, None)).await?;
         Ok(OrderCreated::Created(order, format!("/v1/admin/order/{order_id}")))
@@ -221,7 +224,7 @@ impl AdminOrderApi {
     ) -> Result<OrderReplaced, Error> {
         let whose = (id.0.0, None);
         let (wanted, change) = body.0.wanted(&self.pool, whose).await?;
-        let done = buy::replace_order(&self.pool, &staff.0, whose, wanted, change).await?;
+        let done = buy::replace_order(&self.pool, self.services, &staff.0, whose, wanted, change).await?;
         replaced(&self.pool, "/v1/admin/order", None, &done).await
     }
 
@@ -236,7 +239,7 @@ impl AdminOrderApi {
         id: Path<Id>,
         body: Body<OrderCancelCreate>,
     ) -> Result<Json<OrderBody>, Error> {
-        end::cancel_order(&self.pool, (id.0.0, None), body.0.service_change.unwrap_or_default()).await?;
+        end::cancel_order(&self.pool, self.services, (id.0.0, None), body.0.service_change.unwrap_or_default()).await?;
         self.wake.queued();
         read(&self.pool, (id.0.0, None)).await
     }
@@ -252,7 +255,7 @@ impl AdminOrderApi {
         id: Path<Id>,
         body: Body<OrderEdit>,
     ) -> Result<Json<OrderBody>, Error> {
-        service::choose(&self.pool, (id.0.0, None), body.0.service_change).await?;
+        service::choose(&self.pool, self.services, (id.0.0, None), body.0.service_change).await?;
         self.wake.queued();
         read(&self.pool, (id.0.0, None)).await
     }

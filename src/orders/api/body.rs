@@ -1,5 +1,6 @@
 //! Orders in answers.
 
+use crate::services::Delivery;
 use chrono::{DateTime, Utc};
 use poem_openapi::{
     Object,
@@ -8,14 +9,14 @@ use poem_openapi::{
 use serde_json::Value as Json;
 
 use crate::{
-    billing::{
-        charge::{Timing, UpgradeCredit},
-        money::{Amount, Currency},
-        period::RecurringPeriod,
-    },
-    catalog::{Delivery, Product},
+    catalog::Product,
     error::Error,
     http::Shown,
+    money::{
+        amount::{Amount, Currency},
+        charge::{Timing, UpgradeCredit},
+        period::RecurringPeriod,
+    },
     orders::view::{Due, OrderView, Status, last_second},
 };
 

@@ -15,22 +15,23 @@ use super::{
     quote::QuoteBody,
 };
 use crate::{
-    billing::{
-        charge::{Replacement, UpgradeCredit},
-        money::Currency,
-        period::RecurringPeriod,
-    },
     error::Error,
     http::{Body, Cursor, Flag, Id, ProductName, SignedIn, Sort, Tags, Window, input},
+    money::{
+        amount::Currency,
+        charge::{Replacement, UpgradeCredit},
+        period::RecurringPeriod,
+    },
     orders::{
-        Replaced, ServiceChange,
         buy::{self, Terms},
         db::Filter,
         end,
         quote::Wanted,
+        replace::Replaced,
         service, view,
     },
     queue::Wake,
+    services::{ServiceChange, Services},
 };
 
 input! {
@@ -169,6 +170,8 @@ pub struct OrderApi {
     pub pool: PgPool,
     /// Wakes the relay.
     pub wake: Arc<Wake>,
+    /// What realises orders.
+    pub services: Services,
 }
 
 #[OpenApi(prefix_path = "/v1/order", tag = "Tags::Orders")]
@@ -179,7 +182,7 @@ impl OrderApi {
     #[oai(path = "/quote", method = "post", operation_id = "order_quote")]
     async fn quote(&self, caller: SignedIn, body: Body<OrderCreate>) -> Result<Json<QuoteBody>, Error> {
         let wanted = body.0.wanted(&self.pool).await?;
-        let (quote, vat) = buy::quote(&self.pool, &caller.0, wanted).await?;
+        let (quote, vat) = buy::quote(&self.pool, self.services, &caller.0, wanted).await?;
         Ok(Json(QuoteBody::new(quote, vat)?))
     }
 
@@ -190,7 +193,8 @@ impl OrderApi {
     async fn create(&self, caller: SignedIn, body: Body<OrderCreate>) -> Result<OrderCreated, Error> {
         let user_id = caller.0.user_id;
         let wanted = body.0.wanted(&self.pool).await?;
-        let order_id = buy::order(&self.pool, &caller.0, user_id, Terms::Catalogue(wanted), None).await?;
+        let order_id =
+            buy::order(&self.pool, self.services, &caller.0, user_id, Terms::Catalogue(wanted), None).await?;
         self.wake.queued();
         let order = read(&self.pool, (order_id, Some(user_id))).await?;
         Ok(OrderCreated::Created(order, format!("/v1/order/{order_id}")))
@@ -246,7 +250,7 @@ impl OrderApi {
     ) -> Result<OrderReplaced, Error> {
         let whose = (id.0.0, Some(caller.0.user_id));
         let (wanted, change) = body.0.wanted(&self.pool, whose).await?;
-        let done = buy::replace_order(&self.pool, &caller.0, whose, wanted, change).await?;
+        let done = buy::replace_order(&self.pool, self.services, &caller.0, whose, wanted, change).await?;
         replaced(&self.pool, "/v1/order", whose.1, &done).await
     }
 
@@ -262,7 +266,7 @@ impl OrderApi {
         body: Body<OrderCancelCreate>,
     ) -> Result<Json<OrderBody>, Error> {
         let whose = (id.0.0, Some(caller.0.user_id));
-        end::cancel_order(&self.pool, whose, body.0.service_change.unwrap_or_default()).await?;
+        end::cancel_order(&self.pool, self.services, whose, body.0.service_change.unwrap_or_default()).await?;
         self.wake.queued();
         read(&self.pool, whose).await
     }
@@ -279,7 +283,7 @@ impl OrderApi {
         body: Body<OrderEdit>,
     ) -> Result<Json<OrderBody>, Error> {
         let whose = (id.0.0, Some(caller.0.user_id));
-        service::choose(&self.pool, whose, body.0.service_change).await?;
+        service::choose(&self.pool, self.services, whose, body.0.service_change).await?;
         self.wake.queued();
         read(&self.pool, whose).await
     }

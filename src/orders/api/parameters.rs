@@ -1,6 +1,6 @@
 //! A product's parameters in requests.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef, Registry},
@@ -11,12 +11,12 @@ use serde_json::Value as Json;
 use crate::{
     error::FieldError,
     http::{Member, shown, wrong},
-    orders::quote::Value,
+    services::{self, Value},
 };
 
 /// Values of a product's parameters; none when they are left out, where they may be.
 #[derive(Debug, Clone)]
-pub(super) struct Parameters<const REQUIRED: bool = true>(pub BTreeMap<String, Value>);
+pub(super) struct Parameters<const REQUIRED: bool = true>(pub services::Parameters);
 
 /// More than any product has, and short enough to be shown.
 const MAX_PARAMETERS: usize = 100;
@@ -76,12 +76,12 @@ impl<const REQUIRED: bool> Type for Parameters<REQUIRED> {
 
 impl<const REQUIRED: bool> Member for Parameters<REQUIRED> {
     fn from_value(value: Option<&Json>) -> Result<Self, Vec<FieldError>> {
-        let Some(value) = value else { return Ok(Self(BTreeMap::new())) };
+        let Some(value) = value else { return Ok(Self(services::Parameters::new())) };
         let object = value.as_object().ok_or_else(|| wrong("must be an object, as in {\"cores\": 2}"))?;
         if object.len() > MAX_PARAMETERS {
             return Err(wrong(format!("must have at most {MAX_PARAMETERS} members")));
         }
-        let (mut parsed, mut errors) = (BTreeMap::new(), Vec::new());
+        let (mut parsed, mut errors) = (services::Parameters::new(), Vec::new());
         for (name, value) in object {
             match parameter(name, value) {
                 Ok(value) => drop(parsed.insert(name.clone(), value)),

@@ -4,14 +4,15 @@ use poem_openapi::Object;
 
 use super::body::PartBody;
 use crate::{
-    billing::{
-        money::{Amount, AmountError, Currency, Rate},
-        period::RecurringPeriod,
-        vat_preview::{VatPreview, VatUnknown},
-    },
     catalog::Priced,
-    error::{Code, Error},
+    code::Code,
+    error::Error,
+    money::{
+        amount::{Amount, AmountError, Currency, Rate},
+        period::RecurringPeriod,
+    },
     orders::quote::Quote,
+    parties::{VatPreview, VatUnknown},
 };
 
 /// The VAT on a price. A bill rounds it once for all that it taxes alike, so there it may differ by a cent.

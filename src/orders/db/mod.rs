@@ -1,5 +1,6 @@
 //! Orders in Postgres.
 
+mod billing;
 mod customer;
 mod service;
 mod view;
@@ -7,18 +8,22 @@ mod view;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+pub use billing::{due, move_cursors};
 pub(super) use customer::{Customer, dependents, locked_customer, locked_owner, not_had, owner};
-pub(super) use service::{Delivery, delivery, mark_delivered, mark_withdrawn, set_deliver_at, set_withdraw_at};
+pub(super) use service::{
+    Delivery, delivery, mark_delivered, mark_withdrawn, set_deliver_at, set_parameter, set_withdraw_at,
+};
 pub(super) use view::{Filter, views};
 
-use super::{Billed, NewOrder, Order};
+use super::place::NewOrder;
 use crate::{
-    billing::{
+    error::Error,
+    money::{
+        Billed, Order,
+        amount::Amount,
         charge::{Timing, UpgradeCredit},
-        money::Amount,
         period::{RecurringPeriod, Unit},
     },
-    error::Error,
 };
 
 /// An order as its row has it; what [`Order`] is made from.

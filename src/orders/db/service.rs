@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use crate::services;
+
 /// Where an order's delivery is.
 pub(in crate::orders) struct Delivery {
     pub void: bool,
@@ -13,9 +15,10 @@ pub(in crate::orders) struct Delivery {
     pub replaced_by: Option<i64>,
     /// What replaces it is to be delivered by now.
     pub is_overtaken: bool,
-    /// Not by staff.
-    pub by_program: bool,
-    pub network_id: Option<i64>,
+    /// Who delivers.
+    pub by: services::Delivery,
+    /// Its service has something for it.
+    pub is_provisioned: bool,
 }
 
 /// The order exists.
@@ -24,8 +27,9 @@ pub(in crate::orders) async fn delivery(tx: &mut PgConnection, order_id: i64) ->
         Delivery,
         r#"select old.void, old.deliver_at, old.delivered_at, old.withdraw_at, old.withdrawn_at,
                   new.order_id as "replaced_by?", coalesce(new.deliver_at <= clock_timestamp(), false) as "is_overtaken!",
-                  (coalesce(product.delivery, 'by_hand') = 'vpn_network' or network_id is not null) as "by_program!",
-                  network_id as "network_id?"
+                  case when network_id is not null then 'vpn_network' else coalesce(product.delivery, 'by_hand') end
+                      as "by!: services::Delivery",
+                  network_id is not null as "is_provisioned!"
            from orders old
            left join orders new on new.replaces = old.order_id and not new.void
            left join product on product.product_id = old.product_id
@@ -110,6 +114,24 @@ pub(in crate::orders) async fn mark_withdrawn(
         order_id,
         now,
         staff_id,
+    )
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+/// Writes the value that a parameter of an order has now.
+pub(in crate::orders) async fn set_parameter(
+    tx: &mut PgConnection,
+    order_id: i64,
+    name: &str,
+    value: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update orders set parameters = parameters || jsonb_build_object($2::text, $3::text) where order_id = $1",
+        order_id,
+        name,
+        value
     )
     .execute(tx)
     .await

@@ -3,14 +3,14 @@
 use sqlx::{PgExecutor, types::Json};
 
 use crate::{
-    billing::{
+    http::{Window, in_order},
+    money::{
+        amount::Amount,
         charge::{Timing, UpgradeCredit},
-        money::Amount,
         period::Unit,
     },
-    catalog::Delivery,
-    http::{Window, in_order},
     orders::view::{Due, OrderView, PartView},
+    services::Delivery,
 };
 
 /// Which orders are asked for; none: whichever.

@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Any};
 use serde_json::Value;
 
+use super::progress::JobProgress;
 use crate::queue::{
-    JobId, JobState, Step,
-    backend::Progress,
-    history,
+    history::{self, Step},
     inspect::{Attempt, JobDetail, JobLine, ParentLine},
+    job::JobState,
 };
+use uncloud_wire::JobId;
 
 /// A job as staff see it in a list.
 #[derive(Debug, Object)]
@@ -36,7 +37,7 @@ pub(super) struct AdminJob {
     /// The last error.
     error: Option<String>,
     /// How far it is.
-    progress: Option<Progress>,
+    progress: Option<JobProgress>,
 }
 
 impl From<JobLine> for AdminJob {
@@ -52,7 +53,7 @@ impl From<JobLine> for AdminJob {
             run_at: line.run_at,
             finished_at: line.finished_at,
             error: line.error,
-            progress: line.progress,
+            progress: line.progress.map(JobProgress::from),
         }
     }
 }
@@ -191,7 +192,7 @@ impl From<Step> for AdminJobStep {
 impl From<JobDetail> for AdminJobDetail {
     fn from(job: JobDetail) -> Self {
         Self {
-            history: history(&job).into_iter().map(Into::into).collect(),
+            history: history::history(&job).into_iter().map(Into::into).collect(),
             job: job.line.into(),
             advice: job.advice,
             payload: Any(job.payload),

@@ -11,11 +11,12 @@ use crate::{
     error::{Error, FieldError},
     http::{Body, Flag, Number, QueueText, Staff, Tags, input},
     queue::{
-        QueueName, Wake,
         inspect::{self, QueueLine},
         operate::{self, QueueWish},
+        wake::Wake,
     },
 };
+use uncloud_wire::QueueName;
 
 /// The work of one host, or of the provider.
 #[derive(Debug, Object)]

@@ -12,11 +12,11 @@ use crate::{
     error::Error,
     http::{Body, Id, Number, QueueText, Staff, Tags, input},
     queue::{
-        JobId,
         inspect::{self, WorkerLine},
         operate,
     },
 };
+use uncloud_wire::JobId;
 
 /// A process that runs jobs of a queue, as it last reported.
 #[derive(Debug, Object)]

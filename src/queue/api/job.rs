@@ -12,11 +12,18 @@ use poem_openapi::{
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::queue::{JobId, JobState, JobView, Wake, backend::Progress, db::wait_until_finished, reports};
+use super::progress::JobProgress;
 use crate::{
     error::Error,
     http::{Id, SignedIn, Tags},
+    queue::{
+        db::{JobView, wait_until_finished},
+        job::JobState,
+        reports,
+        wake::Wake,
+    },
 };
+use uncloud_wire::JobId;
 
 /// A job, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
@@ -59,7 +66,7 @@ pub struct Job {
     /// When nothing more was to be done.
     pub finished_at: Option<DateTime<Utc>>,
     /// How far it is, where its handler says so.
-    pub progress: Option<Progress>,
+    pub progress: Option<JobProgress>,
     /// Staff only: the queue, which is the host's name.
     pub queue: Option<String>,
     /// Staff only: the worker that ran it last.
@@ -81,7 +88,7 @@ impl Job {
             run_at: view.run_at,
             dispatched_at: view.dispatched_at,
             finished_at: view.finished_at,
-            progress: reports::shown(view.progress),
+            progress: reports::shown(view.progress).map(JobProgress::from),
             queue: staff.then_some(view.queue),
             worker: view.worker.filter(|_| staff),
             result: view.result.filter(|_| staff).map(Any),

@@ -5,6 +5,7 @@ mod admin_job_body;
 mod admin_queue;
 mod admin_worker;
 mod job;
+mod progress;
 
 pub use admin_job::AdminJobApi;
 pub use admin_queue::QueueApi;

@@ -9,13 +9,16 @@ use sqlx::PgConnection;
 use super::{Ended, Event, Succeeded};
 use crate::{
     metrics::Attempt,
-    origin,
     queue::{
-        JobId, JobState, QueueName, Runner, Settled,
-        backend::{Outcome, clean},
-        db,
-        job::{backoff, jitter},
+        Runner, db,
+        job::{JobState, backoff, jitter},
+        kinds::Settled,
     },
+    request_context,
+};
+use uncloud_wire::{
+    JobId, QueueName,
+    stream::{Outcome, clean},
 };
 
 /// One transaction; returns what became final. Each statement looks at queue, fence, delivery and state: a host can only
@@ -39,7 +42,7 @@ pub(super) async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>
             Outcome::Retry | Outcome::Snooze | Outcome::Failed | Outcome::Revoked => others.push(event),
         }
     }
-    let mut tx = origin::begin(&runner.pool).await?;
+    let mut tx = request_context::begin(&runner.pool).await?;
     let mut ended = Ended::default();
     mark_running(&mut tx, queue, &running).await?;
     mark_succeeded(runner, &mut tx, queue, succeeded, &mut ended).await?;

@@ -22,13 +22,13 @@ use redis::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{
-    JobId, QueueName, Runner,
-    backend::{Outcome, blocking, clean},
-    name::SERVER,
-    reports,
-};
+use super::{Runner, reports};
 use crate::metrics::Attempt;
+use uncloud_wire::{
+    JobId, QueueName,
+    queue_name::SERVER,
+    stream::{Outcome, blocking, clean},
+};
 
 const BLOCK: Duration = Duration::from_secs(5);
 /// Events of one queue in one transaction.

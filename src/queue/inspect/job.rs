@@ -6,9 +6,10 @@ use sqlx::{PgExecutor, PgPool};
 
 use crate::{
     http::{Window, in_order},
-    origin,
-    queue::{JobId, JobState, backend::Progress, explain, reports},
+    queue::{explain, job::JobState, reports},
+    request_context,
 };
+use uncloud_wire::{JobId, stream::Progress};
 
 /// Which jobs staff mean; what is none limits nothing.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +79,7 @@ impl From<Row> for JobLine {
 
 /// A window of the jobs that match.
 pub async fn jobs(db: &PgPool, filter: &JobFilter, window: Window) -> sqlx::Result<Vec<JobLine>> {
-    let mut search = origin::begin_search(db).await?;
+    let mut search = request_context::begin_search(db).await?;
     let rows = in_order!(
         window,
         &mut *search,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, types::Json};
 
 use super::SILENCE_SECS;
-use crate::queue::backend::ActiveJob;
+use uncloud_wire::stream::ActiveJob;
 
 /// A worker as it last reported.
 #[derive(Debug, Clone)]

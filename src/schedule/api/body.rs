@@ -11,8 +11,8 @@ use super::scalars::{CronField, KindText, NameText, PayloadObject};
 use crate::{
     error::{Error, FieldError},
     http::{Flag, Number, Shown, TimeZone, input},
-    kinds::Scheduled,
     queue::JobRef,
+    schedule::Scheduled,
     schedule::{Change, NewSchedule, Schedule, Terms, Timing, Zone},
 };
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     http::{Scalar, parse_text, scalar, string_schema},
-    kinds::Scheduled,
+    schedule::Scheduled,
     schedule::{CronText, ScheduleName},
     vpn::HostnameText,
 };

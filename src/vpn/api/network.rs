@@ -16,12 +16,11 @@ use super::scalars::PublicKeyText;
 use crate::{
     error::Error,
     http::{Body, Cursor, Id, Number, Shown, SignedIn, Sort, Tags, Window, input},
-    orders,
     queue::{JobRef, Wake},
     vpn::{
         change,
         network::{self, Network, NetworkStatus, Wish},
-        traffic,
+        order, traffic,
     },
 };
 
@@ -155,7 +154,7 @@ impl NetworkApi {
     #[oai(path = "/", method = "post", operation_id = "vpn_create")]
     async fn create(&self, caller: SignedIn, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
         let wish = Wish { size: body.0.network_size.get(), public_key: body.0.wireguard_public_key.0 };
-        let network = orders::order_network(&self.pool, &caller.0, wish).await?;
+        let network = order::order(&self.pool, &caller.0, wish).await?;
         self.wake.queued();
         let location = format!("/v1/net/vpn/{}", network.network_id);
         Ok(NetworkCreated::Created(Json(network.into()), location))
@@ -219,7 +218,7 @@ impl NetworkApi {
         /// Identifies the network.
         id: Path<Id>,
     ) -> Result<NetworkDeleting, Error> {
-        let network = network::delete(&self.pool, &caller.0, id.0.0).await?;
+        let network = order::delete(&self.pool, &caller.0, id.0.0).await?;
         self.wake.queued();
         Ok(NetworkDeleting::Deleting(Json(network.into())))
     }

@@ -5,11 +5,9 @@ use serde_json::Value;
 
 use crate::{
     http::{Scalar, parse_text, scalar, string_schema, text},
-    vpn::{
-        Hostname,
-        key::{PrivateKey, PublicKey},
-    },
+    vpn::hostname::Hostname,
 };
+use uncloud_wire::key::{PrivateKey, PublicKey};
 
 /// A prefix, with or without its length; which of them are good for what, the noun decides.
 #[derive(Debug, Clone)]

@@ -8,12 +8,10 @@ use sqlx::{PgConnection, PgExecutor};
 use super::pool::{LockedPool, lock_pool};
 use crate::{
     http::{Window, in_order},
-    queue::{JobId, JobState},
-    vpn::{
-        key::PublicKey,
-        network::{Network, NetworkFilter},
-    },
+    queue::JobState,
+    vpn::network::{Network, NetworkFilter},
 };
+use uncloud_wire::{JobId, key::PublicKey};
 
 /// A new network.
 pub(in crate::vpn) struct NetworkRow {
@@ -260,4 +258,11 @@ pub(in crate::vpn) async fn quota(tx: &mut PgConnection, user_id: i64) -> sqlx::
     )
     .fetch_optional(tx)
     .await
+}
+
+/// The network that is delivered for an order and not being deleted.
+pub(in crate::vpn) async fn network_of_order(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!("select network_id from vpn_network where order_id = $1 and not deleting", order_id)
+        .fetch_optional(tx)
+        .await
 }

@@ -5,9 +5,10 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::{
     http::{Window, in_order},
-    queue::{JobId, JobState},
-    vpn::{key::PublicKey, pool::Pool},
+    queue::JobState,
+    vpn::pool::Pool,
 };
+use uncloud_wire::{JobId, key::PublicKey};
 
 /// A new pool.
 pub(in crate::vpn) struct PoolRow<'a> {

@@ -1,7 +1,7 @@
 //! Values that most tests use.
 
 use ring::rand::SystemRandom;
-use uncloud::vpn::key::{PrivateKey, PublicKey};
+use uncloud_wire::key::{PrivateKey, PublicKey};
 
 /// The host that serves the tests' pools, and the name of its queue.
 pub const HOST: &str = "vpn-1.example.ch";

@@ -11,12 +11,12 @@ use tokio::{
 use uncloud::{
     accounts::AccountSettings,
     cli::serve::{ServeSettings, serve},
-    http::{RateLimits, TrustedProxies, server::Limits},
-    queue::{
-        JobError,
-        backend::{Envelope, StreamBackend, StreamConfig},
-    },
-    secret::Secret,
+    http::TrustedProxies,
+    server::{RateLimits, listen::Limits},
+};
+use uncloud_wire::{
+    JobError, Secret,
+    stream::{Envelope, StreamBackend, StreamConfig},
 };
 
 use crate::fixtures::SECRET_KEY;

@@ -5,13 +5,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use uncloud::{
-    billing::{
+    billing::run,
+    money::{
+        Order,
+        amount::Amount,
         charge::{Timing, UpgradeCredit},
-        money::Amount,
         period::{RecurringPeriod, Unit},
-        run,
     },
-    orders::{self, NewOrder, Order, ServiceChange},
+    orders::{self, NewOrder},
+    services::ServiceChange,
 };
 
 use crate::random::Random;
@@ -34,7 +36,7 @@ pub fn at(text: &str) -> DateTime<Utc> {
 pub(super) async fn fill(pool: &PgPool, random: &mut Random, customers: usize) {
     uncloud::cli::defaults::add_defaults(pool).await.expect("schema, seller and VAT rates");
     let users = insert_users(pool, customers).await;
-    let mut tx = uncloud::origin::begin(pool).await.expect("a transaction");
+    let mut tx = uncloud::request_context::begin(pool).await.expect("a transaction");
     let mut placed = Vec::new();
     for &user in &users {
         for _ in 0..=random.below(4) {
@@ -44,7 +46,7 @@ pub(super) async fn fill(pool: &PgPool, random: &mut Random, customers: usize) {
     }
     tx.commit().await.expect("placed");
     run::complete(pool, at(BILLED), 1, |_| {}).await.expect("a run");
-    let mut tx = uncloud::origin::begin(pool).await.expect("a transaction");
+    let mut tx = uncloud::request_context::begin(pool).await.expect("a transaction");
     for order in &placed {
         change(&mut tx, order, random).await;
     }

@@ -14,7 +14,7 @@ use std::process::Command;
 
 use sqlx::{AssertSqlSafe, FromRow, PgPool, postgres::PgPoolOptions, postgres::PgRow};
 use tokio::runtime::{Builder, Runtime};
-use uncloud::secret::Secret;
+use uncloud_wire::Secret;
 
 use crate::{
     command::{clear_env, succeed},

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use tempfile::TempDir;
-use uncloud::secret::Secret;
+use uncloud_wire::Secret;
 
 use super::BillingDatabase;
 use crate::{command::clear_env, fixtures::SECRET_KEY, process::Process, programs, servers::RedisServer};

@@ -12,9 +12,10 @@ use futures_util::future::BoxFuture;
 use nix::unistd::getpid;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
-use uncloud::queue::{
-    Claimed, JobError, JobKinds, Rendered, Settled, Succeeded,
-    backend::{Envelope, JobControl},
+use uncloud::queue::{Claimed, JobKinds, Rendered, Settled, Succeeded};
+use uncloud_wire::{
+    JobError,
+    stream::{Envelope, JobControl},
 };
 
 use super::Action;

@@ -16,7 +16,8 @@ pub use stage::{JobRow, Stage};
 
 use std::time::Duration;
 
-use uncloud::queue::{NewJob, Policy, QueueName};
+use uncloud::queue::{NewJob, Policy};
+use uncloud_wire::QueueName;
 
 /// The queue of most jobs.
 pub const QUEUE: &str = "vpn-1.example.ch";

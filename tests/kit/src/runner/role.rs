@@ -16,11 +16,9 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use uncloud::{
-    logging,
-    queue::{Runner, Wake},
-};
+use uncloud::queue::{Runner, Wake};
 use uncloud_jobs::worker;
+use uncloud_wire::logging;
 
 use super::handler::{self, Kinds};
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 use sqlx::{FromRow, PgConnection, PgPool, postgres::PgPoolOptions, postgres::PgRow};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use uncloud::queue::{self, JobId, NewJob, QueueName};
+use uncloud::queue::{self, NewJob};
+use uncloud_wire::{JobId, QueueName};
 
 use super::{Action, Addresses, QUEUE, new_job, queue_name, trace_file};
 use crate::{
@@ -75,7 +76,7 @@ impl Stage {
             let _runtime = runtime.enter();
             options.connect_lazy(&database_url).expect("a URL")
         };
-        runtime.block_on(uncloud::MIGRATIONS.run(&pool)).expect("migrations");
+        runtime.block_on(uncloud::migrations::migrate(&pool)).expect("migrations");
         let redis = RedisServer::start();
         let folder = tempfile::tempdir().expect("folder");
         let redis_url = redis.url().expose().clone();
@@ -121,7 +122,7 @@ impl Stage {
     /// Does something in a transaction, commits it, and wakes the relays.
     pub fn transaction<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> T) -> T {
         self.runtime.block_on(async {
-            let mut tx = uncloud::origin::begin(&self.pool).await.expect("PostgreSQL");
+            let mut tx = uncloud::request_context::begin(&self.pool).await.expect("PostgreSQL");
             let done = work(&mut tx).await;
             tx.commit().await.expect("committed");
             queue::wake_relays(&self.pool).await.expect("woken");

@@ -18,7 +18,8 @@ use nix::{
     unistd::Pid,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use uncloud::{embedded::find_postgres, secret::Secret};
+use uncloud::embedded::find_postgres;
+use uncloud_wire::Secret;
 
 use super::{ServerOptions, folder::ServerFolder, watched::Watched};
 use crate::command;

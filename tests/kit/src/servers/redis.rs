@@ -10,7 +10,8 @@ use std::{
 
 use nix::unistd::Pid;
 use redis::{Client, Connection};
-use uncloud::{embedded::find_redis, secret::Secret};
+use uncloud::embedded::find_redis;
+use uncloud_wire::Secret;
 
 use super::{ServerOptions, folder::ServerFolder, watched::Watched};
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use redis::{Commands as _, streams::StreamPendingReply};
-use uncloud::queue::JobId;
+use uncloud_wire::JobId;
 
 use super::{
     SETTLES,

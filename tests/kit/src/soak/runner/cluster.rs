@@ -10,7 +10,7 @@ use std::{
 
 use nix::sys::signal::{Signal, kill};
 use redis::Commands as _;
-use uncloud::queue::JobId;
+use uncloud_wire::JobId;
 
 use super::plan::Fault;
 use crate::{

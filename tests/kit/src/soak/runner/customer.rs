@@ -9,7 +9,8 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use tokio::runtime::Handle;
-use uncloud::queue::{self, After, JobId, NewJob};
+use uncloud::queue::{self, After, NewJob};
+use uncloud_wire::JobId;
 
 use super::SETTLES;
 use crate::{
@@ -128,7 +129,7 @@ async fn enqueue(pool: &PgPool, job: &NewJob<'_>, token: &str) -> sqlx::Result<J
     if let Some(known) = known.bind(token).fetch_optional(pool).await? {
         return Ok(known);
     }
-    let mut tx = uncloud::origin::begin(pool).await?;
+    let mut tx = uncloud::request_context::begin(pool).await?;
     let job_id = queue::enqueue(&mut tx, job).await?;
     tx.commit().await?;
     queue::wake_relays(pool).await?;

@@ -1,0 +1,75 @@
+//! Which noun renders and settles which kind of job, and which one realises what is ordered. The matches are exhaustive: a forgotten kind does not compile.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
+
+use crate::{
+    billing, orders,
+    queue::{self, Claimed, JobKinds, Rendered, Settled, Succeeded},
+    seal::Sealer,
+    services::{Delivery, Service},
+    vpn,
+};
+use uncloud_wire::{JobId, KINDS, Kind};
+
+/// The noun that realises a kind of delivery; none when staff deliver.
+pub fn services(delivery: Delivery) -> Option<&'static dyn Service> {
+    match delivery {
+        Delivery::VpnNetwork => Some(&vpn::VpnService),
+        Delivery::ByHand => None,
+    }
+}
+
+/// What rendering and settling need.
+pub struct Kinds {
+    /// Opens what is encrypted at rest.
+    pub sealer: Arc<Sealer>,
+}
+
+impl JobKinds for Kinds {
+    fn render<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        jobs: &'a [Claimed],
+    ) -> BoxFuture<'a, anyhow::Result<Vec<Rendered>>> {
+        Box::pin(async move {
+            let mut rendered: HashMap<JobId, Rendered> = HashMap::with_capacity(jobs.len());
+            for &kind in KINDS {
+                let of_kind: Vec<&Claimed> = jobs.iter().filter(|job| Kind::parse(&job.kind) == Some(kind)).collect();
+                match kind {
+                    _ if of_kind.is_empty() => {}
+                    Kind::VpnApply => rendered.extend(vpn::render(tx, &self.sealer, &of_kind).await?),
+                    Kind::VpnStatus => rendered.extend(vpn::render_status(&of_kind)),
+                    Kind::VpnReconcile => rendered.extend(vpn::render_reconcile(tx, &of_kind).await?),
+                    Kind::JobCleanup => rendered.extend(queue::render_cleanup(tx, &of_kind).await?),
+                    Kind::BillRun | Kind::BillPart | Kind::BillEnd => rendered.extend(billing::jobs::render(&of_kind)),
+                    Kind::OrderService => rendered.extend(orders::render(&of_kind)),
+                }
+            }
+            let unknown = |job: &Claimed| {
+                let kind = &job.kind;
+                Rendered::Impossible(format!(
+                    "this server does not know jobs of kind {kind}; update it, then run the job again"
+                ))
+            };
+            Ok(jobs.iter().map(|job| rendered.remove(&job.job_id).unwrap_or_else(|| unknown(job))).collect())
+        })
+    }
+
+    fn settle<'a>(&'a self, tx: &'a mut PgConnection, job: &'a Succeeded) -> BoxFuture<'a, sqlx::Result<Settled>> {
+        Box::pin(async move {
+            match Kind::parse(&job.kind) {
+                Some(Kind::VpnApply) => vpn::settle(tx, &job.queue, &job.payload, &job.result).await,
+                Some(Kind::VpnStatus) => vpn::settle_status(tx, &job.payload, &job.result).await,
+                Some(Kind::VpnReconcile | Kind::JobCleanup) => {
+                    Ok(Settled::Unreadable("a worker reported on what servers do themselves".into()))
+                }
+                // They were done in the database.
+                Some(Kind::BillRun | Kind::BillPart | Kind::BillEnd | Kind::OrderService) => Ok(Settled::Done),
+                None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
+            }
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! ETags: answering "nothing new" to a read, and refusing an edit of something that is no longer what its caller has read.
+//!
+//! An object's ETag is a hash of what people decide about it and, after a dot, one of all that is shown: its job's progress
+//! is something new to read, but no reason to refuse an edit. A read's is made of its answer; an edit makes it again under
+//! the lock of the object's row ([`unless_changed`]), so that nobody else's edit can come in between.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use poem::http::{HeaderMap, HeaderName};
+use ring::digest::{SHA256, digest};
+use serde_json::{Map, Value};
+use tokio::task_local;
+
+use crate::error::{Error, FieldError};
+
+/// Bytes of each hash: enough, since whoever brings two objects to the same one gains nothing.
+const HASH_LEN: usize = 12;
+/// Members that machines change.
+const PROGRESS: [&str; 15] = [
+    "applied_generation",
+    "billed_through",
+    "closed",
+    "delivered",
+    "free",
+    "job",
+    "last_due_at",
+    "last_job",
+    "last_run_at",
+    "last_used_at",
+    "next_runs",
+    "reason",
+    "status",
+    "trouble",
+    "used",
+];
+
+task_local! {
+    static IF_MATCH: Tags;
+}
+
+/// How an object is shown, as JSON: what its ETag is made of.
+pub trait Shown {
+    /// The same as a read's answer.
+    fn shown(self) -> Option<Value>;
+}
+
+/// The tags of a header `If-Match` or `If-None-Match`.
+#[derive(Debug, Clone)]
+pub(crate) struct Tags(Vec<String>);
+
+impl Tags {
+    pub(crate) fn of(headers: &HeaderMap, name: &HeaderName, weak: bool) -> Result<Option<Self>, FieldError> {
+        let Some(value) = headers.get(name) else { return Ok(None) };
+        let tags = value.to_str().unwrap_or_default().split(',').map(|tag| tag.trim_matches(' ').to_owned());
+        let tags: Vec<String> = tags.collect();
+        let any = tags.as_slice() == ["*"];
+        let alone = headers.get_all(name).iter().count() == 1;
+        if alone && (any || tags.iter().all(|tag| is_tag(tag, weak))) {
+            return Ok(Some(Self(tags)));
+        }
+        let message = "must be * or ETags of answers, in quotation marks and with commas between them";
+        let name = if weak { "If-None-Match" } else { "If-Match" };
+        Err(FieldError::of("header", name, message))
+    }
+
+    /// By what people decide.
+    fn has_decided(&self, etag: &str) -> bool {
+        let decided = |tag: &str| tag.split_once('.').map(|(decided, _)| decided.to_owned());
+        self.0.iter().any(|tag| tag == "*" || decided(tag).is_some_and(|tag| decided(etag) == Some(tag)))
+    }
+
+    /// Also by a weak tag, which will do for reads.
+    pub(crate) fn has_weakly(&self, etag: &str) -> bool {
+        self.0.iter().any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+    }
+}
+
+fn is_tag(tag: &str, weak: bool) -> bool {
+    let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
+    let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.is_empty());
+    quoted.is_some_and(|tag| tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)))
+}
+
+pub(crate) fn etag(shown: &[u8]) -> String {
+    let hash =
+        |bytes: &[u8]| URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes).as_ref().get(..HASH_LEN).unwrap_or_default());
+    let mut decided: Map<String, Value> = serde_json::from_slice(shown).unwrap_or_default();
+    decided.retain(|name, _| !PROGRESS.contains(&name.as_str()));
+    let decided = serde_json::to_vec(&decided).unwrap_or_default();
+    format!("\"{}.{}\"", hash(&decided), hash(shown))
+}
+
+/// Runs an edit under what its caller has read.
+pub(crate) async fn under<F: Future>(if_match: Tags, edit: F) -> F::Output {
+    IF_MATCH.scope(if_match, edit).await
+}
+
+/// Refuses an edit (412) when its caller has read another state. To be called with the object's row locked; `current` is
+/// only asked for when the caller cares.
+pub async fn unless_changed<T: Shown>(current: impl Future<Output = Result<T, Error>>) -> Result<(), Error> {
+    let Ok(tags) = IF_MATCH.try_with(Clone::clone) else { return Ok(()) };
+    let shown = serde_json::to_vec(&current.await?.shown()).map_err(anyhow::Error::new)?;
+    if tags.has_decided(&etag(&shown)) { Ok(()) } else { Err(Error::Changed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::{HeaderValue, header};
+
+    use super::*;
+
+    #[test]
+    fn progress_is_news_but_no_obstacle() {
+        let tag = |port: u16, state: &str| {
+            etag(format!("{{\"listen_port\":{port},\"job\":{{\"state\":\"{state}\"}}}}").as_bytes())
+        };
+        let read = Tags(vec![tag(1, "queued")]);
+        assert!(read.has_weakly(&tag(1, "queued")) && read.has_decided(&tag(1, "queued")));
+        assert!(!read.has_weakly(&tag(1, "running")) && read.has_decided(&tag(1, "running")));
+        assert!(!read.has_weakly(&tag(2, "queued")) && !read.has_decided(&tag(2, "queued")));
+        assert!(!Tags(vec!["\"x\"".into(), "x".into(), String::new()]).has_decided(&tag(1, "queued")));
+        assert!(Tags(vec!["*".into()]).has_decided(&tag(1, "queued")));
+    }
+
+    #[test]
+    fn headers_have_tags_of_ours() {
+        let parse = |text: &str, weak| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, HeaderValue::from_str(text).expect("a header"));
+            Tags::of(&headers, &header::IF_MATCH, weak).map(|tags| tags.map(|tags| tags.0.len()))
+        };
+        assert_eq!(Tags::of(&HeaderMap::new(), &header::IF_MATCH, true).map(|tags| tags.is_some()), Ok(false));
+        for (right, count) in [("*", 1), ("\"a.b\"", 1), ("\"a\", \"b_-\"", 2)] {
+            assert_eq!((parse(right, false), parse(right, true)), (Ok(Some(count)), Ok(Some(count))), "{right}");
+        }
+        assert_eq!(parse("W/\"a\"", true), Ok(Some(1)));
+        for wrong in ["", "a", "\"\"", "\"a", "W/\"a\"", "\"a\",", "*, \"a\"", "\"a b\""] {
+            assert!(parse(wrong, false).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Scalars of money: amounts, currencies, countries, rates, recurring periods; read and written in the one form.
+
+use chrono_tz::Tz;
+use poem_openapi::{
+    registry::MetaSchema,
+    types::{ParseError, ParseFromParameter, ParseResult},
+};
+use serde_json::Value;
+
+use super::{Scalar, scalar, string_schema, words::word_scalar};
+use crate::money::{
+    amount::{Amount, Currency, Rate},
+    charge::{Timing, UpgradeCredit},
+    country::Country,
+    period::RecurringPeriod,
+};
+
+macro_rules! text_scalar {
+    ($ty:ty, $component:literal, $format:literal, $pattern:literal, $example:literal, $description:literal) => {
+        impl Scalar for $ty {
+            fn component() -> String {
+                $component.into()
+            }
+
+            fn schema() -> MetaSchema {
+                string_schema($format, $pattern, $example, $description)
+            }
+
+            fn parse(value: &Value) -> Result<Self, String> {
+                let text = value.as_str().ok_or("must be a string")?;
+                text.parse().map_err(|error: <Self as std::str::FromStr>::Err| error.to_string())
+            }
+        }
+        scalar!([] $ty);
+
+        impl poem_openapi::types::ToJSON for $ty {
+            fn to_json(&self) -> Option<Value> {
+                Some(self.to_string().into())
+            }
+        }
+
+        impl ParseFromParameter for $ty {
+            fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+                Self::parse(&Value::from(text)).map_err(ParseError::custom)
+            }
+        }
+    };
+}
+
+text_scalar!(
+    Amount,
+    "Money",
+    "money",
+    r"^-?(0|[1-9][0-9]{0,11})\.[0-9]{2}$",
+    "10.00",
+    "An amount of money with exactly two decimals, of either sign; the currency stands beside it."
+);
+text_scalar!(
+    Price,
+    "Price",
+    "money",
+    r"^(0|[1-9][0-9]{0,11})\.[0-9]{2}$",
+    "10.00",
+    "A price with exactly two decimals, never negative; the currency stands beside it."
+);
+text_scalar!(
+    Currency,
+    "CurrencyCode",
+    "currency-code",
+    "^[A-Z]{3}$",
+    "CHF",
+    "A currency by its three letters (ISO 4217)."
+);
+text_scalar!(
+    Country,
+    "CountryCode",
+    "country-code",
+    "^[A-Z]{2}$",
+    "CH",
+    "A country by its two letters (ISO 3166-1); Greece is GR, the United Kingdom GB."
+);
+text_scalar!(
+    Rate,
+    "VatRateFraction",
+    "fraction",
+    r"^(0\.[0-9]{1,6}|1\.0{1,6}|[01])$",
+    "0.081",
+    "A VAT rate as a fraction: 0.081 is 8.1 %."
+);
+text_scalar!(
+    RecurringPeriod,
+    "RecurringPeriodLength",
+    "duration",
+    "^P(T(1000|[1-9][0-9]{0,2})H|(1000|[1-9][0-9]{0,2})D|(600|[1-5][0-9]{2}|[1-9][0-9]?)M|(50|[1-4][0-9]|[1-9])Y)$",
+    "P30D",
+    "How often a price is paid (ISO 8601): P30D is 30 days, PT1H an hour, P1M a calendar month, P1Y a year; at most 50 years."
+);
+
+text_scalar!(
+    TimeZone,
+    "TimeZone",
+    "time-zone",
+    "^[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}$",
+    "Europe/Zurich",
+    "A time zone by its name in the tz database (IANA)."
+);
+
+/// A time zone.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeZone(pub Tz);
+
+impl std::fmt::Display for TimeZone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+impl std::str::FromStr for TimeZone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let zone = text.parse().map_err(|_| "must be a zone of the tz database, such as Europe/Zurich".to_owned());
+        zone.map(Self)
+    }
+}
+
+/// A price: an amount that is not negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Price(pub Amount);
+
+impl std::fmt::Display for Price {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for Price {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let amount: Amount = text.parse().map_err(|error: crate::money::amount::AmountError| error.to_string())?;
+        if text.starts_with('-') { Err("must not be negative, such as 10.00".to_owned()) } else { Ok(Self(amount)) }
+    }
+}
+
+word_scalar!(
+    Timing,
+    "BillingTime",
+    "Whether a period is billed when it begins (advance) or when it has ended (arrears).",
+    ["advance" => Self::Advance, "arrears" => Self::Arrears]
+);
+word_scalar!(
+    UpgradeCredit,
+    "UpgradeCredit",
+    "What an upgrade does with the period that it interrupts: only what was used of it is charged (prorate), or all (none).",
+    ["prorate" => Self::Prorate, "none" => Self::None]
+);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn prices_are_texts_with_two_decimals_that_are_not_negative() {
+        let parse = |value: Value| Price::parse(&value).map(|price| price.to_string());
+        assert_eq!(parse(json!("0.00")), Ok("0.00".into()));
+        for wrong in ["-1.00", "-0.00", "1", "1.005", "1.5", "01.00", "1e3", "1'000.00", " 1.00", ""] {
+            assert!(parse(json!(wrong)).is_err(), "{wrong}");
+        }
+        assert_eq!(parse(json!(10.0)), Err("must be a string".into()), "a float is not exact");
+    }
+}

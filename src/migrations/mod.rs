@@ -1,0 +1,31 @@
+//! The schema's migrations, and the one way to apply them.
+
+mod bridge;
+
+use anyhow::Context as _;
+use sqlx::{Connection as _, PgPool, migrate::Migrate as _, migrate::Migrator};
+
+/// The migrations in their order; only ever added to. Private, so that no caller goes past the bridge.
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Brings the schema up to date. Servers that start at the same time, of any version, wait for each other.
+pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
+    migrate_to(pool, i64::MAX).await.context("the database's schema could not be brought up to date")?;
+    let version = MIGRATIONS.iter().map(|migration| migration.version).max();
+    tracing::info!(version, "the schema is up to date");
+    Ok(())
+}
+
+/// Stops after version `last`: a test of an earlier migration does not have to know the later ones.
+///
+/// Holds sqlx's own lock from the bridge's first query to the last migration; sqlx takes it a second time on the same
+/// connection, which does not wait. The connection is taken out of the pool, because an error leaves the lock to it: closing
+/// it gives the lock back.
+pub async fn migrate_to(pool: &PgPool, last: i64) -> anyhow::Result<()> {
+    let mut connection = pool.acquire().await?.detach();
+    connection.lock().await?;
+    bridge::cross(&mut connection, &MIGRATIONS).await?;
+    MIGRATIONS.run_to(last, &mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}

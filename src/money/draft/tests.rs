@@ -1,0 +1,280 @@
+//! Whatever happens to orders, and however their lives are cut into runs, the sums are the same.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+use crate::money::{
+    charge::{Timing, UpgradeCredit},
+    order::Billed,
+    period::{RecurringPeriod, Unit},
+    vat_rates::RateRow,
+};
+
+/// After everything that is generated.
+const END: i64 = 1000 * 86_400;
+
+fn at(secs: i64) -> DateTime<Utc> {
+    let start: DateTime<Utc> = "2023-01-01T00:00:00Z".parse().expect("a time");
+    start + TimeDelta::seconds(secs)
+}
+
+/// Swiss rates, with the change of 2024 inside of what is generated.
+fn rates() -> RateTable {
+    let row = |from: &str, to: Option<&str>, rate: &str| RateRow {
+        territory: "CH".parse().expect("a country"),
+        from: from.parse().expect("a date"),
+        to: to.map(|to| to.parse().expect("a date")),
+        rate: rate.parse().expect("a rate"),
+    };
+    RateTable::new([row("2018-01-01", Some("2024-01-01"), "0.077"), row("2024-01-01", None, "0.081")]).expect("a table")
+}
+
+/// Something that ends an order.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Cancel,
+    Replace(Amount),
+}
+
+/// An order, what becomes of it, and when that is decided.
+#[derive(Debug, Clone)]
+struct Life {
+    order: Order,
+    change: Option<(i64, Change)>,
+}
+
+prop_compose! {
+    fn order()(
+        starts in 0..400 * 86_400i64,
+        (unit, count) in select(&[(Unit::Hour, 1), (Unit::Hour, 5), (Unit::Day, 1), (Unit::Day, 30), (Unit::Month, 1), (Unit::Year, 1)][..]),
+        cents in 0..100_000i64,
+        once in prop_oneof![Just(0), 1..10_000i64],
+        currency in select(&["CHF", "EUR"][..]),
+        timing in select(&[Timing::Advance, Timing::Arrears][..]),
+        commitment_periods in 0..4u32,
+        upgrade_credit in select(&[UpgradeCredit::Prorate, UpgradeCredit::None][..]),
+    ) -> Order {
+        Order {
+            order_id: 0,
+            user_id: 1,
+            currency: currency.parse().expect("a currency"),
+            one_time: once.try_into().expect("an amount"),
+            recurring: cents.try_into().expect("an amount"),
+            period: Some(RecurringPeriod::new(unit, count).expect("a period")),
+            timing,
+            commitment_periods,
+            upgrade_credit,
+            zone: Tz::Europe__Zurich,
+            starts_at: at(starts),
+            ends_at: None,
+            replaces: None,
+            void: false,
+            billed: Billed::default(),
+        }
+    }
+}
+
+prop_compose! {
+    fn life()(
+        order in order(),
+        change in proptest::option::of((0..900 * 86_400i64, prop_oneof![
+            Just(Change::Cancel),
+            (0..100_000i64).prop_map(|cents| Change::Replace(cents.try_into().expect("an amount"))),
+        ])),
+    ) -> Life {
+        Life { order, change }
+    }
+}
+
+/// The customer's side: orders as they are, and everything that was billed of them.
+struct World {
+    orders: Vec<Order>,
+    charged: Vec<Charged>,
+    records: Vec<Record>,
+    bills: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { orders: Vec::new(), charged: Vec::new(), records: Vec::new(), bills: 0 }
+    }
+
+    /// As `orders::replace` and `orders::cancel` do it.
+    fn change(&mut self, place: usize, change: Change, now: DateTime<Utc>) {
+        let old = &self.orders[place];
+        let Some(terms) = old.period.map(|period| old.terms_with(period)) else { return };
+        let (ends_at, successor) = match change {
+            Change::Cancel => (terms.cancelled_at(now, old.zone), None),
+            Change::Replace(price) => {
+                let handover = terms.replaced_by((price, terms.period), old.upgrade_credit, now, old.zone);
+                let new = Order {
+                    order_id: old.order_id + 1000,
+                    recurring: price,
+                    one_time: Amount::ZERO,
+                    starts_at: handover.starts_at,
+                    ends_at: None,
+                    replaces: Some(old.order_id),
+                    billed: Billed::default(),
+                    ..old.clone()
+                };
+                (handover.ends_at, Some(new))
+            }
+        };
+        let old = &mut self.orders[place];
+        old.ends_at = Some(ends_at);
+        old.void = ends_at == old.starts_at;
+        self.orders.extend(successor);
+    }
+
+    /// A run, which reads the orders in an order that `seed` decides.
+    fn run(&mut self, as_of: DateTime<Utc>, seed: u64) {
+        let mut due: Vec<Order> =
+            self.orders.iter().filter(|order| order.due_at().is_some_and(|due| due <= as_of)).cloned().collect();
+        due.sort_by_key(|order| (seed ^ order.order_id.unsigned_abs()).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let charged = self.charged.clone();
+        let treatment = Treatment::Taxed("CH".parse().expect("a country"));
+        let due = Due { orders: due, charged, manual: Vec::new() };
+        let (drafts, moved) = draw_up(due, treatment, &rates(), true, as_of).expect("rates are known");
+        for draft in drafts {
+            assert!(!draft.records.is_empty(), "an empty bill");
+            let net = Amount::try_sum(draft.records.iter().map(|record| record.net)).expect("small");
+            assert_eq!(draft.totals.net, net);
+            for record in draft.records {
+                self.note(record);
+            }
+            self.bills += 1;
+        }
+        for moved in moved {
+            let order = self.orders.iter_mut().find(|order| order.order_id == moved.order_id).expect("one of ours");
+            assert_eq!(order.billed, moved.before);
+            order.billed = moved.after;
+            assert_eq!(order.due_at(), moved.due_at);
+            assert!(moved.due_at.is_none_or(|due| due > as_of), "something was left: {order:?} as of {as_of}");
+        }
+    }
+
+    fn note(&mut self, record: Record) {
+        let order_id = record.order_id.expect("an order's");
+        if let Kind::Recurring { prev_to, .. } = record.kind {
+            let last = self.charged.iter().rfind(|charged| charged.order_id == order_id).map(|charged| charged.to);
+            assert_eq!(last, prev_to, "the chain");
+            let Record { from, to, category, rate, .. } = record;
+            self.charged.push(Charged { order_id, from, to, category, rate });
+        }
+        self.records.push(record);
+    }
+
+    fn net(&self, order_id: i64, once: bool) -> Amount {
+        let of_order = |record: &&Record| record.order_id == Some(order_id) && (record.kind == Kind::OneTime) == once;
+        Amount::try_sum(self.records.iter().filter(of_order).map(|record| record.net)).expect("small")
+    }
+
+    /// Charges less credits are round(C) of the terms, and the one-time price is charged once or not at all.
+    fn assert_sound(&self) {
+        for order in &self.orders {
+            let until = order.billed.through;
+            let expected = match order.terms().zip(until) {
+                Some((terms, until)) => terms.charge_until(until, order.zone).expect("small"),
+                None => Amount::ZERO,
+            };
+            assert_eq!(self.net(order.order_id, false), expected, "{order:?}");
+            let once = if order.billed.one_time { order.one_time } else { Amount::ZERO };
+            assert_eq!(self.net(order.order_id, true), once, "{order:?}");
+        }
+    }
+}
+
+/// Plays lives with runs at these times; all times are different.
+fn play(lives: &[Life], runs: &[i64], seed: u64) -> World {
+    play_by_clock(lives, runs, seed, &[0])
+}
+
+/// The same with a clock that is wrong by so many seconds at each event, whatever it said before.
+fn play_by_clock(lives: &[Life], runs: &[i64], seed: u64, wrong_by: &[i64]) -> World {
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    enum Event {
+        Change(usize),
+        Run,
+    }
+    let mut world = World::new();
+    let mut events: Vec<(i64, Event)> = runs.iter().map(|at| (*at, Event::Run)).collect();
+    for (place, life) in lives.iter().enumerate() {
+        world.orders.push(Order { order_id: i64::try_from(place).expect("few") + 1, ..life.order.clone() });
+        events.extend(life.change.map(|(at, _)| (at, Event::Change(place))));
+    }
+    events.sort();
+    for ((secs, event), wrong_by) in events.into_iter().zip(wrong_by.iter().cycle()) {
+        let secs = secs + wrong_by;
+        match event {
+            Event::Run => world.run(at(secs), seed ^ secs.unsigned_abs()),
+            Event::Change(place) => {
+                let (_, change) = lives[place].change.expect("it has one");
+                world.change(place, change, at(secs));
+            }
+        }
+    }
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_cut_into_runs_gives_the_same_sums(
+        lives in vec(life(), 1..5),
+        runs in vec(0..END, 0..12),
+        seed in any::<u64>(),
+    ) {
+        let once = play(&lives, &[END], 0);
+        let cut = play(&lives, &[runs, vec![END]].concat(), seed);
+        once.assert_sound();
+        cut.assert_sound();
+        prop_assert_eq!(once.orders.len(), cut.orders.len());
+        for (one, other) in once.orders.iter().zip(&cut.orders) {
+            prop_assert_eq!(one, other);
+            for only_once in [false, true] {
+                prop_assert_eq!(once.net(one.order_id, only_once), cut.net(one.order_id, only_once));
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_in_which_orders_are_read_does_not_matter(
+        lives in vec(life(), 1..8),
+        runs in vec(0..END, 1..4),
+        seeds in (any::<u64>(), any::<u64>()),
+    ) {
+        prop_assert_eq!(play(&lives, &runs, seeds.0).records, play(&lives, &runs, seeds.1).records);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_bills_no_second_twice_and_leaves_none_out(
+        lives in vec(life(), 1..5),
+        runs in vec(0..END, 0..12),
+        wrong_by in vec(-90 * 86_400..90 * 86_400i64, 1..16),
+    ) {
+        let mut world = play_by_clock(&lives, &[runs, vec![END]].concat(), 0, &wrong_by);
+        world.run(at(2 * END), 1);
+        world.assert_sound();
+        let ended = |order: &&Order| order.ends_at.is_some();
+        prop_assert!(world.orders.iter().filter(ended).all(|order| order.due_at().is_none()), "nothing is left open");
+    }
+
+    #[test]
+    fn a_run_repeated_or_as_of_earlier_draws_up_nothing(
+        lives in vec(life(), 1..5),
+        run in 0..END,
+        earlier in 0..END,
+    ) {
+        let mut world = play(&lives, &[run], 0);
+        // What is decided later is not known yet.
+        world.orders.retain(|order| order.ends_at.is_none() && order.replaces.is_none());
+        let bills = world.bills;
+        for as_of in [run, run.min(earlier), run] {
+            world.run(at(as_of), 1);
+        }
+        prop_assert_eq!(world.bills, bills);
+    }
+}

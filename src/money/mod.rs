@@ -1,0 +1,17 @@
+//! Arithmetic of money: what an order costs over time, its VAT, and the lines of bills. Reads no clock, database or network.
+
+pub mod amount;
+pub mod charge;
+pub mod country;
+pub mod draft;
+pub mod order;
+pub mod period;
+pub mod vat;
+pub mod vat_number;
+pub mod vat_rates;
+
+#[cfg(test)]
+mod properties;
+mod vat_number_check;
+
+pub use order::{Billed, Order};

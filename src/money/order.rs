@@ -1,0 +1,175 @@
+//! An order, and from when on a run has something to write for it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use super::{
+    amount::{Amount, Currency},
+    charge::{Terms, Timing, UpgradeCredit},
+    period::RecurringPeriod,
+};
+
+/// An order as far as its price and its end are concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Identifies it.
+    pub order_id: i64,
+    /// Whose.
+    pub user_id: i64,
+    /// What the prices are in.
+    pub currency: Currency,
+    /// Due once, by the first run at or after the start.
+    pub one_time: Amount,
+    /// For each period.
+    pub recurring: Amount,
+    /// How often; none: paid once.
+    pub period: Option<RecurringPeriod>,
+    /// When a period is billed.
+    pub timing: Timing,
+    /// Periods that can't be cancelled.
+    pub commitment_periods: u32,
+    /// What an upgrade does with the time already paid.
+    pub upgrade_credit: UpgradeCredit,
+    /// Calendar periods are in this zone.
+    pub zone: Tz,
+    /// The first second that is charged.
+    pub starts_at: DateTime<Utc>,
+    /// The first second that no longer is; none: runs on.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// The order that this one replaces.
+    pub replaces: Option<i64>,
+    /// Never came to be: nothing is due.
+    pub void: bool,
+    /// What is billed of it.
+    pub billed: Billed,
+}
+
+/// What is billed of an order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Billed {
+    /// Charges less credits cover everything from the start to here; none: nothing yet.
+    pub through: Option<DateTime<Utc>>,
+    /// The one-time price is on a bill.
+    pub one_time: bool,
+}
+
+impl Order {
+    /// What decides its recurring charges; none if it has no recurring price.
+    pub fn terms(&self) -> Option<Terms> {
+        self.period.filter(|_| self.recurring > Amount::ZERO).map(|period| self.terms_with(period))
+    }
+
+    pub(crate) fn terms_with(&self, period: RecurringPeriod) -> Terms {
+        Terms {
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            price: self.recurring,
+            period,
+            timing: self.timing,
+            commitment_periods: self.commitment_periods,
+        }
+    }
+
+    /// Where its next charge begins.
+    pub fn charged_from(&self) -> DateTime<Utc> {
+        self.billed.through.unwrap_or(self.starts_at)
+    }
+
+    /// The earliest time as of which a run has something to write for it. None: it is closed, and no run will ever read it
+    /// again.
+    pub fn due_at(&self) -> Option<DateTime<Utc>> {
+        let one_time = (!self.void && self.one_time > Amount::ZERO && !self.billed.one_time).then_some(self.starts_at);
+        let recurring = self.terms().and_then(|terms| self.recurring_due_at(&terms));
+        one_time.into_iter().chain(recurring).min()
+    }
+
+    fn recurring_due_at(&self, terms: &Terms) -> Option<DateTime<Utc>> {
+        let from = self.charged_from();
+        if let Some(end) = self.ends_at
+            && from >= end
+        {
+            return (from > end).then_some(end); // billed past its end: a credit is due
+        }
+        Some(match self.timing {
+            Timing::Advance => from,
+            Timing::Arrears => {
+                let boundary = terms.period.boundary_from(self.starts_at, from + TimeDelta::seconds(1), self.zone);
+                self.ends_at.map_or(boundary, |end| end.min(boundary))
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::period::Unit;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("{text}T00:00:00Z").parse().expect("RFC 3339")
+    }
+
+    fn order(one_time: &str, recurring: &str, timing: Timing) -> Order {
+        Order {
+            order_id: 1,
+            user_id: 1,
+            currency: "CHF".parse().expect("a currency"),
+            one_time: one_time.parse().expect("an amount"),
+            recurring: recurring.parse().expect("an amount"),
+            period: Some(RecurringPeriod::new(Unit::Day, 30).expect("a period")),
+            timing,
+            commitment_periods: 1,
+            upgrade_credit: UpgradeCredit::Prorate,
+            zone: Tz::Europe__Zurich,
+            starts_at: at("2025-03-01"),
+            ends_at: None,
+            replaces: None,
+            void: false,
+            billed: Billed::default(),
+        }
+    }
+
+    /// A run as of the second before has nothing to do, a run as of then has.
+    fn assert_due(order: &Order, due: Option<&str>) {
+        assert_eq!(order.due_at(), due.map(at), "{order:?}");
+        let Some((terms, due)) = order.terms().zip(order.due_at()) else { return };
+        if order.ends_at.is_none_or(|end| order.charged_from() < end) {
+            let before = due - TimeDelta::seconds(1);
+            assert!(terms.due_until(before, order.zone) <= order.charged_from());
+            assert!(terms.due_until(due, order.zone) > order.charged_from());
+        }
+    }
+
+    #[test]
+    fn an_order_is_due_when_a_run_has_something_to_write() {
+        for (timing, days) in [
+            (Timing::Advance, ["2025-03-01", "2025-03-31", "2025-03-31"]),
+            (Timing::Arrears, ["2025-03-31", "2025-04-30", "2025-04-10"]),
+        ] {
+            let mut order = order("0.00", "10.00", timing);
+            assert_due(&order, Some(days[0]));
+            order.billed.through = Some(at("2025-03-31"));
+            assert_due(&order, Some(days[1]));
+            order.ends_at = Some(at("2025-04-10"));
+            assert_due(&order, Some(days[2]));
+            order.billed.through = order.ends_at;
+            assert_due(&order, None);
+            order.billed.through = Some(at("2025-04-30"));
+            assert_due(&order, Some("2025-04-10"));
+        }
+    }
+
+    #[test]
+    fn what_costs_nothing_or_never_came_to_be_is_closed() {
+        assert_due(&order("0.00", "0.00", Timing::Advance), None);
+        let mut once = Order { period: None, ..order("5.00", "0.00", Timing::Advance) };
+        assert_due(&once, Some("2025-03-01"));
+        once.billed.one_time = true;
+        assert_due(&once, None);
+        let mut void = order("5.00", "10.00", Timing::Advance);
+        (void.void, void.ends_at) = (true, Some(void.starts_at));
+        assert_due(&void, None);
+        void.billed.through = Some(at("2025-03-31"));
+        assert_due(&void, Some("2025-03-01"));
+    }
+}

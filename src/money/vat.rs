@@ -1,0 +1,298 @@
+//! VAT of a Swiss provider: who is taxed where, and the VAT of a bill.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    amount::{Amount, AmountError, Rate},
+    country::Country,
+    vat_rates::{RateTable, RateTableError},
+};
+
+/// What a bill with reverse charge has to say (Directive 2006/112/EC, article 226, point 11a).
+pub const REVERSE_CHARGE_NOTE: &str =
+    "Reverse charge: the customer owes the VAT (articles 44 and 196 of Directive 2006/112/EC).";
+
+/// How a charge is taxed, by the codes of EN 16931 (UNCL 5305).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+#[sqlx(type_name = "text")]
+pub enum Category {
+    /// The customer owes the VAT.
+    #[serde(rename = "AE")]
+    #[sqlx(rename = "AE")]
+    ReverseCharge,
+    /// No VAT of ours.
+    #[serde(rename = "O")]
+    #[sqlx(rename = "O")]
+    OutsideScope,
+    /// At the standard rate of a territory.
+    #[serde(rename = "S")]
+    #[sqlx(rename = "S")]
+    Standard,
+}
+
+/// Why a text is no category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be S (standard rate), AE (reverse charge) or O (outside scope)")]
+pub struct CategoryError;
+
+impl Category {
+    /// Its code.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReverseCharge => "AE",
+            Self::OutsideScope => "O",
+            Self::Standard => "S",
+        }
+    }
+}
+
+impl FromStr for Category {
+    type Err = CategoryError;
+
+    fn from_str(text: &str) -> Result<Self, CategoryError> {
+        let all = [Self::ReverseCharge, Self::OutsideScope, Self::Standard];
+        all.into_iter().find(|category| category.as_str() == text).ok_or(CategoryError)
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The provider, as far as VAT and calendars are concerned. Always Swiss: other countries' sellers have other rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seller {
+    zone: Tz,
+    oss_eu: bool,
+}
+
+/// Why there are no rules for a seller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be CH: what VAT a seller from elsewhere owes is not known here")]
+pub struct SellerError;
+
+impl Seller {
+    /// A seller in that country and zone. `oss_eu`: registered in the Union's One Stop Shop (its non-Union scheme), through
+    /// which a seller from elsewhere charges and pays the member states' VAT.
+    pub fn new(country: Country, zone: Tz, oss_eu: bool) -> Result<Self, SellerError> {
+        if country == Country::CH { Ok(Self { zone, oss_eu }) } else { Err(SellerError) }
+    }
+
+    /// The zone of calendar periods.
+    pub const fn zone(self) -> Tz {
+        self.zone
+    }
+}
+
+/// Whom the provider sells to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CustomerKind {
+    /// Not for a business.
+    Private,
+    /// For a business.
+    Business,
+}
+
+/// A customer, as far as VAT is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Customer {
+    /// Of the billing address.
+    pub country: Country,
+    /// Private or business.
+    pub kind: CustomerKind,
+    /// Whether staff have verified the VAT number; its form alone is no proof.
+    pub has_verified_number: bool,
+}
+
+/// How a customer's charges are taxed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// At the standard rate of a territory.
+    Taxed(Country),
+    /// The customer owes the VAT.
+    ReverseCharge,
+    /// No VAT of ours.
+    OutsideScope,
+}
+
+impl Treatment {
+    /// Customers in Switzerland and Liechtenstein pay Swiss VAT. In the European Union, businesses with a verified number
+    /// owe the VAT themselves; all others pay their own country's, if the seller is registered to charge it. A seller who is
+    /// not may not put it on a bill: for Switzerland the service is supplied abroad (MWSTG, article 8), and outside of its scope.
+    pub fn of(seller: Seller, customer: Customer) -> Self {
+        let is_business = customer.kind == CustomerKind::Business;
+        match customer.country {
+            Country::CH | Country::LI => Self::Taxed(customer.country),
+            country if !country.is_in_eu() => Self::OutsideScope,
+            _ if is_business && customer.has_verified_number => Self::ReverseCharge,
+            country if seller.oss_eu => Self::Taxed(country),
+            _ => Self::OutsideScope,
+        }
+    }
+
+    /// The code on records and bills.
+    pub const fn category(self) -> Category {
+        match self {
+            Self::Taxed(_) => Category::Standard,
+            Self::ReverseCharge => Category::ReverseCharge,
+            Self::OutsideScope => Category::OutsideScope,
+        }
+    }
+
+    /// The territory whose rates hold; None where the rate is always zero.
+    pub const fn territory(self) -> Option<Country> {
+        match self {
+            Self::Taxed(country) => Some(country),
+            Self::ReverseCharge | Self::OutsideScope => None,
+        }
+    }
+
+    /// The rate of what is delivered at that time.
+    pub fn rate_at(self, rates: &RateTable, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
+        self.territory().map_or(Ok(Rate::ZERO), |territory| rates.rate_at(territory, t))
+    }
+}
+
+/// Why something is taxed as it is, for a person. `country`: the customer's.
+pub fn reason(category: Category, country: &str, rate: Rate) -> String {
+    match category {
+        Category::Standard => format!("standard rate of {country} at the time of service, {rate}"),
+        Category::ReverseCharge => format!("a business in {country} with a verified VAT number owes the VAT itself"),
+        Category::OutsideScope => format!("outside the scope of our VAT: the customer is in {country}"),
+    }
+}
+
+/// The part of a bill that is taxed alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VatGroup {
+    /// How.
+    pub category: Category,
+    /// How much.
+    pub rate: Rate,
+    /// The sum of the nets.
+    pub base: Amount,
+    /// The VAT on it, rounded once.
+    pub tax: Amount,
+}
+
+/// The groups of a bill's records, by category and rate.
+pub fn groups(records: impl IntoIterator<Item = (Category, Rate, Amount)>) -> Result<Vec<VatGroup>, AmountError> {
+    let mut groups: Vec<VatGroup> = Vec::new();
+    for (category, rate, net) in records {
+        match groups.iter_mut().find(|group| (group.category, group.rate) == (category, rate)) {
+            Some(group) => group.base = group.base.try_add(net)?,
+            None => groups.push(VatGroup { category, rate, base: net, tax: Amount::ZERO }),
+        }
+    }
+    for group in &mut groups {
+        group.tax = group.rate.of(group.base);
+    }
+    groups.sort_unstable_by_key(|group| (group.category, group.rate));
+    Ok(groups)
+}
+
+/// What a bill comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Before VAT.
+    pub net: Amount,
+    /// The VAT of all groups.
+    pub tax: Amount,
+    /// With VAT.
+    pub gross: Amount,
+    /// What rounding adds to it, or takes away.
+    pub rounding: Amount,
+    /// What is to be paid.
+    pub payable: Amount,
+}
+
+impl Totals {
+    /// The sum of the groups; with `cash_rounding`, what is to be paid is the nearest multiple of 0.05.
+    pub fn of(groups: &[VatGroup], cash_rounding: bool) -> Result<Self, AmountError> {
+        let net = Amount::try_sum(groups.iter().map(|group| group.base))?;
+        let tax = Amount::try_sum(groups.iter().map(|group| group.tax))?;
+        let gross = net.try_add(tax)?;
+        let payable = if cash_rounding { gross.to_five_cents()? } else { gross };
+        Ok(Self { net, tax, gross, rounding: payable.try_sub(gross)?, payable })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(text: &str) -> Amount {
+        text.parse().expect("an amount")
+    }
+
+    fn treatment(oss_eu: bool, country: &str, kind: CustomerKind, has_verified_number: bool) -> Treatment {
+        let seller = Seller::new(Country::CH, Tz::Europe__Zurich, oss_eu).expect("Swiss");
+        let country = country.parse().expect("a country");
+        Treatment::of(seller, Customer { country, kind, has_verified_number })
+    }
+
+    #[test]
+    fn who_is_taxed_where() {
+        use CustomerKind::{Business, Private};
+        for (oss_eu, country, kind, verified, category, territory) in [
+            (true, "CH", Private, false, "S", Some("CH")),
+            (true, "CH", Business, true, "S", Some("CH")),
+            (false, "LI", Business, false, "S", Some("LI")),
+            (true, "DE", Business, true, "AE", None),
+            (true, "DE", Business, false, "S", Some("DE")),
+            (true, "DE", Private, false, "S", Some("DE")),
+            (true, "DE", Private, true, "S", Some("DE")),
+            (false, "DE", Business, true, "AE", None),
+            (false, "DE", Business, false, "O", None),
+            (false, "DE", Private, false, "O", None),
+            (true, "GR", Private, false, "S", Some("GR")),
+            (true, "GB", Business, true, "O", None),
+            (true, "NO", Private, false, "O", None),
+            (true, "US", Business, false, "O", None),
+        ] {
+            let treatment = treatment(oss_eu, country, kind, verified);
+            assert_eq!(treatment.category().as_str(), category, "{oss_eu} {country} {kind:?} {verified}");
+            assert_eq!(treatment.territory().map(String::from), territory.map(String::from), "{country}");
+        }
+        assert_eq!(Seller::new("DE".parse().expect("a country"), Tz::Europe__Berlin, true), Err(SellerError));
+    }
+
+    #[test]
+    fn vat_is_rounded_once_for_each_group() {
+        let rate = |text: &str| text.parse::<Rate>().expect("a rate");
+        let standard = |text, net| (Category::Standard, rate(text), money(net));
+        // 0.05 x 0.1 is half a cent, three times over 0.015: rounded each for itself it would be 0.03.
+        let records = [
+            standard("0.255", "10.00"),
+            standard("0.1", "0.05"),
+            (Category::ReverseCharge, Rate::ZERO, money("7.00")),
+            standard("0.1", "0.05"),
+            standard("0.1", "0.05"),
+            standard("0.255", "-12.00"),
+        ];
+        let groups = groups(records).expect("small");
+        let shown: Vec<_> = groups.iter().map(|g| format!("{} {} {} {}", g.category, g.rate, g.base, g.tax)).collect();
+        assert_eq!(shown, ["AE 0.000 7.00 0.00", "S 0.100 0.15 0.02", "S 0.255 -2.00 -0.51"]);
+        let totals = Totals::of(&groups, false).expect("small");
+        assert_eq!((totals.net, totals.tax, totals.gross), (money("5.15"), money("-0.49"), money("4.66")));
+        assert_eq!((totals.rounding, totals.payable), (Amount::ZERO, money("4.66")));
+        let cash = Totals::of(&groups, true).expect("small");
+        assert_eq!((cash.gross, cash.rounding, cash.payable), (money("4.66"), money("-0.01"), money("4.65")));
+    }
+
+    #[test]
+    fn categories_are_read_as_written() {
+        for text in ["AE", "O", "S"] {
+            assert_eq!(text.parse::<Category>().map(|category| category.to_string()), Ok(text.into()));
+            assert_eq!(serde_json::to_value(text.parse::<Category>().expect("one")).expect("JSON"), text);
+        }
+        assert_eq!("Z".parse::<Category>(), Err(CategoryError));
+    }
+}

@@ -1,0 +1,210 @@
+//! Which VAT rate holds when. Rates hold for local dates of their territory; charges know instants only.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    amount::{Currency, Rate},
+    country::Country,
+    period::instant,
+};
+
+/// The standard rates of the European Union, CH, LI, GB and NO since 2011; origin and licence are in `data/NOTICE`.
+pub const EMBEDDED: &str = include_str!("data/vat_rates_clean.csv");
+
+const HEADER: [&str; 7] =
+    ["start_date", "stop_date", "territory_codes", "currency_code", "rate", "rate_type", "description"];
+
+/// A standard rate and when it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateRow {
+    /// Where.
+    pub territory: Country,
+    /// The first day.
+    pub from: NaiveDate,
+    /// The first day on which it no longer holds; none while it does.
+    pub to: Option<NaiveDate>,
+    /// How much.
+    pub rate: Rate,
+}
+
+impl fmt::Display for RateRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} from {}", self.territory, self.rate, self.from)?;
+        self.to.map_or(Ok(()), |to| write!(f, " to {to}"))
+    }
+}
+
+/// Why rates make no table, or a table has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RateTableError {
+    /// We know neither its zone nor its rules.
+    #[error("{0} is a territory without VAT that we know; known are {known}", known = known())]
+    UnknownTerritory(Country),
+    /// The end is not after the start.
+    #[error("a rate must end after it starts, or have no end: {0}")]
+    Empty(RateRow),
+    /// Two rates at once.
+    #[error("a territory has one standard rate at a time, and these overlap: {0}; and {1}")]
+    Overlap(RateRow, RateRow),
+    /// No rate holds.
+    #[error("no VAT rate of {territory} is known for {date}; `uncloud import-vat-rates FILE` adds it")]
+    Missing {
+        /// Where.
+        territory: Country,
+        /// The local date.
+        date: NaiveDate,
+    },
+}
+
+fn known() -> String {
+    let mut codes: Vec<_> = Country::with_vat().map(String::from).collect();
+    codes.sort_unstable();
+    codes.join(" ")
+}
+
+/// What is wrong with a line of a file of rates.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct RateFileError {
+    /// The first line of the row, from 1.
+    pub line: u64,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+/// Reads rates in the form of [`EMBEDDED`]: CSV with a header, one territory a row, standard rates only, an empty
+/// `stop_date` while a rate holds. With each row its description: where the figure comes from. Whether rows overlap is for
+/// [`RateTable::new`] to say.
+pub fn read(csv: &str) -> Result<Vec<(RateRow, String)>, RateFileError> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv.as_bytes());
+    let mut rows = Vec::new();
+    let mut has_header = false;
+    for record in reader.records() {
+        let record = record.map_err(|error| RateFileError { line: 0, message: error.to_string() })?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let at_line = |message| RateFileError { line, message };
+        if has_header {
+            rows.push(row(&record).map_err(at_line)?);
+        } else if record.iter().eq(HEADER) {
+            has_header = true;
+        } else {
+            return Err(at_line(format!("the header must be {}", HEADER.join(","))));
+        }
+    }
+    if rows.is_empty() {
+        return Err(RateFileError { line: 1, message: "a header and at least one rate must be there".to_owned() });
+    }
+    Ok(rows)
+}
+
+fn row(record: &csv::StringRecord) -> Result<(RateRow, String), String> {
+    let fields: Vec<_> = record.iter().collect();
+    let [start, stop, territory, currency, rate, kind, source] = fields[..] else {
+        return Err(format!("has {} fields; must have {}: {}", fields.len(), HEADER.len(), HEADER.join(",")));
+    };
+    if kind != "standard" {
+        return Err(format!("rate_type {kind:?} must be standard: no other rate is charged"));
+    }
+    field::<Currency>("currency_code", currency)?;
+    let row = RateRow {
+        territory: field("territory_codes", territory)?,
+        from: date("start_date", start)?,
+        to: if stop.is_empty() { None } else { Some(date("stop_date", stop)?) },
+        rate: field("rate", rate)?,
+    };
+    Ok((row, source.to_owned()))
+}
+
+fn field<T: FromStr<Err: fmt::Display>>(name: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("{name} {text:?} {error}"))
+}
+
+/// Four digits, two, two: chrono alone would also take `2025-1-1`.
+fn date(name: &str, text: &str) -> Result<NaiveDate, String> {
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| date.to_string() == text);
+    date.ok_or_else(|| format!("{name} {text:?} must be a date such as 2025-01-31"))
+}
+
+/// All rates, ready for instants.
+#[derive(Debug, Clone, Default)]
+pub struct RateTable(BTreeMap<Country, Rates>);
+
+/// One territory's.
+#[derive(Debug, Clone)]
+struct Rates {
+    /// From when which rate holds, in order; None where there is a gap.
+    steps: Vec<(DateTime<Utc>, Option<Rate>)>,
+    /// The times of the steps.
+    changes: Vec<DateTime<Utc>>,
+}
+
+impl Rates {
+    /// Of the territory's rows, in order and without overlap. Rows that follow each other with the same rate are one step.
+    fn new(zone: Tz, rows: &[RateRow]) -> Self {
+        let midnight = |date: NaiveDate| instant(date.and_time(NaiveTime::MIN), zone);
+        let mut steps: Vec<(DateTime<Utc>, Option<Rate>)> = Vec::new();
+        for row in rows {
+            let from = midnight(row.from);
+            steps.pop_if(|(gap_from, _)| *gap_from == from);
+            if steps.last().is_none_or(|(_, rate)| *rate != Some(row.rate)) {
+                steps.push((from, Some(row.rate)));
+            }
+            steps.extend(row.to.map(|to| (midnight(to), None)));
+        }
+        let changes = steps.iter().map(|(from, _)| *from).collect();
+        Self { steps, changes }
+    }
+}
+
+impl RateTable {
+    /// The table of these rows, in whatever order they come.
+    pub fn new(rows: impl IntoIterator<Item = RateRow>) -> Result<Self, RateTableError> {
+        let mut territories: BTreeMap<Country, Vec<RateRow>> = BTreeMap::new();
+        for row in rows {
+            if row.to.is_some_and(|to| to <= row.from) {
+                return Err(RateTableError::Empty(row));
+            }
+            territories.entry(row.territory).or_default().push(row);
+        }
+        let mut table = BTreeMap::new();
+        for (territory, mut rows) in territories {
+            let zone = territory.vat_zone().ok_or(RateTableError::UnknownTerritory(territory))?;
+            rows.sort_unstable_by_key(|row| row.from);
+            for pair in rows.windows(2) {
+                if pair[0].to.is_none_or(|to| to > pair[1].from) {
+                    return Err(RateTableError::Overlap(pair[0], pair[1]));
+                }
+            }
+            table.insert(territory, Rates::new(zone, &rows));
+        }
+        Ok(Self(table))
+    }
+
+    /// The rate that holds in a territory at a time.
+    pub fn rate_at(&self, territory: Country, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
+        let rate = self.0.get(&territory).and_then(|rates| {
+            let step = rates.changes.partition_point(|change| *change <= t).checked_sub(1)?;
+            rates.steps[step].1
+        });
+        rate.ok_or_else(|| match territory.vat_zone() {
+            Some(zone) => RateTableError::Missing { territory, date: t.with_timezone(&zone).date_naive() },
+            None => RateTableError::UnknownTerritory(territory),
+        })
+    }
+
+    /// The times in `(from, to)` at which a territory's rate changes, in order. Where a rate begins or ends to be known is
+    /// one of them.
+    pub fn changes(&self, territory: Country, from: DateTime<Utc>, to: DateTime<Utc>) -> &[DateTime<Utc>] {
+        let all = self.0.get(&territory).map_or(&[][..], |rates| &rates.changes);
+        let first = all.partition_point(|change| *change <= from);
+        let end = all.partition_point(|change| *change < to);
+        &all[first..end.max(first)]
+    }
+}
+
+#[cfg(test)]
+mod tests;

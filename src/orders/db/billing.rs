@@ -1,0 +1,64 @@
+//! What bill runs read and write of orders.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::OrderRow;
+use crate::{
+    error::Error,
+    money::{
+        Order,
+        amount::Amount,
+        charge::{Timing, UpgradeCredit},
+        draft::Moved,
+        period::Unit,
+    },
+};
+
+/// Open orders of these customers of which something is due.
+pub async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> Result<Vec<Order>, Error> {
+    let rows = sqlx::query_as!(
+        OrderRow,
+        r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
+                  period_unit as "period_unit: Unit", period_count, billing as "billing: Timing", commitment_periods,
+                  upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
+                  billed_through, one_time_billed
+           from orders where user_id = any($1) and not closed and due_at <= $2"#,
+        users,
+        as_of
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(Order::try_from).collect::<Result<_, _>>()?)
+}
+
+/// Moves the cursors of what is billed of orders. Each moves from where it was read, or nothing is written at all.
+pub async fn move_cursors<'a>(
+    tx: &mut PgConnection,
+    moved: impl Iterator<Item = &'a Moved> + Clone,
+) -> Result<(), Error> {
+    let moved = || moved.clone();
+    let orders: Vec<i64> = moved().map(|moved| moved.order_id).collect();
+    let before: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.before.through).collect();
+    let after: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.after.through).collect();
+    let one_time: Vec<bool> = moved().map(|moved| moved.after.one_time).collect();
+    let due_at: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.due_at).collect();
+    let updated = sqlx::query!(
+        "update orders set billed_through = moved.after, one_time_billed = moved.one_time, due_at = moved.due_at,
+             closed = moved.due_at is null
+         from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::boolean[], $5::timestamptz[])
+             as moved (order_id, before, after, one_time, due_at)
+         where orders.order_id = moved.order_id and billed_through is not distinct from moved.before",
+        &orders,
+        &before as &[Option<DateTime<Utc>>],
+        &after as &[Option<DateTime<Utc>>],
+        &one_time,
+        &due_at as &[Option<DateTime<Utc>>],
+    )
+    .execute(tx)
+    .await?;
+    if updated.rows_affected() != orders.len() as u64 {
+        return Err(anyhow::anyhow!("orders changed while they were billed, though their customers were locked").into());
+    }
+    Ok(())
+}

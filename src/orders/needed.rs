@@ -1,0 +1,20 @@
+//! Orders that others need.
+
+use sqlx::PgConnection;
+
+use super::db;
+use crate::{code::Code, error::Error};
+
+/// Nothing that runs on may be left without what it needs.
+pub(super) async fn refuse_needed(tx: &mut PgConnection, order_id: i64) -> Result<(), Error> {
+    let dependents = db::dependents(tx, order_id).await?;
+    let Some(first) = dependents.first() else { return Ok(()) };
+    let named: Vec<String> =
+        dependents.iter().map(|order| format!("order {} ({})", order.order_id, order.description)).collect();
+    let detail = format!(
+        "{} needs the {} of order {order_id} for longer than it would be there; cancel that first",
+        named.join(", "),
+        first.required
+    );
+    Err(Error::Conflict { code: Code::OrderNeeded, detail, field: None })
+}

@@ -1,0 +1,120 @@
+//! Customers' billing addresses.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::db;
+use crate::{
+    code::Code,
+    error::{Error, FieldError},
+    http::unless_changed,
+    money::{country::Country, vat_number::VatNumber},
+};
+
+/// Where a customer's bills go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    pub name: String,
+    /// Set: a business.
+    pub company: Option<String>,
+    pub street: String,
+    pub postal_code: String,
+    pub city: String,
+    pub country: Country,
+    /// As [`VatNumber`] writes it.
+    pub vat_number: Option<String>,
+}
+
+/// That staff have found a VAT number to be the customer's.
+#[derive(Debug, Clone)]
+pub(super) struct Verification {
+    pub verified_at: DateTime<Utc>,
+    /// The member of staff.
+    pub verified_by: Option<i64>,
+    pub evidence: String,
+}
+
+/// One row of a customer's address: bills name it.
+#[derive(Debug, Clone)]
+pub(super) struct Version {
+    pub address_id: i64,
+    pub address: Address,
+    pub verification: Option<Verification>,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Address {
+    /// With its VAT number as we write it, or everything that is wrong with it.
+    fn checked(mut self) -> Result<Self, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        if let Some(number) = &self.vat_number {
+            match VatNumber::parse(self.country, number) {
+                Ok(number) => self.vat_number = Some(number.as_str().to_owned()),
+                Err(error) => errors.push(FieldError::new("vat_number", error.to_string())),
+            }
+            if self.company.is_none() {
+                errors.push(FieldError::new(
+                    "company",
+                    "is missing: only businesses have a VAT number; or leave that out",
+                ));
+            }
+        }
+        if errors.is_empty() { Ok(self) } else { Err(errors) }
+    }
+}
+
+/// The customer's address. None if there is none yet.
+pub(super) async fn find(pool: &PgPool, user_id: i64) -> Result<Option<Version>, Error> {
+    db::address(&mut *pool.acquire().await?, user_id).await
+}
+
+/// Sets a customer's address. With the same VAT number in the same country, its verification stays; with the same of
+/// everything, all does.
+pub(super) async fn write(pool: &PgPool, user_id: i64, by: i64, address: Address) -> Result<Version, Error> {
+    let address = address.checked().map_err(Error::Invalid)?;
+    let mut tx = crate::request_context::begin(pool).await?;
+    db::lock_user(&mut tx, user_id).await?;
+    let current = db::address(&mut tx, user_id).await?;
+    unless_changed(async { current.clone().ok_or(Error::Changed) }).await?;
+    let kept = match current {
+        Some(current) if current.address == address => return Ok(current),
+        Some(Version { address: old, verification, .. })
+            if (old.country, &old.vat_number) == (address.country, &address.vat_number) =>
+        {
+            verification
+        }
+        _ => None,
+    };
+    let version = db::replace_address(&mut tx, user_id, by, address, kept).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// Notes that the customer's VAT number is the customer's; from now on it counts. `number`: which one was looked up, if the
+/// caller says so. None if there is no address.
+pub(super) async fn verify(
+    pool: &PgPool,
+    user_id: i64,
+    by: i64,
+    number: Option<&str>,
+    evidence: String,
+) -> Result<Option<Version>, Error> {
+    let mut tx = crate::request_context::begin(pool).await?;
+    db::lock_user(&mut tx, user_id).await?;
+    let Some(current) = db::address(&mut tx, user_id).await? else { return Ok(None) };
+    let Some(current_number) = current.address.vat_number.as_deref() else {
+        let detail = "the billing address has no VAT number to be verified";
+        return Err(Error::Conflict { code: Code::NoVatNumber, detail: detail.to_owned(), field: None });
+    };
+    let looked_up = number.map(|number| VatNumber::parse(current.address.country, number)).transpose();
+    let looked_up = looked_up.map_err(|error| Error::field("vat_number", error.to_string()))?;
+    if looked_up.is_some_and(|number| number.as_str() != current_number) {
+        let detail = format!("the customer's VAT number is {current_number} now; look that one up");
+        return Err(Error::conflict(Code::OtherVatNumber, "vat_number", detail));
+    }
+    let verification =
+        Verification { verified_at: crate::clock::of_transaction(&mut *tx).await?, verified_by: Some(by), evidence };
+    let version = db::replace_address(&mut tx, user_id, by, current.address, Some(verification)).await?;
+    tx.commit().await?;
+    Ok(Some(version))
+}

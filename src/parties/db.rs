@@ -1,0 +1,136 @@
+//! Addresses and sellers in Postgres: rows are only ever added, but for the mark that there is a newer one.
+
+use sqlx::PgConnection;
+
+use super::{
+    address::{self, Address, Verification},
+    seller::{self, Seller},
+};
+use crate::error::Error;
+
+/// The cash rounding that there is.
+const FIVE_CENTS: i32 = 5;
+
+/// A customer's rows change one after the other, and not in the middle of a bill.
+pub(super) async fn lock_user(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("select user_id from users where user_id = $1 for no key update", user_id)
+        .fetch_optional(tx)
+        .await
+        .map(drop)
+}
+
+pub(super) async fn address(tx: &mut PgConnection, user_id: i64) -> Result<Option<address::Version>, Error> {
+    let row = sqlx::query!(
+        "select address_id, name, company, street, postal_code, city, country, vat_number, vat_verified_at,
+                vat_verified_by, vat_evidence, created_at
+         from billing_address where user_id = $1 and replaced_at is null",
+        user_id
+    )
+    .fetch_optional(tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let verification = row.vat_verified_at.zip(row.vat_evidence).map(|(verified_at, evidence)| Verification {
+        verified_at,
+        verified_by: row.vat_verified_by,
+        evidence,
+    });
+    let address = Address {
+        name: row.name,
+        company: row.company,
+        street: row.street,
+        postal_code: row.postal_code,
+        city: row.city,
+        country: row.country.parse().map_err(anyhow::Error::new)?,
+        vat_number: row.vat_number,
+    };
+    Ok(Some(address::Version { address_id: row.address_id, address, verification, created_at: row.created_at }))
+}
+
+/// Adds a row, which from now on counts.
+pub(super) async fn replace_address(
+    tx: &mut PgConnection,
+    user_id: i64,
+    by: i64,
+    address: Address,
+    verification: Option<Verification>,
+) -> Result<address::Version, Error> {
+    sqlx::query!("update billing_address set replaced_at = now() where user_id = $1 and replaced_at is null", user_id)
+        .execute(&mut *tx)
+        .await?;
+    let row = sqlx::query!(
+        "insert into billing_address (user_id, name, company, street, postal_code, city, country, vat_number,
+             vat_verified_at, vat_verified_by, vat_evidence, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         returning address_id, created_at",
+        user_id,
+        address.name,
+        address.company,
+        address.street,
+        address.postal_code,
+        address.city,
+        address.country.as_str(),
+        address.vat_number,
+        verification.as_ref().map(|verification| verification.verified_at),
+        verification.as_ref().and_then(|verification| verification.verified_by),
+        verification.as_ref().map(|verification| verification.evidence.as_str()),
+        by,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(address::Version { address_id: row.address_id, address, verification, created_at: row.created_at })
+}
+
+/// One writer at a time: the newest row is to have seen the one before.
+pub(super) async fn lock_sellers(tx: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("lock table seller in share row exclusive mode").execute(tx).await.map(drop)
+}
+
+pub(super) async fn seller(tx: &mut PgConnection) -> Result<Option<seller::Version>, Error> {
+    let row = sqlx::query!(
+        "select seller_id, name, street, postal_code, city, country, vat_number, time_zone, oss_eu, cash_rounding_cents,
+                created_at
+         from seller order by seller_id desc limit 1"
+    )
+    .fetch_optional(tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let seller = Seller {
+        name: row.name,
+        street: row.street,
+        postal_code: row.postal_code,
+        city: row.city,
+        country: row.country.parse().map_err(anyhow::Error::new)?,
+        vat_number: row.vat_number,
+        time_zone: row.time_zone.parse().map_err(|error| anyhow::anyhow!("{}: {error}", row.time_zone))?,
+        oss_eu: row.oss_eu,
+        cash_rounding: row.cash_rounding_cents == Some(FIVE_CENTS),
+    };
+    Ok(Some(seller::Version { seller_id: row.seller_id, seller, created_at: row.created_at }))
+}
+
+/// Adds a row, which from now on counts.
+pub(super) async fn insert_seller(
+    tx: &mut PgConnection,
+    by: Option<i64>,
+    seller: Seller,
+) -> Result<seller::Version, Error> {
+    let row = sqlx::query!(
+        "insert into seller (name, street, postal_code, city, country, vat_number, time_zone, oss_eu, cash_rounding_cents,
+             created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         returning seller_id, created_at",
+        seller.name,
+        seller.street,
+        seller.postal_code,
+        seller.city,
+        seller.country.as_str(),
+        seller.vat_number,
+        seller.time_zone.name(),
+        seller.oss_eu,
+        seller.cash_rounding.then_some(FIVE_CENTS),
+        by,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(seller::Version { seller_id: row.seller_id, seller, created_at: row.created_at })
+}

@@ -1,0 +1,17 @@
+//! Who is billed, and who bills. Bills point to these rows, so a change is a new row and alters no bill.
+//!
+//! Here and not in `billing`: an address belongs to an account, with or without a bill.
+
+mod address;
+mod api;
+mod db;
+pub mod rates;
+mod seller;
+mod taxation;
+mod vat_preview;
+
+pub use api::{AdminAddressApi, BillingAddressApi, SellerApi};
+pub use seller::add_placeholder;
+pub(crate) use taxation::{rate_table, treatment, vat_addresses, vat_seller};
+pub(crate) use vat_preview::preview_vat;
+pub use vat_preview::{VatPreview, VatUnknown};

@@ -1,0 +1,94 @@
+//! The provider's own details, which stand on its bills.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use sqlx::PgPool;
+
+use super::db;
+use crate::{
+    error::{Error, FieldError},
+    http::unless_changed,
+    money::{country::Country, vat, vat_number::VatNumber},
+};
+
+/// Who bills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seller {
+    pub name: String,
+    pub street: String,
+    pub postal_code: String,
+    pub city: String,
+    pub country: Country,
+    /// As [`VatNumber`] writes it.
+    pub vat_number: Option<String>,
+    pub time_zone: Tz,
+    /// Registered for the EU's one-stop shop.
+    pub oss_eu: bool,
+    /// Whether what is due is rounded to 0.05.
+    pub cash_rounding: bool,
+}
+
+/// One row of the seller's details: bills name it.
+#[derive(Debug, Clone)]
+pub(super) struct Version {
+    pub seller_id: i64,
+    pub seller: Seller,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Seller {
+    /// With the VAT number as we write it, or everything that is wrong.
+    fn checked(mut self) -> Result<Self, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        if let Err(error) = vat::Seller::new(self.country, self.time_zone, self.oss_eu) {
+            errors.push(FieldError::new("country", error.to_string()));
+        }
+        match self.vat_number.as_deref().map(|number| VatNumber::parse(self.country, number)).transpose() {
+            Ok(number) => self.vat_number = number.map(|number| number.as_str().to_owned()),
+            Err(error) => errors.push(FieldError::new("vat_number", error.to_string())),
+        }
+        if errors.is_empty() { Ok(self) } else { Err(errors) }
+    }
+}
+
+/// The details that count. None if nobody has set any.
+pub(super) async fn find(pool: &PgPool) -> Result<Option<Version>, Error> {
+    db::seller(&mut *pool.acquire().await?).await
+}
+
+/// Sets the details for bills to come.
+pub(super) async fn write(pool: &PgPool, by: i64, seller: Seller) -> Result<Version, Error> {
+    let seller = seller.checked().map_err(Error::Invalid)?;
+    let mut tx = crate::request_context::begin(pool).await?;
+    db::lock_sellers(&mut tx).await?;
+    let current = db::seller(&mut tx).await?;
+    unless_changed(async { current.clone().ok_or(Error::Changed) }).await?;
+    if let Some(current) = current.filter(|current| current.seller == seller) {
+        return Ok(current);
+    }
+    let version = db::insert_seller(&mut tx, Some(by), seller).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// Details to be replaced by the provider's, unless there are some: without any, nothing can be ordered or billed.
+pub async fn add_placeholder(pool: &PgPool) -> Result<(), Error> {
+    let mut tx = crate::request_context::begin(pool).await?;
+    db::lock_sellers(&mut tx).await?;
+    if db::seller(&mut tx).await?.is_none() {
+        let placeholder = Seller {
+            name: "Name of the provider".to_owned(),
+            street: "Street 1".to_owned(),
+            postal_code: "8000".to_owned(),
+            city: "Zurich".to_owned(),
+            country: Country::CH,
+            vat_number: None,
+            time_zone: Tz::Europe__Zurich,
+            oss_eu: false,
+            cash_rounding: false,
+        };
+        db::insert_seller(&mut tx, None, placeholder).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Which operations there are, and what each of them works with.
+
+use std::sync::{Arc, OnceLock};
+
+use poem_openapi::OpenApiService;
+use sqlx::PgPool;
+
+use super::{
+    app::App, codes::CodeApi, health::HealthApi, index::IndexApi, metrics::MetricsApi, openapi::operation::Operation,
+};
+use crate::{
+    accounts::{TokenApi, UserApi},
+    audit::AuditApi,
+    billing::{AdminBillApi, BillApi, BillLineApi, BillRunApi},
+    catalog::{AdminProductApi, PeriodApi, ProductApi},
+    dispatch,
+    orders::{AdminOrderApi, OrderApi},
+    parties::{AdminAddressApi, BillingAddressApi, SellerApi, rates::VatRateApi},
+    queue::{AdminJobApi, JobApi, QueueApi, WorkerApi},
+    schedule::ScheduleApi,
+    vpn::{AdminNetworkApi, NetworkApi, PoolApi},
+};
+
+/// All operations.
+pub(super) type Apis = (Itself, Jobs, Vpn, Products, Addresses, Orders, Bills, Accounts);
+/// The service itself.
+type Itself = (HealthApi, MetricsApi, IndexApi, CodeApi);
+/// Networks of customers, and where they are from.
+type Vpn = (NetworkApi, AdminNetworkApi, PoolApi);
+/// Who may ask, and who changed what.
+type Accounts = (UserApi, TokenApi, AuditApi);
+/// What customers buy.
+type Orders = (OrderApi, AdminOrderApi);
+/// What customers pay, and how staff bill it.
+type Bills = (BillApi, AdminBillApi, BillLineApi, BillRunApi);
+/// What workers do, and how staff steer it.
+type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
+/// What can be bought.
+type Products = (ProductApi, AdminProductApi, PeriodApi);
+/// Who is billed, who bills, and VAT.
+type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
+
+pub(super) fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
+    let apis = (
+        (
+            HealthApi::new(app.pool.clone(), app.redis.clone()),
+            MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
+            IndexApi { operations },
+            CodeApi,
+        ),
+        jobs(app),
+        vpn(app),
+        products(&app.pool),
+        addresses(&app.pool),
+        (
+            OrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake), services: dispatch::services },
+            AdminOrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake), services: dispatch::services },
+        ),
+        bills(app),
+        accounts(app),
+    );
+    OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
+        .server("/")
+        .description(include_str!("about.md").trim_ascii())
+}
+
+fn accounts(app: &App) -> Accounts {
+    let pool = &app.pool;
+    (
+        UserApi { pool: pool.clone() },
+        TokenApi { pool: pool.clone(), authenticator: Arc::clone(&app.authenticator) },
+        AuditApi { pool: pool.clone() },
+    )
+}
+
+fn bills(app: &App) -> Bills {
+    let pool = &app.pool;
+    (
+        BillApi { pool: pool.clone() },
+        AdminBillApi { pool: pool.clone() },
+        BillLineApi { pool: pool.clone() },
+        BillRunApi { pool: pool.clone(), wake: Arc::clone(&app.wake) },
+    )
+}
+
+fn jobs(app: &App) -> Jobs {
+    let (pool, wake) = (&app.pool, &app.wake);
+    (
+        JobApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        AdminJobApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        QueueApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        ScheduleApi { pool: pool.clone() },
+        WorkerApi { pool: pool.clone() },
+    )
+}
+
+fn vpn(app: &App) -> Vpn {
+    let (pool, wake) = (&app.pool, &app.wake);
+    (
+        NetworkApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        AdminNetworkApi { pool: pool.clone() },
+        PoolApi { pool: pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(wake) },
+    )
+}
+
+fn products(pool: &PgPool) -> Products {
+    (ProductApi { pool: pool.clone() }, AdminProductApi { pool: pool.clone() }, PeriodApi { pool: pool.clone() })
+}
+
+fn addresses(pool: &PgPool) -> Addresses {
+    (
+        BillingAddressApi { pool: pool.clone() },
+        AdminAddressApi { pool: pool.clone() },
+        SellerApi { pool: pool.clone() },
+        VatRateApi { pool: pool.clone() },
+    )
+}

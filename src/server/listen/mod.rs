@@ -1,0 +1,183 @@
+//! Connections: accepted, limited, served, and ended so that no request fails for it.
+//!
+//! HTTP/1.1 only. HTTP/2 would let one connection do what many may not, and nobody who calls an API like this gains by
+//! it; a proxy in front speaks it to browsers.
+
+mod limits;
+mod listener;
+mod tls;
+
+pub use limits::Limits;
+pub use listener::Listener;
+pub use tls::{Tls, TlsFiles};
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, stream};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
+use poem::{
+    Body, Endpoint, EndpointExt as _, Request, Response,
+    endpoint::DynEndpoint,
+    http::{HeaderValue, header, uri::Scheme},
+    web::{LocalAddr, RemoteAddr},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::http::TrustedProxies;
+use limits::Places;
+
+/// Longest wait for requests under way when the server is to end.
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept when the server is to end. Whoever uses it meanwhile is told to take a new one;
+/// closing it at once would cross with a request that is on its way.
+const LINGER: Duration = Duration::from_secs(1);
+/// Without a file descriptor for the next connection it is no use to try again at once.
+const OUT_OF_FILES: Duration = Duration::from_millis(100);
+
+/// What every connection is served with.
+struct Service {
+    endpoint: Box<dyn DynEndpoint<Output = Response>>,
+    tls: Option<Tls>,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+}
+
+/// Serves until `stop` becomes true and the requests under way are answered.
+pub async fn run(
+    listener: Listener,
+    endpoint: impl Endpoint<Output = Response> + 'static,
+    tls: Option<Tls>,
+    limits: Limits,
+    proxies: &TrustedProxies,
+    mut stop: watch::Receiver<bool>,
+) {
+    let places = Places::new(&limits);
+    let service = Arc::new(Service { endpoint: endpoint.boxed(), tls, limits, stop: stop.clone() });
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = async {
+            let place = places.any().await; // before accepting: who finds none waits in the kernel's queue
+            listener.accept().await.map(|accepted| (accepted, place))
+        };
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = accepted => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok(((stream, peer), place)) => {
+                let address = peer.ip().to_canonical();
+                let of_address = if proxies.trusts(address) { Some(None) } else { places.of(address).map(Some) };
+                // Dropped: closed. Whoever has so many connections gets to know it by that.
+                let Some(of_address) = of_address else { continue };
+                let service = Arc::clone(&service);
+                connections.spawn(async move {
+                    service.connection(stream, peer).await;
+                    drop((place, of_address));
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(OUT_OF_FILES).await;
+            }
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(DRAIN, ended).await.is_err() {
+        tracing::warn!("requests that took longer than {DRAIN:?} are cut off");
+        connections.shutdown().await;
+    }
+}
+
+impl Service {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(local) = stream.local_addr() else { return };
+        let addresses = (LocalAddr(local.into()), RemoteAddr(peer.into()));
+        // Answers are written in one go, and who does not take them must not hold the connection.
+        let unread = u32::try_from(self.limits.unread_answer.as_millis()).unwrap_or(u32::MAX);
+        if stream.set_nodelay(true).is_err() || setsockopt(&stream, TcpUserTimeout, &unread).is_err() {
+            return; // the caller has gone
+        }
+        let Some(tls) = &self.tls else { return self.http(stream, addresses, &Scheme::HTTP).await };
+        match timeout(self.limits.handshake, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.http(stream, addresses, &Scheme::HTTPS).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+            Err(_) => tracing::debug!(%peer, "no TLS in time"),
+        }
+    }
+
+    async fn http(
+        &self,
+        io: impl AsyncRead + AsyncWrite + Unpin,
+        (local, remote): (LocalAddr, RemoteAddr),
+        scheme: &Scheme,
+    ) {
+        let answer = service_fn(|request: hyper::Request<Incoming>| {
+            let request = Request::from((request, local.clone(), remote.clone(), scheme.clone()));
+            async { Ok::<hyper::Response<_>, Infallible>(self.answer(request).await.into()) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.headers)
+            .max_buf_size(self.limits.header_bytes)
+            .serve_connection(TokioIo::new(io), answer);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.lingered() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(remote = %remote, %error, "connection ended");
+        }
+    }
+
+    async fn answer(&self, mut request: Request) -> Response {
+        if has_body(&request) {
+            let body = request.take_body();
+            request.set_body(in_time(body, self.limits.body));
+        }
+        let mut response = self.endpoint.get_response(request).await;
+        if *self.stop.borrow() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Until idle connections have been told, or not been used, for long enough.
+    async fn lingered(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await; // whoever could have said so is gone
+        }
+        tokio::time::sleep(LINGER).await;
+    }
+}
+
+fn has_body(request: &Request) -> bool {
+    let headers = request.headers();
+    headers.contains_key(header::TRANSFER_ENCODING) || headers.contains_key(header::CONTENT_LENGTH)
+}
+
+/// A body that is an error when it has not come to its end by then.
+fn in_time(body: Body, patience: Duration) -> Body {
+    let deadline = Instant::now() + patience;
+    Body::from_bytes_stream(stream::unfold(Box::pin(body.into_bytes_stream()), move |mut parts| async move {
+        let part = match timeout_at(deadline, parts.next()).await {
+            Ok(part) => part?,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        Some((part, parts))
+    }))
+}

@@ -1,0 +1,60 @@
+//! Who is asking: checked once, before anything else is looked at.
+
+use std::net::IpAddr;
+
+use poem::{
+    Request,
+    web::headers::{Authorization, HeaderMapExt as _, authorization},
+};
+
+use crate::{
+    accounts::Authenticator,
+    error::Error,
+    http::{
+        caller::{Caller, password, signed_in, staff},
+        problem::SIGN_IN,
+    },
+    server::openapi::operation::{Callers, Operation},
+};
+use uncloud_wire::Secret;
+
+/// Refuses who may not ask for this operation at all; before anything else is looked at, also answers that were kept.
+pub(in crate::server) fn admit(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {
+    let for_staff = operation.callers == Callers::Staff;
+    let caller = match operation.callers {
+        Callers::Anybody => return Ok(()),
+        Callers::WithPassword => return password(caller).map(drop),
+        Callers::SignedIn | Callers::Staff => signed_in(caller)?,
+    };
+    if let Some(scopes) = &caller.scopes {
+        scopes.allow(&operation.method, for_staff)?;
+    }
+    if for_staff { staff(Some(caller)).map(drop) } else { Ok(()) }
+}
+
+/// Whether a request has a token that was right a moment ago.
+pub(in crate::server) fn has_known_token(authenticator: &Authenticator, request: &Request) -> bool {
+    let bearer = request.headers().typed_get::<Authorization<authorization::Bearer>>();
+    bearer.is_some_and(|bearer| authenticator.remembers_token(&Secret::new(bearer.token().to_owned())))
+}
+
+/// Whom a request names, if anybody; wrong credentials are refused wherever they are sent.
+pub(in crate::server) async fn caller(
+    authenticator: &Authenticator,
+    request: &Request,
+    client: IpAddr,
+) -> Result<Option<Caller>, Error> {
+    let headers = request.headers();
+    if !headers.contains_key("authorization") {
+        return Ok(None);
+    }
+    if let Some(basic) = headers.typed_get::<Authorization<authorization::Basic>>() {
+        let password = Secret::new(basic.password().to_owned());
+        let user = authenticator.authenticate(basic.username(), password, client).await?;
+        return Ok(Some(Caller { user, scopes: None }));
+    }
+    let bearer = headers.typed_get::<Authorization<authorization::Bearer>>();
+    let bearer = bearer.ok_or_else(|| Error::Unauthenticated(SIGN_IN.into()))?;
+    let (user, scopes) = authenticator.bearer(&Secret::new(bearer.token().to_owned())).await?;
+    Ok(Some(Caller { user, scopes: Some(scopes) }))
+}

@@ -1,0 +1,178 @@
+//! What browsers are told: what a page of ours may load, who may show it, and whose pages may call the API.
+
+use std::{str::FromStr, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use poem::{
+    Endpoint, EndpointExt as _, Request, Response,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Scheme},
+};
+use ring::digest::{SHA256, digest};
+use url::Url;
+
+/// Nothing at all, for what is no page. Also: nobody may show it in a frame.
+const NO_PAGE: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+/// A year; see [`Guard::tell`] for when.
+const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
+const REQUEST_HEADERS: HeaderValue =
+    HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match");
+const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Allow, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
+);
+/// Seconds for which a browser need not ask again.
+const PREFLIGHT_KEPT: HeaderValue = HeaderValue::from_static("600");
+
+/// Whose pages may call the API from a browser, as in `https://panel.example.ch`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(HeaderValue);
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("{text:?} is no origin: scheme and host, as in https://panel.example.ch");
+        let url = Url::parse(text).map_err(|_| wrong())?;
+        // `*` and `null` would let everybody in.
+        let exact = ["http", "https"].contains(&url.scheme())
+            && url.origin().ascii_serialization() == text
+            && !text.contains('*'); // which a URL may have, but no host has
+        exact.then(|| HeaderValue::from_str(text).ok().map(Self)).flatten().ok_or_else(wrong)
+    }
+}
+
+/// What the docs page may do: run and load what is in it, and ask the API. Its scripts are named by their hashes, so that
+/// nothing that finds its way into the page is run.
+pub(in crate::server) fn policy_of(html: &str) -> Option<HeaderValue> {
+    let hash = |script: &str| format!("'sha256-{}'", STANDARD.encode(digest(&SHA256, script.as_bytes())));
+    let scripts: Vec<String> = scripts(html).map(hash).collect();
+    let policy = format!(
+        "default-src 'none'; script-src {}; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        scripts.join(" ")
+    );
+    HeaderValue::from_str(&policy).ok()
+}
+
+/// The contents of the page's script elements, as a browser sees them.
+fn scripts(html: &str) -> impl Iterator<Item = &str> {
+    let mut rest = html;
+    std::iter::from_fn(move || {
+        let (_, tag) = rest.split_once("<script")?;
+        let (_, content) = tag.split_once('>')?;
+        let (script, after) = content.split_once("</script>")?;
+        rest = after;
+        Some(script)
+    })
+}
+
+/// What goes around every answer.
+#[derive(Debug)]
+pub(in crate::server) struct Guard {
+    pub origins: Vec<Origin>,
+    /// Of the page at `/docs`.
+    pub docs_policy: Option<HeaderValue>,
+}
+
+/// What of a request matters for the answer's headers.
+struct Asked {
+    docs: bool,
+    only_tls: bool,
+    origin: Option<HeaderValue>,
+}
+
+impl Guard {
+    pub(in crate::server) fn around<E>(self, endpoint: E) -> impl Endpoint<Output = Response> + use<E>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
+        let guard = Arc::new(self);
+        endpoint.around(move |next, request| {
+            let guard = Arc::clone(&guard);
+            async move {
+                let asked = guard.asked(&request);
+                let mut response = match preflight(&request, &asked) {
+                    Some(response) => response,
+                    None => next.call(request).await?,
+                };
+                guard.tell(&asked, response.headers_mut());
+                Ok(response)
+            }
+        })
+    }
+
+    fn asked(&self, request: &Request) -> Asked {
+        let host = request.header(header::HOST).unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let origin = request.headers().get(header::ORIGIN);
+        Asked {
+            docs: request.uri().path().trim_end_matches('/') == "/docs",
+            // Every service of a developer's machine is called localhost, and most have no TLS.
+            only_tls: *request.scheme() == Scheme::HTTPS && name != "localhost",
+            origin: origin.filter(|origin| self.origins.iter().any(|known| known.0 == *origin)).cloned(),
+        }
+    }
+
+    fn tell(&self, asked: &Asked, headers: &mut HeaderMap) {
+        let policy = self.docs_policy.clone().filter(|_| asked.docs).unwrap_or(NO_PAGE);
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            // Bills and secrets are nothing for a browser's disk; what has a tag may stay in its memory.
+            let kept = if headers.contains_key(header::ETAG) { "private, no-cache" } else { "no-store" };
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
+        }
+        if asked.only_tls {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
+        }
+        if !self.origins.is_empty() {
+            // Caches must not give one origin's answer to another.
+            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        if let Some(origin) = &asked.origin {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS);
+        }
+    }
+}
+
+/// The answer to a browser that asks, before a page's request, whether it may send it. Pages of others get the same
+/// answer as anybody who comes with this method, which is no leave.
+fn preflight(request: &Request, asked: &Asked) -> Option<Response> {
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && asked.origin.is_some();
+    is_preflight.then(|| {
+        Response::builder()
+            .status(StatusCode::NO_CONTENT)
+            .header(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS)
+            .header(header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS)
+            .header(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_KEPT)
+            .finish()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_exact() {
+        for right in ["https://panel.example.ch", "http://localhost:3000", "https://[2001:db8::1]:8443"] {
+            right.parse::<Origin>().expect(right);
+        }
+        let wrong = ["*", "null", "", "panel.example.ch", "https://panel.example.ch/", "https://a@panel.example.ch"];
+        for wrong in wrong.into_iter().chain(["https://Panel.example.ch", "ftp://example.ch", "https://*.example.ch"]) {
+            wrong.parse::<Origin>().expect_err(wrong);
+        }
+    }
+
+    #[test]
+    fn scripts_are_found_as_a_browser_finds_them() {
+        let html = "<script charset=x>a('<script>')</script><style>b</style><script>\nc\n</script>";
+        assert_eq!(scripts(html).collect::<Vec<_>>(), ["a('<script>')", "\nc\n"]);
+    }
+}

@@ -1,0 +1,159 @@
+//! What every operation's call passes through, whichever noun it is of.
+
+use std::{sync::Arc, time::Instant};
+
+use poem::{
+    Endpoint, EndpointExt as _, Request, Response,
+    http::{HeaderValue, StatusCode, Uri, header},
+};
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use super::{
+    auth,
+    idempotency::Answers,
+    parameters,
+    precondition::Preconditions,
+    rates::{Left, Rates},
+};
+use crate::{
+    accounts::{Authenticator, network_of},
+    error::Error,
+    http::{TrustedProxies, body, caller::Caller, problem},
+    request_context::Call,
+    server::openapi::operation::{self, Kind, Operation},
+};
+
+/// What is asked on the way to an operation.
+pub(in crate::server) struct Calls {
+    pub authenticator: Arc<Authenticator>,
+    pub proxies: Arc<TrustedProxies>,
+    pub operations: Arc<Vec<Operation>>,
+    pub answers: Answers,
+    pub rates: Rates,
+}
+
+impl Calls {
+    /// Puts this on the way to an endpoint.
+    pub fn around<E>(self: &Arc<Self>, endpoint: E) -> impl Endpoint<Output = Response> + use<E>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
+        let calls = Arc::clone(self);
+        endpoint.around(move |next, request| {
+            let calls = Arc::clone(&calls);
+            async move { calls.call(next, request).await }
+        })
+    }
+
+    /// Finds out who asks for what and how often, and lets the operation answer.
+    async fn call<E>(&self, next: Arc<E>, request: Request) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
+        let operation = operation::find(&self.operations, request.method(), request.uri().path());
+        let (left, response) = match self.counted(&request, operation).await {
+            Ok((left, Ok(caller))) => (left, self.admitted(next, request, caller, operation).await),
+            Ok((left, Err(error))) => (left, Err(error.into())),
+            Err(left) => (Some(left), Err(left.refusal().into())),
+        };
+        let mut response = problem::write(response.unwrap_or_else(parameters::named)).await;
+        if let Some(left) = left {
+            left.tell(&mut response);
+        }
+        Ok(response)
+    }
+
+    /// Who asks, and how often they still may.
+    async fn counted(
+        &self,
+        request: &Request,
+        operation: Option<&Operation>,
+    ) -> Result<(Option<Left>, Result<Option<Caller>, Error>), Left> {
+        let is_named = request.headers().contains_key(header::AUTHORIZATION);
+        let is_probe = !is_named && operation.is_some_and(|operation| !operation.path.starts_with("/v1/"));
+        let client = self.proxies.client_of(request);
+        let address = network_of(client);
+        if is_named && let Err(left) = self.rates.addresses.check(address, Instant::now()) {
+            // Strangers at the same address are not to keep out a program that was let in just now. Of passwords nothing is
+            // said here: whether one is right could be asked as often as one likes.
+            if !auth::has_known_token(&self.authenticator, request) {
+                return Err(left);
+            }
+        }
+        let caller = auth::caller(&self.authenticator, request, client).await;
+        let left = match &caller {
+            Ok(Some(caller)) => self.rates.users.ask(caller.user.user_id, Instant::now())?,
+            Ok(None) if is_probe => None,
+            Ok(None) | Err(_) => self.rates.addresses.ask(address, Instant::now())?,
+        };
+        Ok((left, caller))
+    }
+
+    async fn admitted<E>(
+        &self,
+        next: Arc<E>,
+        mut request: Request,
+        caller: Option<Caller>,
+        operation: Option<&Operation>,
+    ) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
+        let Some(operation) = operation else { return next.call(request).await };
+        auth::admit(operation, caller.as_ref())?;
+        let uri = request.uri();
+        parameters::check(&operation.parameters, uri.query().unwrap_or_default(), operation.in_path(uri.path()))?;
+        if !operation.takes_body {
+            body::refuse(&mut request).await?;
+        }
+        let preconditions = Preconditions::of(operation, request.headers())?;
+        let uri = request.uri().clone();
+        let response = preconditions.guard(self.answer(next, request, caller, operation)).await?;
+        match operation.answer {
+            _ if response.status() != StatusCode::OK => Ok(response),
+            Kind::Object => Ok(preconditions.tagged(response).await),
+            Kind::Page => Ok(linked(&uri, response).await),
+            Kind::Other => Ok(response),
+        }
+    }
+
+    async fn answer<E>(
+        &self,
+        next: Arc<E>,
+        mut request: Request,
+        caller: Option<Caller>,
+        operation: &Operation,
+    ) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
+        let Some(caller) = caller else { return next.call(request).await };
+        let call = Call { user_id: caller.user.user_id, operation_id: operation.id.clone(), attempt: None };
+        request.set_data(caller);
+        self.answers.call(call, next, request).await
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    next: Option<String>,
+}
+
+/// Tells where the next page is (RFC 8288).
+async fn linked(uri: &Uri, mut response: Response) -> Response {
+    let Ok(body) = response.take_body().into_bytes().await else { return response };
+    let next = serde_json::from_slice::<Page>(&body).ok().and_then(|page| page.next);
+    response.set_body(body);
+    if let Some(next) = next {
+        let before = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(before.filter(|(name, _)| name != "cursor"))
+            .append_pair("cursor", &next)
+            .finish();
+        if let Ok(link) = HeaderValue::from_str(&format!("<{}?{query}>; rel=\"next\"", uri.path())) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+    }
+    response
+}

@@ -1,0 +1,174 @@
+//! Parameters of addresses, checked before the operation begins: all that is wrong at once, where the framework would stop
+//! at the first, and those that the document does not have.
+
+use poem::Response;
+use poem_openapi::{error::ParseParamError, types::ParseFromParameter};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use crate::{
+    error::{Error, FieldError},
+    http::{Cursor, Flag, Id, Moment, ProductName, QueueText, TextPart, UsernameText, shown},
+    money::{amount::Currency, country::Country},
+};
+
+/// What a decoder puts in the place of bytes that are no UTF-8.
+const NO_TEXT: char = char::REPLACEMENT_CHARACTER;
+
+/// A parameter as the document describes it.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Parameter {
+    name: String,
+    /// `query` or `path`.
+    place: &'static str,
+    required: bool,
+    rule: Rule,
+}
+
+/// Or what is wrong.
+type Check = fn(&str) -> Result<(), String>;
+
+#[derive(Debug, Clone)]
+enum Rule {
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    OneOf(Vec<String>),
+    /// One of our scalars, which says what is wrong.
+    Scalar(Check),
+    /// Whether it is right, only the operation knows.
+    Any,
+}
+
+/// The scalar that a component of the document describes.
+fn scalar(component: &str) -> Option<Check> {
+    fn check<T: ParseFromParameter>(text: &str) -> Result<(), String> {
+        T::parse_from_parameter(text).map(drop).map_err(poem_openapi::types::ParseError::into_message)
+    }
+    Some(match component {
+        "CountryCode" => check::<Country>,
+        "CurrencyCode" => check::<Currency>,
+        "Cursor" => check::<Cursor>,
+        "Flag" => check::<Flag>,
+        "Id" => check::<Id>,
+        "Moment" => check::<Moment>,
+        "ProductName" => check::<ProductName>,
+        "QueueName" => check::<QueueText>,
+        "TextPart" => check::<TextPart>,
+        "Username" => check::<UsernameText>,
+        _ => return None,
+    })
+}
+
+impl Rule {
+    fn of(document: &Value, schema: &Value) -> Self {
+        let reference = schema.get("allOf").and_then(|parts| parts.get(0)).unwrap_or(schema)["$ref"].as_str();
+        let component = reference.and_then(|place| place.rsplit('/').next());
+        if let Some(check) = component.and_then(scalar) {
+            return Self::Scalar(check);
+        }
+        let schema = component.map_or(schema, |name| &document["components"]["schemas"][name]);
+        #[expect(clippy::cast_possible_truncation, reason = "bounds of whole numbers")]
+        let bound = |name: &str, default| schema[name].as_f64().map_or(default, |number| number as i64);
+        match (schema["type"].as_str(), schema["enum"].as_array()) {
+            (_, Some(items)) => Self::OneOf(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+            (Some("integer"), _) => Self::Integer { min: bound("minimum", i64::MIN), max: bound("maximum", i64::MAX) },
+            _ => Self::Any,
+        }
+    }
+
+    fn check(&self, value: &str) -> Result<(), String> {
+        match self {
+            Self::Integer { min, max } => {
+                let number = value.parse::<i64>().ok().filter(|number| number.to_string() == value);
+                let right = number.is_some_and(|number| (*min..=*max).contains(&number));
+                if right { Ok(()) } else { Err(format!("must be a whole number from {min} to {max}")) }
+            }
+            Self::OneOf(items) if items.iter().any(|item| item == value) => Ok(()),
+            Self::OneOf(items) => Err(format!("must be one of: {}", items.join(", "))),
+            Self::Scalar(check) => check(value),
+            Self::Any => Ok(()),
+        }
+    }
+}
+
+impl Parameter {
+    /// From the document; none that the middleware looks at itself.
+    pub(in crate::server) fn of(document: &Value, parameter: &Value) -> Option<Self> {
+        let place = ["query", "path"].into_iter().find(|place| parameter["in"] == *place)?;
+        let name = parameter["name"].as_str()?.to_owned();
+        let rule = Rule::of(document, &parameter["schema"]);
+        Some(Self { name, place, required: parameter["required"] == true, rule })
+    }
+
+    #[cfg(test)]
+    pub(in crate::server) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// False when only the operation knows whether a value is right.
+    #[cfg(test)]
+    pub(in crate::server) const fn has_rule(&self) -> bool {
+        !matches!(self.rule, Rule::Any)
+    }
+
+    fn is_query(&self) -> bool {
+        self.place == "query"
+    }
+
+    fn error(&self, message: impl Into<String>) -> FieldError {
+        FieldError::of(self.place, &self.name, message)
+    }
+
+    fn check(&self, value: &str) -> Option<FieldError> {
+        if value.contains(NO_TEXT) {
+            return Some(self.error("must be UTF-8"));
+        }
+        self.rule.check(value).err().map(|message| self.error(message))
+    }
+}
+
+/// Refuses what an operation with these parameters does not take. `in_path` are the path's values by name.
+pub(in crate::server) fn check<'a>(
+    parameters: &[Parameter],
+    query: &str,
+    in_path: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<(), Error> {
+    let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let known: Vec<&Parameter> = parameters.iter().filter(|known| known.is_query()).collect();
+    let mut errors = Vec::new();
+    for (name, _) in query.iter().filter(|(name, _)| !known.iter().any(|known| known.name == **name)) {
+        let names: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let message = format!("is unknown; known are: {names}");
+        errors.push(FieldError::of("query", shown(name), message));
+    }
+    for parameter in known {
+        let mut values = query.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| value);
+        match (values.next(), values.next()) {
+            (None, _) if parameter.required => errors.push(parameter.error("is missing")),
+            (None, _) => {}
+            (Some(value), None) => errors.extend(parameter.check(value)),
+            (Some(_), Some(_)) => errors.push(parameter.error("must be there only once")),
+        }
+    }
+    // What is encoded, the operation decodes.
+    for (name, value) in in_path.filter(|(_, value)| !value.contains('%')) {
+        let parameter = parameters.iter().find(|known| !known.is_query() && known.name == name);
+        errors.extend(parameter.and_then(|parameter| parameter.check(value)));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Parameters(errors)) }
+}
+
+/// An operation's refusal as an answer, and what the framework says about a parameter in our words: it was encoded in the
+/// path, for all others were checked.
+pub(in crate::server) fn named(error: poem::Error) -> Response {
+    match error.downcast_ref::<ParseParamError>() {
+        Some(ParseParamError { name, reason }) => {
+            let error = Error::Parameters(vec![FieldError::of("path", name, reason.as_str())]);
+            poem::Error::from(error).into_response()
+        }
+        None => error.into_response(),
+    }
+}

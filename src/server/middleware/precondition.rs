@@ -1,0 +1,56 @@
+//! What a request's caller has read already: `If-Match` and `If-None-Match`.
+
+use poem::{
+    Response,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+};
+
+use crate::{
+    error::{Error, FieldError},
+    http::representation::{Tags, etag, under},
+    server::openapi::operation::{Kind, Operation},
+};
+
+/// What a request's caller has read.
+pub(in crate::server) struct Preconditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
+
+impl Preconditions {
+    /// Refuses headers that are wrong, and `If-Match` where nobody would look at it: its caller counts on it.
+    pub(in crate::server) fn of(operation: &Operation, headers: &HeaderMap) -> Result<Self, Error> {
+        let wrong = |error| Error::Parameters(vec![error]);
+        if !operation.takes_if_match && headers.contains_key(header::IF_MATCH) {
+            let message = "must be left out: this operation does not look at it";
+            return Err(wrong(FieldError::of("header", "If-Match", message)));
+        }
+        let reads = operation.answer == Kind::Object && operation.method == Method::GET;
+        let if_none_match = if reads { Tags::of(headers, &header::IF_NONE_MATCH, true).map_err(wrong)? } else { None };
+        Ok(Self { if_match: Tags::of(headers, &header::IF_MATCH, false).map_err(wrong)?, if_none_match })
+    }
+
+    /// Runs an edit under its caller's precondition, if there is one.
+    pub(in crate::server) async fn guard<F: Future>(&self, edit: F) -> F::Output {
+        match &self.if_match {
+            Some(tags) => under(tags.clone(), edit).await,
+            None => edit.await,
+        }
+    }
+
+    /// Gives the answer about one object its tag; the answer to a read says 304 when its caller has that already.
+    pub(in crate::server) async fn tagged(&self, mut response: Response) -> Response {
+        let Ok(body) = response.take_body().into_bytes().await else { return response };
+        let etag = etag(&body);
+        if self.if_none_match.as_ref().is_some_and(|tags| tags.has_weakly(&etag)) {
+            response.set_status(StatusCode::NOT_MODIFIED);
+            response.headers_mut().remove(header::CONTENT_TYPE);
+        } else {
+            response.set_body(body);
+        }
+        if let Ok(value) = HeaderValue::from_str(&etag) {
+            response.headers_mut().insert(header::ETAG, value);
+        }
+        response
+    }
+}

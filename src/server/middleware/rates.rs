@@ -1,0 +1,181 @@
+//! How often anybody may ask. Counted in this process: with several servers each counts what it sees.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use poem::{
+    Response,
+    http::{HeaderName, HeaderValue},
+};
+
+use crate::error::Error;
+
+const WINDOW: Duration = Duration::from_mins(1);
+/// Counts of either kind.
+const MOST: usize = 20_000;
+
+/// Requests a minute; 0: any number.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimits {
+    /// Of one user, wherever from and however signed in.
+    pub user: u32,
+    /// Of one address (IPv6: one /64), of callers without credentials or with wrong ones. Above that, nobody there is asked
+    /// for credentials.
+    pub address: u32,
+}
+
+impl RateLimits {
+    /// Enough for any program that asks as it should, also for what it does at its start.
+    pub const DEFAULT: Self = Self { user: 6000, address: 1200 };
+    /// For machines that measure.
+    pub const NONE: Self = Self { user: 0, address: 0 };
+}
+
+/// Both counts.
+#[derive(Debug)]
+pub(in crate::server) struct Rates {
+    pub users: Rate<i64>,
+    pub addresses: Rate<IpAddr>,
+}
+
+impl Rates {
+    pub(in crate::server) fn new(limits: RateLimits) -> Self {
+        Self { users: Rate::new("user", limits.user), addresses: Rate::new("address", limits.address) }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    asked: u32,
+    since: Instant,
+}
+
+/// Requests in the current minute, each counted from somebody's first one on.
+#[derive(Debug)]
+pub(in crate::server) struct Rate<K> {
+    name: &'static str,
+    most: u32,
+    counts: Mutex<HashMap<K, Count>>,
+}
+
+/// What is left of a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) struct Left {
+    name: &'static str,
+    most: u32,
+    requests: u32,
+    secs: u64,
+}
+
+fn secs_left(count: &Count, now: Instant) -> u64 {
+    let left = WINDOW.saturating_sub(now.duration_since(count.since));
+    left.as_secs() + u64::from(left.subsec_nanos() > 0)
+}
+
+impl<K: Eq + Hash + Copy> Rate<K> {
+    fn new(name: &'static str, most: u32) -> Self {
+        Self { name, most, counts: Mutex::default() }
+    }
+
+    /// Refuses who has had it all, without counting.
+    pub(in crate::server) fn check(&self, who: K, now: Instant) -> Result<(), Left> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.get(&who).filter(|count| now.duration_since(count.since) < WINDOW);
+        match count {
+            Some(count) if self.most > 0 && count.asked >= self.most => Err(self.left(0, secs_left(count, now))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a request, or refuses it; none when there is no limit.
+    pub(in crate::server) fn ask(&self, who: K, now: Instant) -> Result<Option<Left>, Left> {
+        if self.most == 0 {
+            return Ok(None);
+        }
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= MOST && !counts.contains_key(&who) {
+            make_room(&mut counts, now);
+        }
+        let fresh = Count { asked: 0, since: now };
+        let count = counts.entry(who).or_insert(fresh);
+        if now.duration_since(count.since) >= WINDOW {
+            *count = fresh;
+        }
+        let secs = secs_left(count, now);
+        if count.asked >= self.most {
+            return Err(self.left(0, secs));
+        }
+        count.asked += 1;
+        Ok(Some(self.left(self.most - count.asked, secs)))
+    }
+
+    const fn left(&self, requests: u32, secs: u64) -> Left {
+        Left { name: self.name, most: self.most, requests, secs }
+    }
+}
+
+/// Whoever has so many addresses gains nothing by a new minute for all of them.
+fn make_room<K: Eq + Hash>(counts: &mut HashMap<K, Count>, now: Instant) {
+    counts.retain(|_, count| now.duration_since(count.since) < WINDOW);
+    if counts.len() > MOST / 2 {
+        counts.clear();
+    }
+}
+
+impl Left {
+    /// Nothing was.
+    pub(in crate::server) const fn refusal(self) -> Error {
+        Error::TooOften { retry_after_secs: self.secs }
+    }
+
+    /// Tells the caller (draft-ietf-httpapi-ratelimit-headers).
+    pub(in crate::server) fn tell(self, response: &mut Response) {
+        let Self { name, most, requests, secs } = self;
+        let headers = response.headers_mut();
+        for (header, value) in [
+            ("ratelimit-policy", format!("\"{name}\";q={most};w={}", WINDOW.as_secs())),
+            ("ratelimit", format!("\"{name}\";r={requests};t={secs}")),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(header), value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_so_many_in_a_minute() {
+        let (rate, start) = (Rate::new("user", 2), Instant::now());
+        let at = |secs| start + Duration::from_secs(secs);
+        let ask = |who: u32, secs| rate.ask(who, at(secs)).map(|left| left.map(|left| (left.requests, left.secs)));
+        assert_eq!(ask(1, 0).expect("first"), Some((1, 60)));
+        assert!(rate.check(1, at(10)).is_ok());
+        assert_eq!(ask(1, 20).expect("second"), Some((0, 40)));
+        assert!(matches!(ask(1, 59), Err(Left { requests: 0, secs: 1, .. })));
+        assert!(matches!(rate.check(1, at(59)), Err(Left { requests: 0, secs: 1, .. })));
+        assert_eq!(ask(2, 59).expect("another one"), Some((1, 60)));
+        assert!(rate.check(1, at(60)).is_ok());
+        assert_eq!(ask(1, 60).expect("another minute"), Some((1, 60)));
+        let unlimited = Rate::new("user", 0);
+        assert_eq!(unlimited.ask(1, start).expect("no limit"), None);
+        assert!(unlimited.check(1, start).is_ok());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (rate, now) = (Rate::new("address", 1), Instant::now());
+        for who in 0..100_000_u32 {
+            rate.ask(who, now).expect("the first of each");
+        }
+        assert!(rate.counts.lock().expect("no panic").len() <= MOST);
+    }
+}

@@ -1,0 +1,22 @@
+//! The server: all operations of the nouns behind one address, and what every request passes through.
+
+pub mod listen;
+
+mod apis;
+mod app;
+mod asset;
+mod codes;
+mod health;
+mod housekeeping;
+mod index;
+mod metrics;
+mod middleware;
+mod openapi;
+mod service;
+
+pub use app::App;
+pub use health::HealthApi;
+pub use housekeeping::keep_house;
+pub use metrics::{MetricsApi, listen as listen_for_metrics};
+pub use middleware::{Origin, RateLimits};
+pub use service::{document, service};

@@ -1,0 +1,65 @@
+//! What the members of answers are, by their names: identifiers and scalars are of one type wherever they stand, so that
+//! what an answer says can be asked for without a conversion, and no number of ours is negative.
+
+use serde_json::{Value, json};
+
+/// What names an object without ending in `_id`.
+const IDS: [&str; 7] = ["id", "order", "replaced_by", "replaces", "superseded_by", "vat_verified_by", "vpn_network"];
+
+/// The scalars of requests that come back in answers.
+const SCALARS: [(&str, &str); 18] = [
+    ("country", "CountryCode"),
+    ("cron", "Cron"),
+    ("currency", "CurrencyCode"),
+    ("network", "Prefix"),
+    ("next", "Cursor"),
+    ("next_wireguard_public_key", "WireguardPublicKey"),
+    ("ordered_by", "Username"),
+    ("parameter", "ParameterName"),
+    ("product", "ProductName"),
+    ("queue", "QueueName"),
+    ("server_public_key", "WireguardPublicKey"),
+    ("time_zone", "TimeZone"),
+    ("user", "Username"),
+    ("username", "Username"),
+    ("author", "Username"),
+    ("vpn_hostname", "Hostname"),
+    ("wireguard_public_key", "WireguardPublicKey"),
+    ("withdrawn_by", "Username"),
+];
+
+/// Texts that are one of a few, for ever.
+const WORDS: [(&str, &[&str]); 6] = [
+    ("category", &["S", "AE", "O"]),
+    ("document", &["invoice", "credit_note"]),
+    ("method", &["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    ("outcome", &["retry", "snoozed", "failed", "lost", "revoked"]),
+    ("replacement", &["upgrade", "downgrade"]),
+    ("vat_category", &["S", "AE", "O"]),
+];
+
+/// Adds to an object's members what they are, where the framework only knows text and numbers.
+pub(in crate::server) fn describe(schema: &mut Value) {
+    for (name, member) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        let is_plain = ["format", "pattern", "enum"].iter().all(|form| member.get(*form).is_none());
+        if let Some((_, words)) = WORDS.iter().find(|(known, _)| known == name && is_plain) {
+            member["enum"] = json!(words);
+        }
+        let scalar = SCALARS.iter().find(|(known, _)| known == name).map(|(_, scalar)| *scalar);
+        match (member["type"].as_str(), scalar) {
+            (Some("string"), Some(scalar)) if is_plain => refer(member, scalar),
+            (Some("integer"), _)
+                if member["format"] == "int64" && (IDS.contains(&name.as_str()) || name.ends_with("_id")) =>
+            {
+                refer(member, "Id");
+            }
+            (Some("integer"), _) if member.get("minimum").is_none() => member["minimum"] = 0.into(),
+            _ => {}
+        }
+    }
+}
+
+fn refer(member: &mut Value, component: &str) {
+    let place = format!("#/components/schemas/{component}");
+    *member = json!({ "description": member["description"], "allOf": [{ "$ref": place }] });
+}

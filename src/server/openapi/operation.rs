@@ -1,0 +1,151 @@
+//! The operations of the document, as far as others need to know them, and which one a request asks for.
+
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::server::middleware::parameters::Parameter;
+
+/// Under which a path has operations.
+pub(in crate::server) const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// What an operation answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Kind {
+    /// One object, with its ETag.
+    Object,
+    /// A part of a list.
+    Page,
+    Other,
+}
+
+/// Who may ask for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Callers {
+    Anybody,
+    SignedIn,
+    /// Not by a token.
+    WithPassword,
+    Staff,
+}
+
+/// An operation, as far as others need to know it.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Operation {
+    pub method: Method,
+    pub path: String,
+    /// The path's parts; none: a parameter.
+    parts: Vec<Option<String>>,
+    pub id: String,
+    pub summary: String,
+    pub callers: Callers,
+    pub answer: Kind,
+    pub takes_body: bool,
+    /// An edit that heeds If-Match.
+    pub takes_if_match: bool,
+    pub parameters: Vec<Parameter>,
+}
+
+/// All operations of a corrected document.
+pub(in crate::server) fn operations(document: &Value) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            if METHODS.contains(&method.as_str()) {
+                let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
+                let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+                let has = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
+                operations.push(Operation {
+                    method: method.to_uppercase().parse().unwrap_or_default(),
+                    path: path.clone(),
+                    parts: path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect(),
+                    id: text("operationId"),
+                    summary: text("summary"),
+                    callers: callers(path, operation),
+                    answer: match operation["responses"]["200"]["headers"].get("ETag") {
+                        Some(_) => Kind::Object,
+                        None if has("cursor") => Kind::Page,
+                        None => Kind::Other,
+                    },
+                    takes_body: operation.get("requestBody").is_some(),
+                    takes_if_match: has("If-Match"),
+                    parameters: parameters.iter().filter_map(|one| Parameter::of(document, one)).collect(),
+                });
+            }
+        }
+    }
+    operations
+}
+
+impl Operation {
+    /// The parameters in a path, as they are written.
+    pub(in crate::server) fn in_path<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let parts = self.path.split('/').zip(path.split('/'));
+        parts.filter_map(|(part, value)| Some((part.strip_prefix('{')?.strip_suffix('}')?, value)))
+    }
+
+    fn is_at(&self, asked: &[&str]) -> bool {
+        self.parts.len() == asked.len()
+            && self.parts.iter().zip(asked).all(|(part, asked)| part.as_ref().is_none_or(|literal| literal == asked))
+    }
+
+    fn literals(&self) -> usize {
+        self.parts.iter().flatten().count()
+    }
+}
+
+/// The operations at a path; literal parts win over parameters. Every request comes here, so paths are taken apart once.
+fn at<'a>(operations: &'a [Operation], path: &str) -> impl Iterator<Item = &'a Operation> {
+    let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let here: Vec<&Operation> = operations.iter().filter(|operation| operation.is_at(&asked)).collect();
+    let most = here.iter().map(|operation| operation.literals()).max();
+    here.into_iter().filter(move |operation| Some(operation.literals()) == most)
+}
+
+/// The operation that a request asks for; HEAD is GET without the body.
+pub(in crate::server) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    at(operations, path).find(|operation| operation.method == *method)
+}
+
+/// The methods that an address takes, for the header `Allow`.
+pub(in crate::server) fn allowed_methods(operations: &[Operation], path: &str) -> String {
+    let mut methods: Vec<&str> = at(operations, path).map(|operation| operation.method.as_str()).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
+}
+
+/// Who may ask for an operation.
+pub(in crate::server) fn callers(path: &str, operation: &Value) -> Callers {
+    let ways = operation["security"].as_array().map_or(&[][..], Vec::as_slice);
+    if ways.is_empty() || ways.contains(&json!({})) {
+        Callers::Anybody
+    } else if is_staff(path) {
+        Callers::Staff
+    } else if ways.iter().any(|way| way.get("bearer").is_some()) {
+        Callers::SignedIn
+    } else {
+        Callers::WithPassword
+    }
+}
+
+fn is_staff(path: &str) -> bool {
+    path.starts_with("/v1/admin/") || path == "/metrics"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_parameter_has_a_rule() {
+        let document: Value =
+            serde_json::from_str(&crate::server::service::document().expect("a document")).expect("JSON");
+        for operation in operations(&document) {
+            for parameter in &operation.parameters {
+                let message = "a scalar of parameters is missing in `scalar`";
+                assert!(parameter.has_rule(), "{} of {}: {message}", parameter.name(), operation.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The whole service: routes, and what every request passes through.
+
+use std::sync::{Arc, OnceLock};
+
+use poem::{
+    Endpoint, EndpointExt as _, IntoEndpoint, IntoResponse as _, Request, Response, Route,
+    http::{HeaderValue, StatusCode, Uri, header},
+    middleware::{CatchPanic, NormalizePath, TrailingSlash},
+};
+use sqlx::PgPool;
+use tracing::Instrument as _;
+
+use super::{
+    apis::apis,
+    app::App,
+    asset::asset,
+    middleware::{
+        RateLimits,
+        browser::{self, Guard},
+        call::Calls,
+        idempotency::Answers,
+        rates::Rates,
+        request,
+    },
+    openapi::{
+        operation::{self, Operation},
+        spec,
+    },
+};
+use crate::{
+    accounts::{AccountSettings, Authenticator},
+    http::{TrustedProxies, problem},
+    metrics::Metrics,
+    request_context,
+    seal::Sealer,
+};
+
+/// The OpenAPI document, as people read it.
+pub fn document() -> anyhow::Result<String> {
+    let pool = PgPool::connect_lazy("postgres://never.connected")?;
+    let app = App {
+        redis: redis::Client::open("redis://never.connected")?,
+        sealer: Arc::new(Sealer::new(&"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned().into())?),
+        wake: Arc::default(),
+        metrics: Arc::default(),
+        authenticator: Arc::new(
+            Authenticator::new(pool.clone(), AccountSettings::default()).map_err(crate::error::Error::from)?,
+        ),
+        proxies: Arc::default(),
+        origins: Vec::new(),
+        rates: RateLimits::NONE,
+        pool,
+    };
+    let document = spec::corrected(&apis(&app, Arc::default()).spec())?;
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+/// Everything that answers requests.
+pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + use<>> {
+    let operations: Arc<OnceLock<Vec<Operation>>> = Arc::default();
+    let apis = apis(app, Arc::clone(&operations));
+    let generated = apis.spec();
+    let document = spec::corrected(&generated)?;
+    let operations = Arc::new(operations.get_or_init(|| operation::operations(&document)).clone());
+    let document = document.to_string();
+    let docs = apis.swagger_ui_html().replace(&generated, &document);
+    let guard = Guard { origins: app.origins.clone(), docs_policy: browser::policy_of(&docs) };
+
+    let calls = Arc::new(Calls {
+        authenticator: Arc::clone(&app.authenticator),
+        proxies: Arc::clone(&app.proxies),
+        operations: Arc::clone(&operations),
+        answers: Answers { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
+        rates: Rates::new(app.rates),
+    });
+    let routes = Route::new()
+        .at("/openapi.json", calls.around(asset("application/json", document)))
+        .at("/docs", calls.around(asset("text/html; charset=utf-8", docs)))
+        .nest_no_strip("/", calls.around(apis.into_endpoint()));
+    let door = Door { operations, metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
+    Ok(guard.around(door.around(routes)))
+}
+
+/// Asked every few seconds by whoever watches us: not part of the log's story while all is well.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// What every request passes, whatever it is about.
+struct Door {
+    operations: Arc<Vec<Operation>>,
+    metrics: Arc<Metrics>,
+    proxies: Arc<TrustedProxies>,
+}
+
+impl Door {
+    fn around<E>(self, routes: E) -> impl Endpoint<Output = Response> + use<E>
+    where
+        E: IntoEndpoint,
+        E::Endpoint: 'static,
+    {
+        let door = Arc::new(self);
+        let routes = routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim));
+        routes.map_to_response().around(move |next, request| {
+            let door = Arc::clone(&door);
+            async move { door.answer(&*next, request).await }
+        })
+    }
+
+    /// Around everything: the request's id, the log's line, the alias, problems.
+    async fn answer<E>(&self, next: &E, mut request: Request) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response>,
+    {
+        let Self { operations, metrics, proxies } = self;
+        let request_id = request::id(&request, proxies);
+        resolve_alias(&mut request);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let span = tracing::info_span!("request", id = request_id);
+        let started = std::time::Instant::now();
+        async {
+            let response = request_context::of_request(request_id.clone(), async {
+                let response = match request::too_large(&request) {
+                    Some(status) => status.into_response(),
+                    None => next.call(request).await.unwrap_or_else(poem::Error::into_response),
+                };
+                problem::write(response).await
+            });
+            let mut response = response.await;
+            if response.status() == StatusCode::METHOD_NOT_ALLOWED
+                && !response.headers().contains_key(header::ALLOW)
+                && let Ok(allow) = HeaderValue::from_str(&operation::allowed_methods(operations, &path))
+            {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+            if let Ok(id) = HeaderValue::from_str(&request_id) {
+                response.headers_mut().insert(request::ID, id);
+            }
+            let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+            // What is no operation (the docs, or anything that somebody makes up) has one name.
+            let operation =
+                operation::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
+            metrics.note_request(operation, status, elapsed);
+            if PROBES.contains(&path.as_str()) && response.status().is_success() {
+                tracing::debug!(%method, path, status, ?elapsed, "answered");
+            } else {
+                tracing::info!(%method, path, status, ?elapsed, "answered");
+            }
+            Ok(response)
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+/// The handbook also writes `/admin/vpnpool/` without `/v1`.
+fn resolve_alias(request: &mut Request) {
+    let uri = request.uri();
+    if uri.path().starts_with("/admin/") {
+        let rest = uri.path_and_query().map_or("", poem::http::uri::PathAndQuery::as_str);
+        if let Ok(full) = format!("/v1{rest}").parse::<Uri>() {
+            *request.uri_mut() = full;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::endpoint::make_sync;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_our_fault_and_says_nothing_else() {
+        let door = Door { operations: Arc::default(), metrics: Arc::default(), proxies: Arc::default() };
+        let service = door.around(make_sync(|_| -> Response { panic!("a secret") }));
+        let response = service.get_response(Request::builder().uri_str("/v1/net/vpn").finish()).await;
+        assert_eq!(response.status().as_u16(), 500);
+        let id = response.header(request::ID).unwrap_or_default().to_owned();
+        let problem: Value = response.into_body().into_json().await.unwrap_or_default();
+        assert_eq!((&problem["code"], &problem["status"]), (&"internal".into(), &500.into()));
+        assert_eq!(problem["request_id"], id);
+        assert!(!id.is_empty() && !problem.to_string().contains("secret"), "{problem}");
+    }
+}

@@ -1,0 +1,56 @@
+//! Ordering a VPN network, and ending its order with it.
+
+use sqlx::PgPool;
+
+use super::{
+    db,
+    network::{self, Network, Wish},
+    service,
+};
+use crate::{
+    catalog,
+    code::Code,
+    error::Error,
+    http::unless_changed,
+    orders, request_context,
+    services::{Delivery, Value},
+    user::User,
+};
+
+/// Orders a network on the terms of the product that the VPN hosts deliver.
+pub(super) async fn order(db: &PgPool, caller: &User, wish: Wish) -> Result<Network, Error> {
+    let product = catalog::load_delivering(db, Delivery::VpnNetwork).await?.ok_or_else(|| Error::Conflict {
+        code: Code::NoVpnProduct,
+        detail: "no VPN product is on sale; staff have to put one on sale (PUT /v1/admin/product/{id}) or add it \
+                 (`uncloud db-add-defaults`)"
+            .into(),
+        field: None,
+    })?;
+    let parameters = [
+        (service::NETWORK_SIZE.to_owned(), Value::Number(wish.size.into())),
+        (service::PUBLIC_KEY.to_owned(), Value::Text(wish.public_key.to_string())),
+    ];
+    let mut tx = request_context::begin(db).await?;
+    let order_id = orders::order_of_service(&mut tx, caller, product, parameters.into(), service::PARAMETERS).await?;
+    let network = network::create(&mut tx, caller.user_id, order_id, wish).await?;
+    tx.commit().await?;
+    Ok(network)
+}
+
+/// Ends a network and the order that it is delivered for. Deleting twice is deleting once.
+pub(super) async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
+    let mut tx = request_context::begin(db).await?;
+    let order_id = network::find(&mut *tx, caller, network_id).await?.order_id;
+    // Customer before pool before network, as everywhere, so that two changes never wait for each other.
+    orders::lock_customer(&mut tx, caller.user_id).await?;
+    let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
+    locked.ok_or_else(|| network::not_found(network_id))?;
+    unless_changed(network::find(&mut *tx, caller, network_id)).await?;
+    if orders::end_of_service(&mut tx, order_id).await? {
+        network::withdraw(&mut tx, caller.user_id, order_id).await?;
+    }
+    // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
+    let network = network::find(&mut *tx, caller, network_id).await?;
+    tx.commit().await?;
+    Ok(network)
+}

@@ -1,0 +1,16 @@
+//! What the provider and its hosts say to each other, and what carries it: the vocabulary of `uncloud-worker`.
+
+pub mod broker;
+pub mod desired;
+pub mod job;
+pub mod key;
+pub mod kind;
+pub mod logging;
+pub mod queue_name;
+pub mod secret;
+pub mod stream;
+
+pub use job::{JobError, JobId};
+pub use kind::{KINDS, Kind};
+pub use queue_name::{QueueName, QueueNameError};
+pub use secret::Secret;

@@ -1,0 +1,226 @@
+//! Stores what became of a job: one transaction per batch writes the events and removes the entries.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use apalis_core::{error::BoxDynError, task::Task};
+use futures_util::future::BoxFuture;
+use redis::Pipeline;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+use tower::{Layer, Service};
+
+use super::{
+    Envelope, GROUP, StreamConfig,
+    connection::reconnecting,
+    event::{Delivered, Outcome, clean},
+    lease::Lease,
+    report::State,
+};
+use crate::job::{JobError, millis};
+
+/// Events stored in one transaction at most.
+const BATCH: usize = 256;
+
+/// One event, with the entry that it settles.
+pub(super) struct Ack {
+    entry: String,
+    pub(super) whose: Option<Delivered>,
+    pub(super) outcome: Outcome,
+    pub(super) body: String,
+    worker: String,
+    /// How long the handler ran.
+    took: Option<Duration>,
+    /// How long a snoozing job wants to be left alone.
+    after: Option<Duration>,
+    stored: Option<oneshot::Sender<()>>,
+}
+
+impl Ack {
+    /// An entry that never reaches a handler. Without a readable job there is nobody to tell: it is only removed.
+    pub(super) fn refusal(entry: String, whose: Option<Delivered>, outcome: Outcome, body: String) -> Self {
+        Self { entry, whose, outcome, body, worker: String::new(), took: None, after: None, stored: None }
+    }
+
+    pub(super) fn running(entry: String, whose: Delivered, worker: &str) -> Self {
+        let running = Self::refusal(entry, Some(whose), Outcome::Running, String::new());
+        Self { worker: worker.to_owned(), ..running }
+    }
+
+    pub(super) fn add_event(&self, pipe: &mut Pipeline, events_key: &str) {
+        let Some(whose) = self.whose else { return };
+        pipe.cmd("XADD").arg(events_key).arg("*").arg("job").arg(whose.job_id).arg("fence").arg(whose.fence);
+        if whose.deliveries > 1 {
+            pipe.arg("delivery").arg(whose.deliveries);
+        }
+        pipe.arg("outcome").arg(self.outcome.as_str()).arg("body").arg(&self.body).arg("worker").arg(&self.worker);
+        for (name, time) in [("took", self.took), ("after", self.after)] {
+            if let Some(time) = time {
+                pipe.arg(name).arg(millis(time));
+            }
+        }
+        pipe.ignore();
+    }
+}
+
+/// Stores acknowledgements until the last sender is gone, however long Redis is away.
+pub(super) async fn run(config: Arc<StreamConfig>, mut acks: mpsc::UnboundedReceiver<Ack>) {
+    let (jobs_key, events_key) = (config.queue.jobs_key(), config.queue.events_key());
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut connection = None;
+    while acks.recv_many(&mut batch, BATCH).await > 0 {
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        for ack in &batch {
+            ack.add_event(&mut pipe, &events_key);
+        }
+        let entries: Vec<&str> = batch.iter().map(|ack| ack.entry.as_str()).collect();
+        pipe.cmd("XACK").arg(&jobs_key).arg(GROUP).arg(&entries).ignore();
+        pipe.cmd("XDEL").arg(&jobs_key).arg(&entries).ignore();
+        let mut backoff = Duration::from_millis(50);
+        loop {
+            let result = match &mut connection {
+                Some(connection) => pipe.query_async::<()>(connection).await,
+                empty => match reconnecting(&config.redis) {
+                    Ok(new) => pipe.query_async::<()>(empty.insert(new)).await,
+                    Err(error) => Err(error),
+                },
+            };
+            match result {
+                Ok(()) => break,
+                // A repeated transaction adds the event twice; the first result wins.
+                Err(error) => {
+                    tracing::warn!(queue = %config.queue, %error, retry_in = ?backoff, "could not report finished jobs to Redis");
+                }
+            }
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(Duration::from_secs(2));
+        }
+        for stored in batch.drain(..).filter_map(|ack| ack.stored) {
+            let _ = stored.send(());
+        }
+    }
+}
+
+/// Puts the acknowledgement around everything else, timeouts and panics included.
+#[derive(Clone)]
+pub struct AckLayer {
+    acks: mpsc::UnboundedSender<Ack>,
+    worker: Arc<str>,
+    state: Arc<State>,
+}
+
+impl AckLayer {
+    pub(super) fn new(acks: mpsc::UnboundedSender<Ack>, worker: String, state: Arc<State>) -> Self {
+        Self { acks, worker: worker.into(), state }
+    }
+}
+
+impl<S> Layer<S> for AckLayer {
+    type Service = AckService<S>;
+
+    fn layer(&self, inner: S) -> AckService<S> {
+        AckService { inner, layer: self.clone() }
+    }
+}
+
+/// See [`AckLayer`].
+#[derive(Clone)]
+pub struct AckService<S> {
+    inner: S,
+    layer: AckLayer,
+}
+
+impl<S> Service<Task<Envelope>> for AckService<S>
+where
+    S: Service<Task<Envelope>>,
+    S::Response: Serialize + Send + 'static,
+    S::Error: Into<BoxDynError>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<S::Response, BoxDynError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, task: Task<Envelope>) -> Self::Future {
+        let lease = task.data().get::<Lease>().cloned();
+        let layer = self.layer.clone();
+        if let Some(lease) = &lease {
+            lease.start();
+        }
+        let started = Instant::now();
+        let work = self.inner.call(task);
+        Box::pin(async move {
+            let result = work.await.map_err(Into::into);
+            let Some(lease) = lease else { return result };
+            let took = started.elapsed();
+            lease.free_slot();
+            let (outcome, body, after) = match &result {
+                Ok(response) => succeeded(response),
+                Err(error) => failed(error),
+            };
+            layer.state.count(outcome);
+            let (stored, wait) = oneshot::channel();
+            let ack = Ack {
+                entry: lease.entry().to_owned(),
+                whose: Some(lease.delivered()),
+                outcome,
+                body,
+                worker: layer.worker.to_string(),
+                took: Some(took),
+                after,
+                stored: Some(stored),
+            };
+            // The job counts as running until its event is stored: a warm stop waits for that, the lease covers it.
+            if layer.acks.send(ack).is_ok() {
+                let _ = wait.await;
+            }
+            drop(lease);
+            result
+        })
+    }
+}
+
+type Told = (Outcome, String, Option<Duration>);
+
+fn succeeded(response: &impl Serialize) -> Told {
+    match serde_json::to_string(response) {
+        Ok(body) => (Outcome::Succeeded, body, None),
+        Err(error) => (Outcome::Failed, format!("its result could not be written as JSON: {error}"), None),
+    }
+}
+
+/// Only [`JobError`] chooses; whatever else goes wrong (a panic, say) may well work the next time.
+fn failed(error: &BoxDynError) -> Told {
+    match error.downcast_ref::<JobError>() {
+        Some(JobError::Fail(message)) => (Outcome::Failed, clean(message), None),
+        Some(JobError::Retry(message)) => (Outcome::Retry, clean(message), None),
+        Some(JobError::Snooze { after, reason }) => (Outcome::Snooze, clean(reason), Some(*after)),
+        Some(revoked @ JobError::Revoked) => (Outcome::Revoked, revoked.to_string(), None),
+        None => (Outcome::Retry, clean(&error.to_string()), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_handler_chooses_between_retry_and_failure() {
+        let (retry, fail): (BoxDynError, BoxDynError) =
+            (JobError::Retry("later".into()).into(), JobError::Fail("never".into()).into());
+        assert_eq!(failed(&retry), (Outcome::Retry, "later".to_owned(), None));
+        assert_eq!(failed(&fail), (Outcome::Failed, "never".to_owned(), None));
+        assert_eq!(failed(&"panicked".into()), (Outcome::Retry, "panicked".to_owned(), None));
+        let after = Duration::from_secs(3);
+        let snooze: BoxDynError = JobError::Snooze { after, reason: "busy".into() }.into();
+        assert_eq!(failed(&snooze), (Outcome::Snooze, "busy".to_owned(), Some(after)));
+    }
+}

@@ -1,0 +1,110 @@
+//! What this process holds.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use super::{Envelope, control::JobControl, event::Delivered};
+use crate::job::JobId;
+
+/// A job on its way from the reader to the worker.
+pub(super) struct Delivery {
+    pub envelope: Envelope,
+    pub lease: Lease,
+}
+
+/// Entry in the stream -> the job behind it. The heartbeat renews what is in here.
+#[derive(Clone, Default)]
+pub(super) struct Leases(Arc<Mutex<HashMap<String, Held>>>);
+
+/// One held job.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub since: Instant,
+    pub whose: Delivered,
+    /// A `running` event was sent.
+    pub told: bool,
+    /// A handler has taken it; otherwise it can be handed back.
+    pub started: bool,
+    /// Another worker has taken it over, or Redis was emptied.
+    pub lost: bool,
+    /// How its handler is spoken to.
+    pub control: JobControl,
+}
+
+impl Leases {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an entry; the lease ends when the last clone of the result is dropped.
+    pub(super) fn take(
+        &self,
+        entry: String,
+        envelope: &Envelope,
+        slot: OwnedSemaphorePermit,
+        deliveries: usize,
+        news: Arc<Notify>,
+    ) -> Lease {
+        let control = JobControl::new(envelope, news);
+        let whose = Delivered { job_id: envelope.job_id, fence: envelope.fence, deliveries };
+        let held =
+            Held { since: Instant::now(), whose, told: false, started: false, lost: false, control: control.clone() };
+        self.lock().insert(entry.clone(), held);
+        Lease(Arc::new(Inner { entry, whose, leases: self.clone(), control, slot: Mutex::new(Some(slot)) }))
+    }
+
+    /// True when this process holds that dispatch, whose handler is then told to end.
+    pub(super) fn revoke(&self, job_id: JobId, fence: i64) -> bool {
+        let leases = self.lock();
+        let held = leases.values().find(|held| held.whose.job_id == job_id && held.whose.fence == fence);
+        held.inspect(|held| held.control.revoke()).is_some()
+    }
+}
+
+/// A task's right to its entry; travels in the task's data.
+#[derive(Clone)]
+pub(super) struct Lease(Arc<Inner>);
+
+struct Inner {
+    entry: String,
+    whose: Delivered,
+    leases: Leases,
+    control: JobControl,
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Lease {
+    pub(super) fn entry(&self) -> &str {
+        &self.0.entry
+    }
+
+    pub(super) fn delivered(&self) -> Delivered {
+        self.0.whose
+    }
+
+    pub(super) fn control(&self) -> JobControl {
+        self.0.control.clone()
+    }
+
+    pub(super) fn start(&self) {
+        if let Some(held) = self.0.leases.lock().get_mut(&self.0.entry) {
+            held.started = true;
+        }
+    }
+
+    /// Lets the reader fetch the next job while this one's event is still being stored.
+    pub(super) fn free_slot(&self) {
+        self.0.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.leases.lock().remove(&self.entry);
+    }
+}

@@ -1,0 +1,116 @@
+//! The relay's side: pushes envelopes, pipelined.
+
+use std::{
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use apalis_core::task::Task;
+use futures_util::future::BoxFuture;
+use redis::{AsyncCommands as _, Client, Pipeline, RedisError, aio::ConnectionManager};
+
+use super::{BackendError, Envelope, StreamBackend, connection::reconnecting};
+use crate::job::millis;
+
+/// What is buffered, and what is under way.
+pub(super) struct Sink {
+    client: Client,
+    connection: Option<ConnectionManager>,
+    buffer: Vec<Envelope>,
+    flushing: Option<BoxFuture<'static, Result<(), RedisError>>>,
+}
+
+impl Sink {
+    pub(super) const fn new(client: Client) -> Self {
+        Self { client, connection: None, buffer: Vec::new(), flushing: None }
+    }
+
+    fn connection(&mut self) -> Result<ConnectionManager, RedisError> {
+        match &self.connection {
+            Some(connection) => Ok(connection.clone()),
+            None => Ok(self.connection.insert(reconnecting(&self.client)?).clone()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<BoxFuture<'static, Result<(), RedisError>>, RedisError> {
+        let mut connection = self.connection()?;
+        let pipe = add_all(mem::take(&mut self.buffer));
+        Ok(Box::pin(async move { pipe.query_async(&mut connection).await }))
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
+        loop {
+            if let Some(flushing) = self.flushing.as_mut() {
+                let result = ready!(flushing.as_mut().poll(context));
+                self.flushing = None;
+                result?;
+            }
+            if self.buffer.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.flushing = Some(self.flush()?);
+        }
+    }
+}
+
+impl StreamBackend {
+    /// Whether Redis answers on the connection that pushing uses. After a restart of Redis the first command on an old
+    /// connection is lost; on another connection than this one that would not show.
+    pub async fn answers(&mut self) -> bool {
+        match self.sink.connection() {
+            Ok(mut connection) => connection.ping::<String>().await.is_ok(),
+            Err(_) => false,
+        }
+    }
+}
+
+/// Never with MAXLEN: trimming would lose jobs.
+fn add_all(envelopes: Vec<Envelope>) -> Pipeline {
+    let mut pipe = redis::pipe();
+    for envelope in envelopes {
+        pipe.cmd("XADD")
+            .arg(envelope.queue.jobs_key())
+            .arg("*")
+            .arg("job")
+            .arg(envelope.job_id)
+            .arg("fence")
+            .arg(envelope.fence)
+            .arg("kind")
+            .arg(envelope.kind)
+            .arg("payload")
+            .arg(envelope.payload);
+        for (name, limit) in [("soft", envelope.soft_limit), ("hard", envelope.hard_limit)] {
+            if let Some(limit) = limit {
+                pipe.arg(name).arg(millis(limit));
+            }
+        }
+        if let Some(request_id) = envelope.request_id {
+            pipe.arg("request").arg(request_id);
+        }
+        pipe.ignore();
+    }
+    pipe
+}
+
+/// With this apalis makes the backend a `TaskSink`.
+impl futures_util::Sink<Task<Envelope>> for StreamBackend {
+    type Error = BackendError;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, task: Task<Envelope>) -> Result<(), BackendError> {
+        self.sink.buffer.push(task.args);
+        Ok(())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
+        self.sink.poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
+        self.sink.poll_flush(context)
+    }
+}

@@ -1,0 +1,146 @@
+//! From one worker to another: jobs whose worker went silent, and what a worker that ends had not begun.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use redis::{
+    AsyncCommands as _, RedisError,
+    aio::MultiplexedConnection,
+    streams::{StreamClaimOptions, StreamClaimReply, StreamId, StreamPendingCountReply},
+};
+
+use super::{
+    GROUP, MAX_PENDING, Running, StreamConfig,
+    ack::Ack,
+    connection::blocking,
+    event::Delivered,
+    heartbeat::owned_entries,
+    lease::Held,
+    report::{self, State},
+};
+
+/// What was read, and how often it has been delivered by now.
+pub(super) struct Entry {
+    pub stream_id: StreamId,
+    pub deliveries: usize,
+}
+
+impl Entry {
+    /// None of what can't be read so far.
+    pub(super) fn whose(&self) -> Option<Delivered> {
+        let (job_id, fence) = (self.stream_id.get("job")?, self.stream_id.get("fence")?);
+        Some(Delivered { job_id, fence, deliveries: self.deliveries })
+    }
+}
+
+/// Takes over what no worker has renewed for a lease. Of those that may be tried only once more, one at a time: a job that
+/// kills its workers would otherwise take with it, time after time, what was taken over beside it.
+pub(super) async fn claim(
+    config: &StreamConfig,
+    state: &State,
+    connection: &mut MultiplexedConnection,
+    count: usize,
+) -> Result<Vec<Entry>, RedisError> {
+    let key = config.queue.jobs_key();
+    let lease_millis = usize::try_from(config.lease.as_millis()).unwrap_or(usize::MAX);
+    let mut silent = redis::cmd("XPENDING");
+    silent.arg(&key).arg(GROUP).arg("IDLE").arg(lease_millis).arg("-").arg("+").arg(MAX_PENDING);
+    let silent: StreamPendingCountReply = silent.query_async(connection).await?;
+    let mut deliveries: HashMap<String, usize> = HashMap::new();
+    {
+        let leases = state.leases.lock();
+        let mut last_try = leases.values().any(|held| held.whose.deliveries == config.max_deliveries);
+        for pending in silent.ids {
+            let next = pending.times_delivered + 1;
+            let ours = leases.contains_key(&pending.id); // the heartbeat is late
+            if ours || (next == config.max_deliveries && last_try) || deliveries.len() == count {
+                continue;
+            }
+            last_try |= next == config.max_deliveries;
+            deliveries.insert(pending.id, next);
+        }
+    }
+    if deliveries.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Only those that are still silent: another worker may have been faster.
+    let ids: Vec<&String> = deliveries.keys().collect();
+    let reply: StreamClaimReply = connection.xclaim(&key, GROUP, &config.worker, lease_millis, &ids).await?;
+    let entry = |stream_id: StreamId| {
+        let deliveries = deliveries.get(&stream_id.id).copied().unwrap_or(1);
+        tracing::info!(queue = %config.queue, entry = stream_id.id, deliveries, "took over a job whose worker went silent");
+        Entry { stream_id, deliveries }
+    };
+    announce(config, connection, reply.ids.into_iter().map(entry).collect()).await
+}
+
+/// Says who has these jobs now, before any of them starts: from here on the server takes no report from the worker that had
+/// it before. What that worker has settled meanwhile is left out, for it may run again already.
+async fn announce(
+    config: &StreamConfig,
+    connection: &mut MultiplexedConnection,
+    entries: Vec<Entry>,
+) -> Result<Vec<Entry>, RedisError> {
+    let (jobs_key, events_key) = (config.queue.jobs_key(), config.queue.events_key());
+    let mut pipe = redis::pipe();
+    pipe.atomic();
+    for entry in &entries {
+        let id = &entry.stream_id.id;
+        if let Some(whose) = entry.whose() {
+            Ack::running(id.clone(), whose, &config.worker).add_event(&mut pipe, &events_key);
+        }
+        pipe.cmd("XPENDING").arg(&jobs_key).arg(GROUP).arg(id).arg(id).arg(1);
+    }
+    let pending: Vec<StreamPendingCountReply> = pipe.query_async(connection).await?;
+    let is_ours = |entry: &Entry, pending: &StreamPendingCountReply| {
+        pending.ids.iter().any(|now| now.consumer == config.worker && now.times_delivered == entry.deliveries)
+    };
+    Ok(entries.into_iter().zip(pending).filter_map(|(entry, now)| is_ours(&entry, &now).then_some(entry)).collect())
+}
+
+/// Ends a backend: what was read but never started goes back at once, and does not count as a delivery.
+pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut running: Running) {
+    running.reader.abort();
+    let _ = (&mut running.reader).await; // so that it reads nothing more
+    running.deliveries.close();
+    let unstarted: Vec<(String, Held)> = {
+        let leases = state.leases.lock();
+        leases.iter().filter(|(_, held)| !held.started).map(|(entry, held)| (entry.clone(), held.clone())).collect()
+    };
+    report::say_goodbye(&config, &state).await;
+    if unstarted.is_empty() {
+        return;
+    }
+    let count = unstarted.len();
+    match release(&config, unstarted).await {
+        Ok(count) => tracing::info!(queue = %config.queue, count, "handed back jobs that had not started"),
+        // They are claimed by another worker when the lease ends.
+        Err(error) => {
+            tracing::warn!(queue = %config.queue, count, %error, "could not hand back jobs that had not started");
+        }
+    }
+}
+
+/// Makes entries look long abandoned, and as if they had not been delivered this time. What another worker has taken over
+/// is left to it. Returns how many those were.
+async fn release(config: &StreamConfig, unstarted: Vec<(String, Held)>) -> Result<usize, RedisError> {
+    const LONG_AGO_MILLIS: usize = 24 * 60 * 60 * 1000;
+    let mut connection = blocking(&config.redis, Duration::ZERO).await?;
+    let owned = owned_entries(config, &mut connection).await?;
+    let mut by_deliveries: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let is_ours = |(entry, held): &(String, Held)| owned.get(entry) == Some(&held.whose.deliveries);
+    for (entry, held) in unstarted.into_iter().filter(is_ours) {
+        by_deliveries.entry(held.whose.deliveries - 1).or_default().push(entry);
+    }
+    let mut released = 0;
+    for (before, entries) in by_deliveries {
+        let options = StreamClaimOptions::default().idle(LONG_AGO_MILLIS).retry(before).with_justid();
+        let _: Vec<String> =
+            connection.xclaim_options(config.queue.jobs_key(), GROUP, &config.worker, 0, &entries, options).await?;
+        released += entries.len();
+    }
+    Ok(released)
+}
