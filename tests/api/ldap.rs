@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use uncloud::accounts::{self, AccountSettings, DirectorySettings};
+use uncloud_testkit::servers::{STAFF_GROUP, Slapd, directory, password_of};
 
-use crate::{
-    app::{PASSWORD, TestApp},
-    slapd::{STAFF_GROUP, Slapd, directory, password_of},
-};
+use crate::app::{PASSWORD, TestApp};
 
 const HERE: &str = "192.0.2.1";
 /// As long as tests have patience.

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::{embedded::throwaway::ThrowawayRedis, queue::Wake, schedule};
+use uncloud::{queue::Wake, schedule};
+use uncloud_testkit::servers::RedisServer;
 
 use crate::{
     app::{HOST, TestApp, database, database_url},
@@ -232,7 +233,7 @@ async fn ten_schedulers_make_each_tick_once() {
 
 #[tokio::test]
 async fn servers_that_are_killed_leave_no_tick_out_and_double_none() {
-    let (url, redis) = (database_url().await, ThrowawayRedis::start().expect("Redis"));
+    let (url, redis) = (database_url().await, RedisServer::start());
     let pool = PgPool::connect(url.expose()).await.expect("database");
     seed(&pool, "beat", 1, 1.0).await;
     let first = Server::start(&url, &redis, &[]).await;
