@@ -34,77 +34,77 @@ macro_rules! codes {
 
 codes! {
     400 {
-        Malformed "malformed" "Not even the form is right: no JSON, a parameter that is unknown or wrong."
+        Malformed "malformed" "The request's form is invalid: not JSON, or an unknown or invalid parameter."
     }
     401 {
-        Unauthenticated "unauthenticated" "Nobody known asked: credentials are missing or wrong."
+        Unauthenticated "unauthenticated" "Credentials are missing or wrong."
     }
     403 {
-        Forbidden "forbidden" "The caller may not do this at all."
-        InsufficientScope "insufficient_scope" "The caller's token may not be used for this."
+        Forbidden "forbidden" "The caller may not do this."
+        InsufficientScope "insufficient_scope" "The scopes of the caller's token do not cover this."
     }
     404 {
-        NotFound "not_found" "There is no such object or address, or it is not the caller's."
+        NotFound "not_found" "The object or path does not exist, or the object is not the caller's."
     }
     405 {
-        MethodNotAllowed "method_not_allowed" "The address does not take this method; the header Allow names those that it takes."
+        MethodNotAllowed "method_not_allowed" "The path does not support this method; the header Allow lists those that it supports."
     }
     408 {
-        TooSlow "too_slow" "The body took too long to arrive."
+        RequestTimeout "request_timeout" "The body took too long to arrive."
     }
     409 {
-        AlreadyBilled "already_billed" "The customer has a bill of this very second already."
-        AmountTooLarge "amount_too_large" "The bill's amounts are larger than bills can have."
-        AnswerLost "answer_lost" "The change that this Idempotency-Key asked for was made, but its answer was lost."
+        AlreadyBilled "already_billed" "The customer already has a bill of this very second."
+        AmountTooLarge "amount_too_large" "The bill's amounts are larger than a bill can have."
+        CurrencyMismatch "currency_mismatch" "An order is replaced by one in the same currency."
         Deleting "deleting" "The object is being deleted."
+        IdempotencyKeyInUse "idempotency_key_in_use" "The first request with this Idempotency-Key is still running."
+        InconsistentRecords "inconsistent_records" "The customer's orders or bills contradict each other, because they were changed outside of uncloud."
+        ItemBilled "item_billed" "The bill item is already on a bill."
         JobEnded "job_ended" "The job has ended, so it can't be revoked."
-        JobNotRetryable "job_not_retryable" "The job has not failed, so it can't be tried again."
+        JobNotRetryable "job_not_retryable" "The job has not failed, so it can't be retried."
         KeyInUse "key_in_use" "Another network has this WireGuard key."
-        LineBilled "line_billed" "The line is on a bill already."
-        MissingRequirement "missing_requirement" "The product needs a running order of another product."
+        MissingRequirement "missing_requirement" "The product requires a running order of another product."
         NameTaken "name_taken" "Another object has this name."
         NetworkNotReplaceable "network_not_replaceable" "The order of a network can't be replaced."
         NoBillingAddress "no_billing_address" "The customer has no billing address."
-        NoChangePending "no_change_pending" "Nothing is about to change that could be moved."
-        NoSeller "no_seller" "The seller's details are missing, so nobody can be billed."
+        NoChangePending "no_change_pending" "The order has no pending change that could be moved."
+        NoSeller "no_seller" "The seller's details are missing, so no customer can be billed."
         NoVatNumber "no_vat_number" "The billing address has no VAT number."
-        NoVatRate "no_vat_rate" "A VAT rate is missing that a bill needs."
-        NoVpnProduct "no_vpn_product" "There is no product, or no price, for VPN networks."
+        NoVatRate "no_vat_rate" "A VAT rate that a bill needs is missing."
+        NoVpnProduct "no_vpn_product" "The catalogue has no product, or no price, for VPN networks."
         NotBillable "not_billable" "The customer can't be billed, for a reason that this version does not know."
-        NotByHand "not_by_hand" "The order is not delivered by hand."
-        NotDue "not_due" "It is too early for this."
+        NotManual "not_manual" "The order is delivered automatically, so staff do not record its delivery."
         OrderEnded "order_ended" "The order has ended."
-        OrderNeeded "order_needed" "Another running order needs this one."
+        OrderHasDependents "order_has_dependents" "Another running order requires this one."
         OrderNotRecurring "order_not_recurring" "The order was paid once, so it can be neither cancelled nor replaced."
-        OrderPending "order_pending" "The order has not begun yet."
+        OrderPending "order_pending" "The order has not started yet."
         OrderReplaced "order_replaced" "Another order has replaced this one."
-        OtherCurrency "other_currency" "An order is replaced by one in the same currency."
         OtherVatNumber "other_vat_number" "The billing address has another VAT number by now."
         Overlap "overlap" "The prefix overlaps with that of another pool."
-        PeriodExists "period_exists" "There is such a recurring period."
+        PeriodExists "period_exists" "The recurring period exists already."
         PoolExhausted "pool_exhausted" "No pool has a free prefix of this size."
         PoolInUse "pool_in_use" "The pool has networks."
         PortInUse "port_in_use" "Another pool of this host has this port."
-        QuotaExceeded "quota_exceeded" "The customer has as many networks as allowed."
-        RefusedByDatabase "refused_by_database" "The customer's orders or bills do not fit together; they were changed by hand."
-        StillRunning "still_running" "The first request with this Idempotency-Key is still being worked on."
-        TooManyTokens "too_many_tokens" "The user has as many tokens as anybody may have."
-        UnknownKind "unknown_kind" "The schedule is of a kind that this version does not know."
+        QuotaExceeded "quota_exceeded" "The customer has as many networks as the quota allows."
+        ResponseLost "response_lost" "The change that was requested with this Idempotency-Key was made, but its response was lost."
+        TooEarly "too_early" "The time for this has not come yet."
+        TooManyTokens "too_many_tokens" "The user has as many tokens as a user may have."
+        UnknownKind "unknown_kind" "This version does not know the schedule's kind."
     }
     412 {
-        Changed "changed" "The object has changed since the caller read it."
+        PreconditionFailed "precondition_failed" "The object has changed since the caller read it."
     }
     413 {
-        TooLarge "too_large" "The body is too large."
+        ContentTooLarge "content_too_large" "The body is too large."
     }
     414 {
-        AddressTooLong "address_too_long" "The address is longer than 8 KiB."
+        UriTooLong "uri_too_long" "The URI is longer than 8 KiB."
     }
     415 {
-        UnsupportedMediaType "unsupported_media_type" "The body is not said to be JSON."
+        UnsupportedMediaType "unsupported_media_type" "The Content-Type is not application/json."
     }
     422 {
-        Invalid "invalid" "Fields have wrong values; `errors` names all of them."
+        Invalid "invalid" "Fields are invalid; `errors` lists all of them."
     }
     429 {
         TooManyRequests "too_many_requests" "Too many wrong passwords; the header Retry-After says how long to wait."
@@ -114,10 +114,10 @@ codes! {
         HeadersTooLarge "headers_too_large" "The headers are larger than 32 KiB."
     }
     500 {
-        Internal "internal" "Our fault; `request_id` helps to find out what happened."
+        Internal "internal" "The server failed; staff find the cause by `request_id`."
     }
     503 {
-        Unavailable "unavailable" "A part of the service does not answer; trying again later helps."
+        Unavailable "unavailable" "A part of the service does not respond; retry later."
     }
 }
 

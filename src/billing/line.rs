@@ -90,7 +90,7 @@ pub async fn withdraw(pool: &PgPool, user_id: i64, line_id: i64, staff: i64) -> 
     let line = line.ok_or_else(|| not_found(line_id))?;
     if line.withdrawn_at.is_none() {
         let detail = format!("line {line_id} is billed; add one of {} to take it back", -line.net);
-        return Err(Error::Conflict { code: Code::LineBilled, detail, field: None });
+        return Err(Error::Conflict { code: Code::ItemBilled, detail, field: None });
     }
     tx.commit().await?;
     Ok(line)

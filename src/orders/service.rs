@@ -157,7 +157,7 @@ pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
         return refuse(Code::OrderEnded, "has ended before it was delivered; there is nothing to deliver".into());
     }
     if service.deliver_at > customer.now {
-        return refuse(Code::NotDue, format!("is to be delivered at {}, not before", shown(service.deliver_at)));
+        return refuse(Code::TooEarly, format!("is to be delivered at {}, not before", shown(service.deliver_at)));
     }
     db::mark_delivered(&mut tx, order_id, customer.now, staff.user_id).await?;
     tx.commit().await?;
@@ -181,9 +181,9 @@ pub async fn withdrawn(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
         );
     }
     match service.withdraw_at {
-        None => refuse(Code::NotDue, "runs on; it has to be cancelled first".into()),
+        None => refuse(Code::TooEarly, "runs on; it has to be cancelled first".into()),
         Some(at) if at > customer.now => {
-            refuse(Code::NotDue, format!("is to be withdrawn at {}, not before", shown(at)))
+            refuse(Code::TooEarly, format!("is to be withdrawn at {}, not before", shown(at)))
         }
         Some(_) => {
             db::mark_withdrawn(&mut tx, order_id, customer.now, Some(staff.user_id)).await?;
@@ -197,7 +197,7 @@ async fn by_hand(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, E
     let service = db::delivery(tx, order_id).await?;
     if service.by != Delivery::ByHand {
         let detail = format!("order {order_id} is delivered by the VPN hosts, not by hand");
-        return Err(Error::Conflict { code: Code::NotByHand, detail, field: None });
+        return Err(Error::Conflict { code: Code::NotManual, detail, field: None });
     }
     Ok(service)
 }

@@ -146,7 +146,7 @@ async fn every_operation_that_changes_something_leaves_an_entry() {
                 let refused = app.with_header(method.clone(), path, Some(user), wrong, body.clone()).await;
                 assert_eq!(
                     refused.expect(412)["code"],
-                    "changed",
+                    "precondition_failed",
                     "{id}: call http::unless_changed under the row's lock"
                 );
                 app.with_header(method, path, Some(user), ("if-match", &etag), body).await

@@ -244,7 +244,7 @@ async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
     set(all[2], "billed_through = '2024-03-31', due_at = '2024-03-31'").await;
     let run = bill_all(&pool, "2024-04-01").await;
     let refused = problems(&pool, run).await;
-    assert_eq!(refused, [all[0], all[1], all[2]].map(|user| (user, "refused_by_database".into())));
+    assert_eq!(refused, [all[0], all[1], all[2]].map(|user| (user, "inconsistent_records".into())));
     let detail = run::problems(&pool, run).await.expect("problems").remove(0).detail;
     assert!(detail.contains("bill_record_") && detail.contains("by hand"), "{detail}");
     assert_eq!(net().await, 5 * 1500 + 2 * 3000, "of the refused nothing, of the others all");
@@ -253,7 +253,7 @@ async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
     assert_eq!(wrong.len(), 3, "{faults:?}");
     let staff = run::bill_one(&mut pool.begin().await.expect("a transaction"), all[0], at("2024-04-02"), None).await;
     let (_, problem) = staff.expect("no error of ours");
-    assert_eq!(problem.map(|problem| problem.code.name().to_owned()), Some("refused_by_database".to_owned()));
+    assert_eq!(problem.map(|problem| problem.code.name().to_owned()), Some("inconsistent_records".to_owned()));
 }
 
 #[tokio::test]

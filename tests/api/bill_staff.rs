@@ -115,7 +115,7 @@ async fn a_line_that_is_not_billed_is_withdrawn_and_stays_to_be_seen() {
     let right = app.post(LINES, "admin", line("10.00")).await.expect(201);
     bill_all(&app.pool, "2024-04-01").await;
     let refused = app.delete(&format!("{LINES}/{}", right["id"]), "admin").await.expect(409);
-    assert_eq!(refused["code"], "line_billed");
+    assert_eq!(refused["code"], "item_billed");
     assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("-10.00")), "{refused}");
     app.delete(&format!("/v1/admin/user/3/billline/{}", right["id"]), "admin").await.expect(404);
     app.delete(&format!("{LINES}/999"), "admin").await.expect(404);

@@ -47,9 +47,9 @@ async fn addresses_and_headers_have_a_limit() {
     let app = TestApp::start().await;
     let path = |length: usize| format!("GET /{}", "x".repeat(length));
     assert_problem(ask(&app, &path(8000), &[], b"").await, 404, "not_found");
-    assert_problem(ask(&app, &path(9000), &[], b"").await, 414, "address_too_long");
+    assert_problem(ask(&app, &path(9000), &[], b"").await, 414, "uri_too_long");
     let query = format!("GET /v1/net/vpn?cursor={}", "1".repeat(9000));
-    assert_problem(ask(&app, &query, &[], b"").await, 414, "address_too_long");
+    assert_problem(ask(&app, &query, &[], b"").await, 414, "uri_too_long");
     let header = |length: usize| format!("x-long: {}", "x".repeat(length));
     assert_eq!(ask(&app, "GET /healthz", &[&header(30_000)], b"").await.0, 200);
     assert_problem(ask(&app, "GET /healthz", &[&header(33_000)], b"").await, 431, "headers_too_large");

@@ -153,18 +153,18 @@ async fn what_needs_another_product_is_sold_only_with_it() {
     // The VM must stay as long as its address does.
     let cancel = format!("/v1/order/{}/cancel", vm["id"]);
     let needed = app.post(&cancel, "alice", json!({})).await;
-    assert_eq!(needed.expect(409)["code"], "order_needed");
+    assert_eq!(needed.expect(409)["code"], "order_has_dependents");
     assert!(needed.text.contains("order 2 (IPv4 address)"), "{}", needed.text);
     assert_eq!(app.get("/v1/order/1", "alice").await.expect(200), vm, "nothing was written");
     let replace = json!({ "product": "dns", "parameters": {} });
-    assert_eq!(app.post("/v1/order/1/replace", "alice", replace).await.expect(409)["code"], "order_needed");
+    assert_eq!(app.post("/v1/order/1/replace", "alice", replace).await.expect(409)["code"], "order_has_dependents");
     let larger = json!({ "parameters": { "cores": 4, "ram": 2 } });
     let larger = app.post("/v1/order/1/replace", "alice", larger).await.expect(201)["new"]["id"].clone();
     let cancel = format!("/v1/order/{larger}/cancel");
     app.post("/v1/order/2/cancel", "alice", json!({})).await.expect(200);
     // The address is paid to the end of its period and would be without a VM until then.
     let at_once = app.post(&cancel, "alice", json!({ "service_change": "now" })).await;
-    assert_eq!(at_once.expect(409)["code"], "order_needed");
+    assert_eq!(at_once.expect(409)["code"], "order_has_dependents");
     app.post(&cancel, "alice", json!({})).await.expect(200);
     let late = app.post("/v1/order", "alice", simple("ipv4")).await;
     assert_eq!(late.expect(409)["code"], "missing_requirement", "a VM that ends is none to build on");

@@ -57,7 +57,7 @@ async fn requesting_a_network_places_its_order() {
     );
     for mark in ["delivered", "withdrawn"] {
         let by_hand = app.post(&format!("/v1/admin/order/1/{mark}"), "admin", json!({})).await;
-        assert_eq!(by_hand.expect(409)["code"], "not_by_hand");
+        assert_eq!(by_hand.expect(409)["code"], "not_manual");
     }
 }
 

@@ -41,7 +41,7 @@ async fn an_order_waits_for_staff_until_they_mark_it_delivered() {
     app.post("/v1/admin/order", "admin", later).await.expect(201);
     assert_eq!(to_deliver(&app).await, [(1, "deliver".into())], "the other one is not due");
     let early = app.post("/v1/admin/order/2/delivered", "admin", json!({})).await;
-    assert_eq!(early.expect(409)["code"], "not_due");
+    assert_eq!(early.expect(409)["code"], "too_early");
     assert_eq!(delivered(&app, 1).await, None);
     let first = mark(&app, 1, "delivered").await;
     assert!(first["service"]["delivered_at"].is_string() && first["service"].get("due").is_none(), "{first}");
@@ -49,7 +49,7 @@ async fn an_order_waits_for_staff_until_they_mark_it_delivered() {
     assert_eq!(delivered(&app, 1).await, Some((1, json!({ "cores": 2, "ram": 2 }))));
     assert_eq!(to_deliver(&app).await, []);
     let running = app.post("/v1/admin/order/1/withdrawn", "admin", json!({})).await;
-    assert_eq!(running.expect(409)["code"], "not_due");
+    assert_eq!(running.expect(409)["code"], "too_early");
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn what_changes_at_the_end_is_due_then() {
     if cancelled["service"].get("due").is_none() {
         assert_eq!(to_deliver(&app).await, []);
         let early = app.post("/v1/admin/order/1/withdrawn", "admin", json!({})).await;
-        assert_eq!(early.expect(409)["code"], "not_due");
+        assert_eq!(early.expect(409)["code"], "too_early");
     }
     let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while to_deliver(&app).await.is_empty() {
