@@ -18,7 +18,7 @@ use uncloud_wire::{JobId, KINDS, Kind};
 pub fn services(delivery: Delivery) -> Option<&'static dyn Service> {
     match delivery {
         Delivery::VpnNetwork => Some(&vpn::VpnService),
-        Delivery::ByHand => None,
+        Delivery::Manual => None,
     }
 }
 

@@ -14,7 +14,7 @@ mod api;
 mod customer;
 mod db;
 
-pub use api::{AdminBillApi, BillApi, BillLineApi, BillRunApi};
+pub use api::{AdminBillApi, BillApi, BillItemApi, BillRunApi};
 pub use customer::Problem;
 
 use std::collections::HashMap;

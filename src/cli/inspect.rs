@@ -97,7 +97,8 @@ async fn ping(pool: &PgPool, queue: Option<&str>, timeout: Duration, output: &Ou
         tokio::time::sleep(Duration::from_millis(20)).await;
         let now = inspect::workers(pool, queue).await?;
         for (worker, answer) in asked.iter().zip(&mut answered).filter(|(_, answer)| answer.is_none()) {
-            let reported = now.iter().any(|new| new.worker_id == worker.worker_id && new.seen_at > worker.seen_at);
+            let reported =
+                now.iter().any(|new| new.worker_id == worker.worker_id && new.last_seen_at > worker.last_seen_at);
             *answer = reported.then(|| started.elapsed());
         }
     }
@@ -120,7 +121,7 @@ async fn ping(pool: &PgPool, queue: Option<&str>, timeout: Duration, output: &Ou
 }
 
 fn active(workers: &[WorkerLine]) -> Table {
-    let mut table = Table::new(&["worker", "name", "queue", "job", "kind", "secs"]);
+    let mut table = Table::new(&["worker", "name", "queue", "job", "kind", "elapsed_seconds"]);
     for worker in workers {
         for job in &worker.active.0 {
             table.row([
@@ -159,16 +160,25 @@ fn registered(workers: &[WorkerLine]) -> Table {
 }
 
 async fn stats(pool: &PgPool, queue: Option<&str>) -> sqlx::Result<Table> {
-    let mut table =
-        Table::new(&["queue", "paused", "queued", "due", "oldest_secs", "in_flight", "workers", "slots", "limit"]);
+    let mut table = Table::new(&[
+        "queue",
+        "paused",
+        "queued",
+        "available",
+        "oldest_seconds",
+        "in_flight",
+        "workers",
+        "slots",
+        "limit",
+    ]);
     for queue in inspect::queues(pool, queue).await? {
-        let limit = queue.rate_limit.map(|jobs| format!("{jobs} in {} s", queue.rate_period_secs));
-        let oldest = queue.oldest_due_secs.map(|secs| (secs * 10.0).round() / 10.0);
+        let limit = queue.rate_limit.map(|jobs| format!("{jobs} in {} s", queue.rate_period_seconds));
+        let oldest = queue.oldest_available_seconds.map(|secs| (secs * 10.0).round() / 10.0);
         table.row([
             queue.queue.into(),
             queue.paused_at.is_some().into(),
             queue.queued.into(),
-            queue.due.into(),
+            queue.available.into(),
             oldest.into(),
             queue.in_flight.into(),
             queue.workers.into(),
@@ -180,7 +190,8 @@ async fn stats(pool: &PgPool, queue: Option<&str>) -> sqlx::Result<Table> {
 }
 
 fn report(workers: Vec<WorkerLine>) -> Table {
-    let columns = ["worker", "name", "queue", "alive", "version", "started_at", "seen_at", "concurrency", "succeeded"];
+    let columns =
+        ["worker", "name", "queue", "alive", "version", "started_at", "last_seen_at", "concurrency", "succeeded"];
     let mut table = Table::new(&[&columns[..], &["failed", "leases_lost", "rss_mb"]].concat());
     for worker in workers {
         let rss = Value::from(worker.rss_bytes / 1024 / 1024);
@@ -191,7 +202,7 @@ fn report(workers: Vec<WorkerLine>) -> Table {
             worker.alive.into(),
             worker.version.into(),
             time(worker.started_at),
-            time(worker.seen_at),
+            time(worker.last_seen_at),
             worker.concurrency.into(),
             worker.succeeded.into(),
             worker.failed.into(),

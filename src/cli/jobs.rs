@@ -70,7 +70,7 @@ enum JobsCommand {
         #[arg(value_name = "ID")]
         job: JobId,
     },
-    /// Run a job again that failed or was withdrawn, or at once what waits for its time; or all that failed and match.
+    /// Run a job again that failed or was revoked, or at once what waits for its time; or all that failed and match.
     Retry {
         /// The job.
         #[arg(value_name = "ID", required_unless_present = "all")]
@@ -81,13 +81,13 @@ enum JobsCommand {
         #[command(flatten)]
         filter: FilterArgs,
     },
-    /// Withdraw a job, also a running one.
+    /// Revoke a job, also a running one.
     Revoke {
         /// The job.
         #[arg(value_name = "ID")]
         job: JobId,
     },
-    /// Withdraw all jobs of a queue that wait.
+    /// Revoke all jobs of a queue that wait.
     Purge {
         /// The queue.
         #[arg(value_name = "QUEUE")]
@@ -114,7 +114,7 @@ struct FilterArgs {
 impl FilterArgs {
     fn filter(self, state: Option<JobState>) -> JobFilter {
         let queue = self.queue.map(String::from);
-        JobFilter { state, queue, kind: self.kind, min_age_secs: self.min_age, error: self.error }
+        JobFilter { state, queue, kind: self.kind, min_age_seconds: self.min_age, error: self.error }
     }
 }
 
@@ -137,13 +137,13 @@ pub(super) async fn run(args: JobsArgs) -> anyhow::Result<()> {
         }
         JobsCommand::Revoke { job } => {
             let state = operate::revoke(&pool, &wake, job).await?;
-            let asked = if state.is_final() { "withdrawn" } else { "its worker is told to end it" };
+            let asked = if state.is_final() { "revoked" } else { "its worker is told to end it" };
             tracing::info!(job, "{asked}");
             Ok(())
         }
         JobsCommand::Purge { queue } => {
             let jobs = operate::purge(&pool, &wake, &queue).await?;
-            tracing::info!(jobs, %queue, "withdrawn");
+            tracing::info!(jobs, %queue, "revoked");
             Ok(())
         }
     }
@@ -187,7 +187,7 @@ async fn show(pool: &PgPool, job: JobId, output: &Output) -> anyhow::Result<()> 
     for (field, value) in [
         ("id", line.job_id.into()),
         ("state", line.state.as_str().into()),
-        ("advice", job.advice.into()),
+        ("hint", job.hint.into()),
         ("kind", line.kind.clone().into()),
         ("queue", line.queue.clone().into()),
         ("payload", job.payload),
@@ -202,7 +202,7 @@ async fn show(pool: &PgPool, job: JobId, output: &Output) -> anyhow::Result<()> 
         ("run_at", time(line.run_at)),
         ("dispatched_at", job.dispatched_at.map_or(Value::Null, time)),
         ("finished_at", line.finished_at.map_or(Value::Null, time)),
-        ("took_ms", job.took_ms.into()),
+        ("duration_ms", job.duration_ms.into()),
         ("waits_for", (!parents.is_empty()).then(|| parents.join(", ")).into()),
         ("superseded_by", job.superseded_by.into()),
         ("unique_key", job.unique_key.into()),

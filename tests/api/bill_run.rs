@@ -181,8 +181,8 @@ async fn what_nobody_foresaw_of_a_customer_is_reported_and_does_not_stop_the_oth
         place(&pool, &terms(user, "10.00"), "2024-01-01").await;
     }
     sql(&pool, "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count,
-            billing, commitment_periods, time_zone, starts_at, ordered_at, due_at, deliver_at)
-        select user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count, billing,
+            billing_mode, commitment_periods, time_zone, starts_at, ordered_at, due_at, deliver_at)
+        select user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count, billing_mode,
             commitment_periods, 'Mars/Olympus', starts_at, ordered_at, due_at, deliver_at from orders where user_id = 3")
     .await;
     let run = bill_all(&pool, "2024-01-15").await;
@@ -323,7 +323,7 @@ async fn a_run_that_is_asked_for_during_another_waits_for_it() {
         other => panic!("{other:?}"),
     };
     waits(second).await; // the shares wait in their queue
-    sql(&pool, "update job set state = 'dispatched', attempt = 1, dispatched_at = now(), seen_at = now() where kind = 'bill_part'")
+    sql(&pool, "update job set state = 'dispatched', attempt = 1, dispatched_at = now(), last_seen_at = now() where kind = 'bill_part'")
         .await;
     waits(second).await; // and are being worked on
     let (parents, waits_for): (i32, i32) = sqlx::query_as("select parents, waits_for from job where kind = 'bill_end'")
@@ -427,7 +427,7 @@ async fn what_is_paid_in_francs_is_rounded_to_coins_if_the_seller_says_so() {
     place(&pool, &euros, "2024-03-01").await;
     bill_all(&pool, "2024-03-01").await;
     let money: Vec<(String, i64, i64, i64)> =
-        sqlx::query_as("select currency, gross_cents, rounding_cents, payable_cents from bill order by 1")
+        sqlx::query_as("select currency, gross_cents, rounding_cents, amount_due_cents from bill order by 1")
             .fetch_all(&pool)
             .await
             .expect("bills");

@@ -22,7 +22,7 @@ fn json(text: &str) -> Value {
 
 /// The only live worker, as it last reported.
 fn worker_id(stage: &Stage) -> String {
-    let sql = "select worker_id from worker where not stopped and seen_at > now() - interval '15 seconds'";
+    let sql = "select worker_id from worker where not stopped and last_seen_at > now() - interval '15 seconds'";
     wait_until("the worker has reported", || !stage.rows::<(i64,)>(sql).is_empty());
     stage.number(sql).to_string()
 }
@@ -37,7 +37,7 @@ fn a_job_is_withdrawn_wherever_it_is_and_a_running_one_ends_with_its_child_proce
         stage.enqueue_with(&Act::Nothing, |job| job.run_at = Some("2999-01-01T00:00:00Z".parse().expect("a time")));
     for job in [sent, scheduled] {
         stage.tell(&["jobs", "revoke", &job.to_string()]);
-        stage.wait_for(job, "revoked").says("withdrawn by staff");
+        stage.wait_for(job, "revoked").says("revoked by staff");
     }
     stage.wait_until_redis_is_empty();
 
@@ -50,7 +50,7 @@ fn a_job_is_withdrawn_wherever_it_is_and_a_running_one_ends_with_its_child_proce
     stage.tell(&["jobs", "revoke", &running.to_string()]);
     stage.wait_for(running, "revoked").says("while it ran");
     wait_until("the child process has ended", || kill(child, None).is_err());
-    assert!(stage.begun(sent).is_empty(), "what was withdrawn does not run");
+    assert!(stage.begun(sent).is_empty(), "what was revoked does not run");
     let after = stage.enqueue(&Act::Nothing);
     stage.wait_for(after, "succeeded");
 }
@@ -65,7 +65,7 @@ fn a_withdrawal_outlives_the_server_and_the_worker_that_should_hear_of_it() {
     stage.tell(&["jobs", "revoke", &job.to_string()]);
     worker.kill();
     let (_server, _worker) = (stage.server(), stage.worker());
-    within(Duration::from_secs(15), "it is withdrawn", || stage.job(job).state == "revoked");
+    within(Duration::from_secs(15), "it is revoked", || stage.job(job).state == "revoked");
     stage.wait_until_redis_is_empty();
 }
 

@@ -63,9 +63,10 @@ pub(super) async fn list(pool: &PgPool, args: ListArgs) -> anyhow::Result<()> {
         None => None,
     };
     let filter = BillFilter { user_id, from: args.from, to: args.to, ..BillFilter::default() };
-    let mut table = Table::new(&["number", "customer", "issued_at", "document", "currency", "net", "vat", "payable"]);
+    let mut table =
+        Table::new(&["number", "customer", "issued_at", "document", "currency", "net", "vat", "amount_due"]);
     for bill in billing::bills(pool, &filter, Window::first(args.limit)).await? {
-        let Bill { number, username, issued_at, document, currency, net, tax, payable, .. } = bill;
+        let Bill { number, username, issued_at, document, currency, net, tax, amount_due, .. } = bill;
         table.row([
             number.into(),
             username.into(),
@@ -74,7 +75,7 @@ pub(super) async fn list(pool: &PgPool, args: ListArgs) -> anyhow::Result<()> {
             currency.into(),
             money(net),
             money(tax),
-            money(payable),
+            money(amount_due),
         ]);
     }
     table.print(&args.output)
@@ -98,8 +99,8 @@ pub(super) async fn show(pool: &PgPool, args: ShowArgs) -> anyhow::Result<()> {
     }
     table.print(&args.output)?;
     if !args.output.is_json() {
-        let Bill { currency, net, tax, gross, payable, .. } = &whole.bill;
-        eprintln!("net {net}, VAT {tax}, gross {gross}, payable {payable} {currency}");
+        let Bill { currency, net, tax, gross, amount_due, .. } = &whole.bill;
+        eprintln!("net {net}, VAT {tax}, gross {gross}, amount due {amount_due} {currency}");
     }
     Ok(())
 }

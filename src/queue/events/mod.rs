@@ -47,7 +47,7 @@ pub(super) struct Event {
     body: String,
     worker: String,
     /// How long the handler ran; none when it never began.
-    took_ms: Option<i32>,
+    duration_ms: Option<i32>,
     /// How long a job wants to be left alone.
     after: Duration,
 }
@@ -57,7 +57,7 @@ impl Event {
     pub(super) fn failure(job_id: JobId, fence: i64, error: String) -> Self {
         let worker = SERVER.to_owned();
         let outcome = Outcome::Retry;
-        Self { job_id, fence, delivery: 1, outcome, body: error, worker, took_ms: None, after: Duration::ZERO }
+        Self { job_id, fence, delivery: 1, outcome, body: error, worker, duration_ms: None, after: Duration::ZERO }
     }
 }
 
@@ -228,7 +228,7 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
             outcome: Outcome::parse(&entry.get::<String>("outcome")?)?,
             body: entry.get("body")?,
             worker: clean(&entry.get::<String>("worker").unwrap_or_default()),
-            took_ms: entry.get("took"),
+            duration_ms: entry.get("took"),
             after: Duration::from_millis(entry.get("after").unwrap_or_default()).min(LONGEST),
         })
     })();

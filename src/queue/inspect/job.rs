@@ -21,7 +21,7 @@ pub struct JobFilter {
     /// What they do.
     pub kind: Option<String>,
     /// Asked for at least so many seconds ago.
-    pub min_age_secs: Option<i32>,
+    pub min_age_seconds: Option<i32>,
     /// Their last error has this in it, in upper or lower case.
     pub error: Option<String>,
 }
@@ -94,7 +94,7 @@ pub async fn jobs(db: &PgPool, filter: &JobFilter, window: Window) -> sqlx::Resu
         filter.state.map(JobState::as_str),
         filter.queue,
         filter.kind,
-        filter.min_age_secs,
+        filter.min_age_seconds,
         filter.error,
     )?;
     search.commit().await?;
@@ -126,10 +126,10 @@ pub struct JobDetail {
     pub dispatched_at: Option<DateTime<Utc>>,
     /// When a worker was first known to be at the last attempt.
     pub running_at: Option<DateTime<Utc>>,
-    /// When staff wanted it withdrawn.
+    /// When staff wanted it revoked.
     pub revoke_requested_at: Option<DateTime<Utc>>,
     /// How long the last attempt ran.
-    pub took_ms: Option<i32>,
+    pub duration_ms: Option<i32>,
     /// The HTTP request that wanted it.
     pub request_id: Option<String>,
     /// What it waits or waited for.
@@ -137,7 +137,7 @@ pub struct JobDetail {
     /// What became of attempts that were not its success, the first one first.
     pub attempts: Vec<Attempt>,
     /// Why it does not get on, and what to do; none when all is well.
-    pub advice: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// A job that another one waits or waited for.
@@ -165,7 +165,7 @@ pub struct Attempt {
     /// When a worker was first known to be at it; none when it was shorter than a heartbeat.
     pub running_at: Option<DateTime<Utc>>,
     /// How long it ran, by the worker's clock.
-    pub took_ms: Option<i32>,
+    pub duration_ms: Option<i32>,
     /// When its end was known.
     pub ended_at: DateTime<Utc>,
     /// Who ran it.
@@ -179,7 +179,7 @@ pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> 
     let Some(row) = sqlx::query!(
         r#"select state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at, error,
                   progress, payload, result, superseded_by, failures, max_failures, unique_key, serial_key, worker,
-                  dispatched_at, running_at, revoke_requested_at, took_ms, request_id
+                  dispatched_at, running_at, revoke_requested_at, duration_ms, request_id
            from job where job_id = $1"#,
         job_id
     )
@@ -213,14 +213,14 @@ pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> 
         dispatched_at: row.dispatched_at,
         running_at: row.running_at,
         revoke_requested_at: row.revoke_requested_at,
-        took_ms: row.took_ms,
+        duration_ms: row.duration_ms,
         request_id: row.request_id,
         parents: parents(db, job_id).await?,
         attempts: attempts(db, job_id).await?,
-        advice: None,
+        hint: None,
     };
-    let advice = explain::advice(db, &detail).await?;
-    Ok(Some(JobDetail { advice, ..detail }))
+    let hint = explain::hint(db, &detail).await?;
+    Ok(Some(JobDetail { hint, ..detail }))
 }
 
 async fn parents(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<ParentLine>> {
@@ -237,7 +237,7 @@ async fn parents(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Par
 async fn attempts(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Attempt>> {
     sqlx::query_as!(
         Attempt,
-        "select attempt, outcome, dispatched_at, running_at, took_ms, ended_at, worker, error from job_attempt
+        "select attempt, outcome, dispatched_at, running_at, duration_ms, ended_at, worker, error from job_attempt
          where job_id = $1 order by attempt",
         job_id
     )

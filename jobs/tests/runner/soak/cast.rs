@@ -35,7 +35,7 @@ pub(super) struct Cast {
     pub(super) stage: Stage,
     servers: Vec<Process>,
     workers: Vec<Process>,
-    /// Withdrawn by staff, or made to end their workers.
+    /// Revoked by staff, or made to end their workers.
     pub(super) special: Mutex<BTreeSet<JobId>>,
     /// Workers that died of such a job.
     pub(super) deaths: usize,
@@ -170,7 +170,7 @@ impl Cast {
     }
 
     fn scale(&self, slots: usize) {
-        let live = "select worker_id from worker where not stopped order by seen_at desc limit 1";
+        let live = "select worker_id from worker where not stopped order by last_seen_at desc limit 1";
         if let Some((worker,)) = self.stage.rows::<(i64,)>(live).first() {
             let args = ["worker", "scale", &worker.to_string(), &slots.to_string()];
             let told = output(&mut self.stage.uncloud(&args), "");

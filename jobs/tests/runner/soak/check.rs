@@ -18,7 +18,7 @@ use crate::{actor::Act, stage::queue_name};
 const UNSETTLED: &str = "select format('job %s (%s): %s, attempt %s, %s', job_id, kind, state, attempt, error)
     from job where state in ('queued', 'dispatched', 'running') order by job_id";
 
-/// Each dispatch is accounted for: it failed, was snoozed, lost or withdrawn, or it was the one that succeeded.
+/// Each dispatch is accounted for: it failed, was snoozed, lost or revoked, or it was the one that succeeded.
 const UNACCOUNTED: &str =
     "select format('job %s (%s): %s, attempt %s of which %s are known', job_id, kind, state, attempt, known)
     from job, lateral (select count(*) as known from job_attempt past where past.job_id = job.job_id) past
@@ -80,9 +80,9 @@ fn compare(cast: &Cast, customers: &[Customer]) {
             Ending::Follows if !orphan => "succeeded",
             Ending::Follows | Ending::Fails => "failed",
         };
-        // A twin of a job that was withdrawn is the customer's as well.
-        let withdrawn = state == "revoked" && error.contains("withdrawn by staff");
-        assert!(state == wanted || withdrawn, "job {job} is to be {wanted}, is {state}: {error}");
+        // A twin of a job that was revoked is the customer's as well.
+        let revoked = state == "revoked" && error.contains("revoked by staff");
+        assert!(state == wanted || revoked, "job {job} is to be {wanted}, is {state}: {error}");
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     stage::{Stage, queue_name, with},
 };
 
-/// How a job has to end, unless it was withdrawn or its workers died again and again.
+/// How a job has to end, unless it was revoked or its workers died again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Succeeds,

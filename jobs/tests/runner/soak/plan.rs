@@ -84,7 +84,7 @@ impl Fault {
             Self::Nonsense => "entry that cannot be read",
             Self::Abort => "job that ends its worker",
             Self::Pause(_) => "queue paused",
-            Self::Revoke(_) => "job withdrawn",
+            Self::Revoke(_) => "job revoked",
             Self::Scale(_) => "worker scaled",
         }
     }

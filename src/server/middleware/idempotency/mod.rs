@@ -103,8 +103,9 @@ impl Answers {
     /// The answer to a request that was here before.
     async fn before(&self, user_id: i64, key: &str, request_hash: &[u8]) -> Result<Response, Error> {
         let conflict = |code, detail: &str| Error::Conflict { code, detail: detail.into(), field: None };
-        let running =
-            || conflict(Code::IdempotencyKeyInUse, "the first request with this Idempotency-Key is still being worked on");
+        let running = || {
+            conflict(Code::IdempotencyKeyInUse, "the first request with this Idempotency-Key is still being worked on")
+        };
         // None: it was given back in this moment.
         let known = db::known(&self.pool, user_id, key).await?.ok_or_else(running)?;
         if known.request_hash != request_hash {
