@@ -40,89 +40,89 @@ macro_rules! codes {
 
 codes! {
     400 {
-        Malformed "malformed" "Not even the form is right: no JSON, a parameter that is unknown or wrong."
+        Malformed "malformed" "The request's form is invalid: not JSON, or an unknown or invalid parameter."
             "Compare the request with the document at /docs."
     }
     401 {
-        Unauthenticated "unauthenticated" "Nobody known asked: credentials are missing or wrong."
+        Unauthenticated "unauthenticated" "Credentials are missing or wrong."
             "Send a user name and password (Basic) or a token (Bearer) that is valid."
     }
     403 {
-        Forbidden "forbidden" "The caller may not do this at all."
+        Forbidden "forbidden" "The caller may not do this."
             "Ask a member of staff, or sign in as one."
-        InsufficientScope "insufficient_scope" "The caller's token may not be used for this."
+        InsufficientScope "insufficient_scope" "The scopes of the caller's token do not cover this."
             "Create a token with the scope that the message names: POST /v1/token."
     }
     404 {
-        NotFound "not_found" "There is no such object or address, or it is not the caller's."
+        NotFound "not_found" "The object or path does not exist, or the object is not the caller's."
             "Check the address and the number; a list shows the objects that exist."
     }
     405 {
-        MethodNotAllowed "method_not_allowed" "The address does not take this method; the header Allow names those that it takes."
+        MethodNotAllowed "method_not_allowed" "The path does not support this method; the header Allow lists those that it supports."
             "Use a method that the header Allow names."
     }
     408 {
-        TooSlow "too_slow" "The body took too long to arrive."
+        RequestTimeout "request_timeout" "The body took too long to arrive."
             "Send the request again, on a better connection."
     }
     409 {
-        AlreadyBilled "already_billed" "The customer has a bill of this very second already."
+        AlreadyBilled "already_billed" "The customer already has a bill of this very second."
             "Bill as of a later second, or wait for the next run."
-        AmountTooLarge "amount_too_large" "The bill's amounts are larger than bills can have."
+        AmountTooLarge "amount_too_large" "The bill's amounts are larger than a bill can have."
             "Correct the order or the line that is too expensive."
-        AnswerLost "answer_lost" "The change that this Idempotency-Key asked for was made, but its answer was lost."
-            "Read the object to see the change; with another key, the change would be made again."
+        CurrencyMismatch "currency_mismatch" "An order is replaced by one in the same currency."
+            "Choose a price in the currency of the order."
         Deleting "deleting" "The object is being deleted."
             "Wait until it is gone, then create another one."
+        IdempotencyKeyInUse "idempotency_key_in_use" "The first request with this Idempotency-Key is still running."
+            "Wait for the response to the first request, or send the request again in a moment."
+        InconsistentRecords "inconsistent_records" "The customer's orders or bills contradict each other, because they were changed outside of uncloud."
+            "Staff find the fault with `uncloud bill verify`."
+        ItemBilled "item_billed" "The bill item is already on a bill."
+            "Create another line that corrects it."
         JobEnded "job_ended" "The job has ended, so it can't be revoked."
             "Nothing is to be done; read the job to see how it ended."
-        JobNotRetryable "job_not_retryable" "The job has not failed, so it can't be tried again."
+        JobNotRetryable "job_not_retryable" "The job has not failed, so it can't be retried."
             "Read the job; wait until it has ended."
         KeyInUse "key_in_use" "Another network has this WireGuard key."
             "Create another key pair with `wg genkey` and send its public key."
-        LineBilled "line_billed" "The line is on a bill already."
-            "Create another line that corrects it."
-        MissingRequirement "missing_requirement" "The product needs a running order of another product."
+        MissingRequirement "missing_requirement" "The product requires a running order of another product."
             "Order the product that the message names first."
         NameTaken "name_taken" "Another object has this name."
             "Choose another name."
         NetworkNotReplaceable "network_not_replaceable" "The order of a network can't be replaced."
             "Cancel the order, and order another network."
         NoBillingAddress "no_billing_address" "The customer has no billing address."
-            "Set the address with PUT /v1/billingaddress."
-        NoChangePending "no_change_pending" "Nothing is about to change that could be moved."
+            "Set the address with PUT /v1/billing_address."
+        NoChangePending "no_change_pending" "The order has no pending change that could be moved."
             "Nothing is to be done."
-        NoSeller "no_seller" "The seller's details are missing, so nobody can be billed."
+        NoSeller "no_seller" "The seller's details are missing, so no customer can be billed."
             "Staff set the seller's details with PUT /v1/admin/seller."
         NoVatNumber "no_vat_number" "The billing address has no VAT number."
-            "Set the number with PUT /v1/billingaddress."
-        NoVatRate "no_vat_rate" "A VAT rate is missing that a bill needs."
+            "Set the number with PUT /v1/billing_address."
+        NoVatRate "no_vat_rate" "A VAT rate that a bill needs is missing."
             "Staff import the rate with `uncloud import-vat-rates`."
-        NoVpnProduct "no_vpn_product" "There is no product, or no price, for VPN networks."
+        NoVpnProduct "no_vpn_product" "The catalogue has no product, or no price, for VPN networks."
             "Staff add a product for VPN networks, or its price: /v1/admin/product."
         NotBillable "not_billable" "The customer can't be billed, for a reason that this version does not know."
             "Update uncloud; a newer version wrote the reason."
-        NotByHand "not_by_hand" "The order is not delivered by hand."
+        NotManual "not_manual" "The order is delivered automatically, so staff do not record its delivery."
             "Nothing is to be done; a worker delivers the order."
-        NotDue "not_due" "It is too early for this."
-            "Try again later; the message says when where that is known."
         OrderEnded "order_ended" "The order has ended."
             "Place another order."
-        OrderNeeded "order_needed" "Another running order needs this one."
+        OrderHasDependents "order_has_dependents" "Another running order requires this one."
             "Cancel the orders that the message names first."
         OrderNotRecurring "order_not_recurring" "The order was paid once, so it can be neither cancelled nor replaced."
             "Place another order."
-        OrderPending "order_pending" "The order has not begun yet."
+        OrderPending "order_pending" "The order has not started yet."
             "Wait until the order begins."
         OrderReplaced "order_replaced" "Another order has replaced this one."
             "Use the order that replaced it."
-        OtherCurrency "other_currency" "An order is replaced by one in the same currency."
-            "Choose a price in the currency of the order."
         OtherVatNumber "other_vat_number" "The billing address has another VAT number by now."
             "Read the billing address again, and check its present number."
         Overlap "overlap" "The prefix overlaps with that of another pool."
             "Choose a prefix that no pool has: /v1/admin/vpnpool."
-        PeriodExists "period_exists" "There is such a recurring period."
+        PeriodExists "period_exists" "The recurring period exists already."
             "Use the period that exists."
         PoolExhausted "pool_exhausted" "No pool has a free prefix of this size."
             "Ask for a smaller network, or ask staff to add a pool."
@@ -130,35 +130,35 @@ codes! {
             "Delete its networks first: /v1/admin/net/vpn."
         PortInUse "port_in_use" "Another pool of this host has this port."
             "Choose another port."
-        QuotaExceeded "quota_exceeded" "The customer has as many networks as allowed."
+        QuotaExceeded "quota_exceeded" "The customer has as many networks as the quota allows."
             "Delete a network, or ask staff to raise `vpn_quota`."
-        RefusedByDatabase "refused_by_database" "The customer's orders or bills do not fit together; they were changed by hand."
-            "Staff find the fault with `uncloud bill verify`."
-        StillRunning "still_running" "The first request with this Idempotency-Key is still being worked on."
-            "Wait for the response to the first request, or send the request again in a moment."
-        TooManyTokens "too_many_tokens" "The user has as many tokens as anybody may have."
+        ResponseLost "response_lost" "The change that was requested with this Idempotency-Key was made, but its response was lost."
+            "Read the object to see the change; with another key, the change would be made again."
+        TooEarly "too_early" "The time for this has not come yet."
+            "Try again later; the message says when where that is known."
+        TooManyTokens "too_many_tokens" "The user has as many tokens as a user may have."
             "Delete a token that is not needed."
-        UnknownKind "unknown_kind" "The schedule is of a kind that this version does not know."
+        UnknownKind "unknown_kind" "This version does not know the schedule's kind."
             "Update uncloud; a newer version created the schedule."
     }
     412 {
-        Changed "changed" "The object has changed since the caller read it."
+        PreconditionFailed "precondition_failed" "The object has changed since the caller read it."
             "Read the object again, and send the change with its new ETag."
     }
     413 {
-        TooLarge "too_large" "The body is too large."
+        ContentTooLarge "content_too_large" "The body is too large."
             "Send a smaller body."
     }
     414 {
-        AddressTooLong "address_too_long" "The address is longer than 8 KiB."
+        UriTooLong "uri_too_long" "The URI is longer than 8 KiB."
             "Send fewer or shorter parameters."
     }
     415 {
-        UnsupportedMediaType "unsupported_media_type" "The body is not said to be JSON."
+        UnsupportedMediaType "unsupported_media_type" "The Content-Type is not application/json."
             "Send the header Content-Type: application/json."
     }
     422 {
-        Invalid "invalid" "Fields have wrong values; `errors` names all of them."
+        Invalid "invalid" "Fields are invalid; `errors` lists all of them."
             "Correct the fields that `errors` names."
     }
     429 {
@@ -172,11 +172,11 @@ codes! {
             "Send fewer or shorter headers."
     }
     500 {
-        Internal "internal" "Our fault; `request_id` helps to find out what happened."
+        Internal "internal" "The server failed; staff find the cause by `request_id`."
             "Report the `request_id`; staff find the cause in the log."
     }
     503 {
-        Unavailable "unavailable" "A part of the service does not answer; trying again later helps."
+        Unavailable "unavailable" "A part of the service does not respond; retry later."
             "Send the request again later."
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 pub fn services(delivery: Delivery) -> Option<&'static dyn Service> {
     match delivery {
         Delivery::VpnNetwork => Some(&vpn::VpnService),
-        Delivery::ByHand => None,
+        Delivery::Manual => None,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 
 input! {
     /// What to change of a user; what is left out stays.
-    pub struct UserEdit {
+    pub struct UserUpdate {
         /// Networks that the user may have.
         pub vpn_quota: Option<Number<0, 1_000_000>>,
         /// Shut out, with all tokens; known everywhere within a minute.
@@ -57,7 +57,7 @@ impl UserApi {
     ///
     /// Everybody who has ever signed in, and whoever was added by hand; the oldest first unless
     /// `sort` says otherwise, in pages.
-    #[oai(path = "/", method = "get", operation_id = "user_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_user_list")]
     async fn list(
         &self,
         _staff: Staff,
@@ -88,7 +88,7 @@ impl UserApi {
     /// Read a user
     ///
     /// With the limits that hold for the user.
-    #[oai(path = "/:id", method = "get", operation_id = "user_read")]
+    #[oai(path = "/:id", method = "get", operation_id = "admin_user_read")]
     async fn read(
         &self,
         _staff: Staff,
@@ -102,15 +102,15 @@ impl UserApi {
     ///
     /// What is left out stays. A quota below what the user has takes nothing away. Nobody can shut out or demote themselves,
     /// and with a token nobody at all: one that fell into wrong hands opens no other way in.
-    #[oai(path = "/:id", method = "patch", operation_id = "user_edit")]
+    #[oai(path = "/:id", method = "patch", operation_id = "admin_user_update")]
     async fn edit(
         &self,
         staff: Staff,
         /// Identifies the user.
         id: Path<Id>,
-        body: Body<UserEdit>,
+        body: Body<UserUpdate>,
     ) -> Result<Json<UserBody>, Error> {
-        let UserEdit { vpn_quota, locked, staff: make_staff } = body.0;
+        let UserUpdate { vpn_quota, locked, staff: make_staff } = body.0;
         let flag = |flag: Option<Flag>| flag.map(|flag| flag.0);
         let change =
             db::Change { vpn_quota: vpn_quota.map(Number::get), locked: flag(locked), staff: flag(make_staff) };

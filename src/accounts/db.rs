@@ -61,9 +61,9 @@ pub async fn bootstrap(
     let hash = new_password.map(password::hash).transpose()?;
     let user = sqlx::query_as!(
         User,
-        "insert into users (username, staff_by_hand, password_hash) values ($1, $2, $3)
+        "insert into users (username, staff_manual, password_hash) values ($1, $2, $3)
          on conflict (username) do update
-         set staff_by_hand = users.staff_by_hand or excluded.staff_by_hand,
+         set staff_manual = users.staff_manual or excluded.staff_manual,
              password_hash = coalesce(excluded.password_hash, users.password_hash),
              staff_by_directory = users.staff_by_directory and excluded.password_hash is null
          returning user_id, username, staff, created_at",
@@ -177,7 +177,7 @@ pub async fn change(pool: &PgPool, asker: Option<i64>, user_id: i64, change: &Ch
     unless_changed(async { user(&mut *tx, user_id).await?.ok_or(Error::Changed) }).await?;
     sqlx::query!(
         "update users set vpn_quota = coalesce($2, vpn_quota), locked = coalesce($3, locked),
-             staff_by_hand = coalesce($4, staff_by_hand)
+             staff_manual = coalesce($4, staff_manual)
          where user_id = $1",
         user_id,
         change.vpn_quota,

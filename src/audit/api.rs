@@ -100,13 +100,13 @@ impl AuditApi {
     ///
     /// The newest first: who asked for what, by which request, and how it was before. Work that machines do all the time
     /// (counters, jobs on their way) is left out.
-    #[oai(path = "/", method = "get", operation_id = "audit_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_audit_list")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Those that this user asked for.
-        user: Query<Option<TextPart>>,
+        /// Those of the user with this name.
+        username: Query<Option<TextPart>>,
         /// Those of objects of this kind, as in `vpn_pool`.
         kind: Query<Option<TextPart>>,
         /// Those of the object with this identifier.
@@ -128,7 +128,7 @@ impl AuditApi {
     ) -> Result<Json<AuditList>, Error> {
         let text = |part: Option<TextPart>| part.map(|part| part.0);
         let filter = Filter {
-            username: text(user.0),
+            username: text(username.0),
             kind: text(kind.0),
             object_id: text(object_id.0),
             request_id: text(request_id.0),

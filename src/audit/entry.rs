@@ -12,7 +12,7 @@ pub(super) enum AuditAction {
     /// The object came to be.
     Create,
     /// It became another.
-    Edit,
+    Update,
     /// It ceased to be.
     Delete,
 }

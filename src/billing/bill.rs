@@ -33,7 +33,7 @@ pub struct Bill {
     /// What rounding to coins adds.
     pub rounding: Amount,
     /// To be paid.
-    pub payable: Amount,
+    pub amount_due: Amount,
 }
 
 /// What a record is for.
@@ -70,9 +70,9 @@ pub struct BillRecord {
     /// The first second after it.
     pub to: DateTime<Utc>,
     /// Seconds of a whole period; none for what is charged once.
-    pub period_secs: Option<i32>,
+    pub period_seconds: Option<i32>,
     /// Seconds of the period that had passed before the record begins.
-    pub passed_secs: i64,
+    pub elapsed_seconds: i64,
     /// When the order ends.
     pub order_ends_at: Option<DateTime<Utc>>,
     /// The order that replaced this one.
@@ -95,8 +95,8 @@ impl BillRecord {
 
     /// How many periods it is for, with six decimals; the net is the unit price times this, but for the rounding of sums.
     pub fn quantity(&self) -> String {
-        let Some(period_secs) = self.period_secs else { return "1.000000".to_owned() };
-        let millionths = round(i128::from(self.secs()) * 1_000_000, period_secs.into());
+        let Some(period_seconds) = self.period_seconds else { return "1.000000".to_owned() };
+        let millionths = round(i128::from(self.secs()) * 1_000_000, period_seconds.into());
         format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
     }
 
@@ -112,19 +112,19 @@ impl BillRecord {
 
     /// How much of its period, or how many periods.
     fn charged(&self) -> String {
-        let (secs, period) = (self.secs(), i64::from(self.period_secs.unwrap_or(1)));
+        let (secs, period) = (self.secs(), i64::from(self.period_seconds.unwrap_or(1)));
         match (secs / period, secs % period) {
-            (1, 0) if self.passed_secs == 0 => "a whole period".to_owned(),
-            (periods, 0) if self.passed_secs == 0 => format!("{periods} whole periods"),
-            _ if self.passed_secs == 0 => format!("{secs} s of a period of {period} s"),
-            _ => format!("{secs} s of a period of {period} s, after {} s of it", self.passed_secs),
+            (1, 0) if self.elapsed_seconds == 0 => "a whole period".to_owned(),
+            (periods, 0) if self.elapsed_seconds == 0 => format!("{periods} whole periods"),
+            _ if self.elapsed_seconds == 0 => format!("{secs} s of a period of {period} s"),
+            _ => format!("{secs} s of a period of {period} s, after {} s of it", self.elapsed_seconds),
         }
     }
 
     /// Why it ends inside of a period.
     fn cut(&self) -> String {
-        let period = i64::from(self.period_secs.unwrap_or(1));
-        match (self.passed_secs + self.secs()) % period {
+        let period = i64::from(self.period_seconds.unwrap_or(1));
+        match (self.elapsed_seconds + self.secs()) % period {
             0 => String::new(),
             _ if self.order_ends_at == Some(self.to) => self.order_end(),
             _ => "; then the VAT rate changes".to_owned(),
@@ -146,9 +146,9 @@ pub struct BillVat {
     /// At which rate.
     pub rate: Rate,
     /// The sum of the nets.
-    pub base: Amount,
+    pub taxable_amount: Amount,
     /// The VAT on it, rounded once.
-    pub tax: Amount,
+    pub tax_amount: Amount,
 }
 
 /// Who bills, or who is billed, as it was then.

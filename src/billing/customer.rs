@@ -34,7 +34,7 @@ pub(super) async fn bill_customers(
     for &user_id in users {
         let Some(due) = due.remove(&user_id) else { continue };
         let Some(address) = addresses.get(&user_id) else {
-            let detail = "has no billing address; the customer sets it with PUT /v1/billingaddress";
+            let detail = "has no billing address; the customer sets it with PUT /v1/billing_address";
             problems.push(Problem::new(user_id, Code::NoBillingAddress, detail));
             continue;
         };

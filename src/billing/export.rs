@@ -85,13 +85,13 @@ const COLUMNS: [&str; 19] = [
     "currency",
     "vat_category",
     "vat_rate",
-    "vat_base",
-    "vat_tax",
+    "vat_taxable_amount",
+    "vat_tax_amount",
     "bill_net",
     "bill_tax",
     "bill_gross",
     "bill_rounding",
-    "bill_payable",
+    "bill_amount_due",
 ];
 
 fn csv(bills: &[ExportedBill], header: bool) -> Result<Vec<u8>, Error> {
@@ -115,13 +115,13 @@ fn csv(bills: &[ExportedBill], header: bool) -> Result<Vec<u8>, Error> {
                 bill.currency.clone(),
                 group.category.to_string(),
                 group.rate.to_string(),
-                group.base.to_string(),
-                group.tax.to_string(),
+                group.taxable_amount.to_string(),
+                group.tax_amount.to_string(),
                 bill.net.to_string(),
                 bill.tax.to_string(),
                 bill.gross.to_string(),
                 bill.rounding.to_string(),
-                bill.payable.to_string(),
+                bill.amount_due.to_string(),
             ])?;
         }
     }
@@ -144,7 +144,7 @@ fn json_array(bills: &[ExportedBill], is_first: bool, is_last: bool) -> Vec<u8> 
 }
 
 fn object(bill: &ExportedBill) -> Value {
-    let group = |group: &BillVat| json!({ "category": group.category, "rate": group.rate, "base": group.base, "tax": group.tax });
+    let group = |group: &BillVat| json!({ "category": group.category, "rate": group.rate, "taxable_amount": group.taxable_amount, "tax_amount": group.tax_amount });
     json!({
         "id": bill.bill_id,
         "number": bill.number,
@@ -162,7 +162,7 @@ fn object(bill: &ExportedBill) -> Value {
         "tax": bill.tax,
         "gross": bill.gross,
         "rounding": bill.rounding,
-        "payable": bill.payable,
+        "amount_due": bill.amount_due,
     })
 }
 
@@ -180,8 +180,8 @@ mod tests {
             bill_id: 1,
             category: "S".parse().expect("a category"),
             rate: rate.parse().expect("a rate"),
-            base: amount(base),
-            tax: amount(tax),
+            taxable_amount: amount(base),
+            tax_amount: amount(tax),
         };
         ExportedBill {
             bill_id: 1,
@@ -200,7 +200,7 @@ mod tests {
             tax: amount("0.57"),
             gross: amount("7.57"),
             rounding: amount("0.00"),
-            payable: amount("7.57"),
+            amount_due: amount("7.57"),
             vat: vec![group("0.077", "-3.00", "-0.23"), group("0.081", "10.00", "0.80")],
         }
     }
@@ -233,7 +233,10 @@ mod tests {
             bills.iter().map(|bill| bill["name"].as_str()).collect::<Vec<_>>(),
             [Some("a"), Some("b"), Some("c")]
         );
-        assert_eq!(bills[0]["vat"][0], json!({ "category": "S", "rate": "0.077", "base": "-3.00", "tax": "-0.23" }));
+        assert_eq!(
+            bills[0]["vat"][0],
+            json!({ "category": "S", "rate": "0.077", "taxable_amount": "-3.00", "tax_amount": "-0.23" })
+        );
         assert_eq!(serde_json::from_slice::<Vec<Value>>(&json_array(&[], true, true)).expect("an array").len(), 0);
     }
 }

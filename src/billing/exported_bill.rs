@@ -25,6 +25,6 @@ pub(super) struct ExportedBill {
     pub tax: Amount,
     pub gross: Amount,
     pub rounding: Amount,
-    pub payable: Amount,
+    pub amount_due: Amount,
     pub vat: Vec<BillVat>,
 }

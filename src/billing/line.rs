@@ -1,5 +1,5 @@
-//! Lines that staff add to a customer's next bill by hand, with author and reason. One that is not billed yet can be
-//! withdrawn; one that is, is taken back by another of the opposite sign.
+//! Items that staff add to a customer's next bill, with created_by and reason. One that is not billed yet can be voided; one
+//! that is billed is reversed by another one of the opposite sign.
 
 use sqlx::PgPool;
 
@@ -20,10 +20,10 @@ pub async fn add(pool: &PgPool, new: &NewLine) -> Result<Line, Error> {
     }
     let mut tx = request_context::begin(pool).await?;
     db::require_user(&mut tx, new.user_id).await?;
-    let line_id = db::insert_line(&mut tx, new).await?;
-    let line = db::lines(&mut *tx, new.user_id, Some(line_id), Window::all()).await?.pop();
+    let item_id = db::insert_line(&mut tx, new).await?;
+    let line = db::lines(&mut *tx, new.user_id, Some(item_id), Window::all()).await?.pop();
     tx.commit().await?;
-    line.ok_or_else(|| not_found(line_id))
+    line.ok_or_else(|| not_found(item_id))
 }
 
 /// A customer's lines.
@@ -33,21 +33,21 @@ pub async fn list(pool: &PgPool, user_id: i64, window: Window) -> Result<Vec<Lin
     Ok(db::lines(&mut *connection, user_id, None, window).await?)
 }
 
-/// Takes a line back that is not billed yet. It stays in the list, with who did it. Done twice it is done once.
-pub async fn withdraw(pool: &PgPool, user_id: i64, line_id: i64, staff: i64) -> Result<Line, Error> {
+/// Voids an item that is not billed yet. It stays in the list, with who voided it; voiding it again changes nothing.
+pub async fn void(pool: &PgPool, user_id: i64, item_id: i64, staff: i64) -> Result<Line, Error> {
     let mut tx = request_context::begin(pool).await?;
     orders::lock_customer(&mut tx, user_id).await?; // a run has it, or comes after this
-    db::withdraw_line(&mut tx, user_id, line_id, staff).await?;
-    let line = db::lines(&mut *tx, user_id, Some(line_id), Window::all()).await?.pop();
-    let line = line.ok_or_else(|| not_found(line_id))?;
-    if line.withdrawn_at.is_none() {
-        let detail = format!("line {line_id} is billed; add one of {} to take it back", -line.net);
-        return Err(Error::Conflict { code: Code::LineBilled, detail, field: None });
+    db::void_item(&mut tx, user_id, item_id, staff).await?;
+    let line = db::lines(&mut *tx, user_id, Some(item_id), Window::all()).await?.pop();
+    let line = line.ok_or_else(|| not_found(item_id))?;
+    if line.voided_at.is_none() {
+        let detail = format!("bill item {item_id} is billed; add one of {} to reverse it", -line.net);
+        return Err(Error::Conflict { code: Code::ItemBilled, detail, field: None });
     }
     tx.commit().await?;
     Ok(line)
 }
 
-fn not_found(line_id: i64) -> Error {
-    Error::NotFound(format!("the customer has no line {line_id}").into())
+fn not_found(item_id: i64) -> Error {
+    Error::NotFound(format!("the customer has no bill item {item_id}").into())
 }

@@ -8,7 +8,7 @@ use crate::money::amount::{Amount, Currency};
 #[derive(Debug, Clone)]
 pub struct Line {
     /// Identifies it.
-    pub line_id: i64,
+    pub item_id: i64,
     /// Whose bill it goes to.
     pub user_id: i64,
     /// As the bill calls it.
@@ -22,15 +22,15 @@ pub struct Line {
     /// For colleagues and auditors; not on the bill.
     pub reason: String,
     /// Who added it.
-    pub author: String,
+    pub created_by: String,
     /// When.
     pub created_at: DateTime<Utc>,
     /// The bill that it is on.
     pub bill_id: Option<i64>,
-    /// When it was withdrawn.
-    pub withdrawn_at: Option<DateTime<Utc>>,
+    /// When it was voided.
+    pub voided_at: Option<DateTime<Utc>>,
     /// By whom.
-    pub withdrawn_by: Option<String>,
+    pub voided_by: Option<String>,
 }
 
 /// A line to be added.
@@ -49,5 +49,5 @@ pub struct NewLine {
     /// For colleagues and auditors.
     pub reason: String,
     /// Who adds it.
-    pub author: i64,
+    pub created_by: i64,
 }

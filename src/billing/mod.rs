@@ -20,7 +20,7 @@ mod exported_bill;
 mod manual_line;
 mod problem;
 
-pub use api::{AdminBillApi, BillApi, BillLineApi, BillRunApi};
+pub use api::{AdminBillApi, BillApi, BillItemApi, BillRunApi};
 pub use problem::Problem;
 
 use std::collections::HashMap;

@@ -99,8 +99,8 @@ fn draft(title: &str, description: &str) -> ProductDraft {
     ProductDraft {
         title: title.to_owned(),
         description: description.to_owned(),
-        delivery: Delivery::ByHand,
-        billing: Timing::Advance,
+        delivery: Delivery::Manual,
+        billing_mode: Timing::Advance,
         sale_from: None,
         sale_until: None,
         parameters: Vec::new(),

@@ -21,7 +21,7 @@ pub struct ProductDraft {
     /// Who realises an order of it.
     pub delivery: Delivery,
     /// Whether a period is billed when it begins or when it has ended.
-    pub billing: Timing,
+    pub billing_mode: Timing,
     /// From when on it can be bought; none: from now, or as before.
     pub sale_from: Option<DateTime<Utc>>,
     /// From when on it no longer can.

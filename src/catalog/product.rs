@@ -26,7 +26,7 @@ pub struct Product {
     /// Who realises an order of it.
     pub delivery: Delivery,
     /// Whether a period is billed when it begins or when it has ended.
-    pub billing: Timing,
+    pub billing_mode: Timing,
     /// From when on it can be bought.
     pub sale_from: DateTime<Utc>,
     /// From when on it no longer can.

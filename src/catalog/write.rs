@@ -115,7 +115,7 @@ async fn other(tx: &mut PgConnection, own: &str, name: &str) -> sqlx::Result<Res
 fn unknown_period(period: RecurringPeriod, known: &[(i64, RecurringPeriod)]) -> FieldError {
     let known: Vec<String> = known.iter().map(|(_, period)| period.to_string()).collect();
     let message = format!(
-        "{period} is no recurring period of this provider: {}; POST /v1/admin/recurringperiod adds one",
+        "{period} is no recurring period of this provider: {}; POST /v1/admin/recurring_period adds one",
         known.join(", ")
     );
     FieldError::new("recurring_period", message)

@@ -102,7 +102,8 @@ async fn ping(pool: &PgPool, queue: Option<&str>, timeout: Duration, output: &Ou
         tokio::time::sleep(Duration::from_millis(20)).await;
         let now = inspect::workers(pool, queue).await?;
         for (worker, reply) in workers.iter().zip(&mut replies).filter(|(_, reply)| reply.is_none()) {
-            let reported = now.iter().any(|new| new.worker_id == worker.worker_id && new.seen_at > worker.seen_at);
+            let reported =
+                now.iter().any(|new| new.worker_id == worker.worker_id && new.last_seen_at > worker.last_seen_at);
             *reply = reported.then(|| started.elapsed());
         }
     }
@@ -181,13 +182,13 @@ pub(super) fn queue_table(queues: &[QueueLine]) -> Table {
         ["queue", "paused", "queued", "available", "oldest_seconds", "in_flight", "workers", "slots", "limit"];
     let mut table = Table::new(&columns);
     for queue in queues {
-        let limit = queue.rate_limit.map(|jobs| format!("{jobs} in {} s", queue.rate_period_secs));
-        let oldest = queue.oldest_due_secs.map(|secs| (secs * 10.0).round() / 10.0);
+        let limit = queue.rate_limit.map(|jobs| format!("{jobs} in {} s", queue.rate_period_seconds));
+        let oldest = queue.oldest_available_seconds.map(|secs| (secs * 10.0).round() / 10.0);
         table.row([
             queue.queue.clone().into(),
             queue.paused_at.is_some().into(),
             queue.queued.into(),
-            queue.due.into(),
+            queue.available.into(),
             oldest.into(),
             queue.in_flight.into(),
             queue.workers.into(),
@@ -211,7 +212,7 @@ pub(super) fn worker_table(workers: &[WorkerLine]) -> Table {
             worker.alive.into(),
             worker.version.clone().into(),
             time(worker.started_at),
-            time(worker.seen_at),
+            time(worker.last_seen_at),
             worker.concurrency.into(),
             worker.succeeded.into(),
             worker.failed.into(),

@@ -118,7 +118,7 @@ struct FilterArgs {
 impl FilterArgs {
     fn filter(self, state: Option<JobState>) -> JobFilter {
         let queue = self.queue.map(String::from);
-        JobFilter { state, queue, kind: self.kind, min_age_secs: self.min_age, error: self.error }
+        JobFilter { state, queue, kind: self.kind, min_age_seconds: self.min_age, error: self.error }
     }
 }
 
@@ -190,7 +190,7 @@ fn show_table(job: &JobDetail) -> Table {
     let mut table = Table::facts([
         ("id", line.job_id.into()),
         ("state", line.state.as_str().into()),
-        ("hint", job.advice.clone().into()),
+        ("hint", job.hint.clone().into()),
         ("kind", line.kind.clone().into()),
         ("queue", line.queue.clone().into()),
         ("payload", job.payload.clone()),
@@ -205,7 +205,7 @@ fn show_table(job: &JobDetail) -> Table {
         ("run_at", time(line.run_at)),
         ("dispatched_at", job.dispatched_at.map_or(Value::Null, time)),
         ("finished_at", line.finished_at.map_or(Value::Null, time)),
-        ("duration_ms", job.took_ms.into()),
+        ("duration_ms", job.duration_ms.into()),
         ("waits_for", (!parents.is_empty()).then(|| parents.join(", ")).into()),
         ("superseded_by", job.superseded_by.into()),
         ("unique_key", job.unique_key.clone().into()),

@@ -163,8 +163,8 @@ impl SettingsArgs {
         Terms {
             priority: self.priority,
             max_failures: self.max_failures,
-            hard_limit_secs: self.hard_limit,
-            keep_secs: self.keep,
+            hard_limit_seconds: self.hard_limit,
+            keep_seconds: self.keep,
         }
     }
 }
@@ -277,7 +277,7 @@ fn show_table(schedule: &Schedule) -> Table {
         ("queue", Scheduled::parse(&schedule.kind).map(|kind| String::from(kind.queue())).into()),
         ("payload", schedule.payload.clone()),
         ("when", when(schedule).into()),
-        ("error", schedule.trouble().into()),
+        ("error", schedule.error().into()),
         ("paused_at", schedule.paused_at.map_or(Value::Null, time)),
         ("last_due_at", schedule.last_due_at.map_or(Value::Null, time)),
         ("last_run_at", schedule.last_run_at.map_or(Value::Null, time)),
@@ -285,8 +285,8 @@ fn show_table(schedule: &Schedule) -> Table {
         ("last_state", schedule.last_job.map(|(_, state)| state.as_str()).into()),
         ("priority", terms.priority.into()),
         ("max_failures", terms.max_failures.into()),
-        ("hard_limit_seconds", terms.hard_limit_secs.into()),
-        ("keep_seconds", terms.keep_secs.into()),
+        ("hard_limit_seconds", terms.hard_limit_seconds.into()),
+        ("keep_seconds", terms.keep_seconds.into()),
     ]);
     for next in schedule.next_runs(AHEAD) {
         table.row(["next_run_at".into(), time(next)]);

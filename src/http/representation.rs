@@ -20,6 +20,7 @@ const PROGRESS: [&str; 15] = [
     "billed_through",
     "closed",
     "delivered",
+    "error",
     "free",
     "job",
     "last_due_at",
@@ -27,9 +28,8 @@ const PROGRESS: [&str; 15] = [
     "last_run_at",
     "last_used_at",
     "next_runs",
-    "reason",
     "status",
-    "trouble",
+    "status_reason",
     "used",
 ];
 

@@ -40,7 +40,7 @@ pub struct Charged {
 #[derive(Debug, Clone, Copy)]
 pub struct ManualLine {
     /// Identifies it.
-    pub line_id: i64,
+    pub item_id: i64,
     /// What it is in.
     pub currency: Currency,
     /// Before VAT; negative in the customer's favour.
@@ -69,7 +69,7 @@ pub enum Kind {
     /// A line that staff added.
     Manual {
         /// Which.
-        line_id: i64,
+        item_id: i64,
     },
 }
 
@@ -163,9 +163,9 @@ pub fn draw_up(
         }
         moved.push(Moved { order_id: order.order_id, before, after: order.billed, due_at: order.due_at() });
     }
-    due.manual.sort_unstable_by_key(|line| line.line_id);
+    due.manual.sort_unstable_by_key(|line| line.item_id);
     for line in due.manual {
-        let kind = Kind::Manual { line_id: line.line_id };
+        let kind = Kind::Manual { item_id: line.item_id };
         lines.push((line.currency, taxes.record(kind, None, line.service_at, line.net)?));
     }
     Ok((bills(lines, cash_rounding)?, moved))

@@ -49,7 +49,7 @@ pub struct Agreed {
     /// How often; none: paid once.
     pub recurring_period: Option<RecurringPeriod>,
     /// When a period is billed.
-    pub billing: Timing,
+    pub billing_mode: Timing,
     /// Periods that can't be cancelled.
     pub commitment_periods: u32,
     /// What an upgrade will do with the time already paid.
@@ -154,7 +154,7 @@ pub async fn replace_order(
     let new = quote.new_order(&customer, user_id, caller.user_id)?;
     let replaced = replace::replace(&mut tx, customer.now, order_id, &new, change).await?;
     // Once more, now that the old order no longer counts.
-    quote.obstacles = quote::missing(&mut tx, user_id, &quote.wanted.product).await?;
+    quote.blockers = quote::missing(&mut tx, user_id, &quote.wanted.product).await?;
     quote.refuse_obstacles()?;
     refuse_needed(&mut tx, order_id).await?;
     tx.commit().await?;
@@ -173,7 +173,7 @@ impl Agreed {
             one_time: self.one_time,
             recurring: self.recurring,
             period: self.recurring_period,
-            timing: self.billing,
+            timing: self.billing_mode,
             commitment_periods: self.commitment_periods,
             upgrade_credit: self.upgrade_credit,
             zone: customer.zone()?,

@@ -34,12 +34,12 @@ pub async fn cancel(
     let end = order.ends_at.map_or(end, |earlier| earlier.min(end));
     order.ends_at = Some(end);
     order.void = end == order.starts_at;
-    let withdraw_at = service_change.at(now, end);
-    db::end(tx, &order, Some(withdraw_at)).await?;
+    let terminate_at = service_change.at(now, end);
+    db::end(tx, &order, Some(terminate_at)).await?;
     // Either may be what is delivered: a downgrade that was delivered early, or what it was to replace.
     let others = [successor, order.replaces.filter(|_| order.void)];
     for other in others.into_iter().flatten() {
-        db::set_withdraw_at(tx, other, withdraw_at).await?;
+        db::set_terminate_at(tx, other, terminate_at).await?;
     }
     Ok(order)
 }

@@ -34,11 +34,11 @@ pub(crate) async fn end_of_service(tx: &mut PgConnection, order_id: i64) -> Resu
         cancel(tx, customer.now, order_id, user_id, ServiceChange::Now).await?;
         refuse_needed(tx, order_id).await?;
     } else {
-        db::set_withdraw_at(tx, order_id, customer.now).await?;
+        db::set_terminate_at(tx, order_id, customer.now).await?;
     }
-    if db::delivery(tx, order_id).await?.withdrawn_at.is_some() {
+    if db::delivery(tx, order_id).await?.terminated_at.is_some() {
         return Ok(false);
     }
-    db::mark_withdrawn(tx, order_id, customer.now, None).await?;
+    db::mark_terminated(tx, order_id, customer.now, None).await?;
     Ok(true)
 }

@@ -16,5 +16,5 @@ pub(super) async fn refuse_needed(tx: &mut PgConnection, order_id: i64) -> Resul
         named.join(", "),
         first.required
     );
-    Err(Error::Conflict { code: Code::OrderNeeded, detail, field: None })
+    Err(Error::Conflict { code: Code::OrderHasDependents, detail, field: None })
 }

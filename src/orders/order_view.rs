@@ -33,12 +33,12 @@ pub enum Status {
 /// What staff have to do for an order now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, poem_openapi::Enum)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-#[oai(rename = "OrderDue", rename_all = "snake_case")]
-pub enum Due {
+#[oai(rename = "OrderPendingAction", rename_all = "snake_case")]
+pub enum PendingAction {
     /// Deliver what is ordered.
     Deliver,
-    /// Withdraw what was delivered.
-    Withdraw,
+    /// Terminate what was delivered.
+    Terminate,
 }
 
 /// An order with everything about it; the columns are explained in the schema.
@@ -55,7 +55,7 @@ pub struct OrderView {
     pub recurring: Amount,
     pub period_unit: Option<Unit>,
     pub period_count: Option<i32>,
-    pub billing: Timing,
+    pub billing_mode: Timing,
     pub commitment_periods: i32,
     pub upgrade_credit: UpgradeCredit,
     pub starts_at: DateTime<Utc>,
@@ -69,13 +69,13 @@ pub struct OrderView {
     pub closed: bool,
     pub deliver_at: DateTime<Utc>,
     pub delivered_at: Option<DateTime<Utc>>,
-    pub withdraw_at: Option<DateTime<Utc>>,
-    pub withdrawn_at: Option<DateTime<Utc>>,
+    pub terminate_at: Option<DateTime<Utc>>,
+    pub terminated_at: Option<DateTime<Utc>>,
     pub network_id: Option<i64>,
     /// The order in its line of replacements whose configuration is there now.
     pub delivered_order: Option<i64>,
     pub delivered_parameters: Option<Value>,
-    pub due: Option<Due>,
+    pub pending_action: Option<PendingAction>,
     /// When the order was looked at.
     pub now: DateTime<Utc>,
     pub parts: Json<Vec<PartView>>,
@@ -124,5 +124,5 @@ pub struct Filter {
     /// Whether something is still to be billed.
     pub open: Option<bool>,
     /// Those that staff have to deliver or to withdraw now.
-    pub to_deliver: bool,
+    pub needs_action: bool,
 }

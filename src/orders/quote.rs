@@ -38,12 +38,12 @@ pub struct Quote {
     /// What its service is to provision; none when staff deliver, or the noun itself provisions what it orders.
     pub provision: Option<Arc<dyn Provision>>,
     /// What the customer has to mend first.
-    pub obstacles: Vec<Obstacle>,
+    pub blockers: Vec<Blocker>,
 }
 
 /// What keeps a customer from ordering.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum Blocker {
     /// It costs something, and nobody knows where the bill is to go.
     NoBillingAddress,
     /// It is of no use without another product.
@@ -101,7 +101,7 @@ impl Wanted {
     }
 }
 
-impl Obstacle {
+impl Blocker {
     /// For programs.
     pub const fn code(&self) -> Code {
         match self {
@@ -114,7 +114,7 @@ impl Obstacle {
     pub fn detail(&self, product: &str) -> String {
         match self {
             Self::NoBillingAddress => {
-                format!("{product} is not free, so say first where its bills go: PUT /v1/billingaddress")
+                format!("{product} is not free, so say first where its bills go: PUT /v1/billing_address")
             }
             Self::Requires(other) => {
                 format!("{product} needs a running order that contains {other}; order that first, or both in a bundle")
@@ -159,16 +159,16 @@ async fn quote_read(
 ) -> Result<Quote, Error> {
     let choice = Choice { recurring_period: wanted.recurring_period, currency: wanted.currency, parameters };
     let priced = catalog::price(&wanted.product, &choice, customer.instant).map_err(Error::Invalid)?;
-    let mut obstacles = Vec::new();
+    let mut blockers = Vec::new();
     if !priced.is_free() && !customer.has_billing_address {
-        obstacles.push(Obstacle::NoBillingAddress);
+        blockers.push(Blocker::NoBillingAddress);
     }
-    obstacles.extend(missing(tx, user_id, &wanted.product).await?);
-    Ok(Quote { wanted, priced, provision, obstacles })
+    blockers.extend(missing(tx, user_id, &wanted.product).await?);
+    Ok(Quote { wanted, priced, provision, blockers })
 }
 
 /// What the product requires and the customer has not.
-pub(super) async fn missing(tx: &mut PgConnection, user_id: i64, product: &Product) -> Result<Vec<Obstacle>, Error> {
+pub(super) async fn missing(tx: &mut PgConnection, user_id: i64, product: &Product) -> Result<Vec<Blocker>, Error> {
     let required: Vec<_> = product.requirements().collect();
     if required.is_empty() {
         return Ok(Vec::new());
@@ -176,15 +176,15 @@ pub(super) async fn missing(tx: &mut PgConnection, user_id: i64, product: &Produ
     let ids: Vec<i64> = required.iter().map(|required| required.product_id).collect();
     let missing = db::not_had(tx, user_id, &ids).await?;
     let missing = required.into_iter().filter(|required| missing.contains(&required.product_id));
-    Ok(missing.map(|required| Obstacle::Requires(required.name.clone())).collect())
+    Ok(missing.map(|required| Blocker::Requires(required.name.clone())).collect())
 }
 
 impl Quote {
-    /// The first obstacle's code, and what is to be done about all of them.
+    /// The first blocker's code, and what is to be done about all of them.
     pub(super) fn refuse_obstacles(&self) -> Result<(), Error> {
-        let Some(first) = self.obstacles.first() else { return Ok(()) };
+        let Some(first) = self.blockers.first() else { return Ok(()) };
         let product = &self.wanted.product.name;
-        let details: Vec<String> = self.obstacles.iter().map(|obstacle| obstacle.detail(product)).collect();
+        let details: Vec<String> = self.blockers.iter().map(|blocker| blocker.detail(product)).collect();
         Err(Error::Conflict { code: first.code(), detail: details.join("; "), field: None })
     }
 
@@ -208,7 +208,7 @@ impl Quote {
             one_time: priced.one_time,
             recurring: priced.recurring,
             period: wanted.recurring_period,
-            timing: wanted.product.billing,
+            timing: wanted.product.billing_mode,
             commitment_periods: priced.commitment_periods,
             upgrade_credit: wanted.upgrade_credit,
             zone: customer.zone()?,

@@ -43,7 +43,7 @@ pub async fn replace(
     };
     if old.currency != new.currency {
         let detail = format!("order {old_id} is in {}; its replacement has to be too", old.currency);
-        return Err(Error::conflict(Code::OtherCurrency, "currency", detail));
+        return Err(Error::conflict(Code::CurrencyMismatch, "currency", detail));
     }
     refuse_pending_replacement(&old, now)?;
     void_pending_successor(tx, &old, now).await?;

@@ -36,14 +36,14 @@ pub async fn carry_out(
     db::lock_customer(tx, user_id).await?;
     let delivery = db::delivery(tx, order_id).await?;
     let service = services(delivery.by).filter(|_| delivery.is_provisioned);
-    let (Some(service), Some(withdraw_at), None) = (service, delivery.withdraw_at, delivery.withdrawn_at) else {
+    let (Some(service), Some(terminate_at), None) = (service, delivery.terminate_at, delivery.terminated_at) else {
         return Ok(None);
     };
-    if withdraw_at > now {
-        return Ok(Some(withdraw_at));
+    if terminate_at > now {
+        return Ok(Some(terminate_at));
     }
     service.deprovision(tx, user_id, order_id).await?;
-    db::mark_withdrawn(tx, order_id, now, None).await?;
+    db::mark_terminated(tx, order_id, now, None).await?;
     Ok(None)
 }
 
@@ -116,7 +116,7 @@ pub async fn choose(
     }
     let (takes_effect, done) = match order.ends_at {
         _ if order.void => return nothing("never came to be".into()),
-        Some(end) => (end, service.withdrawn_at),
+        Some(end) => (end, service.terminated_at),
         None if order.replaces.is_some() => (order.starts_at, service.delivered_at),
         None => (customer.now, None),
     };
@@ -128,7 +128,7 @@ pub async fn choose(
     }
     let at = change.at(customer.now, takes_effect);
     match order.ends_at {
-        Some(_) => db::set_withdraw_at(&mut tx, order_id, at).await?,
+        Some(_) => db::set_terminate_at(&mut tx, order_id, at).await?,
         None => db::set_deliver_at(&mut tx, order_id, at).await?,
     }
     refuse_needed(&mut tx, order_id).await?;
@@ -153,25 +153,25 @@ pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
     if let Some(successor) = service.replaced_by.filter(|_| service.is_overtaken) {
         return refuse(Code::OrderReplaced, format!("is replaced by order {successor}; deliver that one"));
     }
-    if service.withdraw_at.is_some_and(|withdraw_at| withdraw_at <= customer.now) {
+    if service.terminate_at.is_some_and(|terminate_at| terminate_at <= customer.now) {
         return refuse(Code::OrderEnded, "has ended before it was delivered; there is nothing to deliver".into());
     }
     if service.deliver_at > customer.now {
-        return refuse(Code::NotDue, format!("is to be delivered at {}, not before", shown(service.deliver_at)));
+        return refuse(Code::TooEarly, format!("is to be delivered at {}, not before", shown(service.deliver_at)));
     }
     db::mark_delivered(&mut tx, order_id, customer.now, staff.user_id).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Staff have withdrawn what an order delivered, or what is left of the orders before it in line.
-pub async fn withdrawn(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
+/// Staff have terminated what an order delivered, or what is left of the orders before it in line.
+pub async fn terminated(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
     let service = by_hand(&mut tx, order_id).await?;
     let refuse =
         |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
-    if service.withdrawn_at.is_some() {
+    if service.terminated_at.is_some() {
         return Ok(());
     }
     if let Some(successor) = service.replaced_by {
@@ -180,13 +180,13 @@ pub async fn withdrawn(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
             format!("is replaced by order {successor}, which takes over what is delivered"),
         );
     }
-    match service.withdraw_at {
-        None => refuse(Code::NotDue, "runs on; it has to be cancelled first".into()),
+    match service.terminate_at {
+        None => refuse(Code::TooEarly, "runs on; it has to be cancelled first".into()),
         Some(at) if at > customer.now => {
-            refuse(Code::NotDue, format!("is to be withdrawn at {}, not before", shown(at)))
+            refuse(Code::TooEarly, format!("is to be terminated at {}, not before", shown(at)))
         }
         Some(_) => {
-            db::mark_withdrawn(&mut tx, order_id, customer.now, Some(staff.user_id)).await?;
+            db::mark_terminated(&mut tx, order_id, customer.now, Some(staff.user_id)).await?;
             tx.commit().await?;
             Ok(())
         }
@@ -195,16 +195,16 @@ pub async fn withdrawn(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
 
 async fn by_hand(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, Error> {
     let service = db::delivery(tx, order_id).await?;
-    if service.by != Delivery::ByHand {
+    if service.by != Delivery::Manual {
         let detail = format!("order {order_id} is delivered by the VPN hosts, not by hand");
-        return Err(Error::Conflict { code: Code::NotByHand, detail, field: None });
+        return Err(Error::Conflict { code: Code::NotManual, detail, field: None });
     }
     Ok(service)
 }
 
 /// A network's prefix belongs to its order for good.
 pub(super) async fn refuse_network(tx: &mut PgConnection, order_id: i64) -> Result<(), Error> {
-    if db::delivery(tx, order_id).await?.by != Delivery::ByHand { Err(network_stays(order_id)) } else { Ok(()) }
+    if db::delivery(tx, order_id).await?.by != Delivery::Manual { Err(network_stays(order_id)) } else { Ok(()) }
 }
 
 pub(super) fn network_stays(order_id: i64) -> Error {

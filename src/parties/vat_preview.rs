@@ -21,14 +21,14 @@ pub struct VatPreview {
     /// At which rate.
     pub rate: Rate,
     /// Why, for a person.
-    pub why: String,
+    pub reason: String,
 }
 
 /// Why the VAT can't be said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VatUnknown {
     /// Whose country is not known.
-    #[error("it depends on where the bills go: PUT /v1/billingaddress")]
+    #[error("it depends on where the bills go: PUT /v1/billing_address")]
     NoBillingAddress,
     /// Nobody sells.
     #[error("the seller's details are missing; staff set them with PUT /v1/admin/seller")]
@@ -51,7 +51,7 @@ pub async fn preview_vat(
     let treatment = treatment(seller, &address)?;
     let category = treatment.category();
     Ok(match treatment.rate_at(&rate_table(tx).await?, at) {
-        Ok(rate) => Ok(VatPreview { category, rate, why: reason(category, &address.country, rate) }),
+        Ok(rate) => Ok(VatPreview { category, rate, reason: reason(category, &address.country, rate) }),
         Err(error) => Err(error.into()),
     })
 }

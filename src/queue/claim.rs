@@ -56,7 +56,7 @@ impl Claimed {
             missed.job_id,
             match missed.state {
                 JobState::Failed => "failed",
-                JobState::Revoked => "was withdrawn",
+                JobState::Revoked => "was revoked",
                 _ => "has not ended",
             },
         ))
@@ -133,7 +133,7 @@ pub(super) async fn wait_for_claims(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('job_claim', 0))").execute(tx).await.map(drop)
 }
 
-/// Queues with jobs that may be due. Only so much is on its way that priority and withdrawal keep their meaning: some
+/// Queues with jobs that may be due. Only so much is on its way that priority and revocation keep their meaning: some
 /// for each of the workers' slots. Names are looked for from the index's end: at its begin, entries of jobs that have gone
 /// pile up until they are vacuumed.
 async fn open_queues(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<Vec<Open>> {
@@ -148,7 +148,7 @@ async fn open_queues(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<Vec<Op
                from waiting where waiting.queue is not null)
            select waiting.queue as "queue!", rate_limit as "rate_limit?",
                   greatest(64, 4 * coalesce((select sum(concurrency) from worker
-                          where worker.queue = waiting.queue and not stopped and seen_at > now() - interval '15 seconds'), 0))
+                          where worker.queue = waiting.queue and not stopped and last_seen_at > now() - interval '15 seconds'), 0))
                       - (select count(*) from job
                          where job.queue = waiting.queue and state in ('dispatched', 'running')) as "room!"
            from waiting left join job_queue using (queue)
@@ -173,10 +173,10 @@ async fn take_turn(tx: &mut PgConnection, queues: &[String]) -> sqlx::Result<Has
     // that never more than the limit start in a period, wherever that begins.
     let buckets = sqlx::query!(
         r#"with turn as (
-               select queue, greatest(1, rate_limit::float8 / rate_period_secs / 10) as size
+               select queue, greatest(1, rate_limit::float8 / rate_period_seconds / 10) as size
                from job_queue where queue = any($1) order by queue for update skip locked),
            rate as (
-               select queue, size, (rate_limit - size + 1) / rate_period_secs as each_sec from turn join job_queue using (queue))
+               select queue, size, (rate_limit - size + 1) / rate_period_seconds as each_sec from turn join job_queue using (queue))
            update job_queue set tokens_at = clock_timestamp(), tokens = least(
                size, tokens + extract(epoch from clock_timestamp() - tokens_at)::float8 * each_sec)
            from rate where job_queue.queue = rate.queue
@@ -227,7 +227,7 @@ async fn dispatch(tx: &mut PgConnection, open: &[Open]) -> sqlx::Result<Vec<(Cla
                        order by run_at, job_id limit open.room for update skip locked) as ready
                    limit open.room) as pick)
            update job set state = 'dispatched', attempt = attempt + 1, delivery = 1, progress = null, running_at = null,
-               dispatched_at = clock_timestamp(), seen_at = clock_timestamp()
+               dispatched_at = clock_timestamp(), last_seen_at = clock_timestamp()
            where job_id = any (array(select job_id from due))
            returning job.job_id, queue, kind, payload, fence as "fence!", priority, run_at, parents, soft_limit_ms,
                hard_limit_ms, request_id"#,

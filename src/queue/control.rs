@@ -58,8 +58,8 @@ async fn tell(runner: &Runner, connection: &mut Option<ConnectionManager>) -> an
         send(redis, &queue.parse()?, &Command::Ping).await?;
     }
     let unlike = sqlx::query!(
-        r#"select queue, instance, concurrency_wanted as "wanted!" from worker
-           where concurrency_wanted <> concurrency and not stopped and seen_at > now() - interval '15 seconds'"#
+        r#"select queue, instance, desired_concurrency as "wanted!" from worker
+           where desired_concurrency <> concurrency and not stopped and last_seen_at > now() - interval '15 seconds'"#
     )
     .fetch_all(&runner.pool)
     .await?;
@@ -111,11 +111,11 @@ async fn note_revoked(runner: &Runner, job_id: JobId, fence: i64) -> sqlx::Resul
     .fetch_optional(&mut *tx)
     .await?;
     if row.is_some() {
-        db::revoke(&mut tx, &[job_id], "withdrawn by staff before a worker had begun").await?;
+        db::revoke(&mut tx, &[job_id], "revoked by staff before a worker had begun").await?;
         db::release_children(&mut tx, &[job_id]).await?;
     }
     tx.commit().await?;
-    tracing::warn!(job = job_id, "job withdrawn before a worker had begun");
+    tracing::warn!(job = job_id, "job revoked before a worker had begun");
     runner.finished(&[job_id]).await?;
     runner.wake.queued();
     Ok(())

@@ -106,8 +106,8 @@ pub(super) async fn close_attempt(
     error: Option<&str>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into job_attempt (job_id, attempt, outcome, dispatched_at, running_at, took_ms, worker, error)
-         select job_id, attempt, $2, dispatched_at, running_at, took_ms, worker, $3 from job where job_id = $1
+        "insert into job_attempt (job_id, attempt, outcome, dispatched_at, running_at, duration_ms, worker, error)
+         select job_id, attempt, $2, dispatched_at, running_at, duration_ms, worker, $3 from job where job_id = $1
          on conflict do nothing",
         job_id,
         outcome,
@@ -118,7 +118,7 @@ pub(super) async fn close_attempt(
     .map(drop)
 }
 
-/// Puts a job back, unless staff want it withdrawn, or a newer twin waits already: then it gives way. The caller has
+/// Puts a job back, unless staff want it revoked, or a newer twin waits already: then it gives way. The caller has
 /// the row locked, and releases the children when the new state is final.
 pub(super) async fn requeue(
     tx: &mut PgConnection,
@@ -133,7 +133,7 @@ pub(super) async fn requeue(
     .fetch_one(&mut *tx)
     .await?;
     if job.revoke {
-        revoke(tx, &[job_id], "withdrawn by staff").await?;
+        revoke(tx, &[job_id], "revoked by staff").await?;
         return Ok(JobState::Revoked);
     }
     if let Some(key) = job.unique_key
@@ -166,7 +166,7 @@ async fn waiting_twin(tx: &mut PgConnection, job_id: JobId, key: &str) -> sqlx::
     .await
 }
 
-/// Makes these jobs withdrawn, whatever they wait for. The caller has the rows locked and releases the children.
+/// Makes these jobs revoked, whatever they wait for. The caller has the rows locked and releases the children.
 pub(super) async fn revoke(tx: &mut PgConnection, jobs: &[JobId], reason: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "update job set state = 'revoked', error = $2, finished_at = clock_timestamp()

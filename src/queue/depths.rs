@@ -14,7 +14,7 @@ pub struct Depth {
     /// So many.
     pub jobs: i64,
     /// How long the one that is due longest has waited.
-    pub oldest_due_secs: Option<f64>,
+    pub oldest_available_seconds: Option<f64>,
 }
 
 /// By queue and state. Each part has a partial index of its own: finished jobs are not looked at.
@@ -28,7 +28,7 @@ pub async fn depths(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Depth>> {
                union all
                select queue, state, false, run_at from job where state in ('dispatched', 'running'))
            select queue as "queue!", state as "state!: JobState", count(*) as "jobs!",
-                  extract(epoch from now() - min(run_at) filter (where due))::float8 as oldest_due_secs
+                  extract(epoch from now() - min(run_at) filter (where due))::float8 as oldest_available_seconds
            from unfinished group by queue, state order by queue, state"#
     )
     .fetch_all(db)

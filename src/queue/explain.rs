@@ -6,13 +6,13 @@ use uncloud_wire::JobId;
 use super::{inspect::JobDetail, job::JobState};
 
 /// One or two sentences for staff; none when all is well.
-pub(super) async fn advice(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
+pub(super) async fn hint(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
     let id = job.line.job_id;
     Ok(match job.line.state {
         JobState::Queued => waiting(db, job).await?,
         JobState::Dispatched | JobState::Running if job.revoke_requested_at.is_some() => {
             let silence = silence(db, id).await?.map_or_else(String::new, |silence| format!(": {silence}"));
-            Some(format!("staff want it withdrawn, and its worker has not confirmed that yet{silence}"))
+            Some(format!("staff want it revoked, and its worker has not confirmed that yet{silence}"))
         }
         JobState::Dispatched => {
             let busy = "its workers are busy with other jobs; more of them, or `uncloud worker scale`, would help";
@@ -22,7 +22,7 @@ pub(super) async fn advice(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<
         JobState::Failed => Some(format!(
             "it was given up; when the cause of its error is gone, run it again: `uncloud job retry {id}`"
         )),
-        JobState::Revoked => Some(format!("it was withdrawn; `uncloud job retry {id}` runs it after all")),
+        JobState::Revoked => Some(format!("it was revoked; `uncloud job retry {id}` runs it after all")),
         JobState::Succeeded | JobState::Superseded => None,
     })
 }
@@ -42,7 +42,7 @@ async fn waiting(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
         return Ok(Some(format!("it waits for the end of job {}", unfinished.join(", "))));
     }
     let known = sqlx::query!(
-        r#"select paused_at is not null as "paused?", rate_limit, rate_period_secs as "rate_period_secs?",
+        r#"select paused_at is not null as "paused?", rate_limit, rate_period_seconds as "rate_period_seconds?",
                   extract(epoch from run_at - now())::float8 as "secs_until!",
                   (select busy.job_id from job busy where busy.unique_key = job.unique_key
                        and busy.state in ('dispatched', 'running')) as busy,
@@ -64,7 +64,7 @@ async fn waiting(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
     if let Some(busy) = known.busy {
         return Ok(Some(format!("it waits for the end of job {busy}, which is about the same thing")));
     }
-    if let (Some(jobs), Some(secs)) = (known.rate_limit, known.rate_period_secs) {
+    if let (Some(jobs), Some(secs)) = (known.rate_limit, known.rate_period_seconds) {
         return Ok(Some(format!("queue {queue} starts at most {jobs} jobs in {secs} s; it waits for its turn")));
     }
     if known.in_flight > 0 {

@@ -25,7 +25,7 @@ pub enum JobState {
     Succeeded,
     /// Given up; the error says why.
     Failed,
-    /// Withdrawn.
+    /// Revoked.
     Revoked,
     /// Gave way to a newer twin that does its work too.
     Superseded,

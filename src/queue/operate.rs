@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{code::Code, error::Error, request_context};
 
-/// How many jobs one transaction withdraws or runs again.
+/// How many jobs one transaction revokes or runs again.
 const BATCH: i64 = 1000;
 
-/// Withdraws a job. One that waits is withdrawn at once; of one that is on its way or running the workers are told, and
+/// Revokes a job. One that waits is revoked at once; of one that is on its way or running the workers are told, and
 /// it ends when they have heard of it. Returns the job's state now.
 pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState, Error> {
     let mut tx = request_context::begin(db).await?;
@@ -25,7 +25,7 @@ pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState,
             .ok_or_else(|| not_found(job_id))?;
     match state {
         JobState::Queued => {
-            db::revoke(&mut tx, &[job_id], "withdrawn by staff").await?;
+            db::revoke(&mut tx, &[job_id], "revoked by staff").await?;
             db::release_children(&mut tx, &[job_id]).await?;
             tx.commit().await?;
             wake::announce_finished(db, wake, &[job_id]).await?;
@@ -50,7 +50,7 @@ pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState,
     }
 }
 
-/// Withdraws all jobs of a queue that wait. Returns how many those were.
+/// Revokes all jobs of a queue that wait. Returns how many those were.
 pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, Error> {
     let mut purged = 0;
     loop {
@@ -64,7 +64,7 @@ pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, E
         )
         .fetch_all(&mut *tx)
         .await?;
-        db::revoke(&mut tx, &jobs, "withdrawn by staff with all that waited in its queue").await?;
+        db::revoke(&mut tx, &jobs, "revoked by staff with all that waited in its queue").await?;
         db::release_children(&mut tx, &jobs).await?;
         tx.commit().await?;
         if jobs.is_empty() {
@@ -75,7 +75,7 @@ pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, E
     }
 }
 
-/// Runs a job again that failed or was withdrawn, as if for the first time; one whose twin waits already gives way to
+/// Runs a job again that failed or was revoked, as if for the first time; one whose twin waits already gives way to
 /// it. A job that waits for its time does so no longer.
 pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
     let mut tx = request_context::begin(db).await?;
@@ -89,8 +89,7 @@ pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
         JobState::Queued => db::run_now(&mut tx, job_id).await?,
         JobState::Dispatched | JobState::Running | JobState::Succeeded | JobState::Superseded => {
             let state = state.as_str();
-            let detail =
-                format!("job {job_id} is {state}; only what failed, was withdrawn or waits can be told to run");
+            let detail = format!("job {job_id} is {state}; only what failed, was revoked or waits can be told to run");
             return Err(Error::Conflict { code: Code::JobNotRetryable, detail, field: None });
         }
     };
@@ -113,7 +112,7 @@ pub async fn retry_all(db: &PgPool, filter: &JobFilter) -> Result<u64, Error> {
             after,
             filter.queue,
             filter.kind,
-            filter.min_age_secs,
+            filter.min_age_seconds,
             filter.error,
             BATCH,
         )
@@ -147,13 +146,13 @@ pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx:
         claim::wait_for_claims(&mut tx).await?;
     }
     sqlx::query!(
-        "insert into job_queue as known (queue, paused_at, rate_limit, rate_period_secs)
+        "insert into job_queue as known (queue, paused_at, rate_limit, rate_period_seconds)
          values ($1, case when $2 then now() end, $4, coalesce($5, 1))
          on conflict (queue) do update set
              paused_at = case when $2::boolean is null then known.paused_at
                               when $2 then coalesce(known.paused_at, now()) end,
              rate_limit = case when $3 then $4 else known.rate_limit end,
-             rate_period_secs = case when $3 then coalesce($5, 1) else known.rate_period_secs end",
+             rate_period_seconds = case when $3 then coalesce($5, 1) else known.rate_period_seconds end",
         queue.as_str(),
         wish.paused,
         wish.rate.is_some(),
@@ -182,7 +181,7 @@ pub async fn ping(db: &PgPool, queue: &QueueName) -> sqlx::Result<()> {
 pub async fn set_concurrency(db: &PgPool, worker_id: i64, concurrency: u16) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let known = sqlx::query!(
-        "update worker set concurrency_wanted = $2 where worker_id = $1 and not stopped",
+        "update worker set desired_concurrency = $2 where worker_id = $1 and not stopped",
         worker_id,
         i32::from(concurrency),
     )

@@ -73,7 +73,7 @@ pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Jo
     let job_id = sqlx::query_scalar!(
         r#"with asked as (
                insert into job (queue, kind, payload, unique_key, serial_key, run_at, waits_for, parents, request_id,
-                   max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms, hard_limit_ms, priority, keep_secs)
+                   max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms, hard_limit_ms, priority, keep_seconds)
                values ($1, $2, $3, $4, $6, coalesce($7, now()), $8, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                on conflict (unique_key) where state = 'queued' and unique_key is not null
                    do update set run_at = least(job.run_at, excluded.run_at),
@@ -156,9 +156,9 @@ async fn lock_parents(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<V
 pub(super) async fn go_on(tx: &mut PgConnection, job_id: JobId, rest: &Value) -> sqlx::Result<JobId> {
     sqlx::query_scalar!(
         "insert into job (queue, kind, payload, request_id, max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms,
-             hard_limit_ms, priority, keep_secs)
+             hard_limit_ms, priority, keep_seconds)
          select queue, kind, $2, request_id, max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms, hard_limit_ms,
-             priority, keep_secs
+             priority, keep_seconds
          from job where job_id = $1
          returning job_id",
         job_id,
@@ -178,7 +178,7 @@ pub async fn enqueue_all(
 ) -> sqlx::Result<Vec<JobId>> {
     let mut ids = sqlx::query_scalar!(
         r#"insert into job (queue, kind, payload, request_id, max_failures, backoff_base_ms, backoff_max_ms,
-               soft_limit_ms, hard_limit_ms, priority, keep_secs)
+               soft_limit_ms, hard_limit_ms, priority, keep_seconds)
            select $1, $2, payload, $4, $5, $6, $7, $8, $9, $10, $11
            from unnest($3::jsonb[]) with ordinality as wanted (payload, place) order by place
            returning job_id"#,

@@ -33,7 +33,7 @@ pub(super) async fn apply(runner: &Runner, queue: &QueueName, entries: &[StreamI
     for ((job_id, fence, delivery), news) in progress {
         let news = Progress { message: clean(&news.message), ..news };
         sqlx::query!(
-            "update job set progress = $4, seen_at = clock_timestamp()
+            "update job set progress = $4, last_seen_at = clock_timestamp()
              where job_id = $1 and fence = $2 and queue = $3 and delivery <= $5 and state in ('dispatched', 'running')",
             job_id,
             fence,
@@ -68,13 +68,13 @@ async fn note_worker(runner: &Runner, queue: &QueueName, report: WorkerReport) -
         r#"with before as (select concurrency from worker where queue = $1 and instance = $2),
            noted as (
                insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded,
-                   failed, leases_lost, rss_bytes, stopped, seen_at)
+                   failed, leases_lost, rss_bytes, stopped, last_seen_at)
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, clock_timestamp())
                on conflict on constraint worker_queue_instance_key do update set
                    name = excluded.name, version = excluded.version, concurrency = excluded.concurrency,
                    active = excluded.active, kinds = excluded.kinds, started_at = excluded.started_at,
                    succeeded = excluded.succeeded, failed = excluded.failed, leases_lost = excluded.leases_lost,
-                   rss_bytes = excluded.rss_bytes, stopped = excluded.stopped, seen_at = excluded.seen_at
+                   rss_bytes = excluded.rss_bytes, stopped = excluded.stopped, last_seen_at = excluded.last_seen_at
                returning concurrency)
            select noted.concurrency is distinct from before.concurrency as "news!" from noted left join before on true"#,
         queue.as_str(),

@@ -43,6 +43,7 @@ async fn forget_jobs(tx: &mut PgConnection) -> sqlx::Result<u64> {
 
 /// Staff see those of the last hour.
 async fn forget_workers(tx: &mut PgConnection) -> sqlx::Result<u64> {
-    let forgotten = sqlx::query!("delete from worker where seen_at < now() - interval '1 day'").execute(tx).await?;
+    let forgotten =
+        sqlx::query!("delete from worker where last_seen_at < now() - interval '1 day'").execute(tx).await?;
     Ok(forgotten.rows_affected())
 }

@@ -78,9 +78,9 @@ async fn sweep(
 ) -> anyhow::Result<()> {
     let mut unseen = sqlx::query_as!(
         Unseen,
-        r#"select job_id, fence as "fence!", queue, seen_at < now() - make_interval(secs => $2) as "stale!" from job
-         where state in ('dispatched', 'running') and seen_at < now() - make_interval(secs => $1)
-         order by seen_at limit 10000"#,
+        r#"select job_id, fence as "fence!", queue, last_seen_at < now() - make_interval(secs => $2) as "stale!" from job
+         where state in ('dispatched', 'running') and last_seen_at < now() - make_interval(secs => $1)
+         order by last_seen_at limit 10000"#,
         LOOKED_FOR_SECS,
         UNSEEN_SECS,
     )
@@ -101,7 +101,7 @@ async fn sweep(
         let (here, gone): (Vec<&Unseen>, Vec<&Unseen>) =
             jobs.iter().partition(|job| known.contains(&(job.job_id, job.fence)));
         let alive: Vec<i64> = here.into_iter().filter(|job| job.stale).map(|job| job.job_id).collect();
-        sqlx::query!("update job set seen_at = clock_timestamp() where job_id = any($1)", &alive)
+        sqlx::query!("update job set last_seen_at = clock_timestamp() where job_id = any($1)", &alive)
             .execute(&runner.pool)
             .await?;
         let mut lost = Vec::new();
@@ -168,7 +168,7 @@ async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyh
         let kind = sqlx::query_scalar!(
             "select kind from job
              where job_id = $1 and fence = $2 and state in ('dispatched', 'running')
-                 and seen_at < now() - make_interval(secs => $3)
+                 and last_seen_at < now() - make_interval(secs => $3)
              for update skip locked",
             job.job_id,
             job.fence,

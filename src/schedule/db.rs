@@ -21,7 +21,7 @@ struct Row {
     payload: Value,
     cron: Option<String>,
     time_zone: Option<String>,
-    every_secs: Option<i32>,
+    every_seconds: Option<i32>,
     next_run_at: Option<DateTime<Utc>>,
     paused_at: Option<DateTime<Utc>>,
     last_due_at: Option<DateTime<Utc>>,
@@ -30,14 +30,14 @@ struct Row {
     last_job_state: Option<JobState>,
     priority: Option<i16>,
     max_failures: Option<i32>,
-    hard_limit_secs: Option<i32>,
-    keep_secs: Option<i32>,
+    hard_limit_seconds: Option<i32>,
+    keep_seconds: Option<i32>,
     created_at: DateTime<Utc>,
 }
 
 impl Row {
     fn timing(&self) -> Result<Timing, String> {
-        match (&self.cron, &self.time_zone, self.every_secs) {
+        match (&self.cron, &self.time_zone, self.every_seconds) {
             (Some(cron), Some(zone), None) => {
                 let cron = cron.parse().map_err(|error| format!("its cron expression {error}"))?;
                 Ok(Timing::Cron(cron, zone.parse().map_err(|error| format!("its time zone {error}"))?))
@@ -62,8 +62,8 @@ impl Row {
             terms: Terms {
                 priority: self.priority,
                 max_failures: self.max_failures,
-                hard_limit_secs: self.hard_limit_secs,
-                keep_secs: self.keep_secs,
+                hard_limit_seconds: self.hard_limit_seconds,
+                keep_seconds: self.keep_seconds,
             },
             created_at: self.created_at,
         }
@@ -87,9 +87,9 @@ pub(super) async fn schedules(db: impl PgExecutor<'_>, which: Which<'_>) -> sqlx
     };
     let rows = sqlx::query_as!(
         Row,
-        r#"select schedule_id, name, schedule.kind, schedule.payload, cron, time_zone, every_secs, next_run_at, paused_at,
+        r#"select schedule_id, name, schedule.kind, schedule.payload, cron, time_zone, every_seconds, next_run_at, paused_at,
                   last_due_at, last_run_at, last_job_id, job.state as "last_job_state?: JobState", schedule.priority,
-                  schedule.max_failures, hard_limit_secs, schedule.keep_secs, schedule.created_at
+                  schedule.max_failures, hard_limit_seconds, schedule.keep_seconds, schedule.created_at
            from schedule left join job on job_id = last_job_id
            where ($1::bigint is null or schedule_id = $1) and ($2::text is null or name = $2)
            order by name"#,
@@ -159,10 +159,10 @@ pub(super) async fn insert(
     kind: Scheduled,
     settings: &Settings<'_>,
 ) -> sqlx::Result<i64> {
-    let (cron, time_zone, every_secs) = columns(settings.timing);
+    let (cron, time_zone, every_seconds) = columns(settings.timing);
     sqlx::query_scalar!(
-        "insert into schedule (name, kind, payload, cron, time_zone, every_secs, next_run_at, paused_at, priority,
-             max_failures, hard_limit_secs, keep_secs)
+        "insert into schedule (name, kind, payload, cron, time_zone, every_seconds, next_run_at, paused_at, priority,
+             max_failures, hard_limit_seconds, keep_seconds)
          values ($1, $2, $3, $4, $5, $6, $7, case when $7::timestamptz is null then now() end, $8, $9, $10, $11)
          returning schedule_id",
         name.as_str(),
@@ -170,34 +170,34 @@ pub(super) async fn insert(
         settings.payload,
         cron,
         time_zone,
-        every_secs,
+        every_seconds,
         settings.next_run_at,
         settings.terms.priority,
         settings.terms.max_failures,
-        settings.terms.hard_limit_secs,
-        settings.terms.keep_secs,
+        settings.terms.hard_limit_seconds,
+        settings.terms.keep_seconds,
     )
     .fetch_one(tx)
     .await
 }
 
 pub(super) async fn update(tx: &mut PgConnection, schedule_id: i64, settings: &Settings<'_>) -> sqlx::Result<()> {
-    let (cron, time_zone, every_secs) = columns(settings.timing);
+    let (cron, time_zone, every_seconds) = columns(settings.timing);
     sqlx::query!(
-        "update schedule set payload = $2, cron = $3, time_zone = $4, every_secs = $5, next_run_at = $6,
+        "update schedule set payload = $2, cron = $3, time_zone = $4, every_seconds = $5, next_run_at = $6,
              paused_at = case when $6::timestamptz is null then coalesce(paused_at, now()) end,
-             priority = $7, max_failures = $8, hard_limit_secs = $9, keep_secs = $10
+             priority = $7, max_failures = $8, hard_limit_seconds = $9, keep_seconds = $10
          where schedule_id = $1",
         schedule_id,
         settings.payload,
         cron,
         time_zone,
-        every_secs,
+        every_seconds,
         settings.next_run_at,
         settings.terms.priority,
         settings.terms.max_failures,
-        settings.terms.hard_limit_secs,
-        settings.terms.keep_secs,
+        settings.terms.hard_limit_seconds,
+        settings.terms.keep_seconds,
     )
     .execute(tx)
     .await

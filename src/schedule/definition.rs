@@ -40,9 +40,9 @@ pub struct Schedule {
 
 impl Schedule {
     /// Why it does not run, where its row can't be read by this program.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn error(&self) -> Option<String> {
         match (&self.timing, Scheduled::parse(&self.kind)) {
-            (Err(trouble), _) => Some(trouble.clone()),
+            (Err(error), _) => Some(error.clone()),
             (Ok(_), None) => Some(format!("this program does not know the kind {}; update it", self.kind)),
             (Ok(_), Some(_)) => None,
         }
@@ -65,9 +65,9 @@ pub struct Terms {
     /// Failures after which a job is given up.
     pub max_failures: Option<i32>,
     /// A job is ended after this long.
-    pub hard_limit_secs: Option<i32>,
+    pub hard_limit_seconds: Option<i32>,
     /// How long a finished job is kept.
-    pub keep_secs: Option<i32>,
+    pub keep_seconds: Option<i32>,
 }
 
 impl Terms {
@@ -76,8 +76,8 @@ impl Terms {
         Policy {
             priority: self.priority.unwrap_or(policy.priority),
             max_failures: self.max_failures.unwrap_or(policy.max_failures),
-            hard_limit: secs(self.hard_limit_secs).or(policy.hard_limit),
-            keep: secs(self.keep_secs).unwrap_or(policy.keep),
+            hard_limit: secs(self.hard_limit_seconds).or(policy.hard_limit),
+            keep: secs(self.keep_seconds).unwrap_or(policy.keep),
             ..policy
         }
     }
@@ -87,8 +87,8 @@ impl Terms {
         Self {
             priority: self.priority.or(older.priority),
             max_failures: self.max_failures.or(older.max_failures),
-            hard_limit_secs: self.hard_limit_secs.or(older.hard_limit_secs),
-            keep_secs: self.keep_secs.or(older.keep_secs),
+            hard_limit_seconds: self.hard_limit_seconds.or(older.hard_limit_seconds),
+            keep_seconds: self.keep_seconds.or(older.keep_seconds),
         }
     }
 }
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn terms_are_the_kinds_where_a_schedule_says_nothing() {
-        let terms = Terms { priority: Some(9), keep_secs: Some(60), ..Terms::default() };
+        let terms = Terms { priority: Some(9), keep_seconds: Some(60), ..Terms::default() };
         let policy = terms.over(Policy::DEFAULT);
         let expected = Policy { priority: 9, keep: Duration::from_mins(1), ..Policy::DEFAULT };
         assert_eq!(policy, expected);

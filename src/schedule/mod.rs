@@ -99,7 +99,7 @@ pub async fn change(db: &PgPool, schedule_id: i64, change: Change) -> Result<Sch
     let retimed = change.timing.is_some();
     let timing = match change.timing {
         Some(timing) => timing,
-        None => old.timing.map_err(|trouble| Error::field("cron", format!("is needed: {trouble}")))?,
+        None => old.timing.map_err(|error| Error::field("cron", format!("is needed: {error}")))?,
     };
     let paused = change.paused.unwrap_or(old.paused_at.is_some());
     let next_run_at = match old.next_run_at {

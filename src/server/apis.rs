@@ -11,7 +11,7 @@ use super::{
 use crate::{
     accounts::{TokenApi, UserApi},
     audit::AuditApi,
-    billing::{AdminBillApi, BillApi, BillLineApi, BillRunApi},
+    billing::{AdminBillApi, BillApi, BillItemApi, BillRunApi},
     catalog::{AdminProductApi, PeriodApi, ProductApi},
     dispatch,
     orders::{AdminOrderApi, OrderApi},
@@ -32,7 +32,7 @@ type Accounts = (UserApi, TokenApi, AuditApi);
 /// What customers buy.
 type Orders = (OrderApi, AdminOrderApi);
 /// What customers pay, and how staff bill it.
-type Bills = (BillApi, AdminBillApi, BillLineApi, BillRunApi);
+type Bills = (BillApi, AdminBillApi, BillItemApi, BillRunApi);
 /// What workers do, and how staff steer it.
 type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
 /// What can be bought.
@@ -78,7 +78,7 @@ fn bills(app: &App) -> Bills {
     (
         BillApi { pool: pool.clone() },
         AdminBillApi { pool: pool.clone() },
-        BillLineApi { pool: pool.clone() },
+        BillItemApi { pool: pool.clone() },
         BillRunApi { pool: pool.clone(), wake: Arc::clone(&app.wake) },
     )
 }

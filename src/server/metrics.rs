@@ -83,10 +83,14 @@ fn write_depths(text: &mut Text, depths: &[Depth]) {
         let labels = [("queue", depth.queue.as_str()), ("state", depth.state.as_str())];
         text.sample("uncloud_queue_jobs", &labels, depth.jobs);
     }
-    text.family("uncloud_queue_oldest_due_seconds", "gauge", "How long the job that is due longest has waited.");
+    text.family(
+        "uncloud_queue_oldest_available_seconds",
+        "gauge",
+        "How long the oldest job that could start has waited.",
+    );
     for depth in depths {
-        if let Some(secs) = depth.oldest_due_secs {
-            text.sample("uncloud_queue_oldest_due_seconds", &[("queue", &depth.queue)], secs);
+        if let Some(secs) = depth.oldest_available_seconds {
+            text.sample("uncloud_queue_oldest_available_seconds", &[("queue", &depth.queue)], secs);
         }
     }
 }

@@ -12,14 +12,14 @@ pub enum Delivery {
     /// The VPN hosts.
     VpnNetwork,
     /// Staff.
-    ByHand,
+    Manual,
 }
 
 word_scalar!(
     Delivery,
     "Delivery",
-    "Who realises an order: the VPN hosts, or staff by hand.",
-    ["by_hand" => Self::ByHand, "vpn_network" => Self::VpnNetwork]
+    "How an order is realised: by the VPN hosts, or manually by staff.",
+    ["manual" => Self::Manual, "vpn_network" => Self::VpnNetwork]
 );
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn words_are_read_as_they_are_written() {
-        for word in ["by_hand", "vpn_network"] {
+        for word in ["manual", "vpn_network"] {
             assert_eq!(Delivery::parse(&json!(word)).expect("one").to_json(), Some(json!(word)));
         }
     }

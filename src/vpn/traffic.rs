@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is known of a network's tunnel.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
-    pub gathered_at: Option<DateTime<Utc>>,
-    pub last_handshake_at: Option<DateTime<Utc>>,
+    pub observed_at: Option<DateTime<Utc>>,
+    pub latest_handshake_at: Option<DateTime<Utc>>,
     pub received_bytes: Option<i64>,
     pub sent_bytes: Option<i64>,
     pub reason: Option<String>,
@@ -57,7 +57,7 @@ pub(super) async fn read(db: &PgPool, wake: &Wake, caller: &User, network_id: i6
 
 async fn known(db: &PgPool, network_id: i64, max_age_secs: f64) -> sqlx::Result<Option<Traffic>> {
     let row = sqlx::query!(
-        r#"select traffic_at, last_handshake_at as "last_handshake_at?", received_bytes as "received_bytes?",
+        r#"select traffic_at, latest_handshake_at as "latest_handshake_at?", received_bytes as "received_bytes?",
                   sent_bytes as "sent_bytes?"
            from vpn_network join vpn_pool using (pool_id) left join vpn_network_traffic using (network_id)
            where network_id = $1 and traffic_at > now() - make_interval(secs => $2)"#,
@@ -67,8 +67,8 @@ async fn known(db: &PgPool, network_id: i64, max_age_secs: f64) -> sqlx::Result<
     .fetch_optional(db)
     .await?;
     Ok(row.map(|row| Traffic {
-        gathered_at: row.traffic_at,
-        last_handshake_at: row.last_handshake_at,
+        observed_at: row.traffic_at,
+        latest_handshake_at: row.latest_handshake_at,
         received_bytes: Some(row.received_bytes.unwrap_or(0)),
         sent_bytes: Some(row.sent_bytes.unwrap_or(0)),
         reason: None,
@@ -115,13 +115,13 @@ pub async fn settle_status(tx: &mut PgConnection, payload: &Value, result: &Valu
     let received: Vec<i64> = report.peers.iter().map(|peer| bytes(peer.received_bytes)).collect();
     let sent: Vec<i64> = report.peers.iter().map(|peer| bytes(peer.sent_bytes)).collect();
     sqlx::query!(
-        "insert into vpn_network_traffic as known (network_id, last_handshake_at, received_bytes, sent_bytes)
-         select distinct on (network_id) network_id, last_handshake_at, received_bytes, sent_bytes
+        "insert into vpn_network_traffic as known (network_id, latest_handshake_at, received_bytes, sent_bytes)
+         select distinct on (network_id) network_id, latest_handshake_at, received_bytes, sent_bytes
          from unnest($2::bytea[], $3::timestamptz[], $4::bigint[], $5::bigint[])
-             as peer (public_key, last_handshake_at, received_bytes, sent_bytes)
+             as peer (public_key, latest_handshake_at, received_bytes, sent_bytes)
          join vpn_network net on net.pool_id = $1 and net.public_key = peer.public_key and not net.deleting
          on conflict (network_id) do update
-         set last_handshake_at = excluded.last_handshake_at, received_bytes = excluded.received_bytes,
+         set latest_handshake_at = excluded.latest_handshake_at, received_bytes = excluded.received_bytes,
              sent_bytes = excluded.sent_bytes
          where known is distinct from excluded",
         pool_id,

@@ -22,8 +22,8 @@ pub enum JobError {
     /// Will never work: no further attempt.
     #[error("{0}")]
     Fail(String),
-    /// Was withdrawn while it ran; [`super::stream::JobControl::run`] says so, not a handler.
-    #[error("withdrawn by staff while it ran")]
+    /// Was revoked while it ran; [`super::stream::JobControl::run`] says so, not a handler.
+    #[error("revoked by staff while it ran")]
     Revoked,
 }
 

@@ -19,36 +19,36 @@ fn story() -> Vec<Step> {
     use Step::{Call, Sql};
     let (post, patch, delete) = (Method::POST, Method::PATCH, Method::DELETE);
     let pool = |network: &str, host: &str| json!({ "network": network, "subnetwork_size": 48, "vpn_hostname": host });
-    let schedule = json!({ "name": "more-cleanup", "kind": "job_cleanup", "every_secs": 3600 });
+    let schedule = json!({ "name": "more-cleanup", "kind": "job_cleanup", "every_seconds": 3600 });
     let key = || new_key().to_string();
     vec![
-        Call("queue_edit", patch.clone(), "/v1/admin/queue/vpn-1.example.ch", "admin", json!({ "paused": true })),
-        Call("vpnpool_create", post.clone(), "/v1/admin/vpnpool", "admin", pool("2001:db8::/40", HOST)),
+        Call("admin_queue_update", patch.clone(), "/v1/admin/queue/vpn-1.example.ch", "admin", json!({ "paused": true })),
+        Call("admin_vpnpool_create", post.clone(), "/v1/admin/vpnpool", "admin", pool("2001:db8::/40", HOST)),
         Call("vpn_create", post.clone(), "/v1/net/vpn", "alice", json!({ "network_size": 48, "wireguard_public_key": key() })),
-        Call("vpn_edit", patch.clone(), "/v1/net/vpn/1", "alice", json!({ "wireguard_public_key": key() })),
-        Call("vpnpool_edit", patch.clone(), "/v1/admin/vpnpool/1", "admin", json!({ "listen_port": 51821 })),
-        Call("vpnpool_rotate_key", post.clone(), "/v1/admin/vpnpool/1/key", "admin", json!({})),
+        Call("vpn_update", patch.clone(), "/v1/net/vpn/1", "alice", json!({ "wireguard_public_key": key() })),
+        Call("admin_vpnpool_update", patch.clone(), "/v1/admin/vpnpool/1", "admin", json!({ "listen_port": 51821 })),
+        Call("admin_vpnpool_rotate_key", post.clone(), "/v1/admin/vpnpool/1/key", "admin", json!({})),
         Call("vpn_delete", delete.clone(), "/v1/net/vpn/1", "alice", Value::Null),
-        Call("vpnpool_create", post.clone(), "/v1/admin/vpnpool", "admin", pool("2001:db9::/40", "vpn-2.example.ch")),
-        Call("vpnpool_delete", delete.clone(), "/v1/admin/vpnpool/2", "admin", Value::Null),
-        Call("user_edit", patch.clone(), "/v1/admin/user/2", "admin", json!({ "vpn_quota": 9 })),
+        Call("admin_vpnpool_create", post.clone(), "/v1/admin/vpnpool", "admin", pool("2001:db9::/40", "vpn-2.example.ch")),
+        Call("admin_vpnpool_delete", delete.clone(), "/v1/admin/vpnpool/2", "admin", Value::Null),
+        Call("admin_user_update", patch.clone(), "/v1/admin/user/2", "admin", json!({ "vpn_quota": 9 })),
         Call("token_create", post.clone(), "/v1/token", "alice", json!({ "name": "backup", "scopes": ["read"] })),
         Call("token_delete", delete.clone(), "/v1/token/1", "alice", Value::Null),
         Call("token_create", post.clone(), "/v1/token", "alice", json!({ "name": "stolen", "scopes": ["read"] })),
         Call("admin_token_delete", delete.clone(), "/v1/admin/user/2/token/2", "admin", Value::Null),
-        Call("schedule_create", post.clone(), "/v1/admin/schedule", "admin", schedule),
-        Call("schedule_edit", patch.clone(), "/v1/admin/schedule/4", "admin", json!({ "every_secs": 7200 })),
-        Call("schedule_run", post.clone(), "/v1/admin/schedule/4/run", "admin", Value::Null),
-        Call("schedule_delete", delete, "/v1/admin/schedule/4", "admin", Value::Null),
+        Call("admin_schedule_create", post.clone(), "/v1/admin/schedule", "admin", schedule),
+        Call("admin_schedule_update", patch.clone(), "/v1/admin/schedule/4", "admin", json!({ "every_seconds": 7200 })),
+        Call("admin_schedule_run", post.clone(), "/v1/admin/schedule/4/run", "admin", Value::Null),
+        Call("admin_schedule_delete", delete, "/v1/admin/schedule/4", "admin", Value::Null),
         Call("admin_job_revoke", post.clone(), "/v1/admin/job/1/revoke", "admin", Value::Null),
         Call("admin_job_retry", post.clone(), "/v1/admin/job/1/retry", "admin", Value::Null),
-        Call("queue_purge", post.clone(), "/v1/admin/queue/vpn-1.example.ch/purge", "admin", Value::Null),
+        Call("admin_queue_purge", post.clone(), "/v1/admin/queue/vpn-1.example.ch/purge", "admin", Value::Null),
         Sql("update job set state = 'failed' where job_id = 1"),
         Call("admin_job_retry_all", post, "/v1/admin/job/retry", "admin", json!({})),
         Sql("insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded, failed,
-                 leases_lost, rss_bytes, seen_at)
+                 leases_lost, rss_bytes, last_seen_at)
              values ('x.example.ch', 'i', 'x', '1', 4, '[]', '{}', now(), 0, 0, 0, 0, now())"),
-        Call("worker_edit", patch, "/v1/admin/worker/1", "admin", json!({ "concurrency": 2 })),
+        Call("admin_worker_update", patch, "/v1/admin/worker/1", "admin", json!({ "concurrency": 2 })),
     ]
 }
 
@@ -69,37 +69,37 @@ fn shopping() -> Vec<Step> {
     };
     let smaller = json!({ "parameters": { "cores": 1, "memory_gb": 2 } });
     let mut for_alice = vm(2);
-    for_alice["user"] = "alice".into();
+    for_alice["username"] = "alice".into();
     let now = json!({ "service_change": "now" });
     vec![
-        Call("billingaddress_edit", put.clone(), "/v1/billingaddress", "alice", address),
+        Call("billing_address_update", put.clone(), "/v1/billing_address", "alice", address),
         Call(
-            "admin_billingaddress_verify",
+            "admin_billing_address_verify",
             post.clone(),
-            "/v1/admin/user/2/billingaddress/verification",
+            "/v1/admin/user/2/billing_address/verification",
             "admin",
             json!({ "vat_number": "DE136695976", "evidence": "looked up" }),
         ),
-        Call("seller_edit", put.clone(), "/v1/admin/seller", "admin", seller),
+        Call("admin_seller_update", put.clone(), "/v1/admin/seller", "admin", seller),
         Call(
-            "recurringperiod_create",
+            "admin_recurring_period_create",
             post.clone(),
-            "/v1/admin/recurringperiod",
+            "/v1/admin/recurring_period",
             "admin",
             json!({ "recurring_period": "P7D" }),
         ),
         Call("admin_product_create", post.clone(), "/v1/admin/product", "admin", new_product),
-        Call("admin_product_edit", put, "/v1/admin/product/7", "admin", product("Backups")),
+        Call("admin_product_update", put, "/v1/admin/product/7", "admin", product("Backups")),
         Call("order_create", post.clone(), "/v1/order", "alice", vm(2)),
         Call("order_replace", post.clone(), "/v1/order/2/replace", "alice", smaller.clone()),
-        Call("order_edit", patch.clone(), "/v1/order/3", "alice", now.clone()),
+        Call("order_update", patch.clone(), "/v1/order/3", "alice", now.clone()),
         Call("order_cancel", post.clone(), "/v1/order/2/cancel", "alice", json!({})),
         Call("admin_order_create", post.clone(), "/v1/admin/order", "admin", for_alice),
         Call("admin_order_delivered", post.clone(), "/v1/admin/order/4/delivered", "admin", Value::Null),
         Call("admin_order_replace", post.clone(), "/v1/admin/order/4/replace", "admin", smaller),
-        Call("admin_order_edit", patch, "/v1/admin/order/5", "admin", now.clone()),
+        Call("admin_order_update", patch, "/v1/admin/order/5", "admin", now.clone()),
         Call("admin_order_cancel", post.clone(), "/v1/admin/order/4/cancel", "admin", now),
-        Call("admin_order_withdrawn", post, "/v1/admin/order/4/withdrawn", "admin", Value::Null),
+        Call("admin_order_terminated", post, "/v1/admin/order/4/terminated", "admin", Value::Null),
     ]
 }
 
@@ -109,11 +109,11 @@ fn billing() -> Vec<Step> {
     let line = json!({ "description": "Work", "net": "10.00", "currency": "CHF", "reason": "ticket 1" });
     let (post, delete) = (Method::POST, Method::DELETE);
     vec![
-        Call("admin_billline_create", post.clone(), "/v1/admin/user/2/billline", "admin", line.clone()),
-        Call("admin_billline_delete", delete, "/v1/admin/user/2/billline/1", "admin", Value::Null),
-        Call("admin_billline_create", post.clone(), "/v1/admin/user/2/billline", "admin", line),
+        Call("admin_bill_item_create", post.clone(), "/v1/admin/user/2/bill_item", "admin", line.clone()),
+        Call("admin_bill_item_delete", delete, "/v1/admin/user/2/bill_item/1", "admin", Value::Null),
+        Call("admin_bill_item_create", post.clone(), "/v1/admin/user/2/bill_item", "admin", line),
         Call("admin_bill_create", post.clone(), "/v1/admin/user/2/bill", "admin", json!({})),
-        Call("admin_billrun_create", post, "/v1/admin/billrun", "admin", json!({})),
+        Call("admin_bill_run_create", post, "/v1/admin/bill_run", "admin", json!({})),
     ]
 }
 
@@ -146,7 +146,7 @@ async fn every_operation_that_changes_something_leaves_an_entry() {
                 let refused = app.with_header(method.clone(), path, Some(user), wrong, body.clone()).await;
                 assert_eq!(
                     refused.expect(412)["code"],
-                    "changed",
+                    "precondition_failed",
                     "{id}: call http::unless_changed under the row's lock"
                 );
                 app.with_header(method, path, Some(user), ("if-match", &etag), body).await
@@ -250,10 +250,10 @@ async fn staff_find_who_changed_what_and_see_no_secret() {
         .expect(200);
     let find =
         async |query: &str| app.get(&format!("/v1/admin/audit?{query}"), "admin").await.expect(200)["items"].clone();
-    let entries = find("kind=vpn_pool&object_id=1&user=admin").await;
+    let entries = find("kind=vpn_pool&object_id=1&username=admin").await;
     assert_eq!(entries.as_array().map(Vec::len), Some(2), "{entries}");
     let (edited, made) = (&entries[0], &entries[1]);
-    assert_eq!((&edited["action"], &edited["operation_id"]), (&json!("edit"), &json!("vpnpool_edit")));
+    assert_eq!((&edited["action"], &edited["operation_id"]), (&json!("update"), &json!("admin_vpnpool_update")));
     assert_eq!(
         (&edited["before"], &edited["after"]),
         (&json!({ "listen_port": 51820 }), &json!({ "listen_port": 51821 }))
@@ -262,7 +262,7 @@ async fn staff_find_who_changed_what_and_see_no_secret() {
     assert_eq!(made["after"]["public_key"], "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=");
     assert_eq!(made["after"]["private_key"], "[secret]");
     assert_eq!(find(&format!("request_id={}", created.header("x-request-id"))).await.as_array().map(Vec::len), Some(1));
-    assert_eq!(find("user=alice").await, json!([]));
+    assert_eq!(find("username=alice").await, json!([]));
     assert_eq!(find("kind=vpn_pool&to=2020-01-01T00:00:00Z").await, json!([]));
     assert_eq!(find("kind=vpn_pool&from=2020-01-01T00:00:00Z&limit=1").await[0]["id"], edited["id"]);
     let all: Vec<String> = sqlx::query_scalar("select audit::text from audit").fetch_all(&app.pool).await.expect("all");
@@ -297,5 +297,5 @@ async fn what_machines_do_all_the_time_is_no_entry() {
             .fetch_all(&app.pool)
             .await
             .expect("entries");
-    assert_eq!(by, [("create".into(), Some(2)), ("edit".into(), Some(2)), ("delete".into(), None)]);
+    assert_eq!(by, [("create".into(), Some(2)), ("update".into(), Some(2)), ("delete".into(), None)]);
 }

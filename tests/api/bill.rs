@@ -48,7 +48,8 @@ async fn a_bill_is_followed_by_hand_from_the_answer_alone() {
     for item in items {
         let bill = app.read(&format!("/v1/bill/{}", item["id"]), "alice").await;
         assert_followed_by_hand(&bill);
-        for field in ["id", "number", "document", "issued_at", "currency", "net", "tax", "gross", "rounding", "payable"]
+        for field in
+            ["id", "number", "document", "issued_at", "currency", "net", "tax", "gross", "rounding", "amount_due"]
         {
             assert_eq!(bill[field], item[field], "{field}");
         }
@@ -63,13 +64,13 @@ async fn a_bill_is_followed_by_hand_from_the_answer_alone() {
     let split = &first["records"][1];
     let time = |name: &str| at(split[name].as_str().expect("a time"));
     assert_eq!((time("to"), time("last_second")), (at("2023-12-31T23:00:00Z"), at("2023-12-31T22:59:59Z")));
-    assert!(split["why"].as_str().is_some_and(|why| why.ends_with("then the VAT rate changes")), "{split}");
+    assert!(split["reason"].as_str().is_some_and(|why| why.ends_with("then the VAT rate changes")), "{split}");
     let rates: Vec<&Value> = first["vat"].as_array().expect("groups").iter().map(|group| &group["rate"]).collect();
     assert_eq!(rates, ["0.077", "0.081"]);
     let second = app.read(&format!("/v1/bill/{}", items[1]["id"]), "alice").await;
     let credit = &second["records"][0];
     assert!(
-        credit["why"].as_str().is_some_and(|why| why.contains("not used") && why.contains("order 3 replaced it")),
+        credit["reason"].as_str().is_some_and(|why| why.contains("not used") && why.contains("order 3 replaced it")),
         "{credit}"
     );
     assert_eq!(credit["vat_rate"], "0.081", "the rate that was charged");
@@ -126,7 +127,7 @@ async fn customers_see_their_own_numbered_bills_only() {
     assert!(draft.get("number").is_none(), "{drafts}");
     app.get(&format!("/v1/bill/{}", draft["id"]), "alice").await.expect(404);
     assert_eq!(app.read("/v1/bill", "alice").await["items"].as_array().map(Vec::len), Some(2));
-    let shown = app.read(&format!("/v1/admin/billrun/{}", run.run_id), "admin").await;
+    let shown = app.read(&format!("/v1/admin/bill_run/{}", run.run_id), "admin").await;
     assert_eq!((&shown["customers"], &shown["customers_done"]), (&json!(1), &json!(1)));
     assert!(shown.get("finished_at").is_none(), "{shown}");
     uncloud::billing::run::finish(&app.pool, &run).await.expect("finished");
@@ -188,7 +189,7 @@ async fn a_preview_is_the_next_bill_and_leaves_no_trace() {
     bill_all(&app.pool, "2024-06-15").await;
     let bill = app.read("/v1/bill", "alice").await["items"][0]["id"].clone();
     let bill = app.read(&format!("/v1/bill/{bill}"), "alice").await;
-    for field in ["records", "vat", "net", "tax", "gross", "payable", "seller", "customer", "issued_at"] {
+    for field in ["records", "vat", "net", "tax", "gross", "amount_due", "seller", "customer", "issued_at"] {
         assert_eq!(bill[field], draft[field], "{field}");
     }
     let empty = app.read("/v1/bill/preview?as_of=2024-06-15T00:00:00Z", "alice").await;

@@ -74,7 +74,7 @@ async fn bills_are_listed_shown_and_exported() {
     let numbers: Vec<&Value> = listed.as_array().expect("bills").iter().map(|bill| &bill["number"]).collect();
     assert_eq!(numbers, ["2024-000001", "2024-000002"]);
     let of_bob = app.bill(&["ls", "--customer", "bob", "--output", "json"]).await.expect("bills");
-    assert_eq!((of_bob.as_array().map(Vec::len), &of_bob[0]["payable"]), (Some(1), &json!("20.00")));
+    assert_eq!((of_bob.as_array().map(Vec::len), &of_bob[0]["amount_due"]), (Some(1), &json!("20.00")));
     let none = app.bill(&["ls", "--from", "2024-03-06T00:00:00Z", "--output", "json"]).await.expect("bills");
     assert_eq!(none, json!([]));
     let shown = app.bill(&["show", "2024-000002", "--output", "json"]).await.expect("a bill");

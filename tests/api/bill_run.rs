@@ -181,8 +181,8 @@ async fn what_nobody_foresaw_of_a_customer_is_reported_and_does_not_stop_the_oth
         place(&pool, &terms(user, "10.00"), "2024-01-01").await;
     }
     sql(&pool, "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count,
-            billing, commitment_periods, time_zone, starts_at, ordered_at, due_at, deliver_at)
-        select user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count, billing,
+            billing_mode, commitment_periods, time_zone, starts_at, ordered_at, due_at, deliver_at)
+        select user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count, billing_mode,
             commitment_periods, 'Mars/Olympus', starts_at, ordered_at, due_at, deliver_at from orders where user_id = 3")
     .await;
     let run = bill_all(&pool, "2024-01-15").await;
@@ -244,7 +244,7 @@ async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
     set(all[2], "billed_through = '2024-03-31', due_at = '2024-03-31'").await;
     let run = bill_all(&pool, "2024-04-01").await;
     let refused = problems(&pool, run).await;
-    assert_eq!(refused, [all[0], all[1], all[2]].map(|user| (user, "refused_by_database".into())));
+    assert_eq!(refused, [all[0], all[1], all[2]].map(|user| (user, "inconsistent_records".into())));
     let detail = run::problems(&pool, run).await.expect("problems").remove(0).detail;
     assert!(detail.contains("bill_record_") && detail.contains("by hand"), "{detail}");
     assert_eq!(net().await, 5 * 1500 + 2 * 3000, "of the refused nothing, of the others all");
@@ -253,7 +253,7 @@ async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
     assert_eq!(wrong.len(), 3, "{faults:?}");
     let staff = run::bill_one(&mut pool.begin().await.expect("a transaction"), all[0], at("2024-04-02"), None).await;
     let (_, problem) = staff.expect("no error of ours");
-    assert_eq!(problem.map(|problem| problem.code.name().to_owned()), Some("refused_by_database".to_owned()));
+    assert_eq!(problem.map(|problem| problem.code.name().to_owned()), Some("inconsistent_records".to_owned()));
 }
 
 #[tokio::test]
@@ -323,7 +323,7 @@ async fn a_run_that_is_asked_for_during_another_waits_for_it() {
         other => panic!("{other:?}"),
     };
     waits(second).await; // the shares wait in their queue
-    sql(&pool, "update job set state = 'dispatched', attempt = 1, dispatched_at = now(), seen_at = now() where kind = 'bill_part'")
+    sql(&pool, "update job set state = 'dispatched', attempt = 1, dispatched_at = now(), last_seen_at = now() where kind = 'bill_part'")
         .await;
     waits(second).await; // and are being worked on
     let (parents, waits_for): (i32, i32) = sqlx::query_as("select parents, waits_for from job where kind = 'bill_end'")
@@ -427,7 +427,7 @@ async fn what_is_paid_in_francs_is_rounded_to_coins_if_the_seller_says_so() {
     place(&pool, &euros, "2024-03-01").await;
     bill_all(&pool, "2024-03-01").await;
     let money: Vec<(String, i64, i64, i64)> =
-        sqlx::query_as("select currency, gross_cents, rounding_cents, payable_cents from bill order by 1")
+        sqlx::query_as("select currency, gross_cents, rounding_cents, amount_due_cents from bill order by 1")
             .fetch_all(&pool)
             .await
             .expect("bills");

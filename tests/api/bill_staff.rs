@@ -11,7 +11,7 @@ use crate::{
 };
 
 const BILL_ALICE: &str = "/v1/admin/user/2/bill";
-const LINES: &str = "/v1/admin/user/2/billline";
+const LINES: &str = "/v1/admin/user/2/bill_item";
 
 fn line(net: &str) -> Value {
     json!({ "description": "Work by the hour", "net": net, "currency": "CHF", "reason": "ticket 4711",
@@ -78,7 +78,7 @@ async fn lines_of_staff_go_to_the_next_bill_with_their_sign() {
     address(&app.pool, ALICE, "CH", false).await;
     place(&app.pool, &terms(ALICE, "10.00"), "2024-03-01").await;
     let work = app.post(LINES, "admin", line("120.50")).await.expect(201);
-    assert_eq!((&work["author"], &work["reason"]), (&json!("admin"), &json!("ticket 4711")));
+    assert_eq!((&work["created_by"], &work["reason"]), (&json!("admin"), &json!("ticket 4711")));
     app.post(LINES, "admin", line("-30.00")).await.expect(201);
     bill_all(&app.pool, "2024-03-04").await;
     assert_eq!(ledger(&app.pool).await[0]["net"], 1000, "they are for a later time");
@@ -95,7 +95,7 @@ async fn lines_of_staff_go_to_the_next_bill_with_their_sign() {
     let note = app.post(BILL_ALICE, "admin", json!({ "as_of": "2024-03-07T00:00:00Z" })).await.expect(201);
     assert_followed_by_hand(&note["bills"][0]);
     let note = &note["bills"][0];
-    assert_eq!((&note["document"], &note["payable"]), (&json!("credit_note"), &json!("-5.41")));
+    assert_eq!((&note["document"], &note["amount_due"]), (&json!("credit_note"), &json!("-5.41")));
     assert_sound(&app.pool).await;
 }
 
@@ -107,7 +107,7 @@ async fn a_line_that_is_not_billed_is_withdrawn_and_stays_to_be_seen() {
     let path = format!("{LINES}/{}", wrong["id"]);
     for _ in 0..2 {
         let withdrawn = app.delete(&path, "admin").await.expect(200);
-        assert_eq!(withdrawn["withdrawn_by"], "admin");
+        assert_eq!(withdrawn["voided_by"], "admin");
     }
     bill_all(&app.pool, "2024-04-01").await;
     assert_eq!(count(&app.pool, "bill").await, 0);
@@ -115,9 +115,9 @@ async fn a_line_that_is_not_billed_is_withdrawn_and_stays_to_be_seen() {
     let right = app.post(LINES, "admin", line("10.00")).await.expect(201);
     bill_all(&app.pool, "2024-04-01").await;
     let refused = app.delete(&format!("{LINES}/{}", right["id"]), "admin").await.expect(409);
-    assert_eq!(refused["code"], "line_billed");
+    assert_eq!(refused["code"], "item_billed");
     assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("-10.00")), "{refused}");
-    app.delete(&format!("/v1/admin/user/3/billline/{}", right["id"]), "admin").await.expect(404);
+    app.delete(&format!("/v1/admin/user/3/bill_item/{}", right["id"]), "admin").await.expect(404);
     app.delete(&format!("{LINES}/999"), "admin").await.expect(404);
     app.delete(&path, "alice").await.expect(403);
 }
@@ -133,21 +133,21 @@ async fn wrong_lines_are_refused_field_by_field() {
     let mut number = line("1.00");
     number["net"] = json!(1.0);
     assert_eq!(app.post(LINES, "admin", number).await.wrong_fields(422), ["/net"]);
-    app.post("/v1/admin/user/999/billline", "admin", line("1.00")).await.expect(404);
-    app.get("/v1/admin/user/999/billline", "admin").await.expect(404);
-    assert_eq!(count(&app.pool, "bill_manual_line").await, 0);
+    app.post("/v1/admin/user/999/bill_item", "admin", line("1.00")).await.expect(404);
+    app.get("/v1/admin/user/999/bill_item", "admin").await.expect(404);
+    assert_eq!(count(&app.pool, "bill_item").await, 0);
 }
 
 #[tokio::test]
 async fn a_run_is_asked_for_by_a_job_and_shows_what_it_came_to() {
     let app = TestApp::start_with_books().await;
-    let asked = app.post("/v1/admin/billrun", "admin", json!({ "as_of": "2024-04-01T00:00:00Z" })).await;
+    let asked = app.post("/v1/admin/bill_run", "admin", json!({ "as_of": "2024-04-01T00:00:00Z" })).await;
     let location = asked.header("location").to_owned();
     let job = asked.expect(202)["job"]["id"].clone();
     assert_eq!(location, format!("/v1/job/{job}"));
     let detail = app.read(&format!("/v1/admin/job/{job}"), "admin").await;
     assert_eq!((&detail["job"]["kind"], &detail["job"]["queue"]), (&json!("bill_run"), &json!("billing")));
-    let ahead = app.post("/v1/admin/billrun", "admin", json!({ "as_of": "2098-01-01T00:00:00Z" })).await;
+    let ahead = app.post("/v1/admin/bill_run", "admin", json!({ "as_of": "2098-01-01T00:00:00Z" })).await;
     assert_eq!(ahead.wrong_fields(422), ["/as_of"]);
 
     address(&app.pool, ALICE, "CH", false).await;
@@ -157,26 +157,26 @@ async fn a_run_is_asked_for_by_a_job_and_shows_what_it_came_to() {
     euros.currency = "EUR".parse().expect("a currency");
     place(&app.pool, &euros, "2024-03-01").await;
     let run = bill_all(&app.pool, "2024-03-01").await;
-    let shown = app.read(&format!("/v1/admin/billrun/{run}"), "admin").await;
+    let shown = app.read(&format!("/v1/admin/bill_run/{run}"), "admin").await;
     assert_eq!((&shown["customers"], &shown["customers_done"], &shown["problems"]), (&json!(2), &json!(2), &json!(1)));
     assert!(shown["finished_at"].is_string(), "{shown}");
     let total = |currency: &str, net: &str, tax: &str, gross: &str| json!({ "currency": currency, "bills": 1, "net": net, "tax": tax, "gross": gross });
     assert_eq!(shown["totals"], json!([total("CHF", "10.00", "0.81", "10.81"), total("EUR", "5.00", "0.41", "5.41")]));
-    let problems = app.read(&format!("/v1/admin/billrun/{run}/problem"), "admin").await;
+    let problems = app.read(&format!("/v1/admin/bill_run/{run}/problem"), "admin").await;
     assert_eq!(
         (&problems["items"][0]["user_id"], &problems["items"][0]["code"]),
         (&json!(BOB), &json!("no_billing_address"))
     );
     address(&app.pool, BOB, "CH", false).await;
     let second = bill_all(&app.pool, "2024-03-02").await;
-    let page = app.read("/v1/admin/billrun?limit=1", "admin").await;
+    let page = app.read("/v1/admin/bill_run?limit=1", "admin").await;
     assert_eq!(page["items"][0]["id"], second, "the newest first");
     let next = page["next"].as_str().expect("more");
-    assert_eq!(app.read(&format!("/v1/admin/billrun?cursor={next}"), "admin").await["items"][0]["id"], run);
+    assert_eq!(app.read(&format!("/v1/admin/bill_run?cursor={next}"), "admin").await["items"][0]["id"], run);
     let of_run = app.read(&format!("/v1/admin/bill?run={run}&currency=CHF"), "admin").await;
     assert_eq!(of_run["items"].as_array().map(Vec::len), Some(1));
-    assert_eq!(app.read("/v1/admin/bill?user=bob", "admin").await["items"][0]["username"], "bob");
-    app.get("/v1/admin/billrun/999", "admin").await.expect(404);
+    assert_eq!(app.read("/v1/admin/bill?username=bob", "admin").await["items"][0]["username"], "bob");
+    app.get("/v1/admin/bill_run/999", "admin").await.expect(404);
 }
 
 #[tokio::test]
@@ -207,8 +207,9 @@ async fn accounts_get_all_bills_of_a_period_with_their_vat() {
         let place = columns.iter().position(|column| column == name).expect("a column");
         rows[row].get(place).expect("a cell").to_owned()
     };
-    for amount in
-        ["vat_base", "vat_tax", "bill_net", "bill_payable"].iter().flat_map(|name| (0..3).map(|row| column(row, name)))
+    for amount in ["vat_taxable_amount", "vat_tax_amount", "bill_net", "bill_amount_due"]
+        .iter()
+        .flat_map(|name| (0..3).map(|row| column(row, name)))
     {
         assert!(amount.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 2), "two decimals: {amount}");
     }
@@ -239,7 +240,7 @@ async fn an_export_of_more_than_a_part_is_whole() {
         sql(
             &app.pool,
             &format!(
-                "insert into bill_manual_line (user_id, currency, description, net_cents, service_at, reason, author)
+                "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
                  values ({user}, 'CHF', 'x', {}, '2024-01-01', 'x', 1)",
                 place + 1
             ),

@@ -22,7 +22,7 @@ fn without(mut body: Value, field: &str) -> Value {
     body
 }
 
-const MINE: &str = "/v1/billingaddress";
+const MINE: &str = "/v1/billing_address";
 
 async fn alice_id(app: &TestApp) -> i64 {
     sqlx::query_scalar("select user_id from users where username = 'alice'").fetch_one(&app.pool).await.expect("alice")
@@ -37,8 +37,8 @@ async fn an_address_is_ones_own_and_every_version_stays() {
     let app = TestApp::start().await;
     let none = app.get(MINE, "alice").await;
     assert_eq!(none.expect(404)["code"], "not_found");
-    assert!(none.text.contains("PUT /v1/billingaddress"), "{}", none.text);
-    let set = app.put("/v1/billingaddress/", "alice", business()).await.expect(200);
+    assert!(none.text.contains("PUT /v1/billing_address"), "{}", none.text);
+    let set = app.put("/v1/billing_address/", "alice", business()).await.expect(200);
     assert_eq!(set["vat_number"], "DE136695976", "without separators");
     assert!(set.get("vat_verified_at").is_none(), "{set}");
     assert_eq!(app.get(MINE, "alice").await.expect(200), set);
@@ -50,11 +50,11 @@ async fn an_address_is_ones_own_and_every_version_stays() {
     app.get(MINE, "bob").await.expect(404);
     app.put(MINE, "bob", without(without(business(), "vat_number"), "company")).await.expect(200);
     assert_eq!(app.get(MINE, "alice").await.expect(200), moved);
-    let path = format!("/v1/admin/user/{}/billingaddress", alice_id(&app).await);
+    let path = format!("/v1/admin/user/{}/billing_address", alice_id(&app).await);
     assert_eq!(app.get(&path, "admin").await.expect(200), moved);
     app.get(&path, "bob").await.expect(403);
     app.request(Method::PUT, MINE, None, Some(business())).await.expect(401);
-    app.get("/v1/admin/user/999/billingaddress", "admin").await.expect(404);
+    app.get("/v1/admin/user/999/billing_address", "admin").await.expect(404);
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn every_wrong_field_is_named_and_nothing_written() {
 #[tokio::test]
 async fn staff_verify_a_number_and_only_that_number() {
     let app = TestApp::start().await;
-    let verification = format!("/v1/admin/user/{}/billingaddress/verification", alice_id(&app).await);
+    let verification = format!("/v1/admin/user/{}/billing_address/verification", alice_id(&app).await);
     let evidence = json!({ "evidence": "VIES, request identifier WAPIAAAAW1" });
     app.post(&verification, "admin", evidence.clone()).await.expect(404);
     app.put(MINE, "alice", without(business(), "vat_number")).await.expect(200);

@@ -156,7 +156,7 @@ pub async fn bill_all(pool: &PgPool, as_of: &str) -> i64 {
 pub async fn ledger(pool: &PgPool) -> Vec<Value> {
     sqlx::query_scalar(
         "select json_build_object('number', number, 'user', user_id, 'currency', currency, 'issued', issued_at,
-             'net', net_cents, 'tax', tax_cents, 'gross', gross_cents, 'payable', payable_cents, 'document', document,
+             'net', net_cents, 'tax', tax_cents, 'gross', gross_cents, 'amount_due', amount_due_cents, 'document', document,
              'records', (select json_agg(to_jsonb(r) - 'bill_id' order by position) from bill_record r where r.bill_id = bill.bill_id),
              'vat', (select json_agg(to_jsonb(v) - 'bill_id' order by category, rate_ppm) from bill_vat v where v.bill_id = bill.bill_id))
          from bill left join bill_number using (bill_id) order by number, user_id",
@@ -204,7 +204,7 @@ pub fn assert_followed_by_hand(bill: &Value) {
             None => price,
             Some(period) => {
                 assert_eq!(time("last_second"), time("to") - TimeDelta::seconds(1));
-                let passed = record["passed_seconds"].as_i64().expect("seconds");
+                let passed = record["elapsed_seconds"].as_i64().expect("seconds");
                 let up_to = |seconds: i64| round(price * i128::from(seconds), period.into());
                 let charge = up_to(passed + seconds) - up_to(passed);
                 assert_eq!(number(&record["quantity"]), round(i128::from(seconds) * 1_000_000, period.into()));
@@ -212,7 +212,7 @@ pub fn assert_followed_by_hand(bill: &Value) {
             }
         };
         assert_eq!(number(&record["net"]), expected, "{record}");
-        for text in ["description", "why", "vat_why"] {
+        for text in ["description", "reason", "vat_reason"] {
             assert!(record[text].as_str().is_some_and(|text| !text.is_empty()), "{record}");
         }
     }
@@ -224,13 +224,13 @@ pub fn assert_followed_by_hand(bill: &Value) {
             items("records").iter().filter(|record| of_group(record)).map(|record| number(&record["net"])).sum();
         let rate = group["rate"].as_str().expect("a rate").strip_prefix("0.").expect("a fraction");
         let rate: i128 = format!("{rate:0<6}").parse().expect("a rate");
-        assert_eq!(number(&group["base"]), base, "{bill}");
-        assert_eq!(number(&group["tax"]), round(base * rate, 1_000_000), "{bill}");
+        assert_eq!(number(&group["taxable_amount"]), base, "{bill}");
+        assert_eq!(number(&group["tax_amount"]), round(base * rate, 1_000_000), "{bill}");
         net += base;
-        tax += number(&group["tax"]);
+        tax += number(&group["tax_amount"]);
     }
     assert_eq!(net, items("records").iter().map(|record| number(&record["net"])).sum::<i128>(), "{bill}");
     assert_eq!((number(&bill["net"]), number(&bill["tax"]), number(&bill["gross"])), (net, tax, net + tax), "{bill}");
-    assert_eq!(number(&bill["payable"]), net + tax + number(&bill["rounding"]), "{bill}");
+    assert_eq!(number(&bill["amount_due"]), net + tax + number(&bill["rounding"]), "{bill}");
     assert_eq!(bill["document"] == "credit_note", net + tax < 0, "{bill}");
 }

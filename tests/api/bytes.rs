@@ -47,9 +47,9 @@ async fn addresses_and_headers_have_a_limit() {
     let app = TestApp::start().await;
     let path = |length: usize| format!("GET /{}", "x".repeat(length));
     assert_problem(ask(&app, &path(8000), &[], b"").await, 404, "not_found");
-    assert_problem(ask(&app, &path(9000), &[], b"").await, 414, "address_too_long");
+    assert_problem(ask(&app, &path(9000), &[], b"").await, 414, "uri_too_long");
     let query = format!("GET /v1/net/vpn?cursor={}", "1".repeat(9000));
-    assert_problem(ask(&app, &query, &[], b"").await, 414, "address_too_long");
+    assert_problem(ask(&app, &query, &[], b"").await, 414, "uri_too_long");
     let header = |length: usize| format!("x-long: {}", "x".repeat(length));
     assert_eq!(ask(&app, "GET /healthz", &[&header(30_000)], b"").await.0, 200);
     assert_problem(ask(&app, "GET /healthz", &[&header(33_000)], b"").await, 431, "headers_too_large");
@@ -80,7 +80,7 @@ async fn what_is_no_utf8_is_refused_wherever_it_stands() {
     assert_problem(ask(&app, "POST /v1/net/vpn", &json, body).await, 400, "malformed");
     // Half of a character that needs two: JSON's own way to write no text.
     let body = br#"{"name": "\ud800", "street": "x", "city": "x", "country": "CH"}"#;
-    assert_problem(ask(&app, "PUT /v1/billingaddress", &json, body).await, 400, "malformed");
+    assert_problem(ask(&app, "PUT /v1/billing_address", &json, body).await, 400, "malformed");
 }
 
 #[tokio::test]
@@ -88,10 +88,10 @@ async fn control_characters_are_refused() {
     let app = TestApp::start().await;
     let address = |name: &str| json!({ "name": name, "street": "Seeweg 1", "city": "Glarus", "country": "CH" });
     for name in ["a\u{0}b", "a\nb", "\u{1b}[31mred", "a\u{7f}", "a\u{85}b", "\u{a0}", ""] {
-        let answer = app.put("/v1/billingaddress", "alice", address(name)).await;
+        let answer = app.put("/v1/billing_address", "alice", address(name)).await;
         assert_eq!(answer.wrong_fields(422), ["/name"], "{name:?}");
     }
-    app.put("/v1/billingaddress", "alice", address("Zoë 🦀")).await.expect(200);
+    app.put("/v1/billing_address", "alice", address("Zoë 🦀")).await.expect(200);
     for path in
         ["/v1/admin/audit?kind=%00", "/v1/admin/audit?kind=a%0Ab", "/v1/admin/job?error=%1b", "/v1/admin/queue/a%00b"]
     {

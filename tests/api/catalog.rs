@@ -88,7 +88,7 @@ async fn a_product_is_read_as_it_was_written() {
         }])
     );
     assert_eq!(made["requires"][0]["name"], "ipv6-vm");
-    assert_eq!((&made["delivery"], &made["billing"]), (&json!("by_hand"), &json!("advance")));
+    assert_eq!((&made["delivery"], &made["billing_mode"]), (&json!("manual"), &json!("advance")));
     assert_eq!(app.get(&format!("/v1/product/{}", made["id"]), "alice").await.expect(200), made);
     let taken = app.post("/v1/admin/product", "admin", backup()).await;
     assert_eq!((taken.wrong_fields(409), &taken.json()["code"]), (vec!["/name".to_owned()], &json!("name_taken")));
@@ -100,13 +100,13 @@ async fn an_edit_replaces_the_whole_and_the_name_stays() {
     let made = app.post("/v1/admin/product", "admin", backup()).await.expect(201);
     let path = format!("/v1/admin/product/{}", made["id"]);
     let other = json!({
-        "title": "Backups", "billing": "arrears", "sale_until": "2999-01-01T00:00:00Z", "requires": [],
+        "title": "Backups", "billing_mode": "arrears", "sale_until": "2999-01-01T00:00:00Z", "requires": [],
         "parameters": [{ "name": "copies", "unit": "copies", "minimum": 1, "maximum": 3 }],
         "prices": [{ "currency": "EUR", "one_time": "9.90" }],
     });
     let changed = app.put(&path, "admin", edit(&backup(), &other)).await.expect(200);
     assert_eq!(
-        (&changed["name"], &changed["title"], &changed["billing"]),
+        (&changed["name"], &changed["title"], &changed["billing_mode"]),
         (&json!("backup"), &json!("Backups"), &json!("arrears"))
     );
     assert_eq!(changed["sale_from"], made["sale_from"], "it stays when it is left out");
@@ -261,12 +261,12 @@ async fn two_edits_at_once_do_not_make_a_bundle_ambiguous() {
 #[tokio::test]
 async fn recurring_periods_are_added_once() {
     let app = TestApp::start().await;
-    let list = app.get("/v1/admin/recurringperiod", "admin").await.expect(200);
+    let list = app.get("/v1/admin/recurring_period", "admin").await.expect(200);
     let periods: Vec<&Value> =
         list["items"].as_array().expect("a list").iter().map(|period| &period["recurring_period"]).collect();
     assert_eq!(periods, ["P30D", "P1D", "P1M", "P1Y"]);
     let add = async |period: &str| {
-        app.post("/v1/admin/recurringperiod", "admin", json!({ "recurring_period": period })).await
+        app.post("/v1/admin/recurring_period", "admin", json!({ "recurring_period": period })).await
     };
     assert_eq!(add("P7D").await.expect(201)["recurring_period"], "P7D");
     let again = add("P7D").await;
@@ -288,8 +288,8 @@ async fn the_catalogue_is_staffs() {
         (Method::POST, "/v1/admin/product".to_owned()),
         (Method::GET, format!("/v1/admin/product/{id}")),
         (Method::PUT, format!("/v1/admin/product/{id}")),
-        (Method::GET, "/v1/admin/recurringperiod".to_owned()),
-        (Method::POST, "/v1/admin/recurringperiod".to_owned()),
+        (Method::GET, "/v1/admin/recurring_period".to_owned()),
+        (Method::POST, "/v1/admin/recurring_period".to_owned()),
     ] {
         let body = (method != Method::GET).then(backup);
         app.request(method, &path, Some("alice"), body).await.expect(403);
@@ -314,7 +314,7 @@ async fn defaults_never_overwrite_or_bring_back_what_staff_changed() {
     sqlx::query("delete from vat_rate where territory = 'FI'").execute(&app.pool).await.expect("rates");
     let all = async || {
         let mut all = vec![app.request(Method::GET, "/v1/product", None, None).await.expect(200)];
-        for path in ["product", "recurringperiod", "seller", "vatrate?territory=FR"] {
+        for path in ["product", "recurring_period", "seller", "vatrate?territory=FR"] {
             all.push(app.get(&format!("/v1/admin/{path}"), "admin").await.expect(200));
         }
         all

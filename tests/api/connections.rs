@@ -66,7 +66,7 @@ async fn who_never_ends_the_body_is_told() {
                 Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
     slow.write_all(head.as_bytes()).expect("sent");
     let answer = until_closed(&slow);
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"too_slow\""), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"request_timeout\""), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

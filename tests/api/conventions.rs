@@ -164,8 +164,8 @@ async fn all_wrong_parameters_are_named_at_once() {
             })
             .collect::<Vec<_>>()
     };
-    let all = "/v1/admin/job?surprise=1&state=lost&queue=a_b&min_age_secs=-1&limit=0&cursor=x&kind=%00";
-    let expected = ["surprise", "state", "queue", "kind", "min_age_secs", "limit", "cursor"];
+    let all = "/v1/admin/job?surprise=1&state=lost&queue=a_b&min_age_seconds=-1&limit=0&cursor=x&kind=%00";
+    let expected = ["surprise", "state", "queue", "kind", "min_age_seconds", "limit", "cursor"];
     assert_eq!(wrong(all).await, expected.map(|name| format!("query /{name}")));
     assert_eq!(wrong("/v1/job/0?wait=61").await, ["query /wait", "path /id"]);
     assert_eq!(wrong("/v1/job/1?wait=1&wait=2").await, ["query /wait"]);

@@ -64,7 +64,7 @@ async fn every_state_of_a_job_is_kept_with_its_time_worker_and_error() {
     let times: Vec<_> = history.iter().map(|step| step["at"].as_str().expect("a time").to_owned()).collect();
     assert!(times.is_sorted(), "{times:?}");
     let detail = app.get(&format!("/v1/admin/job/{job}"), "admin").await.expect(200);
-    assert_eq!(detail["attempts"][0]["took_ms"], 1500);
+    assert_eq!(detail["attempts"][0]["duration_ms"], 1500);
     // The same by the command line.
     let shown = app.cli(&["job", "show", &job.to_string()]).await.expect("shown");
     let shown = shown.as_str().expect("a table");
@@ -86,5 +86,5 @@ async fn what_ends_before_it_begins_has_a_history_too() {
     let what: Vec<_> = history.iter().map(|step| step["what"].as_str().expect("text")).collect();
     assert_eq!(what, ["queued", "revoked"]);
     assert!(history[1].get("attempt").is_none() && history[1].get("worker").is_none(), "{history:?}");
-    assert_eq!(history[1]["error"], "withdrawn by staff");
+    assert_eq!(history[1]["error"], "revoked by staff");
 }

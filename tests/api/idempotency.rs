@@ -77,7 +77,7 @@ async fn of_many_at_once_one_is_done() {
     let answers =
         futures_util::future::join_all((0..20).map(|_| app.keyed("alice", "k", "/v1/net/vpn", body.clone()))).await;
     for answer in &answers {
-        assert!(answer.status == 201 || answer.expect(409)["code"] == "still_running", "{}", answer.text);
+        assert!(answer.status == 201 || answer.expect(409)["code"] == "idempotency_key_in_use", "{}", answer.text);
     }
     assert_eq!(app.networks().await, 1);
     app.keyed("alice", "k", "/v1/net/vpn", body).await.expect(201);
@@ -95,7 +95,7 @@ async fn who_asks_again_too_soon_is_told_so_at_once() {
         until_somebody_waits(&app.pool).await;
         let again = app.keyed("alice", "k", "/v1/net/vpn", body.clone());
         let again = tokio::time::timeout(Duration::from_secs(20), again).await.expect("it does not wait for the first");
-        assert_eq!(again.expect(409)["code"], "still_running");
+        assert_eq!(again.expect(409)["code"], "idempotency_key_in_use");
         holder.rollback().await.expect("unlocked");
     };
     let (first, ()) = tokio::join!(first, meanwhile);
@@ -146,12 +146,12 @@ async fn an_attempt_that_died_is_taken_over_only_if_it_changed_nothing() {
         "update idempotency set status = null, body = null, body_key_id = null, location = null, content_type = null";
     sqlx::query(died).execute(&app.pool).await.expect("died");
     let again = async || app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await;
-    assert_eq!(again().await.expect(409)["code"], "still_running");
+    assert_eq!(again().await.expect(409)["code"], "idempotency_key_in_use");
     sqlx::query("update idempotency set claimed_at = now() - interval '2 minutes'")
         .execute(&app.pool)
         .await
         .expect("long ago");
-    assert_eq!(again().await.expect(409)["code"], "answer_lost");
+    assert_eq!(again().await.expect(409)["code"], "response_lost");
     assert_eq!(app.networks().await, 1);
     // As if it had died before the change.
     app.delete(&format!("/v1/net/vpn/{}", made["id"]), "alice").await.expect(202);

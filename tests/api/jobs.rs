@@ -176,7 +176,7 @@ async fn a_host_that_writes_what_no_row_can_hold_stops_nobody() {
     let mut redis = app.redis_connection().await;
     // A peer that comes twice has two states at once.
     let network = app.network("alice", new_key()).await;
-    let peer = json!({ "public_key": network["wireguard_public_key"], "received_bytes": 1, "sent_bytes": 1, "last_handshake_at": null });
+    let peer = json!({ "public_key": network["wireguard_public_key"], "received_bytes": 1, "sent_bytes": 1, "latest_handshake_at": null });
     let twice = json!({ "peers": [peer, peer] });
     let queue = HOST.parse().expect("a queue");
     let status = uncloud::queue::NewJob::of(Kind::VpnStatus, &queue, json!({ "pool_id": 1 }));

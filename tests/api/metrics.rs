@@ -64,8 +64,8 @@ async fn what_happens_is_counted() {
     let requests = |operation: &str, status: u16| {
         format!("uncloud_http_request_duration_seconds_count{{operation=\"{operation}\",status=\"{status}\"}}")
     };
-    expect(&requests("vpnpool_create", 201), 1.0);
-    expect(&requests("vpnpool_read", 404), 1.0);
+    expect(&requests("admin_vpnpool_create", 201), 1.0);
+    expect(&requests("admin_vpnpool_read", 404), 1.0);
     expect(&requests("other", 404), 1.0);
     assert!(text.contains("uncloud_worker_leases_lost_total{queue=\"vpn-1.example.ch\",worker=\"test\","), "{text}");
     assert!(!text.contains("made/up"), "nobody makes up labels");
@@ -88,7 +88,7 @@ async fn what_waits_is_seen_and_an_outage_is_said() {
     let text = app.metrics().await;
     let queue = format!("queue=\"{HOST}\"");
     assert_eq!(sample(&text, &format!("uncloud_queue_jobs{{{queue},state=\"queued\"}}")), Some(1.0), "{text}");
-    let oldest = sample(&text, &format!("uncloud_queue_oldest_due_seconds{{{queue}}}")).expect("an age");
+    let oldest = sample(&text, &format!("uncloud_queue_oldest_available_seconds{{{queue}}}")).expect("an age");
     assert!(oldest >= 0.02, "{oldest}");
     app.redis.stop();
     let text = app.metrics().await;

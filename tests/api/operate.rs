@@ -61,7 +61,7 @@ async fn a_failed_job_says_what_to_do_and_runs_again_when_told() {
     assert_eq!(app.finished(&pool).await["state"], "failed");
     let failed = app.job(&pool).await;
     let id = pool["job"]["id"].to_string();
-    let advice = failed["advice"].as_str().expect("advice");
+    let advice = failed["hint"].as_str().expect("hint");
     assert!(advice.contains(&format!("uncloud job retry {id}")), "{advice}");
     assert_eq!(failed["attempts"][0]["outcome"], "failed");
     assert_eq!(failed["attempts"][0]["error"], "port 51820 is taken");
@@ -98,8 +98,8 @@ async fn a_paused_queue_dispatches_nothing_until_it_goes_on() {
     let pool = app.handbook_pool().await;
     let waiting = app.get(&format!("/v1/job/{}?wait=1", pool["job"]["id"]), "admin").await.expect(200);
     assert_eq!(waiting["state"], "queued");
-    let advice = app.job(&pool).await["advice"].as_str().expect("advice").to_owned();
-    assert!(advice.contains("is paused") && advice.contains("uncloud queue resume"), "{advice}");
+    let hint = app.job(&pool).await["hint"].as_str().expect("hint").to_owned();
+    assert!(hint.contains("is paused") && hint.contains("uncloud queue resume"), "{hint}");
     let stats = app.cli(&["inspect", "stats", "--output", "json"]).await.expect("stats");
     assert_eq!((&stats[0]["name"], &stats[0]["due"]), (&json!(HOST), &json!(1)));
     assert!(stats[0]["paused_at"].is_string(), "{stats}");
@@ -118,7 +118,7 @@ async fn a_waiting_job_is_withdrawn_and_those_who_wait_for_it_are_told() {
     let path = format!("/v1/job/{id}?wait=30");
     let revoke = ["jobs", "revoke", id.as_str()];
     let (seen, revoked) = tokio::join!(app.get(&path, "admin"), app.cli(&revoke));
-    revoked.expect("withdrawn");
+    revoked.expect("revoked");
     assert_eq!(seen.expect(200)["state"], "revoked");
     let again = app.request(Method::POST, &format!("/v1/admin/job/{id}/revoke"), Some("admin"), None).await;
     assert_eq!(again.expect(409)["code"], "job_ended");
@@ -165,17 +165,17 @@ async fn workers_answer_and_are_scaled() {
 async fn what_is_asked_of_queues_is_checked() {
     let app = TestApp::start().await;
     let path = format!("/v1/admin/queue/{BILLING}");
-    let wrong = json!({ "paused": "yes", "rate_limit": -1, "rate_period_secs": 0, "colour": 1 });
+    let wrong = json!({ "paused": "yes", "rate_limit": -1, "rate_period_seconds": 0, "colour": 1 });
     let answer = app.request(Method::PATCH, &path, Some("admin"), Some(wrong)).await;
     let fields = answer.wrong_fields(422);
-    for field in ["/paused", "/rate_limit", "/rate_period_secs", "/colour"] {
+    for field in ["/paused", "/rate_limit", "/rate_period_seconds", "/colour"] {
         assert!(fields.iter().any(|wrong| wrong == field), "{field} in {fields:?}");
     }
-    let alone = app.request(Method::PATCH, &path, Some("admin"), Some(json!({ "rate_period_secs": 60 }))).await;
-    assert_eq!(alone.wrong_fields(422), ["/rate_period_secs"]);
+    let alone = app.request(Method::PATCH, &path, Some("admin"), Some(json!({ "rate_period_seconds": 60 }))).await;
+    assert_eq!(alone.wrong_fields(422), ["/rate_period_seconds"]);
     assert_eq!(app.get(&path, "admin").await.status, 404, "nothing was written");
-    let limited = app.patch(&path, json!({ "rate_limit": 10, "rate_period_secs": 60 })).await;
-    assert_eq!((&limited["rate_limit"], &limited["rate_period_secs"]), (&json!(10), &json!(60)));
+    let limited = app.patch(&path, json!({ "rate_limit": 10, "rate_period_seconds": 60 })).await;
+    assert_eq!((&limited["rate_limit"], &limited["rate_period_seconds"]), (&json!(10), &json!(60)));
     let lifted = app.patch(&path, json!({ "rate_limit": 0 })).await;
     assert!(lifted.get("rate_limit").is_none(), "{lifted}");
     assert_eq!(app.get("/v1/admin/queue/a..b", "admin").await.status, 400);

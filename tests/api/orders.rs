@@ -37,7 +37,7 @@ async fn a_quote_shows_every_part_and_writes_nothing() {
     ];
     assert_eq!(quote["parts"], json!(expected));
     assert_eq!((&quote["one_time"], &quote["recurring"]), (&json!("5.00"), &json!("14.00")));
-    assert_eq!((&quote["buyable"], &quote["obstacles"]), (&json!(true), &json!([])));
+    assert_eq!((&quote["orderable"], &quote["blockers"]), (&json!(true), &json!([])));
     assert_eq!(orders_of(&app, "alice").await, 0);
     let ordered = app.post("/v1/order", "alice", bundle).await;
     let order = ordered.expect(201);
@@ -89,7 +89,7 @@ async fn a_billing_address_is_asked_for_only_when_something_is_to_be_paid() {
     let app = shop().await;
     app.post("/v1/order", "bob", simple("dns")).await.expect(201);
     let quote = app.post("/v1/order/quote", "bob", vm(1)).await.expect(200);
-    assert_eq!((&quote["buyable"], &quote["obstacles"][0]["code"]), (&json!(false), &json!("no_billing_address")));
+    assert_eq!((&quote["orderable"], &quote["blockers"][0]["code"]), (&json!(false), &json!("no_billing_address")));
     assert_eq!(app.post("/v1/order", "bob", vm(1)).await.expect(409)["code"], "no_billing_address");
     let setup = json!({ "product": "installation", "parameters": {}, "currency": "CHF" });
     assert_eq!(app.post("/v1/order", "bob", setup.clone()).await.expect(409)["code"], "no_billing_address");
@@ -105,13 +105,13 @@ async fn a_quote_says_the_vat_that_the_bill_will_have_and_why() {
     let swiss = vat("alice").await;
     assert_eq!(
         swiss,
-        json!({ "category": "S", "rate": "0.081", "why": "standard rate of CH at the time of service, 0.081",
+        json!({ "category": "S", "rate": "0.081", "reason": "standard rate of CH at the time of service, 0.081",
             "one_time": "0.00", "recurring": "0.73", "one_time_gross": "0.00", "recurring_gross": "9.73" })
     );
     app.post("/v1/order", "alice", vm(2)).await.expect(201);
     let bill = app.get("/v1/bill/preview", "alice").await.expect(200)["bills"][0].clone();
     assert_eq!((&bill["tax"], &bill["gross"]), (&swiss["recurring"], &swiss["recurring_gross"]));
-    assert_eq!((&bill["vat"][0]["rate"], &bill["vat"][0]["why"]), (&swiss["rate"], &swiss["why"]));
+    assert_eq!((&bill["vat"][0]["rate"], &bill["vat"][0]["reason"]), (&swiss["rate"], &swiss["reason"]));
     for (country, business, category, why) in [
         ("DE", true, "AE", "a business in DE with a verified VAT number"),
         ("DE", false, "O", "outside the scope"),
@@ -123,7 +123,7 @@ async fn a_quote_says_the_vat_that_the_bill_will_have_and_why() {
             (&vat["category"], &vat["rate"], &vat["recurring_gross"]),
             (&json!(category), &json!("0.000"), &json!("9.00"))
         );
-        assert!(vat["why"].as_str().is_some_and(|text| text.contains(why)), "{vat}");
+        assert!(vat["reason"].as_str().is_some_and(|text| text.contains(why)), "{vat}");
     }
 }
 
@@ -132,10 +132,10 @@ async fn a_quote_says_why_the_vat_is_not_known() {
     let app = shop().await;
     let unknown = async |user: &str, word: &str| {
         let quote = app.post("/v1/order/quote", user, vm(2)).await.expect(200);
-        assert!(quote["vat_unknown"].as_str().is_some_and(|text| text.contains(word)), "{word} in {quote}");
+        assert!(quote["vat_unavailable_reason"].as_str().is_some_and(|text| text.contains(word)), "{word} in {quote}");
         assert!(quote.get("vat").is_none() && quote["recurring"] == "9.00", "{quote}");
     };
-    unknown("bob", "PUT /v1/billingaddress").await;
+    unknown("bob", "PUT /v1/billing_address").await;
     sql(&app.pool, "delete from vat_rate where territory = 'CH'").await;
     unknown("alice", "CH").await;
     without_defaults(&app.pool).await;
@@ -153,18 +153,18 @@ async fn what_needs_another_product_is_sold_only_with_it() {
     // The VM must stay as long as its address does.
     let cancel = format!("/v1/order/{}/cancel", vm["id"]);
     let needed = app.post(&cancel, "alice", json!({})).await;
-    assert_eq!(needed.expect(409)["code"], "order_needed");
+    assert_eq!(needed.expect(409)["code"], "order_has_dependents");
     assert!(needed.text.contains("order 2 (IPv4 address)"), "{}", needed.text);
     assert_eq!(app.get("/v1/order/1", "alice").await.expect(200), vm, "nothing was written");
     let replace = json!({ "product": "dns", "parameters": {} });
-    assert_eq!(app.post("/v1/order/1/replace", "alice", replace).await.expect(409)["code"], "order_needed");
+    assert_eq!(app.post("/v1/order/1/replace", "alice", replace).await.expect(409)["code"], "order_has_dependents");
     let larger = json!({ "parameters": { "cores": 4, "ram": 2 } });
     let larger = app.post("/v1/order/1/replace", "alice", larger).await.expect(201)["new"]["id"].clone();
     let cancel = format!("/v1/order/{larger}/cancel");
     app.post("/v1/order/2/cancel", "alice", json!({})).await.expect(200);
     // The address is paid to the end of its period and would be without a VM until then.
     let at_once = app.post(&cancel, "alice", json!({ "service_change": "now" })).await;
-    assert_eq!(at_once.expect(409)["code"], "order_needed");
+    assert_eq!(at_once.expect(409)["code"], "order_has_dependents");
     app.post(&cancel, "alice", json!({})).await.expect(200);
     let late = app.post("/v1/order", "alice", simple("ipv4")).await;
     assert_eq!(late.expect(409)["code"], "missing_requirement", "a VM that ends is none to build on");
@@ -197,22 +197,22 @@ async fn other_peoples_orders_do_not_exist() {
     }
     app.get("/v1/admin/order/1", "alice").await.expect(403);
     app.post("/v1/admin/order/1/delivered", "alice", json!({})).await.expect(403);
-    assert_eq!(app.get("/v1/admin/order/1", "admin").await.expect(200)["user"], "alice");
+    assert_eq!(app.get("/v1/admin/order/1", "admin").await.expect(200)["username"], "alice");
 }
 
 #[tokio::test]
 async fn staff_order_for_customers_also_what_is_in_no_catalogue() {
     let app = shop().await;
     let starts_at = past(&app, "10 years").await;
-    let body = json!({ "user": "bob", "description": "Half a rack", "one_time": "99.95", "recurring": "120.00",
-        "recurring_period": "P1M", "commitment_periods": "12", "billing": "arrears", "currency": "EUR",
+    let body = json!({ "username": "bob", "description": "Half a rack", "one_time": "99.95", "recurring": "120.00",
+        "recurring_period": "P1M", "commitment_periods": "12", "billing_mode": "arrears", "currency": "EUR",
         "upgrade_credit": "none", "starts_at": starts_at });
     let order = app.post("/v1/admin/order", "admin", body.clone()).await.expect(201);
     assert_eq!(
-        (&order["starts_at"], &order["user"], &order["ordered_by"]),
+        (&order["starts_at"], &order["username"], &order["ordered_by"]),
         (&json!(starts_at), &json!("bob"), &json!("admin"))
     );
-    assert_eq!((&order["billing"], &order["upgrade_credit"]), (&json!("arrears"), &json!("none")));
+    assert_eq!((&order["billing_mode"], &order["upgrade_credit"]), (&json!("arrears"), &json!("none")));
     assert_eq!(
         (&order["one_time"], &order["recurring"], &order["parts"]),
         (&json!("99.95"), &json!("120.00"), &json!([]))
@@ -224,7 +224,7 @@ async fn staff_order_for_customers_also_what_is_in_no_catalogue() {
         ("recurring", json!("1.005")),
         ("commitment_periods", json!(-1)),
         ("starts_at", json!("1999-12-31T23:59:59Z")),
-        ("user", json!("nobody-here")),
+        ("username", json!("nobody-here")),
         ("recurring_period", json!("P1W")),
     ] {
         let mut body = body.clone();
@@ -234,10 +234,10 @@ async fn staff_order_for_customers_also_what_is_in_no_catalogue() {
     let mut both = body.clone();
     both["product"] = json!("vm");
     let fields = app.post("/v1/admin/order", "admin", both).await.wrong_fields(422);
-    assert_eq!(fields, ["/description", "/one_time", "/recurring", "/billing", "/commitment_periods"]);
-    let neither = json!({ "user": "bob", "currency": "CHF" });
+    assert_eq!(fields, ["/description", "/one_time", "/recurring", "/billing_mode", "/commitment_periods"]);
+    let neither = json!({ "username": "bob", "currency": "CHF" });
     assert_eq!(app.post("/v1/admin/order", "admin", neither).await.wrong_fields(422), ["/product"]);
-    let once = json!({ "user": "bob", "description": "x", "recurring": "1.00", "currency": "CHF" });
+    let once = json!({ "username": "bob", "description": "x", "recurring": "1.00", "currency": "CHF" });
     assert_eq!(app.post("/v1/admin/order", "admin", once).await.wrong_fields(422), ["/recurring"]);
 }
 
@@ -252,13 +252,13 @@ async fn staff_find_orders_by_customer_product_and_whether_they_are_open() {
         items.as_array().expect("items").iter().map(|order| order["id"].as_i64().expect("id")).collect::<Vec<_>>()
     };
     assert_eq!(ids("").await, [1, 2, 3]);
-    assert_eq!(ids("user=Alice").await, [1, 2]);
+    assert_eq!(ids("username=Alice").await, [1, 2]);
     assert_eq!(ids("product=dns").await, [2, 3]);
-    assert_eq!(ids("product=dns&user=bob").await, [3]);
+    assert_eq!(ids("product=dns&username=bob").await, [3]);
     assert_eq!(ids("open=true").await, [1], "what costs nothing is closed");
-    assert_eq!(ids("open=false&user=bob").await, [3]);
+    assert_eq!(ids("open=false&username=bob").await, [3]);
     assert_eq!(ids("limit=1&cursor=1").await, [2]);
-    for wrong in ["user=%20", "product=VM", "open=maybe"] {
+    for wrong in ["username=%20", "product=VM", "open=maybe"] {
         app.get(&format!("/v1/admin/order?{wrong}"), "admin").await.expect(400);
     }
 }

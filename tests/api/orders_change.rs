@@ -53,7 +53,7 @@ async fn the_handbooks_upgrade_ends_the_old_order_at_once_or_at_its_boundary() {
     let app = shop().await;
     agreed(&app, "alice", "10.00", "15 days").await;
     let starts_at = crate::shop::past(&app, "15 days").await;
-    let without_credit = json!({ "user": "alice", "product": "vm", "parameters": { "cores": 1, "ram": 2 },
+    let without_credit = json!({ "username": "alice", "product": "vm", "parameters": { "cores": 1, "ram": 2 },
         "recurring_period": "P30D", "currency": "CHF", "upgrade_credit": "none", "starts_at": starts_at });
     app.post("/v1/admin/order", "admin", without_credit).await.expect(201);
     let upgrade = json!({ "product": "vm", "parameters": { "cores": 6, "ram": 4 } });
@@ -98,8 +98,7 @@ async fn a_downgrade_waits_for_the_boundary_and_gives_way_to_a_later_change() {
 async fn what_is_committed_is_paid_and_what_has_ended_stays_so() {
     let app = shop().await;
     let starts_at = crate::shop::past(&app, "10 years 3 days").await;
-    let once =
-        json!({ "user": "alice", "description": "x", "one_time": "1.00", "currency": "CHF", "starts_at": starts_at });
+    let once = json!({ "username": "alice", "description": "x", "one_time": "1.00", "currency": "CHF", "starts_at": starts_at });
     app.post("/v1/admin/order", "admin", once).await.expect(201);
     for change in ["cancel", "replace"] {
         let body = if change == "cancel" { json!({}) } else { json!({ "product": "dns", "parameters": {} }) };
@@ -108,7 +107,7 @@ async fn what_is_committed_is_paid_and_what_has_ended_stays_so() {
         assert!(refused.status == 409 && code == "order_not_recurring" || refused.status == 422, "{}", refused.text);
     }
     // Ten years back with a commitment of two periods: cancelled, it ends at the next boundary.
-    let old = json!({ "user": "alice", "description": "y", "recurring": "1.00", "recurring_period": "P1M",
+    let old = json!({ "username": "alice", "description": "y", "recurring": "1.00", "recurring_period": "P1M",
         "commitment_periods": 2, "currency": "CHF", "starts_at": starts_at });
     app.post("/v1/admin/order", "admin", old.clone()).await.expect(201);
     let cancelled = app.post("/v1/order/2/cancel", "alice", json!({})).await.expect(200);
@@ -124,7 +123,7 @@ async fn what_is_committed_is_paid_and_what_has_ended_stays_so() {
     let replace = json!({ "product": "dns", "parameters": {}, "recurring_period": "P30D" });
     assert_eq!(app.post("/v1/order/3/replace", "alice", replace).await.expect(409)["code"], "order_ended");
     // In the future: it never comes to be.
-    let later = json!({ "user": "alice", "description": "z", "recurring": "1.00", "recurring_period": "P1M",
+    let later = json!({ "username": "alice", "description": "z", "recurring": "1.00", "recurring_period": "P1M",
         "currency": "CHF", "starts_at": "2099-01-01T00:00:00Z" });
     assert_eq!(app.post("/v1/admin/order", "admin", later).await.expect(201)["status"], "pending");
     let void = app.post("/v1/order/4/cancel", "alice", json!({})).await.expect(200);
@@ -196,10 +195,10 @@ async fn staff_replace_and_cancel_anybodys_orders() {
     assert_eq!(answer.expect(201)["new"]["ordered_by"], "admin");
     assert_eq!(answer.header("location"), "/v1/admin/order/2");
     let cancelled = app.post("/v1/admin/order/2/cancel", "admin", json!({ "service_change": "now" })).await.expect(200);
-    assert_eq!(cancelled["user"], "alice");
+    assert_eq!(cancelled["username"], "alice");
     let edit = json!({ "service_change": "at_end" });
     let edited = app.request(Method::PATCH, "/v1/admin/order/2", Some("admin"), Some(edit)).await.expect(200);
-    assert!(edited["service"]["withdraw_at"].as_str() > cancelled["service"]["withdraw_at"].as_str());
+    assert!(edited["service"]["terminate_at"].as_str() > cancelled["service"]["terminate_at"].as_str());
     for path in ["/v1/admin/order/9", "/v1/order/9"] {
         app.get(path, "admin").await.expect(404);
     }
@@ -212,14 +211,14 @@ async fn the_database_refuses_orders_that_can_not_be() {
     for (constraint, sql) in [
         (
             "orders_not_negative",
-            "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing,
+            "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing_mode,
             commitment_periods, time_zone, starts_at, ordered_at, deliver_at, due_at)
             values (1, 'x', 'CHF', -1, 0, 'advance', 0, 'UTC', now(), now(), now(), now())",
         ),
         ("orders_final", "update orders set recurring_cents = 1"),
         ("orders_final", "delete from orders"),
         ("orders_end", "update orders set billing_ends_at = starts_at - interval '1 s'"),
-        ("orders_delivery", "update orders set withdrawn_at = now()"),
+        ("orders_delivery", "update orders set terminated_at = now()"),
     ] {
         let error = sqlx::query(sql).execute(&app.pool).await.expect_err(sql);
         let named = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);

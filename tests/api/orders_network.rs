@@ -51,13 +51,13 @@ async fn requesting_a_network_places_its_order() {
     );
     assert_eq!(order["delivered"]["order"], order["id"]);
     assert_eq!(
-        app.get("/v1/admin/order?to_deliver=true", "admin").await.expect(200)["items"],
+        app.get("/v1/admin/order?needs_action=true", "admin").await.expect(200)["items"],
         json!([]),
         "not by hand"
     );
-    for mark in ["delivered", "withdrawn"] {
+    for mark in ["delivered", "terminated"] {
         let by_hand = app.post(&format!("/v1/admin/order/1/{mark}"), "admin", json!({})).await;
-        assert_eq!(by_hand.expect(409)["code"], "not_by_hand");
+        assert_eq!(by_hand.expect(409)["code"], "not_manual");
     }
 }
 
@@ -105,7 +105,7 @@ async fn cancelling_at_once_ends_the_network_and_deleting_the_network_cancels() 
     let (first, second) = (app.network("alice", new_key()).await, app.network("alice", new_key()).await);
     let now = json!({ "service_change": "now" });
     let cancelled = app.post("/v1/order/1/cancel", "alice", now.clone()).await.expect(200);
-    assert!(cancelled["service"]["withdrawn_at"].is_string(), "{cancelled}");
+    assert!(cancelled["service"]["terminated_at"].is_string(), "{cancelled}");
     assert!(cancelled.get("delivered").is_none(), "{cancelled}");
     let back = json!({ "service_change": "at_end" });
     let undone = app.request(Method::PATCH, "/v1/order/1", Some("alice"), Some(back)).await;
@@ -135,7 +135,7 @@ async fn cancelled_at_the_end_the_network_stays_until_its_job_is_due() {
     let cancelled = app.post(&format!("/v1/order/{order}/cancel"), "alice", json!({})).await.expect(200);
     assert_eq!((&cancelled["status"], status(&app, id).await.as_deref()), (&json!("ending"), Some("pending")));
     let job: (String, String, bool) = sqlx::query_as(
-        "select queue, state, run_at = withdraw_at from job, orders where kind = 'order_service' and order_id = $1",
+        "select queue, state, run_at = terminate_at from job, orders where kind = 'order_service' and order_id = $1",
     )
     .bind(order)
     .fetch_one(&app.pool)
@@ -169,7 +169,7 @@ async fn a_job_that_comes_early_waits_and_one_that_comes_twice_does_nothing() {
         "{early:?}"
     );
     assert_eq!(status(&app, id).await.as_deref(), Some("pending"));
-    sqlx::query("update orders set withdraw_at = now() - interval '1 s'").execute(&app.pool).await.expect("due");
+    sqlx::query("update orders set terminate_at = now() - interval '1 s'").execute(&app.pool).await.expect("due");
     for _ in 0..2 {
         orders::carry_out_due(&app.pool, uncloud::dispatch::services, 1).await.expect("carried out");
         assert_eq!(status(&app, id).await.as_deref(), Some("deleting"));
@@ -231,7 +231,7 @@ async fn a_network_that_costs_something_needs_a_billing_address() {
 async fn staff_order_networks_for_customers_but_not_for_later() {
     let app = start().await;
     let mut body = vpn(&new_key().to_string());
-    body["user"] = json!("alice");
+    body["username"] = json!("alice");
     let mut later = body.clone();
     later["starts_at"] = json!("2099-01-01T00:00:00Z");
     assert_eq!(app.post("/v1/admin/order", "admin", later).await.wrong_fields(422), ["/starts_at"]);

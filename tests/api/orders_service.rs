@@ -8,8 +8,8 @@ use crate::{
     shop::{agreed, shop, vm},
 };
 
-async fn to_deliver(app: &TestApp) -> Vec<(i64, String)> {
-    let items = app.get("/v1/admin/order?to_deliver=true", "admin").await.expect(200)["items"].clone();
+async fn needs_action(app: &TestApp) -> Vec<(i64, String)> {
+    let items = app.get("/v1/admin/order?needs_action=true", "admin").await.expect(200)["items"].clone();
     let due = |order: &Value| {
         (order["id"].as_i64().expect("an id"), order["service"]["due"].as_str().expect("what is due").to_owned())
     };
@@ -37,19 +37,19 @@ async fn an_order_waits_for_staff_until_they_mark_it_delivered() {
     let app = shop().await;
     app.post("/v1/order", "alice", vm(2)).await.expect(201);
     let later =
-        json!({ "user": "bob", "description": "later", "currency": "CHF", "starts_at": "2099-01-01T00:00:00Z" });
+        json!({ "username": "bob", "description": "later", "currency": "CHF", "starts_at": "2099-01-01T00:00:00Z" });
     app.post("/v1/admin/order", "admin", later).await.expect(201);
-    assert_eq!(to_deliver(&app).await, [(1, "deliver".into())], "the other one is not due");
+    assert_eq!(needs_action(&app).await, [(1, "deliver".into())], "the other one is not due");
     let early = app.post("/v1/admin/order/2/delivered", "admin", json!({})).await;
-    assert_eq!(early.expect(409)["code"], "not_due");
+    assert_eq!(early.expect(409)["code"], "too_early");
     assert_eq!(delivered(&app, 1).await, None);
     let first = mark(&app, 1, "delivered").await;
     assert!(first["service"]["delivered_at"].is_string() && first["service"].get("due").is_none(), "{first}");
     assert_eq!(mark(&app, 1, "delivered").await, first, "twice is once");
     assert_eq!(delivered(&app, 1).await, Some((1, json!({ "cores": 2, "ram": 2 }))));
-    assert_eq!(to_deliver(&app).await, []);
-    let running = app.post("/v1/admin/order/1/withdrawn", "admin", json!({})).await;
-    assert_eq!(running.expect(409)["code"], "not_due");
+    assert_eq!(needs_action(&app).await, []);
+    let running = app.post("/v1/admin/order/1/terminated", "admin", json!({})).await;
+    assert_eq!(running.expect(409)["code"], "too_early");
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn what_is_delivered_grows_with_an_upgrade() {
     app.post("/v1/order", "alice", vm(1)).await.expect(201);
     mark(&app, 1, "delivered").await;
     app.post("/v1/order/1/replace", "alice", json!({ "parameters": { "cores": 4, "ram": 2 } })).await.expect(201);
-    assert_eq!(to_deliver(&app).await, [(2, "deliver".into())]);
+    assert_eq!(needs_action(&app).await, [(2, "deliver".into())]);
     for order in [1, 2] {
         assert_eq!(delivered(&app, order).await, Some((1, json!({ "cores": 1, "ram": 2 }))), "not yet");
     }
@@ -66,9 +66,9 @@ async fn what_is_delivered_grows_with_an_upgrade() {
     for order in [1, 2] {
         assert_eq!(delivered(&app, order).await, Some((2, json!({ "cores": 4, "ram": 2 }))));
     }
-    assert_eq!(to_deliver(&app).await, [], "with the new one the old one is gone");
+    assert_eq!(needs_action(&app).await, [], "with the new one the old one is gone");
     let old = app.get("/v1/order/1", "alice").await.expect(200);
-    assert!(old["service"]["withdrawn_at"].is_string(), "{old}");
+    assert!(old["service"]["terminated_at"].is_string(), "{old}");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn an_upgrade_before_the_delivery_leaves_one_delivery() {
     agreed(&app, "alice", "1.00", "15 days").await;
     let up = json!({ "product": "vm", "parameters": { "cores": 4, "ram": 2 } });
     app.post("/v1/order/1/replace", "alice", up).await.expect(201);
-    assert_eq!(to_deliver(&app).await, [(2, "deliver".into())]);
+    assert_eq!(needs_action(&app).await, [(2, "deliver".into())]);
     let overtaken = app.post("/v1/admin/order/1/delivered", "admin", json!({})).await;
     assert_eq!(overtaken.expect(409)["code"], "order_replaced");
 }
@@ -85,7 +85,7 @@ async fn an_upgrade_before_the_delivery_leaves_one_delivery() {
 /// An order of alice that began 15 days ago with 8 cores, delivered, and a downgrade of it to 2 cores.
 async fn with_downgrade(app: &TestApp, change: &str) -> Value {
     let starts_at = crate::shop::past(app, "15 days").await;
-    let body = json!({ "user": "alice", "product": "vm", "parameters": { "cores": 8, "ram": 2 }, "recurring_period": "P30D",
+    let body = json!({ "username": "alice", "product": "vm", "parameters": { "cores": 8, "ram": 2 }, "recurring_period": "P30D",
         "currency": "CHF", "starts_at": starts_at });
     app.post("/v1/admin/order", "admin", body).await.expect(201);
     mark(app, 1, "delivered").await;
@@ -98,7 +98,7 @@ async fn what_is_delivered_shrinks_at_once_if_the_customer_wants_it() {
     let app = shop().await;
     let done = with_downgrade(&app, "now").await;
     assert_eq!((&done["replacement"], &done["new"]["status"]), (&json!("downgrade"), &json!("pending")));
-    assert_eq!(to_deliver(&app).await, [(2, "deliver".into())], "though it is charged only later");
+    assert_eq!(needs_action(&app).await, [(2, "deliver".into())], "though it is charged only later");
     assert_eq!(delivered(&app, 2).await, Some((1, json!({ "cores": 8, "ram": 2 }))));
     mark(&app, 2, "delivered").await;
     for order in [1, 2] {
@@ -111,29 +111,29 @@ async fn what_is_delivered_shrinks_at_once_if_the_customer_wants_it() {
 async fn the_customer_may_choose_anew_until_it_has_happened() {
     let app = shop().await;
     let done = with_downgrade(&app, "at_end").await;
-    assert_eq!(to_deliver(&app).await, []);
+    assert_eq!(needs_action(&app).await, []);
     assert_eq!(done["new"]["service"]["deliver_at"], done["new"]["starts_at"]);
     choose(&app, 2, "now").await.expect(200);
-    assert_eq!(to_deliver(&app).await, [(2, "deliver".into())]);
+    assert_eq!(needs_action(&app).await, [(2, "deliver".into())]);
     let back = choose(&app, 2, "at_end").await.expect(200);
     assert_eq!(back["service"]["deliver_at"], done["new"]["starts_at"]);
-    assert_eq!(to_deliver(&app).await, []);
+    assert_eq!(needs_action(&app).await, []);
     let old = choose(&app, 1, "now").await;
     assert_eq!(old.expect(409)["code"], "no_change_pending");
     assert!(old.text.contains("replaced by order 2"), "{}", old.text);
     assert_eq!(choose(&app, 1, "later").await.wrong_fields(422), ["/service_change"]);
     // A cancellation takes the downgrade's place; its time can be chosen too.
     let cancelled = app.post("/v1/order/1/cancel", "alice", json!({})).await.expect(200);
-    assert_eq!(to_deliver(&app).await, []);
+    assert_eq!(needs_action(&app).await, []);
     choose(&app, 1, "now").await.expect(200);
-    assert_eq!(to_deliver(&app).await, [(1, "withdraw".into())]);
+    assert_eq!(needs_action(&app).await, [(1, "terminate".into())]);
     let back = choose(&app, 1, "at_end").await.expect(200);
-    assert_eq!(back["service"]["withdraw_at"], cancelled["service"]["withdraw_at"]);
+    assert_eq!(back["service"]["terminate_at"], cancelled["service"]["terminate_at"]);
     choose(&app, 1, "now").await.expect(200);
     assert!(delivered(&app, 1).await.is_some(), "still there");
-    mark(&app, 1, "withdrawn").await;
+    mark(&app, 1, "terminated").await;
     assert_eq!(delivered(&app, 1).await, None);
-    assert_eq!(to_deliver(&app).await, []);
+    assert_eq!(needs_action(&app).await, []);
     assert_eq!(choose(&app, 1, "at_end").await.expect(409)["code"], "no_change_pending");
 }
 
@@ -142,13 +142,13 @@ async fn a_cancelled_downgrade_ends_what_it_would_have_replaced() {
     let app = shop().await;
     with_downgrade(&app, "at_end").await;
     app.post("/v1/order/2/cancel", "alice", json!({ "service_change": "now" })).await.expect(200);
-    assert_eq!(to_deliver(&app).await, [(1, "withdraw".into())], "it has an end, and nothing takes over");
+    assert_eq!(needs_action(&app).await, [(1, "terminate".into())], "it has an end, and nothing takes over");
     choose(&app, 1, "at_end").await.expect(200);
-    assert_eq!(to_deliver(&app).await, []);
+    assert_eq!(needs_action(&app).await, []);
     choose(&app, 1, "now").await.expect(200);
-    mark(&app, 1, "withdrawn").await;
+    mark(&app, 1, "terminated").await;
     assert_eq!(delivered(&app, 1).await, None);
-    assert_eq!(to_deliver(&app).await, []);
+    assert_eq!(needs_action(&app).await, []);
 }
 
 #[tokio::test]
@@ -159,10 +159,10 @@ async fn a_downgrade_that_was_delivered_early_goes_with_the_order() {
     app.post("/v1/order/1/cancel", "alice", json!({ "service_change": "now" })).await.expect(200);
     assert_eq!(app.get("/v1/order/2", "alice").await.expect(200)["status"], "void");
     assert_eq!(delivered(&app, 1).await, Some((2, json!({ "cores": 2, "ram": 2 }))), "still there");
-    assert_eq!(to_deliver(&app).await, [(2, "withdraw".into())]);
-    mark(&app, 2, "withdrawn").await;
+    assert_eq!(needs_action(&app).await, [(2, "terminate".into())]);
+    mark(&app, 2, "terminated").await;
     assert_eq!(delivered(&app, 1).await, None);
-    assert_eq!(to_deliver(&app).await, []);
+    assert_eq!(needs_action(&app).await, []);
 }
 
 #[tokio::test]
@@ -172,13 +172,13 @@ async fn a_downgrade_that_was_delivered_early_gives_way_to_an_upgrade() {
     mark(&app, 2, "delivered").await;
     let up = json!({ "parameters": { "cores": 16, "ram": 2 } });
     app.post("/v1/order/1/replace", "alice", up).await.expect(201);
-    assert_eq!(to_deliver(&app).await, [(3, "deliver".into())]);
+    assert_eq!(needs_action(&app).await, [(3, "deliver".into())]);
     assert_eq!(delivered(&app, 3).await, Some((2, json!({ "cores": 2, "ram": 2 }))), "not yet");
     mark(&app, 3, "delivered").await;
     for order in [1, 2, 3] {
         assert_eq!(delivered(&app, order).await, Some((3, json!({ "cores": 16, "ram": 2 }))));
     }
-    assert_eq!(to_deliver(&app).await, []);
+    assert_eq!(needs_action(&app).await, []);
 }
 
 #[tokio::test]
@@ -186,25 +186,25 @@ async fn what_changes_at_the_end_is_due_then() {
     let app = shop().await;
     // The period ends in three seconds.
     let starts_at = crate::shop::past(&app, "29 days 23:59:57").await;
-    let body = json!({ "user": "alice", "product": "vm", "parameters": { "cores": 8, "ram": 2 }, "recurring_period": "P30D",
+    let body = json!({ "username": "alice", "product": "vm", "parameters": { "cores": 8, "ram": 2 }, "recurring_period": "P30D",
         "currency": "CHF", "starts_at": starts_at });
     app.post("/v1/admin/order", "admin", body).await.expect(201);
     mark(&app, 1, "delivered").await;
     let cancelled = app.post("/v1/order/1/cancel", "alice", json!({})).await.expect(200);
     if cancelled["service"].get("due").is_none() {
-        assert_eq!(to_deliver(&app).await, []);
-        let early = app.post("/v1/admin/order/1/withdrawn", "admin", json!({})).await;
-        assert_eq!(early.expect(409)["code"], "not_due");
+        assert_eq!(needs_action(&app).await, []);
+        let early = app.post("/v1/admin/order/1/terminated", "admin", json!({})).await;
+        assert_eq!(early.expect(409)["code"], "too_early");
     }
     let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while to_deliver(&app).await.is_empty() {
+    while needs_action(&app).await.is_empty() {
         assert!(std::time::Instant::now() < end, "it is never due");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    assert_eq!(to_deliver(&app).await, [(1, "withdraw".into())]);
+    assert_eq!(needs_action(&app).await, [(1, "terminate".into())]);
     assert_eq!(app.get("/v1/order/1", "alice").await.expect(200)["status"], "ended");
-    mark(&app, 1, "withdrawn").await;
-    assert_eq!(to_deliver(&app).await, []);
+    mark(&app, 1, "terminated").await;
+    assert_eq!(needs_action(&app).await, []);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn what_was_cancelled_before_it_was_delivered_waits_for_nobody() {
     let app = shop().await;
     agreed(&app, "alice", "1.00", "15 days").await;
     app.post("/v1/order/1/cancel", "alice", json!({ "service_change": "now" })).await.expect(200);
-    assert_eq!(to_deliver(&app).await, []);
+    assert_eq!(needs_action(&app).await, []);
     let late = app.post("/v1/admin/order/1/delivered", "admin", json!({})).await;
     assert_eq!(late.expect(409)["code"], "order_ended");
 }

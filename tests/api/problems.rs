@@ -29,7 +29,7 @@ async fn the_frameworks_own_refusals_are_problems_too() {
     assert_problem(&post(json("{")).await, 400, "malformed");
     assert_problem(&post(json("[]")).await, 400, "malformed");
     assert_problem(&post(json(&"[".repeat(1000))).await, 400, "malformed");
-    assert_problem(&post(json(&format!("{{\"a\": \"{}\"}}", "x".repeat(70_000)))).await, 413, "too_large");
+    assert_problem(&post(json(&format!("{{\"a\": \"{}\"}}", "x".repeat(70_000)))).await, 413, "content_too_large");
     assert_problem(&post(None).await, 415, "unsupported_media_type");
     assert_problem(&post(Some(("text/plain", "{}".into()))).await, 415, "unsupported_media_type");
     let answer = app.request(Method::PUT, "/v1/net/vpn/1/", Some("alice"), Some(json!({}))).await;

@@ -27,7 +27,7 @@ async fn count(pool: &PgPool, sql: &str) -> i64 {
 fn ended(jobs: u32, state: &str, secs_ago: u32) -> String {
     format!(
         "with ended as (
-             insert into job (queue, kind, payload, state, attempt, dispatched_at, seen_at, finished_at, keep_secs)
+             insert into job (queue, kind, payload, state, attempt, dispatched_at, last_seen_at, finished_at, keep_seconds)
              select 'old.example.ch', 'vpn_status', '{{}}', '{state}', 1, now(), now(), now() - interval '{secs_ago} s', 60
              from generate_series(1, {jobs}) returning job_id),
          asked as (insert into job_requester (job_id, user_id) select job_id, 1 from ended)
@@ -59,7 +59,7 @@ async fn old_jobs_are_forgotten_in_batches_with_all_that_belongs_to_them() {
     execute(
         &app.pool,
         "insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded, failed,
-             leases_lost, rss_bytes, seen_at)
+             leases_lost, rss_bytes, last_seen_at)
          select 'old.example.ch', n::text, 'w', '1', 1, '[]', '{}', now(), 0, 0, 0, 0, now() - n * interval '20 hours'
          from generate_series(1, 3) as n",
     )
@@ -107,7 +107,7 @@ async fn what_others_still_need_is_kept_and_then_goes() {
     let kept: Vec<i64> = left().await;
     assert_eq!(kept, [parent, heir], "{lost} is needed by nobody");
     execute(&app.pool, &format!("delete from job where superseded_by = {heir}")).await;
-    app.cli(&["jobs", "revoke", &child.to_string()]).await.expect("withdrawn");
+    app.cli(&["jobs", "revoke", &child.to_string()]).await.expect("revoked");
     app.clean_up().await;
     assert_eq!(left().await, Vec::<i64>::new());
     // A pool whose last job is forgotten is still a pool.

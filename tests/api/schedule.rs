@@ -38,20 +38,20 @@ async fn ticks(pool: &PgPool, name: &str) -> Vec<(DateTime<Utc>, i64)> {
 }
 
 /// Makes a schedule as if it had been made long ago, with its next tick `due_in_secs` from now.
-async fn seed(pool: &PgPool, name: &str, every_secs: i32, due_in_secs: f64) {
+async fn seed(pool: &PgPool, name: &str, every_seconds: i32, due_in_secs: f64) {
     let insert = sqlx::query(
-        "insert into schedule (name, kind, every_secs, next_run_at)
+        "insert into schedule (name, kind, every_seconds, next_run_at)
          values ($1, 'job_cleanup', $2, date_trunc('second', clock_timestamp()) + make_interval(secs => $3))",
     );
-    insert.bind(name).bind(every_secs).bind(due_in_secs).execute(pool).await.expect("a schedule");
+    insert.bind(name).bind(every_seconds).bind(due_in_secs).execute(pool).await.expect("a schedule");
 }
 
 /// Every beat from the first to the last, each once; and no job of the schedule but those of its ticks. (A tick whose
 /// predecessor's job still waits joins that one.)
-async fn assert_each_once(pool: &PgPool, name: &str, every_secs: i64) -> Vec<(DateTime<Utc>, i64)> {
+async fn assert_each_once(pool: &PgPool, name: &str, every_seconds: i64) -> Vec<(DateTime<Utc>, i64)> {
     let ticks = ticks(pool, name).await;
     for pair in ticks.windows(2) {
-        assert_eq!((pair[1].0 - pair[0].0).num_milliseconds(), every_secs * 1000, "{name}: {ticks:?}");
+        assert_eq!((pair[1].0 - pair[0].0).num_milliseconds(), every_seconds * 1000, "{name}: {ticks:?}");
     }
     let jobs: Vec<i64> =
         sqlx::query_scalar("select job_id from job where unique_key = 'schedule:' || $1 order by job_id")
@@ -104,7 +104,7 @@ async fn a_schedule_runs_when_it_is_due_and_when_told() {
     app.obedient_worker();
     let pool = app.handbook_pool().await;
     app.finished(&pool).await;
-    let made = app.schedule(json!({ "name": "often", "kind": "vpn_reconcile", "every_secs": "1" })).await;
+    let made = app.schedule(json!({ "name": "often", "kind": "vpn_reconcile", "every_seconds": "1" })).await;
     assert_eq!(made["next_runs"].as_array().map(Vec::len), Some(5));
     let generation = async || {
         let path = format!("/v1/admin/vpnpool/{}", pool["id"]);
@@ -164,15 +164,15 @@ async fn nonsense_is_refused_and_nothing_is_written() {
     for (more, field) in [
         (json!({}), "/cron"),
         (json!({ "cron": "0 0 30 2 *" }), "/cron"),
-        (json!({ "cron": "* * * * *", "every_secs": 5 }), "/every_secs"),
-        (json!({ "time_zone": "UTC", "every_secs": 5 }), "/time_zone"),
-        (json!({ "every_secs": 0 }), "/every_secs"),
-        (json!({ "every_secs": 5, "payload": { "vpn_hostname": HOST } }), "/payload"),
-        (json!({ "every_secs": 5, "payload": [] }), "/payload"),
+        (json!({ "cron": "* * * * *", "every_seconds": 5 }), "/every_seconds"),
+        (json!({ "time_zone": "UTC", "every_seconds": 5 }), "/time_zone"),
+        (json!({ "every_seconds": 0 }), "/every_seconds"),
+        (json!({ "every_seconds": 5, "payload": { "vpn_hostname": HOST } }), "/payload"),
+        (json!({ "every_seconds": 5, "payload": [] }), "/payload"),
     ] {
         assert_eq!(app.post(SCHEDULES, "admin", base(more.clone())).await.wrong_fields(422), [field], "{more}");
     }
-    let taken = json!({ "name": "job-cleanup", "kind": "job_cleanup", "every_secs": 5 });
+    let taken = json!({ "name": "job-cleanup", "kind": "job_cleanup", "every_seconds": 5 });
     assert_eq!(app.post(SCHEDULES, "admin", taken).await.expect(409)["code"], "name_taken");
     let timeless = app.cli(&["schedule", "add", "x", "--kind", "job_cleanup"]).await.expect_err("no time");
     assert!(timeless.contains("--cron or --every"), "{timeless}");

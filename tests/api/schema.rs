@@ -8,7 +8,7 @@ const POOL: &str = "insert into vpn_pool (network, subnetwork_size, vpn_hostname
     private_key_key_id, public_key, generation) values";
 const NETWORK: &str = "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key,
     generation, order_id) values";
-const ORDER: &str = "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing,
+const ORDER: &str = "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing_mode,
     commitment_periods, time_zone, starts_at, ordered_at, deliver_at, closed)
     values (1, 'VPN network', 'CHF', 0, 0, 'advance', 0, 'UTC', now(), now(), now(), true)";
 
@@ -125,7 +125,7 @@ async fn wrong_jobs_are_refused() {
     ] {
         assert_refused(execute(&pool, sql).await, constraint, sql);
     }
-    let under_way = "update job set state = 'dispatched', attempt = 1, dispatched_at = now(), seen_at = now()
+    let under_way = "update job set state = 'dispatched', attempt = 1, dispatched_at = now(), last_seen_at = now()
         where state = 'queued'";
     execute(&pool, under_way).await.expect("one under way");
     execute(&pool, waiting).await.expect("one waiting beside it");
@@ -137,7 +137,7 @@ async fn wrong_schedules_are_refused() {
     let pool = database().await;
     let row = |name: &str, timing: &str| {
         format!(
-            "insert into schedule (name, kind, cron, time_zone, every_secs, next_run_at) values ('{name}', 'x', {timing}, now())"
+            "insert into schedule (name, kind, cron, time_zone, every_seconds, next_run_at) values ('{name}', 'x', {timing}, now())"
         )
     };
     execute(&pool, &row("beat", "null, null, 60")).await.expect("a schedule");
@@ -154,7 +154,7 @@ async fn wrong_schedules_are_refused() {
         ("schedule_timing", row("x", "null, null, null")),
         ("schedule_timing", row("x", "'* * * * *', 'UTC', 60")),
         ("schedule_timing", row("x", "'* * * * *', null, null")),
-        ("schedule_every_secs", row("x", "null, null, 0")),
+        ("schedule_every_seconds", row("x", "null, null, 0")),
         ("schedule_paused", "update schedule set paused_at = now()".to_owned()),
         ("schedule_paused", "update schedule set next_run_at = null".to_owned()),
         ("schedule_forward", "update schedule set last_due_at = next_run_at".to_owned()),

@@ -8,8 +8,7 @@ use crate::{
     schema::assert_refused,
 };
 
-const RECORD: &str =
-    "insert into bill_record (bill_id, position, kind, order_id, manual_line_id, span_from, span_to, prev_to,
+const RECORD: &str = "insert into bill_record (bill_id, position, kind, order_id, item_id, span_from, span_to, prev_to,
     period_seconds, net_cents, vat_category, vat_rate_ppm) values";
 
 /// Alice's orders 1 (from 1 January 2024, replaced on 16 January with a credit), 2 (which replaced it) and 3 (once), Bob's
@@ -36,7 +35,7 @@ async fn draft(pool: &PgPool) -> i64 {
     sql(pool, "insert into bill_run (as_of, seller_id, customers) select '2024-02-10', max(seller_id), 1 from seller")
         .await;
     sqlx::query_scalar(
-        "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents, payable_cents)
+        "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents, amount_due_cents)
          select max(run_id), 2, 'CHF', '2024-02-10', (select address_id from billing_address where user_id = 2), 2000, 162, 2162, 2162
          from bill_run returning bill_id",
     )
@@ -87,7 +86,7 @@ async fn nothing_is_charged_or_credited_twice() {
     };
     sql(
         &pool,
-        "insert into bill_manual_line (user_id, currency, description, net_cents, service_at, reason, author)
+        "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
          values (2, 'CHF', 'x', 100, '2024-01-01', 'x', 1)",
     )
     .await;
@@ -105,7 +104,7 @@ async fn nothing_is_charged_or_credited_twice() {
         ),
         ("bill_record_order_fkey", row("'one_time', 99, null, '2024-01-16', '2024-01-16', null, null, 500")),
         ("bill_record_manual", row("'manual', null, null, '2024-01-16', '2024-01-16', null, null, 500")),
-        ("bill_record_manual_line_id_fkey", row("'manual', null, 99, '2024-01-16', '2024-01-16', null, null, 500")),
+        ("bill_record_item_id_fkey", row("'manual', null, 99, '2024-01-16', '2024-01-16', null, null, 500")),
     ];
     assert_all_refused(&pool, cases).await;
     let manual = row("'manual', null, 1, '2024-01-16', '2024-01-16', null, null, 100");
@@ -182,9 +181,9 @@ async fn a_bill_has_lines_of_its_own_customer_and_of_no_order_that_ended() {
     let manual = |user: i64, currency: &str| {
         format!(
             "with line as (
-                 insert into bill_manual_line (user_id, currency, description, net_cents, service_at, reason, author)
-                 values ({user}, '{currency}', 'Work', 100, '2024-02-01', 'agreed', 1) returning line_id)
-             {RECORD} ({bill}, 1, 'manual', null, (select line_id from line), '2024-02-01', '2024-02-01', null, null, 100, 'S', 81000)"
+                 insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
+                 values ({user}, '{currency}', 'Work', 100, '2024-02-01', 'agreed', 1) returning item_id)
+             {RECORD} ({bill}, 1, 'manual', null, (select item_id from line), '2024-02-01', '2024-02-01', null, null, 100, 'S', 81000)"
         )
     };
     let bobs = line("'recurring', 4, null, '2024-02-15', '2024-03-16', '2024-02-15', 2592000, 700");
@@ -217,14 +216,14 @@ async fn wrong_bills_and_runs_are_refused() {
     let bill = |currency: &str, at: &str, money: &str| {
         format!(
             "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents,
-                 rounding_cents, payable_cents)
+                 rounding_cents, amount_due_cents)
              select max(run_id), 2, '{currency}', '{at}', (select address_id from billing_address where user_id = 2), {money}
              from bill_run"
         )
     };
     let whose = |user: i64, at: &str| {
         format!(
-            "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents, payable_cents)
+            "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents, amount_due_cents)
              select run_id, {user}, 'CHF', {at}, (select address_id from billing_address where user_id = 2), 1, 0, 1, 1
              from bill_run order by run_id desc limit 1"
         )
@@ -235,8 +234,8 @@ async fn wrong_bills_and_runs_are_refused() {
         ("bill_customer_date_key", bill("CHF", "2024-02-10", "1, 0, 1, 0, 1")),
         ("bill_currency_form", bill("chf", "2024-02-11", "1, 0, 1, 0, 1")),
         ("bill_gross", bill("CHF", "2024-02-11", "1, 1, 1, 0, 1")),
-        ("bill_payable", bill("CHF", "2024-02-11", "1, 0, 1, 0, 2")),
-        ("bill_payable", bill("CHF", "2024-02-11", "1, 0, 1, 3, 4")),
+        ("bill_amount_due", bill("CHF", "2024-02-11", "1, 0, 1, 0, 2")),
+        ("bill_amount_due", bill("CHF", "2024-02-11", "1, 0, 1, 3, 4")),
         ("bill_run_one_open", "insert into bill_run (as_of, seller_id, customers) select now(), max(seller_id), 1 from seller".into()),
         ("bill_run_customers", "insert into bill_run (as_of, seller_id, customers, finished_at) select now(), max(seller_id), -1, now() from seller".into()),
         ("bill_run_customer_whole", "insert into bill_run (as_of, user_id, seller_id, customers) select now(), 2, max(seller_id), 1 from seller".into()),
@@ -249,9 +248,9 @@ async fn wrong_bills_and_runs_are_refused() {
 async fn what_is_issued_never_changes() {
     let pool = billed().await;
     for (table, column) in [
-        ("bill", "payable_cents"),
+        ("bill", "amount_due_cents"),
         ("bill_record", "net_cents"),
-        ("bill_vat", "tax_cents"),
+        ("bill_vat", "tax_amount_cents"),
         ("bill_number", "sequence"),
     ] {
         let constraint = format!("{table}_final");
@@ -270,8 +269,7 @@ async fn what_is_issued_never_changes() {
     ] {
         assert_refused(execute(&pool, sql).await, constraint, sql);
     }
-    for table in
-        ["bill", "bill_record", "bill_vat", "bill_number", "orders", "seller", "billing_address", "bill_manual_line"]
+    for table in ["bill", "bill_record", "bill_vat", "bill_number", "orders", "seller", "billing_address", "bill_item"]
     {
         let sql = format!("truncate {table} cascade");
         let error = execute(&pool, &sql).await.expect_err(&sql).to_string();
@@ -285,7 +283,7 @@ async fn wrong_orders_are_refused() {
     let order = |user: i64, currency: &str, price: &str, period: &str, rest: &str, replaces: &str| {
         format!(
             "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count,
-                 billing, commitment_periods, time_zone, starts_at, ordered_at, deliver_at, closed, due_at, void,
+                 billing_mode, commitment_periods, time_zone, starts_at, ordered_at, deliver_at, closed, due_at, void,
                  billing_ends_at, replaces)
              values ({user}, 'x', '{currency}', {price}, {period}, 'advance', 0, 'UTC', '2024-05-01', now(), now(), {rest}, {replaces})"
         )
@@ -325,7 +323,7 @@ async fn wrong_lines_and_parts_are_refused() {
     let pool = billed().await;
     let line = |currency: &str, text: &str, net: i64, reason: &str| {
         format!(
-            "insert into bill_manual_line (user_id, currency, description, net_cents, service_at, reason, author)
+            "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
              values (2, '{currency}', '{text}', {net}, now(), '{reason}', 1)"
         )
     };
@@ -333,17 +331,14 @@ async fn wrong_lines_and_parts_are_refused() {
     let part =
         |net: i64| format!("insert into order_part select 2, 1, product_id, null, 1, 0, {net} from product limit 1");
     let cases = vec![
-        ("bill_manual_line_currency_form", line("francs", "x", 100, "y")),
-        ("bill_manual_line_text", line("CHF", "", 100, "y")),
-        ("bill_manual_line_text", line("CHF", "x", 100, "")),
-        ("bill_manual_line_not_zero", line("CHF", "x", 0, "y")),
-        ("bill_manual_line_withdrawn", "update bill_manual_line set withdrawn_at = now()".to_owned()),
-        (
-            "bill_manual_line_withdrawn",
-            "update bill_manual_line set withdrawn_at = now(), withdrawn_by = 1, billed = true".to_owned(),
-        ),
-        ("bill_manual_line_final", "update bill_manual_line set net_cents = 1".to_owned()),
-        ("bill_manual_line_final", "delete from bill_manual_line".to_owned()),
+        ("bill_item_currency_form", line("francs", "x", 100, "y")),
+        ("bill_item_text", line("CHF", "", 100, "y")),
+        ("bill_item_text", line("CHF", "x", 100, "")),
+        ("bill_item_not_zero", line("CHF", "x", 0, "y")),
+        ("bill_item_voided", "update bill_item set voided_at = now()".to_owned()),
+        ("bill_item_voided", "update bill_item set voided_at = now(), voided_by = 1, billed = true".to_owned()),
+        ("bill_item_final", "update bill_item set net_cents = 1".to_owned()),
+        ("bill_item_final", "delete from bill_item".to_owned()),
         ("order_part_sum", part(1999)),
     ];
     assert_all_refused(&pool, cases).await;

@@ -75,7 +75,7 @@ async fn wrong_products_are_refused() {
     let id = "(select product_id from product where name = 'ssd')";
     let product = |name: &str, title: &str, delivery: &str, billing: &str, until: &str| {
         format!(
-            "insert into product (name, title, description, delivery, billing, sale_until) values ('{name}', '{title}', '', '{delivery}', '{billing}', {until})"
+            "insert into product (name, title, description, delivery, billing_mode, sale_until) values ('{name}', '{title}', '', '{delivery}', '{billing}', {until})"
         )
     };
     let parameter = |name: &str, minimum: i32, maximum: i32, step: i32| {
@@ -91,12 +91,12 @@ async fn wrong_products_are_refused() {
         ("recurring_period_unit", "insert into recurring_period (unit, count) values ('week', 1)".to_owned()),
         ("recurring_period_count", "insert into recurring_period (unit, count) values ('day', 0)".to_owned()),
         ("recurring_period_key", "insert into recurring_period (unit, count) values ('day', 30)".to_owned()),
-        ("product_name_key", product("ssd", "t", "by_hand", "advance", "null")),
-        ("product_name_form", product("S", "t", "by_hand", "advance", "null")),
-        ("product_title_form", product("x", "", "by_hand", "advance", "null")),
+        ("product_name_key", product("ssd", "t", "manual", "advance", "null")),
+        ("product_name_form", product("S", "t", "manual", "advance", "null")),
+        ("product_title_form", product("x", "", "manual", "advance", "null")),
         ("product_delivery", product("x", "t", "by_post", "advance", "null")),
-        ("product_billing", product("x", "t", "by_hand", "never", "null")),
-        ("product_sale", product("x", "t", "by_hand", "advance", "'2020-01-01'")),
+        ("product_billing_mode", product("x", "t", "manual", "never", "null")),
+        ("product_sale", product("x", "t", "manual", "advance", "'2020-01-01'")),
         ("product_final", "delete from product".to_owned()),
         ("product_final", "update product set name = 'x' where name = 'ssd'".to_owned()),
         ("product_parameter_name_form", parameter("GB", 1, 2, 1)),
@@ -146,7 +146,7 @@ async fn wrong_parts_of_products_are_refused() {
             product(component)
         )
     };
-    let ambiguous = "insert into product (name, title, description, delivery) values ('two', 't', '', 'by_hand');
+    let ambiguous = "insert into product (name, title, description, delivery) values ('two', 't', '', 'manual');
         insert into product_parameter (product_id, name, unit, minimum, maximum)
             select product_id, 'cores', 'u', 1, 2 from product where name = 'two';
         insert into product_component (bundle_id, component_id)

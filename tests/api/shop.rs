@@ -18,10 +18,10 @@ use crate::app::TestApp;
 const CATALOGUE: &str = "
     insert into recurring_period (unit, count) values ('day', 30), ('day', 1) on conflict do nothing;
     insert into product (name, title, description, delivery, bundle) values
-        ('vm', 'VM', '', 'by_hand', false), ('ipv4', 'IPv4 address', '', 'by_hand', false),
-        ('disk', 'SSD', '', 'by_hand', false), ('dualstack-vm', 'Dual-stack VM', '', 'by_hand', true),
-        ('installation', 'Set-up', '', 'by_hand', false), ('dns', 'DNS zone', '', 'by_hand', false),
-        ('old', 'Sold no more', '', 'by_hand', false);
+        ('vm', 'VM', '', 'manual', false), ('ipv4', 'IPv4 address', '', 'manual', false),
+        ('disk', 'SSD', '', 'manual', false), ('dualstack-vm', 'Dual-stack VM', '', 'manual', true),
+        ('installation', 'Set-up', '', 'manual', false), ('dns', 'DNS zone', '', 'manual', false),
+        ('old', 'Sold no more', '', 'manual', false);
     update product set sale_from = '2020-01-01', sale_until = '2021-01-01' where name = 'old';
     insert into product_parameter (product_id, name, unit, minimum, maximum, step)
         select product_id, p.name, unit, minimum, maximum, step from product join (values
@@ -73,7 +73,7 @@ pub fn simple(product: &str) -> Value {
 /// An order of somebody for 30 days at so many CHF, agreed by hand, which began `ago` (as Postgres says it).
 pub async fn agreed(app: &TestApp, user: &str, recurring: &str, ago: &str) -> Value {
     let starts_at = past(app, ago).await;
-    let body = json!({ "user": user, "description": "A rack unit", "recurring": recurring, "recurring_period": "P30D",
+    let body = json!({ "username": user, "description": "A rack unit", "recurring": recurring, "recurring_period": "P30D",
         "currency": "CHF", "starts_at": starts_at });
     app.post("/v1/admin/order", "admin", body).await.expect(201)
 }

@@ -189,7 +189,7 @@ async fn a_host_without_a_worker_is_named_in_what_waits_for_it() {
     assert_eq!(reason, format!("no worker has been seen on queue {HOST}; start `uncloud-worker --queue {HOST}`"));
     sqlx::query(
         "insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded, failed,
-             leases_lost, rss_bytes, seen_at)
+             leases_lost, rss_bytes, last_seen_at)
          values ($1, 'x', 'worker1', '1', 1, '[]', '{}', now(), 0, 0, 0, 0, '2026-11-22T10:00:00Z')",
     )
     .bind(HOST)
@@ -218,7 +218,7 @@ async fn the_tunnels_state_is_what_the_host_reports() {
             return Ok(obedient(&payload));
         }
         count.fetch_add(1, Ordering::SeqCst);
-        let counted = json!({ "public_key": peer, "last_handshake_at": "2026-11-22T10:00:00Z", "received_bytes": 692, "sent_bytes": 524 });
+        let counted = json!({ "public_key": peer, "latest_handshake_at": "2026-11-22T10:00:00Z", "received_bytes": 692, "sent_bytes": 524 });
         Ok(json!({ "peers": [counted] }))
     });
     assert_eq!(app.finished(&network).await["state"], "succeeded");
@@ -226,7 +226,7 @@ async fn the_tunnels_state_is_what_the_host_reports() {
     let status = app.get(&path, "alice").await.expect(200);
     assert_eq!((&status["received_bytes"], &status["sent_bytes"]), (&json!(692), &json!(524)), "{status}");
     assert!(
-        status["last_handshake_at"].as_str().is_some_and(|text| text.starts_with("2026-11-22T10:00:00")),
+        status["latest_handshake_at"].as_str().is_some_and(|text| text.starts_with("2026-11-22T10:00:00")),
         "{status}"
     );
     app.get(&path, "alice").await.expect(200);

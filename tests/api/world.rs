@@ -46,27 +46,27 @@ impl World {
         let network = app.network("alice", new_key()).await;
         let address =
             json!({ "name": "Alice", "street": "Seeweg 1", "postal_code": "8750", "city": "Glarus", "country": "CH" });
-        app.put("/v1/billingaddress", "alice", address).await.expect(200);
+        app.put("/v1/billing_address", "alice", address).await.expect(200);
         let line = json!({ "description": "Work", "net": "10.00", "currency": "CHF", "reason": "ticket 1" });
-        app.post("/v1/admin/user/2/billline", "admin", line.clone()).await.expect(201);
+        app.post("/v1/admin/user/2/bill_item", "admin", line.clone()).await.expect(201);
         let billed = app.post("/v1/admin/user/2/bill", "admin", json!({})).await.expect(201);
-        let line = app.post("/v1/admin/user/2/billline", "admin", line).await.expect(201);
-        let schedule = json!({ "name": "more-cleanup", "kind": "job_cleanup", "every_secs": 3600 });
+        let line = app.post("/v1/admin/user/2/bill_item", "admin", line).await.expect(201);
+        let schedule = json!({ "name": "more-cleanup", "kind": "job_cleanup", "every_seconds": 3600 });
         let schedule = app.post("/v1/admin/schedule", "admin", schedule).await.expect(201);
         let first = async |path: &str| app.get(path, "admin").await.expect(200)["items"][0].clone();
-        let (order, run) = (first("/v1/admin/order").await, first("/v1/admin/billrun").await);
+        let (order, run) = (first("/v1/admin/order").await, first("/v1/admin/bill_run").await);
         let token = json!({ "name": "backup", "scopes": ["read"] });
         let token = app.post("/v1/token", "alice", token).await.expect(201);
         let worker =
             "insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded,
-                failed, leases_lost, rss_bytes, seen_at)
+                failed, leases_lost, rss_bytes, last_seen_at)
             values ($1, 'i', 'x', '1', 4, '[]', '{}', now(), 0, 0, 0, 0, now()) returning worker_id";
         let worker: i64 = sqlx::query_scalar(worker).bind(HOST).fetch_one(&app.pool).await.expect("a worker");
         let id = |object: &Value| object["id"].as_i64().unwrap_or_else(|| panic!("no id in {object}")).to_string();
         let ids = BTreeMap::from([
             ("bill", id(&billed["bills"][0])),
-            ("billline", id(&line)),
-            ("billrun", id(&run)),
+            ("bill_item", id(&line)),
+            ("bill_run", id(&run)),
             ("job", id(&network["job"])),
             ("order", id(&order)),
             ("product", "1".to_owned()),

@@ -23,25 +23,25 @@ staff, customer = caller("admin"), caller(os.environ["UNCLOUD_CUSTOMER"])
 # A pool of prefixes, and a network of it.
 asked = uncloud.VpnPoolCreate(
     network="2001:db8:100::/40",
-    subnetwork_size=uncloud.Number1To128(48),
+    subnetwork_size=48,
     vpn_hostname=os.environ["UNCLOUD_HOST"],
-    listen_port=uncloud.Number1To65535(51821),
+    listen_port=51821,
 )
-pool = uncloud.VpnPoolsApi(staff).vpnpool_create(asked)
+pool = uncloud.VpnPoolsApi(staff).admin_vpnpool_create(asked)
 assert pool.network == asked.network, pool
 succeeded(staff, pool.job)
 vpn = uncloud.VpnApi(customer)
 key = os.environ["UNCLOUD_PUBLIC_KEY"]
-network = vpn.vpn_create(uncloud.VpnNetworkCreate(network_size=uncloud.Number1To128(48), wireguard_public_key=key))
+network = vpn.vpn_create(uncloud.VpnNetworkCreate(network_size=48, wireguard_public_key=key))
 succeeded(customer, network.job)
 network = vpn.vpn_read(network.id)
 assert (network.status, network.wireguard_public_key) == (uncloud.NetworkStatus.ACTIVE, key), network
 
 # An order. Money is text, to the cent.
-address = uncloud.BillingAddressEdit(
+address = uncloud.BillingAddressUpdate(
     name="Alice Example", street="Hauptstrasse 1", postal_code="8783", city="Linthal", country="CH"
 )
-uncloud.BillingAddressesApi(customer).billingaddress_edit(address)
+uncloud.BillingAddressesApi(customer).billing_address_update(address)
 value = uncloud.OrderParametersValue
 order = uncloud.OrdersApi(customer).order_create(
     uncloud.OrderCreate(
@@ -55,14 +55,14 @@ assert (order.status, order.recurring, order.one_time) == (uncloud.OrderStatus.A
 
 # A bill run, and the bill.
 bills = uncloud.BillsApi(staff)
-run_id = succeeded(staff, bills.admin_billrun_create(uncloud.BillCreate()).job).result["run"]
+run_id = succeeded(staff, bills.admin_bill_run_create(uncloud.BillCreate()).job).result["run"]
 until = time.monotonic() + 30
-while bills.admin_billrun_read(run_id).finished_at is None:
+while bills.admin_bill_run_read(run_id).finished_at is None:
     assert time.monotonic() < until, "the run does not end"
     time.sleep(0.1)
 listed = uncloud.BillsApi(customer).bill_list()
 bill = uncloud.BillsApi(customer).bill_read(listed.items[0].id)
-assert (bill.net, bill.tax, bill.gross, bill.payable) == ("28.00", "2.27", "30.27", "30.27"), bill
+assert (bill.net, bill.tax, bill.gross, bill.amount_due) == ("28.00", "2.27", "30.27", "30.27"), bill
 record = next(record for record in bill.records if record.order_id == order.id)
 assert (record.unit_price, record.net, record.vat_rate) == ("28.00", "28.00", "0.081"), record
 

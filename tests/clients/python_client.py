@@ -5,16 +5,16 @@ import os
 import time
 
 from uncloud_client import AuthenticatedClient
-from uncloud_client.api.billing_addresses import billingaddress_edit
-from uncloud_client.api.bills import admin_billrun_create, admin_billrun_read, bill_list, bill_read
+from uncloud_client.api.billing_addresses import billing_address_update
+from uncloud_client.api.bills import admin_bill_run_create, admin_bill_run_read, bill_list, bill_read
 from uncloud_client.api.jobs import job_read
 from uncloud_client.api.orders import order_create
 from uncloud_client.api.tokens import token_create
 from uncloud_client.api.vpn import vpn_create, vpn_read
-from uncloud_client.api.vpn_pools import vpnpool_create
+from uncloud_client.api.vpn_pools import admin_vpnpool_create
 from uncloud_client.models import (
     BillCreate,
-    BillingAddressEdit,
+    BillingAddressUpdate,
     Job,
     JobRef,
     JobState,
@@ -53,7 +53,7 @@ customer = caller(os.environ["UNCLOUD_CUSTOMER"], Scope.READ, Scope.WRITE)
 asked = VpnPoolCreate(
     network="2001:db8:200::/40", subnetwork_size=48, vpn_hostname=os.environ["UNCLOUD_HOST"], listen_port=51822
 )
-pool = vpnpool_create.sync(client=staff, body=asked)
+pool = admin_vpnpool_create.sync(client=staff, body=asked)
 assert pool.network == asked.network, pool
 succeeded(staff, pool.job)
 key = os.environ["UNCLOUD_PUBLIC_KEY"]
@@ -63,23 +63,23 @@ network = vpn_read.sync(network.id, client=customer)
 assert (network.status, network.wireguard_public_key) == (NetworkStatus.ACTIVE, key), network
 
 # An order. Money is text, to the cent.
-address = BillingAddressEdit(
+address = BillingAddressUpdate(
     name="Alice Example", street="Hauptstrasse 1", postal_code="8783", city="Linthal", country="CH"
 )
-billingaddress_edit.sync(client=customer, body=address)
+billing_address_update.sync(client=customer, body=address)
 parameters = OrderParameters.from_dict({"cores": 2, "memory_gb": 4})
 asked = OrderCreate(product="ipv6-vm", parameters=parameters, recurring_period="P30D", currency="CHF")
 order = order_create.sync(client=customer, body=asked)
 assert (order.status, order.recurring, order.one_time) == (OrderStatus.ACTIVE, "28.00", "0.00"), order
 
 # A bill run, and the bill.
-run_id = succeeded(staff, admin_billrun_create.sync(client=staff, body=BillCreate()).job).result["run"]
+run_id = succeeded(staff, admin_bill_run_create.sync(client=staff, body=BillCreate()).job).result["run"]
 until = time.monotonic() + 30
-while admin_billrun_read.sync(run_id, client=staff).finished_at is UNSET:
+while admin_bill_run_read.sync(run_id, client=staff).finished_at is UNSET:
     assert time.monotonic() < until, "the run does not end"
     time.sleep(0.1)
 bill = bill_read.sync(bill_list.sync(client=customer).items[0].id, client=customer)
-assert (bill.net, bill.tax, bill.gross, bill.payable) == ("28.00", "2.27", "30.27", "30.27"), bill
+assert (bill.net, bill.tax, bill.gross, bill.amount_due) == ("28.00", "2.27", "30.27", "30.27"), bill
 record = next(record for record in bill.records if record.order_id == order.id)
 assert (record.unit_price, record.net, record.vat_rate) == ("28.00", "28.00", "0.081"), record
 

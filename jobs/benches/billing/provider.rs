@@ -85,7 +85,7 @@ impl Provider {
     async fn insert_orders(&self, orders: usize, starts_at: &str, ends_at: &str) {
         self.execute(&format!(
             "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count,
-                 billing, commitment_periods, time_zone, starts_at, ordered_at, billing_ends_at, due_at, deliver_at)
+                 billing_mode, commitment_periods, time_zone, starts_at, ordered_at, billing_ends_at, due_at, deliver_at)
              select (select min(user_id) from users) + n * 7919 % (select count(*) from users), 'order ' || n, 'CHF',
                  case when n % 10 = 0 then 1000 else 0 end, 100 + n % 5000,
                  case when n % 10 < 7 or {ends_at} is not null then 'day' when n % 10 < 9 then 'month' else 'year' end,

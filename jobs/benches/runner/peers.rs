@@ -28,7 +28,7 @@ pub(crate) fn redis_benchmark(stage: &Stage, report: &mut Report) -> f64 {
 /// What [`uncloud::queue::enqueue`] says to PostgreSQL.
 pub(crate) const ENQUEUE: &str = r#"with asked as (
     insert into job (queue, kind, payload, unique_key, serial_key, run_at, waits_for, parents, request_id,
-        max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms, hard_limit_ms, priority, keep_secs)
+        max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms, hard_limit_ms, priority, keep_seconds)
     values ('peer', 'nothing', '{"kind": "nothing"}', null, null, coalesce(null, now()), 0, 0, null, 8, 1000, 60000, null, 3600000, 5, 604800)
     on conflict (unique_key) where state = 'queued' and unique_key is not null
         do update set run_at = least(job.run_at, excluded.run_at), priority = greatest(job.priority, excluded.priority)
@@ -38,8 +38,8 @@ select job_id from asked"#;
 
 /// A job's whole life, one row at a time: what claiming and settling change, without anybody in between.
 const LIFE: &str = "update job set state = 'dispatched', attempt = attempt + 1, progress = null,
-    dispatched_at = clock_timestamp(), seen_at = clock_timestamp() where job_id = :job_id;
-update job set state = 'succeeded', worker = 'peer', result = '[]', error = null, took_ms = 1,
+    dispatched_at = clock_timestamp(), last_seen_at = clock_timestamp() where job_id = :job_id;
+update job set state = 'succeeded', worker = 'peer', result = '[]', error = null, duration_ms = 1,
     finished_at = clock_timestamp() where job_id = :job_id;";
 
 /// Transactions a second of a script, with so many clients.

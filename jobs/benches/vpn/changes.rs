@@ -24,7 +24,7 @@ const GIVE_UP: Duration = Duration::from_secs(40);
 fn fill(up: &RunningInstance, pool_id: i64, first_hextet: &str, count: u32) -> i64 {
     // Each is delivered for an order of its own.
     let insert = "with placed as (
-            insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing, commitment_periods,
+            insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing_mode, commitment_periods,
                 time_zone, starts_at, ordered_at, deliver_at, delivered_at, closed)
             select user_id, 'VPN network', 'CHF', 0, 0, 'advance', 0, 'UTC', now(), now(), now(), now(), true
             from users, generate_series(1, $3) where username = 'admin'

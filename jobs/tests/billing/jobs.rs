@@ -114,7 +114,7 @@ fn a_worker_ends_what_an_order_delivers_when_its_time_has_come() {
     let order = order_about_to_end(&provider);
     let path = format!("/v1/order/{}", order["id"]);
     let cancelled = alice.post(&format!("{path}/cancel"), &json!({})).expect(200);
-    assert_eq!(cancelled["service"].get("withdrawn_at"), None, "{cancelled}");
+    assert_eq!(cancelled["service"].get("terminated_at"), None, "{cancelled}");
     let network = format!("/v1/net/vpn/{}", cancelled["service"]["vpn_network"]);
     let before = alice.get(&network).expect(200);
     let folder = tempfile::tempdir().expect("folder");
@@ -122,9 +122,9 @@ fn a_worker_ends_what_an_order_delivers_when_its_time_has_come() {
     let mut ended = Value::Null;
     wait_until("it is withdrawn", || {
         ended = alice.get(&path).expect(200);
-        ended["service"].get("withdrawn_at").is_some()
+        ended["service"].get("terminated_at").is_some()
     });
-    assert!(ended["service"]["withdrawn_at"].as_str() >= cancelled["service"]["withdraw_at"].as_str(), "{ended}");
+    assert!(ended["service"]["terminated_at"].as_str() >= cancelled["service"]["terminate_at"].as_str(), "{ended}");
     assert_eq!(ended["status"], "ended");
     let after = alice.get(&network).expect(200);
     assert_eq!((&before["status"], &after["status"]), (&json!("pending"), &json!("deleting")));

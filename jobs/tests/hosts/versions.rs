@@ -8,7 +8,7 @@ use uncloud_testkit::{fixtures::HOST, provider::Provider, wait::wait_until};
 fn sent(provider: &Provider, kind: &str, payload: &str) -> i64 {
     let (job, fence): (i64, i64) = provider.runtime.block_on(async {
         let mut connection = PgConnection::connect(&provider.database_url()).await.expect("PostgreSQL");
-        let row = "insert into job (queue, kind, payload, state, attempt, dispatched_at, seen_at)
+        let row = "insert into job (queue, kind, payload, state, attempt, dispatched_at, last_seen_at)
                    values ($1, $2, '{}', 'dispatched', 1, now(), now()) returning job_id, fence";
         sqlx::query_as(row).bind(HOST).bind(kind).fetch_one(&mut connection).await.expect("a job")
     });

@@ -132,7 +132,8 @@ fn a_redis_emptied_when_a_job_was_last_heard_of_long_ago_costs_no_second_run() {
     let (_server, _worker) = (stage.server(), stage.worker_with(1));
     let running = stage.enqueue(&Action::Sleep { millis: 16_000 });
     stage.wait_for_start(running);
-    let unheard = "select count(*) from job where state = 'running' and seen_at < now() - interval '4900 milliseconds'";
+    let unheard =
+        "select count(*) from job where state = 'running' and last_seen_at < now() - interval '4900 milliseconds'";
     wait_until("the row is old", || stage.number(unheard) == 1);
     redis::cmd("FLUSHALL").exec(&mut stage.redis.connect()).expect("emptied");
     assert_eq!((stage.wait_for(running, "succeeded").attempt, stage.starts(running).len()), (1, 1));
@@ -230,7 +231,7 @@ fn a_server_that_died_before_it_sent_what_it_claimed_is_made_up_for() {
     let _worker = stage.worker();
     let job = stage.enqueue(&Action::Sleep { millis: 0 });
     // Committed, and never pushed.
-    stage.execute("update job set state = 'dispatched', attempt = 1, dispatched_at = now(), seen_at = now()");
+    stage.execute("update job set state = 'dispatched', attempt = 1, dispatched_at = now(), last_seen_at = now()");
     let _server = stage.server();
     wait_within(AGAIN, "it is sent again", || stage.job(job).state == "succeeded");
     let done = stage.job(job);

@@ -20,7 +20,7 @@ fn json(text: &str) -> Value {
 
 /// The only live worker, as it last reported.
 fn worker_id(stage: &Stage) -> String {
-    let sql = "select worker_id from worker where not stopped and seen_at > now() - interval '15 seconds'";
+    let sql = "select worker_id from worker where not stopped and last_seen_at > now() - interval '15 seconds'";
     wait_until("the worker has reported", || !stage.rows::<(i64,)>(sql).is_empty());
     stage.number(sql).to_string()
 }
@@ -35,7 +35,7 @@ fn a_job_is_withdrawn_wherever_it_is_and_a_running_one_ends_with_its_child_proce
         stage.enqueue_with(&Action::Nothing, |job| job.run_at = Some("2999-01-01T00:00:00Z".parse().expect("a time")));
     for job in [sent, scheduled] {
         stage.run_uncloud(&["job", "revoke", &job.to_string()]);
-        stage.wait_for(job, "revoked").assert_error("withdrawn by staff");
+        stage.wait_for(job, "revoked").assert_error("revoked by staff");
     }
     stage.wait_until_redis_is_empty();
 

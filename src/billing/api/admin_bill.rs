@@ -59,8 +59,8 @@ impl AdminBillApi {
     async fn list(
         &self,
         _staff: Staff,
-        /// Those of this customer.
-        user: Query<Option<UsernameText>>,
+        /// Those of the customer with this name.
+        username: Query<Option<UsernameText>>,
         /// Those of this run.
         run: Query<Option<Id>>,
         /// Issued then or later.
@@ -79,7 +79,7 @@ impl AdminBillApi {
         sort: Query<Sort>,
     ) -> Result<Json<BillList>, Error> {
         let filter = BillFilter {
-            username: user.0.map(|user| user.0.as_str().to_owned()),
+            username: username.0.map(|name| name.0.as_str().to_owned()),
             run_id: run.0.map(|run| run.0),
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),

@@ -138,7 +138,7 @@ struct ProblemList {
 
 /// A run that was asked for.
 #[derive(Debug, Object)]
-#[oai(rename = "BillRunAsked")]
+#[oai(rename = "BillRunQueued")]
 struct RunAsked {
     /// Begins it; its result names the run.
     job: JobRef,
@@ -168,12 +168,12 @@ fn not_found(id: i64) -> Error {
     Error::NotFound(format!("there is no bill run {id}").into())
 }
 
-#[OpenApi(prefix_path = "/v1/admin/billrun", tag = "Tags::Bills")]
+#[OpenApi(prefix_path = "/v1/admin/bill_run", tag = "Tags::Bills")]
 impl BillRunApi {
     /// Bill everybody
     ///
     /// Safe beside the schedule's run: what one has billed the other finds done.
-    #[oai(path = "/", method = "post", operation_id = "admin_billrun_create")]
+    #[oai(path = "/", method = "post", operation_id = "admin_bill_run_create")]
     async fn create(&self, staff: Staff, body: Body<BillCreate>) -> Result<RunStarted, Error> {
         let as_of = body.0.as_of.map(|as_of| as_of.0);
         let id = jobs::request(&self.pool, as_of, staff.0.user_id).await?;
@@ -185,7 +185,7 @@ impl BillRunApi {
     /// List bill runs
     ///
     /// The newest first unless `sort` says otherwise, in pages.
-    #[oai(path = "/", method = "get", operation_id = "admin_billrun_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_bill_run_list")]
     async fn list(
         &self,
         _staff: Staff,
@@ -206,7 +206,7 @@ impl BillRunApi {
     /// Read a bill run
     ///
     /// How far it is, what it has billed in each currency, and how many customers could not be billed.
-    #[oai(path = "/:id", method = "get", operation_id = "admin_billrun_read")]
+    #[oai(path = "/:id", method = "get", operation_id = "admin_bill_run_read")]
     async fn read(
         &self,
         _staff: Staff,
@@ -221,7 +221,7 @@ impl BillRunApi {
     /// List whom a run could not bill
     ///
     /// What is due of them comes with the next run, complete.
-    #[oai(path = "/:id/problem", method = "get", operation_id = "admin_billrun_problems")]
+    #[oai(path = "/:id/problem", method = "get", operation_id = "admin_bill_run_problem_list")]
     async fn problems(
         &self,
         _staff: Staff,

@@ -34,7 +34,7 @@ pub(super) struct BillTotals {
     /// What rounding to the smallest coin adds.
     rounding: Amount,
     /// To be paid, or if negative to be paid back.
-    payable: Amount,
+    amount_due: Amount,
 }
 
 /// A bill without its lines.
@@ -128,7 +128,7 @@ impl From<&Bill> for BillTotals {
             tax: bill.tax,
             gross: bill.gross,
             rounding: bill.rounding,
-            payable: bill.payable,
+            amount_due: bill.amount_due,
         }
     }
 }

@@ -49,7 +49,7 @@ struct BillParty {
 
 /// A line of a bill.
 ///
-/// Its net is round(unit_price x (passed_seconds + seconds) / period_seconds) - round(unit_price x passed_seconds /
+/// Its net is round(unit_price x (elapsed_seconds + seconds) / period_seconds) - round(unit_price x elapsed_seconds /
 /// period_seconds), each rounded to two decimals, half away from zero; the negative of it for a credit; the unit price for
 /// what has no period. So all records of an order sum up to the cent, however its life was cut.
 #[derive(Debug, Object)]
@@ -72,7 +72,7 @@ struct RecordBody {
     /// From `from` to `to`.
     seconds: i64,
     /// Seconds of the period that had passed at `from`.
-    passed_seconds: Option<i64>,
+    elapsed_seconds: Option<i64>,
     /// Seconds of a whole period.
     period_seconds: Option<i32>,
     /// How many periods: seconds / period_seconds with six decimals.
@@ -81,14 +81,14 @@ struct RecordBody {
     unit_price: Amount,
     /// Before VAT.
     net: Amount,
-    /// Why it is on the bill.
-    why: String,
+    /// The reason why it is on the bill, for people.
+    reason: String,
     /// UNCL 5305: S at a standard rate, AE reverse charge, O outside scope.
     vat_category: String,
     /// A fraction: 0.081 is 8.1 %.
     vat_rate: Rate,
-    /// Why it is taxed so.
-    vat_why: String,
+    /// The reason for this taxation, for people.
+    vat_reason: String,
 }
 
 /// The part of a bill that is taxed alike.
@@ -100,11 +100,11 @@ struct VatBody {
     /// A fraction.
     rate: Rate,
     /// The sum of the records' nets.
-    base: Amount,
-    /// base x rate, rounded once to two decimals, half away from zero.
-    tax: Amount,
-    /// Why it is taxed so.
-    why: String,
+    taxable_amount: Amount,
+    /// taxable_amount x rate, rounded once to two decimals, half away from zero.
+    tax_amount: Amount,
+    /// The reason for this taxation, for people.
+    reason: String,
 }
 
 impl BillContent {
@@ -138,15 +138,15 @@ impl RecordBody {
             to: record.to,
             last_second: (record.from < record.to).then(|| record.to - TimeDelta::seconds(1)),
             seconds: record.secs(),
-            passed_seconds: record.period_secs.map(|_| record.passed_secs),
-            period_seconds: record.period_secs,
+            elapsed_seconds: record.period_seconds.map(|_| record.elapsed_seconds),
+            period_seconds: record.period_seconds,
             quantity: record.quantity(),
             unit_price: record.unit_price,
             net: record.net,
-            why: record.reason(),
+            reason: record.reason(),
             vat_category: record.category.to_string(),
             vat_rate: record.rate,
-            vat_why: parties.vat_reason(record.category, record.rate),
+            vat_reason: parties.vat_reason(record.category, record.rate),
         }
     }
 }
@@ -156,9 +156,9 @@ impl VatBody {
         Self {
             category: group.category.to_string(),
             rate: group.rate,
-            base: group.base,
-            tax: group.tax,
-            why: parties.vat_reason(group.category, group.rate),
+            taxable_amount: group.taxable_amount,
+            tax_amount: group.tax_amount,
+            reason: parties.vat_reason(group.category, group.rate),
         }
     }
 }

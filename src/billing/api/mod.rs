@@ -9,6 +9,6 @@ mod content;
 mod file;
 
 pub use admin_bill::AdminBillApi;
-pub use admin_line::BillLineApi;
+pub use admin_line::BillItemApi;
 pub use admin_run::BillRunApi;
 pub use bill::BillApi;

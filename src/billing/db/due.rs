@@ -65,8 +65,8 @@ pub(in crate::billing) async fn open_manual_lines(
     as_of: DateTime<Utc>,
 ) -> Result<Vec<(i64, ManualLine)>, Error> {
     let rows = sqlx::query!(
-        r#"select user_id, line_id, currency, net_cents as "net: Amount", service_at
-           from bill_manual_line where user_id = any($1) and not billed and withdrawn_at is null and service_at <= $2"#,
+        r#"select user_id, item_id, currency, net_cents as "net: Amount", service_at
+           from bill_item where user_id = any($1) and not billed and voided_at is null and service_at <= $2"#,
         users,
         as_of
     )
@@ -74,7 +74,7 @@ pub(in crate::billing) async fn open_manual_lines(
     .await?;
     let lines = rows.into_iter().map(|row| {
         let line = ManualLine {
-            line_id: row.line_id,
+            item_id: row.item_id,
             currency: row.currency.parse()?,
             net: row.net,
             service_at: row.service_at,

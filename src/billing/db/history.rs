@@ -62,7 +62,7 @@ pub(in crate::billing) async fn exported(
         r#"select bill.bill_id, year, sequence, number as "number!", document as "document!", issued_at, bill.user_id,
                   username, address.name, address.company, address.country, address.vat_number, currency,
                   net_cents as "net: Amount", tax_cents as "tax: Amount", gross_cents as "gross: Amount",
-                  rounding_cents as "rounding: Amount", payable_cents as "payable: Amount"
+                  rounding_cents as "rounding: Amount", amount_due_cents as "amount_due: Amount"
            from bill_number join bill using (bill_id) join users using (user_id)
            join billing_address address using (address_id)
            where issued_at >= $1 and issued_at < $2 and (year, sequence) > ($3, $4)
@@ -92,7 +92,7 @@ pub(in crate::billing) async fn exported(
         tax: row.tax,
         gross: row.gross,
         rounding: row.rounding,
-        payable: row.payable,
+        amount_due: row.amount_due,
         vat: Vec::new(),
     });
     Ok(bills.collect())

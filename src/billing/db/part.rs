@@ -54,8 +54,8 @@ pub(in crate::billing) async fn next_customers(
              where not closed and due_at <= $1 and user_id > $2 and user_id <= $3
              group by user_id order by user_id limit $4)
            union
-           (select user_id from bill_manual_line
-             where not billed and withdrawn_at is null and service_at <= $1 and user_id > $2 and user_id <= $3
+           (select user_id from bill_item
+             where not billed and voided_at is null and service_at <= $1 and user_id > $2 and user_id <= $3
              group by user_id order by user_id limit $4)
            order by 1 limit $4"#,
         run.as_of,

@@ -28,7 +28,7 @@ pub(in crate::billing) async fn bills(
         id "bill.bill_id",
         r#"select bill.bill_id, number as "number?", bill.user_id, username, issued_at, currency, document,
                   net_cents as "net: Amount", tax_cents as "tax: Amount", gross_cents as "gross: Amount",
-                  rounding_cents as "rounding: Amount", payable_cents as "payable: Amount"
+                  rounding_cents as "rounding: Amount", amount_due_cents as "amount_due: Amount"
            from bill join users using (user_id) left join bill_number using (bill_id)
            where ($3::bigint is null or bill.bill_id = $3) and ($4::bigint is null or bill.user_id = $4)
              and ($5::bigint is null or run_id = $5) and ($6::timestamptz is null or issued_at >= $6)
@@ -51,8 +51,8 @@ pub(in crate::billing) async fn bills(
 pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) -> Result<Vec<BillRecord>, Error> {
     let rows = sqlx::query!(
         r#"select bill_id, kind as "kind: RecordKind", record.order_id, product.name as "product?",
-                  coalesce(orders.description, line.description) as "description!", span_from, span_to, period_seconds,
-                  case kind when 'one_time' then one_time_cents when 'manual' then line.net_cents
+                  coalesce(orders.description, item.description) as "description!", span_from, span_to, period_seconds,
+                  case kind when 'one_time' then one_time_cents when 'manual' then item.net_cents
                        else recurring_cents end as "unit_price!: Amount",
                   record.net_cents as "net: Amount", vat_category as "category: Category", vat_rate_ppm,
                   starts_at as "starts_at?", billing_ends_at, period_unit as "period_unit: Unit", period_count,
@@ -62,14 +62,14 @@ pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) 
            from bill_record record
            left join orders using (order_id)
            left join product using (product_id)
-           left join bill_manual_line line on line_id = manual_line_id
+           left join bill_item item on item.item_id = record.item_id
            where bill_id = any($1) order by bill_id, position"#,
         bills
     )
     .fetch_all(db)
     .await?;
     let records = rows.into_iter().map(|row| {
-        let passed_secs =
+        let elapsed_seconds =
             match (row.starts_at, row.period_unit.zip(row.period_count), row.time_zone, row.period_seconds) {
                 (Some(starts_at), Some((unit, count)), Some(zone), Some(_)) => {
                     let zone = zone.parse().map_err(|_| anyhow::anyhow!("{zone} is no time zone"))?;
@@ -85,8 +85,8 @@ pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) 
             description: row.description,
             from: row.span_from,
             to: row.span_to,
-            period_secs: row.period_seconds,
-            passed_secs,
+            period_seconds: row.period_seconds,
+            elapsed_seconds,
             order_ends_at: row.billing_ends_at,
             replaced_by: row.replaced_by,
             unit_price: row.unit_price,
@@ -139,8 +139,8 @@ pub(in crate::billing) async fn parties(db: impl PgExecutor<'_>, bills: &[i64]) 
 /// The VAT of these bills, by category and rate.
 pub(in crate::billing) async fn vat(db: impl PgExecutor<'_>, bills: &[i64]) -> Result<Vec<BillVat>, Error> {
     let rows = sqlx::query!(
-        r#"select bill_id, category as "category: Category", rate_ppm, base_cents as "base: Amount",
-                  tax_cents as "tax: Amount"
+        r#"select bill_id, category as "category: Category", rate_ppm, taxable_amount_cents as "taxable_amount: Amount",
+                  tax_amount_cents as "tax_amount: Amount"
            from bill_vat where bill_id = any($1) order by bill_id, category, rate_ppm"#,
         bills
     )
@@ -151,8 +151,8 @@ pub(in crate::billing) async fn vat(db: impl PgExecutor<'_>, bills: &[i64]) -> R
             bill_id: row.bill_id,
             category: row.category,
             rate: row.rate_ppm.try_into()?,
-            base: row.base,
-            tax: row.tax,
+            taxable_amount: row.taxable_amount,
+            tax_amount: row.tax_amount,
         })
     });
     Ok(groups.collect::<anyhow::Result<_>>()?)

@@ -95,7 +95,7 @@ pub(in crate::billing) async fn waiting(tx: &mut PgConnection, as_of: DateTime<U
         r#"select count(*)::integer as "customers!", min(user_id) as first, max(user_id) as last
            from (select user_id from orders where not closed and due_at <= $1
                  union
-                 select user_id from bill_manual_line where not billed and withdrawn_at is null and service_at <= $1) as due"#,
+                 select user_id from bill_item where not billed and voided_at is null and service_at <= $1) as due"#,
         as_of
     )
     .fetch_one(tx)

@@ -28,7 +28,7 @@ pub(in crate::billing) struct BilledOrder {
 pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sqlx::Result<BilledOrder>> + Unpin {
     sqlx::query!(
         r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing as "billing: Timing", commitment_periods,
+                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: Timing", commitment_periods,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
                   billed_through, one_time_billed, due_at, coalesce(net, 0) as "net!: Amount",
                   coalesce(once, 0) as "once!: Amount", covered_to
@@ -55,7 +55,7 @@ pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sql
                 recurring: row.recurring,
                 period_unit: row.period_unit,
                 period_count: row.period_count,
-                billing: row.billing,
+                billing_mode: row.billing_mode,
                 commitment_periods: row.commitment_periods,
                 upgrade_credit: row.upgrade_credit,
                 time_zone: row.time_zone,
@@ -83,14 +83,14 @@ pub(in crate::billing) async fn unsound_bills(db: impl PgExecutor<'_>) -> sqlx::
            from bill
            left join (
                select bill_id, sum(record.net_cents) as net,
-                      bool_or((coalesce(orders.user_id, line.user_id), coalesce(orders.currency, line.currency))
+                      bool_or((coalesce(orders.user_id, item.user_id), coalesce(orders.currency, item.currency))
                           <> (whose.user_id, whose.currency)) as strange
                from bill_record record join bill whose using (bill_id)
                left join orders using (order_id)
-               left join bill_manual_line line on line_id = manual_line_id
+               left join bill_item item on item.item_id = record.item_id
                group by bill_id) lines using (bill_id)
            left join (
-               select bill_id, sum(base_cents) as base, sum(tax_cents) as tax from bill_vat group by bill_id) vat using (bill_id)
+               select bill_id, sum(taxable_amount_cents) as base, sum(tax_amount_cents) as tax from bill_vat group by bill_id) vat using (bill_id)
            where strange is not false or net <> net_cents or base is distinct from net or tax is distinct from tax_cents
            order by bill_id"#
     )

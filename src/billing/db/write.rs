@@ -40,7 +40,7 @@ async fn insert_bills(
     let totals = |amount: fn(&Draft) -> i64| bills.iter().map(|(_, draft)| amount(draft)).collect::<Vec<i64>>();
     let rows = sqlx::query!(
         "insert into bill (run_id, issued_at, user_id, currency, address_id, net_cents, tax_cents, gross_cents,
-             rounding_cents, payable_cents)
+             rounding_cents, amount_due_cents)
          select $1, $2, * from unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
              $9::bigint[], $10::bigint[])
          returning bill_id, user_id, currency",
@@ -67,7 +67,7 @@ struct Columns {
     position: Vec<i32>,
     kind: Vec<String>,
     order_id: Vec<Option<i64>>,
-    manual_line_id: Vec<Option<i64>>,
+    item_id: Vec<Option<i64>>,
     span_from: Vec<DateTime<Utc>>,
     span_to: Vec<DateTime<Utc>>,
     prev_to: Vec<Option<DateTime<Utc>>>,
@@ -79,17 +79,17 @@ struct Columns {
 
 impl Columns {
     fn push(&mut self, bill_id: i64, position: i32, record: &Record) {
-        let (kind, manual_line_id, prev_to, period_secs) = match record.kind {
+        let (kind, item_id, prev_to, period_secs) = match record.kind {
             Kind::Recurring { prev_to, period_secs } => ("recurring", None, prev_to, Some(period_secs)),
             Kind::Credit { period_secs } => ("credit", None, None, Some(period_secs)),
             Kind::OneTime => ("one_time", None, None, None),
-            Kind::Manual { line_id } => ("manual", Some(line_id), None, None),
+            Kind::Manual { item_id } => ("manual", Some(item_id), None, None),
         };
         self.bill_id.push(bill_id);
         self.position.push(position);
         self.kind.push(kind.to_owned());
         self.order_id.push(record.order_id);
-        self.manual_line_id.push(manual_line_id);
+        self.item_id.push(item_id);
         self.span_from.push(record.from);
         self.span_to.push(record.to);
         self.prev_to.push(prev_to);
@@ -108,7 +108,7 @@ async fn insert_records<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (
         }
     }
     sqlx::query!(
-        "insert into bill_record (bill_id, position, kind, order_id, manual_line_id, span_from, span_to, prev_to,
+        "insert into bill_record (bill_id, position, kind, order_id, item_id, span_from, span_to, prev_to,
              period_seconds, net_cents, vat_category, vat_rate_ppm)
          select * from unnest($1::bigint[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
              $7::timestamptz[], $8::timestamptz[], $9::integer[], $10::bigint[], $11::text[], $12::integer[])",
@@ -116,7 +116,7 @@ async fn insert_records<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (
         &columns.position,
         &columns.kind,
         &columns.order_id as &[Option<i64>],
-        &columns.manual_line_id as &[Option<i64>],
+        &columns.item_id as &[Option<i64>],
         &columns.span_from,
         &columns.span_to,
         &columns.prev_to as &[Option<DateTime<Utc>>],
@@ -127,11 +127,9 @@ async fn insert_records<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (
     )
     .execute(&mut *tx)
     .await?;
-    let manual_lines: Vec<i64> = columns.manual_line_id.into_iter().flatten().collect();
+    let manual_lines: Vec<i64> = columns.item_id.into_iter().flatten().collect();
     if !manual_lines.is_empty() {
-        sqlx::query!("update bill_manual_line set billed = true where line_id = any($1)", &manual_lines)
-            .execute(tx)
-            .await?;
+        sqlx::query!("update bill_item set billed = true where item_id = any($1)", &manual_lines).execute(tx).await?;
     }
     Ok(())
 }
@@ -149,7 +147,7 @@ async fn insert_vat<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (i64,
         }
     }
     sqlx::query!(
-        "insert into bill_vat (bill_id, category, rate_ppm, base_cents, tax_cents)
+        "insert into bill_vat (bill_id, category, rate_ppm, taxable_amount_cents, tax_amount_cents)
          select * from unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[])",
         &ids,
         &categories,

@@ -66,7 +66,7 @@ pub(super) async fn bill_each_or_all(
 /// Of a customer whose rows are not what the program would write.
 fn fault(user: i64, error: Error) -> Problem {
     let (code, what) = match error.constraint() {
-        Some(constraint) => (Code::RefusedByDatabase, format!("the database refused the bill ({constraint})")),
+        Some(constraint) => (Code::InconsistentRecords, format!("the database refused the bill ({constraint})")),
         None => (Code::Internal, "the bill could not be made, for a reason that is in the log".to_owned()),
     };
     tracing::error!(user, error = uncloud_wire::logging::one_line(&error.into()), "a customer is not billed");

@@ -202,15 +202,15 @@ async fn bills(tx: &mut PgConnection, run_id: i64, orders: &Labels) -> Result<Va
                 "vat_category": record.category.as_str(),
                 "vat_rate": record.rate.to_string(),
                 "seconds": record.secs(),
-                "period_seconds": record.period_secs.unwrap_or(0),
+                "period_seconds": record.period_seconds.unwrap_or(0),
             })
         });
         let vat = vat.iter().filter(move |group| group.bill_id == bill_id).map(|group| {
             json!({
                 "category": group.category.as_str(),
                 "rate": group.rate.to_string(),
-                "base": money(group.base),
-                "tax": money(group.tax),
+                "base": money(group.taxable_amount),
+                "tax": money(group.tax_amount),
             })
         });
         (records.collect::<Vec<Value>>(), vat.collect::<Vec<Value>>())
@@ -227,7 +227,7 @@ async fn bills(tx: &mut PgConnection, run_id: i64, orders: &Labels) -> Result<Va
             "tax": money(bill.tax),
             "gross": money(bill.gross),
             "rounding": money(bill.rounding),
-            "payable": money(bill.payable),
+            "payable": money(bill.amount_due),
         })
     });
     Ok(shown.collect())

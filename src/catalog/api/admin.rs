@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use super::{
     product::{ProductBody, ProductList, ProductSort, list},
-    write::{ProductCreate, ProductEdit},
+    write::{ProductCreate, ProductUpdate},
 };
 use crate::{
     catalog::{db, write},
@@ -90,13 +90,13 @@ impl AdminProductApi {
     ///
     /// All but its name, parameters, prices, requirements and components as a whole. Orders keep what they were placed
     /// with. To take it off sale, write it with `sale_until`; products are never deleted.
-    #[oai(path = "/:id", method = "put", operation_id = "admin_product_edit")]
+    #[oai(path = "/:id", method = "put", operation_id = "admin_product_update")]
     async fn edit(
         &self,
         _staff: Staff,
         /// Identifies the product.
         id: Path<Id>,
-        body: Body<ProductEdit>,
+        body: Body<ProductUpdate>,
     ) -> Result<Json<ProductBody>, Error> {
         let product = write::edit(&self.pool, id.0.0, &body.0.into()).await?;
         Ok(Json(product.ok_or_else(|| not_found(id.0.0))?.into()))

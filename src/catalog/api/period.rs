@@ -50,12 +50,12 @@ pub struct PeriodApi {
     pub pool: PgPool,
 }
 
-#[OpenApi(prefix_path = "/v1/admin/recurringperiod", tag = "Tags::Products")]
+#[OpenApi(prefix_path = "/v1/admin/recurring_period", tag = "Tags::Products")]
 impl PeriodApi {
     /// Add a recurring period
     ///
     /// Products can then have prices for it.
-    #[oai(path = "/", method = "post", operation_id = "recurringperiod_create")]
+    #[oai(path = "/", method = "post", operation_id = "admin_recurring_period_create")]
     async fn create(&self, _staff: Staff, body: Body<RecurringPeriodCreate>) -> Result<PeriodCreated, Error> {
         let period = body.0.recurring_period;
         let Some(id) = db::insert_period(&self.pool, period).await? else {
@@ -68,7 +68,7 @@ impl PeriodApi {
     /// List recurring periods
     ///
     /// Those for which products can have prices; the oldest first.
-    #[oai(path = "/", method = "get", operation_id = "recurringperiod_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_recurring_period_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<PeriodList>, Error> {
         let periods = db::periods(&self.pool).await?.into_iter();
         Ok(Json(PeriodList {

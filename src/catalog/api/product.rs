@@ -33,7 +33,7 @@ pub(super) struct ProductBody {
     /// What it is.
     description: String,
     delivery: Delivery,
-    billing: Timing,
+    billing_mode: Timing,
     /// From when on it can be bought.
     sale_from: DateTime<Utc>,
     /// From when on it no longer can; absent while nobody knows.
@@ -179,7 +179,7 @@ impl From<Product> for ProductBody {
             title: product.title,
             description: product.description,
             delivery: product.delivery,
-            billing: product.billing,
+            billing_mode: product.billing_mode,
             sale_from: product.sale_from,
             sale_until: product.sale_until,
             parameters: product.parameters.into_iter().map(Into::into).collect(),

@@ -23,10 +23,10 @@ input! {
         pub title: Line<200>,
         /// What it is; nothing when left out.
         pub description: Option<Lines<2000>>,
-        /// Who realises an order; `by_hand` when left out.
+        /// Who realises an order; `manual` when left out.
         pub delivery: Option<Delivery>,
         /// When a period is billed; `advance` when left out.
-        pub billing: Option<Timing>,
+        pub billing_mode: Option<Timing>,
         /// From when on it can be bought, to the second; now when left out.
         pub sale_from: Option<Moment>,
         /// From when on it no longer can.
@@ -45,15 +45,15 @@ input! {
 input! {
     /// All of a product but its name. It takes the place of what was there: what is left out is none, or as for a new
     /// product; `sale_from` stays.
-    pub struct ProductEdit {
+    pub struct ProductUpdate {
         /// Its name for people.
         pub title: Line<200>,
         /// What it is; nothing when left out.
         pub description: Option<Lines<2000>>,
-        /// Who realises an order; `by_hand` when left out.
+        /// Who realises an order; `manual` when left out.
         pub delivery: Option<Delivery>,
         /// When a period is billed; `advance` when left out.
-        pub billing: Option<Timing>,
+        pub billing_mode: Option<Timing>,
         /// From when on it can be bought; as before when left out.
         pub sale_from: Option<Moment>,
         /// From when on it no longer can.
@@ -168,13 +168,13 @@ impl From<ProductPriceCreate> for Price {
     }
 }
 
-impl From<ProductEdit> for ProductDraft {
-    fn from(body: ProductEdit) -> Self {
+impl From<ProductUpdate> for ProductDraft {
+    fn from(body: ProductUpdate) -> Self {
         Self {
             title: body.title.0,
             description: body.description.map_or_else(String::new, |text| text.0),
-            delivery: body.delivery.unwrap_or(Delivery::ByHand),
-            billing: body.billing.unwrap_or(Timing::Advance),
+            delivery: body.delivery.unwrap_or(Delivery::Manual),
+            billing_mode: body.billing_mode.unwrap_or(Timing::Advance),
             sale_from: body.sale_from.map(|time| time.0),
             sale_until: body.sale_until.map(|time| time.0),
             parameters: body.parameters.0.into_iter().map(Into::into).collect(),
@@ -198,7 +198,7 @@ impl ProductCreate {
             title,
             description,
             delivery,
-            billing,
+            billing_mode,
             sale_from,
             sale_until,
             parameters,
@@ -206,11 +206,11 @@ impl ProductCreate {
             requires,
             components,
         } = self;
-        let rest = ProductEdit {
+        let rest = ProductUpdate {
             title,
             description,
             delivery,
-            billing,
+            billing_mode,
             sale_from,
             sale_until,
             parameters,

@@ -94,7 +94,7 @@ pub(in crate::catalog) async fn products(
                (select product_id from product
                 where delivery = $3 and sale_from <= now() and (sale_until > now()) is not false
                 order by product_id limit 1))
-           select product_id, name, title, description, delivery as "delivery: Delivery", billing as "billing: Timing",
+           select product_id, name, title, description, delivery as "delivery: Delivery", billing_mode as "billing_mode: Timing",
                   sale_from, sale_until, created_at, product_id in (select product_id from asked) as "asked!",
                   (select coalesce(jsonb_agg(parameter order by name), '[]')
                    from product_parameter parameter
@@ -132,7 +132,7 @@ pub(in crate::catalog) async fn products(
             title: row.title,
             description: row.description,
             delivery: row.delivery,
-            billing: row.billing,
+            billing_mode: row.billing_mode,
             sale_from: row.sale_from,
             sale_until: row.sale_until,
             created_at: row.created_at,

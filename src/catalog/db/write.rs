@@ -29,14 +29,14 @@ pub(in crate::catalog) async fn find(tx: &mut PgConnection, name: &str) -> sqlx:
 
 pub(in crate::catalog) async fn insert(tx: &mut PgConnection, name: &str, draft: &ProductDraft) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
-        "insert into product (name, title, description, delivery, billing, bundle, sale_from, sale_until)
+        "insert into product (name, title, description, delivery, billing_mode, bundle, sale_from, sale_until)
          values ($1, $2, $3, $4, $5, $6, date_trunc('second', coalesce($7, now())), date_trunc('second', $8::timestamptz))
          returning product_id",
         name,
         draft.title,
         draft.description,
         draft.delivery as _,
-        draft.billing as _,
+        draft.billing_mode as _,
         !draft.components.is_empty(),
         draft.sale_from,
         draft.sale_until,
@@ -51,7 +51,7 @@ pub(in crate::catalog) async fn update(
     draft: &ProductDraft,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update product set title = $2, description = $3, delivery = $4, billing = $5, bundle = $6,
+        "update product set title = $2, description = $3, delivery = $4, billing_mode = $5, bundle = $6,
              sale_from = coalesce(date_trunc('second', $7::timestamptz), sale_from),
              sale_until = date_trunc('second', $8::timestamptz)
          where product_id = $1",
@@ -59,7 +59,7 @@ pub(in crate::catalog) async fn update(
         draft.title,
         draft.description,
         draft.delivery as _,
-        draft.billing as _,
+        draft.billing_mode as _,
         !draft.components.is_empty(),
         draft.sale_from,
         draft.sale_until,

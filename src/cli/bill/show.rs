@@ -68,7 +68,8 @@ pub(super) async fn list(pool: &PgPool, args: ListArgs) -> anyhow::Result<()> {
 }
 
 fn list_table(bills: &[Bill]) -> Table {
-    let mut table = Table::new(&["number", "customer", "issued_at", "document", "currency", "net", "vat", "payable"]);
+    let mut table =
+        Table::new(&["number", "customer", "issued_at", "document", "currency", "net", "vat", "amount_due"]);
     for bill in bills {
         table.row([
             bill.number.clone().into(),
@@ -78,7 +79,7 @@ fn list_table(bills: &[Bill]) -> Table {
             bill.currency.clone().into(),
             money(bill.net),
             money(bill.tax),
-            money(bill.payable),
+            money(bill.amount_due),
         ]);
     }
     table
@@ -89,8 +90,8 @@ pub(super) async fn show(pool: &PgPool, args: ShowArgs) -> anyhow::Result<()> {
     let whole = found.ok_or_else(|| {
         Failure::not_found(format!("bill {} not found; `uncloud bill ls` lists the bills", args.number))
     })?;
-    let Bill { currency, net, tax, gross, payable, .. } = &whole.bill;
-    let totals = format!("net {net}, VAT {tax}, gross {gross}, payable {payable} {currency}\n");
+    let Bill { currency, net, tax, gross, amount_due, .. } = &whole.bill;
+    let totals = format!("net {net}, VAT {tax}, gross {gross}, amount_due {amount_due} {currency}\n");
     args.output.object(whole, records_table)?;
     if !args.output.is_json() {
         say(&totals);

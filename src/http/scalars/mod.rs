@@ -23,7 +23,11 @@ use serde_json::Value;
 
 /// What a scalar of ours says of itself; the macro below makes it one of the framework's.
 pub(crate) trait Scalar: Sized {
-    /// Its component in the document.
+    /// Whether the document repeats its schema in place: a component of its own would give generated clients a type of its
+    /// own for a plain number, boolean, text or time.
+    const IS_INLINE: bool = false;
+
+    /// Its name, and its component in the document unless it is inline.
     fn component() -> String;
     /// Its schema.
     fn schema() -> MetaSchema;
@@ -43,11 +47,17 @@ macro_rules! scalar {
             }
 
             fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
-                poem_openapi::registry::MetaSchemaRef::Reference(<Self as $crate::http::Scalar>::component())
+                if <Self as $crate::http::Scalar>::IS_INLINE {
+                    poem_openapi::registry::MetaSchemaRef::Inline(Box::new(<Self as $crate::http::Scalar>::schema()))
+                } else {
+                    poem_openapi::registry::MetaSchemaRef::Reference(<Self as $crate::http::Scalar>::component())
+                }
             }
 
             fn register(registry: &mut poem_openapi::registry::Registry) {
-                registry.create_schema::<Self, _>(<Self as $crate::http::Scalar>::component(), |_| <Self as $crate::http::Scalar>::schema());
+                if !<Self as $crate::http::Scalar>::IS_INLINE {
+                    registry.create_schema::<Self, _>(<Self as $crate::http::Scalar>::component(), |_| <Self as $crate::http::Scalar>::schema());
+                }
             }
 
             fn as_raw_value(&self) -> Option<&Self> {

@@ -23,6 +23,8 @@ impl Moment {
 }
 
 impl Scalar for Moment {
+    const IS_INLINE: bool = true;
+
     fn component() -> String {
         "Moment".into()
     }
@@ -31,7 +33,6 @@ impl Scalar for Moment {
         // The format says it all; with a pattern besides, generators no longer know that it is a time.
         MetaSchema {
             example: Some("2026-11-25T04:00:00Z".into()),
-            description: Some("A point in time (RFC 3339); in an address write + as %2B."),
             ..MetaSchema::new_with_format("string", "date-time")
         }
     }

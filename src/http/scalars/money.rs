@@ -145,7 +145,7 @@ impl std::str::FromStr for Price {
 
 word_scalar!(
     Timing,
-    "BillingTime",
+    "BillingMode",
     "Whether a period is billed when it begins (advance) or when it has ended (arrears).",
     ["advance" => Self::Advance, "arrears" => Self::Arrears]
 );

@@ -13,14 +13,21 @@ use super::{Scalar, scalar, string_schema};
 pub struct Line<const MAX: usize>(pub String);
 
 impl<const MAX: usize> Scalar for Line<MAX> {
+    const IS_INLINE: bool = true;
+
     fn component() -> String {
         format!("Line{MAX}")
     }
 
     fn schema() -> MetaSchema {
         let pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$";
-        let schema = string_schema("line", pattern, "Crossroads 1", "One line, without space at its ends.");
-        MetaSchema { min_length: Some(1), max_length: Some(MAX), ..schema }
+        MetaSchema {
+            pattern: Some(pattern.to_owned()),
+            min_length: Some(1),
+            max_length: Some(MAX),
+            example: Some("Crossroads 1".into()),
+            ..MetaSchema::new("string")
+        }
     }
 
     fn parse(value: &Value) -> Result<Self, String> {
@@ -40,14 +47,20 @@ scalar!([const MAX: usize] Line<MAX>);
 pub struct Lines<const MAX: usize>(pub String);
 
 impl<const MAX: usize> Scalar for Lines<MAX> {
+    const IS_INLINE: bool = true;
+
     fn component() -> String {
         format!("Lines{MAX}")
     }
 
     fn schema() -> MetaSchema {
         let pattern = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$";
-        let schema = string_schema("text", pattern, "A virtual machine.", "A text of any number of lines, or none.");
-        MetaSchema { max_length: Some(MAX), ..schema }
+        MetaSchema {
+            pattern: Some(pattern.to_owned()),
+            max_length: Some(MAX),
+            example: Some("A virtual machine.".into()),
+            ..MetaSchema::new("string")
+        }
     }
 
     fn parse(value: &Value) -> Result<Self, String> {

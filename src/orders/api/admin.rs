@@ -12,7 +12,9 @@ use sqlx::PgPool;
 
 use super::{
     body::{OrderBody, OrderList, product},
-    order::{OrderCancelCreate, OrderCreated, OrderEdit, OrderReplaced, OrderReplacementCreate, list, read, replaced},
+    order::{
+        OrderCancelCreate, OrderCreated, OrderReplaced, OrderReplacementCreate, OrderUpdate, list, read, replaced,
+    },
     parameters::Parameters,
 };
 use crate::{
@@ -44,8 +46,8 @@ const YEARS: std::ops::RangeInclusive<i32> = 2000..=2099;
 input! {
     /// An order for a customer: a product of the catalogue with its parameters, or a description with prices that were agreed on.
     pub struct CustomerOrderCreate {
-        /// For whom.
-        pub user: UsernameText,
+        /// The customer's name.
+        pub username: UsernameText,
         /// A product's name for programs.
         pub product: Option<ProductName>,
         /// A value for each of its parameters.
@@ -57,7 +59,7 @@ input! {
         /// Agreed: what is paid for each period, before VAT; nothing if left out.
         pub recurring: Option<Price>,
         /// Agreed: whether a period is billed when it begins or when it has ended; in advance if left out.
-        pub billing: Option<Timing>,
+        pub billing_mode: Option<Timing>,
         /// Agreed: periods that can't be cancelled; 1 if left out.
         pub commitment_periods: Option<Number<0, 1000>>,
         /// How often to pay; left out for what is paid once.
@@ -79,7 +81,7 @@ impl CustomerOrderCreate {
             ("description", self.description.is_some()),
             ("one_time", self.one_time.is_some()),
             ("recurring", self.recurring.is_some()),
-            ("billing", self.billing.is_some()),
+            ("billing_mode", self.billing_mode.is_some()),
             ("commitment_periods", self.commitment_periods.is_some()),
         ];
         let superfluous = |given: &[(&str, bool)], message: &str| {
@@ -123,7 +125,7 @@ impl CustomerOrderCreate {
                     one_time: self.one_time.map_or(Amount::ZERO, |price| price.0),
                     recurring: self.recurring.map_or(Amount::ZERO, |price| price.0),
                     recurring_period,
-                    billing: self.billing.unwrap_or(Timing::Advance),
+                    billing_mode: self.billing_mode.unwrap_or(Timing::Advance),
                     commitment_periods: self.commitment_periods.map_or(u32::from(!once), Number::get),
                     upgrade_credit,
                 }))
@@ -152,14 +154,14 @@ impl AdminOrderApi {
     async fn list(
         &self,
         _staff: Staff,
-        /// Those of this user.
-        user: Query<Option<UsernameText>>,
+        /// Those of the user with this name.
+        username: Query<Option<UsernameText>>,
         /// Those of this product.
         product: Query<Option<ProductName>>,
         /// Those of which something is still to be billed, or those that are done with.
         open: Query<Option<Flag>>,
-        /// Those that are to be delivered or withdrawn by hand now.
-        to_deliver: Query<Option<Flag>>,
+        /// Those that staff have to deliver or terminate now.
+        needs_action: Query<Option<Flag>>,
         /// Orders on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
@@ -170,10 +172,10 @@ impl AdminOrderApi {
         sort: Query<Sort>,
     ) -> Result<Json<OrderList>, Error> {
         let filter = Filter {
-            username: user.0.map(|user| user.0.as_str().to_owned()),
+            username: username.0.map(|name| name.0.as_str().to_owned()),
             product: product.0.map(|name| name.0),
             open: open.0.map(|flag| flag.0),
-            to_deliver: to_deliver.0.is_some_and(|flag| flag.0),
+            needs_action: needs_action.0.is_some_and(|flag| flag.0),
             ..Filter::default()
         };
         list(&self.pool, &filter, Window::new(limit.0, cursor.0, sort.0)?).await
@@ -197,9 +199,9 @@ impl AdminOrderApi {
     /// A product, or what was agreed by hand. Bills go back to where charging begins.
     #[oai(path = "/", method = "post", operation_id = "admin_order_create")]
     async fn create(&self, staff: Staff, body: Body<CustomerOrderCreate>) -> Result<OrderCreated, Error> {
-        let name = &body.0.user.0;
+        let name = &body.0.username.0;
         let customer = accounts::find(&self.pool, name).await?;
-        let customer = customer.ok_or_else(|| Error::field("user", format!("{} is not known", name.as_str())))?;
+        let customer = customer.ok_or_else(|| Error::field("username", format!("{} is not known", name.as_str())))?;
         let starts_at = body.0.starts_at.map(|time| time.0);
         if starts_at.is_some_and(|time| !YEARS.contains(&time.year())) {
             return Err(Error::field("starts_at", "must lie in the years 2000 to 2099"));
@@ -247,22 +249,22 @@ impl AdminOrderApi {
     /// Choose when what is delivered changes
     ///
     /// As the customer can.
-    #[oai(path = "/:id", method = "patch", operation_id = "admin_order_edit")]
+    #[oai(path = "/:id", method = "patch", operation_id = "admin_order_update")]
     async fn edit(
         &self,
         _staff: Staff,
         /// Identifies the order.
         id: Path<Id>,
-        body: Body<OrderEdit>,
+        body: Body<OrderUpdate>,
     ) -> Result<Json<OrderBody>, Error> {
         service::choose(&self.pool, self.services, (id.0.0, None), body.0.service_change).await?;
         self.wake.queued();
         read(&self.pool, (id.0.0, None)).await
     }
 
-    /// Note that an order is delivered
+    /// Record that an order is delivered
     ///
-    /// What the order replaces is withdrawn with that.
+    /// The service of the order that it replaces is terminated with that.
     #[oai(path = "/:id/delivered", method = "post", operation_id = "admin_order_delivered")]
     async fn delivered(
         &self,
@@ -274,17 +276,17 @@ impl AdminOrderApi {
         read(&self.pool, (id.0.0, None)).await
     }
 
-    /// Note that what an order delivered is withdrawn
+    /// Record that an order's service is terminated
     ///
-    /// Only after the order was cancelled, and not before what it delivers is to end.
-    #[oai(path = "/:id/withdrawn", method = "post", operation_id = "admin_order_withdrawn")]
-    async fn withdrawn(
+    /// Only after the order was cancelled, and not before its service is to end.
+    #[oai(path = "/:id/terminated", method = "post", operation_id = "admin_order_terminated")]
+    async fn terminated(
         &self,
         staff: Staff,
         /// Identifies the order.
         id: Path<Id>,
     ) -> Result<Json<OrderBody>, Error> {
-        service::withdrawn(&self.pool, &staff.0, id.0.0).await?;
+        service::terminated(&self.pool, &staff.0, id.0.0).await?;
         read(&self.pool, (id.0.0, None)).await
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         period::RecurringPeriod,
     },
     orders::{
-        order_view::{Due, OrderView, Status},
+        order_view::{OrderView, PendingAction, Status},
         view::last_second,
     },
     services::Delivery,
@@ -46,15 +46,15 @@ pub(super) struct ServiceBody {
     /// Who delivers it.
     delivery: Delivery,
     /// What staff have to do now.
-    due: Option<Due>,
+    pending_action: Option<PendingAction>,
     /// When it is to be delivered.
     deliver_at: DateTime<Utc>,
     /// When it was.
     delivered_at: Option<DateTime<Utc>>,
-    /// When it is to end.
-    withdraw_at: Option<DateTime<Utc>>,
-    /// When it ended; also by the delivery of what replaces it.
-    withdrawn_at: Option<DateTime<Utc>>,
+    /// When it is to be terminated.
+    terminate_at: Option<DateTime<Utc>>,
+    /// When it was terminated; also by the delivery of the order that replaces this one.
+    terminated_at: Option<DateTime<Utc>>,
     /// The network: `GET /v1/net/vpn/{id}`.
     vpn_network: Option<i64>,
 }
@@ -75,8 +75,8 @@ pub(super) struct DeliveredBody {
 pub(super) struct OrderBody {
     /// Identifies the order.
     id: i64,
-    /// Whose it is.
-    user: String,
+    /// The customer's name.
+    username: String,
     /// The product; absent: agreed by hand.
     product: Option<String>,
     /// As bills call it.
@@ -94,7 +94,7 @@ pub(super) struct OrderBody {
     /// How often; absent: paid once.
     recurring_period: Option<RecurringPeriod>,
     /// Whether a period is billed when it begins (advance) or when it has ended (arrears).
-    billing: Timing,
+    billing_mode: Timing,
     /// Periods that can't be cancelled.
     commitment_periods: i32,
     /// What an upgrade does with the period that it interrupts.
@@ -156,22 +156,22 @@ impl TryFrom<OrderView> for OrderBody {
             billed_through: last_second(order.starts_at, order.billed_through),
             service: ServiceBody {
                 delivery: order.delivery,
-                due: order.due,
+                pending_action: order.pending_action,
                 deliver_at: order.deliver_at,
                 delivered_at: order.delivered_at,
-                withdraw_at: order.withdraw_at,
-                withdrawn_at: order.withdrawn_at,
+                terminate_at: order.terminate_at,
+                terminated_at: order.terminated_at,
                 vpn_network: order.network_id,
             },
             delivered: delivered.map(|(order, parameters)| DeliveredBody { order, parameters: Any(parameters) }),
-            user: order.username,
+            username: order.username,
             product: order.product,
             description: order.description,
             parameters: Any(order.parameters),
             currency: order.currency.parse().map_err(anyhow::Error::new)?,
             one_time: order.one_time,
             recurring: order.recurring,
-            billing: order.billing,
+            billing_mode: order.billing_mode,
             commitment_periods: order.commitment_periods,
             upgrade_credit: order.upgrade_credit,
             ordered_at: order.ordered_at,

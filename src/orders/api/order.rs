@@ -76,7 +76,7 @@ input! {
 
 input! {
     /// What to change of an order.
-    pub struct OrderEdit {
+    pub struct OrderUpdate {
         /// When what is delivered follows the downgrade or cancellation that is ahead.
         pub service_change: ServiceChange,
     }
@@ -274,13 +274,13 @@ impl OrderApi {
     /// Choose when what is delivered changes
     ///
     /// Until a downgrade or a cancellation has changed it.
-    #[oai(path = "/:id", method = "patch", operation_id = "order_edit")]
+    #[oai(path = "/:id", method = "patch", operation_id = "order_update")]
     async fn edit(
         &self,
         caller: SignedIn,
         /// Identifies the order.
         id: Path<Id>,
-        body: Body<OrderEdit>,
+        body: Body<OrderUpdate>,
     ) -> Result<Json<OrderBody>, Error> {
         let whose = (id.0.0, Some(caller.0.user_id));
         service::choose(&self.pool, self.services, whose, body.0.service_change).await?;

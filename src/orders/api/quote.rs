@@ -23,8 +23,8 @@ pub(super) struct QuoteVatBody {
     category: String,
     /// A fraction: 0.081 is 8.1 %. Later services bear the rate of their time.
     rate: Rate,
-    /// Why it is taxed so.
-    why: String,
+    /// The reason for this taxation, for people.
+    reason: String,
     /// The VAT on what is paid once.
     one_time: Amount,
     /// The VAT on a period.
@@ -35,7 +35,7 @@ pub(super) struct QuoteVatBody {
     recurring_gross: Amount,
 }
 
-/// A price, and what is in the way of ordering.
+/// A price, and what prevents the order.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderQuote", skip_serializing_if_is_none)]
 pub(super) struct QuoteBody {
@@ -55,18 +55,18 @@ pub(super) struct QuoteBody {
     parts: Vec<PartBody>,
     /// The VAT, by my billing address as it is now.
     vat: Option<QuoteVatBody>,
-    /// Why it can't be said.
-    vat_unknown: Option<String>,
+    /// The reason why it is unknown.
+    vat_unavailable_reason: Option<String>,
     /// Whether it can be ordered like this.
-    buyable: bool,
-    /// What has to be mended before it can be ordered.
-    obstacles: Vec<ObstacleBody>,
+    orderable: bool,
+    /// What prevents the order.
+    blockers: Vec<BlockerBody>,
 }
 
-/// What is in the way of ordering.
+/// What prevents an order.
 #[derive(Debug, Object)]
-#[oai(rename = "OrderObstacle")]
-pub(super) struct ObstacleBody {
+#[oai(rename = "OrderBlocker")]
+pub(super) struct BlockerBody {
     /// For programs; the code with which ordering is refused.
     code: String,
     /// What would help.
@@ -74,12 +74,12 @@ pub(super) struct ObstacleBody {
 }
 
 impl QuoteVatBody {
-    fn new(VatPreview { category, rate, why }: VatPreview, priced: &Priced) -> Result<Self, AmountError> {
+    fn new(VatPreview { category, rate, reason }: VatPreview, priced: &Priced) -> Result<Self, AmountError> {
         let (one_time, recurring) = (rate.of(priced.one_time), rate.of(priced.recurring));
         Ok(Self {
             category: category.to_string(),
             rate,
-            why,
+            reason,
             one_time,
             recurring,
             one_time_gross: priced.one_time.try_add(one_time)?,
@@ -90,8 +90,8 @@ impl QuoteVatBody {
 
 impl QuoteBody {
     pub(super) fn new(quote: Quote, vat: Result<VatPreview, VatUnknown>) -> Result<Self, Error> {
-        let Quote { wanted, priced, obstacles, .. } = quote;
-        let (vat, vat_unknown) = match vat {
+        let Quote { wanted, priced, blockers, .. } = quote;
+        let (vat, vat_unavailable_reason) = match vat {
             Ok(vat) => (Some(QuoteVatBody::new(vat, &priced).map_err(anyhow::Error::new)?), None),
             Err(unknown) => (None, Some(unknown.to_string())),
         };
@@ -102,7 +102,7 @@ impl QuoteBody {
             one_time: part.one_time,
             recurring: part.recurring,
         });
-        let obstacle = |code: Code, detail: String| ObstacleBody { code: code.name().to_owned(), detail };
+        let blocker = |code: Code, detail: String| BlockerBody { code: code.name().to_owned(), detail };
         Ok(Self {
             currency: wanted.currency,
             one_time: priced.one_time,
@@ -111,9 +111,9 @@ impl QuoteBody {
             commitment_periods: priced.commitment_periods,
             parts: parts.collect(),
             vat,
-            vat_unknown,
-            buyable: obstacles.is_empty(),
-            obstacles: obstacles.iter().map(|it| obstacle(it.code(), it.detail(&wanted.product.name))).collect(),
+            vat_unavailable_reason,
+            orderable: blockers.is_empty(),
+            blockers: blockers.iter().map(|it| blocker(it.code(), it.detail(&wanted.product.name))).collect(),
             product: wanted.product.name,
         })
     }

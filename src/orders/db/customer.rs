@@ -78,7 +78,7 @@ pub(in crate::orders) async fn not_had(
         r#"select wanted as "wanted!" from unnest($2::bigint[]) as wanted
            where not exists (
                select from orders join order_part part using (order_id)
-               where user_id = $1 and not void and billing_ends_at is null and withdraw_at is null
+               where user_id = $1 and not void and billing_ends_at is null and terminate_at is null
                    and part.product_id = wanted)"#,
         user_id,
         product_ids
@@ -99,11 +99,11 @@ pub(in crate::orders) async fn dependents(tx: &mut PgConnection, order_id: i64) 
     sqlx::query_as!(
         Dependent,
         r#"with gone as (
-               select order_id, user_id, coalesce(least(billing_ends_at, withdraw_at), 'infinity') as until
+               select order_id, user_id, coalesce(least(billing_ends_at, terminate_at), 'infinity') as until
                from orders where order_id = $1),
            other as (
                select orders.order_id, description, not void as is_real,
-                      coalesce(least(billing_ends_at, withdraw_at), 'infinity') as until
+                      coalesce(least(billing_ends_at, terminate_at), 'infinity') as until
                from orders join gone using (user_id) where orders.order_id <> gone.order_id)
            select distinct dependent.order_id, dependent.description, required.name as required
            from gone

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 pub use billing::{due, move_cursors};
 pub(super) use customer::{Customer, dependents, locked_customer, locked_owner, not_had, owner};
 pub(super) use service::{
-    Delivery, delivery, mark_delivered, mark_withdrawn, set_deliver_at, set_parameter, set_withdraw_at,
+    Delivery, delivery, mark_delivered, mark_terminated, set_deliver_at, set_parameter, set_terminate_at,
 };
 pub(super) use view::views;
 
@@ -37,7 +37,7 @@ pub struct OrderRow {
     pub recurring: Amount,
     pub period_unit: Option<Unit>,
     pub period_count: Option<i32>,
-    pub billing: Timing,
+    pub billing_mode: Timing,
     pub commitment_periods: i32,
     pub upgrade_credit: UpgradeCredit,
     pub time_zone: String,
@@ -65,7 +65,7 @@ impl TryFrom<OrderRow> for Order {
             one_time: row.one_time,
             recurring: row.recurring,
             period,
-            timing: row.billing,
+            timing: row.billing_mode,
             commitment_periods: row.commitment_periods.try_into()?,
             upgrade_credit: row.upgrade_credit,
             zone: row.time_zone.parse().map_err(|_| anyhow::anyhow!("{} is no time zone", row.time_zone))?,
@@ -88,7 +88,7 @@ pub async fn find(tx: &mut PgConnection, order_id: i64, user_id: i64) -> Result<
     let row = sqlx::query_as!(
         OrderRow,
         r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing as "billing: Timing", commitment_periods,
+                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: Timing", commitment_periods,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
                   billed_through, one_time_billed
            from orders where order_id = $1 and user_id = $2"#,
@@ -116,7 +116,7 @@ pub(super) async fn successor(tx: &mut PgConnection, order_id: i64) -> Result<Op
     let row = sqlx::query_as!(
         OrderRow,
         r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing as "billing: Timing", commitment_periods,
+                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: Timing", commitment_periods,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
                   billed_through, one_time_billed
            from orders where replaces = $1 and not void"#,
@@ -144,7 +144,7 @@ pub(super) async fn insert(
     let order_id = sqlx::query_scalar!(
         r#"with placed as (
                insert into orders (user_id, product_id, description, parameters, currency, one_time_cents, recurring_cents,
-                   period_unit, period_count, billing, commitment_periods, upgrade_credit, time_zone, starts_at, replaces,
+                   period_unit, period_count, billing_mode, commitment_periods, upgrade_credit, time_zone, starts_at, replaces,
                    ordered_at, ordered_by, due_at, closed, deliver_at, delivered_at)
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18::timestamptz is null, $19, $25)
                returning order_id),
@@ -185,18 +185,18 @@ pub(super) async fn insert(
     Ok(order_id)
 }
 
-/// Writes an order's end and what follows from it. `withdraw_at`: when what is delivered is to end, if it is to.
-pub(super) async fn end(tx: &mut PgConnection, order: &Order, withdraw_at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
+/// Writes an order's end and what follows from it. `terminate_at`: when what is delivered is to end, if it is to.
+pub(super) async fn end(tx: &mut PgConnection, order: &Order, terminate_at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
     let due_at = order.due_at();
     sqlx::query!(
         "update orders set billing_ends_at = $2, void = $3, due_at = $4, closed = $4::timestamptz is null,
-             withdraw_at = case when delivered_at is null and $3 then null else coalesce($5, withdraw_at) end
+             terminate_at = case when delivered_at is null and $3 then null else coalesce($5, terminate_at) end
          where order_id = $1",
         order.order_id,
         order.ends_at,
         order.void,
         due_at,
-        withdraw_at,
+        terminate_at,
     )
     .execute(tx)
     .await

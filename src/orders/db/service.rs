@@ -10,8 +10,8 @@ pub(in crate::orders) struct Delivery {
     pub void: bool,
     pub deliver_at: DateTime<Utc>,
     pub delivered_at: Option<DateTime<Utc>>,
-    pub withdraw_at: Option<DateTime<Utc>>,
-    pub withdrawn_at: Option<DateTime<Utc>>,
+    pub terminate_at: Option<DateTime<Utc>>,
+    pub terminated_at: Option<DateTime<Utc>>,
     pub replaced_by: Option<i64>,
     /// What replaces it is to be delivered by now.
     pub is_overtaken: bool,
@@ -25,9 +25,9 @@ pub(in crate::orders) struct Delivery {
 pub(in crate::orders) async fn delivery(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Delivery> {
     sqlx::query_as!(
         Delivery,
-        r#"select old.void, old.deliver_at, old.delivered_at, old.withdraw_at, old.withdrawn_at,
+        r#"select old.void, old.deliver_at, old.delivered_at, old.terminate_at, old.terminated_at,
                   new.order_id as "replaced_by?", coalesce(new.deliver_at <= clock_timestamp(), false) as "is_overtaken!",
-                  case when network_id is not null then 'vpn_network' else coalesce(product.delivery, 'by_hand') end
+                  case when network_id is not null then 'vpn_network' else coalesce(product.delivery, 'manual') end
                       as "by!: services::Delivery",
                   network_id is not null as "is_provisioned!"
            from orders old
@@ -50,14 +50,14 @@ pub(in crate::orders) async fn set_deliver_at(
 }
 
 /// When an order's delivery ends, if it was delivered or is to be.
-pub(in crate::orders) async fn set_withdraw_at(
+pub(in crate::orders) async fn set_terminate_at(
     tx: &mut PgConnection,
     order_id: i64,
     at: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update orders set withdraw_at = $2
-         where order_id = $1 and withdrawn_at is null and (delivered_at is not null or not void)",
+        "update orders set terminate_at = $2
+         where order_id = $1 and terminated_at is null and (delivered_at is not null or not void)",
         order_id,
         at
     )
@@ -83,9 +83,9 @@ pub(in crate::orders) async fn mark_delivered(
                      union all
                      select void.order_id, null from orders void where void.replaces = old.order_id and void.void) near),
          gone as (
-             update orders set withdraw_at = coalesce(withdraw_at, $2), withdrawn_at = $2, withdrawn_by = $3
+             update orders set terminate_at = coalesce(terminate_at, $2), terminated_at = $2, terminated_by = $3
              where order_id in (select order_id from line) and order_id <> $1
-                 and delivered_at is not null and withdrawn_at is null)
+                 and delivered_at is not null and terminated_at is null)
          update orders set delivered_at = $2, delivered_by = $3 where order_id = $1",
         order_id,
         now,
@@ -97,7 +97,7 @@ pub(in crate::orders) async fn mark_delivered(
 }
 
 /// So is what it replaces, directly or not.
-pub(in crate::orders) async fn mark_withdrawn(
+pub(in crate::orders) async fn mark_terminated(
     tx: &mut PgConnection,
     order_id: i64,
     now: DateTime<Utc>,
@@ -108,9 +108,9 @@ pub(in crate::orders) async fn mark_withdrawn(
              select order_id, replaces from orders where order_id = $1
              union all
              select old.order_id, old.replaces from line join orders old on old.order_id = line.replaces)
-         update orders set withdraw_at = coalesce(withdraw_at, $2), withdrawn_at = $2, withdrawn_by = $3
+         update orders set terminate_at = coalesce(terminate_at, $2), terminated_at = $2, terminated_by = $3
          where order_id in (select order_id from line)
-             and (order_id = $1 or delivered_at is not null) and withdrawn_at is null",
+             and (order_id = $1 or delivered_at is not null) and terminated_at is null",
         order_id,
         now,
         staff_id,

@@ -9,7 +9,7 @@ use crate::{
         charge::{Timing, UpgradeCredit},
         period::Unit,
     },
-    orders::order_view::{Due, Filter, OrderView, PartView},
+    orders::order_view::{Filter, OrderView, PartView, PendingAction},
     services::Delivery,
 };
 
@@ -25,16 +25,16 @@ pub(in crate::orders) async fn views(
         query_as<OrderView>,
         id "orders.order_id",
         r#"select orders.order_id, users.username, product.name as "product?",
-                  case when network_id is not null then 'vpn_network' else coalesce(product.delivery, 'by_hand') end
+                  case when network_id is not null then 'vpn_network' else coalesce(product.delivery, 'manual') end
                       as "delivery!: Delivery",
                   orders.description, orders.parameters, currency, one_time_cents as "one_time: Amount",
                   recurring_cents as "recurring: Amount", period_unit as "period_unit: Unit", period_count,
-                  orders.billing as "billing: Timing", commitment_periods, upgrade_credit as "upgrade_credit: UpgradeCredit",
+                  orders.billing_mode as "billing_mode: Timing", commitment_periods, upgrade_credit as "upgrade_credit: UpgradeCredit",
                   starts_at, ordered_at, orderer.username as "ordered_by?", replaces,
                   next.order_id as "replaced_by?", billing_ends_at, void, billed_through, closed,
-                  deliver_at, delivered_at, withdraw_at, withdrawn_at, network_id as "network_id?",
+                  deliver_at, delivered_at, terminate_at, terminated_at, network_id as "network_id?",
                   delivered.order_id as "delivered_order?", delivered.parameters as "delivered_parameters?",
-                  due as "due?: Due", date_trunc('second', now()) as "now!",
+                  pending_action as "pending_action?: PendingAction", date_trunc('second', now()) as "now!",
                   coalesce((select jsonb_agg(jsonb_build_object(
                                 'product', sold.name, 'parameter', parameter, 'quantity', quantity,
                                 'one_time_cents', part.one_time_cents, 'recurring_cents', part.recurring_cents)
@@ -53,34 +53,34 @@ pub(in crate::orders) async fn views(
            left join lateral (
                with recursive line as (
                    select seed.order_id, seed.replaces, seed.parameters,
-                          seed.delivered_at is not null and seed.withdrawn_at is null as there
+                          seed.delivered_at is not null and seed.terminated_at is null as there
                    from orders seed where seed.order_id = orders.order_id
                    union
                    select near.order_id, near.replaces, near.parameters,
-                          near.delivered_at is not null and near.withdrawn_at is null
+                          near.delivered_at is not null and near.terminated_at is null
                    from line join orders near
                        on near.order_id = line.replaces or (near.replaces = line.order_id and (not near.void or near.delivered_at is not null)))
                select order_id, parameters from line where there order by order_id desc limit 1) delivered on true
            cross join lateral (
                select case
-                   when network_id is not null or product.delivery <> 'by_hand' then null
+                   when network_id is not null or product.delivery <> 'manual' then null
                    when delivered_at is null and not void and deliver_at <= now() and next.is_due is not true
-                       and (withdraw_at is null or withdraw_at > now()) then 'deliver'
-                   when withdraw_at <= now() and withdrawn_at is null and next.order_id is null
-                       and delivered.order_id is not null then 'withdraw'
-               end as due) work
+                       and (terminate_at is null or terminate_at > now()) then 'deliver'
+                   when terminate_at <= now() and terminated_at is null and next.order_id is null
+                       and delivered.order_id is not null then 'terminate'
+               end as pending_action) work
            where ($3::bigint is null or orders.order_id = $3) and ($4::bigint is null or orders.user_id = $4)
                and ($5::text is null or users.username = $5) and ($6::text is null or product.name = $6)
                and ($7::boolean is null or closed <> $7)
-               and (not $8::boolean or due is not null and orders.order_id = any (array(
+               and (not $8::boolean or pending_action is not null and orders.order_id = any (array(
                    select wait.order_id from orders wait where wait.delivered_at is null and not wait.void
                    union all
-                   select wait.order_id from orders wait where wait.withdraw_at is not null and wait.withdrawn_at is null)))"#,
+                   select wait.order_id from orders wait where wait.terminate_at is not null and wait.terminated_at is null)))"#,
         filter.order_id,
         filter.user_id,
         filter.username,
         filter.product,
         filter.open,
-        filter.to_deliver,
+        filter.needs_action,
     )
 }

@@ -17,7 +17,7 @@ use crate::{
 
 input! {
     /// Where one's bills go.
-    pub struct BillingAddressEdit {
+    pub struct BillingAddressUpdate {
         /// Of the person.
         pub name: Line<200>,
         /// Of the business; left out by private persons.
@@ -109,8 +109,8 @@ impl Shown for AddressVersion {
     }
 }
 
-impl From<BillingAddressEdit> for Address {
-    fn from(body: BillingAddressEdit) -> Self {
+impl From<BillingAddressUpdate> for Address {
+    fn from(body: BillingAddressUpdate) -> Self {
         Self {
             name: body.name.0,
             company: body.company.map(|company| company.0),
@@ -129,14 +129,14 @@ pub struct BillingAddressApi {
     pub pool: PgPool,
 }
 
-#[OpenApi(prefix_path = "/v1/billingaddress", tag = "Tags::BillingAddresses")]
+#[OpenApi(prefix_path = "/v1/billing_address", tag = "Tags::BillingAddresses")]
 impl BillingAddressApi {
     /// Read my billing address
     ///
     /// The one that the next bill goes to. 404 until it is set.
-    #[oai(path = "/", method = "get", operation_id = "billingaddress_read")]
+    #[oai(path = "/", method = "get", operation_id = "billing_address_read")]
     async fn read(&self, caller: SignedIn) -> Result<Json<AddressBody>, Error> {
-        let none = || Error::NotFound("you have no billing address yet; set it with PUT /v1/billingaddress".into());
+        let none = || Error::NotFound("you have no billing address yet; set it with PUT /v1/billing_address".into());
         let version = address::find(&self.pool, caller.0.user_id).await?.ok_or_else(none)?;
         Ok(Json(AddressBody::for_customer(version)))
     }
@@ -144,8 +144,8 @@ impl BillingAddressApi {
     /// Set my billing address
     ///
     /// For bills to come; those that are issued stay as they are.
-    #[oai(path = "/", method = "put", operation_id = "billingaddress_edit")]
-    async fn edit(&self, caller: SignedIn, body: Body<BillingAddressEdit>) -> Result<Json<AddressBody>, Error> {
+    #[oai(path = "/", method = "put", operation_id = "billing_address_update")]
+    async fn edit(&self, caller: SignedIn, body: Body<BillingAddressUpdate>) -> Result<Json<AddressBody>, Error> {
         let user_id = caller.0.user_id;
         let version = address::write(&self.pool, user_id, user_id, body.0.into()).await?;
         Ok(Json(AddressBody::for_customer(version)))
@@ -174,7 +174,7 @@ impl AdminAddressApi {
     /// Read a customer's billing address
     ///
     /// The one that the next bill goes to, and whether its VAT number is verified. 404 until it is set.
-    #[oai(path = "/:id/billingaddress", method = "get", operation_id = "admin_billingaddress_read")]
+    #[oai(path = "/:id/billing_address", method = "get", operation_id = "admin_billing_address_read")]
     async fn read(
         &self,
         _staff: Staff,
@@ -189,7 +189,7 @@ impl AdminAddressApi {
     ///
     /// Notes who found it to be the customer's, when, and by what. Bills to come then leave the VAT to the customer where
     /// the law says so.
-    #[oai(path = "/:id/billingaddress/verification", method = "post", operation_id = "admin_billingaddress_verify")]
+    #[oai(path = "/:id/billing_address/verification", method = "post", operation_id = "admin_billing_address_verify")]
     async fn verify(
         &self,
         staff: Staff,

@@ -17,7 +17,7 @@ use crate::{
 
 input! {
     /// The provider's own details, as they stand on bills to come.
-    pub struct SellerEdit {
+    pub struct SellerUpdate {
         /// Of the business.
         pub name: Line<200>,
         /// With the number.
@@ -91,8 +91,8 @@ impl Shown for SellerVersion {
     }
 }
 
-impl From<SellerEdit> for Seller {
-    fn from(body: SellerEdit) -> Self {
+impl From<SellerUpdate> for Seller {
+    fn from(body: SellerUpdate) -> Self {
         Self {
             name: body.name.0,
             street: body.street.0,
@@ -118,7 +118,7 @@ impl SellerApi {
     /// Read the seller's details
     ///
     /// Who bills, as it stands on the next bills. 404 until it is set.
-    #[oai(path = "/", method = "get", operation_id = "seller_read")]
+    #[oai(path = "/", method = "get", operation_id = "admin_seller_read")]
     async fn read(&self, _staff: Staff) -> Result<Json<SellerBody>, Error> {
         let none = || Error::NotFound("the seller's details are missing; set them with PUT /v1/admin/seller".into());
         Ok(Json(seller::find(&self.pool).await?.ok_or_else(none)?.into()))
@@ -127,8 +127,8 @@ impl SellerApi {
     /// Set the seller's details
     ///
     /// For bills to come; those that are issued stay as they are.
-    #[oai(path = "/", method = "put", operation_id = "seller_edit")]
-    async fn edit(&self, staff: Staff, body: Body<SellerEdit>) -> Result<Json<SellerBody>, Error> {
+    #[oai(path = "/", method = "put", operation_id = "admin_seller_update")]
+    async fn edit(&self, staff: Staff, body: Body<SellerUpdate>) -> Result<Json<SellerBody>, Error> {
         Ok(Json(seller::write(&self.pool, staff.0.user_id, body.0.into()).await?.into()))
     }
 }

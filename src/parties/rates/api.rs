@@ -50,7 +50,7 @@ impl VatRateApi {
     /// List VAT rates
     ///
     /// `uncloud import-vat-rates` changes them.
-    #[oai(path = "/", method = "get", operation_id = "vatrate_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_vatrate_list")]
     async fn list(
         &self,
         _staff: Staff,

@@ -30,7 +30,7 @@ input! {
         /// Those whose error has this in it, in upper or lower case.
         pub error: Option<TextPart>,
         /// Those that were asked for at least so many seconds ago.
-        pub min_age_secs: Option<Number<0, 1_000_000_000>>,
+        pub min_age_seconds: Option<Number<0, 1_000_000_000>>,
     }
 }
 
@@ -69,7 +69,7 @@ impl AdminJobApi {
         error: Query<Option<TextPart>>,
         /// Those that were asked for at least so many seconds ago.
         #[oai(validator(minimum(value = "0"), maximum(value = "1000000000")))]
-        min_age_secs: Query<Option<i32>>,
+        min_age_seconds: Query<Option<i32>>,
         /// Jobs on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "page_size")]
         limit: Query<u8>,
@@ -83,7 +83,7 @@ impl AdminJobApi {
             state: state.0,
             queue: queue.0.map(|queue| queue.0.into()),
             kind: kind.0.map(|kind| kind.0),
-            min_age_secs: min_age_secs.0,
+            min_age_seconds: min_age_seconds.0,
             error: error.0.map(|error| error.0),
         };
         let window = Window::new(limit.0, cursor.0, sort.0)?;
@@ -94,7 +94,7 @@ impl AdminJobApi {
 
     /// Read a job with its history
     ///
-    /// With its attempts, its steps in time, what it waits for, and advice where it needs somebody's help.
+    /// With its attempts, its steps in time, what it waits for, and a hint where it needs help.
     #[oai(path = "/:id", method = "get", operation_id = "admin_job_read")]
     async fn read(
         &self,
@@ -107,9 +107,9 @@ impl AdminJobApi {
         Ok(Json(job.into()))
     }
 
-    /// Withdraw a job
+    /// Revoke a job
     ///
-    /// One that waits is withdrawn at once. Of one that is on its way or running the worker is told; it ends, with its
+    /// One that waits is revoked at once. Of one that is on its way or running the worker is told; it ends, with its
     /// child processes, when the worker has heard of it.
     #[oai(path = "/:id/revoke", method = "post", operation_id = "admin_job_revoke")]
     async fn revoke(
@@ -124,7 +124,7 @@ impl AdminJobApi {
 
     /// Run a job again
     ///
-    /// One that failed or was withdrawn, as if for the first time; or one that waits for its time, at once.
+    /// One that failed or was revoked, as if for the first time; or one that waits for its time, at once.
     #[oai(path = "/:id/retry", method = "post", operation_id = "admin_job_retry")]
     async fn retry(
         &self,
@@ -146,7 +146,7 @@ impl AdminJobApi {
             state: None,
             queue: body.0.queue.map(|queue| queue.0.into()),
             kind: body.0.kind.map(|kind| kind.0),
-            min_age_secs: body.0.min_age_secs.map(Number::get),
+            min_age_seconds: body.0.min_age_seconds.map(Number::get),
             error: body.0.error.map(|error| error.0),
         };
         let jobs = operate::retry_all(&self.pool, &filter).await?;

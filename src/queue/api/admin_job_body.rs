@@ -84,8 +84,8 @@ pub(super) struct AdminJobList {
 pub(super) struct AdminJobDetail {
     /// What a list shows.
     job: AdminJob,
-    /// Why it does not get on, and what to do; absent when all is well.
-    advice: Option<String>,
+    /// Why the job is stuck, and a fix; absent when all is well.
+    hint: Option<String>,
     /// Whom it is about.
     payload: Any<Value>,
     /// What its worker reported.
@@ -106,10 +106,10 @@ pub(super) struct AdminJobDetail {
     dispatched_at: Option<DateTime<Utc>>,
     /// When a worker was first known to be at the last attempt; absent when that was shorter than a heartbeat.
     running_at: Option<DateTime<Utc>>,
-    /// When staff wanted it withdrawn.
+    /// When staff wanted it revoked.
     revoke_requested_at: Option<DateTime<Utc>>,
     /// How long the last attempt ran, in milliseconds.
-    took_ms: Option<i32>,
+    duration_ms: Option<i32>,
     /// The HTTP request that wanted it; it stands in the logs of server and worker.
     request_id: Option<String>,
     /// What it waits or waited for.
@@ -153,7 +153,7 @@ pub(super) struct AdminJobAttempt {
     /// When a worker was first known to be at it; absent when it was shorter than a heartbeat.
     running_at: Option<DateTime<Utc>>,
     /// How long it ran, in milliseconds, by the worker's clock.
-    took_ms: Option<i32>,
+    duration_ms: Option<i32>,
     /// When its end was known.
     ended_at: DateTime<Utc>,
     /// Who ran it.
@@ -169,7 +169,7 @@ impl From<Attempt> for AdminJobAttempt {
             outcome: attempt.outcome,
             dispatched_at: attempt.dispatched_at,
             running_at: attempt.running_at,
-            took_ms: attempt.took_ms,
+            duration_ms: attempt.duration_ms,
             ended_at: attempt.ended_at,
             worker: attempt.worker,
             error: attempt.error,
@@ -204,7 +204,7 @@ impl From<JobDetail> for AdminJobDetail {
         Self {
             history: history::history(&job).into_iter().map(Into::into).collect(),
             job: job.line.into(),
-            advice: job.advice,
+            hint: job.hint,
             payload: Any(job.payload),
             result: job.result.map(Any),
             superseded_by: job.superseded_by,
@@ -216,7 +216,7 @@ impl From<JobDetail> for AdminJobDetail {
             dispatched_at: job.dispatched_at,
             running_at: job.running_at,
             revoke_requested_at: job.revoke_requested_at,
-            took_ms: job.took_ms,
+            duration_ms: job.duration_ms,
             request_id: job.request_id,
             parents: job.parents.into_iter().map(Into::into).collect(),
             attempts: job.attempts.into_iter().map(Into::into).collect(),

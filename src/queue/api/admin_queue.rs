@@ -30,13 +30,13 @@ struct QueueBody {
     /// So many jobs start in a period, on all workers together; absent when there is no limit.
     rate_limit: Option<i32>,
     /// The period, in seconds.
-    rate_period_secs: Option<i32>,
+    rate_period_seconds: Option<i32>,
     /// Jobs that wait, for whatever.
     queued: i64,
-    /// Jobs that could begin.
-    due: i64,
+    /// Jobs that could start now.
+    available: i64,
     /// How long the first of those has waited, in seconds.
-    oldest_due_secs: Option<f64>,
+    oldest_available_seconds: Option<f64>,
     /// Jobs on their way or running.
     in_flight: i64,
     /// Live workers.
@@ -51,10 +51,10 @@ impl From<QueueLine> for QueueBody {
             name: line.queue,
             paused_at: line.paused_at,
             rate_limit: line.rate_limit,
-            rate_period_secs: line.rate_limit.map(|_| line.rate_period_secs),
+            rate_period_seconds: line.rate_limit.map(|_| line.rate_period_seconds),
             queued: line.queued,
-            due: line.due,
-            oldest_due_secs: line.oldest_due_secs,
+            available: line.available,
+            oldest_available_seconds: line.oldest_available_seconds,
             in_flight: line.in_flight,
             workers: line.workers,
             slots: line.slots,
@@ -77,23 +77,23 @@ struct QueueList {
 
 input! {
     /// What to change of a queue; what is left out stays.
-    pub struct QueueEdit {
+    pub struct QueueUpdate {
         /// Stops dispatching, or goes on. What is on its way is finished: paused and without jobs in flight, the queue is drained.
         pub paused: Option<Flag>,
         /// So many jobs start in a period, on all workers together; 0 lifts the limit.
         pub rate_limit: Option<Number<0, 1_000_000>>,
         /// The period in seconds; 1 when left out. Only together with `rate_limit`.
-        pub rate_period_secs: Option<Number<1, 86_400>>,
+        pub rate_period_seconds: Option<Number<1, 86_400>>,
     }
 }
 
-impl QueueEdit {
+impl QueueUpdate {
     fn wish(self) -> Result<QueueWish, Error> {
-        if self.rate_limit.is_none() && self.rate_period_secs.is_some() {
-            let error = FieldError::new("rate_period_secs", "means nothing without rate_limit");
+        if self.rate_limit.is_none() && self.rate_period_seconds.is_some() {
+            let error = FieldError::new("rate_period_seconds", "means nothing without rate_limit");
             return Err(Error::Invalid(vec![error]));
         }
-        let period = self.rate_period_secs.map_or(1, Number::get);
+        let period = self.rate_period_seconds.map_or(1, Number::get);
         let rate = self.rate_limit.map(Number::get).map(|jobs: i32| (jobs > 0).then_some((jobs, period)));
         Ok(QueueWish { paused: self.paused.map(|paused| paused.0), rate })
     }
@@ -112,7 +112,7 @@ impl QueueApi {
     /// List queues
     ///
     /// By name: those that have jobs, workers or settings.
-    #[oai(path = "/", method = "get", operation_id = "queue_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_queue_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<QueueList>, Error> {
         let queues = inspect::queues(&self.pool, None).await?;
         Ok(Json(QueueList { items: queues.into_iter().map(Into::into).collect() }))
@@ -121,7 +121,7 @@ impl QueueApi {
     /// Read a queue
     ///
     /// How many jobs wait, run and have failed, who works for it, and its limits.
-    #[oai(path = "/:name", method = "get", operation_id = "queue_read")]
+    #[oai(path = "/:name", method = "get", operation_id = "admin_queue_read")]
     async fn read(
         &self,
         _staff: Staff,
@@ -134,23 +134,23 @@ impl QueueApi {
     /// Pause a queue, let it go on, or limit its rate
     ///
     /// What is on its way or running goes on; a pause and a limit hold for what waits. What is left out stays.
-    #[oai(path = "/:name", method = "patch", operation_id = "queue_edit")]
+    #[oai(path = "/:name", method = "patch", operation_id = "admin_queue_update")]
     async fn edit(
         &self,
         _staff: Staff,
         /// The queue.
         name: Path<QueueText>,
-        body: Body<QueueEdit>,
+        body: Body<QueueUpdate>,
     ) -> Result<Json<QueueBody>, Error> {
         operate::set_queue(&self.pool, &name.0.0, body.0.wish()?).await?;
         self.wake.queued();
         self.find(&name.0.0).await
     }
 
-    /// Withdraw all jobs of a queue that wait
+    /// Revoke all jobs of a queue that wait
     ///
     /// What is on its way or running is not touched.
-    #[oai(path = "/:name/purge", method = "post", operation_id = "queue_purge")]
+    #[oai(path = "/:name/purge", method = "post", operation_id = "admin_queue_purge")]
     async fn purge(
         &self,
         _staff: Staff,

@@ -36,16 +36,16 @@ struct WorkerBody {
     alive: bool,
     /// Jobs at the same time.
     concurrency: i32,
-    /// What staff want instead; it is told until it obeys.
-    concurrency_wanted: Option<i32>,
+    /// The concurrency that staff requested, until the worker has it.
+    desired_concurrency: Option<i32>,
     /// The jobs that it holds.
     active: Vec<WorkerJob>,
     /// The kinds that it knows.
     kinds: Vec<String>,
     /// When it was started, by its own clock.
     started_at: DateTime<Utc>,
-    /// Its last report.
-    seen_at: DateTime<Utc>,
+    /// When it last reported.
+    last_seen_at: DateTime<Utc>,
     /// Jobs done since it was started.
     succeeded: i64,
     /// Attempts failed since it was started.
@@ -63,14 +63,15 @@ struct WorkerJob {
     id: JobId,
     /// What it does.
     kind: String,
-    /// Seconds since it came.
-    secs: u64,
+    /// Seconds since the worker received it.
+    elapsed_seconds: u64,
 }
 
 impl From<WorkerLine> for WorkerBody {
     fn from(line: WorkerLine) -> Self {
-        let wanted = line.concurrency_wanted.filter(|wanted| *wanted != line.concurrency);
-        let active = line.active.0.into_iter().map(|job| WorkerJob { id: job.job, kind: job.kind, secs: job.secs });
+        let wanted = line.desired_concurrency.filter(|wanted| *wanted != line.concurrency);
+        let active =
+            line.active.0.into_iter().map(|job| WorkerJob { id: job.job, kind: job.kind, elapsed_seconds: job.secs });
         Self {
             id: line.worker_id,
             queue: line.queue,
@@ -78,11 +79,11 @@ impl From<WorkerLine> for WorkerBody {
             version: line.version,
             alive: line.alive,
             concurrency: line.concurrency,
-            concurrency_wanted: wanted,
+            desired_concurrency: wanted,
             active: active.collect(),
             kinds: line.kinds,
             started_at: line.started_at,
-            seen_at: line.seen_at,
+            last_seen_at: line.last_seen_at,
             succeeded: line.succeeded,
             failed: line.failed,
             leases_lost: line.leases_lost,
@@ -106,7 +107,7 @@ struct WorkerList {
 
 input! {
     /// What to change of a worker.
-    pub struct WorkerEdit {
+    pub struct WorkerUpdate {
         /// Jobs at the same time, until it ends. Running ones are finished.
         pub concurrency: Number<1, 1024>,
     }
@@ -123,7 +124,7 @@ impl WorkerApi {
     /// List workers
     ///
     /// By queue and name: those that are alive, and those that have not been heard of for a while.
-    #[oai(path = "/", method = "get", operation_id = "worker_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_worker_list")]
     async fn list(
         &self,
         _staff: Staff,
@@ -138,7 +139,7 @@ impl WorkerApi {
     /// Read a worker
     ///
     /// What it runs now, and what it has done since it was started.
-    #[oai(path = "/:id", method = "get", operation_id = "worker_read")]
+    #[oai(path = "/:id", method = "get", operation_id = "admin_worker_read")]
     async fn read(
         &self,
         _staff: Staff,
@@ -154,13 +155,13 @@ impl WorkerApi {
     /// Change how many jobs a live worker runs at the same time
     ///
     /// It holds until the worker is started again.
-    #[oai(path = "/:id", method = "patch", operation_id = "worker_edit")]
+    #[oai(path = "/:id", method = "patch", operation_id = "admin_worker_update")]
     async fn edit(
         &self,
         staff: Staff,
         /// Identifies the worker.
         id: Path<Id>,
-        body: Body<WorkerEdit>,
+        body: Body<WorkerUpdate>,
     ) -> Result<Json<WorkerBody>, Error> {
         operate::set_concurrency(&self.pool, id.0.0, body.0.concurrency.get()).await?;
         self.read(staff, id).await

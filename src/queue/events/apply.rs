@@ -73,7 +73,7 @@ async fn mark_running(tx: &mut PgConnection, queue: &QueueName, events: &[Event]
     let workers: Vec<String> = events.iter().map(|event| event.worker.clone()).collect();
     let deliveries: Vec<i32> = events.iter().map(|event| event.delivery).collect();
     sqlx::query!(
-        "update job set state = 'running', worker = event.worker, seen_at = clock_timestamp(), delivery = event.delivery,
+        "update job set state = 'running', worker = event.worker, last_seen_at = clock_timestamp(), delivery = event.delivery,
              running_at = coalesce(running_at, clock_timestamp())
          from (select distinct on (job_id, fence) job_id, fence, worker, delivery
                from unnest($1::bigint[], $2::bigint[], $3::text[], $5::integer[]) as event (job_id, fence, worker, delivery)
@@ -104,17 +104,17 @@ async fn mark_succeeded(
     let ids: Vec<i64> = events.iter().map(|(event, _)| event.job_id).collect();
     let fences: Vec<i64> = events.iter().map(|(event, _)| event.fence).collect();
     let workers: Vec<String> = events.iter().map(|(event, _)| event.worker.clone()).collect();
-    let took: Vec<Option<i32>> = events.iter().map(|(event, _)| event.took_ms).collect();
+    let took: Vec<Option<i32>> = events.iter().map(|(event, _)| event.duration_ms).collect();
     let deliveries: Vec<i32> = events.iter().map(|(event, _)| event.delivery).collect();
     let results: Vec<Value> = events.into_iter().map(|(_, result)| result).collect();
     let rows = sqlx::query!(
         r#"update job set state = 'succeeded', worker = event.worker, result = event.result, error = null,
-               took_ms = event.took_ms, finished_at = clock_timestamp()
+               duration_ms = event.duration_ms, finished_at = clock_timestamp()
            from unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[], $6::integer[], $7::integer[])
-               as event (job_id, fence, worker, result, took_ms, delivery)
+               as event (job_id, fence, worker, result, duration_ms, delivery)
            where job.job_id = event.job_id and job.fence = event.fence and queue = $5 and job.delivery <= event.delivery
                and state in ('dispatched', 'running')
-           returning job.job_id, kind, payload, job.result as "result!", job.took_ms,
+           returning job.job_id, kind, payload, job.result as "result!", job.duration_ms,
                extract(epoch from finished_at - run_at)::float8 as "since_due!""#,
         &ids,
         &fences,
@@ -127,7 +127,7 @@ async fn mark_succeeded(
     .fetch_all(&mut *tx)
     .await?;
     for row in rows {
-        let (waited, ran) = times(row.since_due, row.took_ms);
+        let (waited, ran) = times(row.since_due, row.duration_ms);
         let (kind, payload, result) = (row.kind, row.payload, row.result);
         let job = Succeeded { job_id: row.job_id, queue: queue.as_str().to_owned(), kind, payload, result };
         let outcome = match runner.kinds.settle(tx, &job).await? {
@@ -150,8 +150,8 @@ async fn mark_succeeded(
 }
 
 /// How long a job waited before it began, and how long it ran, when it began at all.
-fn times(secs_since_due: f64, took_ms: Option<i32>) -> (Option<Duration>, Option<Duration>) {
-    let Some(ran) = took_ms.and_then(|millis| millis.try_into().ok()).map(Duration::from_millis) else {
+fn times(secs_since_due: f64, duration_ms: Option<i32>) -> (Option<Duration>, Option<Duration>) {
+    let Some(ran) = duration_ms.and_then(|millis| millis.try_into().ok()).map(Duration::from_millis) else {
         return (None, None);
     };
     let since_due = Duration::try_from_secs_f64(secs_since_due).unwrap_or_default();
@@ -169,7 +169,7 @@ pub(in crate::queue) async fn mark_ended(
     let error = clean(&event.body);
     let counts = matches!(event.outcome, Outcome::Retry | Outcome::Failed);
     let row = sqlx::query!(
-        "update job set failures = failures + $6::boolean::integer, worker = nullif($4, ''), error = $5, took_ms = $7
+        "update job set failures = failures + $6::boolean::integer, worker = nullif($4, ''), error = $5, duration_ms = $7
          where job_id = $1 and fence = $2 and queue = $3 and delivery <= $8 and state in ('dispatched', 'running')
          returning kind, failures, max_failures, backoff_base_ms, backoff_max_ms,
              extract(epoch from clock_timestamp() - run_at)::float8 as \"since_due!\"",
@@ -179,7 +179,7 @@ pub(in crate::queue) async fn mark_ended(
         event.worker,
         error,
         counts,
-        event.took_ms,
+        event.duration_ms,
         event.delivery,
     )
     .fetch_optional(&mut *tx)
@@ -202,7 +202,7 @@ pub(in crate::queue) async fn mark_ended(
         Outcome::Revoked => {
             db::close_attempt(tx, job, "revoked", None).await?;
             db::revoke(tx, &[job], &error).await?;
-            tracing::warn!(job, kind, %queue, "job withdrawn");
+            tracing::warn!(job, kind, %queue, "job revoked");
             JobState::Revoked
         }
         Outcome::Retry | Outcome::Failed | Outcome::Running | Outcome::Succeeded => {
@@ -217,7 +217,7 @@ pub(in crate::queue) async fn mark_ended(
     if state.is_final() {
         ended.finished.push(job);
     }
-    let (waited, ran) = times(row.since_due, event.took_ms);
+    let (waited, ran) = times(row.since_due, event.duration_ms);
     let outcome = match event.outcome {
         Outcome::Snooze => "snoozed",
         Outcome::Revoked => "revoked",

@@ -17,7 +17,7 @@ pub(in crate::queue) struct Event {
     pub(super) body: String,
     pub(super) worker: String,
     /// How long the handler ran; none when it never began.
-    pub(super) took_ms: Option<i32>,
+    pub(super) duration_ms: Option<i32>,
     /// How long a job wants to be left alone.
     pub(super) after: Duration,
 }
@@ -27,7 +27,7 @@ impl Event {
     pub(in crate::queue) fn failure(job_id: JobId, fence: i64, error: String) -> Self {
         let worker = SERVER.to_owned();
         let outcome = Outcome::Retry;
-        Self { job_id, fence, delivery: 1, outcome, body: error, worker, took_ms: None, after: Duration::ZERO }
+        Self { job_id, fence, delivery: 1, outcome, body: error, worker, duration_ms: None, after: Duration::ZERO }
     }
 }
 

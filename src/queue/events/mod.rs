@@ -180,7 +180,7 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
             outcome: Outcome::parse(&entry.get::<String>("outcome")?)?,
             body: entry.get("body")?,
             worker: clean(&entry.get::<String>("worker").unwrap_or_default()),
-            took_ms: entry.get("took"),
+            duration_ms: entry.get("took"),
             after: Duration::from_millis(entry.get("after").unwrap_or_default()).min(LONGEST),
         })
     })();

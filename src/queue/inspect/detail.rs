@@ -31,10 +31,10 @@ pub struct JobDetail {
     pub dispatched_at: Option<DateTime<Utc>>,
     /// When a worker was first known to be at the last attempt.
     pub running_at: Option<DateTime<Utc>>,
-    /// When staff wanted it withdrawn.
+    /// When staff wanted it revoked.
     pub revoke_requested_at: Option<DateTime<Utc>>,
     /// How long the last attempt ran.
-    pub took_ms: Option<i32>,
+    pub duration_ms: Option<i32>,
     /// The HTTP request that wanted it.
     pub request_id: Option<String>,
     /// What it waits or waited for.
@@ -42,7 +42,7 @@ pub struct JobDetail {
     /// What became of attempts that were not its success, the first one first.
     pub attempts: Vec<Attempt>,
     /// Why it does not get on, and what to do; none when all is well.
-    pub advice: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// A job that another one waits or waited for.
@@ -70,7 +70,7 @@ pub struct Attempt {
     /// When a worker was first known to be at it; none when it was shorter than a heartbeat.
     pub running_at: Option<DateTime<Utc>>,
     /// How long it ran, by the worker's clock.
-    pub took_ms: Option<i32>,
+    pub duration_ms: Option<i32>,
     /// When its end was known.
     pub ended_at: DateTime<Utc>,
     /// Who ran it.

@@ -26,7 +26,7 @@ pub struct JobFilter {
     /// What they do.
     pub kind: Option<String>,
     /// Asked for at least so many seconds ago.
-    pub min_age_secs: Option<i32>,
+    pub min_age_seconds: Option<i32>,
     /// Their last error has this in it, in upper or lower case.
     pub error: Option<String>,
 }
@@ -72,7 +72,7 @@ pub async fn jobs(db: &PgPool, filter: &JobFilter, window: Window) -> sqlx::Resu
         filter.state.map(JobState::as_str),
         filter.queue,
         filter.kind,
-        filter.min_age_secs,
+        filter.min_age_seconds,
         filter.error,
     )?;
     search.commit().await?;
@@ -84,7 +84,7 @@ pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> 
     let Some(row) = sqlx::query!(
         r#"select state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at, error,
                   progress, payload, result, superseded_by, failures, max_failures, unique_key, serial_key, worker,
-                  dispatched_at, running_at, revoke_requested_at, took_ms, request_id
+                  dispatched_at, running_at, revoke_requested_at, duration_ms, request_id
            from job where job_id = $1"#,
         job_id
     )
@@ -118,14 +118,14 @@ pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> 
         dispatched_at: row.dispatched_at,
         running_at: row.running_at,
         revoke_requested_at: row.revoke_requested_at,
-        took_ms: row.took_ms,
+        duration_ms: row.duration_ms,
         request_id: row.request_id,
         parents: parents(db, job_id).await?,
         attempts: attempts(db, job_id).await?,
-        advice: None,
+        hint: None,
     };
-    let advice = explain::advice(db, &detail).await?;
-    Ok(Some(JobDetail { advice, ..detail }))
+    let hint = explain::hint(db, &detail).await?;
+    Ok(Some(JobDetail { hint, ..detail }))
 }
 
 async fn parents(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<ParentLine>> {
@@ -142,7 +142,7 @@ async fn parents(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Par
 async fn attempts(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Attempt>> {
     sqlx::query_as!(
         Attempt,
-        "select attempt, outcome, dispatched_at, running_at, took_ms, ended_at, worker, error from job_attempt
+        "select attempt, outcome, dispatched_at, running_at, duration_ms, ended_at, worker, error from job_attempt
          where job_id = $1 order by attempt",
         job_id
     )

@@ -15,15 +15,15 @@ pub struct QueueLine {
     /// So many jobs start in a period.
     pub rate_limit: Option<i32>,
     /// The period.
-    pub rate_period_secs: i32,
+    pub rate_period_seconds: i32,
     /// Jobs that wait, for whatever.
     pub queued: i64,
     /// Jobs that are due.
-    pub due: i64,
+    pub available: i64,
     /// Jobs on their way or running.
     pub in_flight: i64,
     /// How long the job that is due longest has been.
-    pub oldest_due_secs: Option<f64>,
+    pub oldest_available_seconds: Option<f64>,
     /// Live workers.
     pub workers: i64,
     /// Jobs that they can run at the same time.
@@ -35,7 +35,7 @@ pub async fn queues(db: impl PgExecutor<'_>, name: Option<&str>) -> sqlx::Result
     sqlx::query_as!(
         QueueLine,
         r#"with waiting as (
-               select queue, count(*) as queued, count(*) filter (where waits_for = 0 and run_at <= now()) as due,
+               select queue, count(*) as queued, count(*) filter (where waits_for = 0 and run_at <= now()) as available,
                       min(run_at) filter (where waits_for = 0 and run_at <= now()) as oldest
                from ( -- a partial index for each
                    select queue, waits_for, run_at from job where state = 'queued' and waits_for = 0
@@ -47,15 +47,15 @@ pub async fn queues(db: impl PgExecutor<'_>, name: Option<&str>) -> sqlx::Result
                where state in ('dispatched', 'running') and ($1::text is null or queue = $1) group by queue),
            live as (
                select queue, count(*) as workers, sum(concurrency)::bigint as slots from worker
-               where not stopped and seen_at > now() - make_interval(secs => $2)
+               where not stopped and last_seen_at > now() - make_interval(secs => $2)
                    and ($1::text is null or queue = $1) group by queue),
            names as (
                select queue from waiting union select queue from flight union select queue from live
                union select queue from job_queue where $1::text is null or queue = $1)
            select names.queue as "queue!", paused_at as "paused_at?", rate_limit as "rate_limit?",
-                  coalesce(rate_period_secs, 1) as "rate_period_secs!", coalesce(queued, 0) as "queued!",
-                  coalesce(due, 0) as "due!", coalesce(in_flight, 0) as "in_flight!",
-                  extract(epoch from now() - oldest)::float8 as oldest_due_secs,
+                  coalesce(rate_period_seconds, 1) as "rate_period_seconds!", coalesce(queued, 0) as "queued!",
+                  coalesce(available, 0) as "available!", coalesce(in_flight, 0) as "in_flight!",
+                  extract(epoch from now() - oldest)::float8 as oldest_available_seconds,
                   coalesce(workers, 0) as "workers!", coalesce(slots, 0) as "slots!"
            from names left join job_queue using (queue) left join waiting using (queue) left join flight using (queue)
                left join live using (queue)

@@ -20,7 +20,7 @@ pub struct WorkerLine {
     /// Jobs at the same time.
     pub concurrency: i32,
     /// What staff want instead.
-    pub concurrency_wanted: Option<i32>,
+    pub desired_concurrency: Option<i32>,
     /// The jobs that it holds.
     pub active: Json<Vec<ActiveJob>>,
     /// The kinds that it knows.
@@ -36,7 +36,7 @@ pub struct WorkerLine {
     /// Memory.
     pub rss_bytes: i64,
     /// Its last report.
-    pub seen_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
     /// False when it has said goodbye, or nothing for a while.
     pub alive: bool,
 }
@@ -45,11 +45,11 @@ pub struct WorkerLine {
 pub async fn workers(db: impl PgExecutor<'_>, queue: Option<&str>) -> sqlx::Result<Vec<WorkerLine>> {
     sqlx::query_as!(
         WorkerLine,
-        r#"select worker_id, queue, name, version, concurrency, concurrency_wanted,
+        r#"select worker_id, queue, name, version, concurrency, desired_concurrency,
                   active as "active: Json<Vec<ActiveJob>>", kinds, started_at, succeeded, failed, leases_lost, rss_bytes,
-                  seen_at, (not stopped and seen_at > now() - make_interval(secs => $2)) as "alive!"
+                  last_seen_at, (not stopped and last_seen_at > now() - make_interval(secs => $2)) as "alive!"
            from worker
-           where seen_at > now() - interval '1 hour' and ($1::text is null or queue = $1)
+           where last_seen_at > now() - interval '1 hour' and ($1::text is null or queue = $1)
            order by queue, name, worker_id"#,
         queue,
         SILENCE_SECS,

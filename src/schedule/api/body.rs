@@ -23,7 +23,7 @@ use crate::{
 const AHEAD: usize = 5;
 
 input! {
-    /// A schedule to be made: either `cron` or `every_secs`.
+    /// A schedule to be made: either `cron` or `every_seconds`.
     pub struct ScheduleCreate {
         /// Its name, which stays.
         pub name: NameText,
@@ -36,7 +36,7 @@ input! {
         /// Whose wall clock; UTC when left out.
         pub time_zone: Option<TimeZone>,
         /// Or every so many seconds, from now on.
-        pub every_secs: Option<Number<1, 31_622_400>>,
+        pub every_seconds: Option<Number<1, 31_622_400>>,
         /// Make it without letting it run.
         pub paused: Option<Flag>,
         /// The jobs' priority, where it is not their kind's; 9 goes first.
@@ -44,15 +44,15 @@ input! {
         /// Failures after which a job is given up, where these are not its kind's.
         pub max_failures: Option<Number<1, 1000>>,
         /// Seconds after which a job is ended, where these are not its kind's.
-        pub hard_limit_secs: Option<Number<1, 86_400>>,
+        pub hard_limit_seconds: Option<Number<1, 86_400>>,
         /// Seconds for which a finished job is kept, where these are not its kind's.
-        pub keep_secs: Option<Number<0, 315_360_000>>,
+        pub keep_seconds: Option<Number<0, 315_360_000>>,
     }
 }
 
 input! {
     /// What to change of a schedule; what is left out stays.
-    pub struct ScheduleEdit {
+    pub struct ScheduleUpdate {
         /// Whom it is about.
         pub payload: Option<PayloadObject>,
         /// When, by the wall clock.
@@ -60,7 +60,7 @@ input! {
         /// Whose wall clock.
         pub time_zone: Option<TimeZone>,
         /// Or every so many seconds, from now on.
-        pub every_secs: Option<Number<1, 31_622_400>>,
+        pub every_seconds: Option<Number<1, 31_622_400>>,
         /// Stops it, or lets it go on with the next due time; those in between are not caught up.
         pub paused: Option<Flag>,
         /// The jobs' priority; 9 goes first.
@@ -68,9 +68,9 @@ input! {
         /// Failures after which a job is given up.
         pub max_failures: Option<Number<1, 1000>>,
         /// Seconds after which a job is ended.
-        pub hard_limit_secs: Option<Number<1, 86_400>>,
+        pub hard_limit_seconds: Option<Number<1, 86_400>>,
         /// Seconds for which a finished job is kept.
-        pub keep_secs: Option<Number<0, 315_360_000>>,
+        pub keep_seconds: Option<Number<0, 315_360_000>>,
     }
 }
 
@@ -78,12 +78,12 @@ input! {
 fn timing(
     cron: Option<CronField>,
     zone: Option<TimeZone>,
-    every_secs: Option<u32>,
+    every_seconds: Option<u32>,
     old: Option<&Timing>,
 ) -> Result<Option<Timing>, Error> {
     let zone = zone.map(|zone| zone.0.into());
-    match (cron, zone, every_secs, old) {
-        (Some(_), _, Some(_), _) => Err(Error::field("every_secs", "must be left out where there is cron")),
+    match (cron, zone, every_seconds, old) {
+        (Some(_), _, Some(_), _) => Err(Error::field("every_seconds", "must be left out where there is cron")),
         (Some(CronField(cron)), Some(zone), None, _) => Ok(Some(Timing::Cron(cron, zone))),
         (Some(CronField(cron)), None, None, Some(Timing::Cron(_, zone))) => Ok(Some(Timing::Cron(cron, *zone))),
         (Some(CronField(cron)), None, None, _) => Ok(Some(Timing::Cron(cron, Zone::UTC))),
@@ -96,8 +96,8 @@ fn timing(
 
 impl ScheduleCreate {
     pub(super) fn new_schedule(self) -> Result<NewSchedule, Error> {
-        let timing = timing(self.cron, self.time_zone, self.every_secs.map(Number::get), None)?;
-        let missing = || Error::Invalid(vec![FieldError::new("cron", "is missing; give it, or every_secs")]);
+        let timing = timing(self.cron, self.time_zone, self.every_seconds.map(Number::get), None)?;
+        let missing = || Error::Invalid(vec![FieldError::new("cron", "is missing; give it, or every_seconds")]);
         Ok(NewSchedule {
             name: self.name.0,
             kind: self.kind.0,
@@ -107,25 +107,25 @@ impl ScheduleCreate {
             terms: Terms {
                 priority: self.priority.map(Number::get),
                 max_failures: self.max_failures.map(Number::get),
-                hard_limit_secs: self.hard_limit_secs.map(Number::get),
-                keep_secs: self.keep_secs.map(Number::get),
+                hard_limit_seconds: self.hard_limit_seconds.map(Number::get),
+                keep_seconds: self.keep_seconds.map(Number::get),
             },
         })
     }
 }
 
-impl ScheduleEdit {
+impl ScheduleUpdate {
     pub(super) fn change(self, old: &Schedule) -> Result<Change, Error> {
         let old = old.timing.as_ref().ok();
         Ok(Change {
             payload: self.payload.map(|payload| payload.0),
-            timing: timing(self.cron, self.time_zone, self.every_secs.map(Number::get), old)?,
+            timing: timing(self.cron, self.time_zone, self.every_seconds.map(Number::get), old)?,
             paused: self.paused.map(|paused| paused.0),
             terms: Terms {
                 priority: self.priority.map(Number::get),
                 max_failures: self.max_failures.map(Number::get),
-                hard_limit_secs: self.hard_limit_secs.map(Number::get),
-                keep_secs: self.keep_secs.map(Number::get),
+                hard_limit_seconds: self.hard_limit_seconds.map(Number::get),
+                keep_seconds: self.keep_seconds.map(Number::get),
             },
         })
     }
@@ -150,9 +150,9 @@ pub(super) struct ScheduleBody {
     /// Whose wall clock.
     time_zone: Option<String>,
     /// Or every so many seconds.
-    every_secs: Option<u32>,
-    /// Why it does not run, when its row can't be read.
-    trouble: Option<String>,
+    every_seconds: Option<u32>,
+    /// Why it does not run: its row can't be read.
+    error: Option<String>,
     /// Since when it is paused.
     paused_at: Option<DateTime<Utc>>,
     /// The next due times; none while it is paused.
@@ -168,9 +168,9 @@ pub(super) struct ScheduleBody {
     /// Failures after which a job is given up, where these are not its kind's.
     max_failures: Option<i32>,
     /// Seconds after which a job is ended, where these are not its kind's.
-    hard_limit_secs: Option<i32>,
+    hard_limit_seconds: Option<i32>,
     /// Seconds for which a finished job is kept, where these are not its kind's.
-    keep_secs: Option<i32>,
+    keep_seconds: Option<i32>,
     /// When it was made.
     created_at: DateTime<Utc>,
 }
@@ -184,8 +184,8 @@ impl Shown for Schedule {
 impl From<Schedule> for ScheduleBody {
     fn from(schedule: Schedule) -> Self {
         let next_runs = schedule.next_runs(AHEAD);
-        let trouble = schedule.trouble();
-        let (cron, time_zone, every_secs) = match schedule.timing {
+        let error = schedule.error();
+        let (cron, time_zone, every_seconds) = match schedule.timing {
             Ok(Timing::Cron(cron, zone)) => (Some(cron.to_string()), Some(zone.to_string()), None),
             Ok(Timing::Every(secs)) => (None, None, Some(secs)),
             Err(_) => (None, None, None),
@@ -198,8 +198,8 @@ impl From<Schedule> for ScheduleBody {
             payload: Any(schedule.payload),
             cron,
             time_zone,
-            every_secs,
-            trouble,
+            every_seconds,
+            error,
             paused_at: schedule.paused_at,
             next_runs,
             last_due_at: schedule.last_due_at,
@@ -207,8 +207,8 @@ impl From<Schedule> for ScheduleBody {
             last_job: schedule.last_job.map(|(id, state)| JobRef { id, state }),
             priority: schedule.terms.priority,
             max_failures: schedule.terms.max_failures,
-            hard_limit_secs: schedule.terms.hard_limit_secs,
-            keep_secs: schedule.terms.keep_secs,
+            hard_limit_seconds: schedule.terms.hard_limit_seconds,
+            keep_seconds: schedule.terms.keep_seconds,
             created_at: schedule.created_at,
         }
     }

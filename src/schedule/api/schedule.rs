@@ -3,7 +3,7 @@
 use poem_openapi::{ApiResponse, OpenApi, param::Path, payload::Json};
 use sqlx::PgPool;
 
-use super::body::{ScheduleBody, ScheduleCreate, ScheduleEdit, ScheduleList};
+use super::body::{ScheduleBody, ScheduleCreate, ScheduleList, ScheduleUpdate};
 use crate::{
     error::Error,
     http::{Body, Id, Staff, Tags},
@@ -40,7 +40,7 @@ impl ScheduleApi {
     /// Create a schedule
     ///
     /// It runs for the first time when it is next due.
-    #[oai(path = "/", method = "post", operation_id = "schedule_create")]
+    #[oai(path = "/", method = "post", operation_id = "admin_schedule_create")]
     async fn create(&self, _staff: Staff, body: Body<ScheduleCreate>) -> Result<ScheduleCreated, Error> {
         let schedule = schedule::create(&self.pool, &body.0.new_schedule()?).await?;
         let location = format!("/v1/admin/schedule/{}", schedule.schedule_id);
@@ -50,7 +50,7 @@ impl ScheduleApi {
     /// List schedules
     ///
     /// By name, each with the times at which it is due next.
-    #[oai(path = "/", method = "get", operation_id = "schedule_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_schedule_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<ScheduleList>, Error> {
         let schedules = schedule::list(&self.pool).await?;
         Ok(Json(ScheduleList { items: schedules.into_iter().map(Into::into).collect() }))
@@ -59,7 +59,7 @@ impl ScheduleApi {
     /// Read a schedule
     ///
     /// With the times at which it is due next.
-    #[oai(path = "/:id", method = "get", operation_id = "schedule_read")]
+    #[oai(path = "/:id", method = "get", operation_id = "admin_schedule_read")]
     async fn read(
         &self,
         _staff: Staff,
@@ -72,13 +72,13 @@ impl ScheduleApi {
     /// Change a schedule, pause it, or let it go on
     ///
     /// What is left out stays. Jobs that it has already made are not changed.
-    #[oai(path = "/:id", method = "patch", operation_id = "schedule_edit")]
+    #[oai(path = "/:id", method = "patch", operation_id = "admin_schedule_update")]
     async fn edit(
         &self,
         _staff: Staff,
         /// Identifies the schedule.
         id: Path<Id>,
-        body: Body<ScheduleEdit>,
+        body: Body<ScheduleUpdate>,
     ) -> Result<Json<ScheduleBody>, Error> {
         let change = body.0.change(&schedule::find(&self.pool, id.0.0).await?)?;
         Ok(Json(schedule::change(&self.pool, id.0.0, change).await?.into()))
@@ -87,7 +87,7 @@ impl ScheduleApi {
     /// Delete a schedule
     ///
     /// Its jobs stay.
-    #[oai(path = "/:id", method = "delete", operation_id = "schedule_delete")]
+    #[oai(path = "/:id", method = "delete", operation_id = "admin_schedule_delete")]
     async fn delete(
         &self,
         _staff: Staff,
@@ -101,7 +101,7 @@ impl ScheduleApi {
     /// Ask for a schedule's job at once
     ///
     /// Also while it is paused; the next due time stays. When its last job still waits, that one is meant.
-    #[oai(path = "/:id/run", method = "post", operation_id = "schedule_run")]
+    #[oai(path = "/:id/run", method = "post", operation_id = "admin_schedule_run")]
     async fn run(
         &self,
         _staff: Staff,

@@ -41,22 +41,21 @@ enum Rule {
     Any,
 }
 
+fn parses<T: ParseFromParameter>(text: &str) -> Result<(), String> {
+    T::parse_from_parameter(text).map(drop).map_err(poem_openapi::types::ParseError::into_message)
+}
+
 /// The scalar that a component of the document describes.
 fn scalar(component: &str) -> Option<Check> {
-    fn check<T: ParseFromParameter>(text: &str) -> Result<(), String> {
-        T::parse_from_parameter(text).map(drop).map_err(poem_openapi::types::ParseError::into_message)
-    }
     Some(match component {
-        "CountryCode" => check::<Country>,
-        "CurrencyCode" => check::<Currency>,
-        "Cursor" => check::<Cursor>,
-        "Flag" => check::<Flag>,
-        "Id" => check::<Id>,
-        "Moment" => check::<Moment>,
-        "ProductName" => check::<ProductName>,
-        "QueueName" => check::<QueueText>,
-        "TextPart" => check::<TextPart>,
-        "Username" => check::<UsernameText>,
+        "CountryCode" => parses::<Country>,
+        "CurrencyCode" => parses::<Currency>,
+        "Cursor" => parses::<Cursor>,
+        "Id" => parses::<Id>,
+        "ProductName" => parses::<ProductName>,
+        "QueueName" => parses::<QueueText>,
+        "TextPart" => parses::<TextPart>,
+        "Username" => parses::<UsernameText>,
         _ => return None,
     })
 }
@@ -72,6 +71,8 @@ impl Rule {
         #[expect(clippy::cast_possible_truncation, reason = "bounds of whole numbers")]
         let bound = |name: &str, default| schema[name].as_f64().map_or(default, |number| number as i64);
         match (schema["type"].as_str(), schema["enum"].as_array()) {
+            (Some("boolean"), _) => Self::Scalar(parses::<Flag>),
+            (Some("string"), _) if schema["format"] == "date-time" => Self::Scalar(parses::<Moment>),
             (_, Some(items)) => Self::OneOf(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
             (Some("integer"), _) => Self::Integer { min: bound("minimum", i64::MIN), max: bound("maximum", i64::MAX) },
             _ => Self::Any,

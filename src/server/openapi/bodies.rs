@@ -11,7 +11,7 @@ pub(in crate::server) fn example(component: &str) -> Option<Value> {
             "subnetwork_size": 48,
             "vpn_hostname": "vpn-2a0ae5c1200.ungleich.ch",
         }),
-        "VpnPoolEdit" => json!({ "listen_port": 51821 }),
+        "VpnPoolUpdate" => json!({ "listen_port": 51821 }),
         "VpnPoolKeyCreate" => json!({}),
         "ScheduleCreate" => json!({
             "name": "nightly-reconcile",
@@ -20,14 +20,14 @@ pub(in crate::server) fn example(component: &str) -> Option<Value> {
             "cron": "17 3 * * *",
             "time_zone": "Europe/Zurich",
         }),
-        "ScheduleEdit" => json!({ "cron": "17 4 * * *", "time_zone": "Europe/Zurich", "paused": false }),
+        "ScheduleUpdate" => json!({ "cron": "17 4 * * *", "time_zone": "Europe/Zurich", "paused": false }),
         "ProductCreate" => {
             let mut product = product();
             product["name"] = "backup".into();
             product
         }
-        "ProductEdit" => product(),
-        "BillingAddressEdit" => json!({
+        "ProductUpdate" => product(),
+        "BillingAddressUpdate" => json!({
             "name": "Alice Example",
             "company": "Example GmbH",
             "street": "Hauptstrasse 1",
@@ -39,7 +39,7 @@ pub(in crate::server) fn example(component: &str) -> Option<Value> {
         "BillingAddressVerificationCreate" => {
             json!({ "evidence": "found in VIES on 3 March 2026", "vat_number": "DE136695976" })
         }
-        "SellerEdit" => json!({
+        "SellerUpdate" => json!({
             "name": "ungleich glarus ag",
             "street": "Bahnhofstrasse 1",
             "postal_code": "8783",
@@ -52,15 +52,15 @@ pub(in crate::server) fn example(component: &str) -> Option<Value> {
         }),
         "OrderReplacementCreate" => json!({ "parameters": { "cores": 4, "memory_gb": 8 } }),
         "CustomerOrderCreate" => json!({
-            "user": "alice",
+            "username": "alice",
             "description": "A rack unit",
             "one_time": "50.00",
             "recurring": "20.00",
             "recurring_period": "P30D",
             "currency": "CHF",
         }),
-        "QueueEdit" => json!({ "paused": false, "rate_limit": 100, "rate_period_secs": 60 }),
-        "BillLineCreate" => json!({
+        "QueueUpdate" => json!({ "paused": false, "rate_limit": 100, "rate_period_seconds": 60 }),
+        "BillItemCreate" => json!({
             "description": "Work by the hour",
             "net": "120.00",
             "currency": "CHF",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::http::problem::CONTENT_TYPE;
 
 /// There is one of each, for everybody or for each customer.
-const SINGLE: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
+const SINGLE: [&str; 2] = ["/v1/admin/seller", "/v1/billing_address"];
 /// What is told of them is another thing each time, so there is no state to have read.
 const LIVE: [&str; 2] = ["/v1/admin/queue/{name}", "/v1/admin/worker/{id}"];
 

@@ -146,15 +146,15 @@ fn of_number(name: &str) -> i64 {
 
 fn of_text(name: &str) -> &'static str {
     match name {
-        "advice" => "start a worker for its queue: uncloud-worker --queue vpn-1.example.ch",
+        "hint" => "start a worker for its queue: uncloud-worker --queue vpn-1.example.ch",
         "city" => "Linthal",
         "code" => "no_billing_address",
         "company" => "Example GmbH",
         "description" => "Virtual machine: cores 2",
-        "detail" => "give a billing address: PUT /v1/billingaddress",
+        "detail" => "give a billing address: PUT /v1/billing_address",
         "docs" => "/docs",
         "endpoint" => "vpn-1.example.ch:51820",
-        "error" | "trouble" => "port 51820 of the host is taken by another program",
+        "error" => "port 51820 of the host is taken by another program",
         "href" => "/v1/net/vpn/{id}",
         "kind" | "kinds" => "vpn_apply",
         "message" => "50 of 100 bills",
@@ -174,6 +174,7 @@ fn of_text(name: &str) -> &'static str {
         "request_id" => "9f86d081884c7d65",
         "secret" => "unc_8Fq2hX0cQm1yTz7RkVbWsN4uJxLdEoPaHgCiYfGtS3A",
         "source" => "Directive 2006/112/EC, art. 97",
+        "status_reason" => "the host has not confirmed this change yet",
         "street" => "Bahnhofstrasse 1",
         "summary" => "Read a network",
         "title" => "Virtual machine",
@@ -181,11 +182,10 @@ fn of_text(name: &str) -> &'static str {
         "unit" => "GB",
         "vat_evidence" => "found in VIES on 3 March 2026",
         "vat_number" => "DE136695976",
-        "vat_unknown" => "there is no billing address yet",
-        "vat_why" => "standard rate of Switzerland",
+        "vat_unavailable_reason" => "there is no billing address yet",
+        "vat_reason" => "standard rate of Switzerland",
         "version" => env!("CARGO_PKG_VERSION"),
         "what" => "dispatched",
-        "why" => "a period of the order",
         _ => "text",
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const IDS: [&str; 7] = ["id", "order", "replaced_by", "replaces", "superseded_by", "vat_verified_by", "vpn_network"];
 
 /// The scalars of requests that come back in answers.
-const SCALARS: [(&str, &str); 18] = [
+const SCALARS: [(&str, &str); 17] = [
     ("country", "CountryCode"),
     ("cron", "Cron"),
     ("currency", "CurrencyCode"),
@@ -20,12 +20,11 @@ const SCALARS: [(&str, &str); 18] = [
     ("queue", "QueueName"),
     ("server_public_key", "WireguardPublicKey"),
     ("time_zone", "TimeZone"),
-    ("user", "Username"),
     ("username", "Username"),
-    ("author", "Username"),
+    ("created_by", "Username"),
     ("vpn_hostname", "Hostname"),
     ("wireguard_public_key", "WireguardPublicKey"),
-    ("withdrawn_by", "Username"),
+    ("voided_by", "Username"),
 ];
 
 /// Texts that are one of a few, for ever.

@@ -18,7 +18,7 @@ pub(in crate::server) fn corrected(generated: &str) -> Result<Value, serde_json:
     }
     walk(&mut document);
     for (name, schema) in object(&mut document["components"]["schemas"]) {
-        if ["Create", "Edit", "Filter", "Payload"].iter().any(|kind| name.ends_with(kind)) {
+        if ["Create", "Update", "Filter", "Payload"].iter().any(|kind| name.ends_with(kind)) {
             schema["additionalProperties"] = false.into();
         }
         members::describe(schema);
@@ -162,7 +162,7 @@ fn ways_to_sign_in(document: &Value) -> Value {
 }
 
 /// There is one of each, or none yet.
-const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billingaddress"];
+const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billing_address"];
 
 /// Which errors an operation can answer with follows from what it takes.
 fn add_problems(path: &str, method: &str, operation: &mut Value) {

@@ -19,7 +19,7 @@ use crate::{
 
 /// A network and whose it is.
 #[derive(Debug, Object)]
-#[oai(rename = "OwnedVpnNetwork")]
+#[oai(rename = "AdminVpnNetwork")]
 struct OwnedBody {
     #[oai(flatten)]
     network: NetworkBody,
@@ -40,7 +40,7 @@ impl From<(Network, String)> for OwnedBody {
 
 /// A page of networks.
 #[derive(Debug, Object)]
-#[oai(rename = "OwnedVpnNetworkList", skip_serializing_if_is_none)]
+#[oai(rename = "AdminVpnNetworkList", skip_serializing_if_is_none)]
 struct OwnedList {
     /// In the order asked for.
     items: Vec<OwnedBody>,

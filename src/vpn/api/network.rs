@@ -38,7 +38,7 @@ input! {
 
 input! {
     /// What to change of a network.
-    pub struct VpnNetworkEdit {
+    pub struct VpnNetworkUpdate {
         /// The customer's new public key; the prefix stays.
         pub wireguard_public_key: PublicKeyText,
     }
@@ -57,7 +57,7 @@ pub(super) struct NetworkBody {
     /// Where it is in its life.
     status: NetworkStatus,
     /// Why it does not (fully) work.
-    reason: Option<String>,
+    status_reason: Option<String>,
     /// The customer's key.
     wireguard_public_key: String,
     /// Host and UDP port of the server.
@@ -72,13 +72,13 @@ pub(super) struct NetworkBody {
 
 impl From<Network> for NetworkBody {
     fn from(network: Network) -> Self {
-        let reason = network.reason();
+        let status_reason = network.reason();
         Self {
             id: network.network_id,
             order: network.order_id,
             network: network.network.to_string(),
             status: network.status(),
-            reason,
+            status_reason,
             wireguard_public_key: network.public_key.to_string(),
             endpoint: format!("{}:{}", network.vpn_hostname, network.listen_port),
             server_public_key: network.server_public_key.to_string(),
@@ -109,15 +109,15 @@ struct NetworkList {
 #[oai(rename = "VpnNetworkStatus", skip_serializing_if_is_none)]
 struct StatusBody {
     /// When the host was asked; absent when it has not answered for a minute.
-    gathered_at: Option<DateTime<Utc>>,
+    observed_at: Option<DateTime<Utc>>,
     /// The customer's last handshake; absent when there was none since the interface came up.
-    last_handshake_at: Option<DateTime<Utc>>,
+    latest_handshake_at: Option<DateTime<Utc>>,
     /// Bytes that the host received from the customer since the interface came up.
     received_bytes: Option<i64>,
     /// Bytes that the host sent to the customer.
     sent_bytes: Option<i64>,
     /// Why there are no figures.
-    reason: Option<String>,
+    status_reason: Option<String>,
 }
 
 #[derive(ApiResponse)]
@@ -228,13 +228,13 @@ impl NetworkApi {
     /// Change the key of a VPN network
     ///
     /// The prefix stays; the old key stops working when the host has confirmed.
-    #[oai(path = "/:id", method = "patch", operation_id = "vpn_edit")]
+    #[oai(path = "/:id", method = "patch", operation_id = "vpn_update")]
     async fn edit(
         &self,
         caller: SignedIn,
         /// Identifies the network.
         id: Path<Id>,
-        body: Body<VpnNetworkEdit>,
+        body: Body<VpnNetworkUpdate>,
     ) -> Result<Json<NetworkBody>, Error> {
         let network = change::change_network_key(&self.pool, &caller.0, id.0.0, body.0.wireguard_public_key.0).await?;
         self.wake.queued();
@@ -253,11 +253,11 @@ impl NetworkApi {
     ) -> Result<Json<StatusBody>, Error> {
         let traffic = traffic::read(&self.pool, &self.wake, &caller.0, id.0.0).await?;
         Ok(Json(StatusBody {
-            gathered_at: traffic.gathered_at,
-            last_handshake_at: traffic.last_handshake_at,
+            observed_at: traffic.observed_at,
+            latest_handshake_at: traffic.latest_handshake_at,
             received_bytes: traffic.received_bytes,
             sent_bytes: traffic.sent_bytes,
-            reason: traffic.reason,
+            status_reason: traffic.reason,
         }))
     }
 }

@@ -45,7 +45,7 @@ input! {
 
 input! {
     /// What to change of a pool; what is left out stays.
-    pub struct VpnPoolEdit {
+    pub struct VpnPoolUpdate {
         /// Another host; the one before removes the interface.
         pub vpn_hostname: Option<HostnameText>,
         /// Another UDP port.
@@ -92,14 +92,14 @@ struct PoolBody {
     /// What the host last confirmed.
     applied_generation: i64,
     /// Why the last change is not in effect.
-    reason: Option<String>,
+    status_reason: Option<String>,
     /// The job that carries the last change of the pool itself.
     job: Option<JobRef>,
 }
 
 impl From<Pool> for PoolBody {
     fn from(pool: Pool) -> Self {
-        let (status, reason) = (pool.status(), pool.reason());
+        let (status, status_reason) = (pool.status(), pool.reason());
         Self {
             id: pool.pool_id,
             network: pool.network.to_string(),
@@ -114,7 +114,7 @@ impl From<Pool> for PoolBody {
             status,
             deleting: pool.deleting,
             applied_generation: pool.applied_generation,
-            reason,
+            status_reason,
             job: JobRef::of(pool.job_id, pool.job_state),
         }
     }
@@ -177,7 +177,7 @@ impl PoolApi {
     /// Make a VPN pool
     ///
     /// Its host gets a WireGuard interface for it; the job says when that is done. Prefixes of pools do not overlap.
-    #[oai(path = "/", method = "post", operation_id = "vpnpool_create")]
+    #[oai(path = "/", method = "post", operation_id = "admin_vpnpool_create")]
     async fn create(&self, staff: Staff, body: Body<VpnPoolCreate>) -> Result<PoolCreated, Error> {
         let new = body.0;
         let new = NewPool {
@@ -197,7 +197,7 @@ impl PoolApi {
     /// List VPN pools
     ///
     /// The oldest first unless `sort` says otherwise, in pages.
-    #[oai(path = "/", method = "get", operation_id = "vpnpool_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_vpnpool_list")]
     async fn list(
         &self,
         _staff: Staff,
@@ -222,7 +222,7 @@ impl PoolApi {
     /// Read a VPN pool
     ///
     /// With how many of its networks are used and, while its host is being configured, the job.
-    #[oai(path = "/:id", method = "get", operation_id = "vpnpool_read")]
+    #[oai(path = "/:id", method = "get", operation_id = "admin_vpnpool_read")]
     async fn read(
         &self,
         _staff: Staff,
@@ -235,7 +235,7 @@ impl PoolApi {
     /// Delete a VPN pool
     ///
     /// Refused while it has networks.
-    #[oai(path = "/:id", method = "delete", operation_id = "vpnpool_delete")]
+    #[oai(path = "/:id", method = "delete", operation_id = "admin_vpnpool_delete")]
     async fn delete(
         &self,
         staff: Staff,
@@ -250,13 +250,13 @@ impl PoolApi {
     /// Change a VPN pool
     ///
     /// Its networks are pending until the host has confirmed.
-    #[oai(path = "/:id", method = "patch", operation_id = "vpnpool_edit")]
+    #[oai(path = "/:id", method = "patch", operation_id = "admin_vpnpool_update")]
     async fn edit(
         &self,
         staff: Staff,
         /// Identifies the pool.
         id: Path<Id>,
-        body: Body<VpnPoolEdit>,
+        body: Body<VpnPoolUpdate>,
     ) -> Result<Json<PoolBody>, Error> {
         let change = PoolChange {
             vpn_hostname: body.0.vpn_hostname.map(|name| name.0),
@@ -270,7 +270,7 @@ impl PoolApi {
     /// Rotate the key of a VPN pool's host
     ///
     /// The old key is shown to customers until the host has confirmed the new one.
-    #[oai(path = "/:id/key", method = "post", operation_id = "vpnpool_rotate_key")]
+    #[oai(path = "/:id/key", method = "post", operation_id = "admin_vpnpool_rotate_key")]
     async fn rotate_key(
         &self,
         staff: Staff,

@@ -1,4 +1,4 @@
-//! How a running job is spoken to: limits, withdrawal, progress.
+//! How a running job is spoken to: limits, revocation, progress.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -63,7 +63,7 @@ impl JobControl {
         }
     }
 
-    /// Runs the handler's work up to the hard limit, or until staff withdraw the job. The work is then dropped where it
+    /// Runs the handler's work up to the hard limit, or until staff revoke the job. The work is then dropped where it
     /// waits, and with it its child processes.
     pub async fn run<T>(&self, work: impl Future<Output = Result<T, JobError>>) -> Result<T, JobError> {
         let mut revoked = self.0.revoked.subscribe();

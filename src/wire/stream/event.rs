@@ -21,7 +21,7 @@ pub enum Outcome {
     Snooze,
     /// Failed for good; the body says why.
     Failed,
-    /// Withdrawn before or while it ran.
+    /// Revoked before or while it ran.
     Revoked,
 }
 

@@ -117,7 +117,7 @@ impl Reader {
             let whose = entry.whose();
             let envelope = match parse(&self.config.queue, &entry.stream_id) {
                 Ok(envelope) if self.state.is_revoked(envelope.job_id, envelope.fence) => {
-                    let reason = "withdrawn by staff before it ran".to_owned();
+                    let reason = "revoked by staff before it ran".to_owned();
                     self.refuse(Ack::refusal(id, whose, Outcome::Revoked, reason));
                     continue;
                 }

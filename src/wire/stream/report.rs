@@ -33,7 +33,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
 /// Reports kept in Redis, for a server that is away.
 const KEPT: usize = 1000;
-/// Withdrawn jobs that are remembered, should they come yet.
+/// Revoked jobs that are remembered, should they come yet.
 const REMEMBERED: usize = 1000;
 
 /// A worker, as it says.

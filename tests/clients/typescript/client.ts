@@ -55,7 +55,7 @@ assert.deepEqual([network.status, network.wireguard_public_key], ["active", key]
 
 // An order. Money is text, to the cent.
 const address = { name: "Alice Example", street: "Hauptstrasse 1", postal_code: "8783", city: "Linthal", country: "CH" };
-got(await customer.PUT("/v1/billingaddress", { body: address }));
+got(await customer.PUT("/v1/billing_address", { body: address }));
 const wanted: Schemas["OrderCreate"] = {
   product: "ipv6-vm",
   parameters: { cores: 2, memory_gb: 4 },
@@ -66,17 +66,17 @@ const order = got(await customer.POST("/v1/order", { body: wanted }));
 assert.deepEqual([order.status, order.recurring, order.one_time], ["active", "28.00", "0.00"]);
 
 // A bill run, and the bill.
-const begun = await succeeded(staff, got(await staff.POST("/v1/admin/billrun", { body: {} })).job);
+const begun = await succeeded(staff, got(await staff.POST("/v1/admin/bill_run", { body: {} })).job);
 const { run } = begun.result as { run: number };
 const until = performance.now() + 30_000;
-while (!got(await staff.GET("/v1/admin/billrun/{id}", { params: { path: { id: run } } })).finished_at) {
+while (!got(await staff.GET("/v1/admin/bill_run/{id}", { params: { path: { id: run } } })).finished_at) {
   assert(performance.now() < until, "the run does not end");
   await setTimeout(100);
 }
 const [listed] = got(await customer.GET("/v1/bill")).items;
 assert(listed !== undefined);
 const bill = got(await customer.GET("/v1/bill/{id}", { params: { path: { id: listed.id } } }));
-assert.deepEqual([bill.net, bill.tax, bill.gross, bill.payable], ["28.00", "2.27", "30.27", "30.27"]);
+assert.deepEqual([bill.net, bill.tax, bill.gross, bill.amount_due], ["28.00", "2.27", "30.27", "30.27"]);
 const record = bill.records.find((record) => record.order_id === order.id);
 assert.deepEqual([record?.unit_price, record?.net, record?.vat_rate], ["28.00", "28.00", "0.081"]);
 

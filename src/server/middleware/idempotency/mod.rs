@@ -2,7 +2,7 @@
 //!
 //! What is guaranteed: with one key a change is made at most once, whatever dies in between. That it is made is noted in
 //! its own transaction (`request_context::begin`); the answer is recorded right after. If the server dies between the two, the key
-//! says so (409, `answer_lost`) instead of making the change again. If it dies before, the request may be sent again after
+//! says so (409, `response_lost`) instead of making the change again. If it dies before, the request may be sent again after
 //! a minute. A caller that goes away stops nothing: it will come again for the answer. An answer from 500 up is not
 //! recorded.
 //!
@@ -103,8 +103,9 @@ impl Answers {
     /// The answer to a request that was here before.
     async fn before(&self, user_id: i64, key: &str, request_hash: &[u8]) -> Result<Response, Error> {
         let conflict = |code, detail: &str| Error::Conflict { code, detail: detail.into(), field: None };
-        let running =
-            || conflict(Code::StillRunning, "the first request with this Idempotency-Key is still being worked on");
+        let running = || {
+            conflict(Code::IdempotencyKeyInUse, "the first request with this Idempotency-Key is still being worked on")
+        };
         // None: it was given back in this moment.
         let known = db::known(&self.pool, user_id, key).await?.ok_or_else(running)?;
         if known.request_hash != request_hash {
@@ -114,7 +115,7 @@ impl Answers {
         let lost = || {
             let detail =
                 "the change was made, but its answer was lost; look at what is there before asking for it again";
-            conflict(Code::AnswerLost, detail)
+            conflict(Code::ResponseLost, detail)
         };
         let (Some(status), Some(body), Some(key_id)) = (known.status, known.body, known.body_key_id) else {
             return Err(if known.changed && known.given_up { lost() } else { running() });

@@ -55,7 +55,7 @@ async fn main() {
 
 /// A pool of prefixes, and a network of it.
 async fn network(staff: &Client, customer: &Client) {
-    let pool = staff.vpnpool_create().body_map(|pool| {
+    let pool = staff.admin_vpnpool_create().body_map(|pool| {
         pool.network("2001:db8:400::/40")
             .subnetwork_size(number::<Number1To128>(48))
             .vpn_hostname(env("UNCLOUD_HOST"))
@@ -77,7 +77,7 @@ async fn network(staff: &Client, customer: &Client) {
 
 /// An order. Money is text, to the cent.
 async fn order(customer: &Client) -> Id {
-    let address = customer.billingaddress_edit().body_map(|address| {
+    let address = customer.billing_address_update().body_map(|address| {
         let address = address.name("Alice Example").street("Hauptstrasse 1").city("Linthal").country("CH");
         address.postal_code("8783".parse::<Line20>().expect("short"))
     });
@@ -96,17 +96,17 @@ async fn order(customer: &Client) -> Id {
 
 /// A bill run, and the bill.
 async fn bill(staff: &Client, customer: &Client, order: Id) {
-    let run = staff.admin_billrun_create().body_map(|run| run).send().await.expect("begun").into_inner();
+    let run = staff.admin_bill_run_create().body_map(|run| run).send().await.expect("begun").into_inner();
     let result = succeeded(staff, Some(run.job)).await.result.expect("a result");
     let run: Id = serde_json::from_value(result["run"].clone()).expect("an id");
     let until = Instant::now() + Duration::from_secs(30);
-    while staff.admin_billrun_read().id(run.clone()).send().await.expect("read").finished_at.is_none() {
+    while staff.admin_bill_run_read().id(run.clone()).send().await.expect("read").finished_at.is_none() {
         assert!(Instant::now() < until, "the run does not end");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let listed = customer.bill_list().send().await.expect("listed").into_inner();
     let bill = customer.bill_read().id(listed.items[0].id.clone()).send().await.expect("read").into_inner();
-    let amounts = [&bill.net, &bill.tax, &bill.gross, &bill.payable].map(|money| money.as_str());
+    let amounts = [&bill.net, &bill.tax, &bill.gross, &bill.amount_due].map(|money| money.as_str());
     assert_eq!(amounts, ["28.00", "2.27", "30.27", "30.27"]);
     let record =
         bill.records.iter().find(|record| record.order_id.as_deref() == Some(&*order)).expect("a record of the order");

@@ -13,7 +13,7 @@ const BILLS: &str = "select jsonb_build_object('number', number, 'as_of', as_of,
         'vat', (select jsonb_agg(to_jsonb(v) - 'bill_id' order by category, rate_ppm) from bill_vat v where v.bill_id = bill.bill_id))::text
     from bill join bill_run using (run_id) left join bill_number using (bill_id) order by number, bill.user_id, currency";
 const ORDERS: &str = "select to_jsonb(orders)::text from orders order by order_id";
-const LINES: &str = "select to_jsonb(line)::text from bill_manual_line line order by line_id";
+const LINES: &str = "select to_jsonb(line)::text from bill_item line order by item_id";
 const PROBLEMS: &str = "select distinct format('%s: customer %s: %s: %s', as_of, problem.user_id, code, detail)
     from bill_run_problem problem join bill_run using (run_id) order by 1";
 

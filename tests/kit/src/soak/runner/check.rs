@@ -82,7 +82,7 @@ fn compare(cluster: &Cluster, customers: &[Customer]) {
             Ending::Follows | Ending::Fails => "failed",
         };
         // A duplicate of a revoked job is the customer's as well.
-        let revoked = state == "revoked" && error.contains("withdrawn by staff");
+        let revoked = state == "revoked" && error.contains("revoked by staff");
         assert!(state == wanted || revoked, "job {job} is to be {wanted}, is {state}: {error}");
     }
 }

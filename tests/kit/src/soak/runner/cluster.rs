@@ -155,7 +155,7 @@ impl Cluster {
     }
 
     fn scale(&self, slots: usize) {
-        let live = "select worker_id from worker where not stopped order by seen_at desc limit 1";
+        let live = "select worker_id from worker where not stopped order by last_seen_at desc limit 1";
         if let Some((worker,)) = self.stage.rows::<(i64,)>(live).first() {
             let args = ["worker", "scale", &worker.to_string(), &slots.to_string()];
             let ran = output(&mut self.stage.uncloud(&args), "");
