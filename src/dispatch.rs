@@ -8,7 +8,7 @@ use uncloud_wire::{JobId, KINDS, Kind};
 
 use crate::{
     billing, orders,
-    queue::{self, Claimed, JobKinds, Rendered, Settled, Succeeded},
+    queue::{self, Claimed, JobKinds, Prepared, Settled, Succeeded},
     seal::Sealer,
     services::{Delivery, Service},
     vpn,
@@ -33,9 +33,9 @@ impl JobKinds for Kinds {
         &'a self,
         tx: &'a mut PgConnection,
         jobs: &'a [Claimed],
-    ) -> BoxFuture<'a, anyhow::Result<Vec<Rendered>>> {
+    ) -> BoxFuture<'a, anyhow::Result<Vec<Prepared>>> {
         Box::pin(async move {
-            let mut rendered: HashMap<JobId, Rendered> = HashMap::with_capacity(jobs.len());
+            let mut rendered: HashMap<JobId, Prepared> = HashMap::with_capacity(jobs.len());
             for &kind in KINDS {
                 let of_kind: Vec<&Claimed> = jobs.iter().filter(|job| Kind::parse(&job.kind) == Some(kind)).collect();
                 match kind {
@@ -50,7 +50,7 @@ impl JobKinds for Kinds {
             }
             let unknown = |job: &Claimed| {
                 let kind = &job.kind;
-                Rendered::Impossible(format!(
+                Prepared::Fail(format!(
                     "this server does not know jobs of kind {kind}; update it, then run the job again"
                 ))
             };

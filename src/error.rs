@@ -56,7 +56,7 @@ pub enum Error {
     Forbidden(Cow<'static, str>),
     /// 403: the caller's token may not be used for this.
     #[error("this token lacks the scope `{0}`; make another one with POST /v1/token")]
-    Scope(&'static str),
+    InsufficientScope(&'static str),
     /// 404: no such object, or not the caller's.
     #[error("{0}")]
     NotFound(Cow<'static, str>),
@@ -72,19 +72,19 @@ pub enum Error {
     },
     /// 412: the object is no longer what the caller has read.
     #[error("this has changed since you read it; read it again, and see whether you still want your change")]
-    Changed,
+    PreconditionFailed,
     /// 422: fields with wrong values, all of them.
     #[error("{}", count_wrong("field", .0))]
     Invalid(Vec<FieldError>),
     /// 429: too many wrong passwords.
     #[error("too many wrong passwords; try again in {retry_after_secs} s")]
-    TooMany {
+    LoginThrottled {
         /// Earlier is in vain.
         retry_after_secs: u64,
     },
     /// 429: too many requests.
     #[error("you ask too often; try again in {retry_after_secs} s")]
-    TooOften {
+    RateLimited {
         /// Earlier is in vain.
         retry_after_secs: u64,
     },

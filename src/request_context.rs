@@ -19,12 +19,12 @@ pub struct Call {
     pub operation_id: String,
     /// With which Idempotency-Key.
     #[serde(skip)]
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<IdempotencyAttempt>,
 }
 
 /// One of several attempts to have a request with an Idempotency-Key done.
 #[derive(Debug, Clone)]
-pub struct Attempt {
+pub struct IdempotencyAttempt {
     /// Whose key.
     pub user_id: i64,
     /// The key.
@@ -70,7 +70,7 @@ pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>
     let origin = serde_json::to_string(&Origin { request_id: request_id(), call: &call });
     let origin = origin.map_err(|error| sqlx::Error::Encode(error.into()))?.replace('\'', "''");
     let mut tx = pool.begin_with(AssertSqlSafe(format!("begin; set local uncloud.origin = '{origin}'"))).await?;
-    if let Some(Attempt { user_id, key, attempt }) = &call.attempt {
+    if let Some(IdempotencyAttempt { user_id, key, attempt }) = &call.attempt {
         sqlx::query!("select idempotency_changed($1, $2, $3)", user_id, key, attempt).execute(&mut *tx).await?;
     }
     Ok(tx)

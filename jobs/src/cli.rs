@@ -25,7 +25,7 @@ use crate::{
     handlers,
     host::{Host, Implementation, Restored},
     provider::{self, Database},
-    supervisor, worker,
+    systemd, worker,
 };
 
 const EXAMPLES: &str = "\
@@ -232,7 +232,7 @@ async fn work(args: WorkArgs, host: HostArgs) -> anyhow::Result<()> {
         handler: Arc::new(move |envelope, control| Box::pin(handlers::handle(envelope, context.clone(), control))),
     };
     let stop = stop_signal()?;
-    let supervised = tokio::spawn(supervisor::tell(stop.clone()));
+    let supervised = tokio::spawn(systemd::tell(stop.clone()));
     worker::run(settings, stop).await?;
     supervised.abort();
     tracing::info!("stopped: nothing was left undone");

@@ -4,5 +4,5 @@ pub mod cli;
 pub mod handlers;
 pub mod host;
 pub mod provider;
-pub mod supervisor;
+pub mod systemd;
 pub mod worker;

@@ -11,7 +11,7 @@ use super::db;
 use crate::{
     accounts::user::UserBody,
     error::{Error, FieldError},
-    http::{Body, By, Cursor, Flag, Id, Number, Staff, Tags, UsernameText, input, named_sort},
+    http::{AuthMethod, Body, Cursor, Flag, Id, Number, Staff, Tags, UsernameText, input, named_sort},
 };
 
 input! {
@@ -115,7 +115,7 @@ impl UserApi {
         let change =
             db::Change { vpn_quota: vpn_quota.map(Number::get), locked: flag(locked), staff: flag(make_staff) };
         let rights = change.locked.is_some() || change.staff.is_some();
-        if rights && staff.1 == By::Token {
+        if rights && staff.1 == AuthMethod::Token {
             let detail = "a token can't lock users or say who is staff; sign in with user name and password";
             return Err(Error::Forbidden(detail.into()));
         }

@@ -13,12 +13,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use uncloud_wire::Secret;
 
 use super::{
+    credential_cache::CredentialCache,
     db,
     ldap::Directory,
-    memory::Memory,
     password,
-    throttle::{Attempt, Key, Throttle, Verdict},
-    turns::Turns,
+    single_flight::SingleFlight,
+    throttle::{Key, LoginAttempt, Throttle, Verdict},
 };
 use crate::{
     error::Error,
@@ -55,10 +55,10 @@ pub struct Authenticator {
     pub(super) pool: PgPool,
     pub(super) directory: Option<Arc<Directory>>,
     key: hmac::Key,
-    memory: Memory<User>,
-    pub(super) tokens: Memory<(User, Scopes)>,
+    memory: CredentialCache<User>,
+    pub(super) tokens: CredentialCache<(User, Scopes)>,
     throttle: Throttle,
-    pub(super) turns: Turns,
+    pub(super) turns: SingleFlight,
     local: Semaphore,
     pub(super) remote: Semaphore,
     /// When the directory failed last: who waited then need not find out again.
@@ -76,10 +76,10 @@ impl Authenticator {
             pool,
             directory: settings.directory,
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
-            memory: Memory::new(settings.remember),
-            tokens: Memory::new(settings.remember),
+            memory: CredentialCache::new(settings.remember),
+            tokens: CredentialCache::new(settings.remember),
             throttle: Throttle::default(),
-            turns: Turns::default(),
+            turns: SingleFlight::default(),
             local: Semaphore::new(CONCURRENT_LOCAL),
             remote: Semaphore::new(CONCURRENT_DIRECTORY),
             failed: Mutex::default(),
@@ -113,7 +113,7 @@ impl Authenticator {
     }
 
     /// What memory says: the user, a refusal, or nothing.
-    fn known(&self, attempt: &Attempt) -> Result<Option<User>, Error> {
+    fn known(&self, attempt: &LoginAttempt) -> Result<Option<User>, Error> {
         let now = Instant::now();
         if let Some(verdict) = self.throttle.wait_of_pair(attempt, now) {
             return Err(verdict.into());
@@ -130,7 +130,7 @@ impl Authenticator {
         &self,
         username: &Username,
         password: Secret<String>,
-        attempt: &Attempt,
+        attempt: &LoginAttempt,
         arrived: Instant,
     ) -> Result<Option<User>, Error> {
         let login = db::login(&self.pool, username).await?;
@@ -156,7 +156,7 @@ impl Authenticator {
         directory: &Arc<Directory>,
         username: &Username,
         password: &Secret<String>,
-        attempt: &Attempt,
+        attempt: &LoginAttempt,
         arrived: Instant,
     ) -> Result<Option<User>, Error> {
         let _permit = self.permit(&self.remote, attempt).await?;
@@ -174,14 +174,14 @@ impl Authenticator {
     }
 
     /// Leave to check. While it was waited for, others may have used up what this attempt was still allowed.
-    async fn permit<'a>(&self, checks: &'a Semaphore, attempt: &Attempt) -> Result<SemaphorePermit<'a>, Error> {
+    async fn permit<'a>(&self, checks: &'a Semaphore, attempt: &LoginAttempt) -> Result<SemaphorePermit<'a>, Error> {
         let permit = patiently(checks.acquire()).await?.map_err(|closed| Error::Internal(closed.into()))?;
         self.throttle.verdict(attempt, Instant::now()).map_or(Ok(permit), |verdict| Err(verdict.into()))
     }
 
-    fn attempt(&self, username: &Username, password: &Secret<String>, client: IpAddr) -> Attempt {
+    fn attempt(&self, username: &Username, password: &Secret<String>, client: IpAddr) -> LoginAttempt {
         let (name, address) = (username.as_str(), network_of(client).to_string());
-        Attempt {
+        LoginAttempt {
             guess: self.fingerprint(&["guess", name, &address, password.expose()]),
             pair: self.fingerprint(&["pair", name, &address]),
             address: self.fingerprint(&["address", &address]),
@@ -207,7 +207,7 @@ impl From<Verdict> for Error {
             Verdict::Wrong => refused(),
             // Rounded up: who comes back then is not too early again.
             Verdict::Wait(left) => {
-                Self::TooMany { retry_after_secs: left.as_secs() + u64::from(left.subsec_nanos() > 0) }
+                Self::LoginThrottled { retry_after_secs: left.as_secs() + u64::from(left.subsec_nanos() > 0) }
             }
         }
     }
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn nobody_is_told_to_come_too_early() {
         let after = |left| match Error::from(Verdict::Wait(left)) {
-            Error::TooMany { retry_after_secs } => retry_after_secs,
+            Error::LoginThrottled { retry_after_secs } => retry_after_secs,
             other => panic!("{other:?}"),
         };
         assert_eq!(after(Duration::from_millis(1)), 1);

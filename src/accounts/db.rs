@@ -6,7 +6,7 @@ use uncloud_wire::Secret;
 use super::{ldap::DirectoryUser, password, user::UserBody};
 use crate::{
     error::Error,
-    http::{NamedWindow, Window, in_order, unless_changed},
+    http::{NamedPageQuery, PageQuery, check_if_match, in_order},
     request_context,
     user::{User, Username},
 };
@@ -41,12 +41,12 @@ pub async fn find(pool: &PgPool, username: &Username) -> sqlx::Result<Option<Use
 /// The user of that name, as staff see it.
 pub async fn find_body(pool: &PgPool, username: &Username) -> sqlx::Result<Option<UserBody>> {
     let filter = Filter { username: Some(username.as_str().to_owned()), ..Filter::default() };
-    Ok(users(pool, &filter, &Window::all().into()).await?.pop())
+    Ok(users(pool, &filter, &PageQuery::all().into()).await?.pop())
 }
 
 /// All users as staff see them, by name.
 pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<UserBody>> {
-    let mut users = users(pool, &Filter::default(), &Window::all().into()).await?;
+    let mut users = users(pool, &Filter::default(), &PageQuery::all().into()).await?;
     users.sort_by(|a, b| a.username.cmp(&b.username));
     Ok(users)
 }
@@ -122,7 +122,7 @@ pub(super) struct Filter {
 pub(super) async fn users(
     db: impl PgExecutor<'_>,
     filter: &Filter,
-    window: &NamedWindow,
+    window: &NamedPageQuery,
 ) -> sqlx::Result<Vec<UserBody>> {
     in_order!(
         window,
@@ -142,7 +142,7 @@ pub(super) async fn users(
 /// One user.
 pub(super) async fn user(db: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<Option<UserBody>> {
     let filter = Filter { user_id: Some(user_id), ..Filter::default() };
-    Ok(users(db, &filter, &Window::all().into()).await?.pop())
+    Ok(users(db, &filter, &PageQuery::all().into()).await?.pop())
 }
 
 /// What to change of a user; none: stays.
@@ -174,7 +174,7 @@ pub async fn change(pool: &PgPool, asker: Option<i64>, user_id: i64, change: &Ch
     {
         return Err(Error::Forbidden("only staff may do this".into()));
     }
-    unless_changed(async { user(&mut *tx, user_id).await?.ok_or(Error::Changed) }).await?;
+    check_if_match(async { user(&mut *tx, user_id).await?.ok_or(Error::PreconditionFailed) }).await?;
     sqlx::query!(
         "update users set vpn_quota = coalesce($2, vpn_quota), locked = coalesce($3, locked),
              staff_manual = coalesce($4, staff_manual)

@@ -2,14 +2,14 @@
 
 mod api;
 mod bearer;
+mod credential_cache;
 mod credentials;
 mod db;
 mod ldap;
-mod memory;
 mod password;
+mod single_flight;
 mod throttle;
 mod token;
-mod turns;
 mod user;
 
 pub use api::UserApi;

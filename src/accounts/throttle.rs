@@ -44,7 +44,7 @@ const USER: Limit = Limit { wrong: 30, longest: Duration::from_secs(10) };
 
 /// What is counted for one attempt to log in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attempt {
+pub(super) struct LoginAttempt {
     /// User name, address and password.
     pub guess: Key,
     /// User name and address.
@@ -88,18 +88,18 @@ impl Throttle {
     }
 
     /// How long this user has to wait at this address, whatever the password.
-    pub(super) fn wait_of_pair(&self, attempt: &Attempt, now: Instant) -> Option<Verdict> {
+    pub(super) fn wait_of_pair(&self, attempt: &LoginAttempt, now: Instant) -> Option<Verdict> {
         self.lock().wait(&attempt.pair, now)
     }
 
     /// Whether asking would be in vain or too early. A repeated wrong password counts here.
-    pub(super) fn verdict(&self, attempt: &Attempt, now: Instant) -> Option<Verdict> {
+    pub(super) fn verdict(&self, attempt: &LoginAttempt, now: Instant) -> Option<Verdict> {
         let mut counts = self.lock();
         if let Some(wait) = counts.wait(&attempt.guess, now) {
             return Some(wait);
         }
         if counts.counts.get(&attempt.guess).is_some_and(|count| now < count.wrong_until) {
-            counts.strike(attempt.guess, &GUESS, now);
+            counts.record_failure(attempt.guess, &GUESS, now);
             return Some(Verdict::Wrong);
         }
         if counts.familiar.get(&attempt.pair).is_some_and(|until| now < *until) {
@@ -109,23 +109,23 @@ impl Throttle {
     }
 
     /// The password was asked about and is wrong.
-    pub(super) fn wrong(&self, attempt: &Attempt, now: Instant) {
+    pub(super) fn wrong(&self, attempt: &LoginAttempt, now: Instant) {
         let mut counts = self.lock();
         let repeated = counts.counts.get(&attempt.guess).is_some_and(|count| now < count.forget_at);
-        counts.strike(attempt.guess, &GUESS, now);
+        counts.record_failure(attempt.guess, &GUESS, now);
         if let Some(count) = counts.counts.get_mut(&attempt.guess) {
             count.wrong_until = now + WRONG_FOR;
         }
         if !repeated {
-            counts.strike(attempt.pair, &PAIR, now);
-            counts.strike(attempt.address, &ADDRESS, now);
-            counts.strike(attempt.user, &USER, now);
+            counts.record_failure(attempt.pair, &PAIR, now);
+            counts.record_failure(attempt.address, &ADDRESS, now);
+            counts.record_failure(attempt.user, &USER, now);
         }
     }
 
     /// The password was asked about and is right. Counts stay: who shares the address with the user must not get new
     /// guesses by it.
-    pub(super) fn right(&self, attempt: &Attempt, now: Instant) {
+    pub(super) fn right(&self, attempt: &LoginAttempt, now: Instant) {
         let mut counts = self.lock();
         counts.counts.remove(&attempt.guess);
         if counts.familiar.len() >= MOST {
@@ -141,7 +141,7 @@ impl Counts {
         (!left.is_zero()).then_some(Verdict::Wait(left))
     }
 
-    fn strike(&mut self, key: Key, limit: &Limit, now: Instant) {
+    fn record_failure(&mut self, key: Key, limit: &Limit, now: Instant) {
         if self.counts.len() >= MOST && !self.counts.contains_key(&key) {
             keep_later_half(&mut self.counts, now, |count| count.forget_at);
         }
@@ -185,9 +185,9 @@ mod tests {
         key
     }
 
-    fn attempt(user: u32, address: u32, password: u32) -> Attempt {
+    fn attempt(user: u32, address: u32, password: u32) -> LoginAttempt {
         let pair = user * 100_000 + address;
-        Attempt {
+        LoginAttempt {
             guess: key((0, pair.wrapping_mul(31).wrapping_add(password))),
             pair: key((1, pair)),
             address: key((2, address)),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     /// Tries like the authenticator does; true: somebody was asked.
-    fn guess(throttle: &Throttle, attempt: &Attempt, now: Instant) -> bool {
+    fn guess(throttle: &Throttle, attempt: &LoginAttempt, now: Instant) -> bool {
         let asked = throttle.wait_of_pair(attempt, now).or_else(|| throttle.verdict(attempt, now)).is_none();
         if asked {
             throttle.wrong(attempt, now);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::ToJSON as _};
 use serde_json::Value;
 
-use crate::http::Shown;
+use crate::http::Representation;
 
 /// A user with the limits that staff set.
 #[derive(Debug, Object)]
@@ -24,8 +24,8 @@ pub struct UserBody {
     pub created_at: DateTime<Utc>,
 }
 
-impl Shown for UserBody {
-    fn shown(self) -> Option<Value> {
+impl Representation for UserBody {
+    fn representation(self) -> Option<Value> {
         self.to_json()
     }
 }

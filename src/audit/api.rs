@@ -13,7 +13,7 @@ use super::{
 use crate::{
     audit::entry::AuditAction,
     error::Error,
-    http::{Cursor, Moment, Sort, Staff, Tags, TextPart, Window},
+    http::{Cursor, Moment, PageQuery, Sort, Staff, Tags, TextPart},
 };
 
 /// A change.
@@ -135,7 +135,7 @@ impl AuditApi {
             from: from.0.map(|moment| moment.0),
             to: to.0.map(|moment| moment.0),
         };
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
         let (entries, next) = window.page(db::entries(&self.pool, &filter, window).await?, |entry| entry.audit_id);
         Ok(Json(AuditList { items: entries.into_iter().map(Into::into).collect(), next }))
     }

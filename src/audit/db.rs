@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::entry::AuditAction;
 use crate::{
     audit::entry::Entry,
-    http::{Window, in_order},
+    http::{PageQuery, in_order},
     request_context,
 };
 
@@ -21,7 +21,7 @@ pub(super) struct Filter {
 }
 
 /// A window of the entries that match.
-pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: Window) -> sqlx::Result<Vec<Entry>> {
+pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: PageQuery) -> sqlx::Result<Vec<Entry>> {
     let mut search = request_context::begin_search(pool).await?;
     let entries = in_order!(
         window,

@@ -8,11 +8,11 @@ use sqlx::PgConnection;
 
 use super::{bill_run::Run, db};
 use crate::{
-    billing::{drawn::Drawn, problem::Problem},
+    billing::{drawn::CustomerBills, problem::Problem},
     code::Code,
     error::Error,
     money::{
-        draft::{Due, draw_up},
+        draft::{BillableItems, generate_bills},
         vat_rates::RateTable,
     },
     orders, parties,
@@ -39,12 +39,12 @@ pub(super) async fn bill_customers(
             continue;
         };
         let treatment = parties::treatment(run.seller, address)?;
-        match draw_up(due, treatment, rates, run.cash_rounding, run.as_of) {
+        match generate_bills(due, treatment, rates, run.cash_rounding, run.as_of) {
             Ok((drafts, _)) if drafts.iter().any(|draft| billed_then.contains(&(user_id, draft.currency))) => {
                 let detail = "has a bill of this very second already; the rest comes with the next run";
                 problems.push(Problem::new(user_id, Code::AlreadyBilled, detail));
             }
-            Ok((drafts, moved)) => drawn.push(Drawn { user_id, address_id: address.id, drafts, moved }),
+            Ok((drafts, moved)) => drawn.push(CustomerBills { user_id, address_id: address.id, drafts, moved }),
             Err(error) => problems.push(Problem::of(user_id, &error)),
         }
     }
@@ -53,9 +53,9 @@ pub(super) async fn bill_customers(
 }
 
 /// What is due, by customer. The customers are locked.
-async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> Result<HashMap<i64, Due>, Error> {
-    let mut due: HashMap<i64, Due> = HashMap::with_capacity(users.len());
-    let empty = || Due { orders: Vec::new(), charged: Vec::new(), manual: Vec::new() };
+async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> Result<HashMap<i64, BillableItems>, Error> {
+    let mut due: HashMap<i64, BillableItems> = HashMap::with_capacity(users.len());
+    let empty = || BillableItems { orders: Vec::new(), charged: Vec::new(), manual: Vec::new() };
     let mut past_end: HashMap<i64, i64> = HashMap::new();
     for order in orders::due(tx, users, as_of).await? {
         if order.ends_at.is_some_and(|end| end < order.charged_from()) {

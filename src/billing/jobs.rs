@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    queue::{self, After, Claimed, NewJob, Rendered},
+    queue::{self, Claimed, DependsOn, NewJob, Prepared},
     request_context,
 };
 
@@ -39,8 +39,8 @@ pub async fn request(pool: &PgPool, as_of: Option<DateTime<Utc>>, requester: i64
 }
 
 /// Payloads as they rest: they name no secrets.
-pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
-    jobs.iter().map(|job| (job.job_id, Rendered::Payload(job.payload.to_string().into_bytes()))).collect()
+pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
+    jobs.iter().map(|job| (job.job_id, Prepared::Payload(job.payload.to_string().into_bytes()))).collect()
 }
 
 /// Begins the run and asks for its shares, in one transaction. Done twice it is one run: the second time joins it.
@@ -71,7 +71,7 @@ async fn share_out(tx: &mut sqlx::PgConnection, run: &Run) -> Result<(), Error> 
     }
     let key = format!("bill_end:{run_id}");
     let end =
-        NewJob { unique_key: Some(&key), after: After::End(&shares), ..NewJob::of(Kind::BillEnd, &queue, payload) };
+        NewJob { unique_key: Some(&key), after: DependsOn::End(&shares), ..NewJob::of(Kind::BillEnd, &queue, payload) };
     queue::enqueue(tx, &end).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::{
     billing::manual_line::{Line, NewLine},
     code::Code,
     error::Error,
-    http::Window,
+    http::PageQuery,
     money::amount::Amount,
     orders, request_context,
 };
@@ -21,13 +21,13 @@ pub async fn add(pool: &PgPool, new: &NewLine) -> Result<Line, Error> {
     let mut tx = request_context::begin(pool).await?;
     db::require_user(&mut tx, new.user_id).await?;
     let item_id = db::insert_line(&mut tx, new).await?;
-    let line = db::lines(&mut *tx, new.user_id, Some(item_id), Window::all()).await?.pop();
+    let line = db::lines(&mut *tx, new.user_id, Some(item_id), PageQuery::all()).await?.pop();
     tx.commit().await?;
     line.ok_or_else(|| not_found(item_id))
 }
 
 /// A customer's lines.
-pub async fn list(pool: &PgPool, user_id: i64, window: Window) -> Result<Vec<Line>, Error> {
+pub async fn list(pool: &PgPool, user_id: i64, window: PageQuery) -> Result<Vec<Line>, Error> {
     let mut connection = pool.acquire().await?;
     db::require_user(&mut connection, user_id).await?;
     Ok(db::lines(&mut *connection, user_id, None, window).await?)
@@ -38,7 +38,7 @@ pub async fn void(pool: &PgPool, user_id: i64, item_id: i64, staff: i64) -> Resu
     let mut tx = request_context::begin(pool).await?;
     orders::lock_customer(&mut tx, user_id).await?; // a run has it, or comes after this
     db::void_item(&mut tx, user_id, item_id, staff).await?;
-    let line = db::lines(&mut *tx, user_id, Some(item_id), Window::all()).await?.pop();
+    let line = db::lines(&mut *tx, user_id, Some(item_id), PageQuery::all()).await?.pop();
     let line = line.ok_or_else(|| not_found(item_id))?;
     if line.voided_at.is_none() {
         let detail = format!("bill item {item_id} is billed; add one of {} to reverse it", -line.net);

@@ -28,10 +28,10 @@ use std::collections::HashMap;
 use bill::{Bill, BillFilter, BillRecord, BillVat, WholeBill};
 use sqlx::{PgConnection, PgPool};
 
-use crate::{error::Error, http::Window, request_context};
+use crate::{error::Error, http::PageQuery, request_context};
 
 /// A window of the bills that match.
-pub async fn bills(pool: &PgPool, filter: &BillFilter, window: Window) -> sqlx::Result<Vec<Bill>> {
+pub async fn bills(pool: &PgPool, filter: &BillFilter, window: PageQuery) -> sqlx::Result<Vec<Bill>> {
     let mut search = request_context::begin_search(pool).await?;
     let bills = db::bills(&mut *search, filter, window).await?;
     search.commit().await?;
@@ -51,7 +51,7 @@ async fn find(pool: &PgPool, filter: &BillFilter) -> Result<Option<WholeBill>, E
 
 /// Bills with their lines.
 async fn whole_bills(connection: &mut PgConnection, filter: &BillFilter) -> Result<Vec<WholeBill>, Error> {
-    let bills = db::bills(&mut *connection, filter, Window::all()).await?;
+    let bills = db::bills(&mut *connection, filter, PageQuery::all()).await?;
     let ids: Vec<i64> = bills.iter().map(|bill| bill.bill_id).collect();
     let mut parties = db::parties(&mut *connection, &ids).await?;
     let (mut records, mut vat): (HashMap<i64, Vec<BillRecord>>, HashMap<i64, Vec<BillVat>>) = Default::default();

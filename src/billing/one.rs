@@ -37,7 +37,7 @@ pub async fn preview(pool: &PgPool, user_id: i64, as_of: Option<DateTime<Utc>>) 
     if as_of > now + LONGEST_PREVIEW {
         return Err(Error::Parameters(vec![FieldError::of("query", "as_of", "must lie at most two years ahead")]));
     }
-    let billed = match run::draw_up_one(&mut tx, user_id, as_of, None).await {
+    let billed = match run::generate_one(&mut tx, user_id, as_of, None).await {
         Ok((run, problem)) => Billed { as_of, bills: of_run(&mut tx, run.run_id).await?, problem },
         Err(Error::Conflict { code, detail, .. }) => {
             Billed { as_of, bills: Vec::new(), problem: Some(Problem::new(user_id, code, detail)) }

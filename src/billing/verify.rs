@@ -13,7 +13,7 @@ use crate::{
 
 /// Something that is not billed as it should be.
 #[derive(Debug)]
-pub struct Fault {
+pub struct Discrepancy {
     /// Which order.
     pub order_id: Option<i64>,
     /// Or which bill.
@@ -23,12 +23,12 @@ pub struct Fault {
 }
 
 /// All faults. Reads everything that was ever billed, so it is for now and then.
-pub async fn verify(pool: &PgPool) -> Result<Vec<Fault>, Error> {
+pub async fn verify(pool: &PgPool) -> Result<Vec<Discrepancy>, Error> {
     let mut faults = Vec::new();
     let mut orders = db::billed_orders(pool);
     while let Some(row) = orders.try_next().await? {
         let order_id = Some(row.order.order_id);
-        faults.extend(of_order(row)?.into_iter().map(|detail| Fault { order_id, bill_id: None, detail }));
+        faults.extend(of_order(row)?.into_iter().map(|detail| Discrepancy { order_id, bill_id: None, detail }));
     }
     for bill in db::unsound_bills(pool).await? {
         let detail = if bill.foreign {
@@ -36,11 +36,11 @@ pub async fn verify(pool: &PgPool) -> Result<Vec<Fault>, Error> {
         } else {
             "its totals are not those of its lines"
         };
-        faults.push(Fault { order_id: None, bill_id: Some(bill.bill_id), detail: detail.to_owned() });
+        faults.push(Discrepancy { order_id: None, bill_id: Some(bill.bill_id), detail: detail.to_owned() });
     }
     for (year, missing) in db::missing_numbers(pool).await? {
         let detail = format!("{missing} bill numbers of {year} are missing");
-        faults.push(Fault { order_id: None, bill_id: None, detail });
+        faults.push(Discrepancy { order_id: None, bill_id: None, detail });
     }
     Ok(faults)
 }

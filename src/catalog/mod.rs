@@ -15,6 +15,6 @@ pub use api::{AdminProductApi, PeriodApi, ProductApi};
 pub use db::{load, load_delivering, load_named};
 pub use defaults::add_defaults;
 pub use draft::ProductDraft;
-pub use price::{Choice, Part, Priced, price};
+pub use price::{Choice, PriceComponent, Priced, price};
 pub use product::{Component, Offer, Parameter, ParameterPrice, Price, Product, ProductRef};
 pub use write::{create, edit};

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     code::Code,
     error::{Error, FieldError, OnConstraint as _},
-    http::unless_changed,
+    http::check_if_match,
     money::period::RecurringPeriod,
 };
 
@@ -43,7 +43,7 @@ pub async fn edit(pool: &PgPool, product_id: i64, draft: &ProductDraft) -> Resul
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock(&mut tx).await?;
     let Some(name) = db::name(&mut tx, product_id).await? else { return Ok(None) };
-    unless_changed(async { db::load(&mut *tx, product_id).await?.ok_or(Error::Changed) }).await?;
+    check_if_match(async { db::load(&mut *tx, product_id).await?.ok_or(Error::PreconditionFailed) }).await?;
     let parts = resolved(&mut tx, &name, draft).await?;
     db::delete_parts(&mut tx, product_id).await?;
     db::update(&mut tx, product_id, draft)

@@ -13,7 +13,7 @@ use super::{
     output::{Output, Table, time},
 };
 use crate::{
-    http::Window,
+    http::PageQuery,
     queue::{
         JobState,
         inspect::{self, JobFilter, JobLine, QueueLine, WorkerLine},
@@ -147,7 +147,7 @@ fn active_table(workers: &[WorkerLine]) -> Table {
 
 async fn jobs(pool: &PgPool, queue: Option<&str>, state: JobState) -> sqlx::Result<Vec<JobLine>> {
     let filter = JobFilter { state: Some(state), queue: queue.map(str::to_owned), ..JobFilter::default() };
-    inspect::jobs(pool, &filter, Window::newest(LIMIT)).await
+    inspect::jobs(pool, &filter, PageQuery::newest(LIMIT)).await
 }
 
 fn jobs_table(jobs: &[JobLine]) -> Table {

@@ -13,9 +13,9 @@ use super::{
     watch::watch,
 };
 use crate::{
-    http::Window,
+    http::PageQuery,
     queue::{
-        JobState, Step, Wake, history,
+        JobState, Notifier, Step, history,
         inspect::{self, JobDetail, JobFilter, JobLine},
         operate,
     },
@@ -124,10 +124,10 @@ impl FilterArgs {
 
 pub(super) async fn run(args: JobArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
-    let wake: Arc<Wake> = Arc::default();
+    let wake: Arc<Notifier> = Arc::default();
     match args.command {
         JobCommand::Ls { filter, state, limit, output } => {
-            output.list(inspect::jobs(&pool, &filter.filter(state), Window::newest(limit)).await?, list_table)
+            output.list(inspect::jobs(&pool, &filter.filter(state), PageQuery::newest(limit)).await?, list_table)
         }
         JobCommand::Show { job, output } => output.object(find(&pool, job).await?, show_table),
         JobCommand::Watch { job } => watch(&pool, &wake, job).await,

@@ -21,7 +21,7 @@ use crate::{
     error::Error,
     http::TrustedProxies,
     metrics::Metrics,
-    queue::{self, Runner, Wake},
+    queue::{self, Notifier, Runner},
     schedule,
     seal::Sealer,
     server::{
@@ -145,7 +145,7 @@ pub async fn serve(
     let redis = broker::client(&settings.redis_url, settings.redis_ca_file.as_deref());
     let redis = redis.context(Failure::usage("can't use REDIS_URL"))?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
-    let (wake, metrics): (Arc<Wake>, Arc<Metrics>) = (Arc::default(), Arc::default());
+    let (wake, metrics): (Arc<Notifier>, Arc<Metrics>) = (Arc::default(), Arc::default());
     if let Some(directory) = settings.accounts.directory.clone() {
         tokio::spawn(tell_if_silent(directory));
     }

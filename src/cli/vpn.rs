@@ -12,7 +12,7 @@ use super::{
     output::{Output, Table},
 };
 use crate::{
-    queue::{self, JobState, JobView, Wake},
+    queue::{self, JobState, JobView, Notifier},
     vpn::{self, Hostname},
 };
 
@@ -36,7 +36,7 @@ pub(super) struct VpnArgs {
 
 pub(super) async fn run(args: VpnArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
-    let wake: Arc<Wake> = Arc::default();
+    let wake: Arc<Notifier> = Arc::default();
     let listener = tokio::spawn(queue::listen(pool.clone(), Arc::clone(&wake)));
     // At least a moment: a wait of 0 creates the jobs and does not wait for them.
     let creation =

@@ -10,10 +10,10 @@ use uncloud_wire::{
 };
 
 use super::job::not_found;
-use crate::queue::{self, JobState, Wake};
+use crate::queue::{self, JobState, Notifier};
 
 /// Follows a job until it has ended: draws a bar on a terminal, and writes a line for each change elsewhere.
-pub(super) async fn watch(pool: &PgPool, wake: &Arc<Wake>, job: JobId) -> anyhow::Result<()> {
+pub(super) async fn watch(pool: &PgPool, wake: &Arc<Notifier>, job: JobId) -> anyhow::Result<()> {
     let listener = tokio::spawn(queue::listen(pool.clone(), Arc::clone(wake)));
     let terminal = std::io::stderr().is_terminal();
     let (begin, end) = if terminal { ("\r\x1b[K", "") } else { ("", "\n") };

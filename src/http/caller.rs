@@ -18,22 +18,22 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    const fn by(&self) -> By {
-        if self.scopes.is_none() { By::Password } else { By::Token }
+    const fn by(&self) -> AuthMethod {
+        if self.scopes.is_none() { AuthMethod::Password } else { AuthMethod::Token }
     }
 }
 
 /// Everybody with an account.
 #[derive(Debug)]
-pub struct SignedIn(pub User);
+pub struct AuthenticatedUser(pub User);
 
 /// Staff only.
 #[derive(Debug)]
-pub struct Staff(pub User, pub By);
+pub struct Staff(pub User, pub AuthMethod);
 
 /// How somebody signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum AuthMethod {
     /// With user name and password.
     Password,
     /// With a token, which may have fallen into wrong hands.
@@ -73,7 +73,7 @@ fn scheme(name: &'static str, description: &'static str) -> MetaSecurityScheme {
 }
 
 /// The framework asks each scheme itself, and the last one's refusal wins; here both are asked before it comes to that.
-macro_rules! lets_in {
+macro_rules! auth_extractor {
     ($ty:ident, $check:ident $(, $by:ident)?, [$($scheme:literal),*]) => {
         impl<'a> ApiExtractor<'a> for $ty {
             const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
@@ -102,6 +102,6 @@ macro_rules! lets_in {
         }
     };
 }
-lets_in!(SignedIn, signed_in, ["basic", "bearer"]);
-lets_in!(Staff, staff, by, ["basic", "bearer"]);
-lets_in!(Password, password, ["basic"]);
+auth_extractor!(AuthenticatedUser, signed_in, ["basic", "bearer"]);
+auth_extractor!(Staff, staff, by, ["basic", "bearer"]);
+auth_extractor!(Password, password, ["basic"]);

@@ -14,12 +14,12 @@ mod sort;
 
 pub use body::{Body, Items};
 pub(crate) use body::{Input, Member, input, member, shown, unknown_members, wrong};
-pub use caller::{By, Password, SignedIn, Staff};
+pub use caller::{AuthMethod, AuthenticatedUser, Password, Staff};
 pub use client::{Proxy, TrustedProxies};
 pub(crate) use named_sort::named_sort;
 pub(crate) use page::in_order;
-pub use page::{Cursor, NamedWindow, Window, page_size};
-pub use representation::{Shown, unless_changed};
+pub use page::{Cursor, NamedPageQuery, PageQuery, page_size};
+pub use representation::{Representation, check_if_match};
 pub use scalars::{
     Flag, Id, Line, Lines, Moment, Number, ParameterName, Price, ProductName, QueueText, TextPart, TimeZone,
     UsernameText,

@@ -26,13 +26,13 @@ macro_rules! named_sort {
                 self,
                 limit: u8,
                 cursor: Option<$crate::http::Cursor>,
-            ) -> Result<$crate::http::NamedWindow, $crate::error::Error> {
-                use $crate::http::{NamedWindow, Sort, Window};
+            ) -> Result<$crate::http::NamedPageQuery, $crate::error::Error> {
+                use $crate::http::{NamedPageQuery, Sort, PageQuery};
                 match self {
-                    Self::IdAscending => Ok(Window::new(limit, cursor, Sort::IdAscending)?.into()),
-                    Self::IdDescending => Ok(Window::new(limit, cursor, Sort::IdDescending)?.into()),
-                    Self::NameAscending => NamedWindow::by_name(limit, cursor, false),
-                    Self::NameDescending => NamedWindow::by_name(limit, cursor, true),
+                    Self::IdAscending => Ok(PageQuery::new(limit, cursor, Sort::IdAscending)?.into()),
+                    Self::IdDescending => Ok(PageQuery::new(limit, cursor, Sort::IdDescending)?.into()),
+                    Self::NameAscending => NamedPageQuery::by_name(limit, cursor, false),
+                    Self::NameDescending => NamedPageQuery::by_name(limit, cursor, true),
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::error::{Error, FieldError};
 
 /// Which part of a list is asked for: by id, which is the order in which objects were made, or by what `After` is.
 #[derive(Debug, Clone, Copy)]
-pub struct Window<After = i64> {
+pub struct PageQuery<After = i64> {
     /// The last object of the page before; none: the list's begin.
     after: Option<After>,
     /// From the last object to the first.
@@ -21,11 +21,11 @@ pub struct Window<After = i64> {
 
 /// A part of a list that can also be had by name.
 #[derive(Debug, Clone)]
-pub enum NamedWindow {
+pub enum NamedPageQuery {
     /// By id.
-    Id(Window),
+    Id(PageQuery),
     /// By name.
-    Name(Window<String>),
+    Name(PageQuery<String>),
 }
 
 /// Objects on a page when the caller does not say how many.
@@ -33,7 +33,7 @@ pub const fn page_size() -> u8 {
     50
 }
 
-impl<After> Window<After> {
+impl<After> PageQuery<After> {
     /// One more than asked for: whether there is a next page.
     pub const fn fetch(&self) -> i64 {
         self.limit + 1
@@ -50,7 +50,7 @@ impl<After> Window<After> {
     }
 }
 
-impl Window {
+impl PageQuery {
     /// From the query's parameters.
     pub fn new(limit: u8, cursor: Option<Cursor>, sort: Sort) -> Result<Self, Error> {
         let descending = sort == Sort::IdDescending;
@@ -84,18 +84,18 @@ impl Window {
     }
 }
 
-impl Window<String> {
+impl PageQuery<String> {
     /// What the query compares names with; no name is empty.
     pub fn bound(&self) -> &str {
         self.after.as_deref().unwrap_or_default()
     }
 }
 
-impl NamedWindow {
+impl NamedPageQuery {
     /// By name, from the query's parameters.
     pub fn by_name(limit: u8, cursor: Option<Cursor>, descending: bool) -> Result<Self, Error> {
         let after = cursor.map(|cursor| cursor.name(descending)).transpose()?;
-        Ok(Self::Name(Window { after, descending, limit: limit.into() }))
+        Ok(Self::Name(PageQuery { after, descending, limit: limit.into() }))
     }
 
     /// A list's part and the cursor of the next one.
@@ -107,8 +107,8 @@ impl NamedWindow {
     }
 }
 
-impl From<Window> for NamedWindow {
-    fn from(window: Window) -> Self {
+impl From<PageQuery> for NamedPageQuery {
+    fn from(window: PageQuery) -> Self {
         Self::Id(window)
     }
 }
@@ -125,7 +125,7 @@ fn of_another_order() -> Error {
 /// page, whatever the order and wherever the page. `$1` and `$2` are the window's.
 macro_rules! in_order {
     ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, $text:literal $(+ $more:literal)? $(, $arg:expr)* $(,)?) => {{
-        let window: $crate::http::Window = $window;
+        let window: $crate::http::PageQuery = $window;
         let (bound, fetch) = (window.bound(), window.fetch());
         if window.descending {
             sqlx::$query!(
@@ -143,10 +143,10 @@ macro_rules! in_order {
     }};
     ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, name $name:literal, $text:literal $(, $arg:expr)* $(,)?) => {
         match $window {
-            $crate::http::NamedWindow::Id(window) => {
+            $crate::http::NamedPageQuery::Id(window) => {
                 $crate::http::in_order!(*window, $db, $query$(<$row>)?, id $id, $text $(, $arg)*)
             }
-            $crate::http::NamedWindow::Name(window) if window.descending => {
+            $crate::http::NamedPageQuery::Name(window) if window.descending => {
                 sqlx::$query!(
                     $($row,)? $text + " and ($1 = '' or " + $name + " < $1) order by " + $name + " desc limit $2",
                     window.bound(), window.fetch() $(, $arg)*
@@ -154,7 +154,7 @@ macro_rules! in_order {
                 .fetch_all($db)
                 .await
             }
-            $crate::http::NamedWindow::Name(window) => {
+            $crate::http::NamedPageQuery::Name(window) => {
                 sqlx::$query!(
                     $($row,)? $text + " and " + $name + " > $1 order by " + $name + " limit $2",
                     window.bound(), window.fetch() $(, $arg)*
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_next_page_begins_after_the_last_of_this_one() {
-        let window = Window { after: None, descending: false, limit: 2 };
+        let window = PageQuery { after: None, descending: false, limit: 2 };
         assert_eq!(window.page(vec![4, 7, 9], |id| *id), (vec![4, 7], Some("7".to_owned())));
         assert_eq!(window.page(vec![4, 7], |id| *id), (vec![4, 7], None));
         assert_eq!(window.page(Vec::new(), |id| *id), (Vec::new(), None));

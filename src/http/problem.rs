@@ -65,13 +65,13 @@ impl Error {
             Self::Malformed(_) | Self::Parameters(_) => Code::Malformed,
             Self::Unauthenticated(_) => Code::Unauthenticated,
             Self::Forbidden(_) => Code::Forbidden,
-            Self::Scope(_) => Code::InsufficientScope,
+            Self::InsufficientScope(_) => Code::InsufficientScope,
             Self::NotFound(_) => Code::NotFound,
             Self::Conflict { code, .. } => *code,
-            Self::Changed => Code::PreconditionFailed,
+            Self::PreconditionFailed => Code::PreconditionFailed,
             Self::Invalid(_) => Code::Invalid,
-            Self::TooMany { .. } => Code::TooManyRequests,
-            Self::TooOften { .. } => Code::RateLimited,
+            Self::LoginThrottled { .. } => Code::TooManyRequests,
+            Self::RateLimited { .. } => Code::RateLimited,
             Self::NotReady(_) | Self::Unavailable(_) => Code::Unavailable,
             Self::Internal(_) => Code::Internal,
         }
@@ -95,7 +95,7 @@ impl From<Error> for poem::Error {
             Error::Conflict { detail, field, .. } => {
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
-            Error::TooMany { retry_after_secs } | Error::TooOften { retry_after_secs } => {
+            Error::LoginThrottled { retry_after_secs } | Error::RateLimited { retry_after_secs } => {
                 problem.retry_after_secs = retry_after_secs;
             }
             // Logged once, here; the caller gets the request's id to ask about it.
@@ -106,10 +106,10 @@ impl From<Error> for poem::Error {
             Error::Malformed(_)
             | Error::Unauthenticated(_)
             | Error::Forbidden(_)
-            | Error::Scope(_)
+            | Error::InsufficientScope(_)
             | Error::NotFound(_)
             | Error::NotReady(_)
-            | Error::Changed => {}
+            | Error::PreconditionFailed => {}
         }
         let mut carrier = Self::from_status(status_of(code));
         carrier.set_data(problem);

@@ -2,7 +2,7 @@
 //!
 //! An object's ETag is a hash of what people decide about it and, after a dot, one of all that is shown: its job's progress
 //! is something new to read, but no reason to refuse an edit. A read's is made of its answer; an edit makes it again under
-//! the lock of the object's row ([`unless_changed`]), so that nobody else's edit can come in between.
+//! the lock of the object's row ([`check_if_match`]), so that nobody else's edit can come in between.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use poem::http::{HeaderMap, HeaderName};
@@ -38,9 +38,9 @@ task_local! {
 }
 
 /// How an object is shown, as JSON: what its ETag is made of.
-pub trait Shown {
+pub trait Representation {
     /// The same as a read's answer.
-    fn shown(self) -> Option<Value>;
+    fn representation(self) -> Option<Value>;
 }
 
 /// The tags of a header `If-Match` or `If-None-Match`.
@@ -96,10 +96,10 @@ pub(crate) async fn under<F: Future>(if_match: Tags, edit: F) -> F::Output {
 
 /// Refuses an edit (412) when its caller has read another state. To be called with the object's row locked; `current` is
 /// only asked for when the caller cares.
-pub async fn unless_changed<T: Shown>(current: impl Future<Output = Result<T, Error>>) -> Result<(), Error> {
+pub async fn check_if_match<T: Representation>(current: impl Future<Output = Result<T, Error>>) -> Result<(), Error> {
     let Ok(tags) = IF_MATCH.try_with(Clone::clone) else { return Ok(()) };
-    let shown = serde_json::to_vec(&current.await?.shown()).map_err(anyhow::Error::new)?;
-    if tags.has_decided(&etag(&shown)) { Ok(()) } else { Err(Error::Changed) }
+    let shown = serde_json::to_vec(&current.await?.representation()).map_err(anyhow::Error::new)?;
+    if tags.has_decided(&etag(&shown)) { Ok(()) } else { Err(Error::PreconditionFailed) }
 }
 
 #[cfg(test)]

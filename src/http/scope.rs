@@ -59,7 +59,7 @@ impl Scopes {
         let needed = if method == Method::GET { Scope::Read } else { Scope::Write };
         for (scope, needed) in [(needed, true), (Scope::Staff, for_staff)] {
             if needed && !self.has(scope) {
-                return Err(Error::Scope(scope.as_str()));
+                return Err(Error::InsufficientScope(scope.as_str()));
             }
         }
         Ok(())

@@ -25,7 +25,7 @@ const HTTP_BOUNDS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
 
 /// The end of an attempt at a job.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Attempt {
+pub struct JobAttempt {
     /// What it did.
     pub kind: String,
     /// Whose work it was.
@@ -65,9 +65,9 @@ impl Metrics {
     }
 
     /// Attempts have ended. Call it after the commit.
-    pub fn note_attempts(&self, attempts: impl IntoIterator<Item = Attempt>) {
+    pub fn note_attempts(&self, attempts: impl IntoIterator<Item = JobAttempt>) {
         let mut counts = self.counts();
-        for Attempt { kind, queue, outcome, waited, ran } in attempts {
+        for JobAttempt { kind, queue, outcome, waited, ran } in attempts {
             let key = (kind, queue);
             if let Some(waited) = waited {
                 counts.waits.entry(key.clone()).or_insert_with(|| Histogram::new(&JOB_BOUNDS)).note(waited);
@@ -116,7 +116,7 @@ mod tests {
             metrics.note_request("job_read", 200, Duration::from_millis(millis));
         }
         let attempt =
-            |outcome, ran| Attempt { kind: "a\"b\\c\nd".into(), queue: "q".into(), outcome, waited: None, ran };
+            |outcome, ran| JobAttempt { kind: "a\"b\\c\nd".into(), queue: "q".into(), outcome, waited: None, ran };
         metrics.note_attempts([attempt("succeeded", Some(Duration::from_secs(2))), attempt("succeeded", None)]);
         let mut text = Text::default();
         metrics.write(&mut text);

@@ -79,7 +79,7 @@ pub enum UpgradeCredit {
 
 /// From when the new order is charged, and until when the old one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Handover {
+pub struct ReplacementSchedule {
     /// Upgrade or downgrade.
     pub replacement: Replacement,
     /// When the new order starts.
@@ -190,7 +190,7 @@ impl Terms {
         credit: UpgradeCredit,
         now: DateTime<Utc>,
         zone: Tz,
-    ) -> Handover {
+    ) -> ReplacementSchedule {
         let replacement = Replacement::of((self.price, self.period), (price, period));
         let (starts_at, ends_at) = match (replacement, credit) {
             (Replacement::Downgrade, _) => {
@@ -202,7 +202,7 @@ impl Terms {
                 (now.max(self.starts_at), self.period.boundary_from(self.starts_at, now, zone))
             }
         };
-        Handover { replacement, starts_at, ends_at }
+        ReplacementSchedule { replacement, starts_at, ends_at }
     }
 }
 

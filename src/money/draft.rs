@@ -12,7 +12,7 @@ use super::{
 
 /// What of a customer is to be billed.
 #[derive(Debug)]
-pub struct Due {
+pub struct BillableItems {
     /// Open orders, by id.
     pub orders: Vec<Order>,
     /// What earlier bills charged of those orders that end before what is billed.
@@ -107,7 +107,7 @@ pub struct Draft {
 
 /// What becomes of an order with this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moved {
+pub struct CursorUpdate {
     /// Which.
     pub order_id: i64,
     /// What was billed of it.
@@ -131,13 +131,13 @@ pub enum DraftError {
 
 /// One bill for each currency with something in it, and what becomes of the orders. The order in which the orders come
 /// does not matter.
-pub fn draw_up(
-    mut due: Due,
+pub fn generate_bills(
+    mut due: BillableItems,
     treatment: Treatment,
     rates: &RateTable,
     cash_rounding: bool,
     as_of: DateTime<Utc>,
-) -> Result<(Vec<Draft>, Vec<Moved>), DraftError> {
+) -> Result<(Vec<Draft>, Vec<CursorUpdate>), DraftError> {
     due.orders.sort_unstable_by_key(|order| order.order_id);
     let mut lines: Vec<(Currency, Record)> = Vec::new();
     let mut moved = Vec::with_capacity(due.orders.len());
@@ -161,7 +161,7 @@ pub fn draw_up(
                 }
             }
         }
-        moved.push(Moved { order_id: order.order_id, before, after: order.billed, due_at: order.due_at() });
+        moved.push(CursorUpdate { order_id: order.order_id, before, after: order.billed, due_at: order.due_at() });
     }
     due.manual.sort_unstable_by_key(|line| line.item_id);
     for line in due.manual {

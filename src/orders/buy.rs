@@ -9,7 +9,7 @@ use super::{
     needed::refuse_needed,
     new_order::NewOrder,
     place,
-    quote::{self, Quote, Wanted},
+    quote::{self, OrderRequest, Quote},
     replace::{self, Replaced},
     service,
 };
@@ -30,14 +30,14 @@ use crate::{
 #[derive(Debug, Clone)]
 pub enum Terms {
     /// A product as the catalogue has it.
-    Catalogue(Wanted),
+    Catalogue(OrderRequest),
     /// What staff and the customer have agreed on.
-    Agreed(Agreed),
+    NegotiatedTerms(NegotiatedTerms),
 }
 
 /// Terms that staff write down.
 #[derive(Debug, Clone)]
-pub struct Agreed {
+pub struct NegotiatedTerms {
     /// As bills call it.
     pub description: String,
     /// What the prices are in.
@@ -61,7 +61,7 @@ pub async fn quote(
     db: &PgPool,
     services: Services,
     caller: &User,
-    wanted: Wanted,
+    wanted: OrderRequest,
 ) -> Result<(Quote, Result<VatPreview, VatUnknown>), Error> {
     let mut tx = crate::request_context::begin(db).await?;
     let customer = db::locked_customer(&mut tx, caller.user_id).await?;
@@ -83,7 +83,7 @@ pub async fn order(
     let customer = db::locked_customer(&mut tx, user_id).await?;
     let starts_at = starts_at.unwrap_or(customer.now);
     let order_id = match terms {
-        Terms::Agreed(agreed) => {
+        Terms::NegotiatedTerms(agreed) => {
             let new = agreed.new_order(&customer, user_id, caller.user_id)?;
             place::place(&mut tx, customer.now, starts_at, &new).await?.order_id
         }
@@ -105,7 +105,7 @@ pub(crate) async fn order_of_service(
     parameters: Parameters,
     of_service: &[&str],
 ) -> Result<i64, Error> {
-    let wanted = Wanted::on_first_terms(product, parameters)?;
+    let wanted = OrderRequest::on_first_terms(product, parameters)?;
     let customer = db::locked_customer(tx, caller.user_id).await?;
     let quote = quote::quote_of_service(tx, &customer, caller.user_id, wanted, of_service).await?;
     quote.refuse_obstacles()?;
@@ -140,7 +140,7 @@ pub async fn replace_order(
     services: Services,
     caller: &User,
     (order_id, own): (i64, Option<i64>),
-    wanted: Wanted,
+    wanted: OrderRequest,
     change: ServiceChange,
 ) -> Result<Replaced, Error> {
     let mut tx = crate::request_context::begin(db).await?;
@@ -161,7 +161,7 @@ pub async fn replace_order(
     Ok(replaced)
 }
 
-impl Agreed {
+impl NegotiatedTerms {
     fn new_order(self, customer: &db::Customer, user_id: i64, ordered_by: i64) -> Result<NewOrder, Error> {
         Ok(NewOrder {
             user_id,

@@ -22,7 +22,7 @@ pub(crate) use buy::order_of_service;
 pub use cancel::cancel;
 pub use db::{OrderRow, due, find, lock_customer, move_cursors};
 pub(crate) use end::end_of_service;
-pub use new_order::{NewOrder, Part};
+pub use new_order::{NewOrder, PriceComponent};
 pub use place::place;
 pub use replace::{Replaced, replace};
 pub(crate) use service::parameter_changed;

@@ -39,12 +39,12 @@ pub struct NewOrder {
     /// Calendar periods are in this zone: the seller's.
     pub zone: Tz,
     /// What the price consists of; none for what is agreed by hand.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PriceComponent>,
 }
 
 /// A part of an order's price.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct PriceComponent {
     /// Of which product.
     pub product_id: i64,
     /// Its parameter; none: the product itself.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use sqlx::PgConnection;
 
-use super::{NewOrder, Part, db};
+use super::{NewOrder, PriceComponent, db};
 use crate::{
     catalog::{self, Choice, Priced, Product},
     code::Code,
@@ -15,7 +15,7 @@ use crate::{
 
 /// A configuration of a product, as it is asked for.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct OrderRequest {
     /// The product.
     pub product: Product,
     /// Values of its parameters, those of its service among them.
@@ -32,7 +32,7 @@ pub struct Wanted {
 #[derive(Debug, Clone)]
 pub struct Quote {
     /// What is asked for.
-    pub wanted: Wanted,
+    pub wanted: OrderRequest,
     /// What it costs, part by part.
     pub priced: Priced,
     /// What its service is to provision; none when staff deliver, or the noun itself provisions what it orders.
@@ -56,7 +56,7 @@ type Numbers = BTreeMap<String, i64>;
 /// As long as the database lets a description be.
 const MAX_DESCRIPTION: usize = 500;
 
-impl Wanted {
+impl OrderRequest {
     /// A product on the first terms that it has.
     pub(super) fn on_first_terms(product: Product, parameters: Parameters) -> Result<Self, Error> {
         let Some((recurring_period, currency)) = product.offers().next() else {
@@ -129,7 +129,7 @@ pub(super) async fn quote(
     services: Services,
     customer: &db::Customer,
     user_id: i64,
-    wanted: Wanted,
+    wanted: OrderRequest,
 ) -> Result<Quote, Error> {
     let (provision, numbers) = wanted.read(services).map_err(Error::Invalid)?;
     quote_read(tx, customer, user_id, wanted, (provision, numbers)).await
@@ -140,7 +140,7 @@ pub(super) async fn quote_of_service(
     tx: &mut PgConnection,
     customer: &db::Customer,
     user_id: i64,
-    wanted: Wanted,
+    wanted: OrderRequest,
     of_service: &[&str],
 ) -> Result<Quote, Error> {
     let (numbers, errors) = wanted.numbers(of_service);
@@ -154,7 +154,7 @@ async fn quote_read(
     tx: &mut PgConnection,
     customer: &db::Customer,
     user_id: i64,
-    wanted: Wanted,
+    wanted: OrderRequest,
     (provision, parameters): (Option<Arc<dyn Provision>>, Numbers),
 ) -> Result<Quote, Error> {
     let choice = Choice { recurring_period: wanted.recurring_period, currency: wanted.currency, parameters };
@@ -191,7 +191,7 @@ impl Quote {
     /// The order, with the terms copied.
     pub(super) fn new_order(&self, customer: &db::Customer, user_id: i64, ordered_by: i64) -> Result<NewOrder, Error> {
         let Self { wanted, priced, .. } = self;
-        let part = |part: &catalog::Part| Part {
+        let part = |part: &catalog::PriceComponent| PriceComponent {
             product_id: part.product.product_id,
             parameter: part.parameter.clone(),
             quantity: part.quantity,
@@ -217,7 +217,7 @@ impl Quote {
     }
 }
 
-impl Wanted {
+impl OrderRequest {
     /// As bills call it: `Dual-stack VM (cores 2, ram 4 GB)`.
     fn description(&self) -> String {
         let components = self.product.components.iter().flat_map(|component| &component.parameters);

@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     money::{
         Order,
-        charge::{Handover, Replacement},
+        charge::{Replacement, ReplacementSchedule},
     },
     services::ServiceChange,
 };
@@ -49,7 +49,7 @@ pub async fn replace(
     void_pending_successor(tx, &old, now).await?;
     refuse_ended(&old, now)?;
     let offer = (new.recurring, new_period);
-    let Handover { replacement, starts_at, ends_at } =
+    let ReplacementSchedule { replacement, starts_at, ends_at } =
         old.terms_with(old_period).replaced_by(offer, old.upgrade_credit, now, old.zone);
     let deliver_at = match replacement {
         Replacement::Upgrade => starts_at,

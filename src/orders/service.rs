@@ -12,16 +12,16 @@ use super::{db, needed::refuse_needed, view};
 use crate::{
     code::Code,
     error::Error,
-    http::unless_changed,
-    queue::{Claimed, NewJob, Rendered, enqueue, wake_relays},
+    http::check_if_match,
+    queue::{Claimed, NewJob, Prepared, enqueue, wake_relays},
     request_context,
     services::{Delivery, ServiceChange, Services},
     user::User,
 };
 
 /// Payloads as they rest: they name no secrets.
-pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
-    jobs.iter().map(|job| (job.job_id, Rendered::Payload(job.payload.to_string().into_bytes()))).collect()
+pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
+    jobs.iter().map(|job| (job.job_id, Prepared::Payload(job.payload.to_string().into_bytes()))).collect()
 }
 
 /// Brings what programs deliver of an order to what it is to be; doing it twice is doing it once. Returns when there is
@@ -105,7 +105,7 @@ pub async fn choose(
 ) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
-    unless_changed(view::read_in(&mut tx, (order_id, own))).await?;
+    check_if_match(view::read_in(&mut tx, (order_id, own))).await?;
     let order = db::find(&mut tx, order_id, user_id).await?;
     let service = db::delivery(&mut tx, order_id).await?;
     let nothing = |why: String| {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     code::Code,
     error::{Error, FieldError},
-    http::unless_changed,
+    http::check_if_match,
     money::vat_number::VatNumber,
 };
 
@@ -45,7 +45,7 @@ pub(super) async fn write(pool: &PgPool, user_id: i64, by: i64, address: Address
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock_user(&mut tx, user_id).await?;
     let current = db::address(&mut tx, user_id).await?;
-    unless_changed(async { current.clone().ok_or(Error::Changed) }).await?;
+    check_if_match(async { current.clone().ok_or(Error::PreconditionFailed) }).await?;
     let kept = match current {
         Some(current) if current.address == address => return Ok(current),
         Some(AddressVersion { address: old, verification, .. })

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, FieldError},
-    http::unless_changed,
+    http::check_if_match,
     money::{country::Country, vat, vat_number::VatNumber},
 };
 
@@ -39,7 +39,7 @@ pub(super) async fn write(pool: &PgPool, by: i64, seller: Seller) -> Result<Sell
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock_sellers(&mut tx).await?;
     let current = db::seller(&mut tx).await?;
-    unless_changed(async { current.clone().ok_or(Error::Changed) }).await?;
+    check_if_match(async { current.clone().ok_or(Error::PreconditionFailed) }).await?;
     if let Some(current) = current.filter(|current| current.seller == seller) {
         return Ok(current);
     }

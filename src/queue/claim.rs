@@ -73,15 +73,15 @@ pub(super) struct Batch {
 }
 
 /// A queue with jobs that wait, and how many more of them may be on their way.
-struct Open {
+struct OpenQueue {
     queue: String,
-    room: i64,
+    capacity: i64,
     rate_limit: Option<i32>,
 }
 
 /// Whose jobs are claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum ClaimScope {
     /// Workers', of all queues.
     Workers,
     /// The servers' own, one at a time.
@@ -89,8 +89,8 @@ pub(super) enum Whose {
 }
 
 /// Marks due jobs as dispatched and locks them for this transaction.
-pub(super) async fn claim(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<Batch> {
-    if whose == Whose::Workers {
+pub(super) async fn claim(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Result<Batch> {
+    if whose == ClaimScope::Workers {
         sqlx::query!("select pg_advisory_xact_lock_shared(hashtextextended('job_claim', 0))").execute(&mut *tx).await?;
     }
     let mut open = open_queues(tx, whose).await?;
@@ -98,32 +98,32 @@ pub(super) async fn claim(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<B
     let limited: Vec<String> =
         open.iter().filter(|queue| queue.rate_limit.is_some()).map(|queue| queue.queue.clone()).collect();
     if !limited.is_empty() {
-        let tokens = take_turn(tx, &limited).await?;
+        let tokens = refill_buckets(tx, &limited).await?;
         for queue in open.iter_mut().filter(|queue| queue.rate_limit.is_some()) {
             let tokens = tokens.get(&queue.queue).copied().unwrap_or_default();
-            queue.room = queue.room.min(tokens.whole);
+            queue.capacity = queue.capacity.min(tokens.whole);
             if tokens.whole == 0 {
                 next_token = Some(next_token.map_or(tokens.next, |next: Duration| next.min(tokens.next)));
             }
         }
     }
-    open.retain(|queue| queue.room > 0);
+    open.retain(|queue| queue.capacity > 0);
     // Each queue gets its share, so that one with a long backlog holds up no other.
     let share = match whose {
-        Whose::Workers => (BATCH / i64::try_from(open.len()).unwrap_or(BATCH).max(1)).max(1),
-        Whose::Server => 1,
+        ClaimScope::Workers => (BATCH / i64::try_from(open.len()).unwrap_or(BATCH).max(1)).max(1),
+        ClaimScope::Server => 1,
     };
     for queue in &mut open {
-        queue.room = queue.room.min(share);
+        queue.capacity = queue.capacity.min(share);
     }
     let mut jobs = if open.is_empty() { Vec::new() } else { dispatch(tx, &open).await? };
     if !limited.is_empty() {
-        spend(tx, &limited, &jobs).await?;
+        consume_tokens(tx, &limited, &jobs).await?;
     }
     if jobs.iter().any(|(_, parents)| *parents > 0) {
         add_parents(tx, &mut jobs).await?;
     }
-    let claimed = |queue: &Open| jobs.iter().filter(|(job, _)| job.queue == queue.queue).count();
+    let claimed = |queue: &OpenQueue| jobs.iter().filter(|(job, _)| job.queue == queue.queue).count();
     let full = open.iter().any(|queue| i64::try_from(claimed(queue)).is_ok_and(|claimed| claimed >= share));
     Ok(Batch { jobs: jobs.into_iter().map(|(job, _)| job).collect(), full, next_token })
 }
@@ -136,9 +136,9 @@ pub(super) async fn wait_for_claims(tx: &mut PgConnection) -> sqlx::Result<()> {
 /// Queues with jobs that may be due. Only so much is on its way that priority and revocation keep their meaning: some
 /// for each of the workers' slots. Names are looked for from the index's end: at its begin, entries of jobs that have gone
 /// pile up until they are vacuumed.
-async fn open_queues(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<Vec<Open>> {
+async fn open_queues(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Result<Vec<OpenQueue>> {
     sqlx::query_as!(
-        Open,
+        OpenQueue,
         r#"with recursive waiting as ( -- from one name in the index to the next, however many jobs each has
                (select queue from job where state = 'queued' and waits_for = 0 order by queue desc limit 1)
                union all
@@ -150,11 +150,11 @@ async fn open_queues(tx: &mut PgConnection, whose: Whose) -> sqlx::Result<Vec<Op
                   greatest(64, 4 * coalesce((select sum(concurrency) from worker
                           where worker.queue = waiting.queue and not stopped and last_seen_at > now() - interval '15 seconds'), 0))
                       - (select count(*) from job
-                         where job.queue = waiting.queue and state in ('dispatched', 'running')) as "room!"
+                         where job.queue = waiting.queue and state in ('dispatched', 'running')) as "capacity!"
            from waiting left join job_queue using (queue)
            where waiting.queue is not null and paused_at is null and (waiting.queue = $1) = $2"#,
         SERVER,
-        whose == Whose::Server,
+        whose == ClaimScope::Server,
     )
     .fetch_all(tx)
     .await
@@ -168,7 +168,7 @@ struct Tokens {
 }
 
 /// Refills the buckets of these queues and keeps them locked. Those that another relay has locked are left to it.
-async fn take_turn(tx: &mut PgConnection, queues: &[String]) -> sqlx::Result<HashMap<String, Tokens>> {
+async fn refill_buckets(tx: &mut PgConnection, queues: &[String]) -> sqlx::Result<HashMap<String, Tokens>> {
     // A bucket holds a tenth of a second's worth, and at least one. What it holds at first is taken off what it gets, so
     // that never more than the limit start in a period, wherever that begins.
     let buckets = sqlx::query!(
@@ -194,7 +194,7 @@ async fn take_turn(tx: &mut PgConnection, queues: &[String]) -> sqlx::Result<Has
     Ok(buckets.into_iter().map(|bucket| (bucket.queue, tokens(bucket.tokens, bucket.secs_each))).collect())
 }
 
-async fn spend(tx: &mut PgConnection, limited: &[String], jobs: &[(Claimed, i32)]) -> sqlx::Result<()> {
+async fn consume_tokens(tx: &mut PgConnection, limited: &[String], jobs: &[(Claimed, i32)]) -> sqlx::Result<()> {
     for queue in limited {
         let spent = jobs.iter().filter(|(job, _)| job.queue == *queue).count();
         if spent > 0 {
@@ -208,15 +208,15 @@ async fn spend(tx: &mut PgConnection, limited: &[String], jobs: &[(Claimed, i32)
 }
 
 /// The jobs, and how many parents each has.
-async fn dispatch(tx: &mut PgConnection, open: &[Open]) -> sqlx::Result<Vec<(Claimed, i32)>> {
+async fn dispatch(tx: &mut PgConnection, open: &[OpenQueue]) -> sqlx::Result<Vec<(Claimed, i32)>> {
     let queues: Vec<String> = open.iter().map(|queue| queue.queue.clone()).collect();
-    let rooms: Vec<i64> = open.iter().map(|queue| queue.room).collect();
+    let rooms: Vec<i64> = open.iter().map(|queue| queue.capacity).collect();
     // One range of the index for each priority: what is not due yet is never looked at. The levels come in their order
     // because a lateral join keeps that of its left side. How many they come to the planner can't know, and would look
     // through all jobs that ever were; an array it takes for a short one.
     let rows = sqlx::query!(
         r#"with due as (
-               select pick.job_id from unnest($1::text[], $2::bigint[]) as open (queue, room), lateral (
+               select pick.job_id from unnest($1::text[], $2::bigint[]) as open (queue, capacity), lateral (
                    select ready.job_id from generate_series(9, 0, -1) as level, lateral (
                        select job_id from job
                        where state = 'queued' and waits_for = 0 and job.queue = open.queue and priority = level::smallint
@@ -224,8 +224,8 @@ async fn dispatch(tx: &mut PgConnection, open: &[Open]) -> sqlx::Result<Vec<(Cla
                            and (unique_key is null or not exists (
                                select from job busy
                                where busy.unique_key = job.unique_key and busy.state in ('dispatched', 'running')))
-                       order by run_at, job_id limit open.room for update skip locked) as ready
-                   limit open.room) as pick)
+                       order by run_at, job_id limit open.capacity for update skip locked) as ready
+                   limit open.capacity) as pick)
            update job set state = 'dispatched', attempt = attempt + 1, delivery = 1, progress = null, running_at = null,
                dispatched_at = clock_timestamp(), last_seen_at = clock_timestamp()
            where job_id = any (array(select job_id from due))

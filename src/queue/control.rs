@@ -9,7 +9,7 @@ use uncloud_wire::{
     stream::{Command, GROUP, reconnecting},
 };
 
-use super::{Runner, db, sweep};
+use super::{Runner, db, rescuer};
 use crate::request_context;
 
 const PERIOD: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     let mut connection = None;
     loop {
         if let Err(error) = tell(&runner, &mut connection).await {
-            sweep::put_off(&error, "workers are not told what staff want");
+            rescuer::put_off(&error, "workers are not told what staff want");
         }
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,

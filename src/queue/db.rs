@@ -10,7 +10,7 @@ use uncloud_wire::JobId;
 
 use super::{
     job::JobState,
-    wake::{Finished, Wake},
+    notifier::{Finished, Notifier},
 };
 
 /// A job as its askers see it. One that gave way to a newer twin shows what became of that twin.
@@ -66,7 +66,7 @@ pub async fn find(pool: &PgPool, job_id: JobId, requester: Option<i64>) -> sqlx:
 /// Like [`find`], but waits until the job is final or `wait` is over; then answers with what it is.
 pub async fn wait_until_finished(
     pool: &PgPool,
-    wake: &Wake,
+    wake: &Notifier,
     job_id: JobId,
     requester: Option<i64>,
     wait: Duration,
@@ -137,9 +137,9 @@ pub(super) async fn requeue(
         return Ok(JobState::Revoked);
     }
     if let Some(key) = job.unique_key
-        && let Some(twin) = waiting_twin(tx, job_id, &key).await?
+        && let Some(duplicate) = waiting_twin(tx, job_id, &key).await?
     {
-        supersede(tx, job_id, twin).await?;
+        supersede(tx, job_id, duplicate).await?;
         return Ok(JobState::Superseded);
     }
     sqlx::query!(
@@ -197,14 +197,14 @@ pub(super) async fn release_children(tx: &mut PgConnection, ended: &[JobId]) -> 
     .map(drop)
 }
 
-/// Lets `twin` do the work of `job_id` and of all that gave way to it, for all who asked for them or wait for them.
-async fn supersede(tx: &mut PgConnection, job_id: JobId, twin: JobId) -> sqlx::Result<()> {
+/// Lets `duplicate` do the work of `job_id` and of all that gave way to it, for all who asked for them or wait for them.
+async fn supersede(tx: &mut PgConnection, job_id: JobId, duplicate: JobId) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into job_requester (job_id, user_id)
          select $2, user_id from job_requester where job_id = $1
          on conflict do nothing",
         job_id,
-        twin
+        duplicate
     )
     .execute(&mut *tx)
     .await?;
@@ -212,15 +212,17 @@ async fn supersede(tx: &mut PgConnection, job_id: JobId, twin: JobId) -> sqlx::R
         "update job_parent set parent_id = $2 where parent_id = $1 and not released and job_id <> $2
              and not exists (select from job_parent known where known.job_id = job_parent.job_id and known.parent_id = $2)",
         job_id,
-        twin
+        duplicate
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query!("update job set superseded_by = $2 where superseded_by = $1", job_id, twin).execute(&mut *tx).await?;
+    sqlx::query!("update job set superseded_by = $2 where superseded_by = $1", job_id, duplicate)
+        .execute(&mut *tx)
+        .await?;
     sqlx::query!(
         "update job set state = 'superseded', superseded_by = $2, finished_at = clock_timestamp() where job_id = $1",
         job_id,
-        twin
+        duplicate
     )
     .execute(tx)
     .await

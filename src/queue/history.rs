@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::inspect::{Attempt, JobDetail};
+use super::inspect::{JobAttempt, JobDetail};
 
 /// What happened to a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Step {
 pub fn history(job: &JobDetail) -> Vec<Step> {
     let mut steps = vec![step(Some(job.line.created_at), "queued", None)];
     for attempt in &job.attempts {
-        let Attempt { attempt: number, worker, error, .. } = attempt;
+        let JobAttempt { attempt: number, worker, error, .. } = attempt;
         steps.push(step(attempt.dispatched_at, "dispatched", Some(*number)));
         steps.push(step(attempt.running_at, "running", Some(*number)).map(|step| by(step, worker.as_ref())));
         let end = step(Some(attempt.ended_at), &attempt.outcome, Some(*number));

@@ -8,7 +8,7 @@ use super::{Claimed, Succeeded};
 
 /// A job made ready for its worker, or why not.
 #[derive(Debug)]
-pub enum Rendered {
+pub enum Prepared {
     /// JSON for the worker.
     Payload(Vec<u8>),
     /// It was all the database's work and has been done in this transaction; no worker needs to know.
@@ -19,9 +19,9 @@ pub enum Rendered {
         rest: Option<Value>,
     },
     /// There is nothing left to do.
-    Obsolete(String),
+    Cancel(String),
     /// It can't be done like this; staff must look.
-    Impossible(String),
+    Fail(String),
 }
 
 /// What became of a job's result.
@@ -40,7 +40,7 @@ pub trait JobKinds: Send + Sync {
         &'a self,
         tx: &'a mut PgConnection,
         jobs: &'a [Claimed],
-    ) -> BoxFuture<'a, anyhow::Result<Vec<Rendered>>>;
+    ) -> BoxFuture<'a, anyhow::Result<Vec<Prepared>>>;
 
     /// Tells the noun what its worker did, in the transaction that makes the job succeeded.
     fn settle<'a>(&'a self, tx: &'a mut PgConnection, job: &'a Succeeded) -> BoxFuture<'a, sqlx::Result<Settled>>;

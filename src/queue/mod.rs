@@ -13,20 +13,20 @@ mod claim;
 mod control;
 mod db;
 mod depths;
-mod desk;
+mod diagnose;
 mod events;
-mod explain;
 mod history;
 pub mod inspect;
 mod kinds;
+mod notifier;
 pub mod operate;
 mod outbox;
 mod relay;
 mod reports;
+mod rescuer;
 mod retention;
 mod runner;
-mod sweep;
-mod wake;
+mod server_jobs;
 
 pub use api::{AdminJobApi, JobApi, JobRef, QueueApi, WorkerApi};
 pub use claim::{Claimed, Parent};
@@ -35,11 +35,11 @@ pub use depths::{Depth, depths};
 pub use events::Succeeded;
 pub use history::{Step, history};
 pub use job::{JobState, Policy};
-pub use kinds::{JobKinds, Rendered, Settled};
-pub use outbox::{After, NewJob, enqueue, enqueue_all, wake_relays};
+pub use kinds::{JobKinds, Prepared, Settled};
+pub use notifier::{Notifier, announce_schedules, listen};
+pub use outbox::{DependsOn, NewJob, enqueue, enqueue_all, wake_relays};
 pub use retention::render_cleanup;
 pub use runner::Runner;
-pub use wake::{Wake, announce_schedules, listen};
 
 use std::sync::Arc;
 
@@ -50,15 +50,15 @@ use tokio::{sync::watch, task::JoinSet};
 pub fn start(runner: &Runner, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(relay::run(runner.clone(), stop.clone()));
-    tasks.spawn(desk::run(runner.clone(), stop.clone()));
+    tasks.spawn(server_jobs::run(runner.clone(), stop.clone()));
     tasks.spawn(events::run(runner.clone(), stop.clone()));
-    tasks.spawn(sweep::run(runner.clone(), stop.clone()));
+    tasks.spawn(rescuer::run(runner.clone(), stop.clone()));
     tasks.spawn(control::run(runner.clone(), stop.clone()));
     let (pool, wake, mut stop) = (runner.pool.clone(), Arc::clone(&runner.wake), stop.clone());
     tasks.spawn(async move {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => {}
-            () = wake::listen(pool, Arc::clone(&wake)) => {}
+            () = notifier::listen(pool, Arc::clone(&wake)) => {}
         }
         wake.end_waits();
     });

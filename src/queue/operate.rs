@@ -7,7 +7,7 @@ use super::{
     claim, db,
     inspect::JobFilter,
     job::JobState,
-    wake::{self, Wake},
+    notifier::{self, Notifier},
 };
 use crate::{code::Code, error::Error, request_context};
 
@@ -16,7 +16,7 @@ const BATCH: i64 = 1000;
 
 /// Revokes a job. One that waits is revoked at once; of one that is on its way or running the workers are told, and
 /// it ends when they have heard of it. Returns the job's state now.
-pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState, Error> {
+pub async fn revoke(db: &PgPool, wake: &Notifier, job_id: JobId) -> Result<JobState, Error> {
     let mut tx = request_context::begin(db).await?;
     let state =
         sqlx::query_scalar!(r#"select state as "state: JobState" from job where job_id = $1 for update"#, job_id)
@@ -28,8 +28,8 @@ pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState,
             db::revoke(&mut tx, &[job_id], "revoked by staff").await?;
             db::release_children(&mut tx, &[job_id]).await?;
             tx.commit().await?;
-            wake::announce_finished(db, wake, &[job_id]).await?;
-            wake::announce_queued(db).await?;
+            notifier::announce_finished(db, wake, &[job_id]).await?;
+            notifier::announce_queued(db).await?;
             Ok(JobState::Revoked)
         }
         JobState::Dispatched | JobState::Running => {
@@ -40,7 +40,7 @@ pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState,
             .execute(&mut *tx)
             .await?;
             tx.commit().await?;
-            wake::announce_control(db).await?;
+            notifier::announce_control(db).await?;
             Ok(state)
         }
         ended => {
@@ -51,7 +51,7 @@ pub async fn revoke(db: &PgPool, wake: &Wake, job_id: JobId) -> Result<JobState,
 }
 
 /// Revokes all jobs of a queue that wait. Returns how many those were.
-pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, Error> {
+pub async fn purge(db: &PgPool, wake: &Notifier, queue: &QueueName) -> Result<u64, Error> {
     let mut purged = 0;
     loop {
         let mut tx = request_context::begin(db).await?;
@@ -71,7 +71,7 @@ pub async fn purge(db: &PgPool, wake: &Wake, queue: &QueueName) -> Result<u64, E
             return Ok(purged);
         }
         purged += jobs.len() as u64;
-        wake::announce_finished(db, wake, &jobs).await?;
+        notifier::announce_finished(db, wake, &jobs).await?;
     }
 }
 
@@ -94,7 +94,7 @@ pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
         }
     };
     tx.commit().await?;
-    wake::announce_queued(db).await?;
+    notifier::announce_queued(db).await?;
     Ok(state)
 }
 
@@ -122,7 +122,7 @@ pub async fn retry_all(db: &PgPool, filter: &JobFilter) -> Result<u64, Error> {
             db::run_again(&mut tx, *job).await?;
         }
         tx.commit().await?;
-        wake::announce_queued(db).await?;
+        notifier::announce_queued(db).await?;
         let Some(last) = jobs.last() else { return Ok(retried) };
         after = *last;
         retried += jobs.len() as u64;
@@ -162,7 +162,7 @@ pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx:
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
-    wake::announce_queued(db).await
+    notifier::announce_queued(db).await
 }
 
 /// Asks a queue's workers to report at once.
@@ -174,7 +174,7 @@ pub async fn ping(db: &PgPool, queue: &QueueName) -> sqlx::Result<()> {
     )
     .execute(db)
     .await?;
-    wake::announce_control(db).await
+    notifier::announce_control(db).await
 }
 
 /// How many jobs a live worker shall run at the same time.
@@ -191,7 +191,7 @@ pub async fn set_concurrency(db: &PgPool, worker_id: i64, concurrency: u16) -> R
         return Err(Error::NotFound(format!("there is no running worker {worker_id}").into()));
     }
     tx.commit().await?;
-    wake::announce_control(db).await?;
+    notifier::announce_control(db).await?;
     Ok(())
 }
 

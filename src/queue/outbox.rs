@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 use uncloud_wire::{JobId, Kind, QueueName, job::millis};
 
-use super::{db, job::Policy, wake};
+use super::{db, job::Policy, notifier};
 use crate::request_context;
 
 /// A job to be. Made with [`NewJob::new`]; the other fields are for those who want more.
@@ -26,14 +26,14 @@ pub struct NewJob<'a> {
     /// Not before; none: at once.
     pub run_at: Option<DateTime<Utc>>,
     /// What has to end first.
-    pub after: After<'a>,
+    pub after: DependsOn<'a>,
     /// The user who may follow it through the API.
     pub requester: Option<i64>,
 }
 
 /// The jobs that another one waits for.
 #[derive(Debug, Clone, Copy)]
-pub enum After<'a> {
+pub enum DependsOn<'a> {
     /// All of these have to succeed; otherwise the job fails and names the one that did not.
     Success(&'a [JobId]),
     /// All of these have to end, however.
@@ -56,7 +56,7 @@ impl<'a> NewJob<'a> {
             unique_key: None,
             serial_key: None,
             run_at: None,
-            after: After::End(&[]),
+            after: DependsOn::End(&[]),
             requester: None,
         }
     }
@@ -131,8 +131,8 @@ pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Jo
 /// The jobs that have to end first, locked so that none ends between the look at its state and our commit.
 async fn lock_parents(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Vec<(JobId, bool)>> {
     let (asked, needed) = match job.after {
-        After::Success(jobs) => (jobs, true),
-        After::End(jobs) => (jobs, false),
+        DependsOn::Success(jobs) => (jobs, true),
+        DependsOn::End(jobs) => (jobs, false),
     };
     let mut parents: Vec<(JobId, bool)> = Vec::new();
     if let Some(key) = job.serial_key {
@@ -153,7 +153,7 @@ async fn lock_parents(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<V
 }
 
 /// Writes a job that goes on with what another one has left, on the same terms.
-pub(super) async fn go_on(tx: &mut PgConnection, job_id: JobId, rest: &Value) -> sqlx::Result<JobId> {
+pub(super) async fn enqueue_continuation(tx: &mut PgConnection, job_id: JobId, rest: &Value) -> sqlx::Result<JobId> {
     sqlx::query_scalar!(
         "insert into job (queue, kind, payload, request_id, max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms,
              hard_limit_ms, priority, keep_seconds)
@@ -202,5 +202,5 @@ pub async fn enqueue_all(
 
 /// Wakes the relays of the running servers. For processes that have no relay themselves, after their commit.
 pub async fn wake_relays(executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
-    wake::announce_queued(executor).await
+    notifier::announce_queued(executor).await
 }

@@ -13,14 +13,14 @@ use uncloud_wire::{
 
 use super::{
     Runner,
-    claim::{Claimed, Whose, claim},
+    claim::{ClaimScope, Claimed, claim},
     db,
     events::Ended,
     job::JobState,
-    kinds::Rendered,
+    kinds::Prepared,
     outbox,
 };
-use crate::{metrics::Attempt, request_context};
+use crate::{metrics::JobAttempt, request_context};
 
 /// Wake-ups from other processes may get lost; looking now and then bounds what that costs.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -75,7 +75,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
 /// One batch: claim, render, commit, and only then push. If pushing fails, the sweep takes the jobs back.
 async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<Round> {
     let mut tx = request_context::begin(&runner.pool).await?;
-    let batch = claim(&mut tx, Whose::Workers).await?;
+    let batch = claim(&mut tx, ClaimScope::Workers).await?;
     let round = Round { more: batch.full, next_token: batch.next_token };
     if batch.jobs.is_empty() {
         tx.commit().await?;
@@ -83,7 +83,8 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<R
     }
     // A later statement of the same transaction, so that it sees every change whose job was joined to these.
     let rendered = runner.kinds.render(&mut tx, &batch.jobs).await?;
-    let Concluded { envelopes, ended: Ended { finished, attempts } } = conclude(&mut tx, batch.jobs, rendered).await?;
+    let AppliedPrepared { envelopes, ended: Ended { finished, attempts } } =
+        apply_prepared(&mut tx, batch.jobs, rendered).await?;
     tx.commit().await?;
     runner.metrics.note_attempts(attempts);
     for envelope in &envelopes {
@@ -102,7 +103,7 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<R
 }
 
 /// What becomes of rendered jobs, when the transaction has been committed.
-pub(super) struct Concluded {
+pub(super) struct AppliedPrepared {
     /// For workers.
     pub envelopes: Vec<Envelope>,
     /// Ended here.
@@ -110,24 +111,24 @@ pub(super) struct Concluded {
 }
 
 /// Makes the jobs what their rendering says.
-pub(super) async fn conclude(
+pub(super) async fn apply_prepared(
     tx: &mut PgConnection,
     jobs: Vec<Claimed>,
-    rendered: Vec<Rendered>,
-) -> anyhow::Result<Concluded> {
+    rendered: Vec<Prepared>,
+) -> anyhow::Result<AppliedPrepared> {
     let mut envelopes = Vec::with_capacity(jobs.len());
     let mut ended = Ended::default();
     for (job, rendered) in jobs.into_iter().zip(rendered) {
-        let rendered = job.missed_parent().map_or(rendered, Rendered::Impossible);
+        let rendered = job.missed_parent().map_or(rendered, Prepared::Fail);
         let job_id = job.job_id;
         let outcome = match rendered {
-            Rendered::Payload(payload) => {
+            Prepared::Payload(payload) => {
                 envelopes.push(job.envelope(payload)?);
                 continue;
             }
-            Rendered::Done { result, rest } => {
+            Prepared::Done { result, rest } => {
                 let next = match rest {
-                    Some(rest) => Some(outbox::go_on(tx, job_id, &rest).await?),
+                    Some(rest) => Some(outbox::enqueue_continuation(tx, job_id, &rest).await?),
                     None => None,
                 };
                 finish(tx, job_id, JobState::Succeeded, None, Some(&result)).await?;
@@ -135,21 +136,21 @@ pub(super) async fn conclude(
                 ended.finished.push(job_id);
                 "succeeded"
             }
-            Rendered::Obsolete(reason) => {
+            Prepared::Cancel(reason) => {
                 refuse(tx, job_id, JobState::Revoked, &reason).await?;
                 ended.finished.push(job_id);
                 "revoked"
             }
-            Rendered::Impossible(reason) => {
+            Prepared::Fail(reason) => {
                 refuse(tx, job_id, JobState::Failed, &reason).await?;
                 ended.finished.push(job_id);
                 "failed"
             }
         };
-        ended.attempts.push(Attempt { kind: job.kind, queue: job.queue, outcome, waited: None, ran: None });
+        ended.attempts.push(JobAttempt { kind: job.kind, queue: job.queue, outcome, waited: None, ran: None });
     }
     db::release_children(tx, &ended.finished).await?;
-    Ok(Concluded { envelopes, ended })
+    Ok(AppliedPrepared { envelopes, ended })
 }
 
 impl Claimed {

@@ -4,19 +4,19 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uncloud_wire::JobId;
 
-use super::{claim::Claimed, kinds::Rendered};
+use super::{claim::Claimed, kinds::Prepared};
 
 /// Jobs forgotten in one transaction: some hundredths of a second, in which nobody waits for any of them.
 const BATCH: i64 = 1000;
 
 /// Forgets a batch for each job; while batches are full, a job of the same kind goes on.
-pub async fn render_cleanup(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Rendered)>> {
+pub async fn render_cleanup(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
     let mut rendered = Vec::with_capacity(jobs.len());
     for job in jobs {
         let (forgotten, workers) = (forget_jobs(tx).await?, forget_workers(tx).await?);
         let full = i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= BATCH);
         let result = json!({ "jobs": forgotten, "workers": workers });
-        rendered.push((job.job_id, Rendered::Done { result, rest: full.then(|| json!({})) }));
+        rendered.push((job.job_id, Prepared::Done { result, rest: full.then(|| json!({})) }));
     }
     Ok(rendered)
 }

@@ -7,7 +7,7 @@ use uncloud_wire::JobId;
 
 use super::{
     kinds::JobKinds,
-    wake::{self, Wake},
+    notifier::{self, Notifier},
 };
 use crate::metrics::Metrics;
 
@@ -21,7 +21,7 @@ pub struct Runner {
     /// What each kind of job means.
     pub kinds: Arc<dyn JobKinds>,
     /// Wakes those who wait for work or for results.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
     /// Counts what becomes of jobs.
     pub metrics: Arc<Metrics>,
 }
@@ -29,6 +29,6 @@ pub struct Runner {
 impl Runner {
     /// Tells everybody, after the commit, that these jobs have ended.
     pub(super) async fn finished(&self, jobs: &[JobId]) -> sqlx::Result<()> {
-        wake::announce_finished(&self.pool, &self.wake, jobs).await
+        notifier::announce_finished(&self.pool, &self.wake, jobs).await
     }
 }

@@ -25,7 +25,7 @@ use self::db::{Settings, Which};
 use crate::{
     code::Code,
     error::{Error, OnConstraint as _},
-    http::unless_changed,
+    http::check_if_match,
     queue::{self, NewJob, enqueue, wake_relays},
 };
 
@@ -93,7 +93,7 @@ pub async fn create(db: &PgPool, new: &NewSchedule) -> Result<Schedule, Error> {
 pub async fn change(db: &PgPool, schedule_id: i64, change: Change) -> Result<Schedule, Error> {
     let mut tx = crate::request_context::begin(db).await?;
     let old = db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
-    unless_changed(find(&mut *tx, schedule_id)).await?;
+    check_if_match(find(&mut *tx, schedule_id)).await?;
     let payload = change.payload.unwrap_or(old.payload);
     checked(known_kind(&old.kind)?, &payload)?;
     let retimed = change.timing.is_some();
@@ -127,7 +127,7 @@ fn known_kind(kind: &str) -> Result<Scheduled, Error> {
 pub async fn delete(db: &PgPool, schedule_id: i64) -> Result<(), Error> {
     let mut tx = crate::request_context::begin(db).await?;
     db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
-    unless_changed(find(&mut *tx, schedule_id)).await?;
+    check_if_match(find(&mut *tx, schedule_id)).await?;
     db::delete(&mut tx, schedule_id).await?;
     tx.commit().await?;
     Ok(())

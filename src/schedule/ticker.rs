@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{ask, db, definition::Schedule};
 use crate::{
-    queue::{Wake, wake_relays},
+    queue::{Notifier, wake_relays},
     schedule::Scheduled,
 };
 
@@ -17,7 +17,7 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// Ticks until `stop` becomes true. Between two due times the database is left alone.
-pub async fn run(pool: PgPool, wake: Arc<Wake>, mut stop: watch::Receiver<bool>) {
+pub async fn run(pool: PgPool, wake: Arc<Notifier>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         let wait = match tick(&pool).await {
             Ok(true) => continue,

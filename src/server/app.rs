@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 
 use super::middleware::{Origin, RateLimits};
-use crate::{accounts::Authenticator, http::TrustedProxies, metrics::Metrics, queue::Wake, seal::Sealer};
+use crate::{accounts::Authenticator, http::TrustedProxies, metrics::Metrics, queue::Notifier, seal::Sealer};
 
 /// What the operations work with.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct App {
     /// Encryption at rest.
     pub sealer: Arc<Sealer>,
     /// Wakes relay and long polls.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
     /// What this process counts.
     pub metrics: Arc<Metrics>,
     /// Says who is asking.

@@ -21,7 +21,7 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Whether a part answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
-pub enum Part {
+pub enum Dependency {
     /// It answers.
     Ok,
     /// It does not.
@@ -32,16 +32,16 @@ pub enum Part {
 #[derive(Debug, Object)]
 pub struct Health {
     /// Always `ok`.
-    pub status: Part,
+    pub status: Dependency,
 }
 
 /// What the service depends on.
 #[derive(Debug, Clone, Copy, Object)]
 pub struct Readiness {
     /// The truth; without it nothing works.
-    pub postgres: Part,
+    pub postgres: Dependency,
     /// The carrier; without it requests are accepted, and done when it is back.
-    pub redis: Part,
+    pub redis: Dependency,
 }
 
 /// The operations.
@@ -69,7 +69,7 @@ impl HealthApi {
     #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/healthz", method = "get", operation_id = "health_read")]
     async fn healthz(&self) -> Json<Health> {
-        Json(Health { status: Part::Ok })
+        Json(Health { status: Dependency::Ok })
     }
 
     /// Can requests be accepted
@@ -82,15 +82,17 @@ impl HealthApi {
             Some((at, readiness)) if at.elapsed() < FRESH => readiness,
             _ => {
                 let (postgres, redis) = tokio::join!(self.postgres_answers(), self.redis_answers());
-                let part = |answers| if answers { Part::Ok } else { Part::Unavailable };
+                let part = |answers| if answers { Dependency::Ok } else { Dependency::Unavailable };
                 let readiness = Readiness { postgres: part(postgres), redis: part(redis) };
                 *last = Some((Instant::now(), readiness));
                 readiness
             }
         };
         match readiness {
-            Readiness { postgres: Part::Ok, .. } => Ok(Json(readiness)),
-            Readiness { redis: Part::Ok, .. } => Err(Error::NotReady("Postgres does not answer; Redis does".into())),
+            Readiness { postgres: Dependency::Ok, .. } => Ok(Json(readiness)),
+            Readiness { redis: Dependency::Ok, .. } => {
+                Err(Error::NotReady("Postgres does not answer; Redis does".into()))
+            }
             _ => Err(Error::NotReady("neither Postgres nor Redis answers".into())),
         }
     }

@@ -51,7 +51,7 @@ impl IndexApi {
     async fn index(&self, request: &Request) -> Json<Index> {
         let caller = request.data::<Caller>();
         let user = caller.map(|caller| &caller.user);
-        let may_use = |operation: &&Operation| auth::admit(operation, caller).is_ok();
+        let may_use = |operation: &&Operation| auth::authorize(operation, caller).is_ok();
         let operations = self.operations.get().map(Vec::as_slice).unwrap_or_default();
         let endpoints = operations.iter().filter(may_use).map(|operation| Endpoint {
             method: operation.method.to_string(),

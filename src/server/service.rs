@@ -16,9 +16,9 @@ use super::{
     asset::asset,
     middleware::{
         RateLimits,
-        browser::{self, Guard},
-        call::Calls,
-        idempotency::Answers,
+        browser::{self, SecurityHeaders},
+        call::OperationMiddleware,
+        idempotency::IdempotencyStore,
         rates::Rates,
         request,
     },
@@ -64,20 +64,20 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     let operations = Arc::new(operations.get_or_init(|| operation::operations(&document)).clone());
     let document = document.to_string();
     let docs = apis.swagger_ui_html().replace(&generated, &document);
-    let guard = Guard { origins: app.origins.clone(), docs_policy: browser::policy_of(&docs) };
+    let guard = SecurityHeaders { origins: app.origins.clone(), docs_policy: browser::policy_of(&docs) };
 
-    let calls = Arc::new(Calls {
+    let calls = Arc::new(OperationMiddleware {
         authenticator: Arc::clone(&app.authenticator),
         proxies: Arc::clone(&app.proxies),
         operations: Arc::clone(&operations),
-        answers: Answers { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
+        answers: IdempotencyStore { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
         rates: Rates::new(app.rates),
     });
     let routes = Route::new()
         .at("/openapi.json", calls.around(asset("application/json", document)))
         .at("/docs", calls.around(asset("text/html; charset=utf-8", docs)))
         .nest_no_strip("/", calls.around(apis.into_endpoint()));
-    let door = Door { operations, metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
+    let door = RequestPipeline { operations, metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
     Ok(guard.around(door.around(routes)))
 }
 
@@ -85,13 +85,13 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// What every request passes, whatever it is about.
-struct Door {
+struct RequestPipeline {
     operations: Arc<Vec<Operation>>,
     metrics: Arc<Metrics>,
     proxies: Arc<TrustedProxies>,
 }
 
-impl Door {
+impl RequestPipeline {
     fn around<E>(self, routes: E) -> impl Endpoint<Output = Response> + use<E>
     where
         E: IntoEndpoint,
@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_our_fault_and_says_nothing_else() {
-        let door = Door { operations: Arc::default(), metrics: Arc::default(), proxies: Arc::default() };
+        let door = RequestPipeline { operations: Arc::default(), metrics: Arc::default(), proxies: Arc::default() };
         let service = door.around(make_sync(|_| -> Response { panic!("a secret") }));
         let response = service.get_response(Request::builder().uri_str("/v1/net/vpn").finish()).await;
         assert_eq!(response.status().as_u16(), 500);

@@ -14,7 +14,7 @@ use uncloud_wire::{
 
 use super::{db, hostname::Hostname, pools::SEAL_CONTEXT, prefix};
 use crate::{
-    queue::{Claimed, Rendered, Settled},
+    queue::{Claimed, Prepared, Settled},
     seal::Sealer,
     vpn::pools,
 };
@@ -38,14 +38,14 @@ struct PoolState {
 }
 
 /// An interface that a host still has to remove, because its pool has moved.
-struct Departure {
+struct PendingRemoval {
     pool_id: i64,
     vpn_hostname: String,
     generation: i64,
 }
 
 /// The newest desired state for each job's pool, with all its networks.
-pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Rendered)>> {
+pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
     let pool_of = |job: &Claimed| Payload::deserialize(&job.payload).map(|payload| payload.pool_id);
     let pool_ids: Vec<i64> = jobs.iter().filter_map(|job| pool_of(job).ok()).collect();
     let pools = sqlx::query_as!(
@@ -59,7 +59,7 @@ pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -
     .fetch_all(&mut *tx)
     .await?;
     let departures = sqlx::query_as!(
-        Departure,
+        PendingRemoval,
         "select pool_id, vpn_hostname, generation from vpn_pool_departure where pool_id = any($1)",
         &pool_ids
     )
@@ -67,24 +67,24 @@ pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -
     .await?;
     let mut peers = peers(tx, &pool_ids).await?;
     // By pool and host: a pool that moves is rendered for the host it leaves and for the one it comes to.
-    let mut states: HashMap<(i64, String), Rendered> = HashMap::with_capacity(pools.len());
+    let mut states: HashMap<(i64, String), Prepared> = HashMap::with_capacity(pools.len());
     for departure in departures {
         let absent = payload(departure.pool_id, departure.generation, InterfaceState::Absent);
-        states.insert((departure.pool_id, departure.vpn_hostname), absent.unwrap_or_else(Rendered::Impossible));
+        states.insert((departure.pool_id, departure.vpn_hostname), absent.unwrap_or_else(Prepared::Fail));
     }
     for pool in pools {
         let state = peers.remove(&pool.pool_id).unwrap_or_else(|| Ok(Vec::new()));
         let state = state
             .and_then(|peers| interface(sealer, &pool, peers))
             .and_then(|state| payload(pool.pool_id, pool.generation, state));
-        states.insert((pool.pool_id, pool.vpn_hostname), state.unwrap_or_else(Rendered::Impossible));
+        states.insert((pool.pool_id, pool.vpn_hostname), state.unwrap_or_else(Prepared::Fail));
     }
     let rendered = jobs.iter().map(|job| {
         let rendered = match pool_of(job) {
             Ok(pool_id) => states
                 .remove(&(pool_id, job.queue.clone()))
-                .unwrap_or_else(|| Rendered::Obsolete(format!("VPN pool {pool_id} is no longer on {}", job.queue))),
-            Err(error) => Rendered::Impossible(format!("the job's payload names no pool: {error}")),
+                .unwrap_or_else(|| Prepared::Cancel(format!("VPN pool {pool_id} is no longer on {}", job.queue))),
+            Err(error) => Prepared::Fail(format!("the job's payload names no pool: {error}")),
         };
         (job.job_id, rendered)
     });
@@ -136,9 +136,9 @@ fn interface(sealer: &Sealer, pool: &PoolState, peers: Vec<Peer>) -> Result<Inte
     }))
 }
 
-fn payload(pool_id: i64, generation: i64, state: InterfaceState) -> Result<Rendered, String> {
+fn payload(pool_id: i64, generation: i64, state: InterfaceState) -> Result<Prepared, String> {
     let desired = DesiredInterface { version: VERSION, interface: InterfaceName::for_pool(pool_id), generation, state };
-    serde_json::to_vec(&desired).map(Rendered::Payload).map_err(|error| error.to_string())
+    serde_json::to_vec(&desired).map(Prepared::Payload).map_err(|error| error.to_string())
 }
 
 /// Notes what the host has confirmed: frees the prefixes it no longer has, and forgets a pool that is gone.

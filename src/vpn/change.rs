@@ -8,7 +8,7 @@ use super::{db, hostname::Hostname, network::Network, pool::Pool, pools::SEAL_CO
 use crate::{
     code::Code,
     error::{Error, OnConstraint as _},
-    http::unless_changed,
+    http::check_if_match,
     orders, request_context,
     seal::Sealer,
     user::User,
@@ -38,7 +38,7 @@ async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db:
 pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change: PoolChange) -> Result<Pool, Error> {
     let mut tx = request_context::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
-    unless_changed(pools::find(&mut *tx, pool_id)).await?;
+    check_if_match(pools::find(&mut *tx, pool_id)).await?;
     let old_host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
     let host = change.vpn_hostname.unwrap_or_else(|| old_host.clone());
     let port = change.listen_port.map_or(before.listen_port, i32::from);
@@ -50,7 +50,7 @@ pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change
         .await
         .on_constraint("vpn_pool_host_port_key", || pools::port_in_use(&host, port))?;
     if host != old_host {
-        db::depart(&mut tx, pool_id, old_host.as_str(), generation).await?;
+        db::record_removal(&mut tx, pool_id, old_host.as_str(), generation).await?;
         db::forget_departure(&mut tx, pool_id, host.as_str(), generation).await?;
         pools::request_apply(&mut tx, pool_id, old_host.queue(), Some(caller.user_id)).await?;
     }
@@ -101,7 +101,7 @@ pub(super) async fn change_network_key(
     orders::lock_customer(&mut tx, caller.user_id).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
     let pool = locked.ok_or_else(|| networks::not_found(network_id))?;
-    unless_changed(networks::find(&mut *tx, caller, network_id)).await?;
+    check_if_match(networks::find(&mut *tx, caller, network_id)).await?;
     networks::refuse_servers_key(&pool, key)?;
     let generation = db::raise_generation(&mut tx, pool.pool_id).await?;
     let host: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;

@@ -23,7 +23,7 @@ mod traffic;
 pub use api::{AdminNetworkApi, HostnameText, NetworkApi, PoolApi};
 pub use apply::{render, settle};
 pub use hostname::{Hostname, HostnameError};
-pub use network::{Network, Wish};
+pub use network::{Network, NetworkRequest};
 pub use pool::Pool;
 pub use reconcile::{check_reconcile, reconcile, render_reconcile};
 pub use service::VpnService;

@@ -8,7 +8,7 @@ use crate::{queue::JobState, vpn::status::NetworkStatus};
 
 /// What a customer says of a network that is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wish {
+pub struct NetworkRequest {
     /// Length of the prefix.
     pub size: u8,
     /// The customer's key.

@@ -7,20 +7,25 @@ use super::{db, hostname::Hostname, prefix};
 use crate::{
     code::Code,
     error::{Error, OnConstraint as _},
-    http::Window,
+    http::PageQuery,
     queue::JobState,
     request_context,
     user::User,
     vpn::{
-        network::{Network, NetworkFilter, Wish},
+        network::{Network, NetworkFilter, NetworkRequest},
         pools,
     },
 };
 
 /// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel. For the customer
 /// of an order that is placed in the same transaction.
-pub(super) async fn create(tx: &mut PgConnection, user_id: i64, order_id: i64, wish: Wish) -> Result<Network, Error> {
-    let Wish { size, public_key } = wish;
+pub(super) async fn create(
+    tx: &mut PgConnection,
+    user_id: i64,
+    order_id: i64,
+    wish: NetworkRequest,
+) -> Result<Network, Error> {
+    let NetworkRequest { size, public_key } = wish;
     if let Some(limit) = db::quota(tx, user_id).await?.filter(|limit| limit.used >= limit.quota.into()) {
         let detail = format!(
             "{} of {} networks are taken, those being deleted among them; delete one, or ask the provider for more",
@@ -30,7 +35,7 @@ pub(super) async fn create(tx: &mut PgConnection, user_id: i64, order_id: i64, w
     }
     let pool = lock_pool_with_room(tx, size).await?;
     refuse_servers_key(&pool, public_key)?;
-    let taken = db::take_prefix(tx, pool.pool_id).await?;
+    let taken = db::allocate_prefix(tx, pool.pool_id).await?;
     let network = index(taken.index)
         .and_then(|index| prefix::subnetwork(pool.network, size, index))
         .ok_or_else(|| anyhow::anyhow!("pool {} has no prefix number {}", pool.pool_id, taken.index))?;
@@ -115,12 +120,12 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
 }
 
 /// The caller's networks in a window, and one more than the window has if there are more.
-pub async fn list(db: &PgPool, caller: &User, window: Window) -> Result<Vec<Network>, Error> {
+pub async fn list(db: &PgPool, caller: &User, window: PageQuery) -> Result<Vec<Network>, Error> {
     Ok(db::networks(db, caller.user_id, None, window).await?)
 }
 
 /// Everybody's networks in a window, with their owners' names, and one more than the window has if there are more.
-pub async fn search(db: &PgPool, filter: &NetworkFilter, window: Window) -> Result<Vec<(Network, String)>, Error> {
+pub async fn search(db: &PgPool, filter: &NetworkFilter, window: PageQuery) -> Result<Vec<(Network, String)>, Error> {
     let mut tx = request_context::begin_search(db).await?;
     let networks = db::all_networks(&mut tx, filter, window).await?;
     let owners: Vec<i64> = networks.iter().map(|network| network.user_id).collect();
@@ -135,7 +140,7 @@ pub async fn search(db: &PgPool, filter: &NetworkFilter, window: Window) -> Resu
 
 /// One of the caller's networks.
 pub async fn find(db: impl PgExecutor<'_>, caller: &User, network_id: i64) -> Result<Network, Error> {
-    let mut networks = db::networks(db, caller.user_id, Some(network_id), Window::all()).await?;
+    let mut networks = db::networks(db, caller.user_id, Some(network_id), PageQuery::all()).await?;
     networks.pop().ok_or_else(|| not_found(network_id))
 }
 

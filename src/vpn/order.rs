@@ -4,14 +4,14 @@ use sqlx::PgPool;
 
 use super::{
     db,
-    network::{Network, Wish},
+    network::{Network, NetworkRequest},
     service,
 };
 use crate::{
     catalog,
     code::Code,
     error::Error,
-    http::unless_changed,
+    http::check_if_match,
     orders, request_context,
     services::{Delivery, Value},
     user::User,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Orders a network on the terms of the product that the VPN hosts deliver.
-pub(super) async fn order(db: &PgPool, caller: &User, wish: Wish) -> Result<Network, Error> {
+pub(super) async fn order(db: &PgPool, caller: &User, wish: NetworkRequest) -> Result<Network, Error> {
     let product = catalog::load_delivering(db, Delivery::VpnNetwork).await?.ok_or_else(|| Error::Conflict {
         code: Code::NoVpnProduct,
         detail: "no VPN product is on sale; staff have to put one on sale (PUT /v1/admin/product/{id}) or add it \
@@ -46,7 +46,7 @@ pub(super) async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Resul
     orders::lock_customer(&mut tx, caller.user_id).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
     locked.ok_or_else(|| networks::not_found(network_id))?;
-    unless_changed(networks::find(&mut *tx, caller, network_id)).await?;
+    check_if_match(networks::find(&mut *tx, caller, network_id)).await?;
     if orders::end_of_service(&mut tx, order_id).await? {
         networks::withdraw(&mut tx, caller.user_id, order_id).await?;
     }

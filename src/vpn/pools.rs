@@ -10,7 +10,7 @@ use super::{db, hostname::Hostname, prefix};
 use crate::{
     code::Code,
     error::{Error, FieldError, OnConstraint as _},
-    http::{Window, unless_changed},
+    http::{PageQuery, check_if_match},
     queue::{NewJob, enqueue},
     request_context,
     seal::Sealer,
@@ -117,13 +117,13 @@ async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
 }
 
 /// Pools, or one host's, in a window, and one more than the window has if there are more.
-pub async fn list(db: &PgPool, vpn_hostname: Option<&str>, window: Window) -> Result<Vec<Pool>, Error> {
+pub async fn list(db: &PgPool, vpn_hostname: Option<&str>, window: PageQuery) -> Result<Vec<Pool>, Error> {
     Ok(db::pools(db, (None, vpn_hostname), window).await?)
 }
 
 /// One pool.
 pub async fn find(db: impl PgExecutor<'_>, pool_id: i64) -> Result<Pool, Error> {
-    db::pools(db, (Some(pool_id), None), Window::all()).await?.pop().ok_or_else(|| not_found(pool_id))
+    db::pools(db, (Some(pool_id), None), PageQuery::all()).await?.pop().ok_or_else(|| not_found(pool_id))
 }
 
 pub(super) fn not_found(pool_id: i64) -> Error {
@@ -134,7 +134,7 @@ pub(super) fn not_found(pool_id: i64) -> Error {
 pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Error> {
     let mut tx = request_context::begin(db).await?;
     let locked = db::lock_pool(&mut tx, pool_id).await?.ok_or_else(|| not_found(pool_id))?;
-    unless_changed(find(&mut *tx, pool_id)).await?;
+    check_if_match(find(&mut *tx, pool_id)).await?;
     if locked.used > 0 {
         let networks = db::networks_of_pool(&mut tx, pool_id, 5).await?.join(", ");
         let rest = if locked.used > 5 { " and others" } else { "" };

@@ -7,7 +7,7 @@ use uncloud_wire::JobId;
 
 use super::{db, hostname::Hostname};
 use crate::{
-    queue::{Claimed, Rendered, wake_relays},
+    queue::{Claimed, Prepared, wake_relays},
     vpn::pools,
 };
 
@@ -79,25 +79,25 @@ pub fn check_reconcile(payload: &Value) -> Result<(), String> {
 }
 
 /// Asks for the full state of some pools; while there are more, a job of the same kind goes on.
-pub async fn render_reconcile(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Rendered)>> {
+pub async fn render_reconcile(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
     let mut rendered = Vec::with_capacity(jobs.len());
     for job in jobs {
         let done = match Reconcile::deserialize(&job.payload) {
             Ok(asked) => reconcile_some(tx, asked).await?,
-            Err(error) => Rendered::Impossible(format!("the job's payload can't be read: {error}")),
+            Err(error) => Prepared::Fail(format!("the job's payload can't be read: {error}")),
         };
         rendered.push((job.job_id, done));
     }
     Ok(rendered)
 }
 
-async fn reconcile_some(tx: &mut PgConnection, asked: Reconcile) -> sqlx::Result<Rendered> {
+async fn reconcile_some(tx: &mut PgConnection, asked: Reconcile) -> sqlx::Result<Prepared> {
     let sent = send(tx, asked.vpn_hostname.as_deref(), asked.after_pool_id.unwrap_or(0), BATCH).await?;
     let full = i64::try_from(sent.len()).is_ok_and(|pools| pools == BATCH);
     let rest = sent.last().filter(|_| full).map(|(last, _)| Reconcile { after_pool_id: Some(*last), ..asked });
     let rest = rest.map(serde_json::to_value).transpose().map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     let jobs: Vec<JobId> = sent.into_iter().map(|(_, job)| job).collect();
-    Ok(Rendered::Done { result: json!({ "jobs": jobs }), rest })
+    Ok(Prepared::Done { result: json!({ "jobs": jobs }), rest })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uncloud_wire::key::PublicKey;
 
-use super::network::Wish;
+use super::network::NetworkRequest;
 use crate::{
     error::{Error, FieldError},
     services::{Parameters, Provision, Service, Value},
@@ -40,7 +40,7 @@ impl Service for VpnService {
             _ => Err("must be a public key, as `wg pubkey` prints it".to_owned()),
         };
         match (size, public_key) {
-            (Ok(size), Ok(public_key)) => Ok(Arc::new(Wish { size, public_key })),
+            (Ok(size), Ok(public_key)) => Ok(Arc::new(NetworkRequest { size, public_key })),
             (size, public_key) => {
                 let errors = [(NETWORK_SIZE, size.err()), (PUBLIC_KEY, public_key.err())];
                 Err(errors.into_iter().filter_map(|(name, error)| Some(FieldError::new(name, error?))).collect())
@@ -58,7 +58,7 @@ impl Service for VpnService {
     }
 }
 
-impl Provision for Wish {
+impl Provision for NetworkRequest {
     fn provision<'a>(
         &'a self,
         tx: &'a mut PgConnection,

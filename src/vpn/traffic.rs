@@ -14,7 +14,7 @@ use uncloud_wire::{
 use super::{apply::Payload, hostname::Hostname};
 use crate::{
     error::Error,
-    queue::{Claimed, NewJob, Rendered, Settled, Wake, enqueue, wait_until_finished},
+    queue::{Claimed, NewJob, Notifier, Prepared, Settled, enqueue, wait_until_finished},
     request_context,
     user::User,
     vpn::networks,
@@ -38,7 +38,7 @@ pub(super) struct Traffic {
 }
 
 /// What the host says of a network's tunnel, a minute old at most.
-pub(super) async fn read(db: &PgPool, wake: &Wake, caller: &User, network_id: i64) -> Result<Traffic, Error> {
+pub(super) async fn read(db: &PgPool, wake: &Notifier, caller: &User, network_id: i64) -> Result<Traffic, Error> {
     let network = networks::find(db, caller, network_id).await?;
     if let Some(traffic) = known(db, network_id, FRESH_SECS).await? {
         return Ok(traffic);
@@ -87,12 +87,12 @@ async fn request(db: &PgPool, pool_id: i64, vpn_hostname: &str) -> Result<JobId,
 }
 
 /// Payloads for jobs of kind `vpn_status`.
-pub fn render_status(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {
+pub fn render_status(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
     let render = |job: &&Claimed| {
         let rendered = Payload::deserialize(&job.payload)
             .map(|Payload { pool_id }| StatusRequest { version: VERSION, interface: InterfaceName::for_pool(pool_id) })
             .and_then(|request| serde_json::to_vec(&request));
-        let rendered = rendered.map_or_else(|error| Rendered::Impossible(error.to_string()), Rendered::Payload);
+        let rendered = rendered.map_or_else(|error| Prepared::Fail(error.to_string()), Prepared::Payload);
         (job.job_id, rendered)
     };
     jobs.iter().map(render).collect()

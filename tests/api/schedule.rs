@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::{queue::Wake, schedule};
+use uncloud::{queue::Notifier, schedule};
 use uncloud_testkit::servers::RedisServer;
 
 use crate::{
@@ -211,7 +211,7 @@ async fn ten_schedulers_make_each_tick_once() {
     seed(&pool, "a", 1, 0.0).await;
     seed(&pool, "b", 1, 1.0).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let wakes = (0..10).map(|_| std::sync::Arc::<Wake>::default());
+    let wakes = (0..10).map(|_| std::sync::Arc::<Notifier>::default());
     let schedulers: Vec<_> =
         wakes.map(|wake| tokio::spawn(schedule::run(pool.clone(), wake, stopped.clone()))).collect();
     until("three ticks", async || ticks(&pool, "b").await.len() >= 3).await;

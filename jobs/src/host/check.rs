@@ -24,7 +24,7 @@ pub(super) fn check(desired: &DesiredInterface) -> Result<(), HostError> {
         InterfaceState::Absent => Ok(()),
         InterfaceState::Present(config) => check_config(config),
     };
-    result.map_err(|reason| HostError::Nonsense { interface: interface(), reason })
+    result.map_err(|reason| HostError::InvalidState { interface: interface(), reason })
 }
 
 fn check_config(config: &InterfaceConfig) -> Result<(), String> {

@@ -22,7 +22,7 @@ pub enum HostError {
     },
     /// No host could realise the state.
     #[error("{interface}: the state makes no sense and was refused before anything was changed: {reason}")]
-    Nonsense {
+    InvalidState {
         /// Whose state.
         interface: InterfaceName,
         /// What is wrong in it.
@@ -161,7 +161,7 @@ impl HostError {
     /// True when the same state fails again however often it is tried; somebody has to act first.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::NewerVersion { .. } | Self::Nonsense { .. } | Self::BrokenState { .. } => true,
+            Self::NewerVersion { .. } | Self::InvalidState { .. } | Self::BrokenState { .. } => true,
             Self::State { .. }
             | Self::Locked { .. }
             | Self::MissingProgram { .. }

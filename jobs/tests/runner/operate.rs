@@ -95,7 +95,7 @@ fn a_purge_takes_what_waits_and_leaves_what_runs() {
     let waiting = stage.enqueue(&Action::Sleep { millis: 0 });
     let parent = [waiting];
     let after =
-        stage.enqueue_with(&Action::Sleep { millis: 0 }, |job| job.after = uncloud::queue::After::Success(&parent));
+        stage.enqueue_with(&Action::Sleep { millis: 0 }, |job| job.after = uncloud::queue::DependsOn::Success(&parent));
     stage.run_uncloud(&["job", "purge", QUEUE]);
     stage.run_uncloud(&["queue", "resume", QUEUE]);
     for job in [waiting, after] {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use uncloud::queue::After;
+use uncloud::queue::DependsOn;
 use uncloud_testkit::{
     runner::{Action, QUEUE, Stage, trace_file},
     wait::wait_until,
@@ -146,10 +146,10 @@ fn a_child_sees_what_became_of_its_parents() {
     let good = stage.enqueue(&SHORT);
     let bad = stage.enqueue(&Action::Fail { error: "no such bill".into() });
     let parents = [good, bad];
-    let strict = stage.enqueue_with(&Action::Nothing, |job| job.after = After::Success(&parents));
-    let lenient = stage.enqueue_with(&Action::Nothing, |job| job.after = After::End(&parents));
+    let strict = stage.enqueue_with(&Action::Nothing, |job| job.after = DependsOn::Success(&parents));
+    let lenient = stage.enqueue_with(&Action::Nothing, |job| job.after = DependsOn::End(&parents));
     let needed = [strict];
-    let grandchild = stage.enqueue_with(&Action::Nothing, |job| job.after = After::Success(&needed));
+    let grandchild = stage.enqueue_with(&Action::Nothing, |job| job.after = DependsOn::Success(&needed));
     server.kill();
     let _server = stage.server();
     stage

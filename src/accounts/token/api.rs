@@ -21,8 +21,8 @@ use crate::{
     code::Code,
     error::Error,
     http::{
-        Body, Cursor, Id, Line, Number, Password, Scope, Scopes, Shown, SignedIn, Sort, Staff, Tags, Window, input,
-        unless_changed,
+        AuthenticatedUser, Body, Cursor, Id, Line, Number, PageQuery, Password, Representation, Scope, Scopes, Sort,
+        Staff, Tags, check_if_match, input,
     },
     request_context,
 };
@@ -79,8 +79,8 @@ impl From<TokenRow> for Token {
     }
 }
 
-impl Shown for TokenRow {
-    fn shown(self) -> Option<Value> {
+impl Representation for TokenRow {
+    fn representation(self) -> Option<Value> {
         Token::from(self).to_json()
     }
 }
@@ -119,7 +119,7 @@ fn not_found(id: i64) -> Error {
 }
 
 /// A page of somebody's tokens.
-async fn page(db: &PgPool, user_id: i64, window: Window) -> Result<Json<TokenList>, Error> {
+async fn page(db: &PgPool, user_id: i64, window: PageQuery) -> Result<Json<TokenList>, Error> {
     let (rows, next) = window.page(db::tokens(db, user_id, None, window).await?, |row| row.token_id);
     Ok(Json(TokenList { items: rows.into_iter().map(Into::into).collect(), next }))
 }
@@ -164,7 +164,7 @@ impl TokenApi {
     #[oai(path = "/v1/token", method = "get", operation_id = "token_list")]
     async fn list(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Tokens on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
@@ -174,7 +174,7 @@ impl TokenApi {
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<TokenList>, Error> {
-        page(&self.pool, caller.0.user_id, Window::new(limit.0, cursor.0, sort.0)?).await
+        page(&self.pool, caller.0.user_id, PageQuery::new(limit.0, cursor.0, sort.0)?).await
     }
 
     /// Read a token
@@ -183,11 +183,11 @@ impl TokenApi {
     #[oai(path = "/v1/token/:id", method = "get", operation_id = "token_read")]
     async fn read(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the token.
         id: Path<Id>,
     ) -> Result<Json<Token>, Error> {
-        let row = db::tokens(&self.pool, caller.0.user_id, Some(id.0.0), Window::all()).await?.pop();
+        let row = db::tokens(&self.pool, caller.0.user_id, Some(id.0.0), PageQuery::all()).await?.pop();
         Ok(Json(row.ok_or_else(|| not_found(id.0.0))?.into()))
     }
 
@@ -197,7 +197,7 @@ impl TokenApi {
     #[oai(path = "/v1/token/:id", method = "delete", operation_id = "token_delete")]
     async fn delete(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the token.
         id: Path<Id>,
     ) -> Result<TokenDeleted, Error> {
@@ -222,7 +222,7 @@ impl TokenApi {
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<TokenList>, Error> {
-        page(&self.pool, id.0.0, Window::new(limit.0, cursor.0, sort.0)?).await
+        page(&self.pool, id.0.0, PageQuery::new(limit.0, cursor.0, sort.0)?).await
     }
 
     /// Revoke a user's token
@@ -246,10 +246,10 @@ impl TokenApi {
         let mut tx = request_context::begin(&self.pool).await?;
         db::lock(&mut tx, token_id).await?;
         let current = async {
-            let row = db::tokens(&mut *tx, user_id, Some(token_id), Window::all()).await?.pop();
+            let row = db::tokens(&mut *tx, user_id, Some(token_id), PageQuery::all()).await?.pop();
             row.ok_or_else(|| not_found(token_id))
         };
-        unless_changed(current).await?;
+        check_if_match(current).await?;
         let secret_hash = db::delete(&mut tx, user_id, token_id).await?.ok_or_else(|| not_found(token_id))?;
         tx.commit().await?;
         self.authenticator.forget_token(&secret_hash).await;

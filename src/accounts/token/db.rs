@@ -6,7 +6,7 @@ use uncloud_wire::Secret;
 
 use super::PREFIX_LEN;
 use crate::{
-    http::{Scope, Scopes, Window, in_order},
+    http::{PageQuery, Scope, Scopes, in_order},
     request_context,
     user::User,
 };
@@ -91,7 +91,7 @@ pub(super) async fn tokens(
     db: impl PgExecutor<'_>,
     user_id: i64,
     token_id: Option<i64>,
-    window: Window,
+    window: PageQuery,
 ) -> sqlx::Result<Vec<TokenRow>> {
     in_order!(
         window,

@@ -20,7 +20,7 @@ use crate::{
         one,
     },
     error::{Error, FieldError},
-    http::{Body, Cursor, Id, Moment, Sort, Staff, Tags, UsernameText, Window, input},
+    http::{Body, Cursor, Id, Moment, PageQuery, Sort, Staff, Tags, UsernameText, input},
     money::amount::Currency,
 };
 
@@ -87,7 +87,7 @@ impl AdminBillApi {
             drafts: true,
             ..BillFilter::default()
         };
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
         let (bills, next) = window.page(billing::bills(&self.pool, &filter, window).await?, |bill| bill.bill_id);
         Ok(Json(BillList { items: bills.into_iter().map(Into::into).collect(), next }))
     }

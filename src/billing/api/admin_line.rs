@@ -15,7 +15,7 @@ use crate::{
         manual_line::{self, NewLine},
     },
     error::Error,
-    http::{Body, Cursor, Id, Line, Moment, Sort, Staff, Tags, Window, input},
+    http::{Body, Cursor, Id, Line, Moment, PageQuery, Sort, Staff, Tags, input},
     money::amount::{Amount, Currency},
 };
 
@@ -152,7 +152,7 @@ impl BillItemApi {
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<LineList>, Error> {
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
         let (lines, next) = window.page(line::list(&self.pool, id.0.0, window).await?, |line| line.item_id);
         Ok(Json(LineList { items: lines.into_iter().map(Into::into).collect(), next }))
     }

@@ -19,9 +19,9 @@ use crate::{
         db, jobs,
     },
     error::Error,
-    http::{Body, Cursor, Id, Shown, Sort, Staff, Tags, Window},
+    http::{Body, Cursor, Id, PageQuery, Representation, Sort, Staff, Tags},
     money::amount::Amount,
-    queue::{JobRef, JobState, Wake},
+    queue::{JobRef, JobState, Notifier},
 };
 
 /// Where a run is.
@@ -120,8 +120,8 @@ impl From<Summary> for RunTotals {
     }
 }
 
-impl Shown for Summary {
-    fn shown(self) -> Option<Value> {
+impl Representation for Summary {
+    fn representation(self) -> Option<Value> {
         RunTotals::from(self).to_json()
     }
 }
@@ -161,7 +161,7 @@ pub struct BillRunApi {
     /// Where the runs are.
     pub pool: PgPool,
     /// Wakes the relay.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
 }
 
 fn not_found(id: i64) -> Error {
@@ -198,7 +198,7 @@ impl BillRunApi {
         #[oai(default = "crate::http::newest_first")]
         sort: Query<Sort>,
     ) -> Result<Json<RunList>, Error> {
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
         let (runs, next) = window.page(db::runs(&self.pool, None, window).await?, |run| run.run_id);
         Ok(Json(RunList { items: runs.into_iter().map(Into::into).collect(), next }))
     }
@@ -213,7 +213,7 @@ impl BillRunApi {
         /// Identifies the run.
         id: Path<Id>,
     ) -> Result<Json<RunDetail>, Error> {
-        let run = db::runs(&self.pool, Some(id.0.0), Window::all()).await?.pop().ok_or_else(|| not_found(id.0.0))?;
+        let run = db::runs(&self.pool, Some(id.0.0), PageQuery::all()).await?.pop().ok_or_else(|| not_found(id.0.0))?;
         let totals = db::summary(&self.pool, id.0.0).await?;
         Ok(Json(RunDetail { run: run.into(), totals: totals.into_iter().map(Into::into).collect() }))
     }
@@ -233,7 +233,7 @@ impl BillRunApi {
         /// The page's begin: `next` of the page before.
         cursor: Query<Option<Cursor>>,
     ) -> Result<Json<ProblemList>, Error> {
-        let window = Window::new(limit.0, cursor.0, Sort::IdAscending)?;
+        let window = PageQuery::new(limit.0, cursor.0, Sort::IdAscending)?;
         let problems = db::problems_page(&self.pool, id.0.0, window).await?;
         let (problems, next) = window.page(problems, |problem| problem.user_id);
         Ok(Json(ProblemList { items: problems.into_iter().map(Into::into).collect(), next }))

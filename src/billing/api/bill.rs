@@ -11,7 +11,7 @@ use super::body::{BillDetail, BillList, PreviewBody};
 use crate::{
     billing::{self, bill::BillFilter, one},
     error::Error,
-    http::{Cursor, Id, Moment, SignedIn, Sort, Tags, Window},
+    http::{AuthenticatedUser, Cursor, Id, Moment, PageQuery, Sort, Tags},
     money::amount::Currency,
 };
 
@@ -34,7 +34,7 @@ impl BillApi {
     #[oai(path = "/", method = "get", operation_id = "bill_list")]
     async fn list(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Issued then or later.
         from: Query<Option<Moment>>,
         /// Issued before then.
@@ -57,7 +57,7 @@ impl BillApi {
             currency: currency.0,
             ..BillFilter::default()
         };
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
         let (bills, next) = window.page(billing::bills(&self.pool, &filter, window).await?, |bill| bill.bill_id);
         Ok(Json(BillList { items: bills.into_iter().map(Into::into).collect(), next }))
     }
@@ -68,7 +68,7 @@ impl BillApi {
     #[oai(path = "/preview", method = "get", operation_id = "bill_preview")]
     async fn preview(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// As of when; now if left out.
         as_of: Query<Option<Moment>>,
     ) -> Result<Json<PreviewBody>, Error> {
@@ -82,7 +82,7 @@ impl BillApi {
     #[oai(path = "/:id", method = "get", operation_id = "bill_read")]
     async fn read(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the bill.
         id: Path<Id>,
     ) -> Result<Json<BillDetail>, Error> {

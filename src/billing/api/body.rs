@@ -12,7 +12,7 @@ use crate::{
         one::Billed,
         problem::Problem,
     },
-    http::Shown,
+    http::Representation,
     money::amount::Amount,
 };
 
@@ -140,8 +140,8 @@ impl From<Bill> for BillBody {
     }
 }
 
-impl Shown for Bill {
-    fn shown(self) -> Option<Value> {
+impl Representation for Bill {
+    fn representation(self) -> Option<Value> {
         BillBody::from(self).to_json()
     }
 }
@@ -153,8 +153,8 @@ impl From<WholeBill> for BillDetail {
     }
 }
 
-impl Shown for WholeBill {
-    fn shown(self) -> Option<Value> {
+impl Representation for WholeBill {
+    fn representation(self) -> Option<Value> {
         BillDetail::from(self).to_json()
     }
 }

@@ -6,7 +6,7 @@ use sqlx::PgExecutor;
 use crate::{
     billing::{bill_run::RunView, exported_bill::ExportedBill, problem::Problem},
     code::Code,
-    http::{Window, in_order},
+    http::{PageQuery, in_order},
     money::amount::Amount,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub(in crate::billing) async fn runs(
     db: impl PgExecutor<'_>,
     run_id: Option<i64>,
-    window: Window,
+    window: PageQuery,
 ) -> sqlx::Result<Vec<RunView>> {
     in_order!(
         window,
@@ -37,7 +37,7 @@ pub(in crate::billing) async fn runs(
 pub(in crate::billing) async fn problems_page(
     db: impl PgExecutor<'_>,
     run_id: i64,
-    window: Window,
+    window: PageQuery,
 ) -> sqlx::Result<Vec<Problem>> {
     let rows = sqlx::query!(
         "select user_id, code, detail from bill_run_problem where run_id = $1 and user_id > $2 order by user_id limit $3",

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor};
 use crate::{
     billing::manual_line::{Line, NewLine},
     error::Error,
-    http::{Window, in_order},
+    http::{PageQuery, in_order},
     money::amount::Amount,
 };
 
@@ -35,7 +35,7 @@ pub(in crate::billing) async fn lines(
     db: impl PgExecutor<'_>,
     user_id: i64,
     item_id: Option<i64>,
-    window: Window,
+    window: PageQuery,
 ) -> sqlx::Result<Vec<Line>> {
     in_order!(
         window,

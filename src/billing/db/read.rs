@@ -7,7 +7,7 @@ use sqlx::PgExecutor;
 use crate::{
     billing::bill::{Bill, BillFilter, BillRecord, BillVat, Parties, Party, RecordKind},
     error::Error,
-    http::{Window, in_order},
+    http::{PageQuery, in_order},
     money::{
         amount::{Amount, Currency},
         period::{RecurringPeriod, Unit},
@@ -19,7 +19,7 @@ use crate::{
 pub(in crate::billing) async fn bills(
     db: impl PgExecutor<'_>,
     filter: &BillFilter,
-    window: Window,
+    window: PageQuery,
 ) -> sqlx::Result<Vec<Bill>> {
     in_order!(
         window,

@@ -6,19 +6,19 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    billing::{bill_run::Run, drawn::Drawn},
+    billing::{bill_run::Run, drawn::CustomerBills},
     error::Error,
     money::draft::{Draft, Kind, Record},
     orders,
 };
 
 /// Writes bills, records and VAT, and moves the orders' cursors.
-pub(in crate::billing) async fn write(tx: &mut PgConnection, run: &Run, drawn: &[Drawn]) -> Result<(), Error> {
-    let bills: Vec<(&Drawn, &Draft)> =
+pub(in crate::billing) async fn write(tx: &mut PgConnection, run: &Run, drawn: &[CustomerBills]) -> Result<(), Error> {
+    let bills: Vec<(&CustomerBills, &Draft)> =
         drawn.iter().flat_map(|drawn| drawn.drafts.iter().map(move |draft| (drawn, draft))).collect();
     if !bills.is_empty() {
         let ids = insert_bills(tx, run, &bills).await?;
-        let of = |(drawn, draft): &(&Drawn, &Draft)| {
+        let of = |(drawn, draft): &(&CustomerBills, &Draft)| {
             ids.get(&(drawn.user_id, draft.currency.as_str().to_owned())).copied().unwrap_or_default()
         };
         insert_records(tx, bills.iter().map(|bill| (of(bill), bill.1))).await?;
@@ -32,7 +32,7 @@ pub(in crate::billing) async fn write(tx: &mut PgConnection, run: &Run, drawn: &
 async fn insert_bills(
     tx: &mut PgConnection,
     run: &Run,
-    bills: &[(&Drawn, &Draft)],
+    bills: &[(&CustomerBills, &Draft)],
 ) -> sqlx::Result<HashMap<(i64, String), i64>> {
     let users: Vec<i64> = bills.iter().map(|(drawn, _)| drawn.user_id).collect();
     let addresses: Vec<i64> = bills.iter().map(|(drawn, _)| drawn.address_id).collect();

@@ -89,13 +89,13 @@ pub async fn bill_one(
     as_of: DateTime<Utc>,
     requested_by: Option<i64>,
 ) -> Result<(Run, Option<Problem>), Error> {
-    let (run, problem) = draw_up_one(tx, user_id, as_of, requested_by).await?;
+    let (run, problem) = generate_one(tx, user_id, as_of, requested_by).await?;
     db::number(tx, &run).await?;
     Ok((run, problem))
 }
 
 /// The same without numbers, for who rolls it back: numbers are given to one transaction at a time.
-pub(super) async fn draw_up_one(
+pub(super) async fn generate_one(
     tx: &mut PgConnection,
     user_id: i64,
     as_of: DateTime<Utc>,

@@ -17,7 +17,7 @@ pub(super) use super::case_parties::CaseSeller;
 use super::{bill::BillFilter, db, run::bill_one};
 use crate::{
     error::{AsConstraint as _, Error},
-    http::Window,
+    http::PageQuery,
     money::{
         amount::Amount,
         vat::Seller,
@@ -84,7 +84,7 @@ fn refusal(error: Error) -> Result<String, Error> {
 }
 
 /// What was made so far of a case.
-struct Story<'a> {
+struct Simulation<'a> {
     case: &'a Case,
     user_id: i64,
     orders: Labels,
@@ -100,7 +100,7 @@ async fn play(tx: &mut PgConnection, case: &Case, rates: Option<&[(RateRow, Tz)]
     Seller::new(country, timezone, oss_eu).map_err(|error| Error::Malformed(format!("seller: {error}").into()))?;
     db::insert_seller(tx, &case.seller, case.options.cash_rounding).await?;
     let user_id = db::insert_customer(tx, &case.customer).await?;
-    let mut story = Story { case, user_id, orders: Labels::default(), runs: Vec::new(), problems: Vec::new() };
+    let mut story = Simulation { case, user_id, orders: Labels::default(), runs: Vec::new(), problems: Vec::new() };
     for event in &case.events {
         // What is refused leaves nothing behind, and the story goes on without it.
         let mut step = tx.begin().await?;
@@ -115,7 +115,7 @@ async fn play(tx: &mut PgConnection, case: &Case, rates: Option<&[(RateRow, Tz)]
     story.told(tx).await
 }
 
-impl Story<'_> {
+impl Simulation<'_> {
     async fn happens(&mut self, tx: &mut PgConnection, event: &Event) -> Result<(), Error> {
         let Self { case, user_id, .. } = *self;
         match event {
@@ -187,7 +187,7 @@ impl Labels {
 
 async fn bills(tx: &mut PgConnection, run_id: i64, orders: &Labels) -> Result<Value, Error> {
     let filter = BillFilter { run_id: Some(run_id), ..BillFilter::default() };
-    let bills = db::bills(&mut *tx, &filter, Window::all()).await?;
+    let bills = db::bills(&mut *tx, &filter, PageQuery::all()).await?;
     let ids: Vec<i64> = bills.iter().map(|bill| bill.bill_id).collect();
     let records = db::records(&mut *tx, &ids).await?;
     let vat = db::vat(tx, &ids).await?;

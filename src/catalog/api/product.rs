@@ -15,7 +15,7 @@ use crate::{
         product::{Component, Parameter, ParameterPrice, Price, Product, ProductRef},
     },
     error::Error,
-    http::{self, Cursor, Id, NamedWindow, Shown, Tags, named_sort},
+    http::{self, Cursor, Id, NamedPageQuery, Representation, Tags, named_sort},
     money::{amount::Currency, charge::Timing, period::RecurringPeriod},
     services::Delivery,
 };
@@ -190,8 +190,8 @@ impl From<Product> for ProductBody {
     }
 }
 
-impl Shown for Product {
-    fn shown(self) -> Option<serde_json::Value> {
+impl Representation for Product {
+    fn representation(self) -> Option<serde_json::Value> {
         ProductBody::from(self).to_json()
     }
 }
@@ -202,7 +202,7 @@ named_sort! {
 }
 
 /// A page of all products, or of those on sale.
-pub(super) async fn list(pool: &PgPool, on_sale: bool, window: NamedWindow) -> Result<Json<ProductList>, Error> {
+pub(super) async fn list(pool: &PgPool, on_sale: bool, window: NamedPageQuery) -> Result<Json<ProductList>, Error> {
     let ids = db::ids(pool, on_sale, &window).await?;
     let products = db::products(pool, &ids, None, None).await?;
     let (products, next) = window.page(products, |product| product.product_id, |product| &product.name);

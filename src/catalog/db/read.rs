@@ -8,7 +8,7 @@ use sqlx::{PgExecutor, PgPool, types::Json};
 use crate::{
     catalog::product::{Parameter, ParameterPrice, Price, Product, ProductRef},
     error::Error,
-    http::{NamedWindow, in_order},
+    http::{NamedPageQuery, in_order},
     money::{
         amount::AmountError,
         charge::Timing,
@@ -156,7 +156,7 @@ pub(in crate::catalog) async fn products(
 }
 
 /// A window of the ids of all products, or of those on sale only. Products are never deleted.
-pub(in crate::catalog) async fn ids(db: &PgPool, on_sale: bool, window: &NamedWindow) -> sqlx::Result<Vec<i64>> {
+pub(in crate::catalog) async fn ids(db: &PgPool, on_sale: bool, window: &NamedPageQuery) -> sqlx::Result<Vec<i64>> {
     in_order!(
         window,
         db,

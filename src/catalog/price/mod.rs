@@ -35,12 +35,12 @@ pub struct Priced {
     /// Periods that can't be cancelled: the product's own, whatever its components say.
     pub commitment_periods: u32,
     /// What it consists of: the product, its parameters, its components and theirs, also where they cost nothing.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PriceComponent>,
 }
 
 /// A part of a price.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct PriceComponent {
     /// The product or component.
     pub product: ProductRef,
     /// Which of its parameters; none for itself.
@@ -82,8 +82,8 @@ pub fn price(product: &Product, choice: &Choice, now: DateTime<Utc>) -> Result<P
     }
     let too_large = |_| vec![FieldError::new("parameters", "come to more than can be billed; order less")];
     let commitment_periods = pieces[0].price.map_or(0, |price| price.commitment_periods);
-    let parts: Vec<Part> = pieces.iter().flat_map(|piece| piece.parts(&choice.parameters)).collect();
-    let sum = |one: fn(&Part) -> Amount| {
+    let parts: Vec<PriceComponent> = pieces.iter().flat_map(|piece| piece.parts(&choice.parameters)).collect();
+    let sum = |one: fn(&PriceComponent) -> Amount| {
         parts.iter().try_fold(Amount::ZERO, |sum, part| sum.try_add(one(part).try_mul(part.quantity.into())?))
     };
     let one_time = sum(|part| part.one_time).map_err(too_large)?;
@@ -112,9 +112,9 @@ fn pieces(product: &Product, offer: Offer) -> Vec<Piece<'_>> {
 
 impl Piece<'_> {
     /// It and its parameters. The values have been checked, and so has that there is a price.
-    fn parts(&self, values: &BTreeMap<String, i64>) -> Vec<Part> {
+    fn parts(&self, values: &BTreeMap<String, i64>) -> Vec<PriceComponent> {
         let Some(price) = self.price else { return Vec::new() };
-        let part = |parameter: Option<&str>, quantity, one_time, recurring| Part {
+        let part = |parameter: Option<&str>, quantity, one_time, recurring| PriceComponent {
             product: ProductRef { product_id: self.product_id, name: self.name.to_owned() },
             parameter: parameter.map(str::to_owned),
             quantity,

@@ -242,7 +242,7 @@ proptest! {
     fn totals_are_the_parts(cores in 1..48_i64, memory in 1..256_i64, disk in 1..10_i64) {
         let values = [("cores", cores), ("memory_gb", 2 * memory), ("ssd_gb", 10 * disk)];
         let priced = price(&bundle(), &choice("P30D", "CHF", &values), now()).expect("priced");
-        let sum = |one: fn(&Part) -> Amount| priced.parts.iter().map(|part| i64::from(part.quantity) * one(part).cents()).sum::<i64>();
+        let sum = |one: fn(&PriceComponent) -> Amount| priced.parts.iter().map(|part| i64::from(part.quantity) * one(part).cents()).sum::<i64>();
         prop_assert_eq!(priced.one_time.cents(), sum(|part| part.one_time));
         prop_assert_eq!(priced.recurring.cents(), sum(|part| part.recurring));
     }

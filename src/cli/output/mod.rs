@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 pub(super) use self::table::{Table, time};
-use crate::http::Shown;
+use crate::http::Representation;
 use uncloud_wire::{
     logging::colour,
     program::{print, width},
@@ -36,14 +36,22 @@ impl Output {
     }
 
     /// Prints one object as the API returns it; the table for people.
-    pub(super) fn object<T: Shown>(&self, object: T, table: impl FnOnce(&T) -> Table) -> anyhow::Result<()> {
-        if self.is_json() { self.json(&object.shown().unwrap_or_default()) } else { self.table(&table(&object)) }
+    pub(super) fn object<T: Representation>(&self, object: T, table: impl FnOnce(&T) -> Table) -> anyhow::Result<()> {
+        if self.is_json() {
+            self.json(&object.representation().unwrap_or_default())
+        } else {
+            self.table(&table(&object))
+        }
     }
 
     /// Prints a list of objects, each as the API returns it; the table for people.
-    pub(super) fn list<T: Shown>(&self, list: Vec<T>, table: impl FnOnce(&[T]) -> Table) -> anyhow::Result<()> {
+    pub(super) fn list<T: Representation>(
+        &self,
+        list: Vec<T>,
+        table: impl FnOnce(&[T]) -> Table,
+    ) -> anyhow::Result<()> {
         if self.is_json() {
-            self.json(&list.into_iter().filter_map(Shown::shown).collect())
+            self.json(&list.into_iter().filter_map(Representation::representation).collect())
         } else {
             self.table(&table(&list))
         }

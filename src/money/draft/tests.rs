@@ -135,8 +135,8 @@ impl World {
         due.sort_by_key(|order| (seed ^ order.order_id.unsigned_abs()).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let charged = self.charged.clone();
         let treatment = Treatment::Taxed("CH".parse().expect("a country"));
-        let due = Due { orders: due, charged, manual: Vec::new() };
-        let (drafts, moved) = draw_up(due, treatment, &rates(), true, as_of).expect("rates are known");
+        let due = BillableItems { orders: due, charged, manual: Vec::new() };
+        let (drafts, moved) = generate_bills(due, treatment, &rates(), true, as_of).expect("rates are known");
         for draft in drafts {
             assert!(!draft.records.is_empty(), "an empty bill");
             let net = Amount::try_sum(draft.records.iter().map(|record| record.net)).expect("small");

@@ -21,7 +21,7 @@ use crate::{
     accounts,
     error::{Error, FieldError},
     http::{
-        Body, Cursor, Flag, Id, Line, Moment, Number, Price, ProductName, Sort, Staff, Tags, UsernameText, Window,
+        Body, Cursor, Flag, Id, Line, Moment, Number, PageQuery, Price, ProductName, Sort, Staff, Tags, UsernameText,
         input,
     },
     money::{
@@ -30,13 +30,13 @@ use crate::{
         period::RecurringPeriod,
     },
     orders::{
-        buy::{self, Agreed, Terms},
+        buy::{self, NegotiatedTerms, Terms},
         end,
         order_view::Filter,
-        quote::Wanted,
+        quote::OrderRequest,
         service,
     },
-    queue::Wake,
+    queue::Notifier,
     services::Services,
 };
 
@@ -94,7 +94,7 @@ impl CustomerOrderCreate {
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));
                 }
-                Ok(Terms::Catalogue(Wanted {
+                Ok(Terms::Catalogue(OrderRequest {
                     product: product(db, &name.0).await?,
                     parameters: self.parameters.0,
                     recurring_period,
@@ -119,7 +119,7 @@ impl CustomerOrderCreate {
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));
                 }
-                Ok(Terms::Agreed(Agreed {
+                Ok(Terms::NegotiatedTerms(NegotiatedTerms {
                     description: description.0,
                     currency: self.currency,
                     one_time: self.one_time.map_or(Amount::ZERO, |price| price.0),
@@ -139,7 +139,7 @@ pub struct AdminOrderApi {
     /// Where the orders are.
     pub pool: PgPool,
     /// Wakes the relay.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
     /// What realises orders.
     pub services: Services,
 }
@@ -178,7 +178,7 @@ impl AdminOrderApi {
             needs_action: needs_action.0.is_some_and(|flag| flag.0),
             ..Filter::default()
         };
-        list(&self.pool, &filter, Window::new(limit.0, cursor.0, sort.0)?).await
+        list(&self.pool, &filter, PageQuery::new(limit.0, cursor.0, sort.0)?).await
     }
 
     /// Read a customer's order

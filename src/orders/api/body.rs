@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::{
     catalog::Product,
     error::Error,
-    http::Shown,
+    http::Representation,
     money::{
         amount::{Amount, Currency},
         charge::{Timing, UpgradeCredit},
@@ -127,8 +127,8 @@ fn amount(cents: i64) -> Result<Amount, Error> {
     Ok(Amount::try_from(cents).map_err(anyhow::Error::new)?)
 }
 
-impl Shown for OrderView {
-    fn shown(self) -> Option<Json> {
+impl Representation for OrderView {
+    fn representation(self) -> Option<Json> {
         OrderBody::try_from(self).ok()?.to_json()
     }
 }

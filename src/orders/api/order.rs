@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::{Body, Cursor, Flag, Id, ProductName, SignedIn, Sort, Tags, Window, input},
+    http::{AuthenticatedUser, Body, Cursor, Flag, Id, PageQuery, ProductName, Sort, Tags, input},
     money::{
         amount::Currency,
         charge::{Replacement, UpgradeCredit},
@@ -26,11 +26,11 @@ use crate::{
         buy::{self, Terms},
         end,
         order_view::Filter,
-        quote::Wanted,
+        quote::OrderRequest,
         replace::Replaced,
         service, view,
     },
-    queue::Wake,
+    queue::Notifier,
     services::{ServiceChange, Services},
 };
 
@@ -107,8 +107,8 @@ pub(super) enum OrderReplaced {
 }
 
 impl OrderCreate {
-    pub(super) async fn wanted(self, db: &PgPool) -> Result<Wanted, Error> {
-        Ok(Wanted {
+    pub(super) async fn wanted(self, db: &PgPool) -> Result<OrderRequest, Error> {
+        Ok(OrderRequest {
             product: product(db, &self.product.0).await?,
             parameters: self.parameters.0,
             recurring_period: self.recurring_period,
@@ -137,12 +137,16 @@ pub(super) async fn replaced(
 
 impl OrderReplacementCreate {
     /// What is to take the place of an order of the catalogue.
-    pub(super) async fn wanted(self, db: &PgPool, whose: (i64, Option<i64>)) -> Result<(Wanted, ServiceChange), Error> {
+    pub(super) async fn wanted(
+        self,
+        db: &PgPool,
+        whose: (i64, Option<i64>),
+    ) -> Result<(OrderRequest, ServiceChange), Error> {
         let old = view::read(db, whose).await?;
         let Some(name) = self.product.map(|name| name.0).or_else(|| old.product.clone()) else {
             return Err(Error::field("product", format!("is missing: order {} was agreed by hand", old.order_id)));
         };
-        let wanted = Wanted {
+        let wanted = OrderRequest {
             product: product(db, &name).await?,
             parameters: self.parameters.0,
             recurring_period: self.recurring_period.map_or_else(|| old.period(), |it| Ok(Some(it)))?,
@@ -154,7 +158,7 @@ impl OrderReplacementCreate {
 }
 
 /// A page of the orders that match.
-pub(super) async fn list(db: &PgPool, filter: &Filter, window: Window) -> Result<Json<OrderList>, Error> {
+pub(super) async fn list(db: &PgPool, filter: &Filter, window: PageQuery) -> Result<Json<OrderList>, Error> {
     let (orders, next) = window.page(view::list(db, filter, window).await?, |order| order.order_id);
     let items = orders.into_iter().map(OrderBody::try_from).collect::<Result<_, _>>()?;
     Ok(Json(OrderList { items, next }))
@@ -169,7 +173,7 @@ pub struct OrderApi {
     /// Where the orders are.
     pub pool: PgPool,
     /// Wakes the relay.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
     /// What realises orders.
     pub services: Services,
 }
@@ -180,7 +184,7 @@ impl OrderApi {
     ///
     /// Every part of the price, the VAT that I would pay, and what would keep me from ordering. Nothing is written.
     #[oai(path = "/quote", method = "post", operation_id = "order_quote")]
-    async fn quote(&self, caller: SignedIn, body: Body<OrderCreate>) -> Result<Json<QuoteBody>, Error> {
+    async fn quote(&self, caller: AuthenticatedUser, body: Body<OrderCreate>) -> Result<Json<QuoteBody>, Error> {
         let wanted = body.0.wanted(&self.pool).await?;
         let (quote, vat) = buy::quote(&self.pool, self.services, &caller.0, wanted).await?;
         Ok(Json(QuoteBody::new(quote, vat)?))
@@ -190,7 +194,7 @@ impl OrderApi {
     ///
     /// A VPN network is made with its order; what staff deliver waits in their list.
     #[oai(path = "/", method = "post", operation_id = "order_create")]
-    async fn create(&self, caller: SignedIn, body: Body<OrderCreate>) -> Result<OrderCreated, Error> {
+    async fn create(&self, caller: AuthenticatedUser, body: Body<OrderCreate>) -> Result<OrderCreated, Error> {
         let user_id = caller.0.user_id;
         let wanted = body.0.wanted(&self.pool).await?;
         let order_id =
@@ -206,7 +210,7 @@ impl OrderApi {
     #[oai(path = "/", method = "get", operation_id = "order_list")]
     async fn list(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Those of which something is still to be billed, or those that are done with.
         open: Query<Option<Flag>>,
         /// Orders on a page.
@@ -220,7 +224,7 @@ impl OrderApi {
     ) -> Result<Json<OrderList>, Error> {
         let open = open.0.map(|flag| flag.0);
         let filter = Filter { user_id: Some(caller.0.user_id), open, ..Filter::default() };
-        list(&self.pool, &filter, Window::new(limit.0, cursor.0, sort.0)?).await
+        list(&self.pool, &filter, PageQuery::new(limit.0, cursor.0, sort.0)?).await
     }
 
     /// Read an order
@@ -229,7 +233,7 @@ impl OrderApi {
     #[oai(path = "/:id", method = "get", operation_id = "order_read")]
     async fn read(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the order.
         id: Path<Id>,
     ) -> Result<Json<OrderBody>, Error> {
@@ -243,7 +247,7 @@ impl OrderApi {
     #[oai(path = "/:id/replace", method = "post", operation_id = "order_replace")]
     async fn replace(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the order.
         id: Path<Id>,
         body: Body<OrderReplacementCreate>,
@@ -260,7 +264,7 @@ impl OrderApi {
     #[oai(path = "/:id/cancel", method = "post", operation_id = "order_cancel")]
     async fn cancel(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the order.
         id: Path<Id>,
         body: Body<OrderCancelCreate>,
@@ -277,7 +281,7 @@ impl OrderApi {
     #[oai(path = "/:id", method = "patch", operation_id = "order_update")]
     async fn edit(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the order.
         id: Path<Id>,
         body: Body<OrderUpdate>,

@@ -10,7 +10,7 @@ use crate::{
         Order,
         amount::Amount,
         charge::{Timing, UpgradeCredit},
-        draft::Moved,
+        draft::CursorUpdate,
         period::Unit,
     },
 };
@@ -35,7 +35,7 @@ pub async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> 
 /// Moves the cursors of what is billed of orders. Each moves from where it was read, or nothing is written at all.
 pub async fn move_cursors<'a>(
     tx: &mut PgConnection,
-    moved: impl Iterator<Item = &'a Moved> + Clone,
+    moved: impl Iterator<Item = &'a CursorUpdate> + Clone,
 ) -> Result<(), Error> {
     let moved = || moved.clone();
     let orders: Vec<i64> = moved().map(|moved| moved.order_id).collect();

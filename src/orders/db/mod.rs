@@ -137,7 +137,7 @@ pub(super) async fn insert(
     delivered_at: Option<DateTime<Utc>>,
 ) -> Result<i64, Error> {
     let due_at = order.due_at();
-    let cents = |amount: fn(&super::Part) -> i64| new.parts.iter().map(amount).collect::<Vec<i64>>();
+    let cents = |amount: fn(&super::PriceComponent) -> i64| new.parts.iter().map(amount).collect::<Vec<i64>>();
     let products: Vec<i64> = new.parts.iter().map(|part| part.product_id).collect();
     let parameters: Vec<Option<String>> = new.parts.iter().map(|part| part.parameter.clone()).collect();
     let quantities: Vec<i32> = new.parts.iter().map(|part| part.quantity).collect();

@@ -3,7 +3,7 @@
 use sqlx::{PgExecutor, types::Json};
 
 use crate::{
-    http::{Window, in_order},
+    http::{PageQuery, in_order},
     money::{
         amount::Amount,
         charge::{Timing, UpgradeCredit},
@@ -17,7 +17,7 @@ use crate::{
 pub(in crate::orders) async fn views(
     db: impl PgExecutor<'_>,
     filter: &Filter,
-    window: Window,
+    window: PageQuery,
 ) -> sqlx::Result<Vec<OrderView>> {
     in_order!(
         window,

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::{
     error::Error,
-    http::{Body, Id, Line, Shown, SignedIn, Staff, Tags, input},
+    http::{AuthenticatedUser, Body, Id, Line, Representation, Staff, Tags, input},
     money::country::Country,
     parties::{
         address,
@@ -103,8 +103,8 @@ impl AddressBody {
     }
 }
 
-impl Shown for AddressVersion {
-    fn shown(self) -> Option<Value> {
+impl Representation for AddressVersion {
+    fn representation(self) -> Option<Value> {
         AddressBody::for_customer(self).to_json()
     }
 }
@@ -135,7 +135,7 @@ impl BillingAddressApi {
     ///
     /// The one that the next bill goes to. 404 until it is set.
     #[oai(path = "/", method = "get", operation_id = "billing_address_read")]
-    async fn read(&self, caller: SignedIn) -> Result<Json<AddressBody>, Error> {
+    async fn read(&self, caller: AuthenticatedUser) -> Result<Json<AddressBody>, Error> {
         let none = || Error::NotFound("you have no billing address yet; set it with PUT /v1/billing_address".into());
         let version = address::find(&self.pool, caller.0.user_id).await?.ok_or_else(none)?;
         Ok(Json(AddressBody::for_customer(version)))
@@ -145,7 +145,11 @@ impl BillingAddressApi {
     ///
     /// For bills to come; those that are issued stay as they are.
     #[oai(path = "/", method = "put", operation_id = "billing_address_update")]
-    async fn edit(&self, caller: SignedIn, body: Body<BillingAddressUpdate>) -> Result<Json<AddressBody>, Error> {
+    async fn edit(
+        &self,
+        caller: AuthenticatedUser,
+        body: Body<BillingAddressUpdate>,
+    ) -> Result<Json<AddressBody>, Error> {
         let user_id = caller.0.user_id;
         let version = address::write(&self.pool, user_id, user_id, body.0.into()).await?;
         Ok(Json(AddressBody::for_customer(version)))

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::{
     error::Error,
-    http::{Body, Flag, Line, Shown, Staff, Tags, TimeZone, input},
+    http::{Body, Flag, Line, Representation, Staff, Tags, TimeZone, input},
     money::country::Country,
     parties::{
         party::{Seller, SellerVersion},
@@ -85,8 +85,8 @@ impl From<SellerVersion> for SellerBody {
     }
 }
 
-impl Shown for SellerVersion {
-    fn shown(self) -> Option<Value> {
+impl Representation for SellerVersion {
+    fn representation(self) -> Option<Value> {
         SellerBody::from(self).to_json()
     }
 }

@@ -12,9 +12,9 @@ use sqlx::PgPool;
 use super::admin_job_body::{AdminJobDetail, AdminJobList};
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, QueueText, Sort, Staff, Tags, TextPart, Window, input},
+    http::{Body, Cursor, Id, Number, PageQuery, QueueText, Sort, Staff, Tags, TextPart, input},
     queue::{
-        JobState, Wake,
+        JobState, Notifier,
         inspect::{self, JobFilter},
         operate,
     },
@@ -46,7 +46,7 @@ pub struct AdminJobApi {
     /// Where the jobs are.
     pub pool: PgPool,
     /// Wakes those who wait for them.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/job", tag = "Tags::Jobs")]
@@ -86,7 +86,7 @@ impl AdminJobApi {
             min_age_seconds: min_age_seconds.0,
             error: error.0.map(|error| error.0),
         };
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
         let jobs = inspect::jobs(&self.pool, &filter, window).await?;
         let (jobs, next) = window.page(jobs, |job| job.job_id);
         Ok(Json(AdminJobList { items: jobs.into_iter().map(Into::into).collect(), next }))

@@ -8,10 +8,10 @@ use uncloud_wire::JobId;
 
 use super::progress::JobProgress;
 use crate::{
-    http::Shown,
+    http::Representation,
     queue::{
         history::{self, Step},
-        inspect::{Attempt, JobDetail, JobLine, ParentLine},
+        inspect::{JobAttempt, JobDetail, JobLine, ParentLine},
         job::JobState,
     },
 };
@@ -62,8 +62,8 @@ impl From<JobLine> for AdminJob {
     }
 }
 
-impl Shown for JobLine {
-    fn shown(self) -> Option<Value> {
+impl Representation for JobLine {
+    fn representation(self) -> Option<Value> {
         AdminJob::from(self).to_json()
     }
 }
@@ -162,8 +162,8 @@ pub(super) struct AdminJobAttempt {
     error: Option<String>,
 }
 
-impl From<Attempt> for AdminJobAttempt {
-    fn from(attempt: Attempt) -> Self {
+impl From<JobAttempt> for AdminJobAttempt {
+    fn from(attempt: JobAttempt) -> Self {
         Self {
             attempt: attempt.attempt,
             outcome: attempt.outcome,
@@ -224,8 +224,8 @@ impl From<JobDetail> for AdminJobDetail {
     }
 }
 
-impl Shown for JobDetail {
-    fn shown(self) -> Option<Value> {
+impl Representation for JobDetail {
+    fn representation(self) -> Option<Value> {
         AdminJobDetail::from(self).to_json()
     }
 }

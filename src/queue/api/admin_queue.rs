@@ -11,11 +11,11 @@ use uncloud_wire::QueueName;
 use super::admin_job::JobCount;
 use crate::{
     error::{Error, FieldError},
-    http::{Body, Flag, Number, QueueText, Shown, Staff, Tags, input},
+    http::{Body, Flag, Number, QueueText, Representation, Staff, Tags, input},
     queue::{
         inspect::{self, QueueLine},
+        notifier::Notifier,
         operate::{self, QueueWish},
-        wake::Wake,
     },
 };
 
@@ -62,8 +62,8 @@ impl From<QueueLine> for QueueBody {
     }
 }
 
-impl Shown for QueueLine {
-    fn shown(self) -> Option<Value> {
+impl Representation for QueueLine {
+    fn representation(self) -> Option<Value> {
         QueueBody::from(self).to_json()
     }
 }
@@ -104,7 +104,7 @@ pub struct QueueApi {
     /// Where the jobs are.
     pub pool: PgPool,
     /// Wakes the relay.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/queue", tag = "Tags::Jobs")]

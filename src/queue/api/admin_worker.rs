@@ -13,7 +13,7 @@ use uncloud_wire::JobId;
 
 use crate::{
     error::Error,
-    http::{Body, Id, Number, QueueText, Shown, Staff, Tags, input},
+    http::{Body, Id, Number, QueueText, Representation, Staff, Tags, input},
     queue::{
         inspect::{self, WorkerLine},
         operate,
@@ -92,8 +92,8 @@ impl From<WorkerLine> for WorkerBody {
     }
 }
 
-impl Shown for WorkerLine {
-    fn shown(self) -> Option<Value> {
+impl Representation for WorkerLine {
+    fn representation(self) -> Option<Value> {
         WorkerBody::from(self).to_json()
     }
 }

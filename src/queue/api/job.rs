@@ -17,12 +17,12 @@ use uncloud_wire::JobId;
 use super::progress::JobProgress;
 use crate::{
     error::Error,
-    http::{Id, Shown, SignedIn, Tags},
+    http::{AuthenticatedUser, Id, Representation, Tags},
     queue::{
         db::{JobView, wait_until_finished},
         job::JobState,
+        notifier::Notifier,
         reports,
-        wake::Wake,
     },
 };
 
@@ -98,8 +98,8 @@ impl Job {
 }
 
 /// As staff see it.
-impl Shown for JobView {
-    fn shown(self) -> Option<Value> {
+impl Representation for JobView {
+    fn representation(self) -> Option<Value> {
         Job::new(self, true).to_json()
     }
 }
@@ -109,7 +109,7 @@ pub struct JobApi {
     /// Where the jobs are.
     pub pool: PgPool,
     /// Wakes long polls.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
 }
 
 #[OpenApi(prefix_path = "/v1/job", tag = "Tags::Jobs")]
@@ -121,7 +121,7 @@ impl JobApi {
     #[oai(path = "/:id", method = "get", operation_id = "job_read")]
     async fn read(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the job.
         id: Path<Id>,
         /// Seconds to wait for the job's end.

@@ -12,7 +12,7 @@ use uncloud_wire::{
 
 use super::event::{Ended, Event, Succeeded};
 use crate::{
-    metrics::Attempt,
+    metrics::JobAttempt,
     queue::{
         Runner, db,
         job::{JobState, backoff, jitter},
@@ -144,7 +144,7 @@ async fn mark_succeeded(
             }
         };
         ended.finished.push(job.job_id);
-        ended.attempts.push(Attempt { kind: job.kind, queue: job.queue, outcome, waited, ran });
+        ended.attempts.push(JobAttempt { kind: job.kind, queue: job.queue, outcome, waited, ran });
     }
     Ok(())
 }
@@ -224,6 +224,6 @@ pub(in crate::queue) async fn mark_ended(
         _ if state == JobState::Failed => "failed",
         _ => "retry",
     };
-    ended.attempts.push(Attempt { kind: row.kind, queue: queue.as_str().to_owned(), outcome, waited, ran });
+    ended.attempts.push(JobAttempt { kind: row.kind, queue: queue.as_str().to_owned(), outcome, waited, ran });
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use uncloud_wire::{JobId, queue_name::SERVER, stream::Outcome};
 
-use crate::metrics::Attempt;
+use crate::metrics::JobAttempt;
 
 /// What a worker said of one dispatch.
 pub(in crate::queue) struct Event {
@@ -37,7 +37,7 @@ pub(in crate::queue) struct Ended {
     /// Jobs of which nothing more will come.
     pub finished: Vec<JobId>,
     /// For the metrics.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<JobAttempt>,
 }
 
 /// A row whose worker reported success.

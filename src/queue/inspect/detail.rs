@@ -40,7 +40,7 @@ pub struct JobDetail {
     /// What it waits or waited for.
     pub parents: Vec<ParentLine>,
     /// What became of attempts that were not its success, the first one first.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<JobAttempt>,
     /// Why it does not get on, and what to do; none when all is well.
     pub hint: Option<String>,
 }
@@ -60,7 +60,7 @@ pub struct ParentLine {
 
 /// An attempt that was not the job's success.
 #[derive(Debug, Clone)]
-pub struct Attempt {
+pub struct JobAttempt {
     /// Counts from 1.
     pub attempt: i32,
     /// `retry`, `snoozed`, `failed`, `lost` or `revoked`.

@@ -6,10 +6,10 @@ use sqlx::{PgExecutor, PgPool};
 use uncloud_wire::JobId;
 
 use crate::{
-    http::{Window, in_order},
+    http::{PageQuery, in_order},
     queue::{
-        explain,
-        inspect::detail::{Attempt, JobDetail, JobLine, ParentLine},
+        diagnose,
+        inspect::detail::{JobAttempt, JobDetail, JobLine, ParentLine},
         job::JobState,
         reports,
     },
@@ -56,7 +56,7 @@ impl From<Row> for JobLine {
 }
 
 /// A window of the jobs that match.
-pub async fn jobs(db: &PgPool, filter: &JobFilter, window: Window) -> sqlx::Result<Vec<JobLine>> {
+pub async fn jobs(db: &PgPool, filter: &JobFilter, window: PageQuery) -> sqlx::Result<Vec<JobLine>> {
     let mut search = request_context::begin_search(db).await?;
     let rows = in_order!(
         window,
@@ -124,7 +124,7 @@ pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> 
         attempts: attempts(db, job_id).await?,
         hint: None,
     };
-    let hint = explain::hint(db, &detail).await?;
+    let hint = diagnose::hint(db, &detail).await?;
     Ok(Some(JobDetail { hint, ..detail }))
 }
 
@@ -139,9 +139,9 @@ async fn parents(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Par
     .await
 }
 
-async fn attempts(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Attempt>> {
+async fn attempts(db: impl PgExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<JobAttempt>> {
     sqlx::query_as!(
-        Attempt,
+        JobAttempt,
         "select attempt, outcome, dispatched_at, running_at, duration_ms, ended_at, worker, error from job_attempt
          where job_id = $1 order by attempt",
         job_id

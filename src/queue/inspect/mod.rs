@@ -6,7 +6,7 @@ mod queue;
 mod worker;
 
 pub use detail::JobLine;
-pub use detail::{Attempt, JobDetail, ParentLine};
+pub use detail::{JobAttempt, JobDetail, ParentLine};
 pub use job::{JobFilter, job, jobs};
 pub use queue::{QueueLine, queues};
 pub use worker::{WorkerLine, workers};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::scalars::{CronField, KindText, NameText, PayloadObject};
 use crate::{
     error::{Error, FieldError},
-    http::{Flag, Number, Shown, TimeZone, input},
+    http::{Flag, Number, Representation, TimeZone, input},
     queue::JobRef,
     schedule::{
         definition::{Change, NewSchedule, Schedule, Terms},
@@ -175,8 +175,8 @@ pub(super) struct ScheduleBody {
     created_at: DateTime<Utc>,
 }
 
-impl Shown for Schedule {
-    fn shown(self) -> Option<Value> {
+impl Representation for Schedule {
+    fn representation(self) -> Option<Value> {
         ScheduleBody::from(self).to_json()
     }
 }

@@ -46,7 +46,7 @@ impl Default for Limits {
 }
 
 /// Counts connections.
-pub(super) struct Places {
+pub(super) struct ConnectionLimiter {
     all: Arc<Semaphore>,
     of_address: usize,
     taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
@@ -58,7 +58,7 @@ pub(super) struct Place {
     taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-impl Places {
+impl ConnectionLimiter {
     pub(super) fn new(limits: &Limits) -> Self {
         let all = Arc::new(Semaphore::new(limits.connections));
         Self { all, of_address: limits.of_address, taken: Arc::default() }

@@ -16,7 +16,7 @@ use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::D
 use futures_util::{StreamExt as _, stream};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use limits::Places;
+use limits::ConnectionLimiter;
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use poem::{
     Body, Endpoint, EndpointExt as _, Request, Response,
@@ -59,7 +59,7 @@ pub async fn run(
     proxies: &TrustedProxies,
     mut stop: watch::Receiver<bool>,
 ) {
-    let places = Places::new(&limits);
+    let places = ConnectionLimiter::new(&limits);
     let service = Arc::new(Service { endpoint: endpoint.boxed(), tls, limits, stop: stop.clone() });
     let mut connections = JoinSet::new();
     loop {

@@ -15,16 +15,16 @@ use crate::{
         caller::{Caller, password, signed_in, staff},
         problem::SIGN_IN,
     },
-    server::openapi::operation::{Callers, Operation},
+    server::openapi::operation::{Access, Operation},
 };
 
 /// Refuses who may not ask for this operation at all; before anything else is looked at, also answers that were kept.
-pub(in crate::server) fn admit(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {
-    let for_staff = operation.callers == Callers::Staff;
+pub(in crate::server) fn authorize(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {
+    let for_staff = operation.callers == Access::Staff;
     let caller = match operation.callers {
-        Callers::Anybody => return Ok(()),
-        Callers::WithPassword => return password(caller).map(drop),
-        Callers::SignedIn | Callers::Staff => signed_in(caller)?,
+        Access::Anybody => return Ok(()),
+        Access::WithPassword => return password(caller).map(drop),
+        Access::SignedIn | Access::Staff => signed_in(caller)?,
     };
     if let Some(scopes) = &caller.scopes {
         scopes.allow(&operation.method, for_staff)?;

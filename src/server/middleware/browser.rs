@@ -13,7 +13,7 @@ use url::Url;
 /// Nothing at all, for what is no page. Also: nobody may show it in a frame.
 const NO_PAGE: HeaderValue =
     HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-/// A year; see [`Guard::tell`] for when.
+/// A year; see [`SecurityHeaders::tell`] for when.
 const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue =
@@ -69,7 +69,7 @@ fn scripts(html: &str) -> impl Iterator<Item = &str> {
 
 /// What goes around every answer.
 #[derive(Debug)]
-pub(in crate::server) struct Guard {
+pub(in crate::server) struct SecurityHeaders {
     pub origins: Vec<Origin>,
     /// Of the page at `/docs`.
     pub docs_policy: Option<HeaderValue>,
@@ -82,7 +82,7 @@ struct Asked {
     origin: Option<HeaderValue>,
 }
 
-impl Guard {
+impl SecurityHeaders {
     pub(in crate::server) fn around<E>(self, endpoint: E) -> impl Endpoint<Output = Response> + use<E>
     where
         E: Endpoint<Output = Response> + 'static,

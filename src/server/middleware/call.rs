@@ -11,10 +11,10 @@ use url::form_urlencoded;
 
 use super::{
     auth,
-    idempotency::Answers,
+    idempotency::IdempotencyStore,
     parameters,
     precondition::Preconditions,
-    rates::{Left, Rates},
+    rates::{RateLimitStatus, Rates},
 };
 use crate::{
     accounts::{Authenticator, network_of},
@@ -25,15 +25,15 @@ use crate::{
 };
 
 /// What is asked on the way to an operation.
-pub(in crate::server) struct Calls {
+pub(in crate::server) struct OperationMiddleware {
     pub authenticator: Arc<Authenticator>,
     pub proxies: Arc<TrustedProxies>,
     pub operations: Arc<Vec<Operation>>,
-    pub answers: Answers,
+    pub answers: IdempotencyStore,
     pub rates: Rates,
 }
 
-impl Calls {
+impl OperationMiddleware {
     /// Puts this on the way to an endpoint.
     pub fn around<E>(self: &Arc<Self>, endpoint: E) -> impl Endpoint<Output = Response> + use<E>
     where
@@ -69,7 +69,7 @@ impl Calls {
         &self,
         request: &Request,
         operation: Option<&Operation>,
-    ) -> Result<(Option<Left>, Result<Option<Caller>, Error>), Left> {
+    ) -> Result<(Option<RateLimitStatus>, Result<Option<Caller>, Error>), RateLimitStatus> {
         let is_named = request.headers().contains_key(header::AUTHORIZATION);
         let is_probe = !is_named && operation.is_some_and(|operation| !operation.path.starts_with("/v1/"));
         let client = self.proxies.client_of(request);
@@ -101,7 +101,7 @@ impl Calls {
         E: Endpoint<Output = Response> + 'static,
     {
         let Some(operation) = operation else { return next.call(request).await };
-        auth::admit(operation, caller.as_ref())?;
+        auth::authorize(operation, caller.as_ref())?;
         let uri = request.uri();
         parameters::check(&operation.parameters, uri.query().unwrap_or_default(), operation.in_path(uri.path()))?;
         if !operation.takes_body {

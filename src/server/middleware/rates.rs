@@ -65,7 +65,7 @@ pub(in crate::server) struct Rate<K> {
 
 /// What is left of a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) struct Left {
+pub(in crate::server) struct RateLimitStatus {
     name: &'static str,
     most: u32,
     requests: u32,
@@ -83,7 +83,7 @@ impl<K: Eq + Hash + Copy> Rate<K> {
     }
 
     /// Refuses who has had it all, without counting.
-    pub(in crate::server) fn check(&self, who: K, now: Instant) -> Result<(), Left> {
+    pub(in crate::server) fn check(&self, who: K, now: Instant) -> Result<(), RateLimitStatus> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get(&who).filter(|count| now.duration_since(count.since) < WINDOW);
         match count {
@@ -93,7 +93,7 @@ impl<K: Eq + Hash + Copy> Rate<K> {
     }
 
     /// Counts a request, or refuses it; none when there is no limit.
-    pub(in crate::server) fn ask(&self, who: K, now: Instant) -> Result<Option<Left>, Left> {
+    pub(in crate::server) fn ask(&self, who: K, now: Instant) -> Result<Option<RateLimitStatus>, RateLimitStatus> {
         if self.most == 0 {
             return Ok(None);
         }
@@ -114,8 +114,8 @@ impl<K: Eq + Hash + Copy> Rate<K> {
         Ok(Some(self.left(self.most - count.asked, secs)))
     }
 
-    const fn left(&self, requests: u32, secs: u64) -> Left {
-        Left { name: self.name, most: self.most, requests, secs }
+    const fn left(&self, requests: u32, secs: u64) -> RateLimitStatus {
+        RateLimitStatus { name: self.name, most: self.most, requests, secs }
     }
 }
 
@@ -127,10 +127,10 @@ fn make_room<K: Eq + Hash>(counts: &mut HashMap<K, Count>, now: Instant) {
     }
 }
 
-impl Left {
+impl RateLimitStatus {
     /// Nothing was.
     pub(in crate::server) const fn refusal(self) -> Error {
-        Error::TooOften { retry_after_secs: self.secs }
+        Error::RateLimited { retry_after_secs: self.secs }
     }
 
     /// Tells the caller (draft-ietf-httpapi-ratelimit-headers).
@@ -160,8 +160,8 @@ mod tests {
         assert_eq!(ask(1, 0).expect("first"), Some((1, 60)));
         assert!(rate.check(1, at(10)).is_ok());
         assert_eq!(ask(1, 20).expect("second"), Some((0, 40)));
-        assert!(matches!(ask(1, 59), Err(Left { requests: 0, secs: 1, .. })));
-        assert!(matches!(rate.check(1, at(59)), Err(Left { requests: 0, secs: 1, .. })));
+        assert!(matches!(ask(1, 59), Err(RateLimitStatus { requests: 0, secs: 1, .. })));
+        assert!(matches!(rate.check(1, at(59)), Err(RateLimitStatus { requests: 0, secs: 1, .. })));
         assert_eq!(ask(2, 59).expect("another one"), Some((1, 60)));
         assert!(rate.check(1, at(60)).is_ok());
         assert_eq!(ask(1, 60).expect("another minute"), Some((1, 60)));

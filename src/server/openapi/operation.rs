@@ -20,7 +20,7 @@ pub(in crate::server) enum Kind {
 
 /// Who may ask for an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Callers {
+pub(in crate::server) enum Access {
     Anybody,
     SignedIn,
     /// Not by a token.
@@ -37,7 +37,7 @@ pub(in crate::server) struct Operation {
     parts: Vec<Option<String>>,
     pub id: String,
     pub summary: String,
-    pub callers: Callers,
+    pub callers: Access,
     pub answer: Kind,
     pub takes_body: bool,
     /// An edit that heeds If-Match.
@@ -116,16 +116,16 @@ pub(in crate::server) fn allowed_methods(operations: &[Operation], path: &str) -
 }
 
 /// Who may ask for an operation.
-pub(in crate::server) fn callers(path: &str, operation: &Value) -> Callers {
+pub(in crate::server) fn callers(path: &str, operation: &Value) -> Access {
     let ways = operation["security"].as_array().map_or(&[][..], Vec::as_slice);
     if ways.is_empty() || ways.contains(&json!({})) {
-        Callers::Anybody
+        Access::Anybody
     } else if is_staff(path) {
-        Callers::Staff
+        Access::Staff
     } else if ways.iter().any(|way| way.get("bearer").is_some()) {
-        Callers::SignedIn
+        Access::SignedIn
     } else {
-        Callers::WithPassword
+        Access::WithPassword
     }
 }
 

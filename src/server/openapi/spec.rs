@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     conventions, examples, members,
-    operation::{Callers, METHODS, callers},
+    operation::{Access, METHODS, callers},
 };
 use crate::{code::Code, error::MAX_ERRORS, http::problem::CONTENT_TYPE};
 
@@ -185,10 +185,10 @@ fn add_problems(path: &str, method: &str, operation: &mut Value) {
     add("401", "Nobody known asked", json!({ "WWW-Authenticate": sign_in }));
     add("429", "Too many requests, or too many wrong passwords", wait.clone());
     match callers {
-        Callers::Anybody => {}
-        Callers::SignedIn => add("403", "The token lacks a scope", Value::Null),
-        Callers::WithPassword => add("403", "A token can't do this", Value::Null),
-        Callers::Staff => add("403", "Only staff may do this, or the token lacks a scope", Value::Null),
+        Access::Anybody => {}
+        Access::SignedIn => add("403", "The token lacks a scope", Value::Null),
+        Access::WithPassword => add("403", "A token can't do this", Value::Null),
+        Access::Staff => add("403", "Only staff may do this, or the token lacks a scope", Value::Null),
     }
     if UNSET_AT_FIRST.contains(&path) {
         add("404", "Not set yet", Value::Null);

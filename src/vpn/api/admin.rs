@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use super::network::NetworkBody;
 use crate::{
     error::Error,
-    http::{Cursor, Id, QueueText, Sort, Staff, Tags, UsernameText, Window},
+    http::{Cursor, Id, PageQuery, QueueText, Sort, Staff, Tags, UsernameText},
     vpn::{
         network::{Network, NetworkFilter},
         networks,
@@ -85,7 +85,7 @@ impl AdminNetworkApi {
             vpn_hostname: vpn_hostname.0.map(|host| host.0.as_str().to_owned()),
             username: username.0.map(|name| name.0.as_str().to_owned()),
         };
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
         let networks = networks::search(&self.pool, &filter, window).await?;
         let (networks, next) = window.page(networks, |(network, _)| network.network_id);
         Ok(Json(OwnedList { items: networks.into_iter().map(Into::into).collect(), next }))
@@ -102,7 +102,7 @@ impl AdminNetworkApi {
         id: Path<Id>,
     ) -> Result<Json<OwnedBody>, Error> {
         let filter = NetworkFilter { network_id: Some(id.0.0), ..NetworkFilter::default() };
-        let found = networks::search(&self.pool, &filter, Window::all()).await?.pop();
+        let found = networks::search(&self.pool, &filter, PageQuery::all()).await?.pop();
         Ok(Json(found.ok_or_else(|| networks::not_found(id.0.0))?.into()))
     }
 }

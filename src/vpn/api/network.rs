@@ -15,11 +15,11 @@ use sqlx::PgPool;
 use super::scalars::PublicKeyText;
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, Shown, SignedIn, Sort, Tags, Window, input},
-    queue::{JobRef, Wake},
+    http::{AuthenticatedUser, Body, Cursor, Id, Number, PageQuery, Representation, Sort, Tags, input},
+    queue::{JobRef, Notifier},
     vpn::{
         change,
-        network::{Network, Wish},
+        network::{Network, NetworkRequest},
         networks, order,
         status::NetworkStatus,
         traffic,
@@ -88,8 +88,8 @@ impl From<Network> for NetworkBody {
     }
 }
 
-impl Shown for Network {
-    fn shown(self) -> Option<Value> {
+impl Representation for Network {
+    fn representation(self) -> Option<Value> {
         NetworkBody::from(self).to_json()
     }
 }
@@ -144,7 +144,7 @@ pub struct NetworkApi {
     /// Where the networks are.
     pub pool: PgPool,
     /// Wakes the relay.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
 }
 
 #[OpenApi(prefix_path = "/v1/net/vpn", tag = "Tags::Vpn")]
@@ -154,8 +154,8 @@ impl NetworkApi {
     /// Orders the product that the VPN hosts deliver. The prefix is chosen by the server. Follow the job, or read the network
     /// again, to see when it is active.
     #[oai(path = "/", method = "post", operation_id = "vpn_create")]
-    async fn create(&self, caller: SignedIn, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
-        let wish = Wish { size: body.0.network_size.get(), public_key: body.0.wireguard_public_key.0 };
+    async fn create(&self, caller: AuthenticatedUser, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
+        let wish = NetworkRequest { size: body.0.network_size.get(), public_key: body.0.wireguard_public_key.0 };
         let network = order::order(&self.pool, &caller.0, wish).await?;
         self.wake.queued();
         let location = format!("/v1/net/vpn/{}", network.network_id);
@@ -168,7 +168,7 @@ impl NetworkApi {
     #[oai(path = "/", method = "get", operation_id = "vpn_list")]
     async fn list(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Networks on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
@@ -178,7 +178,7 @@ impl NetworkApi {
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<NetworkList>, Error> {
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
         let networks = networks::list(&self.pool, &caller.0, window).await?;
         let (networks, next) = window.page(networks, |network| network.network_id);
         Ok(Json(NetworkList { items: networks.into_iter().map(Into::into).collect(), next }))
@@ -190,7 +190,7 @@ impl NetworkApi {
     #[oai(path = "/:id", method = "get", operation_id = "vpn_read")]
     async fn read(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the network.
         id: Path<Id>,
     ) -> Result<Json<NetworkBody>, Error> {
@@ -203,7 +203,7 @@ impl NetworkApi {
     #[oai(path = "/:id/config", method = "get", operation_id = "vpn_config")]
     async fn config(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the network.
         id: Path<Id>,
     ) -> Result<PlainText<String>, Error> {
@@ -216,7 +216,7 @@ impl NetworkApi {
     #[oai(path = "/:id", method = "delete", operation_id = "vpn_delete")]
     async fn delete(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the network.
         id: Path<Id>,
     ) -> Result<NetworkDeleting, Error> {
@@ -231,7 +231,7 @@ impl NetworkApi {
     #[oai(path = "/:id", method = "patch", operation_id = "vpn_update")]
     async fn edit(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the network.
         id: Path<Id>,
         body: Body<VpnNetworkUpdate>,
@@ -247,7 +247,7 @@ impl NetworkApi {
     #[oai(path = "/:id/status", method = "get", operation_id = "vpn_status")]
     async fn status(
         &self,
-        caller: SignedIn,
+        caller: AuthenticatedUser,
         /// Identifies the network.
         id: Path<Id>,
     ) -> Result<Json<StatusBody>, Error> {

@@ -14,8 +14,8 @@ use sqlx::PgPool;
 use super::scalars::{HostnameText, PrefixText, PrivateKeyText};
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, QueueText, Shown, Sort, Staff, Tags, Window, input},
-    queue::{JobRef, Wake},
+    http::{Body, Cursor, Id, Number, PageQuery, QueueText, Representation, Sort, Staff, Tags, input},
+    queue::{JobRef, Notifier},
     seal::Sealer,
     vpn::{
         NetworkStatus,
@@ -120,8 +120,8 @@ impl From<Pool> for PoolBody {
     }
 }
 
-impl Shown for Pool {
-    fn shown(self) -> Option<Value> {
+impl Representation for Pool {
+    fn representation(self) -> Option<Value> {
         PoolBody::from(self).to_json()
     }
 }
@@ -169,7 +169,7 @@ pub struct PoolApi {
     /// Closes private keys.
     pub sealer: Arc<Sealer>,
     /// Wakes the relay.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notifier>,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/vpnpool", tag = "Tags::VpnPools")]
@@ -212,7 +212,7 @@ impl PoolApi {
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<PoolList>, Error> {
-        let window = Window::new(limit.0, cursor.0, sort.0)?;
+        let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
         let host = vpn_hostname.0.map(|host| String::from(host.0));
         let pools = pools::list(&self.pool, host.as_deref(), window).await?;
         let (pools, next) = window.page(pools, |pool| pool.pool_id);

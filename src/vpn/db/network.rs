@@ -8,7 +8,7 @@ use uncloud_wire::{JobId, key::PublicKey};
 
 use super::pool::{LockedPool, lock_pool};
 use crate::{
-    http::{Window, in_order},
+    http::{PageQuery, in_order},
     queue::JobState,
     vpn::network::{Network, NetworkFilter},
 };
@@ -27,7 +27,7 @@ pub(in crate::vpn) struct NetworkRow {
 }
 
 /// A size of networks that pools have.
-pub(in crate::vpn) struct Offer {
+pub(in crate::vpn) struct PrefixOffer {
     pub size: i16,
     pub has_room: bool,
 }
@@ -39,7 +39,7 @@ pub(in crate::vpn) struct Quota {
 }
 
 /// The number of a prefix in its pool, and the generation that will carry it.
-pub(in crate::vpn) struct Taken {
+pub(in crate::vpn) struct Allocation {
     pub index: i32,
     pub generation: i64,
 }
@@ -76,9 +76,9 @@ pub(in crate::vpn) async fn lock_pool_of_network(
     }
 }
 
-pub(in crate::vpn) async fn offers(tx: &mut PgConnection) -> sqlx::Result<Vec<Offer>> {
+pub(in crate::vpn) async fn offers(tx: &mut PgConnection) -> sqlx::Result<Vec<PrefixOffer>> {
     sqlx::query_as!(
-        Offer,
+        PrefixOffer,
         r#"select subnetwork_size as size, bool_or(used < capacity) as "has_room!" from vpn_pool
            where not deleting group by subnetwork_size order by subnetwork_size"#
     )
@@ -88,9 +88,9 @@ pub(in crate::vpn) async fn offers(tx: &mut PgConnection) -> sqlx::Result<Vec<Of
 
 /// The lowest freed prefix, else the next that was never used. The caller has locked the pool in an earlier
 /// statement, so this one sees what the lock's last holder did.
-pub(in crate::vpn) async fn take_prefix(tx: &mut PgConnection, pool_id: i64) -> sqlx::Result<Taken> {
+pub(in crate::vpn) async fn allocate_prefix(tx: &mut PgConnection, pool_id: i64) -> sqlx::Result<Allocation> {
     sqlx::query_as!(
-        Taken,
+        Allocation,
         r#"with freed as (
                delete from vpn_free_prefix
                where pool_id = $1 and index = (select min(index) from vpn_free_prefix where pool_id = $1)
@@ -153,7 +153,7 @@ pub(in crate::vpn) async fn networks(
     db: impl PgExecutor<'_>,
     user_id: i64,
     network_id: Option<i64>,
-    window: Window,
+    window: PageQuery,
 ) -> sqlx::Result<Vec<Network>> {
     networks!(window, db, " where net.user_id = $3 and ($4::bigint is null or network_id = $4)", user_id, network_id,)
 }
@@ -162,7 +162,7 @@ pub(in crate::vpn) async fn networks(
 pub(in crate::vpn) async fn all_networks(
     tx: &mut PgConnection,
     filter: &NetworkFilter,
-    window: Window,
+    window: PageQuery,
 ) -> sqlx::Result<Vec<Network>> {
     networks!(
         window,

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 use uncloud_wire::{JobId, key::PublicKey};
 
 use crate::{
-    http::{Window, in_order},
+    http::{PageQuery, in_order},
     queue::JobState,
     vpn::pool::Pool,
 };
@@ -61,7 +61,7 @@ pub(in crate::vpn) async fn set_pool_job(tx: &mut PgConnection, pool_id: i64, jo
 pub(in crate::vpn) async fn pools(
     db: impl PgExecutor<'_>,
     (pool_id, vpn_hostname): (Option<i64>, Option<&str>),
-    window: Window,
+    window: PageQuery,
 ) -> sqlx::Result<Vec<Pool>> {
     in_order!(
         window,
@@ -155,7 +155,7 @@ pub(in crate::vpn) async fn change_pool(
 }
 
 /// Notes that a host still has to remove a pool's interface.
-pub(in crate::vpn) async fn depart(
+pub(in crate::vpn) async fn record_removal(
     tx: &mut PgConnection,
     pool_id: i64,
     vpn_hostname: &str,

@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 use super::{
     Envelope, GROUP, StreamConfig,
     connection::reconnecting,
-    event::{Delivered, Outcome, clean},
+    event::{DeliveryId, Outcome, clean},
     lease::Lease,
     report::State,
 };
@@ -28,7 +28,7 @@ const BATCH: usize = 256;
 /// One event, with the entry that it settles.
 pub(super) struct Ack {
     entry: String,
-    pub(super) whose: Option<Delivered>,
+    pub(super) whose: Option<DeliveryId>,
     pub(super) outcome: Outcome,
     pub(super) body: String,
     worker: String,
@@ -41,11 +41,11 @@ pub(super) struct Ack {
 
 impl Ack {
     /// An entry that never reaches a handler. Without a readable job there is nobody to tell: it is only removed.
-    pub(super) fn refusal(entry: String, whose: Option<Delivered>, outcome: Outcome, body: String) -> Self {
+    pub(super) fn refusal(entry: String, whose: Option<DeliveryId>, outcome: Outcome, body: String) -> Self {
         Self { entry, whose, outcome, body, worker: String::new(), took: None, after: None, stored: None }
     }
 
-    pub(super) fn running(entry: String, whose: Delivered, worker: &str) -> Self {
+    pub(super) fn running(entry: String, whose: DeliveryId, worker: &str) -> Self {
         let running = Self::refusal(entry, Some(whose), Outcome::Running, String::new());
         Self { worker: worker.to_owned(), ..running }
     }
@@ -188,9 +188,9 @@ where
     }
 }
 
-type Told = (Outcome, String, Option<Duration>);
+type AttemptReport = (Outcome, String, Option<Duration>);
 
-fn succeeded(response: &impl Serialize) -> Told {
+fn succeeded(response: &impl Serialize) -> AttemptReport {
     match serde_json::to_string(response) {
         Ok(body) => (Outcome::Succeeded, body, None),
         Err(error) => (Outcome::Failed, format!("its result could not be written as JSON: {error}"), None),
@@ -198,7 +198,7 @@ fn succeeded(response: &impl Serialize) -> Told {
 }
 
 /// Only [`JobError`] chooses; whatever else goes wrong (a panic, say) may well work the next time.
-fn failed(error: &BoxDynError) -> Told {
+fn failed(error: &BoxDynError) -> AttemptReport {
     match error.downcast_ref::<JobError>() {
         Some(JobError::Fail(message)) => (Outcome::Failed, clean(message), None),
         Some(JobError::Retry(message)) => (Outcome::Retry, clean(message), None),

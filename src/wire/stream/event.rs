@@ -48,7 +48,7 @@ impl Outcome {
 
 /// What an event is about: one delivery of one dispatch.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Delivered {
+pub(crate) struct DeliveryId {
     pub job_id: JobId,
     pub fence: i64,
     /// How often the entry has been delivered by then. The server goes by the worker that has it now.

@@ -8,7 +8,7 @@ use redis::{
     streams::{StreamClaimOptions, StreamPendingCountReply},
 };
 
-use super::{GROUP, MAX_PENDING, StreamConfig, ack::Ack, connection::reconnecting, lease::Held, report::State};
+use super::{GROUP, MAX_PENDING, StreamConfig, ack::Ack, connection::reconnecting, lease::LeasedJob, report::State};
 
 /// After a failed heartbeat. Shorter than what others wait before they take jobs over or send them again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -41,7 +41,7 @@ async fn renew(
     connection: &mut ConnectionManager,
     beat: Duration,
 ) -> Result<(), RedisError> {
-    let held: Vec<(String, Held)> = {
+    let held: Vec<(String, LeasedJob)> = {
         let leases = state.leases.lock();
         leases
             .iter()

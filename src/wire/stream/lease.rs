@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::{Envelope, control::JobControl, event::Delivered};
+use super::{Envelope, control::JobControl, event::DeliveryId};
 use crate::job::JobId;
 
 /// A job on its way from the reader to the worker.
@@ -19,13 +19,13 @@ pub(super) struct Delivery {
 
 /// Entry in the stream -> the job behind it. The heartbeat renews what is in here.
 #[derive(Clone, Default)]
-pub(super) struct Leases(Arc<Mutex<HashMap<String, Held>>>);
+pub(super) struct Leases(Arc<Mutex<HashMap<String, LeasedJob>>>);
 
 /// One held job.
 #[derive(Clone)]
-pub(super) struct Held {
+pub(super) struct LeasedJob {
     pub since: Instant,
-    pub whose: Delivered,
+    pub whose: DeliveryId,
     /// A `running` event was sent.
     pub told: bool,
     /// A handler has taken it; otherwise it can be handed back.
@@ -37,7 +37,7 @@ pub(super) struct Held {
 }
 
 impl Leases {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<String, LeasedJob>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -51,9 +51,15 @@ impl Leases {
         news: Arc<Notify>,
     ) -> Lease {
         let control = JobControl::new(envelope, news);
-        let whose = Delivered { job_id: envelope.job_id, fence: envelope.fence, deliveries };
-        let held =
-            Held { since: Instant::now(), whose, told: false, started: false, lost: false, control: control.clone() };
+        let whose = DeliveryId { job_id: envelope.job_id, fence: envelope.fence, deliveries };
+        let held = LeasedJob {
+            since: Instant::now(),
+            whose,
+            told: false,
+            started: false,
+            lost: false,
+            control: control.clone(),
+        };
         self.lock().insert(entry.clone(), held);
         Lease(Arc::new(Inner { entry, whose, leases: self.clone(), control, slot: Mutex::new(Some(slot)) }))
     }
@@ -72,7 +78,7 @@ pub(super) struct Lease(Arc<Inner>);
 
 struct Inner {
     entry: String,
-    whose: Delivered,
+    whose: DeliveryId,
     leases: Leases,
     control: JobControl,
     slot: Mutex<Option<OwnedSemaphorePermit>>,
@@ -83,7 +89,7 @@ impl Lease {
         &self.0.entry
     }
 
-    pub(super) fn delivered(&self) -> Delivered {
+    pub(super) fn delivered(&self) -> DeliveryId {
         self.0.whose
     }
 

@@ -21,8 +21,8 @@ use tokio::{
 use super::{
     StreamConfig,
     connection::reconnecting,
-    event::{Delivered, Outcome, Progress},
-    lease::{Held, Leases},
+    event::{DeliveryId, Outcome, Progress},
+    lease::{LeasedJob, Leases},
     slots::Slots,
 };
 use crate::job::JobId;
@@ -148,7 +148,7 @@ impl State {
     }
 
     fn report(&self, config: &StreamConfig, stopped: bool) -> WorkerReport {
-        let of = |held: &Held| ActiveJob {
+        let of = |held: &LeasedJob| ActiveJob {
             job: held.whose.job_id,
             kind: held.control.kind().to_owned(),
             secs: held.since.elapsed().as_secs(),
@@ -170,7 +170,7 @@ impl State {
         }
     }
 
-    fn progress(&self) -> Vec<(Delivered, Progress)> {
+    fn progress(&self) -> Vec<(DeliveryId, Progress)> {
         let leases = self.leases.lock();
         leases.values().filter_map(|held| Some((held.whose, held.control.take_progress()?))).collect()
     }
@@ -214,7 +214,7 @@ async fn send(
     config: &StreamConfig,
     connection: &mut Option<ConnectionManager>,
     report: Option<WorkerReport>,
-    progress: Vec<(Delivered, Progress)>,
+    progress: Vec<(DeliveryId, Progress)>,
 ) -> Result<(), RedisError> {
     if report.is_none() && progress.is_empty() {
         return Ok(());
@@ -231,7 +231,7 @@ async fn send(
     if let Some(text) = report.and_then(|report| serde_json::to_string(&report).ok()) {
         add(&[("worker", text)]);
     }
-    for (Delivered { job_id, fence, deliveries }, progress) in progress {
+    for (DeliveryId { job_id, fence, deliveries }, progress) in progress {
         let Ok(text) = serde_json::to_string(&progress) else { continue };
         let (job, fence, delivery) = (job_id.to_string(), fence.to_string(), deliveries.to_string());
         add(&[("progress", text), ("job", job), ("fence", fence), ("delivery", delivery)]);

@@ -16,9 +16,9 @@ use super::{
     GROUP, MAX_PENDING, Running, StreamConfig,
     ack::Ack,
     connection::blocking,
-    event::Delivered,
+    event::DeliveryId,
     heartbeat::owned_entries,
-    lease::Held,
+    lease::LeasedJob,
     report::{self, State},
 };
 
@@ -30,9 +30,9 @@ pub(super) struct Entry {
 
 impl Entry {
     /// None of what can't be read so far.
-    pub(super) fn whose(&self) -> Option<Delivered> {
+    pub(super) fn whose(&self) -> Option<DeliveryId> {
         let (job_id, fence) = (self.stream_id.get("job")?, self.stream_id.get("fence")?);
-        Some(Delivered { job_id, fence, deliveries: self.deliveries })
+        Some(DeliveryId { job_id, fence, deliveries: self.deliveries })
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut 
     running.reader.abort();
     let _ = (&mut running.reader).await; // so that it reads nothing more
     running.deliveries.close();
-    let unstarted: Vec<(String, Held)> = {
+    let unstarted: Vec<(String, LeasedJob)> = {
         let leases = state.leases.lock();
         leases.iter().filter(|(_, held)| !held.started).map(|(entry, held)| (entry.clone(), held.clone())).collect()
     };
@@ -126,12 +126,12 @@ pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut 
 
 /// Makes entries look long abandoned, and as if they had not been delivered this time. What another worker has taken over
 /// is left to it. Returns how many those were.
-async fn release(config: &StreamConfig, unstarted: Vec<(String, Held)>) -> Result<usize, RedisError> {
+async fn release(config: &StreamConfig, unstarted: Vec<(String, LeasedJob)>) -> Result<usize, RedisError> {
     const LONG_AGO_MILLIS: usize = 24 * 60 * 60 * 1000;
     let mut connection = blocking(&config.redis, Duration::ZERO).await?;
     let owned = owned_entries(config, &mut connection).await?;
     let mut by_deliveries: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    let is_ours = |(entry, held): &(String, Held)| owned.get(entry) == Some(&held.whose.deliveries);
+    let is_ours = |(entry, held): &(String, LeasedJob)| owned.get(entry) == Some(&held.whose.deliveries);
     for (entry, held) in unstarted.into_iter().filter(is_ours) {
         by_deliveries.entry(held.whose.deliveries - 1).or_default().push(entry);
     }

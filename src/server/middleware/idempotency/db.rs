@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use crate::request_context::Attempt;
+use crate::request_context::IdempotencyAttempt;
 
 /// Attempts older than this are dead, if they have changed nothing: no request takes as long.
 const GIVEN_UP_SECS: f64 = 60.0;
@@ -10,7 +10,7 @@ const GIVEN_UP_SECS: f64 = 60.0;
 const BATCH: i64 = 500;
 
 /// What is known of a key.
-pub(super) struct Known {
+pub(super) struct KeyRecord {
     pub request_hash: Vec<u8>,
     pub changed: bool,
     /// Nobody works on it any more.
@@ -38,7 +38,7 @@ pub(super) async fn claim(
     user_id: i64,
     key: &str,
     request_hash: &[u8],
-) -> sqlx::Result<Option<Attempt>> {
+) -> sqlx::Result<Option<IdempotencyAttempt>> {
     let new = sqlx::query_scalar!(
         // Looked for first: a conflict waits for whoever is changing the row.
         "insert into idempotency (user_id, key, request_hash)
@@ -54,7 +54,7 @@ pub(super) async fn claim(
         Some(attempt) => Some(attempt),
         None => claim_again(pool, user_id, key, request_hash).await?,
     };
-    Ok(attempt.map(|attempt| Attempt { user_id, key: key.to_owned(), attempt }))
+    Ok(attempt.map(|attempt| IdempotencyAttempt { user_id, key: key.to_owned(), attempt }))
 }
 
 async fn claim_again(pool: &PgPool, user_id: i64, key: &str, request_hash: &[u8]) -> sqlx::Result<Option<i64>> {
@@ -78,9 +78,9 @@ async fn claim_again(pool: &PgPool, user_id: i64, key: &str, request_hash: &[u8]
     .await
 }
 
-pub(super) async fn known(pool: &PgPool, user_id: i64, key: &str) -> sqlx::Result<Option<Known>> {
+pub(super) async fn known(pool: &PgPool, user_id: i64, key: &str) -> sqlx::Result<Option<KeyRecord>> {
     sqlx::query_as!(
-        Known,
+        KeyRecord,
         r#"select request_hash, changed, claimed_at < now() - make_interval(secs => $3) as "given_up!", status, location,
                   content_type, body, body_key_id
            from idempotency where user_id = $1 and key = $2"#,
@@ -92,7 +92,7 @@ pub(super) async fn known(pool: &PgPool, user_id: i64, key: &str) -> sqlx::Resul
     .await
 }
 
-pub(super) async fn answered(pool: &PgPool, attempt: &Attempt, answer: &Answer<'_>) -> sqlx::Result<()> {
+pub(super) async fn answered(pool: &PgPool, attempt: &IdempotencyAttempt, answer: &Answer<'_>) -> sqlx::Result<()> {
     sqlx::query!(
         "update idempotency set status = $4, location = $5, content_type = $6, body = $7, body_key_id = $8
          where user_id = $1 and key = $2 and attempt = $3",
@@ -111,7 +111,7 @@ pub(super) async fn answered(pool: &PgPool, attempt: &Attempt, answer: &Answer<'
 }
 
 /// Gives a key back whose attempt has changed nothing.
-pub(super) async fn release(pool: &PgPool, attempt: &Attempt) -> sqlx::Result<()> {
+pub(super) async fn release(pool: &PgPool, attempt: &IdempotencyAttempt) -> sqlx::Result<()> {
     sqlx::query!(
         "delete from idempotency where user_id = $1 and key = $2 and attempt = $3 and not changed",
         attempt.user_id,

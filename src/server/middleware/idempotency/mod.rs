@@ -31,7 +31,7 @@ use crate::{
         body::{MAX_BODY, unread},
         problem,
     },
-    request_context::{self, Attempt, Call},
+    request_context::{self, Call, IdempotencyAttempt},
     seal::Sealer,
 };
 pub(in crate::server) use db::forget;
@@ -57,12 +57,12 @@ fn key_of(request: &Request) -> Result<Option<String>, Error> {
 
 /// Where answers are kept.
 #[derive(Clone)]
-pub(in crate::server) struct Answers {
+pub(in crate::server) struct IdempotencyStore {
     pub pool: PgPool,
     pub sealer: Arc<Sealer>,
 }
 
-impl Answers {
+impl IdempotencyStore {
     /// Lets an operation answer, or answers as it did before.
     pub(in crate::server) async fn call<E>(
         &self,
@@ -135,7 +135,7 @@ impl Answers {
     }
 
     /// Keeps the answer. When that fails the caller gets it all the same: the change is made, and noted as such.
-    async fn record(&self, attempt: &Attempt, mut response: Response) -> Response {
+    async fn record(&self, attempt: &IdempotencyAttempt, mut response: Response) -> Response {
         let recorded = if response.status().is_server_error() {
             db::release(&self.pool, attempt).await.map_err(Error::from)
         } else {
@@ -147,7 +147,7 @@ impl Answers {
         response
     }
 
-    async fn keep(&self, attempt: &Attempt, response: &mut Response) -> Result<(), Error> {
+    async fn keep(&self, attempt: &IdempotencyAttempt, response: &mut Response) -> Result<(), Error> {
         let body = response.take_body().into_vec().await.map_err(anyhow::Error::new)?;
         if response.status().is_client_error() && body.len() > MAX_REFUSAL {
             response.set_body(body);

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use nix::unistd::getpid;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
-use uncloud::queue::{Claimed, JobKinds, Rendered, Settled, Succeeded};
+use uncloud::queue::{Claimed, JobKinds, Prepared, Settled, Succeeded};
 use uncloud_wire::{
     JobError,
     stream::{Envelope, JobControl},
@@ -29,7 +29,7 @@ impl JobKinds for Kinds {
         &'a self,
         _: &'a mut PgConnection,
         jobs: &'a [Claimed],
-    ) -> BoxFuture<'a, anyhow::Result<Vec<Rendered>>> {
+    ) -> BoxFuture<'a, anyhow::Result<Vec<Prepared>>> {
         let payload = |job: &Claimed| {
             let mut payload = job.payload.clone();
             if let Some(bytes) = payload["bytes"].as_u64() {
@@ -37,7 +37,7 @@ impl JobKinds for Kinds {
             }
             // How each parent ended, for children that run in any case.
             payload["parents"] = job.parents.iter().map(|parent| json!([parent.state, parent.error])).collect();
-            Rendered::Payload(payload.to_string().into_bytes())
+            Prepared::Payload(payload.to_string().into_bytes())
         };
         Box::pin(async move { Ok(jobs.iter().map(payload).collect()) })
     }

@@ -16,7 +16,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use uncloud::queue::{Runner, Wake};
+use uncloud::queue::{Notifier, Runner};
 use uncloud_jobs::worker;
 use uncloud_wire::logging;
 
@@ -118,7 +118,7 @@ fn redis() -> redis::Client {
 async fn serve(mut stop: watch::Receiver<bool>) {
     let options = PgPoolOptions::new().max_connections(20).acquire_timeout(Duration::from_secs(5));
     let pool = options.connect_lazy(&variable("DATABASE_URL")).expect("a URL");
-    let wake: Arc<Wake> = Arc::default();
+    let wake: Arc<Notifier> = Arc::default();
     let runner = Runner { pool, redis: redis(), kinds: Arc::new(Kinds), wake, metrics: Arc::default() };
     let mut tasks = uncloud::queue::start(&runner, &stop);
     tracing::info!("serving");

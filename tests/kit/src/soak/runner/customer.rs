@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use tokio::runtime::Handle;
-use uncloud::queue::{self, After, NewJob};
+use uncloud::queue::{self, DependsOn, NewJob};
 use uncloud_wire::JobId;
 
 use super::SETTLES;
@@ -110,7 +110,7 @@ impl Customer {
             job.unique_key = terms.unique_key.as_deref();
             job.serial_key = terms.serial_key.as_deref();
             job.run_at = terms.run_at;
-            job.after = After::Success(&terms.parents);
+            job.after = DependsOn::Success(&terms.parents);
             job.policy.priority = i16::try_from(token.len() % 10).expect("small");
         });
         let started = Instant::now();

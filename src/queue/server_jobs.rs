@@ -10,10 +10,10 @@ use uncloud_wire::{JobId, QueueName, stream::clean};
 
 use super::{
     Runner,
-    claim::{Claimed, Whose, claim},
+    claim::{ClaimScope, Claimed, claim},
     db,
     events::{self, Ended, Event},
-    relay::{Concluded, conclude},
+    relay::{AppliedPrepared, apply_prepared},
 };
 
 /// Announcements may get lost, and jobs that failed have their time; looking now and then bounds what that costs.
@@ -41,7 +41,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
 /// One job; false when there is none.
 async fn work(runner: &Runner) -> anyhow::Result<bool> {
     let mut tx = crate::request_context::begin(&runner.pool).await?;
-    let jobs = claim(&mut tx, Whose::Server).await?.jobs;
+    let jobs = claim(&mut tx, ClaimScope::Server).await?.jobs;
     let Some((job_id, fence)) = jobs.first().map(|job| (job.job_id, job.fence)) else {
         tx.commit().await?;
         return Ok(false);
@@ -50,7 +50,7 @@ async fn work(runner: &Runner) -> anyhow::Result<bool> {
     let mut attempt = tx.begin().await?;
     let began = Instant::now();
     let mut ended = match perform(runner, &mut attempt, jobs).await {
-        Ok(Concluded { ended, .. }) => {
+        Ok(AppliedPrepared { ended, .. }) => {
             attempt.commit().await?;
             ended
         }
@@ -71,7 +71,7 @@ async fn work(runner: &Runner) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-async fn perform(runner: &Runner, tx: &mut PgConnection, jobs: Vec<Claimed>) -> anyhow::Result<Concluded> {
+async fn perform(runner: &Runner, tx: &mut PgConnection, jobs: Vec<Claimed>) -> anyhow::Result<AppliedPrepared> {
     let millis = |limit: Option<Duration>| limit.unwrap_or_default().as_millis().to_string(); // 0 is none
     sqlx::query!(
         "select set_config('lock_timeout', $1, true) as lock, set_config('statement_timeout', $2, true) as statement",
@@ -81,7 +81,7 @@ async fn perform(runner: &Runner, tx: &mut PgConnection, jobs: Vec<Claimed>) -> 
     .fetch_one(&mut *tx)
     .await?;
     let rendered = runner.kinds.render(tx, &jobs).await?;
-    conclude(tx, jobs, rendered).await
+    apply_prepared(tx, jobs, rendered).await
 }
 
 /// As of a worker's job: tried again after a backoff, up to its limit.

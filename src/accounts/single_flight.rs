@@ -9,26 +9,26 @@ use super::throttle::Key;
 
 /// Bounded by the requests under way.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
+pub(super) struct SingleFlight(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
 
 /// A place in the queue of a key; `lock` it for the turn.
 #[derive(Debug)]
-pub(super) struct Ticket<'a> {
-    turns: &'a Turns,
+pub(super) struct FlightTicket<'a> {
+    turns: &'a SingleFlight,
     key: Key,
     /// Locked while it is somebody's turn.
     pub lock: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl Turns {
-    pub(super) fn ticket(&self, key: Key) -> Ticket<'_> {
+impl SingleFlight {
+    pub(super) fn ticket(&self, key: Key) -> FlightTicket<'_> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = Arc::clone(turns.entry(key).or_default());
-        Ticket { turns: self, key, lock }
+        FlightTicket { turns: self, key, lock }
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for FlightTicket<'_> {
     fn drop(&mut self) {
         let mut turns = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The map's and ours: nobody else waits.
@@ -44,7 +44,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_left_behind() {
-        let turns = Turns::default();
+        let turns = SingleFlight::default();
         let (first, second) = (turns.ticket([1; 32]), turns.ticket([1; 32]));
         let turn = first.lock.lock().await;
         assert!(second.lock.try_lock().is_err());

@@ -28,7 +28,7 @@ const FINISHED: &str = "uncloud_job_finished";
 const MAX_PAYLOAD: usize = 7900;
 
 /// The bell that relay and long polls wait for.
-pub struct Wake {
+pub struct Notifier {
     queued: Notify,
     /// By announcement only, not with each job of a worker: the desk's come from schedules and from staff.
     desk: Notify,
@@ -49,7 +49,7 @@ pub(super) enum Finished {
     Unknown,
 }
 
-impl Default for Wake {
+impl Default for Notifier {
     fn default() -> Self {
         Self {
             queued: Notify::new(),
@@ -63,7 +63,7 @@ impl Default for Wake {
     }
 }
 
-impl Wake {
+impl Notifier {
     /// There may be due jobs. Call it after the commit.
     pub fn queued(&self) {
         self.queued.notify_one();
@@ -128,7 +128,7 @@ impl Wake {
 }
 
 /// Tells this process and all others that these jobs have finished.
-pub(super) async fn announce_finished(pool: &PgPool, wake: &Wake, jobs: &[JobId]) -> sqlx::Result<()> {
+pub(super) async fn announce_finished(pool: &PgPool, wake: &Notifier, jobs: &[JobId]) -> sqlx::Result<()> {
     for job in jobs {
         wake.finished(Finished::Job(*job));
     }
@@ -157,7 +157,7 @@ async fn notify(executor: impl PgExecutor<'_>, channel: &str, payload: &str) -> 
 }
 
 /// Passes on what other processes announce, for ever.
-pub async fn listen(pool: PgPool, wake: Arc<Wake>) {
+pub async fn listen(pool: PgPool, wake: Arc<Notifier>) {
     loop {
         if let Err(error) = forward(&pool, &wake).await {
             tracing::warn!(%error, "listening for other processes' jobs was interrupted; trying again");
@@ -166,7 +166,7 @@ pub async fn listen(pool: PgPool, wake: Arc<Wake>) {
     }
 }
 
-async fn forward(pool: &PgPool, wake: &Wake) -> sqlx::Result<()> {
+async fn forward(pool: &PgPool, wake: &Notifier) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen_all([QUEUED, SCHEDULES, CONTROL, FINISHED]).await?;
     // What was announced while nobody listened.

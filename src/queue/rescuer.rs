@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use uncloud_wire::{JobId, QueueName, stream::reconnecting};
 
 use super::{Runner, db};
-use crate::{metrics::Attempt, request_context};
+use crate::{metrics::JobAttempt, request_context};
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Between two looks at a Redis that does not answer.
@@ -25,7 +25,7 @@ const UNSEEN_SECS: f64 = 5.0;
 const PAGE: usize = 500;
 
 /// A row that nobody has spoken of for a while.
-struct Unseen {
+struct StaleDispatch {
     job_id: JobId,
     fence: i64,
     queue: String,
@@ -77,7 +77,7 @@ async fn sweep(
     missing: &mut Missing,
 ) -> anyhow::Result<()> {
     let mut unseen = sqlx::query_as!(
-        Unseen,
+        StaleDispatch,
         r#"select job_id, fence as "fence!", queue, last_seen_at < now() - make_interval(secs => $2) as "stale!" from job
          where state in ('dispatched', 'running') and last_seen_at < now() - make_interval(secs => $1)
          order by last_seen_at limit 10000"#,
@@ -98,7 +98,7 @@ async fn sweep(
         let known = listed(redis, &queue.jobs_key()).await?;
         // Asked after the jobs: a job that ended in between has left its event, committed or still here.
         let reported = listed(redis, &queue.events_key()).await?;
-        let (here, gone): (Vec<&Unseen>, Vec<&Unseen>) =
+        let (here, gone): (Vec<&StaleDispatch>, Vec<&StaleDispatch>) =
             jobs.iter().partition(|job| known.contains(&(job.job_id, job.fence)));
         let alive: Vec<i64> = here.into_iter().filter(|job| job.stale).map(|job| job.job_id).collect();
         sqlx::query!("update job set last_seen_at = clock_timestamp() where job_id = any($1)", &alive)
@@ -161,7 +161,7 @@ async fn find_queues(runner: &Runner, redis: &mut ConnectionManager) -> anyhow::
     Ok(())
 }
 
-async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyhow::Result<()> {
+async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&StaleDispatch]) -> anyhow::Result<()> {
     let mut tx = request_context::begin(&runner.pool).await?;
     let (mut finished, mut attempts) = (Vec::new(), Vec::new());
     for job in lost {
@@ -177,7 +177,7 @@ async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&Unseen]) -> anyh
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(kind) = kind {
-            attempts.push(Attempt { kind, queue: queue.as_str().into(), outcome: "lost", waited: None, ran: None });
+            attempts.push(JobAttempt { kind, queue: queue.as_str().into(), outcome: "lost", waited: None, ran: None });
             db::close_attempt(&mut tx, job.job_id, "lost", Some("Redis lost it")).await?;
             if db::requeue(&mut tx, job.job_id, Duration::ZERO, None).await?.is_final() {
                 finished.push(job.job_id);

@@ -13,13 +13,13 @@ const MOST: usize = 10_000;
 
 /// Right answers by their keyed hash: what is in memory tells neither name nor password.
 #[derive(Debug)]
-pub(super) struct Memory<V> {
+pub(super) struct CredentialCache<V> {
     keep: Duration,
     /// With the time when each ends.
     answers: Mutex<HashMap<Key, (V, Instant)>>,
 }
 
-impl<V: Clone> Memory<V> {
+impl<V: Clone> CredentialCache<V> {
     pub(super) fn new(keep: Duration) -> Self {
         Self { keep, answers: Mutex::default() }
     }
