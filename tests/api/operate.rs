@@ -101,7 +101,7 @@ async fn a_paused_queue_dispatches_nothing_until_it_goes_on() {
     let hint = app.job(&pool).await["hint"].as_str().expect("hint").to_owned();
     assert!(hint.contains("is paused") && hint.contains("uncloud queue resume"), "{hint}");
     let stats = app.cli(&["inspect", "stats", "--output", "json"]).await.expect("stats");
-    assert_eq!((&stats[0]["queue"], &stats[0]["paused"], &stats[0]["due"]), (&json!(HOST), &json!(true), &json!(1)));
+    assert_eq!((&stats[0]["queue"], &stats[0]["paused"], &stats[0]["available"]), (&json!(HOST), &json!(true), &json!(1)));
     app.cli(&["queue", "resume", HOST]).await.expect("resumed");
     assert_eq!(app.finished(&pool).await["state"], "succeeded");
     app.cli(&["queue", "drain", HOST, "--timeout", "10"]).await.expect("nothing is under way");
@@ -109,7 +109,7 @@ async fn a_paused_queue_dispatches_nothing_until_it_goes_on() {
 }
 
 #[tokio::test]
-async fn a_waiting_job_is_withdrawn_and_those_who_wait_for_it_are_told() {
+async fn a_waiting_job_is_revoked_and_those_who_wait_for_it_are_told() {
     let app = TestApp::start().await;
     app.patch(&format!("/v1/admin/queue/{HOST}"), json!({ "paused": true })).await;
     let pool = app.handbook_pool().await;

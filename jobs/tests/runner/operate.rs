@@ -28,7 +28,7 @@ fn worker_id(stage: &Stage) -> String {
 }
 
 #[test]
-fn a_job_is_withdrawn_wherever_it_is_and_a_running_one_ends_with_its_child_process() {
+fn a_job_is_revoked_wherever_it_is_and_a_running_one_ends_with_its_child_process() {
     let stage = Stage::new();
     let _server = stage.server();
     let sent = stage.enqueue(&Act::Sleep { millis: 0 });
@@ -56,7 +56,7 @@ fn a_job_is_withdrawn_wherever_it_is_and_a_running_one_ends_with_its_child_proce
 }
 
 #[test]
-fn a_withdrawal_outlives_the_server_and_the_worker_that_should_hear_of_it() {
+fn a_revocation_outlives_the_server_and_the_worker_that_should_hear_of_it() {
     let stage = Stage::new();
     let (server, worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&LONG);
