@@ -119,6 +119,6 @@ dev_clients() {
     install_missing tests
     crates_here
     clients_here
-    step "Programs" cargo build --locked --workspace --bins
+    step "Programs" cargo build --locked --bins
     clients_steps
 }

@@ -5,7 +5,7 @@ dev_run() {
     install_missing
     crates_here
     heading "Building (the first time takes some minutes)"
-    cargo build --locked --workspace --bins
+    cargo build --locked --bins
     if [ "$(id -u)" = 0 ]; then run_up "$@"; fi
     # Everything from here on runs as root where that is possible; secrets are not put into an argument list.
     if may_sudo; then

@@ -42,7 +42,7 @@ dev_test() {
     step "Lints" cargo clippy --locked --workspace --all-targets -- -D warnings
     step "Licences, sources and banned crates" deny
     # The tests start both programs, and cargo builds only those of the package under test.
-    step "Programs" cargo build --locked --workspace --bins
+    step "Programs" cargo build --locked --bins
     step "Tests" cargo test --locked --workspace
     clients_steps
     step "Made-up requests for every operation" fuzz 1 25

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
+use uncloud_wire::{JobId, KINDS, Kind};
 
 use crate::{
     billing, orders,
@@ -12,7 +13,6 @@ use crate::{
     services::{Delivery, Service},
     vpn,
 };
-use uncloud_wire::{JobId, KINDS, Kind};
 
 /// The noun that realises a kind of delivery; none when staff deliver.
 pub fn services(delivery: Delivery) -> Option<&'static dyn Service> {

@@ -121,7 +121,7 @@ impl Error {
 
 /// Postgres says so while it starts or stops (57P), lacks connections (53), does not let us in (08, 28, 3D), or let
 /// another transaction go first (40).
-fn is_outage(error: &sqlx::Error) -> bool {
+pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(error) => {

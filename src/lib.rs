@@ -7,7 +7,7 @@ pub mod billing;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
-mod code;
+pub mod code;
 pub mod dispatch;
 pub mod embedded;
 pub mod error;

@@ -4,11 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match uncloud::cli::run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("uncloud: {}", uncloud_wire::logging::one_line(&error));
-            ExitCode::FAILURE
-        }
-    }
+    uncloud::cli::main(std::env::args_os()).await
 }

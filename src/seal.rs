@@ -6,7 +6,6 @@ use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
 };
-
 use uncloud_wire::Secret;
 
 /// Bytes of the key.

@@ -1,20 +1,21 @@
 //! `uncloud up` from outside: starts, is the only one, is found again after kill -9, and leaves nothing behind. Its workers are
 //! a script here that writes down how it was started; what the real one does is tested with the hosts.
 
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid};
+use nix::sys::signal::Signal;
+use nix::unistd::Uid;
 use tempfile::TempDir;
 use uncloud::embedded::Instance;
+use uncloud_testkit::process::Process;
+use uncloud_testkit::programs;
+use uncloud_testkit::wait::wait_until;
 
 const HOST: &str = "vpn.example.net";
-const LIMIT: Duration = Duration::from_mins(2);
 
 const WORKER: &str = r#"#!/bin/sh
 folder=$(dirname "$0")
@@ -39,7 +40,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let programs = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("folder for programs");
-        std::fs::hard_link(env!("CARGO_BIN_EXE_uncloud"), programs.path().join("uncloud")).expect("uncloud");
+        std::fs::hard_link(programs::uncloud(), programs.path().join("uncloud")).expect("uncloud");
         let worker = programs.path().join("uncloud-worker");
         std::fs::write(&worker, WORKER).expect("worker");
         std::fs::set_permissions(&worker, PermissionsExt::from_mode(0o755)).expect("chmod");
@@ -59,11 +60,7 @@ impl World {
     }
 
     fn up(&self) -> Up {
-        let mut process = self.command().stdout(Stdio::piped()).spawn().expect("uncloud");
-        let (sender, lines) = channel();
-        let stdout = BufReader::new(process.stdout.take().expect("stdout"));
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Up { process, lines }
+        Up { process: Process::start("uncloud up", &mut self.command()) }
     }
 
     fn instance(&self) -> Instance {
@@ -73,7 +70,7 @@ impl World {
     /// What a worker wrote down about its start.
     fn note(&self, name: &str) -> String {
         let path = self.programs.path().join(name);
-        until(name, || path.exists());
+        wait_until(name, || path.exists());
         std::fs::read_to_string(path).expect(name)
     }
 
@@ -84,42 +81,26 @@ impl World {
     }
 }
 
-/// A running `uncloud up`; killed when a test fails, which the next start or nobody cleans up after.
+/// A running `uncloud up`.
 struct Up {
-    process: Child,
-    lines: Receiver<String>,
+    process: Process,
 }
 
 impl Up {
     fn wait_ready(&mut self) {
-        loop {
-            let line = self.lines.recv_timeout(LIMIT).expect("it ended, or is not ready in time");
-            if line == "uncloud is ready" {
-                return;
-            }
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.process.id().try_into().expect("pid")), signal).expect("signal");
+        self.process.wait_for_line("uncloud is ready");
     }
 }
 
 impl Drop for Up {
     fn drop(&mut self) {
         // In order while that is possible, so that a failing test leaves no servers.
-        if self.process.try_wait().is_ok_and(|status| status.is_none()) {
-            self.signal(Signal::SIGTERM);
+        if !self.process.has_ended() {
+            self.process.signal(Signal::SIGTERM);
         }
-        let _ = self.process.wait();
-    }
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + LIMIT;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        while !self.process.has_ended() {
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -154,10 +135,10 @@ fn it_starts_is_found_again_after_a_kill_and_leaves_nothing() {
     let second = world.command().output().expect("second");
     let message = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success());
-    assert!(message.contains(&format!("(process {})", first.process.id())), "{message}");
+    assert!(message.contains(&format!("(process {})", first.process.pid())), "{message}");
 
-    first.signal(Signal::SIGKILL);
-    first.process.wait().expect("its end");
+    first.process.signal(Signal::SIGKILL);
+    first.process.wait();
     assert!(before.children.iter().all(|child| child.process.is_running()), "its children live on");
 
     let mut third = world.up();
@@ -169,8 +150,7 @@ fn it_starts_is_found_again_after_a_kill_and_leaves_nothing() {
     }
     assert_eq!((password, key), (world.kept("admin-password"), world.kept("secret-key")), "secrets stay");
 
-    third.signal(Signal::SIGTERM);
-    assert!(third.process.wait().expect("its end").success());
+    assert!(third.process.terminate().success());
     assert_gone(&after);
     assert!(!after.runtime_dir.expect("a runtime folder").exists());
     assert!(!world.data.path().join("instance.json").exists());
@@ -195,8 +175,8 @@ fn workers_get_what_they_need_and_nothing_else() {
             assert!(known.contains(&name), "{note} has {name}");
         }
     }
-    up.signal(Signal::SIGINT);
-    assert!(up.process.wait().expect("its end").success());
+    up.process.signal(Signal::SIGINT);
+    assert!(up.process.wait().success());
     assert_gone(&instance);
 }
 

@@ -8,101 +8,139 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use sqlx::PgPool;
+use clap::{
+    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
+    parser::ValueSource,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use uncloud_wire::{KINDS, Kind, QueueName, Secret, broker, logging};
+use uncloud_wire::{
+    KINDS, Kind, QueueName, Secret, broker, logging,
+    program::{CompletionArgs, Exit, Failure, ManArgs, command_with_settings, end, parsed, secret_or_file, switch},
+};
 
 use crate::{
     handlers,
     host::{Host, Implementation, Restored},
+    provider::{self, Database},
     supervisor, worker,
 };
 
-/// Enough for as many bill transactions at a time as help.
-const DATABASE_CONNECTIONS: u32 = 8;
+const EXAMPLES: &str = "\
+An option with [env: NAME] can also be set by that variable, or by a line NAME=value in the file of
+--config. Options win over variables, and variables over the file. Secrets can be in files of their
+own: NAME_FILE names the file, as in REDIS_URL_FILE.
 
-/// Runs the jobs of queues; a VPN host's queue has the host's full name.
+The first SIGTERM or SIGINT stops the worker after its running jobs; jobs that have not begun go
+back to the queue. The second one stops it at once; the next worker takes over the running jobs.
+
+Examples:
+  uncloud-worker --queue vpn-1.example.ch --broker-file /etc/uncloud/broker-url
+  uncloud-worker -Q billing,vpn-1.example.ch -b redis://127.0.0.1:6379 -n worker1@%h -c 8 -l info
+  uncloud-worker restore            # at boot: tunnels are back before the control plane is";
+
+/// Runs the jobs of queues; the queue of a VPN host has the host's full name.
 #[derive(Debug, Parser)]
 #[command(
     name = "uncloud-worker",
     version,
-    args_conflicts_with_subcommands = true,
-    after_help = "\
-The first SIGTERM or SIGINT stops warm: running jobs are finished, others go back. The second stops at once; what was \
-running is taken over by the next worker.
-
-Examples:
-  uncloud-worker --queue vpn-1.example.ch --broker-file /etc/uncloud/broker-url
-  uncloud-worker -Q billing,vpn-1.example.ch -b redis://127.0.0.1:6379 -n worker1@%h -c 8 -f worker.log -l info
-  uncloud-worker restore            at boot: tunnels are back before the control plane is"
+    propagate_version = true,
+    subcommand_negates_reqs = true,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", Exit::help())
 )]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Queue to work on; may be given several times, or as a list with commas.
-    #[arg(short = 'Q', long = "queue", value_delimiter = ',', required = true, value_name = "NAME")]
-    queues: Vec<QueueName>,
-    /// Redis, as in rediss://user:password@redis.example.ch
-    #[arg(short, long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
-    broker: Option<Secret<String>>,
-    /// File with the URL of Redis, so that its password shows in no process list.
-    #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE")]
-    broker_file: Option<PathBuf>,
-    /// Certificates (PEM) of the authority behind a rediss:// URL, instead of those that this machine trusts.
-    #[arg(long, env = "REDIS_CA_FILE", value_name = "FILE")]
-    broker_ca_file: Option<PathBuf>,
-    /// This worker's name; %h stands for the machine's.
-    #[arg(short, long, env = "UNCLOUD_WORKER_NAME", default_value = "worker1@%h")]
-    name: String,
-    /// Jobs at the same time, for each queue.
-    #[arg(short, long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    concurrency: u16,
+    #[command(flatten)]
+    work: WorkArgs,
     #[command(flatten)]
     host: HostArgs,
-    /// PostgreSQL, for the queue `billing` only.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database_url: Option<Secret<String>>,
-    /// File with the URL of PostgreSQL.
-    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
-    database_url_file: Option<PathBuf>,
-    /// How the log is written.
-    #[arg(long, env = "UNCLOUD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    /// File of NAME=value lines with settings; options and environment variables win over it.
+    #[arg(long, global = true, env = "UNCLOUD_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Format of the log.
+    #[arg(long, global = true, env = "UNCLOUD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: logging::Format,
     #[command(flatten)]
     log_file: logging::LogFileArgs,
 }
 
+/// Options of a worker that runs jobs.
+#[derive(Debug, Args)]
+struct WorkArgs {
+    /// Queue whose jobs to run; may be repeated, or be a list with commas.
+    #[arg(short = 'Q', long = "queue", value_delimiter = ',', required = true, value_name = "NAME")]
+    queues: Vec<QueueName>,
+    /// URL of Redis, as in rediss://user:password@redis.example.ch
+    #[arg(short, long, env = "REDIS_URL", value_name = "URL", value_hint = ValueHint::Url)]
+    broker: Option<Secret<String>>,
+    /// File with the URL of Redis, so that no list of processes shows its password.
+    #[arg(long, env = "REDIS_URL_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    broker_file: Option<PathBuf>,
+    /// Certificates (PEM) of the authority to trust for a rediss:// URL, instead of those of this machine.
+    #[arg(long, env = "REDIS_CA_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    broker_ca_file: Option<PathBuf>,
+    /// Name of this worker; %h is replaced by the machine's name.
+    #[arg(short, long, env = "UNCLOUD_WORKER_NAME", default_value = "worker1@%h")]
+    name: String,
+    /// Jobs at the same time, for each queue.
+    #[arg(short, long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
+    /// URL of PostgreSQL, for the queue `billing` only.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_hint = ValueHint::Url)]
+    database_url: Option<Secret<String>>,
+    /// File with the URL of PostgreSQL.
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    database_url_file: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Bring all interfaces to their last known state, without the control plane. For the machine's boot.
-    Restore(HostArgs),
+    #[command(after_help = "Example:\n  uncloud-worker restore --state-dir /etc/wireguard")]
+    Restore,
+    /// Print a script that makes a shell complete this command.
+    #[command(after_help = "\
+Examples:
+  source <(uncloud-worker completion bash)                                  # for this shell
+  uncloud-worker completion bash >/etc/bash_completion.d/uncloud-worker     # for all users")]
+    Completion(CompletionArgs),
+    /// Write man pages for all commands.
+    #[command(after_help = "Example:\n  uncloud-worker man /usr/local/share/man/man1 && man uncloud-worker")]
+    Man(ManArgs),
 }
 
+/// Options of a host: they hold for running jobs and for `restore`.
 #[derive(Debug, Args)]
 struct HostArgs {
     /// Folder of the interfaces' last known states; only the worker's user needs to read it.
-    #[arg(long, env = "UNCLOUD_STATE_DIR", default_value = "/etc/wireguard", value_name = "DIR")]
+    #[arg(long, global = true, env = "UNCLOUD_STATE_DIR", default_value = "/etc/wireguard", value_name = "DIR", value_hint = ValueHint::DirPath)]
     state_dir: PathBuf,
-    /// Who moves the packets.
-    #[arg(long, env = "UNCLOUD_WIREGUARD_IMPLEMENTATION", default_value = "kernel", value_name = "NAME")]
+    /// Implementation of WireGuard.
+    #[arg(
+        long,
+        global = true,
+        env = "UNCLOUD_WIREGUARD_IMPLEMENTATION",
+        default_value = "kernel",
+        value_name = "NAME"
+    )]
     wireguard_implementation: WireguardImplementation,
     /// Run `ip`, `wg` and `wireguard-go` through `sudo -n`, for a worker without CAP_NET_ADMIN.
-    #[arg(long, env = "UNCLOUD_SUDO")]
+    #[arg(long, global = true, env = "UNCLOUD_SUDO", value_parser = switch)]
     sudo: bool,
     /// Configure nothing, and report this missing capability instead.
-    #[arg(long, value_name = "WHAT_IS_MISSING")]
+    #[arg(long, global = true, value_name = "WHAT_IS_MISSING")]
     dry_run: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum WireguardImplementation {
-    /// The kernel.
+    /// The kernel's.
     Kernel,
-    /// wireguard-go, where the kernel does not know WireGuard.
+    /// wireguard-go, where the kernel has no WireGuard.
     WireguardGo,
 }
 
@@ -118,23 +156,41 @@ impl HostArgs {
     }
 }
 
+/// Returns the definition of the command line, for completion, man pages and the reference.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs what the command line says, and prints an error as one line.
 pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match run(args).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("uncloud-worker: {}", uncloud_wire::logging::one_line(&error));
-            ExitCode::FAILURE
-        }
+    end("uncloud-worker", run(args.into_iter().collect()).await, provider::exit_of)
+}
+
+async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
+    let command = command_with_settings(command(), &args)?;
+    let matches = parsed(command.try_get_matches_from(args))?;
+    ensure_no_option_is_idle(&matches)?;
+    let cli = parsed(Cli::from_arg_matches(&matches))?;
+    logging::init_with(cli.log_format, &cli.log_file)?;
+    match cli.command {
+        Some(Command::Restore) => restore(cli.host).await,
+        Some(Command::Completion(args)) => args.run(self::command()),
+        Some(Command::Man(args)) => args.run(self::command()),
+        None => work(cli.work, cli.host).await,
     }
 }
 
-async fn run(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
-    let cli = uncloud::cli::parsed(Cli::try_parse_from(args))?;
-    logging::init_with(cli.log_format, &cli.log_file)?;
-    match cli.command {
-        Some(Command::Restore(host)) => restore(host).await,
-        None => work(cli).await,
+/// Refuses options for running jobs beside a subcommand, which would not look at them.
+fn ensure_no_option_is_idle(matches: &ArgMatches) -> anyhow::Result<()> {
+    let Some(subcommand) = matches.subcommand_name() else { return Ok(()) };
+    let options = WorkArgs::augment_args(clap::Command::new("work"));
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    match options.get_arguments().find(|option| typed(option.get_id().as_str())) {
+        Some(option) => {
+            let option = option.get_long().unwrap_or_default();
+            Err(Failure::usage(format!("--{option} can't be used with `{subcommand}`; try --help")).into())
+        }
+        None => Ok(()),
     }
 }
 
@@ -152,25 +208,26 @@ async fn restore(args: HostArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn work(cli: Cli) -> anyhow::Result<()> {
-    let redis = broker::client(&broker_url(cli.broker, cli.broker_file.as_deref())?, cli.broker_ca_file.as_deref())?;
-    let name = cli.name.replace("%h", &nix::unistd::gethostname()?.to_string_lossy());
-    tracing::info!(worker = name, queues = ?cli.queues.iter().map(QueueName::as_str).collect::<Vec<_>>(), concurrency = cli.concurrency, "working");
-    let host = cli.host.host().map(Arc::new).map_err(|error| error.to_string());
+async fn work(args: WorkArgs, host: HostArgs) -> anyhow::Result<()> {
+    let redis = broker::client(&broker_url(args.broker, args.broker_file.as_deref())?, args.broker_ca_file.as_deref());
+    let redis = redis.context(Failure::usage("can't use REDIS_URL"))?;
+    let name = args.name.replace("%h", &nix::unistd::gethostname()?.to_string_lossy());
+    tracing::info!(worker = name, queues = ?args.queues.iter().map(QueueName::as_str).collect::<Vec<_>>(), concurrency = args.concurrency, "working");
+    let host = host.host().map(Arc::new).map_err(|error| error.to_string());
     if let Err(missing) = &host {
         tracing::warn!(missing, "this machine can't serve VPN networks");
     }
-    let database = if cli.queues.iter().any(QueueName::is_billing) {
-        Some(database(cli.database_url, cli.database_url_file.as_deref()).await?)
+    let database = if args.queues.iter().any(QueueName::is_billing) {
+        Some(database(args.database_url, args.database_url_file.as_deref()).await?)
     } else {
         None // whatever the environment says: a host has no business there
     };
     let context = handlers::Context { host, database };
     let settings = worker::Settings {
         redis,
-        queues: cli.queues,
+        queues: args.queues,
         name,
-        concurrency: cli.concurrency.into(),
+        concurrency: args.concurrency.into(),
         kinds: KINDS.iter().copied().map(Kind::as_str).collect(),
         handler: Arc::new(move |envelope, control| Box::pin(handlers::handle(envelope, context.clone(), control))),
     };
@@ -182,18 +239,18 @@ async fn work(cli: Cli) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn database(url: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<PgPool> {
-    let url = uncloud::cli::secret_or_file("DATABASE_URL", url, file)?;
-    let url = url.context("the queue billing needs the database; set DATABASE_URL or DATABASE_URL_FILE")?;
-    uncloud::cli::connect(&url, DATABASE_CONNECTIONS).await
+async fn database(url: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<Database> {
+    let url = secret_or_file("DATABASE_URL", url, file)?
+        .ok_or_else(|| Failure::usage("the queue billing needs a database: set DATABASE_URL or DATABASE_URL_FILE"))?;
+    provider::connect(&url).await
 }
 
 fn broker_url(url: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<Secret<String>> {
-    let url = uncloud::cli::secret_or_file("REDIS_URL", url, file)?;
-    url.context("no broker is named; set REDIS_URL or REDIS_URL_FILE, or use --broker")
+    let missing = || Failure::usage("no Redis is given: set REDIS_URL or REDIS_URL_FILE, or use --broker").into();
+    secret_or_file("REDIS_URL", url, file)?.ok_or_else(missing)
 }
 
-/// True after the first signal; the second ends the process.
+/// Becomes true at the first signal; the second one ends the process.
 fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
     let (stop_in, stop) = watch::channel(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -210,7 +267,7 @@ fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
         next().await;
         tracing::warn!("stopped at once; another worker takes over what was running");
         #[expect(clippy::disallowed_methods, reason = "nothing may hold up a cold stop")]
-        std::process::exit(130);
+        std::process::exit(Exit::Interrupted.code().into());
     });
     Ok(stop)
 }

@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod handlers;
 pub mod host;
+pub mod provider;
 pub mod supervisor;
 pub mod worker;

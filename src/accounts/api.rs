@@ -1,19 +1,17 @@
 //! Users over HTTP; staff only.
 
-use chrono::{DateTime, Utc};
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
     payload::Json,
-    types::ToJSON as _,
 };
-use serde_json::Value;
 use sqlx::PgPool;
 
 use super::db;
 use crate::{
+    accounts::user::UserBody,
     error::{Error, FieldError},
-    http::{Body, By, Cursor, Flag, Id, Number, Shown, Staff, Tags, UsernameText, input, named_sort},
+    http::{Body, By, Cursor, Flag, Id, Number, Staff, Tags, UsernameText, input, named_sort},
 };
 
 input! {
@@ -25,30 +23,6 @@ input! {
         pub locked: Option<Flag>,
         /// Staff, whatever the directory says. Who is in the directory's staff group is staff besides.
         pub staff: Option<Flag>,
-    }
-}
-
-/// A user with the limits that staff set.
-#[derive(Debug, Object)]
-#[oai(rename = "User")]
-pub(super) struct UserBody {
-    /// Identifies the user.
-    pub(super) id: i64,
-    /// Lower case.
-    pub(super) username: String,
-    /// May do everything; limits do not count for staff.
-    pub(super) staff: bool,
-    /// Shut out by staff. Who is locked in the directory is out too.
-    pub(super) locked: bool,
-    /// Networks that the user may have.
-    pub(super) vpn_quota: i32,
-    /// When the user was first seen.
-    pub(super) created_at: DateTime<Utc>,
-}
-
-impl Shown for UserBody {
-    fn shown(self) -> Option<Value> {
-        self.to_json()
     }
 }
 

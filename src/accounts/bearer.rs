@@ -8,6 +8,8 @@
 
 use std::time::{Duration, Instant};
 
+use uncloud_wire::Secret;
+
 use super::{
     credentials::{Authenticator, patiently},
     db,
@@ -16,10 +18,9 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::scope::{Scope, Scopes},
+    http::{Scope, Scopes},
     user::User,
 };
-use uncloud_wire::Secret;
 
 fn refused() -> Error {
     Error::Unauthenticated("the token is wrong, was revoked or has ended".into())

@@ -10,6 +10,7 @@ use anyhow::anyhow;
 use ring::{hmac, rand::SystemRandom};
 use sqlx::PgPool;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use uncloud_wire::Secret;
 
 use super::{
     db,
@@ -21,10 +22,9 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::scope::Scopes,
+    http::Scopes,
     user::{User, Username},
 };
-use uncloud_wire::Secret;
 
 /// A changed password, a locked or a removed user counts after this long at the latest.
 const REMEMBER: Duration = Duration::from_secs(45);

@@ -1,15 +1,15 @@
 //! Users in Postgres.
 
 use sqlx::{PgExecutor, PgPool};
+use uncloud_wire::Secret;
 
-use super::{api::UserBody, ldap::DirectoryUser, password};
+use super::{ldap::DirectoryUser, password, user::UserBody};
 use crate::{
     error::Error,
     http::{NamedWindow, Window, in_order, unless_changed},
     request_context,
     user::{User, Username},
 };
-use uncloud_wire::Secret;
 
 /// What a login compares with.
 pub(super) struct Login {
@@ -38,28 +38,17 @@ pub async fn find(pool: &PgPool, username: &Username) -> sqlx::Result<Option<Use
     Ok(login(pool, username).await?.map(|login| login.user))
 }
 
-/// A user in a list.
-#[derive(Debug)]
-pub struct Listed {
-    /// Who it is.
-    pub user: User,
-    /// Shut out by staff.
-    pub locked: bool,
+/// The user of that name, as staff see it.
+pub async fn find_body(pool: &PgPool, username: &Username) -> sqlx::Result<Option<UserBody>> {
+    let filter = Filter { username: Some(username.as_str().to_owned()), ..Filter::default() };
+    Ok(users(pool, &filter, &Window::all().into()).await?.pop())
 }
 
-/// The user of that name, as in a list.
-pub async fn find_listed(pool: &PgPool, username: &Username) -> sqlx::Result<Option<Listed>> {
-    Ok(login(pool, username).await?.map(|Login { user, locked, .. }| Listed { user, locked }))
-}
-
-/// All users, by name.
-pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<Listed>> {
-    let rows = sqlx::query!("select user_id, username, staff, created_at, locked from users order by username");
-    let listed = rows.map(|row| Listed {
-        user: User { user_id: row.user_id, username: row.username, staff: row.staff, created_at: row.created_at },
-        locked: row.locked,
-    });
-    listed.fetch_all(pool).await
+/// All users as staff see them, by name.
+pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<UserBody>> {
+    let mut users = users(pool, &Filter::default(), &Window::all().into()).await?;
+    users.sort_by(|a, b| a.username.cmp(&b.username));
+    Ok(users)
 }
 
 /// Prepares a user as a first login would. An existing one keeps what is not given; staff is only ever added.

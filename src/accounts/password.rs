@@ -4,7 +4,6 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-
 use uncloud_wire::Secret;
 
 /// Longer ones only cost time.

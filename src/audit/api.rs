@@ -2,28 +2,19 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
-use poem_openapi::{Enum, Object, OpenApi, param::Query, payload::Json, types::Any};
+use poem_openapi::{Object, OpenApi, param::Query, payload::Json, types::Any};
 use serde_json::{Map, Value};
 use sqlx::PgPool;
 
-use super::db::{self, Entry, Filter};
+use super::{
+    db::{self, Filter},
+    entry::Entry,
+};
 use crate::{
+    audit::entry::AuditAction,
     error::Error,
     http::{Cursor, Moment, Sort, Staff, Tags, TextPart, Window},
 };
-
-/// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
-#[oai(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub(super) enum AuditAction {
-    /// The object came to be.
-    Create,
-    /// It became another.
-    Update,
-    /// It ceased to be.
-    Delete,
-}
 
 /// A change.
 #[derive(Debug, Object)]

@@ -1,29 +1,14 @@
 //! Entries in Postgres.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::PgPool;
 
-use super::api::AuditAction;
+use super::entry::AuditAction;
 use crate::{
+    audit::entry::Entry,
     http::{Window, in_order},
     request_context,
 };
-
-/// An entry as it was written.
-pub(super) struct Entry {
-    pub audit_id: i64,
-    pub at: DateTime<Utc>,
-    pub username: Option<String>,
-    pub request_id: Option<String>,
-    pub operation_id: Option<String>,
-    pub program: String,
-    pub action: AuditAction,
-    pub kind: String,
-    pub object_id: String,
-    pub before: Option<Value>,
-    pub after: Option<Value>,
-}
 
 /// Which entries; none of something limits nothing.
 pub(super) struct Filter {

@@ -3,5 +3,6 @@
 
 mod api;
 mod db;
+mod entry;
 
 pub use api::AuditApi;

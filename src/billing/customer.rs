@@ -6,54 +6,17 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{db, run::Run};
+use super::{bill_run::Run, db};
 use crate::{
+    billing::{drawn::Drawn, problem::Problem},
     code::Code,
     error::Error,
     money::{
-        draft::{Draft, DraftError, Due, Moved, draw_up},
+        draft::{Due, draw_up},
         vat_rates::RateTable,
     },
     orders, parties,
 };
-
-/// Why a customer was not billed, and what is to be done about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Whose bill is missing.
-    pub user_id: i64,
-    /// What kind of problem.
-    pub code: Code,
-    /// What is wrong and what would mend it.
-    pub detail: String,
-}
-
-impl Problem {
-    pub(super) fn new(user_id: i64, code: Code, detail: impl Into<String>) -> Self {
-        Self { user_id, code, detail: detail.into() }
-    }
-
-    /// As an answer to who wanted this one bill.
-    pub(super) fn into_error(self) -> Error {
-        Error::Conflict { code: self.code, detail: self.detail, field: None }
-    }
-
-    fn of(user_id: i64, error: &DraftError) -> Self {
-        let code = match error {
-            DraftError::Rate(_) => Code::NoVatRate,
-            DraftError::Amount(_) => Code::AmountTooLarge,
-        };
-        Self::new(user_id, code, error.to_string())
-    }
-}
-
-/// Bills for customers, ready to be written.
-pub(super) struct Drawn {
-    pub user_id: i64,
-    pub address_id: i64,
-    pub drafts: Vec<Draft>,
-    pub moved: Vec<Moved>,
-}
 
 /// Bills these customers, by ascending id, as of the run's time. Returns who could not be billed; of them nothing is
 /// written. An error of the database means that nothing at all is.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{bill::BillVat, db};
-use crate::{error::Error, money::amount::Amount};
+use crate::{billing::exported_bill::ExportedBill, error::Error};
 
 /// Bills in one part.
 const PART: i64 = 1000;
@@ -20,30 +20,6 @@ pub enum Format {
     Csv,
     /// An array with an object for each bill.
     Json,
-}
-
-/// A bill as the accounts need it.
-#[derive(Debug)]
-pub(super) struct ExportedBill {
-    pub bill_id: i64,
-    /// Year and sequence of its number.
-    pub place: (i16, i32),
-    pub number: String,
-    pub document: String,
-    pub issued_at: DateTime<Utc>,
-    pub user_id: i64,
-    pub username: String,
-    pub name: String,
-    pub company: Option<String>,
-    pub country: String,
-    pub vat_number: Option<String>,
-    pub currency: String,
-    pub net: Amount,
-    pub tax: Amount,
-    pub gross: Amount,
-    pub rounding: Amount,
-    pub amount_due: Amount,
-    pub vat: Vec<BillVat>,
 }
 
 /// The numbered bills that were issued in `[from, to)`.

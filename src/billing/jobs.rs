@@ -5,18 +5,19 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use uncloud_wire::{JobError, JobId, Kind, QueueName};
 
 use super::{
+    bill_run::{Progress, Run},
     db,
     one::past,
-    run::{self, Progress, Run},
+    run,
 };
 use crate::{
     error::Error,
     queue::{self, After, Claimed, NewJob, Rendered},
     request_context,
 };
-use uncloud_wire::{JobError, JobId, Kind, QueueName};
 
 /// Jobs that share the parts of a run; any number of workers may take them.
 const SHARES: usize = 8;
@@ -53,7 +54,7 @@ pub async fn plan(pool: &PgPool, job_id: JobId, as_of: Option<DateTime<Utc>>) ->
     }
     tx.commit().await.map_err(retry)?;
     queue::wake_relays(pool).await.map_err(retry)?;
-    if run.as_of == run::second(asked) {
+    if run.as_of == crate::billing::bill_run::second(asked) {
         return Ok(json!({ "run": run.run_id, "as_of": run.as_of, "customers": run.customers }));
     }
     Err(JobError::Snooze { after: LOOK_AGAIN, reason: format!("bill run {} has to end first", run.run_id) })

@@ -1,65 +1,17 @@
 //! Items that staff add to a customer's next bill, with author and reason. One that is not billed yet can be voided; one
 //! that is billed is reversed by another one of the opposite sign.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::db;
 use crate::{
+    billing::manual_line::{Line, NewLine},
     code::Code,
     error::Error,
     http::Window,
-    money::amount::{Amount, Currency},
+    money::amount::Amount,
     orders, request_context,
 };
-
-/// A line.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// Identifies it.
-    pub item_id: i64,
-    /// Whose bill it goes to.
-    pub user_id: i64,
-    /// As the bill calls it.
-    pub description: String,
-    /// Before VAT; negative in the customer's favour.
-    pub net: Amount,
-    /// What it is in.
-    pub currency: String,
-    /// Decides the VAT rate; the line is billed by the first run at or after it.
-    pub service_at: DateTime<Utc>,
-    /// For colleagues and auditors; not on the bill.
-    pub reason: String,
-    /// Who added it.
-    pub created_by: String,
-    /// When.
-    pub created_at: DateTime<Utc>,
-    /// The bill that it is on.
-    pub bill_id: Option<i64>,
-    /// When it was voided.
-    pub voided_at: Option<DateTime<Utc>>,
-    /// By whom.
-    pub voided_by: Option<String>,
-}
-
-/// A line to be added.
-#[derive(Debug)]
-pub struct NewLine {
-    /// Whose bill it goes to.
-    pub user_id: i64,
-    /// As the bill calls it.
-    pub description: String,
-    /// Before VAT; negative in the customer's favour.
-    pub net: Amount,
-    /// What it is in.
-    pub currency: Currency,
-    /// Decides the VAT rate; none: now.
-    pub service_at: Option<DateTime<Utc>>,
-    /// For colleagues and auditors.
-    pub reason: String,
-    /// Who adds it.
-    pub created_by: i64,
-}
 
 /// Adds a line to the customer's next bill.
 pub async fn add(pool: &PgPool, new: &NewLine) -> Result<Line, Error> {

@@ -11,11 +11,17 @@ pub mod simulate;
 pub mod verify;
 
 mod api;
+pub mod bill_run;
+mod case_parties;
 mod customer;
 mod db;
+mod drawn;
+mod exported_bill;
+mod manual_line;
+mod problem;
 
 pub use api::{AdminBillApi, BillApi, BillItemApi, BillRunApi};
-pub use customer::Problem;
+pub use problem::Problem;
 
 use std::collections::HashMap;
 

@@ -5,8 +5,9 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     bill::{BillFilter, WholeBill},
-    customer::Problem,
-    db, run, whole_bills,
+    db,
+    problem::Problem,
+    run, whole_bills,
 };
 use crate::{
     error::{Error, FieldError},
@@ -32,7 +33,7 @@ pub async fn preview(pool: &PgPool, user_id: i64, as_of: Option<DateTime<Utc>>) 
     let mut tx = request_context::begin(pool).await?;
     db::require_user(&mut tx, user_id).await?;
     let now = crate::clock::now(&mut *tx).await?;
-    let as_of = run::second(as_of.unwrap_or(now));
+    let as_of = crate::billing::bill_run::second(as_of.unwrap_or(now));
     if as_of > now + LONGEST_PREVIEW {
         return Err(Error::Parameters(vec![FieldError::of("query", "as_of", "must lie at most two years ahead")]));
     }
@@ -69,7 +70,7 @@ pub async fn bill(
 
 /// Bills carry the time as of which they are made, and none is dated ahead.
 pub(super) fn past(now: DateTime<Utc>, as_of: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Error> {
-    let as_of = run::second(as_of.unwrap_or(now));
+    let as_of = crate::billing::bill_run::second(as_of.unwrap_or(now));
     if as_of > now {
         return Err(Error::field("as_of", "must not lie in the future; a preview may look there"));
     }

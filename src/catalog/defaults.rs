@@ -1,6 +1,5 @@
 //! The catalogue that a new installation starts with.
 
-use crate::services::Delivery;
 use sqlx::PgPool;
 
 use super::{
@@ -16,6 +15,7 @@ use crate::{
         charge::Timing,
         period::{RecurringPeriod, Unit},
     },
+    services::Delivery,
 };
 
 /// Thirty days cost twenty days by the day.

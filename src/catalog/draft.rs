@@ -1,6 +1,5 @@
 //! A product as staff write it.
 
-use crate::services::Delivery;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +8,7 @@ use super::product::{Parameter, Price};
 use crate::{
     error::FieldError,
     money::{amount::Amount, charge::Timing},
+    services::Delivery,
 };
 
 /// What staff decide of a product; all but its name can be changed.

@@ -11,6 +11,7 @@ use crate::{
 
 /// Options of `db-add-defaults`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  DATABASE_URL=postgres://uncloud@localhost/uncloud uncloud db-add-defaults")]
 pub(super) struct DefaultsArgs {
     #[command(flatten)]
     database: DatabaseArgs,
@@ -20,8 +21,8 @@ pub(super) async fn run(args: DefaultsArgs) -> anyhow::Result<()> {
     add_defaults(&args.database.connect().await?).await
 }
 
-/// The schema, and the rows that a new installation starts with: the seller, the catalogue, VAT rates. What is there stays
-/// as it is.
+/// Migrates the schema and adds the rows that a new installation starts with: seller, catalogue, VAT rates. Existing rows
+/// stay as they are.
 pub async fn add_defaults(pool: &PgPool) -> anyhow::Result<()> {
     crate::migrations::migrate(pool).await?;
     add_rows(pool).await

@@ -1,42 +1,43 @@
-//! `uncloud inspect`: what the workers are at, in the words of Celery's command.
+//! `uncloud inspect`: what the workers are doing, in the words of Celery's command.
 
 use std::time::Duration;
 
-use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::time::Instant;
+use uncloud_wire::{QueueName, program::Failure};
 
 use super::{
     config::DatabaseArgs,
-    jobs::time,
-    output::{Output, Table},
+    output::{Output, Table, time},
 };
 use crate::{
     http::Window,
     queue::{
         JobState,
-        inspect::{self, JobFilter, JobLine, WorkerLine},
+        inspect::{self, JobFilter, JobLine, QueueLine, WorkerLine},
         operate,
     },
 };
-use uncloud_wire::QueueName;
 
 /// Jobs in a list.
 const LIMIT: i64 = 1000;
 
 /// Options of `inspect`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  uncloud inspect ping --queue vpn-1.example.ch")]
+#[command(after_help = "\
+Examples:
+  uncloud inspect ping --queue vpn-1.example.ch     # do its workers reply?
+  uncloud inspect stats                             # how many jobs wait, and for how long")]
 pub(super) struct InspectArgs {
-    /// What to look at.
+    /// What to show.
     #[arg(value_enum, value_name = "WHAT")]
     what: What,
     /// Only this queue.
-    #[arg(short = 'Q', long, value_name = "NAME")]
+    #[arg(short = 'Q', long, value_name = "QUEUE")]
     queue: Option<QueueName>,
-    /// Longest wait for the answers to a ping.
+    /// Longest time to wait for replies to a ping.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     timeout: u64,
     #[command(flatten)]
@@ -47,80 +48,87 @@ pub(super) struct InspectArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum What {
-    /// Ask all workers to answer, and wait for them.
+    /// Send a ping to all workers, and wait for their replies.
     Ping,
-    /// Jobs that workers hold.
+    /// Jobs that workers are running.
     Active,
     /// Jobs that are on their way to a worker.
     Reserved,
-    /// Jobs that wait: for their time, for others, or for room.
+    /// Jobs that wait for their time, for other jobs or for a free worker.
     Scheduled,
     /// Kinds of jobs that the workers know.
     Registered,
-    /// Queues: how many wait, how long, and for how many workers.
+    /// Queues, as `uncloud queue ls` lists them.
     Stats,
-    /// Workers: version, age, memory, and how their jobs went.
+    /// Workers, as `uncloud worker ls` lists them.
     Report,
 }
 
 pub(super) async fn run(args: InspectArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
-    let queue = args.queue.as_ref().map(QueueName::as_str);
+    let (queue, output) = (args.queue.as_ref().map(QueueName::as_str), &args.output);
     match args.what {
-        What::Ping => return ping(&pool, queue, Duration::from_secs(args.timeout), &args.output).await,
-        What::Active => active(&live(&pool, queue).await?),
-        What::Reserved => jobs(&pool, queue, JobState::Dispatched).await?,
-        What::Scheduled => jobs(&pool, queue, JobState::Queued).await?,
-        What::Registered => registered(&live(&pool, queue).await?),
-        What::Stats => stats(&pool, queue).await?,
-        What::Report => report(inspect::workers(&pool, queue).await?),
+        What::Ping => ping(&pool, queue, Duration::from_secs(args.timeout), output).await,
+        What::Active => output.rows(&active_table(&live(&pool, queue).await?)),
+        What::Reserved => output.list(jobs(&pool, queue, JobState::Dispatched).await?, jobs_table),
+        What::Scheduled => output.list(jobs(&pool, queue, JobState::Queued).await?, jobs_table),
+        What::Registered => output.rows(&kinds_table(&live(&pool, queue).await?)),
+        What::Stats => output.list(inspect::queues(&pool, queue).await?, queue_table),
+        What::Report => output.list(inspect::workers(&pool, queue).await?, worker_table),
     }
-    .print(&args.output)
 }
 
 async fn live(pool: &PgPool, queue: Option<&str>) -> sqlx::Result<Vec<WorkerLine>> {
     Ok(inspect::workers(pool, queue).await?.into_iter().filter(|worker| worker.alive).collect())
 }
 
-/// Asks, then waits until all that were alive have reported since.
+/// Sends a ping, then waits until all workers that were alive have reported since.
 async fn ping(pool: &PgPool, queue: Option<&str>, timeout: Duration, output: &Output) -> anyhow::Result<()> {
-    let asked = live(pool, queue).await?;
-    ensure!(!asked.is_empty(), "no worker is there; start one: `uncloud-worker --queue NAME`");
+    let workers = live(pool, queue).await?;
+    if workers.is_empty() {
+        let name = queue.unwrap_or("NAME");
+        return Err(
+            Failure::not_found(format!("no worker is alive; start one: `uncloud-worker --queue {name}`")).into()
+        );
+    }
     let started = Instant::now();
-    let mut queues: Vec<&str> = asked.iter().map(|worker| worker.queue.as_str()).collect();
+    let mut queues: Vec<&str> = workers.iter().map(|worker| worker.queue.as_str()).collect();
     queues.dedup();
     for queue in queues {
         operate::ping(pool, &queue.parse()?).await?;
     }
-    let mut answered: Vec<Option<Duration>> = vec![None; asked.len()];
-    while answered.iter().any(Option::is_none) && started.elapsed() < timeout {
+    let mut replies: Vec<Option<Duration>> = vec![None; workers.len()];
+    while replies.iter().any(Option::is_none) && started.elapsed() < timeout {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let now = inspect::workers(pool, queue).await?;
-        for (worker, answer) in asked.iter().zip(&mut answered).filter(|(_, answer)| answer.is_none()) {
+        for (worker, reply) in workers.iter().zip(&mut replies).filter(|(_, reply)| reply.is_none()) {
             let reported =
                 now.iter().any(|new| new.worker_id == worker.worker_id && new.last_seen_at > worker.last_seen_at);
-            *answer = reported.then(|| started.elapsed());
+            *reply = reported.then(|| started.elapsed());
         }
     }
-    let mut table = Table::new(&["worker", "name", "queue", "answer", "after_ms"]);
-    for (worker, answer) in asked.iter().zip(&answered) {
-        let after = answer.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-        let said = if answer.is_some() { "pong" } else { "silence" };
+    output.rows(&ping_table(&workers, &replies))?;
+    let missing = replies.iter().filter(|reply| reply.is_none()).count();
+    let what = format!("{missing} of {} workers did not reply in {timeout:?}", workers.len());
+    if missing > 0 { Err(Failure::no_answer(what).into()) } else { Ok(()) }
+}
+
+fn ping_table(workers: &[WorkerLine], replies: &[Option<Duration>]) -> Table {
+    let mut table = Table::new(&["worker", "name", "queue", "reply", "after_ms"]);
+    for (worker, reply) in workers.iter().zip(replies) {
+        let after = reply.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
         table.row([
             worker.worker_id.into(),
             worker.name.clone().into(),
             worker.queue.clone().into(),
-            said.into(),
+            if reply.is_some() { "pong" } else { "timeout" }.into(),
             after.into(),
         ]);
     }
-    table.print(output)?;
-    let silent = answered.iter().filter(|answer| answer.is_none()).count();
-    ensure!(silent == 0, "{silent} of {} workers did not answer in {timeout:?}", asked.len());
-    Ok(())
+    table
 }
 
-fn active(workers: &[WorkerLine]) -> Table {
+fn active_table(workers: &[WorkerLine]) -> Table {
     let mut table = Table::new(&["worker", "name", "queue", "job", "kind", "elapsed_seconds"]);
     for worker in workers {
         for job in &worker.active.0 {
@@ -137,18 +145,27 @@ fn active(workers: &[WorkerLine]) -> Table {
     table
 }
 
-async fn jobs(pool: &PgPool, queue: Option<&str>, state: JobState) -> sqlx::Result<Table> {
+async fn jobs(pool: &PgPool, queue: Option<&str>, state: JobState) -> sqlx::Result<Vec<JobLine>> {
     let filter = JobFilter { state: Some(state), queue: queue.map(str::to_owned), ..JobFilter::default() };
-    let mut table = Table::new(&["job", "kind", "queue", "priority", "attempt", "run_at"]);
-    for JobLine { job_id, kind, queue, priority, attempt, run_at, .. } in
-        inspect::jobs(pool, &filter, Window::newest(LIMIT)).await?
-    {
-        table.row([job_id.into(), kind.into(), queue.into(), priority.into(), attempt.into(), time(run_at)]);
-    }
-    Ok(table)
+    inspect::jobs(pool, &filter, Window::newest(LIMIT)).await
 }
 
-fn registered(workers: &[WorkerLine]) -> Table {
+fn jobs_table(jobs: &[JobLine]) -> Table {
+    let mut table = Table::new(&["job", "kind", "queue", "priority", "attempt", "run_at"]);
+    for job in jobs {
+        table.row([
+            job.job_id.into(),
+            job.kind.clone().into(),
+            job.queue.clone().into(),
+            job.priority.into(),
+            job.attempt.into(),
+            time(job.run_at),
+        ]);
+    }
+    table
+}
+
+fn kinds_table(workers: &[WorkerLine]) -> Table {
     let mut table = Table::new(&["worker", "name", "queue", "kind"]);
     for worker in workers {
         for kind in &worker.kinds {
@@ -159,23 +176,16 @@ fn registered(workers: &[WorkerLine]) -> Table {
     table
 }
 
-async fn stats(pool: &PgPool, queue: Option<&str>) -> sqlx::Result<Table> {
-    let mut table = Table::new(&[
-        "queue",
-        "paused",
-        "queued",
-        "available",
-        "oldest_seconds",
-        "in_flight",
-        "workers",
-        "slots",
-        "limit",
-    ]);
-    for queue in inspect::queues(pool, queue).await? {
+/// Queues in a list.
+pub(super) fn queue_table(queues: &[QueueLine]) -> Table {
+    let columns =
+        ["queue", "paused", "queued", "available", "oldest_seconds", "in_flight", "workers", "slots", "limit"];
+    let mut table = Table::new(&columns);
+    for queue in queues {
         let limit = queue.rate_limit.map(|jobs| format!("{jobs} in {} s", queue.rate_period_seconds));
         let oldest = queue.oldest_available_seconds.map(|secs| (secs * 10.0).round() / 10.0);
         table.row([
-            queue.queue.into(),
+            queue.queue.clone().into(),
             queue.paused_at.is_some().into(),
             queue.queued.into(),
             queue.available.into(),
@@ -186,21 +196,21 @@ async fn stats(pool: &PgPool, queue: Option<&str>) -> sqlx::Result<Table> {
             limit.into(),
         ]);
     }
-    Ok(table)
+    table
 }
 
-fn report(workers: Vec<WorkerLine>) -> Table {
-    let columns =
-        ["worker", "name", "queue", "alive", "version", "started_at", "last_seen_at", "concurrency", "succeeded"];
-    let mut table = Table::new(&[&columns[..], &["failed", "leases_lost", "rss_mb"]].concat());
+/// Workers in a list.
+pub(super) fn worker_table(workers: &[WorkerLine]) -> Table {
+    let columns = ["worker", "name", "queue", "alive", "version", "started_at", "last_seen_at", "concurrency"];
+    let mut table = Table::new(&[&columns[..], &["succeeded", "failed", "leases_lost", "rss_mb"]].concat());
     for worker in workers {
         let rss = Value::from(worker.rss_bytes / 1024 / 1024);
         table.row([
             worker.worker_id.into(),
-            worker.name.into(),
-            worker.queue.into(),
+            worker.name.clone().into(),
+            worker.queue.clone().into(),
             worker.alive.into(),
-            worker.version.into(),
+            worker.version.clone().into(),
             time(worker.started_at),
             time(worker.last_seen_at),
             worker.concurrency.into(),

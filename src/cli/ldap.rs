@@ -2,69 +2,71 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, ensure};
-use clap::{ArgAction, Args, builder::BoolishValueParser};
+use anyhow::Context as _;
+use clap::{ArgAction, Args, ValueHint};
+use uncloud_wire::{
+    Secret,
+    program::{Failure, secret_or_file, switch},
+};
 
-use super::config::secret_or_file;
 use crate::accounts::{Directory, DirectorySettings};
-use uncloud_wire::Secret;
 
-/// Which directory vouches for users without a local password.
+/// The directory that checks the passwords of users without a local one.
 #[derive(Debug, Clone, Default, Args)]
 #[expect(clippy::struct_field_names, reason = "the options' names come from them")]
 #[command(next_help_heading = "Directory (LDAP)")]
 pub(super) struct LdapArgs {
-    /// Directory that knows the users, as in ldaps://ldap.example.ch; without it there are local users only.
-    #[arg(long, env = "UNCLOUD_LDAP_URL", value_name = "URL")]
+    /// URL of the directory that knows the users, as in ldaps://ldap.example.ch [default: none, local users only].
+    #[arg(long, env = "UNCLOUD_LDAP_URL", value_name = "URL", value_hint = ValueHint::Url)]
     ldap_url: Option<String>,
-    /// Encrypts an ldap:// connection before anything is said.
+    /// Encrypt an ldap:// connection before anything else is sent.
     #[arg(long, env = "UNCLOUD_LDAP_STARTTLS", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1,
-        require_equals = true, default_value = "false", default_missing_value = "true", value_parser = BoolishValueParser::new())]
+        require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch)]
     ldap_starttls: bool,
-    /// File of the certificates (PEM) to trust, and no others [default: those of the system].
-    #[arg(long, env = "UNCLOUD_LDAP_CA_FILE", value_name = "FILE")]
+    /// File with the certificates (PEM) to trust, and no others [default: those of the system].
+    #[arg(long, env = "UNCLOUD_LDAP_CA_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     ldap_ca_file: Option<PathBuf>,
-    /// Lets passwords travel to another machine unencrypted.
+    /// Allow passwords to be sent to another machine unencrypted.
     #[arg(long, env = "UNCLOUD_LDAP_ALLOW_PLAINTEXT", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1,
-        require_equals = true, default_value = "false", default_missing_value = "true", value_parser = BoolishValueParser::new())]
+        require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch)]
     ldap_allow_plaintext: bool,
     /// DN that searches for users [default: none, an anonymous search].
     #[arg(long, env = "UNCLOUD_LDAP_BIND_DN", value_name = "DN")]
     ldap_bind_dn: Option<String>,
-    /// Password of that DN.
-    #[arg(long, env = "UNCLOUD_LDAP_BIND_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
+    /// Password of the bind DN.
+    #[arg(long, env = "UNCLOUD_LDAP_BIND_PASSWORD", value_name = "PASSWORD")]
     ldap_bind_password: Option<Secret<String>>,
-    /// File with that password.
-    #[arg(long, env = "UNCLOUD_LDAP_BIND_PASSWORD_FILE", value_name = "FILE")]
+    /// File with the password of the bind DN.
+    #[arg(long, env = "UNCLOUD_LDAP_BIND_PASSWORD_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     ldap_bind_password_file: Option<PathBuf>,
-    /// DN below which users are.
+    /// DN below which users are searched for.
     #[arg(long, env = "UNCLOUD_LDAP_BASE_DN", value_name = "DN")]
     ldap_base_dn: Option<String>,
-    /// Finds a user's entry.
+    /// Filter that finds a user's entry.
     #[arg(long, env = "UNCLOUD_LDAP_FILTER", default_value = "(uid={username})", value_name = "FILTER")]
     ldap_filter: String,
-    /// Attribute with the name that the user gets here, whatever name the filter found the entry by.
+    /// Attribute that holds the user's name here, whatever name the filter found the entry by.
     #[arg(long, env = "UNCLOUD_LDAP_USERNAME_ATTRIBUTE", default_value = "uid", value_name = "NAME")]
     ldap_username_attribute: String,
-    /// Matches entries that may not log in, besides those that the directory itself refuses or marks as locked.
+    /// Filter for entries that may not log in, besides those that the directory itself refuses or marks as locked.
     #[arg(long, env = "UNCLOUD_LDAP_LOCKED_FILTER", value_name = "FILTER")]
     ldap_locked_filter: Option<String>,
     /// DN of the group (member, uniqueMember or memberUid) whose members are staff.
     #[arg(long, env = "UNCLOUD_LDAP_STAFF_GROUP", value_name = "DN")]
     ldap_staff_group: Option<String>,
-    /// Seconds that the directory may take for a login.
+    /// Longest time that the directory may take for a login.
     #[arg(long, env = "UNCLOUD_LDAP_TIMEOUT", default_value = "5", value_name = "SECONDS")]
     ldap_timeout: u64,
 }
 
-/// Compose files set what they leave open to nothing.
+/// Treats an empty value as not set.
 #[expect(clippy::ref_option, reason = "the fields are options")]
 fn set(text: &Option<String>) -> Option<String> {
     text.clone().filter(|text| !text.trim().is_empty())
 }
 
 impl LdapArgs {
-    /// The directory, if there is one; nothing is connected yet.
+    /// Returns the directory, if one is configured. Nothing is connected yet.
     pub(super) fn directory(&self) -> anyhow::Result<Option<Arc<Directory>>> {
         let Some(url) = set(&self.ldap_url) else {
             self.ensure_nothing_else()?;
@@ -82,15 +84,18 @@ impl LdapArgs {
             allow_plaintext: self.ldap_allow_plaintext,
             bind_dn: set(&self.ldap_bind_dn),
             bind_password,
-            base_dn: set(&self.ldap_base_dn)
-                .context("UNCLOUD_LDAP_URL is set, so UNCLOUD_LDAP_BASE_DN must be, as in ou=users,dc=example,dc=ch")?,
+            base_dn: set(&self.ldap_base_dn).ok_or_else(|| {
+                Failure::usage(
+                    "UNCLOUD_LDAP_URL is set, so UNCLOUD_LDAP_BASE_DN must be, as in ou=users,dc=example,dc=ch",
+                )
+            })?,
             filter: self.ldap_filter.clone(),
             username_attribute: self.ldap_username_attribute.clone(),
             locked_filter: set(&self.ldap_locked_filter),
             staff_group: set(&self.ldap_staff_group),
             timeout: Duration::from_secs(self.ldap_timeout),
-        })?;
-        Ok(Some(Arc::new(directory)))
+        });
+        Ok(Some(Arc::new(directory.context(Failure::usage("the directory can't be used"))?)))
     }
 
     /// A half-configured directory is a mistake, and local users only would be a surprise.
@@ -102,7 +107,9 @@ impl LdapArgs {
             ("UNCLOUD_LDAP_STARTTLS", self.ldap_starttls),
         ];
         for (name, is_set) in others {
-            ensure!(!is_set, "{name} is set, but UNCLOUD_LDAP_URL is not");
+            if is_set {
+                return Err(Failure::usage(format!("{name} is set, but UNCLOUD_LDAP_URL is not")).into());
+            }
         }
         Ok(())
     }

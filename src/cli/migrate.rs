@@ -6,6 +6,7 @@ use super::config::DatabaseArgs;
 
 /// Options of `migrate`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  uncloud migrate --database-url-file /etc/uncloud/database-url")]
 pub(super) struct MigrateArgs {
     #[command(flatten)]
     database: DatabaseArgs,

@@ -1,11 +1,12 @@
-//! The command line: what the binary `uncloud` can be told.
+//! The command line of the binary `uncloud`.
 
 mod bill;
 mod config;
 pub mod defaults;
+mod exit;
 mod front;
 mod inspect;
-mod jobs;
+mod job;
 mod ldap;
 mod migrate;
 mod openapi;
@@ -14,16 +15,35 @@ mod queue;
 mod schedule;
 pub mod serve;
 pub mod up;
-mod usage;
 mod users;
 mod vat_rates;
 mod vpn;
+mod watch;
+mod worker;
 mod worker_host;
 
-pub use config::{connect, secret_or_file};
-pub use usage::parsed;
+pub use config::connect;
+pub use exit::exit_of;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
+use uncloud_wire::{
+    logging,
+    program::{CompletionArgs, Exit, ManArgs, command_with_settings, end, parsed},
+};
+
+const EXAMPLES: &str = "\
+An option with [env: NAME] can also be set by that variable, or by a line NAME=value in the file of
+--config. Options win over variables, and variables over the file. Secrets can be in files of their
+own: NAME_FILE names the file, as in DATABASE_URL_FILE.
+
+Examples:
+  uncloud up                                              # run everything on this machine
+  uncloud vpn --hostname vpn-1.example.ch                 # bring a host's tunnels up to date
+  echo secret | uncloud bootstrap-user --username alice   # add a user
+  uncloud --config /etc/uncloud/uncloud.env job ls        # use the settings of the service
+  uncloud help job ls                                     # explain a command";
 
 /// A hosting provider's backend: VPN networks, orders and bills behind an OpenAPI.
 #[derive(Debug, Parser)]
@@ -31,23 +51,23 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
     name = "uncloud",
     version,
     propagate_version = true,
-    after_help = "\
-What an option's help names as [env: …] can also be set there, or in a file of NAME=value lines (--config). \
-Secrets can be kept in files of their own: DATABASE_URL_FILE, REDIS_URL_FILE, UNCLOUD_SECRET_KEY_FILE, \
-UNCLOUD_LDAP_BIND_PASSWORD_FILE.
-
-Examples:
-  uncloud up                                   everything on this machine, from nothing
-  uncloud vpn --hostname vpn-1.example.ch      bring a host's tunnels to the desired state
-  echo secret | uncloud bootstrap-user --username alice"
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", Exit::help())
 )]
 struct Cli {
-    /// File of NAME=value lines; the environment and options win over it.
-    #[arg(long, global = true, env = "UNCLOUD_CONFIG", value_name = "FILE")]
-    config: Option<std::path::PathBuf>,
-    /// How logs are written to stderr; RUST_LOG says how much (info by default).
+    /// File of NAME=value lines with settings; options and environment variables win over it.
+    #[arg(long, global = true, env = "UNCLOUD_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Data folder of `uncloud up`; other commands use the database of the one that runs on it, unless another database is
+    /// given [default: /var/lib/uncloud as root, else ~/.local/share/uncloud].
+    #[arg(long, global = true, env = "UNCLOUD_DATA_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
+    /// Format of the log on stderr.
     #[arg(long, global = true, env = "UNCLOUD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
-    log_format: uncloud_wire::logging::Format,
+    log_format: logging::Format,
+    /// Least important messages to log; RUST_LOG selects them in more detail where this is left out [default: info].
+    #[arg(long, global = true, ignore_case = true, env = "UNCLOUD_LOG_LEVEL", value_name = "LEVEL")]
+    log_level: Option<logging::Level>,
     #[command(subcommand)]
     command: Command,
 }
@@ -56,42 +76,71 @@ struct Cli {
 enum Command {
     /// Run everything on this machine, from nothing.
     Up(up::UpArgs),
-    /// Serve the API, and dispatch jobs to the workers.
+    /// Serve the API and dispatch jobs to the workers.
     Serve(serve::ServeArgs),
     /// Bring the database's schema up to date.
     Migrate(migrate::MigrateArgs),
-    /// Add what a new installation needs; never changes what is there.
+    /// Migrate, and add what a new installation needs; existing rows stay as they are.
     DbAddDefaults(defaults::DefaultsArgs),
-    /// Import VAT rates from a file, or those that are built in.
+    /// Import VAT rates from a file, or the built-in ones.
     ImportVatRates(vat_rates::ImportVatRatesArgs),
-    /// Prepare a user as at first login; a local password comes from stdin.
+    /// Add a user, or set a user's local password, which comes from stdin.
     BootstrapUser(users::BootstrapArgs),
-    /// Users.
+    /// List, lock and promote users.
     User(users::UserArgs),
     /// Send the full state to all VPN pools of a host, and wait for the result.
     Vpn(vpn::VpnArgs),
-    /// Bills: make, read and check them.
+    /// Create, read and verify bills.
     Bill(bill::BillArgs),
-    /// Jobs: what became of them, and what is to become of them.
-    Jobs(jobs::JobsArgs),
-    /// What the workers are at.
+    /// List, follow, retry and revoke jobs.
+    #[command(visible_alias = "jobs")]
+    Job(job::JobArgs),
+    /// Show what workers and queues are doing.
     Inspect(inspect::InspectArgs),
-    /// Pause, drain or limit queues.
+    /// List, pause, drain and limit queues.
     Queue(queue::QueueArgs),
-    /// Steer workers.
-    Worker(queue::WorkerArgs),
-    /// What is done again and again.
+    /// List and scale workers.
+    Worker(worker::WorkerArgs),
+    /// List, change and run schedules.
     Schedule(schedule::ScheduleArgs),
-    /// Which hosts' workers may log in to Redis.
+    /// Manage the hosts whose workers may log in to Redis.
     WorkerHost(worker_host::WorkerHostArgs),
     /// Print the OpenAPI document.
+    #[command(after_help = "Example:\n  uncloud openapi >openapi.json")]
     Openapi,
+    /// Print a script that makes a shell complete this command.
+    #[command(after_help = "\
+Examples:
+  source <(uncloud completion bash)                           # for this shell
+  uncloud completion bash >/etc/bash_completion.d/uncloud     # for all users
+  uncloud completion zsh >/usr/local/share/zsh/site-functions/_uncloud
+  uncloud completion fish >~/.config/fish/completions/uncloud.fish")]
+    Completion(CompletionArgs),
+    /// Write man pages for all commands.
+    #[command(after_help = "\
+Example:
+  uncloud man /usr/local/share/man/man1 && man uncloud-serve")]
+    Man(ManArgs),
 }
 
-/// Runs what the command line says. Errors are for people: one line, what is wrong and how to mend it.
-pub async fn run() -> anyhow::Result<()> {
-    let cli = parse(std::env::args_os().collect())?;
-    uncloud_wire::logging::init(cli.log_format);
+/// Returns the definition of the command line, for completion, man pages and the reference.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs what the command line says. Errors are for people: one line that names what is wrong and the next step.
+pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    end("uncloud", run(args.into_iter().collect()).await, exit_of)
+}
+
+async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
+    let command = command_with_settings(command(), &args)?;
+    let matches = parsed(command.try_get_matches_from(args))?;
+    if let Some(name) = matches.subcommand_name() {
+        config::set_program(format!("uncloud {name}"));
+    }
+    let cli = parsed(Cli::from_arg_matches(&matches))?;
+    logging::init(cli.log_format, cli.log_level);
     match cli.command {
         Command::Up(args) => up::up(args).await,
         Command::Serve(args) => serve::run(args).await,
@@ -102,21 +151,41 @@ pub async fn run() -> anyhow::Result<()> {
         Command::User(args) => users::run(args).await,
         Command::Vpn(args) => vpn::run(args).await,
         Command::Bill(args) => bill::run(args).await,
-        Command::Jobs(args) => jobs::run(args).await,
+        Command::Job(args) => job::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Queue(args) => queue::run(args).await,
-        Command::Worker(args) => queue::run_worker(args).await,
+        Command::Worker(args) => worker::run(args).await,
         Command::Schedule(args) => schedule::run(args).await,
         Command::WorkerHost(args) => worker_host::run(args).await,
         Command::Openapi => openapi::run(),
+        Command::Completion(args) => args.run(self::command()),
+        Command::Man(args) => args.run(self::command()),
     }
 }
 
-/// Twice: the first pass only looks for `--config`, whose values then become defaults.
-fn parse(args: Vec<std::ffi::OsString>) -> anyhow::Result<Cli> {
-    let command = match config::named_file(&args) {
-        Some(file) => config::with_file(Cli::command(), &file)?,
-        None => Cli::command(),
-    };
-    usage::parsed(command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)))
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    /// All commands below a command, with their full names.
+    fn all(command: &clap::Command) -> Vec<&clap::Command> {
+        let below = command.get_subcommands().filter(|below| below.get_name() != "help").flat_map(all);
+        std::iter::once(command).chain(below).collect()
+    }
+
+    #[test]
+    fn every_command_has_examples_and_every_option_a_help() {
+        let mut command = command();
+        command.build();
+        for command in all(&command) {
+            let name = command.get_bin_name().unwrap_or_default();
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains("Example"), "{name} has no example");
+            let long = after.lines().find(|line| line.len() > 100);
+            assert_eq!(long, None, "{name}");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{name} {} has no help", argument.get_id());
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! `uncloud openapi`.
 
+use uncloud_wire::program::print;
+
 /// Prints the document that the server serves.
-#[expect(clippy::print_stdout, reason = "this is the command's output")]
 pub(super) fn run() -> anyhow::Result<()> {
-    print!("{}", crate::server::document()?);
-    Ok(())
+    print(crate::server::document()?)
 }

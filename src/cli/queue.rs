@@ -1,26 +1,24 @@
-//! `uncloud queue` and `uncloud worker`: steering.
+//! `uncloud queue`: the queues as staff see and steer them.
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use sqlx::PgPool;
+use uncloud_wire::{QueueName, program::Failure};
 
-use super::config::DatabaseArgs;
+use super::{config::DatabaseArgs, inspect::queue_table, output::Output};
 use crate::queue::{
-    inspect,
+    inspect::{self, QueueLine},
     operate::{self, QueueWish},
 };
-use uncloud_wire::QueueName;
 
 /// Options of `queue`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-`uncloud inspect stats` lists the queues.
-
 Examples:
-  uncloud queue drain vpn-1.example.ch && reboot      pause it, and wait until nothing is under way
-  uncloud queue limit billing 10/60                   at most ten jobs a minute start, on all workers together")]
+  uncloud queue ls                                    # how many jobs wait, and for how long
+  uncloud queue drain vpn-1.example.ch && reboot      # pause it, and wait until no job is running
+  uncloud queue limit billing 10/60                   # at most ten jobs start in a minute")]
 pub(super) struct QueueArgs {
     #[command(subcommand)]
     command: QueueCommand,
@@ -28,23 +26,53 @@ pub(super) struct QueueArgs {
     database: DatabaseArgs,
 }
 
+#[derive(Debug, Args)]
+struct NameArgs {
+    /// Name of the queue: a host's full name, or a word such as billing.
+    #[arg(value_name = "QUEUE")]
+    queue: QueueName,
+}
+
 #[derive(Debug, Subcommand)]
 enum QueueCommand {
-    /// Dispatch nothing more; what is on its way is finished.
-    Pause { queue: QueueName },
-    /// Dispatch again.
-    Resume { queue: QueueName },
-    /// Pause, and wait until nothing is on its way or running.
+    /// List the queues that have jobs, workers or settings.
+    #[command(after_help = "Example:\n  uncloud queue ls --output json")]
+    Ls {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a queue.
+    #[command(after_help = "Example:\n  uncloud queue show vpn-1.example.ch")]
+    Show {
+        #[command(flatten)]
+        name: NameArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Stop dispatching jobs; those that were dispatched are finished.
+    #[command(after_help = "Example:\n  uncloud queue pause vpn-1.example.ch")]
+    Pause(NameArgs),
+    /// Dispatch jobs again.
+    #[command(after_help = "Example:\n  uncloud queue resume vpn-1.example.ch")]
+    Resume(NameArgs),
+    /// Pause a queue, and wait until no job is dispatched or running.
+    #[command(after_help = "Example:\n  uncloud queue drain vpn-1.example.ch && reboot")]
     Drain {
-        queue: QueueName,
-        /// Longest wait.
+        #[command(flatten)]
+        name: NameArgs,
+        /// Longest time to wait.
         #[arg(long, default_value_t = 600, value_name = "SECONDS")]
         timeout: u64,
     },
     /// Limit how many jobs start, on all workers together.
+    #[command(after_help = "\
+Examples:
+  uncloud queue limit billing 10/60       # at most ten jobs a minute
+  uncloud queue limit billing none        # no limit")]
     Limit {
-        queue: QueueName,
-        /// Jobs and seconds, as in 10/60; or none.
+        #[command(flatten)]
+        name: NameArgs,
+        /// Number of jobs and seconds, as in 10/60; or none.
         #[arg(value_name = "JOBS/SECONDS", value_parser = rate)]
         rate: Rate,
     },
@@ -61,17 +89,21 @@ fn rate(text: &str) -> Result<Rate, String> {
     let parsed = text.split_once('/').and_then(|(jobs, secs)| Some((jobs.parse().ok()?, secs.parse().ok()?)));
     match parsed {
         Some((jobs @ 1..=1_000_000, secs @ 1..=86_400)) => Ok(Rate(Some((jobs, secs)))),
-        _ => Err("a limit is jobs/seconds, as in 10/60 (up to a day), or none".to_owned()),
+        _ => Err("must be jobs/seconds, as in 10/60 (up to a day), or none".to_owned()),
     }
 }
 
 pub(super) async fn run(args: QueueArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
     match args.command {
-        QueueCommand::Pause { queue } => pause(&pool, &queue, true).await,
-        QueueCommand::Resume { queue } => pause(&pool, &queue, false).await,
-        QueueCommand::Drain { queue, timeout } => drain(&pool, &queue, Duration::from_secs(timeout)).await,
-        QueueCommand::Limit { queue, rate } => {
+        QueueCommand::Ls { output } => output.list(inspect::queues(&pool, None).await?, queue_table),
+        QueueCommand::Show { name, output } => {
+            output.object(find(&pool, &name.queue).await?, |queue| queue_table(std::slice::from_ref(queue)))
+        }
+        QueueCommand::Pause(name) => pause(&pool, &name.queue, true).await,
+        QueueCommand::Resume(name) => pause(&pool, &name.queue, false).await,
+        QueueCommand::Drain { name, timeout } => drain(&pool, &name.queue, Duration::from_secs(timeout)).await,
+        QueueCommand::Limit { name: NameArgs { queue }, rate } => {
             operate::set_queue(&pool, &queue, QueueWish { paused: None, rate: Some(rate.0) }).await?;
             let limit = rate.0.map_or_else(|| "no limit".to_owned(), |(jobs, secs)| format!("{jobs} jobs in {secs} s"));
             tracing::info!(%queue, limit, "limited");
@@ -80,9 +112,18 @@ pub(super) async fn run(args: QueueArgs) -> anyhow::Result<()> {
     }
 }
 
+async fn find(pool: &PgPool, queue: &QueueName) -> anyhow::Result<QueueLine> {
+    let found = inspect::queues(pool, Some(queue.as_str())).await?.pop();
+    found.ok_or_else(|| {
+        let what =
+            format!("queue {queue} not found: it has no jobs, workers or settings; `uncloud queue ls` lists queues");
+        Failure::not_found(what).into()
+    })
+}
+
 async fn pause(pool: &PgPool, queue: &QueueName, paused: bool) -> anyhow::Result<()> {
     operate::set_queue(pool, queue, QueueWish { paused: Some(paused), rate: None }).await?;
-    tracing::info!(%queue, "{}", if paused { "paused" } else { "goes on" });
+    tracing::info!(%queue, "{}", if paused { "paused" } else { "resumed" });
     Ok(())
 }
 
@@ -91,54 +132,24 @@ async fn drain(pool: &PgPool, queue: &QueueName, timeout: Duration) -> anyhow::R
     let started = tokio::time::Instant::now();
     let mut last = None;
     loop {
-        let line = inspect::queues(pool, Some(queue.as_str())).await?.pop().context("the queue is gone")?;
+        let line = find(pool, queue).await?;
         if line.in_flight == 0 {
-            tracing::info!(%queue, waiting = line.queued, "drained; `uncloud queue resume {queue}` lets its jobs go again");
+            tracing::info!(%queue, waiting = line.queued, "drained; to dispatch jobs again: `uncloud queue resume {queue}`");
             return Ok(());
         }
         if last != Some(line.in_flight) {
-            tracing::info!(%queue, jobs = line.in_flight, "still under way");
+            tracing::info!(%queue, jobs = line.in_flight, "waiting for jobs that are dispatched or running");
             last = Some(line.in_flight);
         }
         if started.elapsed() > timeout {
-            bail!("{} jobs of {queue} are still under way after {timeout:?}; `uncloud inspect active`", line.in_flight);
+            let what = format!(
+                "{} jobs of {queue} are still dispatched or running after {timeout:?}; see `uncloud inspect active -Q {queue}`",
+                line.in_flight
+            );
+            return Err(Failure::no_answer(what).into());
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-}
-
-/// Options of `worker`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-`uncloud inspect report` lists the workers with their numbers.
-
-Example:
-  uncloud worker scale 3 16")]
-pub(super) struct WorkerArgs {
-    #[command(subcommand)]
-    command: WorkerCommand,
-    #[command(flatten)]
-    database: DatabaseArgs,
-}
-
-#[derive(Debug, Subcommand)]
-enum WorkerCommand {
-    /// Change how many jobs a live worker runs at the same time, until it ends.
-    Scale {
-        /// The worker's number.
-        #[arg(value_name = "ID")]
-        worker: i64,
-        /// Jobs at the same time.
-        #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
-        concurrency: u16,
-    },
-}
-
-pub(super) async fn run_worker(args: WorkerArgs) -> anyhow::Result<()> {
-    let WorkerCommand::Scale { worker, concurrency } = args.command;
-    operate::set_concurrency(&args.database.connect().await?, worker, concurrency).await?;
-    tracing::info!(worker, concurrency, "the worker is told");
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,37 +1,36 @@
-//! `uncloud schedule`: what is done again and again.
+//! `uncloud schedule`: jobs that are created again and again.
 
 use std::str::FromStr as _;
 
-use anyhow::Context as _;
 use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use uncloud_wire::program::Failure;
 
 use super::{
     config::DatabaseArgs,
-    jobs::time,
-    output::{Output, Table},
+    output::{Output, Table, time},
 };
 use crate::{
     error::Error,
-    schedule::Scheduled,
-    schedule::{self, Change, CronText, NewSchedule, Schedule, ScheduleName, Terms, Timing, Zone},
+    schedule::{self, Change, CronText, NewSchedule, Schedule, ScheduleName, Scheduled, Terms, Timing, Zone},
 };
 
-/// Due times that `show` looks ahead.
+/// Runs that `show` looks ahead.
 const AHEAD: usize = 5;
 
 /// Options of `schedule`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The servers that run take over a change at once. A tick that was missed while none ran is caught up once.
+Running servers take over a change at once. Runs that were missed while no server was running are
+caught up once.
 
 Examples:
   uncloud schedule ls
   uncloud schedule add nightly --kind vpn_reconcile --cron '17 3 * * *' --time-zone Europe/Zurich
   uncloud schedule edit job-cleanup --every 600
-  uncloud schedule run vpn-reconcile                  now; `uncloud jobs watch ID` follows its job")]
+  uncloud schedule run vpn-reconcile                  # now; `uncloud job watch ID` follows its job")]
 pub(super) struct ScheduleArgs {
     #[command(subcommand)]
     command: ScheduleCommand,
@@ -39,86 +38,108 @@ pub(super) struct ScheduleArgs {
     database: DatabaseArgs,
 }
 
+#[derive(Debug, Args)]
+struct NameArgs {
+    /// Name of the schedule.
+    #[arg(value_name = "NAME")]
+    name: ScheduleName,
+}
+
 #[derive(Debug, Subcommand)]
 enum ScheduleCommand {
     /// List schedules.
+    #[command(after_help = "Example:\n  uncloud schedule ls")]
     Ls {
         #[command(flatten)]
         output: Output,
     },
     /// Show a schedule with its next five runs.
+    #[command(after_help = "Example:\n  uncloud schedule show bill-run --output json")]
     Show {
-        name: ScheduleName,
+        #[command(flatten)]
+        name: NameArgs,
         #[command(flatten)]
         output: Output,
     },
     /// Add a schedule.
+    #[command(after_help = "\
+Examples:
+  uncloud schedule add nightly --kind vpn_reconcile --cron '17 3 * * *' --time-zone Europe/Zurich
+  uncloud schedule add often --kind vpn_reconcile --every 600 --paused")]
     Add {
-        name: ScheduleName,
-        /// What to do.
+        #[command(flatten)]
+        name: NameArgs,
+        /// Kind of its jobs.
         #[arg(long, value_name = "KIND")]
         kind: Scheduled,
         #[command(flatten)]
         settings: SettingsArgs,
-        /// Add it without letting it run.
+        /// Add it paused.
         #[arg(long)]
         paused: bool,
         #[command(flatten)]
         output: Output,
     },
-    /// Change a schedule; what is left out stays.
+    /// Change a schedule. What is left out stays.
+    #[command(after_help = "Example:\n  uncloud schedule edit job-cleanup --every 600")]
     Edit {
-        name: ScheduleName,
+        #[command(flatten)]
+        name: NameArgs,
         #[command(flatten)]
         settings: SettingsArgs,
         #[command(flatten)]
         output: Output,
     },
-    /// Let a schedule rest.
-    Pause { name: ScheduleName },
-    /// Let a schedule go on with its next due time.
-    Resume { name: ScheduleName },
-    /// Ask for a schedule's job at once; prints the job.
+    /// Pause a schedule.
+    #[command(after_help = "Example:\n  uncloud schedule pause bill-run")]
+    Pause(NameArgs),
+    /// Resume a paused schedule with its next run; runs in between are not caught up.
+    #[command(after_help = "Example:\n  uncloud schedule resume bill-run")]
+    Resume(NameArgs),
+    /// Create a schedule's job at once, and print the schedule with that job.
+    #[command(after_help = "Example:\n  uncloud schedule run vpn-reconcile")]
     Run {
-        name: ScheduleName,
+        #[command(flatten)]
+        name: NameArgs,
         #[command(flatten)]
         output: Output,
     },
-    /// Remove a schedule; its jobs stay.
-    Rm { name: ScheduleName },
+    /// Remove a schedule. Its jobs stay.
+    #[command(after_help = "Example:\n  uncloud schedule rm nightly")]
+    Rm(NameArgs),
 }
 
 #[derive(Debug, Args)]
 struct SettingsArgs {
-    /// When: minute, hour, day of the month, month, day of the week.
+    /// Cron expression: minute, hour, day of the month, month, day of the week.
     #[arg(long, value_name = "EXPRESSION", conflicts_with = "every")]
     cron: Option<CronText>,
-    /// Whose wall clock the expression means; UTC when left out.
+    /// Time zone of the cron expression [default: UTC].
     #[arg(long, value_name = "ZONE", conflicts_with = "every")]
     time_zone: Option<Zone>,
-    /// Or every so many seconds, from now on.
+    /// Interval instead of a cron expression.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=31_622_400))]
     every: Option<u32>,
-    /// Whom it is about, as a JSON object.
+    /// Payload of its jobs, as a JSON object.
     // Not clap's own choice, which would be `Value::from(String)`.
     #[arg(long, value_name = "JSON", value_parser = Value::from_str)]
     payload: Option<Value>,
-    /// Priority of its jobs; 9 goes first.
+    /// Priority of its jobs, where it is not their kind's; 9 goes first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(0..=9))]
     priority: Option<i16>,
     /// Failures after which a job is given up.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
     max_failures: Option<i32>,
-    /// A job is ended after this long.
+    /// Time after which a running job is ended.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i32).range(1..=86_400))]
     hard_limit: Option<i32>,
-    /// How long a finished job is kept.
+    /// Time for which a finished job is kept.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i32).range(0..=315_360_000))]
     keep: Option<i32>,
 }
 
 impl SettingsArgs {
-    /// None when nothing was said of it.
+    /// The timing that the options say; none when they say nothing of it.
     fn timing(&self, old: Option<&Timing>) -> anyhow::Result<Option<Timing>> {
         let old = match old {
             Some(Timing::Cron(cron, zone)) => Some((cron, *zone)),
@@ -131,7 +152,7 @@ impl SettingsArgs {
                 Some(Timing::Cron(cron.clone(), zone))
             }
             (None, Some(zone), None) => {
-                let (cron, _) = old.context("--time-zone means nothing without --cron")?;
+                let (cron, _) = old.ok_or_else(|| Failure::usage("--time-zone needs --cron"))?;
                 Some(Timing::Cron(cron.clone(), zone))
             }
             (None, None, None) => None,
@@ -151,40 +172,55 @@ impl SettingsArgs {
 pub(super) async fn run(args: ScheduleArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
     match args.command {
-        ScheduleCommand::Ls { output } => list(&pool, &output).await,
-        ScheduleCommand::Show { name, output } => show(&schedule::named(&pool, &name).await?, &output),
+        ScheduleCommand::Ls { output } => output.list(schedule::list(&pool).await?, list_table),
+        ScheduleCommand::Show { name, output } => output.object(find(&pool, &name).await?, show_table),
         ScheduleCommand::Add { name, kind, settings, paused, output } => {
-            let timing = settings.timing(None)?.context("say when: --cron or --every")?;
+            let timing = settings.timing(None)?;
+            let timing =
+                timing.ok_or_else(|| Failure::usage("a schedule needs --cron EXPRESSION or --every SECONDS"))?;
             let terms = settings.terms();
             let payload = settings.payload.unwrap_or_else(|| json!({}));
-            let new = NewSchedule { name, kind, payload, timing, paused, terms };
-            show(&schedule::create(&pool, &new).await.map_err(spelled_out)?, &output)
+            let new = NewSchedule { name: name.name, kind, payload, timing, paused, terms };
+            output.object(schedule::create(&pool, &new).await.map_err(with_fields)?, show_table)
         }
         ScheduleCommand::Edit { name, settings, output } => {
-            let old = schedule::named(&pool, &name).await?;
+            let old = find(&pool, &name).await?;
             let timing = settings.timing(old.timing.as_ref().ok())?;
             let terms = settings.terms();
             let change = Change { payload: settings.payload, timing, paused: None, terms };
-            show(&schedule::change(&pool, old.schedule_id, change).await.map_err(spelled_out)?, &output)
+            let changed = schedule::change(&pool, old.schedule_id, change).await.map_err(with_fields)?;
+            output.object(changed, show_table)
         }
-        ScheduleCommand::Pause { name } => pause(&pool, &name, true).await,
-        ScheduleCommand::Resume { name } => pause(&pool, &name, false).await,
+        ScheduleCommand::Pause(name) => pause(&pool, &name, true).await,
+        ScheduleCommand::Resume(name) => pause(&pool, &name, false).await,
         ScheduleCommand::Run { name, output } => {
-            let job = schedule::run_now(&pool, schedule::named(&pool, &name).await?.schedule_id).await?;
-            let mut table = Table::new(&["schedule", "job"]);
-            table.row([name.as_str().into(), job.into()]);
-            table.print(&output)
+            let job = schedule::run_now(&pool, find(&pool, &name).await?.schedule_id).await?;
+            output.object(find(&pool, &name).await?, |schedule| {
+                let mut table = Table::new(&["schedule", "job"]);
+                table.row([schedule.name.clone().into(), job.into()]);
+                table
+            })
         }
-        ScheduleCommand::Rm { name } => {
-            schedule::delete(&pool, schedule::named(&pool, &name).await?.schedule_id).await?;
-            tracing::info!(%name, "removed");
+        ScheduleCommand::Rm(name) => {
+            schedule::delete(&pool, find(&pool, &name).await?.schedule_id).await?;
+            tracing::info!(name = %name.name, "removed");
             Ok(())
         }
     }
 }
 
-/// The fields that are wrong, instead of how many.
-fn spelled_out(error: Error) -> anyhow::Error {
+async fn find(pool: &PgPool, name: &NameArgs) -> anyhow::Result<Schedule> {
+    let name = &name.name;
+    schedule::named(pool, name).await.map_err(|error| match error {
+        Error::NotFound(_) => {
+            Failure::not_found(format!("schedule {name} not found; `uncloud schedule ls` lists the schedules")).into()
+        }
+        other => other.into(),
+    })
+}
+
+/// Names the fields that are wrong, instead of counting them.
+fn with_fields(error: Error) -> anyhow::Error {
     match error {
         Error::Invalid(fields) => {
             let fields =
@@ -195,16 +231,16 @@ fn spelled_out(error: Error) -> anyhow::Error {
     }
 }
 
-async fn pause(pool: &PgPool, name: &ScheduleName, paused: bool) -> anyhow::Result<()> {
-    let schedule = schedule::named(pool, name).await?;
+async fn pause(pool: &PgPool, name: &NameArgs, paused: bool) -> anyhow::Result<()> {
+    let schedule = find(pool, name).await?;
     let change = Change { paused: Some(paused), ..Change::default() };
     let schedule = schedule::change(pool, schedule.schedule_id, change).await?;
     let next = schedule.next_run_at.map(|next| next.to_rfc3339_opts(SecondsFormat::Secs, true));
-    tracing::info!(%name, next, "{}", if paused { "paused" } else { "goes on" });
+    tracing::info!(name = %name.name, next, "{}", if paused { "paused" } else { "resumed" });
     Ok(())
 }
 
-/// As in `17 3 * * * UTC` and `every 3600 s`.
+/// The timing as in `17 3 * * * UTC` and `every 3600 s`.
 fn when(schedule: &Schedule) -> String {
     match &schedule.timing {
         Ok(Timing::Cron(cron, zone)) => format!("{cron} {zone}"),
@@ -213,14 +249,14 @@ fn when(schedule: &Schedule) -> String {
     }
 }
 
-async fn list(pool: &PgPool, output: &Output) -> anyhow::Result<()> {
+fn list_table(schedules: &[Schedule]) -> Table {
     let mut table =
         Table::new(&["name", "kind", "when", "paused", "next_run_at", "last_run_at", "last_job", "last_state"]);
-    for schedule in schedule::list(pool).await? {
+    for schedule in schedules {
         table.row([
             schedule.name.clone().into(),
             schedule.kind.clone().into(),
-            when(&schedule).into(),
+            when(schedule).into(),
             schedule.paused_at.is_some().into(),
             schedule.next_run_at.map_or(Value::Null, time),
             schedule.last_run_at.map_or(Value::Null, time),
@@ -228,14 +264,13 @@ async fn list(pool: &PgPool, output: &Output) -> anyhow::Result<()> {
             schedule.last_job.map(|(_, state)| state.as_str()).into(),
         ]);
     }
-    table.print(output)
+    table
 }
 
-/// What a schedule is, line by line.
-fn show(schedule: &Schedule, output: &Output) -> anyhow::Result<()> {
-    let mut facts = Table::new(&["field", "value"]);
+/// A schedule, line by line.
+fn show_table(schedule: &Schedule) -> Table {
     let terms = schedule.terms;
-    for (field, value) in [
+    let mut table = Table::facts([
         ("id", schedule.schedule_id.into()),
         ("name", schedule.name.clone().into()),
         ("kind", schedule.kind.clone().into()),
@@ -252,13 +287,9 @@ fn show(schedule: &Schedule, output: &Output) -> anyhow::Result<()> {
         ("max_failures", terms.max_failures.into()),
         ("hard_limit_seconds", terms.hard_limit_seconds.into()),
         ("keep_seconds", terms.keep_seconds.into()),
-    ] {
-        if value != Value::Null || output.is_json() {
-            facts.row([field.into(), value]);
-        }
+    ]);
+    for next in schedule.next_runs(AHEAD) {
+        table.row(["next_run_at".into(), time(next)]);
     }
-    for (number, next) in schedule.next_runs(AHEAD).into_iter().enumerate() {
-        facts.row([format!("next run {}", number + 1).into(), time(next)]);
-    }
-    facts.print(output)
+    table
 }

@@ -8,6 +8,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
 };
+use uncloud_wire::{Secret, broker, program::Failure};
 
 use super::{
     config::{DatabaseArgs, RedisArgs, SecretKeyArgs, connect},
@@ -20,7 +21,7 @@ use crate::{
     error::Error,
     http::TrustedProxies,
     metrics::Metrics,
-    queue::{Runner, Wake},
+    queue::{self, Runner, Wake},
     schedule,
     seal::Sealer,
     server::{
@@ -29,19 +30,25 @@ use crate::{
         listen_for_metrics, service,
     },
 };
-use uncloud_wire::{Secret, broker};
 
 /// Connections to Postgres: relay, desk, schedules, events, sweep and listener hold six at times, the rest is for requests.
 const CONNECTIONS: u32 = 24;
 
 /// Options of `serve`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+SIGTERM and SIGINT end the server after the requests that it has begun.
+
+Examples:
+  uncloud serve --config /etc/uncloud/uncloud.env
+  uncloud serve --listen '[::]:443' --tls-cert /etc/uncloud/tls.pem --tls-key /etc/uncloud/tls.key")]
 pub(super) struct ServeArgs {
-    /// Address to serve on; a socket that systemd hands over (LISTEN_FDS) is served instead.
-    #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    /// Address and port of the API. A socket from systemd (LISTEN_FDS) takes its place.
+    #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// Address to serve /metrics on for a Prometheus that is no member of staff; whoever reaches it may read.
-    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS")]
+    /// Address and port of /metrics for Prometheus, without a password. Staff can read /metrics on the API's address as
+    /// well.
+    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     database: DatabaseArgs,
@@ -92,8 +99,12 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         database_url: args.database.url()?,
         redis_url: args.redis.url()?,
         redis_ca_file: args.redis.ca_file(),
-        secret_key: args.secret_key.given()?
-            .context("no secret key is named; set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (make one with `openssl rand -base64 32`)")?,
+        secret_key: args.secret_key.given()?.ok_or_else(|| {
+            Failure::usage(
+                "no secret key is given: set UNCLOUD_SECRET_KEY or UNCLOUD_SECRET_KEY_FILE (create one with `openssl \
+                 rand -base64 32`)",
+            )
+        })?,
         listen: args.listen,
         metrics_listen: args.metrics_listen,
         accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
@@ -129,9 +140,10 @@ pub async fn serve(
     ready: oneshot::Sender<SocketAddr>,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let sealer = Arc::new(Sealer::new(&settings.secret_key)?);
-    let redis =
-        broker::client(&settings.redis_url, settings.redis_ca_file.as_deref()).context("can't use REDIS_URL")?;
+    let sealer = Sealer::new(&settings.secret_key).context(Failure::usage("can't use UNCLOUD_SECRET_KEY"))?;
+    let sealer = Arc::new(sealer);
+    let redis = broker::client(&settings.redis_url, settings.redis_ca_file.as_deref());
+    let redis = redis.context(Failure::usage("can't use REDIS_URL"))?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
     let (wake, metrics): (Arc<Wake>, Arc<Metrics>) = (Arc::default(), Arc::default());
     if let Some(directory) = settings.accounts.directory.clone() {
@@ -160,7 +172,7 @@ pub async fn serve(
         wake: Arc::clone(&wake),
         metrics: Arc::clone(&metrics),
     };
-    let mut tasks = runner.start(&stop);
+    let mut tasks = queue::start(&runner, &stop);
     tasks.spawn(schedule::run(pool.clone(), wake, stop.clone()));
     tasks.spawn(keep_house(pool.clone(), stop.clone()));
     if let Some(address) = settings.metrics_listen {

@@ -1,35 +1,45 @@
 //! `uncloud bootstrap-user` and `uncloud user`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, ensure};
-use clap::{Args, Subcommand};
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueHint};
+use uncloud_wire::{
+    Secret,
+    program::{Failure, say},
+};
 
 use super::{
     config::DatabaseArgs,
-    output::{Output, Table},
+    output::{Output, Table, time},
 };
 use crate::{
-    accounts::{self, Change, Listed},
+    accounts::{self, Change, UserBody},
     user::Username,
 };
-use uncloud_wire::Secret;
 
 /// Shorter ones are guessed.
 const MIN_PASSWORD: usize = 8;
 
 /// Options of `bootstrap-user`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  echo 'correct horse' | uncloud bootstrap-user --username nicocustomer")]
+#[command(after_help = "\
+The password is the first line of stdin; on a terminal the command asks for it. An existing user
+keeps what is not given.
+
+Examples:
+  echo 'correct horse' | uncloud bootstrap-user --username nicocustomer
+  uncloud bootstrap-user --username nico --staff")]
 pub(super) struct BootstrapArgs {
-    /// Whom to prepare.
-    #[arg(long)]
+    /// Name of the user.
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Username)]
     username: Username,
-    /// Makes the user staff.
+    /// Make the user staff.
     #[arg(long)]
     staff: bool,
-    /// With a directory a user needs no local password: without one on stdin the directory is asked at each login.
-    #[arg(long, env = "UNCLOUD_LDAP_URL", value_name = "URL")]
+    /// URL of the directory (LDAP). With a directory, users need no local password: an empty stdin leaves it out, and the
+    /// directory checks the password at each login.
+    #[arg(long, env = "UNCLOUD_LDAP_URL", value_name = "URL", value_hint = ValueHint::Url)]
     ldap_url: Option<String>,
     #[command(flatten)]
     database: DatabaseArgs,
@@ -41,14 +51,14 @@ pub(super) async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
     let user = accounts::bootstrap(&pool, &args.username, args.staff, password.as_ref()).await?;
     tracing::info!(user = user.username, id = user.user_id, staff = user.staff, "user prepared");
-    if accounts::find_listed(&pool, &args.username).await?.is_some_and(|listed| listed.locked) {
-        tracing::warn!(user = user.username, "locked; `uncloud user unlock {}` lets the user in", user.username);
+    if accounts::find_body(&pool, &args.username).await?.is_some_and(|user| user.locked) {
+        tracing::warn!(user = user.username, "the user is locked; to unlock: `uncloud user unlock {}`", user.username);
     }
     Ok(())
 }
 
-/// The first line of stdin; asked for, and not shown, on a terminal. Where it is optional nobody is asked, and nothing
-/// on stdin is none.
+/// The first line of stdin; prompted for, and not shown, on a terminal. An optional one is not prompted for, and an empty
+/// stdin is none.
 fn read_password(optional: bool) -> anyhow::Result<Option<Secret<String>>> {
     let stdin = std::io::stdin();
     if optional && stdin.is_terminal() {
@@ -56,11 +66,10 @@ fn read_password(optional: bool) -> anyhow::Result<Option<Secret<String>>> {
     }
     let mut line = String::new();
     if stdin.is_terminal() {
-        eprint!("Password: ");
-        std::io::stderr().flush()?;
+        say("Password: ");
         let _hidden = HiddenInput::begin()?;
         stdin.read_line(&mut line)?;
-        eprintln!();
+        say("\n");
     } else {
         stdin.read_line(&mut line).context("can't read the password from stdin")?;
     }
@@ -68,11 +77,14 @@ fn read_password(optional: bool) -> anyhow::Result<Option<Secret<String>>> {
     if optional && password.is_empty() {
         return Ok(None);
     }
-    ensure!(
-        password.len() >= MIN_PASSWORD,
-        "the password on stdin has {} characters; it needs at least {MIN_PASSWORD}",
-        password.len()
-    );
+    if password.len() < MIN_PASSWORD {
+        let what = format!(
+            "the password on stdin has {} characters; it needs at least {MIN_PASSWORD}: echo PASSWORD | uncloud \
+             bootstrap-user --username NAME",
+            password.len()
+        );
+        return Err(Failure::usage(what).into());
+    }
     Ok(Some(Secret::new(password)))
 }
 
@@ -99,73 +111,86 @@ impl Drop for HiddenInput {
 
 /// Options of `user`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  uncloud user ls
+  uncloud user lock nicocustomer
+  uncloud user promote nico")]
 pub(super) struct UserArgs {
     #[command(subcommand)]
     command: UserCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum UserCommand {
-    /// List all users.
-    Ls {
-        #[command(flatten)]
-        output: Output,
-        #[command(flatten)]
-        database: DatabaseArgs,
-    },
-    /// Shut a user out, with all tokens; within a minute.
-    #[command(after_help = "Example:\n  uncloud user lock nicocustomer")]
-    Lock(WhoArgs),
-    /// Let a user in again.
-    Unlock(WhoArgs),
-    /// Make a user staff.
-    Promote(WhoArgs),
-    /// Make a user a customer. Who is in the directory's staff group stays staff.
-    Demote(WhoArgs),
-}
-
-#[derive(Debug, Args)]
-struct WhoArgs {
-    /// The user's name.
-    username: Username,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-async fn change(who: WhoArgs, change: Change) -> anyhow::Result<()> {
-    let pool = who.database.connect().await?;
-    let found = async || {
-        let listed = accounts::find_listed(&pool, &who.username).await?;
-        listed.with_context(|| format!("there is no user {}", who.username))
-    };
-    accounts::change(&pool, None, found().await?.user.user_id, &change).await?;
-    let Listed { user, locked } = found().await?;
-    tracing::info!(user = user.username, staff = user.staff, locked, "user changed");
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// List all users, by name.
+    #[command(after_help = "Example:\n  uncloud user ls --output json")]
+    Ls {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Lock a user and all tokens of the user, within a minute.
+    #[command(after_help = "Example:\n  uncloud user lock nicocustomer")]
+    Lock(NameArgs),
+    /// Unlock a user.
+    #[command(after_help = "Example:\n  uncloud user unlock nicocustomer")]
+    Unlock(NameArgs),
+    /// Make a user staff.
+    #[command(after_help = "Example:\n  uncloud user promote nico")]
+    Promote(NameArgs),
+    /// Make a user a customer. Members of the directory's staff group stay staff.
+    #[command(after_help = "Example:\n  uncloud user demote nico")]
+    Demote(NameArgs),
+}
+
+#[derive(Debug, Args)]
+struct NameArgs {
+    /// Name of the user.
+    #[arg(value_name = "NAME", value_hint = ValueHint::Username)]
+    username: Username,
+}
+
+/// Returns the user of that name, or an error that says how to find one.
+pub(super) async fn find(pool: &sqlx::PgPool, name: &Username) -> anyhow::Result<UserBody> {
+    let found = accounts::find_body(pool, name).await?;
+    found.ok_or_else(|| Failure::not_found(format!("user {name} not found; `uncloud user ls` lists the users")).into())
+}
+
+async fn change(pool: &sqlx::PgPool, name: &Username, change: Change) -> anyhow::Result<()> {
+    accounts::change(pool, None, find(pool, name).await?.id, &change).await?;
+    let user = find(pool, name).await?;
+    tracing::info!(user = user.username, staff = user.staff, locked = user.locked, "user changed");
     if change.staff == Some(false) && user.staff {
-        tracing::warn!(user = user.username, "still staff: the directory's staff group says so");
+        tracing::warn!(user = user.username, "the user is still staff, as a member of the directory's staff group");
     }
     Ok(())
 }
 
+fn table(users: &[UserBody]) -> Table {
+    let mut table = Table::new(&["id", "username", "staff", "locked", "created_at"]);
+    for user in users {
+        table.row([
+            user.id.into(),
+            user.username.clone().into(),
+            user.staff.into(),
+            user.locked.into(),
+            time(user.created_at),
+        ]);
+    }
+    table
+}
+
 pub(super) async fn run(args: UserArgs) -> anyhow::Result<()> {
+    let pool = args.database.connect().await?;
+    let locked = |locked| Change { locked: Some(locked), ..Change::default() };
+    let staff = |staff| Change { staff: Some(staff), ..Change::default() };
     match args.command {
-        UserCommand::Ls { output, database } => {
-            let users = accounts::list(&database.connect().await?).await?;
-            let mut table = Table::new(&["id", "username", "staff", "locked", "created_at"]);
-            for Listed { user, locked } in users {
-                table.row([
-                    user.user_id.into(),
-                    user.username.into(),
-                    user.staff.into(),
-                    locked.into(),
-                    user.created_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into(),
-                ]);
-            }
-            table.print(&output)
-        }
-        UserCommand::Lock(who) => change(who, Change { locked: Some(true), ..Change::default() }).await,
-        UserCommand::Unlock(who) => change(who, Change { locked: Some(false), ..Change::default() }).await,
-        UserCommand::Promote(who) => change(who, Change { staff: Some(true), ..Change::default() }).await,
-        UserCommand::Demote(who) => change(who, Change { staff: Some(false), ..Change::default() }).await,
+        UserCommand::Ls { output } => output.list(accounts::list(&pool).await?, table),
+        UserCommand::Lock(user) => change(&pool, &user.username, locked(true)).await,
+        UserCommand::Unlock(user) => change(&pool, &user.username, locked(false)).await,
+        UserCommand::Promote(user) => change(&pool, &user.username, staff(true)).await,
+        UserCommand::Demote(user) => change(&pool, &user.username, staff(false)).await,
     }
 }

@@ -1,8 +1,9 @@
 //! `uncloud import-vat-rates`.
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::Value;
+use uncloud_wire::program::Failure;
 
 use super::{
     config::DatabaseArgs,
@@ -18,13 +19,14 @@ use crate::{
 #[command(after_help = "\
 The file is CSV with the header
   start_date,stop_date,territory_codes,currency_code,rate,rate_type,description
-and is the truth for the territories that it names; those that it does not name stay. Issued bills stay as they are, so
-what changes for days that have passed is reported as such.
+and replaces all rates of the territories that it names; those of other territories stay. Issued
+bills stay as they are, so the command reports changes of days that have passed.
 
 Example:
   uncloud import-vat-rates rates.csv")]
 pub(super) struct ImportVatRatesArgs {
-    /// The file; without it, the rates that are built in.
+    /// File with the rates; the built-in rates when left out.
+    #[arg(value_hint = ValueHint::FilePath)]
     file: Option<std::path::PathBuf>,
     #[command(flatten)]
     output: Output,
@@ -35,8 +37,8 @@ pub(super) struct ImportVatRatesArgs {
 pub(super) async fn run(args: ImportVatRatesArgs) -> anyhow::Result<()> {
     let (csv, name) = match &args.file {
         Some(file) => {
-            let csv = std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
-            (csv, file.display().to_string())
+            let csv = std::fs::read_to_string(file);
+            (csv.with_context(|| Failure::usage(format!("can't read {}", file.display())))?, file.display().to_string())
         }
         None => (EMBEDDED.to_owned(), "embedded".to_owned()),
     };
@@ -57,7 +59,7 @@ pub(super) async fn run(args: ImportVatRatesArgs) -> anyhow::Result<()> {
     }
     tracing::info!(rates = imported.rates, changes = imported.differences.len(), from = name, "VAT rates imported");
     if imported.differences.iter().any(|change| change.past) {
-        tracing::warn!("rates of days that have passed have changed; bills issued with the old ones stay as they are");
+        tracing::warn!("rates of days that have passed have changed; bills issued with the old rates stay as they are");
     }
-    table.print(&args.output)
+    args.output.rows(&table)
 }

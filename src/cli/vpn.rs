@@ -2,29 +2,30 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
-use clap::Args;
+use anyhow::Context as _;
+use clap::{Args, ValueHint};
 use serde_json::Value;
+use uncloud_wire::program::{Exit, Failure};
 
 use super::{
     config::DatabaseArgs,
     output::{Output, Table},
 };
 use crate::{
-    queue::{self, JobState, Wake},
+    queue::{self, JobState, JobView, Wake},
     vpn::{self, Hostname},
 };
 
 /// Options of `vpn`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example, also for the crontab of the control plane:\n  uncloud vpn --hostname vpn-1.example.ch"
-)]
+#[command(after_help = "\
+Example, also for the crontab of the control plane:
+  uncloud vpn --hostname vpn-1.example.ch")]
 pub(super) struct VpnArgs {
-    /// The host whose pools to reconcile.
-    #[arg(long, value_name = "FQDN")]
+    /// Full name of the host.
+    #[arg(long, value_name = "FQDN", value_hint = ValueHint::Hostname)]
     hostname: Hostname,
-    /// Longest wait for the host's answer.
+    /// Longest time to wait for the host.
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
     timeout: u64,
     #[command(flatten)]
@@ -37,41 +38,59 @@ pub(super) async fn run(args: VpnArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
     let wake: Arc<Wake> = Arc::default();
     let listener = tokio::spawn(queue::listen(pool.clone(), Arc::clone(&wake)));
-    // At least a moment: a wait of 0 asks for the jobs and does not look after them.
-    let asking = tokio::time::timeout(Duration::from_secs(args.timeout.max(1)), vpn::reconcile(&pool, &args.hostname));
-    let Ok(jobs) = asking.await else {
-        bail!(
-            "the database has not answered in {} s: another transaction keeps the host's pools locked (see \
-             pg_stat_activity); nothing was asked of the host",
+    // At least a moment: a wait of 0 creates the jobs and does not wait for them.
+    let creation =
+        tokio::time::timeout(Duration::from_secs(args.timeout.max(1)), vpn::reconcile(&pool, &args.hostname));
+    let Ok(jobs) = creation.await else {
+        let what = format!(
+            "the database did not answer in {} s: another transaction keeps the host's pools locked (see \
+             pg_stat_activity); nothing was sent to the host",
             args.timeout.max(1)
         );
+        return Err(Failure::no_answer(what).into());
     };
     let jobs = jobs?;
     if jobs.is_empty() {
-        bail!("no VPN pool is on {}; `GET /v1/admin/vpnpool` lists the pools and their hosts", args.hostname);
+        let what =
+            format!("no VPN pool is on {}; `GET /v1/admin/vpnpool` lists the pools and their hosts", args.hostname);
+        return Err(Failure::not_found(what).into());
     }
     let deadline = tokio::time::Instant::now() + Duration::from_secs(args.timeout);
-    let mut table = Table::new(&["job", "state", "peers", "drift", "note"]);
-    let mut undone = 0;
+    let mut views = Vec::new();
     for job in jobs {
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        let view = queue::wait_until_finished(&pool, &wake, job, None, left).await?.context("the job is gone")?;
-        undone += i32::from(view.state != JobState::Succeeded);
-        let result = view.result.unwrap_or_default();
-        let drift = result["drift"]
-            .as_array()
-            .map(|drift| drift.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "));
-        let note = view.error.map_or_else(|| result["dry_run"].clone(), Value::from);
-        let state = serde_json::to_value(view.state)?;
-        table.row([job.into(), state, result["peers"].clone(), drift.filter(|drift| !drift.is_empty()).into(), note]);
+        views.push(queue::wait_until_finished(&pool, &wake, job, None, left).await?.context("the job is gone")?);
     }
     listener.abort();
-    table.print(&args.output)?;
-    if undone > 0 {
-        bail!(
-            "{undone} of the host's pools are not done; is `uncloud-worker --queue {}` running there?",
-            args.hostname
-        );
+    let missing = missing(&views, &args.hostname);
+    args.output.list(views, table)?;
+    missing.map_or(Ok(()), |missing| Err(missing.into()))
+}
+
+/// Says how many of the host's pools were not reconciled, if any.
+fn missing(views: &[JobView], hostname: &Hostname) -> Option<Failure> {
+    let unfinished = views.iter().filter(|view| !view.state.is_final()).count();
+    let failed = |view: &&JobView| view.state.is_final() && view.state != JobState::Succeeded;
+    let pools = views.len();
+    if let Some(view) = views.iter().find(failed) {
+        let count = views.iter().filter(failed).count();
+        let what = format!("{count} of {pools} pools could not be reconciled; see `uncloud job show {}`", view.job_id);
+        return Some(Failure::new(Exit::Failed, what));
     }
-    Ok(())
+    let what = format!(
+        "{unfinished} of {pools} pools are not reconciled yet; is `uncloud-worker --queue {hostname}` running there?"
+    );
+    (unfinished > 0).then(|| Failure::no_answer(what))
+}
+
+fn table(views: &[JobView]) -> Table {
+    let mut table = Table::new(&["job", "state", "peers", "drift", "note"]);
+    for view in views {
+        let result = view.result.clone().unwrap_or_default();
+        let drift = result["drift"].as_array().map(|drift| drift.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+        let drift = drift.filter(|drift| !drift.is_empty()).map(|drift| drift.join("; "));
+        let note = view.error.clone().map_or_else(|| result["dry_run"].clone(), Value::from);
+        table.row([view.job_id.into(), view.state.as_str().into(), result["peers"].clone(), drift.into(), note]);
+    }
+    table
 }

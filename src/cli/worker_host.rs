@@ -1,24 +1,27 @@
-//! `uncloud worker-host`: which hosts' workers may log in to Redis.
+//! `uncloud worker-host`: the hosts whose workers may log in to Redis.
 
-use anyhow::{Context as _, bail, ensure};
-use clap::{Args, Subcommand};
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand, ValueHint};
 use redis::{RedisError, ServerErrorKind, aio::MultiplexedConnection};
+use uncloud_wire::{
+    QueueName, Secret,
+    program::{Failure, print},
+};
 
 use super::{
     config::RedisArgs,
     output::{Output, Table},
 };
 use crate::queue::access::{self, Access};
-use uncloud_wire::{QueueName, Secret};
 
 /// Options of `worker-host`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-REDIS_URL must be an administrator's here, as in rediss://admin:password@redis.example.ch; the server itself needs no such \
-rights.
+REDIS_URL must be an administrator's here, as in rediss://admin:password@redis.example.ch; the
+server itself needs no such rights. Workers read the URL with --broker-file.
 
 Examples:
-  uncloud worker-host add vpn-1.example.ch >broker-url      bring the file to the host, for `uncloud-worker --broker-file`
+  uncloud worker-host add vpn-1.example.ch >broker-url
   uncloud worker-host add vpn-1.example.ch --print --broker-address rediss://redis.example.ch
   uncloud worker-host ls --output json")]
 pub(super) struct WorkerHostArgs {
@@ -28,19 +31,24 @@ pub(super) struct WorkerHostArgs {
 
 #[derive(Debug, Subcommand)]
 enum WorkerHostCommand {
-    /// Let a host's workers in: makes a Redis user limited to the host's own queue, and prints the broker's URL with
-    /// its password, once.
+    /// Create a Redis user that is limited to a host's own queue, and print the broker's URL with its password, once.
+    #[command(after_help = "\
+Examples:
+  uncloud worker-host add vpn-1.example.ch >broker-url
+  uncloud worker-host add vpn-1.example.ch --print --broker-address rediss://redis.example.ch")]
     Add(AddArgs),
-    /// List the hosts that are let in.
+    /// List the hosts whose workers may log in.
+    #[command(after_help = "Example:\n  uncloud worker-host ls --output json")]
     Ls {
         #[command(flatten)]
         redis: RedisArgs,
         #[command(flatten)]
         output: Output,
     },
-    /// Shut a host out; its connections end at once.
+    /// Remove a host's Redis user; its connections end at once.
+    #[command(after_help = "Example:\n  uncloud worker-host rm vpn-1.example.ch")]
     Rm {
-        /// The host, or the queue.
+        /// Full name of the host, or name of another queue.
         #[arg(value_name = "FQDN")]
         queue: QueueName,
         #[command(flatten)]
@@ -50,17 +58,17 @@ enum WorkerHostCommand {
 
 #[derive(Debug, Args)]
 struct AddArgs {
-    /// The host; or another queue, such as billing.
+    /// Full name of the host, or name of another queue, such as billing.
     #[arg(value_name = "FQDN")]
     queue: QueueName,
-    /// Give one that is there already a new password; its workers need the new URL at their next connection.
+    /// Give an existing user a new password; its workers need the new URL at their next connection.
     #[arg(long)]
     replace: bool,
-    /// Change nothing: print the line for Redis' ACL file, and after it the broker's URL.
+    /// Change nothing: print the line for Redis' ACL file, and the broker's URL below it.
     #[arg(long)]
     print: bool,
-    /// Redis as the host reaches it, when that differs from --redis-url: rediss://redis.example.ch
-    #[arg(long, value_name = "URL")]
+    /// URL at which the host reaches Redis, where it differs from --redis-url, as in rediss://redis.example.ch
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     broker_address: Option<Secret<String>>,
     #[command(flatten)]
     redis: RedisArgs,
@@ -76,14 +84,17 @@ pub(super) async fn run(args: WorkerHostArgs) -> anyhow::Result<()> {
             for Access { queue, enabled } in users(&mut connect(&redis).await?).await? {
                 table.row([queue.as_str().into(), access::user_name(&queue).into(), enabled.into()]);
             }
-            table.print(&output)
+            output.rows(&table)
         }
         WorkerHostCommand::Rm { queue, redis } => {
             let mut connection = connect(&redis).await?;
             let user = access::user_name(&queue);
             let removed = redis::cmd("ACL").arg("DELUSER").arg(&user).query_async::<u32>(&mut connection).await;
-            ensure!(removed.map_err(explain)? == 1, "Redis has no user {user}; `uncloud worker-host ls` lists them");
-            tracing::info!(user, "shut out");
+            if removed.map_err(explain)? != 1 {
+                let what = format!("user {user} of Redis not found; `uncloud worker-host ls` lists the users");
+                return Err(Failure::not_found(what).into());
+            }
+            tracing::info!(user, "removed");
             save(&mut connection).await
         }
     }
@@ -97,39 +108,36 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     let url = access::broker_url(&address, queue, &password)?;
     let line = format!("user {user} {}", rules.join(" "));
     if args.print {
-        return print(&args, &user, &url, Some(&line));
+        return print_access(&args, &user, &url, Some(&line));
     }
     let mut connection = connect(&args.redis).await?;
-    ensure!(
-        args.replace || !users(&mut connection).await?.iter().any(|access| access.queue == *queue),
-        "Redis has the user {user} already; --replace gives it a new password"
-    );
+    if !args.replace && users(&mut connection).await?.iter().any(|access| access.queue == *queue) {
+        bail!("Redis has the user {user} already; --replace gives it a new password");
+    }
     let made = redis::cmd("ACL").arg("SETUSER").arg(&user).arg(&rules).query_async::<()>(&mut connection).await;
     made.map_err(explain)?;
-    tracing::info!(user, "let in");
-    // Printed even if it can't be kept: the user is there.
-    print(&args, &user, &url, None)?;
-    save(&mut connection).await
+    tracing::info!(user, "created");
+    // Printed even if Redis can't write its file, and saved even if stdout is closed: the user exists.
+    let printed = print_access(&args, &user, &url, None);
+    save(&mut connection).await?;
+    printed
 }
 
-#[expect(clippy::print_stdout, reason = "this is the command's output")]
-fn print(args: &AddArgs, user: &str, url: &Secret<String>, line: Option<&str>) -> anyhow::Result<()> {
+fn print_access(args: &AddArgs, user: &str, url: &Secret<String>, line: Option<&str>) -> anyhow::Result<()> {
     if args.output.is_json() {
         let mut table = Table::new(&["queue", "user", "broker_url", "acl"]);
         table.row([args.queue.as_str().into(), user.into(), url.expose().as_str().into(), line.into()]);
-        return table.print(&args.output);
+        return args.output.row(&table);
     }
-    if let Some(line) = line {
-        println!("{line}");
-    }
-    println!("{}", url.expose());
-    Ok(())
+    let line = line.map_or_else(String::new, |line| format!("{line}\n"));
+    print(format!("{line}{}\n", url.expose()))
 }
 
 async fn connect(redis: &RedisArgs) -> anyhow::Result<MultiplexedConnection> {
     let client = redis.client()?;
     let connection = client.get_multiplexed_async_connection().await;
-    connection.context("can't connect to Redis; check REDIS_URL, and REDIS_CA_FILE for rediss:// with a CA of your own")
+    let advice = "can't connect to Redis; check REDIS_URL, and REDIS_CA_FILE for rediss:// with a CA of your own";
+    connection.context(Failure::no_answer(advice))
 }
 
 async fn users(connection: &mut MultiplexedConnection) -> anyhow::Result<Vec<Access>> {
@@ -159,7 +167,7 @@ fn explain(error: RedisError) -> anyhow::Error {
             anyhow::anyhow!("this user of Redis may not manage others: REDIS_URL must be an administrator's (+acl)")
         }
         _ if error.to_string().contains("Error in ACL SETUSER") => {
-            anyhow::anyhow!("Redis does not understand the rules; they need Redis 7, or Valkey ({error})")
+            anyhow::anyhow!("Redis does not understand the rules, which need Redis 7 or Valkey ({error})")
         }
         _ => error.into(),
     }

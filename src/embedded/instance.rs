@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context as _, bail};
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
+use uncloud_wire::Secret;
 
 use super::{ProcessId, runtime};
-use uncloud_wire::Secret;
 
 const FILE: &str = "instance.json";
 

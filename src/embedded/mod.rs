@@ -1,5 +1,4 @@
-//! Private PostgreSQL and Redis as child processes: for `uncloud up`, where they live in a data folder and are looked
-//! after, and for tests, where they are thrown away ([`throwaway`]).
+//! Private PostgreSQL and Redis as child processes of `uncloud up`, which keeps them in a data folder and looks after them.
 //!
 //! The programs are the distribution's. They listen on unix sockets in a folder that only their user (and root) may
 //! enter, never on the network, and never run as root.
@@ -15,7 +14,6 @@ mod process;
 mod programs;
 mod redis;
 mod runtime;
-pub mod throwaway;
 
 pub use account::Account;
 pub use child::{Child, ChildSpec, Log, StopPlan, run_to_end};
@@ -23,9 +21,9 @@ pub(crate) use instance::write_private;
 pub use instance::{DataDir, HostRecord, Instance, Registry};
 pub use leftovers::end_leftovers;
 pub use place::default_data_dir;
-pub use postgres::{Durability, Postgres};
+pub use postgres::Postgres;
 pub use process::ProcessId;
-pub use programs::{Programs, find_program};
+pub use programs::{find_postgres, find_program, find_redis};
 pub use redis::Redis;
 pub use runtime::RuntimeDir;
 

@@ -10,24 +10,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
+use uncloud_wire::Secret;
 
 use super::{
     Account, Child, ChildSpec, DataDir, Log, ProcessId, Registry, StopPlan,
     programs::{find_postgres, postgres_major},
 };
-use uncloud_wire::Secret;
 
 /// The database that `uncloud` lives in, and its owner.
 const DATABASE: &str = "uncloud";
-
-/// Whether written data must survive a crash of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// Yes: what a customer was told is on the disk.
-    Full,
-    /// No, for tests: several times faster.
-    None,
-}
 
 /// A PostgreSQL server that runs as a child of `uncloud up`.
 #[derive(Debug)]
@@ -54,10 +45,10 @@ impl Postgres {
         let (initdb, postgres) = programs_for(&cluster)?;
         if !cluster.join("PG_VERSION").exists() {
             tracing::info!(folder = %cluster.display(), "first start: making the database folder");
-            init(&initdb, &postgres, &cluster, account.as_ref(), Durability::Full)?;
+            init(&initdb, &postgres, &cluster, account.as_ref())?;
         }
         let log = data_dir.log_file("postgres");
-        let mut spec = spec(postgres, &cluster, sockets, Durability::Full, Log::File(log));
+        let mut spec = spec(postgres, &cluster, sockets, Log::File(log));
         spec.account = account;
         let child = Child::start_ready(spec, registry, |process| is_ready(&cluster, process)).await?;
         Ok(Self { child, url: url(sockets, DATABASE) })
@@ -83,13 +74,7 @@ pub(super) fn programs_for(cluster: &Path) -> anyhow::Result<(PathBuf, PathBuf)>
 
 /// Makes a data folder with the database in it. It appears under its name only when it is complete, so that a start that
 /// was interrupted leaves nothing that the next one would take for a database.
-pub(super) fn init(
-    initdb: &Path,
-    postgres: &Path,
-    cluster: &Path,
-    account: Option<&Account>,
-    durability: Durability,
-) -> anyhow::Result<()> {
+fn init(initdb: &Path, postgres: &Path, cluster: &Path, account: Option<&Account>) -> anyhow::Result<()> {
     let new = cluster.with_extension("new");
     match std::fs::remove_dir_all(&new) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -104,9 +89,6 @@ pub(super) fn init(
     let mut command = Command::new(initdb);
     // Trust, because only their user and root can reach the socket at all.
     command.args(["-U", DATABASE, "-A", "trust", "-E", "UTF8", "--locale=C", "-D"]).arg(&new);
-    if durability == Durability::None {
-        command.arg("--no-sync");
-    }
     run(command, account, "").context("initdb could not make the database folder")?;
     let mut command = Command::new(postgres);
     command.args(["--single", "-D"]).arg(&new).arg("postgres");
@@ -136,8 +118,8 @@ fn run(mut command: Command, account: Option<&Account>, input: &str) -> anyhow::
 }
 
 /// The server itself.
-pub(super) fn spec(postgres: PathBuf, cluster: &Path, sockets: &Path, durability: Durability, log: Log) -> ChildSpec {
-    let mut settings = vec![
+fn spec(postgres: PathBuf, cluster: &Path, sockets: &Path, log: Log) -> ChildSpec {
+    let settings = [
         "listen_addresses=".to_owned(),
         format!("unix_socket_directories={}", sockets.display()),
         "unix_socket_permissions=0700".to_owned(),
@@ -148,11 +130,6 @@ pub(super) fn spec(postgres: PathBuf, cluster: &Path, sockets: &Path, durability
         "log_timezone=UTC".to_owned(),
         "log_line_prefix=%m [%p] ".to_owned(),
     ];
-    if durability == Durability::None {
-        settings.extend(
-            ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300"].map(str::to_owned),
-        );
-    }
     let mut args: Vec<OsString> = vec!["-D".into(), cluster.into()];
     for setting in settings {
         args.extend(["-c".into(), setting.into()]);
@@ -170,7 +147,7 @@ pub(super) fn spec(postgres: PathBuf, cluster: &Path, sockets: &Path, durability
 }
 
 /// Whether the server says in its own pid file that it takes connections (what pg_ctl looks at).
-pub(super) fn is_ready(cluster: &Path, process: ProcessId) -> bool {
+fn is_ready(cluster: &Path, process: ProcessId) -> bool {
     let Ok(text) = std::fs::read_to_string(cluster.join("postmaster.pid")) else { return false };
     let mut lines = text.lines();
     lines.next().and_then(|pid| pid.trim().parse().ok()) == Some(process.pid)
@@ -185,6 +162,6 @@ pub(super) fn stray(cluster: &Path) -> Option<ProcessId> {
     (folder == cluster).then_some(process)
 }
 
-pub(super) fn url(sockets: &Path, database: &str) -> Secret<String> {
+fn url(sockets: &Path, database: &str) -> Secret<String> {
     Secret::new(format!("postgres:///{database}?host={}&user={DATABASE}", sockets.display()))
 }

@@ -12,27 +12,9 @@ const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
 /// Folders that a PATH without `sbin` (a plain user's on Debian) leaves out.
 const ALSO: [&str; 5] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin"];
 
-/// The programs that the embedded databases consist of.
-#[derive(Debug, Clone)]
-pub struct Programs {
-    /// `initdb`.
-    pub initdb: PathBuf,
-    /// `postgres`, of the same folder.
-    pub postgres: PathBuf,
-    /// `redis-server` (or `valkey-server`).
-    pub redis_server: PathBuf,
-}
-
-impl Programs {
-    /// Finds them, the newest PostgreSQL if there are several; the error names the packages to install.
-    pub fn find() -> anyhow::Result<Self> {
-        let (initdb, postgres) = find_postgres(None)?;
-        Ok(Self { initdb, postgres, redis_server: find_redis()? })
-    }
-}
-
-/// `initdb` and `postgres`: of major version `major` if that is installed, else the newest.
-pub(super) fn find_postgres(major: Option<u32>) -> anyhow::Result<(PathBuf, PathBuf)> {
+/// Finds `initdb` and `postgres`, of major version `major` if that is installed, else the newest; the error names the
+/// packages to install.
+pub fn find_postgres(major: Option<u32>) -> anyhow::Result<(PathBuf, PathBuf)> {
     let mut folders: Vec<(u32, PathBuf)> = std::fs::read_dir(DEBIAN_POSTGRES)
         .into_iter()
         .flatten()
@@ -53,8 +35,8 @@ pub(super) fn find_postgres(major: Option<u32>) -> anyhow::Result<(PathBuf, Path
     }
 }
 
-/// `redis-server`, or Valkey's, which speaks the same.
-pub(super) fn find_redis() -> anyhow::Result<PathBuf> {
+/// Finds `redis-server`, or Valkey's, which speaks the same; the error names the packages to install.
+pub fn find_redis() -> anyhow::Result<PathBuf> {
     find_program("redis-server").or_else(|| find_program("valkey-server")).context(
         "Redis is not installed: apt-get install redis-server (Debian, Ubuntu) or apk add redis (Alpine), or set \
          REDIS_URL to use one that runs elsewhere",

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use uncloud_wire::Secret;
 
 use super::{Account, Child, ChildSpec, DataDir, Log, Registry, StopPlan, programs::find_redis};
-use uncloud_wire::Secret;
 
 /// A Redis server that runs as a child of `uncloud up`.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Redis {
 }
 
 /// The server itself.
-pub(super) fn spec(redis_server: PathBuf, sockets: &Path, log: Log) -> ChildSpec {
+fn spec(redis_server: PathBuf, sockets: &Path, log: Log) -> ChildSpec {
     let socket = socket(sockets);
     let settings: [(&str, &Path); 9] = [
         ("--port", Path::new("0")),
@@ -65,22 +65,22 @@ pub(super) fn spec(redis_server: PathBuf, sockets: &Path, log: Log) -> ChildSpec
 }
 
 /// Whether a server answers on the socket.
-pub(super) fn answers(socket: &Path) -> bool {
+fn answers(socket: &Path) -> bool {
     let ping = || -> std::io::Result<bool> {
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         stream.write_all(b"PING\r\n")?;
         let mut answer = [0; 5];
         stream.read_exact(&mut answer)?;
-        Ok(&answer == b"+PONG" || &answer == b"-NOAU") // it is there, and wants a password
+        Ok(&answer == b"+PONG")
     };
     ping().unwrap_or(false)
 }
 
-pub(super) fn socket(sockets: &Path) -> PathBuf {
+fn socket(sockets: &Path) -> PathBuf {
     sockets.join("redis.sock")
 }
 
-pub(super) fn url(sockets: &Path) -> Secret<String> {
+fn url(sockets: &Path) -> Secret<String> {
     Secret::new(format!("redis+unix://{}", socket(sockets).display()))
 }

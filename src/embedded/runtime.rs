@@ -43,7 +43,7 @@ impl RuntimeDir {
     }
 
     /// Creates exactly this folder. One that is there already is not used: in `/tmp` it may be anybody's.
-    pub(super) fn create_at(path: PathBuf, account: Option<&Account>) -> anyhow::Result<Self> {
+    fn create_at(path: PathBuf, account: Option<&Account>) -> anyhow::Result<Self> {
         if path.join(LONGEST_SOCKET).as_os_str().len() > SOCKET_PATH_MAX {
             bail!("{} is too long a path for unix sockets", path.display());
         }
@@ -91,7 +91,7 @@ pub(super) fn instance_id(data_dir: &Path) -> String {
     hex(&digest(&SHA256, data_dir.as_os_str().as_bytes()).as_ref()[..4])
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -13,12 +13,9 @@ use redis::AsyncCommands as _;
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::watch;
-
-use super::{
-    Account, DataDir, Instance, Postgres, ProcessId, Redis, Registry, RuntimeDir, end_leftovers,
-    throwaway::{ThrowawayPostgres, ThrowawayRedis},
-};
 use uncloud_wire::Secret;
+
+use super::{Account, DataDir, Instance, Postgres, ProcessId, Redis, Registry, RuntimeDir, end_leftovers};
 
 /// Names the data folder that [`owner`] works on; set by the test that is going to kill it.
 const OWNER_DATA_DIR: &str = "UNCLOUD_TEST_OWNER_DATA_DIR";
@@ -186,47 +183,7 @@ fn data_of_another_major_version_is_refused() {
     assert!(message.contains("PostgreSQL 8") && message.contains("install postgresql-8"), "{message}");
 }
 
-#[tokio::test]
-async fn throwaway_databases_are_copies_of_a_template() {
-    let server = ThrowawayPostgres::start().expect("server");
-    let mut connection =
-        connect(&server.create_database("template", None).await.expect("create")).await.expect("connect");
-    sqlx::query("create table copied (id int)").execute(&mut connection).await.expect("create table");
-    connection.close().await.expect("close");
-    let url = server.create_database("test_1", Some("template")).await.expect("copy");
-    let mut connection = connect(&url).await.expect("connect");
-    sqlx::query("select id from copied").execute(&mut connection).await.expect("the table is in the copy");
-    assert!(server.create_database("x\" --", None).await.is_err());
-}
-
-#[tokio::test]
-async fn a_throwaway_redis_comes_back_empty() {
-    let mut server = ThrowawayRedis::start().expect("server");
-    assert_eq!(set_and_get(&server.url()).await.expect("Redis"), "hello");
-    server.stop();
-    assert!(set_and_get(&server.url()).await.is_err());
-    server.resume().expect("again");
-    let client = redis::Client::open(server.url().expose().as_str()).expect("client");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("connect");
-    let left: Option<String> = connection.get("greeting").await.expect("get");
-    assert_eq!(left, None);
-}
-
-#[tokio::test]
-async fn throwaway_servers_do_not_outlive_a_killed_test() {
-    let mut owner = helper("embedded::tests::test_process", Path::new("/"));
-    let line = first_line(&mut owner);
-    let (folders, pids): (Vec<&str>, Vec<&str>) = line.split(' ').partition(|word| word.starts_with('/'));
-    let servers: Vec<ProcessId> =
-        pids.iter().map(|pid| ProcessId::of(pid.parse().expect("pid")).expect("it runs")).collect();
-    assert_eq!((folders.len(), servers.len()), (2, 1), "{line}");
-    owner.kill().expect("kill -9");
-    owner.wait().expect("its end");
-    until("the servers are gone", async || servers.iter().all(|server| !server.is_running())).await;
-    until("the folders are gone", async || folders.iter().all(|folder| !Path::new(folder).exists())).await;
-}
-
-/// Another process of this test program that runs one of the tests below.
+/// Another process of this test program that runs the test below.
 fn helper(test: &str, data_dir: &Path) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().expect("own path"));
     command.args([test, "--exact", "--ignored", "--nocapture"]).env(OWNER_DATA_DIR, data_dir);
@@ -252,18 +209,5 @@ async fn owner() {
     let Some(data_dir) = std::env::var_os(OWNER_DATA_DIR).map(PathBuf::from) else { return };
     let _running = Running::start(&data_dir).await.expect("start");
     tell("started");
-    std::future::pending::<()>().await;
-}
-
-#[tokio::test]
-#[ignore = "run by throwaway_servers_do_not_outlive_a_killed_test"]
-async fn test_process() {
-    if std::env::var_os(OWNER_DATA_DIR).is_none() {
-        return;
-    }
-    let (postgres, redis) = (ThrowawayPostgres::start().expect("server"), ThrowawayRedis::start().expect("server"));
-    let pid = std::fs::read_to_string(postgres.folder().join("data/postmaster.pid")).expect("pid");
-    let pid = pid.lines().next().expect("pid");
-    tell(&format!("{} {} {pid}", postgres.folder().display(), redis.folder().display()));
     std::future::pending::<()>().await;
 }

@@ -7,6 +7,7 @@ pub(crate) mod representation;
 pub(crate) mod scope;
 
 mod client;
+mod named_sort;
 mod page;
 mod scalars;
 mod sort;
@@ -15,6 +16,7 @@ pub use body::{Body, Items};
 pub(crate) use body::{Input, Member, input, member, shown, unknown_members, wrong};
 pub use caller::{By, Password, SignedIn, Staff};
 pub use client::{Proxy, TrustedProxies};
+pub(crate) use named_sort::named_sort;
 pub(crate) use page::in_order;
 pub use page::{Cursor, NamedWindow, Window, page_size};
 pub use representation::{Shown, unless_changed};
@@ -24,7 +26,6 @@ pub use scalars::{
 };
 pub(crate) use scalars::{Scalar, parse_text, scalar, string_schema, text, word_scalar};
 pub use scope::{Scope, Scopes};
-pub(crate) use sort::named_sort;
 pub use sort::{Sort, newest_first};
 
 /// Groups of operations in the document.

@@ -7,7 +7,8 @@ use sqlx::{PgConnection, PgPool};
 use super::{
     db,
     needed::refuse_needed,
-    place::{self, NewOrder},
+    new_order::NewOrder,
+    place,
     quote::{self, Quote, Wanted},
     replace::{self, Replaced},
     service,

@@ -3,10 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{
-    db,
-    place::{self, NewOrder},
-};
+use super::{db, new_order::NewOrder, place};
 use crate::{
     code::Code,
     error::Error,

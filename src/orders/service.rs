@@ -6,6 +6,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
+use uncloud_wire::{JobError, JobId, Kind, QueueName, logging::one_line};
 
 use super::{db, needed::refuse_needed, view};
 use crate::{
@@ -17,7 +18,6 @@ use crate::{
     services::{Delivery, ServiceChange, Services},
     user::User,
 };
-use uncloud_wire::{JobError, JobId, Kind, QueueName, logging::one_line};
 
 /// Payloads as they rest: they name no secrets.
 pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Rendered)> {

@@ -1,47 +1,17 @@
 //! Customers' billing addresses.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::db;
+use super::{
+    db,
+    party::{Address, AddressVersion, Verification},
+};
 use crate::{
     code::Code,
     error::{Error, FieldError},
     http::unless_changed,
-    money::{country::Country, vat_number::VatNumber},
+    money::vat_number::VatNumber,
 };
-
-/// Where a customer's bills go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
-    pub name: String,
-    /// Set: a business.
-    pub company: Option<String>,
-    pub street: String,
-    pub postal_code: String,
-    pub city: String,
-    pub country: Country,
-    /// As [`VatNumber`] writes it.
-    pub vat_number: Option<String>,
-}
-
-/// That staff have found a VAT number to be the customer's.
-#[derive(Debug, Clone)]
-pub(super) struct Verification {
-    pub verified_at: DateTime<Utc>,
-    /// The member of staff.
-    pub verified_by: Option<i64>,
-    pub evidence: String,
-}
-
-/// One row of a customer's address: bills name it.
-#[derive(Debug, Clone)]
-pub(super) struct Version {
-    pub address_id: i64,
-    pub address: Address,
-    pub verification: Option<Verification>,
-    pub created_at: DateTime<Utc>,
-}
 
 impl Address {
     /// With its VAT number as we write it, or everything that is wrong with it.
@@ -64,13 +34,13 @@ impl Address {
 }
 
 /// The customer's address. None if there is none yet.
-pub(super) async fn find(pool: &PgPool, user_id: i64) -> Result<Option<Version>, Error> {
+pub(super) async fn find(pool: &PgPool, user_id: i64) -> Result<Option<AddressVersion>, Error> {
     db::address(&mut *pool.acquire().await?, user_id).await
 }
 
 /// Sets a customer's address. With the same VAT number in the same country, its verification stays; with the same of
 /// everything, all does.
-pub(super) async fn write(pool: &PgPool, user_id: i64, by: i64, address: Address) -> Result<Version, Error> {
+pub(super) async fn write(pool: &PgPool, user_id: i64, by: i64, address: Address) -> Result<AddressVersion, Error> {
     let address = address.checked().map_err(Error::Invalid)?;
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock_user(&mut tx, user_id).await?;
@@ -78,7 +48,7 @@ pub(super) async fn write(pool: &PgPool, user_id: i64, by: i64, address: Address
     unless_changed(async { current.clone().ok_or(Error::Changed) }).await?;
     let kept = match current {
         Some(current) if current.address == address => return Ok(current),
-        Some(Version { address: old, verification, .. })
+        Some(AddressVersion { address: old, verification, .. })
             if (old.country, &old.vat_number) == (address.country, &address.vat_number) =>
         {
             verification
@@ -98,7 +68,7 @@ pub(super) async fn verify(
     by: i64,
     number: Option<&str>,
     evidence: String,
-) -> Result<Option<Version>, Error> {
+) -> Result<Option<AddressVersion>, Error> {
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock_user(&mut tx, user_id).await?;
     let Some(current) = db::address(&mut tx, user_id).await? else { return Ok(None) };

@@ -2,10 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{
-    address::{self, Address, Verification},
-    seller::{self, Seller},
-};
+use super::party::{Address, AddressVersion, Seller, SellerVersion, Verification};
 use crate::error::Error;
 
 /// The cash rounding that there is.
@@ -19,7 +16,7 @@ pub(super) async fn lock_user(tx: &mut PgConnection, user_id: i64) -> sqlx::Resu
         .map(drop)
 }
 
-pub(super) async fn address(tx: &mut PgConnection, user_id: i64) -> Result<Option<address::Version>, Error> {
+pub(super) async fn address(tx: &mut PgConnection, user_id: i64) -> Result<Option<AddressVersion>, Error> {
     let row = sqlx::query!(
         "select address_id, name, company, street, postal_code, city, country, vat_number, vat_verified_at,
                 vat_verified_by, vat_evidence, created_at
@@ -43,7 +40,7 @@ pub(super) async fn address(tx: &mut PgConnection, user_id: i64) -> Result<Optio
         country: row.country.parse().map_err(anyhow::Error::new)?,
         vat_number: row.vat_number,
     };
-    Ok(Some(address::Version { address_id: row.address_id, address, verification, created_at: row.created_at }))
+    Ok(Some(AddressVersion { address_id: row.address_id, address, verification, created_at: row.created_at }))
 }
 
 /// Adds a row, which from now on counts.
@@ -53,7 +50,7 @@ pub(super) async fn replace_address(
     by: i64,
     address: Address,
     verification: Option<Verification>,
-) -> Result<address::Version, Error> {
+) -> Result<AddressVersion, Error> {
     sqlx::query!("update billing_address set replaced_at = now() where user_id = $1 and replaced_at is null", user_id)
         .execute(&mut *tx)
         .await?;
@@ -77,7 +74,7 @@ pub(super) async fn replace_address(
     )
     .fetch_one(tx)
     .await?;
-    Ok(address::Version { address_id: row.address_id, address, verification, created_at: row.created_at })
+    Ok(AddressVersion { address_id: row.address_id, address, verification, created_at: row.created_at })
 }
 
 /// One writer at a time: the newest row is to have seen the one before.
@@ -85,7 +82,7 @@ pub(super) async fn lock_sellers(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("lock table seller in share row exclusive mode").execute(tx).await.map(drop)
 }
 
-pub(super) async fn seller(tx: &mut PgConnection) -> Result<Option<seller::Version>, Error> {
+pub(super) async fn seller(tx: &mut PgConnection) -> Result<Option<SellerVersion>, Error> {
     let row = sqlx::query!(
         "select seller_id, name, street, postal_code, city, country, vat_number, time_zone, oss_eu, cash_rounding_cents,
                 created_at
@@ -105,7 +102,7 @@ pub(super) async fn seller(tx: &mut PgConnection) -> Result<Option<seller::Versi
         oss_eu: row.oss_eu,
         cash_rounding: row.cash_rounding_cents == Some(FIVE_CENTS),
     };
-    Ok(Some(seller::Version { seller_id: row.seller_id, seller, created_at: row.created_at }))
+    Ok(Some(SellerVersion { seller_id: row.seller_id, seller, created_at: row.created_at }))
 }
 
 /// Adds a row, which from now on counts.
@@ -113,7 +110,7 @@ pub(super) async fn insert_seller(
     tx: &mut PgConnection,
     by: Option<i64>,
     seller: Seller,
-) -> Result<seller::Version, Error> {
+) -> Result<SellerVersion, Error> {
     let row = sqlx::query!(
         "insert into seller (name, street, postal_code, city, country, vat_number, time_zone, oss_eu, cash_rounding_cents,
              created_by)
@@ -132,5 +129,5 @@ pub(super) async fn insert_seller(
     )
     .fetch_one(tx)
     .await?;
-    Ok(seller::Version { seller_id: row.seller_id, seller, created_at: row.created_at })
+    Ok(SellerVersion { seller_id: row.seller_id, seller, created_at: row.created_at })
 }

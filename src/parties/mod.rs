@@ -5,6 +5,7 @@
 mod address;
 mod api;
 mod db;
+mod party;
 pub mod rates;
 mod seller;
 mod taxation;

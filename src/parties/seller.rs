@@ -1,40 +1,17 @@
 //! The provider's own details, which stand on its bills.
 
-use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sqlx::PgPool;
 
-use super::db;
+use super::{
+    db,
+    party::{Seller, SellerVersion},
+};
 use crate::{
     error::{Error, FieldError},
     http::unless_changed,
     money::{country::Country, vat, vat_number::VatNumber},
 };
-
-/// Who bills.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seller {
-    pub name: String,
-    pub street: String,
-    pub postal_code: String,
-    pub city: String,
-    pub country: Country,
-    /// As [`VatNumber`] writes it.
-    pub vat_number: Option<String>,
-    pub time_zone: Tz,
-    /// Registered for the EU's one-stop shop.
-    pub oss_eu: bool,
-    /// Whether what is due is rounded to 0.05.
-    pub cash_rounding: bool,
-}
-
-/// One row of the seller's details: bills name it.
-#[derive(Debug, Clone)]
-pub(super) struct Version {
-    pub seller_id: i64,
-    pub seller: Seller,
-    pub created_at: DateTime<Utc>,
-}
 
 impl Seller {
     /// With the VAT number as we write it, or everything that is wrong.
@@ -52,12 +29,12 @@ impl Seller {
 }
 
 /// The details that count. None if nobody has set any.
-pub(super) async fn find(pool: &PgPool) -> Result<Option<Version>, Error> {
+pub(super) async fn find(pool: &PgPool) -> Result<Option<SellerVersion>, Error> {
     db::seller(&mut *pool.acquire().await?).await
 }
 
 /// Sets the details for bills to come.
-pub(super) async fn write(pool: &PgPool, by: i64, seller: Seller) -> Result<Version, Error> {
+pub(super) async fn write(pool: &PgPool, by: i64, seller: Seller) -> Result<SellerVersion, Error> {
     let seller = seller.checked().map_err(Error::Invalid)?;
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock_sellers(&mut tx).await?;

@@ -7,7 +7,6 @@ use ring::{
     digest::{SHA256, digest},
     rand::{SecureRandom, SystemRandom},
 };
-
 use uncloud_wire::{QueueName, Secret};
 
 /// What the names of workers' users begin with: others are never touched.

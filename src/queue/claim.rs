@@ -4,9 +4,9 @@ use std::{collections::HashMap, time::Duration};
 
 use serde_json::Value;
 use sqlx::PgConnection;
+use uncloud_wire::{JobId, queue_name::SERVER};
 
 use super::job::JobState;
-use uncloud_wire::{JobId, queue_name::SERVER};
 
 /// Jobs claimed in one transaction. Small, because each may carry a large payload.
 const BATCH: i64 = 256;

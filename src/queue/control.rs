@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use redis::{AsyncCommands as _, Script, aio::ConnectionManager, streams::StreamMaxlen};
 use tokio::sync::watch;
-
-use super::{Runner, db, sweep};
-use crate::request_context;
 use uncloud_wire::{
     JobId, QueueName,
     stream::{Command, GROUP, reconnecting},
 };
+
+use super::{Runner, db, sweep};
+use crate::request_context;
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Commands kept for workers that start later; older ones are repeated if they still matter.

@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use uncloud_wire::JobId;
 
 use super::{
     job::JobState,
     wake::{Finished, Wake},
 };
-use uncloud_wire::JobId;
 
 /// A job as its askers see it. One that gave way to a newer twin shows what became of that twin.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ring::rand::SystemRandom;
 use sqlx::{Acquire as _, PgConnection};
 use tokio::sync::watch;
+use uncloud_wire::{JobId, QueueName, stream::clean};
 
 use super::{
     Runner,
@@ -14,7 +15,6 @@ use super::{
     events::{self, Ended, Event},
     relay::{Concluded, conclude},
 };
-use uncloud_wire::{JobId, QueueName, stream::clean};
 
 /// Announcements may get lost, and jobs that failed have their time; looking now and then bounds what that costs.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);

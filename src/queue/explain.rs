@@ -1,9 +1,9 @@
 //! Why a job does not get on, and what to do about it.
 
 use sqlx::PgPool;
+use uncloud_wire::JobId;
 
 use super::{inspect::JobDetail, job::JobState};
-use uncloud_wire::JobId;
 
 /// One or two sentences for staff; none when all is well.
 pub(super) async fn hint(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
@@ -20,9 +20,9 @@ pub(super) async fn hint(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<St
         }
         JobState::Running => silence(db, id).await?,
         JobState::Failed => Some(format!(
-            "it was given up; when the cause of its error is gone, run it again: `uncloud jobs retry {id}`"
+            "it was given up; when the cause of its error is gone, run it again: `uncloud job retry {id}`"
         )),
-        JobState::Revoked => Some(format!("it was revoked; `uncloud jobs retry {id}` runs it after all")),
+        JobState::Revoked => Some(format!("it was revoked; `uncloud job retry {id}` runs it after all")),
         JobState::Succeeded | JobState::Superseded => None,
     })
 }
@@ -58,7 +58,7 @@ async fn waiting(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
     }
     if known.secs_until > 0.0 {
         let failed = if job.failures > 0 { "it failed and is tried again" } else { "it is due" };
-        let now = format!("`uncloud jobs retry {}` does not wait", job.line.job_id);
+        let now = format!("`uncloud job retry {}` does not wait", job.line.job_id);
         return Ok(Some(format!("{failed} in {:.0} s; {now}", known.secs_until.ceil())));
     }
     if let Some(busy) = known.busy {

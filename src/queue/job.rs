@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
-
 use uncloud_wire::Kind;
 
 /// Where a job is in its life.

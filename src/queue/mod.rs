@@ -24,6 +24,7 @@ mod outbox;
 mod relay;
 mod reports;
 mod retention;
+mod runner;
 mod sweep;
 mod wake;
 
@@ -37,54 +38,29 @@ pub use job::{JobState, Policy};
 pub use kinds::{JobKinds, Rendered, Settled};
 pub use outbox::{After, NewJob, enqueue, enqueue_all, wake_relays};
 pub use retention::render_cleanup;
+pub use runner::Runner;
 pub use wake::{Wake, announce_schedules, listen};
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::metrics::Metrics;
-use uncloud_wire::JobId;
-
-/// What the control plane's background tasks share.
-#[derive(Clone)]
-pub struct Runner {
-    /// The truth.
-    pub pool: PgPool,
-    /// The carrier.
-    pub redis: redis::Client,
-    /// What each kind of job means.
-    pub kinds: Arc<dyn JobKinds>,
-    /// Wakes those who wait for work or for results.
-    pub wake: Arc<Wake>,
-    /// Counts what becomes of jobs.
-    pub metrics: Arc<Metrics>,
-}
-
-impl Runner {
-    /// Starts relay, desk, events consumer, sweep and the listener for other processes' wake-ups. Any number of
-    /// processes may run them against one database. They end when `stop` becomes true.
-    pub fn start(&self, stop: &watch::Receiver<bool>) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
-        tasks.spawn(relay::run(self.clone(), stop.clone()));
-        tasks.spawn(desk::run(self.clone(), stop.clone()));
-        tasks.spawn(events::run(self.clone(), stop.clone()));
-        tasks.spawn(sweep::run(self.clone(), stop.clone()));
-        tasks.spawn(control::run(self.clone(), stop.clone()));
-        let (pool, wake, mut stop) = (self.pool.clone(), Arc::clone(&self.wake), stop.clone());
-        tasks.spawn(async move {
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => {}
-                () = wake::listen(pool, Arc::clone(&wake)) => {}
-            }
-            wake.end_waits();
-        });
-        tasks
-    }
-
-    /// Tells everybody, after the commit, that these jobs have ended.
-    async fn finished(&self, jobs: &[JobId]) -> sqlx::Result<()> {
-        wake::announce_finished(&self.pool, &self.wake, jobs).await
-    }
+/// Starts relay, desk, events consumer, sweep and the listener for other processes' wake-ups. Any number of
+/// processes may run them against one database. They end when `stop` becomes true.
+pub fn start(runner: &Runner, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(relay::run(runner.clone(), stop.clone()));
+    tasks.spawn(desk::run(runner.clone(), stop.clone()));
+    tasks.spawn(events::run(runner.clone(), stop.clone()));
+    tasks.spawn(sweep::run(runner.clone(), stop.clone()));
+    tasks.spawn(control::run(runner.clone(), stop.clone()));
+    let (pool, wake, mut stop) = (runner.pool.clone(), Arc::clone(&runner.wake), stop.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = wake::listen(pool, Arc::clone(&wake)) => {}
+        }
+        wake.end_waits();
+    });
+    tasks
 }

@@ -1,6 +1,7 @@
 //! What staff do with jobs, queues and workers. Each is a change of rows; the servers see to the rest.
 
 use sqlx::PgPool;
+use uncloud_wire::{JobId, QueueName};
 
 use super::{
     claim, db,
@@ -9,7 +10,6 @@ use super::{
     wake::{self, Wake},
 };
 use crate::{code::Code, error::Error, request_context};
-use uncloud_wire::{JobId, QueueName};
 
 /// How many jobs one transaction revokes or runs again.
 const BATCH: i64 = 1000;

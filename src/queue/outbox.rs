@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
+use uncloud_wire::{JobId, Kind, QueueName, job::millis};
 
 use super::{db, job::Policy, wake};
 use crate::request_context;
-use uncloud_wire::{JobId, Kind, QueueName, job::millis};
 
 /// A job to be. Made with [`NewJob::new`]; the other fields are for those who want more.
 #[derive(Debug)]

@@ -6,6 +6,10 @@ use apalis_core::{backend::TaskSink as _, task::builder::TaskBuilder};
 use futures_util::stream;
 use sqlx::PgConnection;
 use tokio::sync::watch;
+use uncloud_wire::{
+    JobId, QueueName,
+    stream::{Envelope, StreamBackend, StreamConfig},
+};
 
 use super::{
     Runner,
@@ -17,10 +21,6 @@ use super::{
     outbox,
 };
 use crate::{metrics::Attempt, request_context};
-use uncloud_wire::{
-    JobId, QueueName,
-    stream::{Envelope, StreamBackend, StreamConfig},
-};
 
 /// Wake-ups from other processes may get lost; looking now and then bounds what that costs.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);

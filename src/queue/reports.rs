@@ -6,12 +6,12 @@ use chrono::Datelike as _;
 use redis::streams::StreamId;
 use serde_json::Value;
 use sqlx::types::Json;
-
-use super::Runner;
 use uncloud_wire::{
     JobId, QueueName,
     stream::{ActiveJob, Progress, WorkerReport, clean},
 };
+
+use super::Runner;
 
 pub(super) async fn apply(runner: &Runner, queue: &QueueName, entries: &[StreamId]) -> sqlx::Result<()> {
     let mut workers: HashMap<String, WorkerReport> = HashMap::new();

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use sqlx::PgConnection;
+use uncloud_wire::JobId;
 
 use super::{claim::Claimed, kinds::Rendered};
-use uncloud_wire::JobId;
 
 /// Jobs forgotten in one transaction: some hundredths of a second, in which nobody waits for any of them.
 const BATCH: i64 = 1000;

@@ -7,10 +7,10 @@ use std::{
 
 use redis::{AsyncCommands as _, RedisError, Script, aio::ConnectionManager, streams::StreamRangeReply};
 use tokio::sync::watch;
+use uncloud_wire::{JobId, QueueName, stream::reconnecting};
 
 use super::{Runner, db};
 use crate::{metrics::Attempt, request_context};
-use uncloud_wire::{JobId, QueueName, stream::reconnecting};
 
 const PERIOD: Duration = Duration::from_secs(2);
 /// Between two looks at a Redis that does not answer.

@@ -14,7 +14,6 @@ use std::{
 
 use sqlx::{PgExecutor, PgPool, postgres::PgListener};
 use tokio::sync::{Notify, broadcast, watch};
-
 use uncloud_wire::{JobId, QueueName};
 
 /// Channel: a job was enqueued by a process without a relay.

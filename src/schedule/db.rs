@@ -3,10 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
-
-use super::{Schedule, ScheduleName, Terms, Timing, scheduled::Scheduled};
-use crate::queue::JobState;
 use uncloud_wire::JobId;
+
+use super::{
+    definition::{Schedule, Terms},
+    name::ScheduleName,
+    scheduled::Scheduled,
+    timing::Timing,
+};
+use crate::queue::JobState;
 
 /// A schedule as its row has it.
 struct Row {

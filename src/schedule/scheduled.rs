@@ -2,9 +2,9 @@
 
 use clap::ValueEnum;
 use serde_json::Value;
+use uncloud_wire::{Kind, QueueName};
 
 use crate::vpn;
-use uncloud_wire::{Kind, QueueName};
 
 /// What a schedule may ask for. To add something, add a variant here; the compiler names the rest, all of it in this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, poem_openapi::Enum, ValueEnum)]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{Acquire as _, PgConnection, PgPool};
 use tokio::sync::watch;
 
-use super::{Schedule, ask, db};
+use super::{ask, db, definition::Schedule};
 use crate::{
     queue::{Wake, wake_relays},
     schedule::Scheduled,

@@ -9,9 +9,9 @@ use poem_openapi::{Enum, Object, OpenApi, payload::Json};
 use redis::{AsyncCommands as _, aio::ConnectionManager};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
+use uncloud_wire::stream::reconnecting;
 
 use crate::{error::Error, http::Tags};
-use uncloud_wire::stream::reconnecting;
 
 /// Longest wait for one part's answer.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -12,6 +12,7 @@ use poem_openapi::{ApiResponse, OpenApi, payload::PlainText};
 use redis::AsyncCommands as _;
 use sqlx::PgPool;
 use tokio::sync::watch;
+use uncloud_wire::stream::reconnecting;
 
 use crate::{
     http::{Staff, Tags},
@@ -21,7 +22,6 @@ use crate::{
         inspect::{self, WorkerLine},
     },
 };
-use uncloud_wire::stream::reconnecting;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Longest wait for one part's answer.

@@ -6,21 +6,17 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgConnection;
-
-use super::{
-    db,
-    hostname::Hostname,
-    pool::{self, SEAL_CONTEXT},
-    prefix,
-};
-use crate::{
-    queue::{Claimed, Rendered, Settled},
-    seal::Sealer,
-};
 use uncloud_wire::{
     JobId,
     desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceName, InterfaceState, MTU, Peer, VERSION},
     key::{PrivateKey, PublicKey},
+};
+
+use super::{db, hostname::Hostname, pools::SEAL_CONTEXT, prefix};
+use crate::{
+    queue::{Claimed, Rendered, Settled},
+    seal::Sealer,
+    vpn::pools,
 };
 
 /// What a job's row says: only whom it is about.
@@ -175,7 +171,7 @@ pub async fn settle(tx: &mut PgConnection, host: &str, payload: &Value, result: 
                 report.applied_generation
             )));
         }
-        pool::request_apply(tx, pool_id, host.queue(), None).await?;
+        pools::request_apply(tx, pool_id, host.queue(), None).await?;
         return Ok(Settled::Done);
     }
     if pool.deleting && report.applied_generation == pool.generation {

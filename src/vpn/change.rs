@@ -2,14 +2,9 @@
 
 use ring::rand::SystemRandom;
 use sqlx::{PgConnection, PgPool};
+use uncloud_wire::key::{PrivateKey, PublicKey};
 
-use super::{
-    db,
-    hostname::Hostname,
-    network::{self, Network},
-    pool::{self, Pool, SEAL_CONTEXT},
-    service,
-};
+use super::{db, hostname::Hostname, network::Network, pool::Pool, pools::SEAL_CONTEXT, service};
 use crate::{
     code::Code,
     error::{Error, OnConstraint as _},
@@ -17,8 +12,8 @@ use crate::{
     orders, request_context,
     seal::Sealer,
     user::User,
+    vpn::{networks, pools},
 };
-use uncloud_wire::key::{PrivateKey, PublicKey};
 
 /// What staff change of a pool; none stays as it is.
 #[derive(Debug)]
@@ -30,7 +25,7 @@ pub(super) struct PoolChange {
 }
 
 async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db::LockedPool, Error> {
-    let pool = db::lock_pool(tx, pool_id).await?.ok_or_else(|| pool::not_found(pool_id))?;
+    let pool = db::lock_pool(tx, pool_id).await?.ok_or_else(|| pools::not_found(pool_id))?;
     if pool.deleting {
         let detail = format!("pool {pool_id} is being deleted and can't be changed any more");
         return Err(Error::Conflict { code: Code::Deleting, detail, field: None });
@@ -43,26 +38,26 @@ async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db:
 pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change: PoolChange) -> Result<Pool, Error> {
     let mut tx = request_context::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
-    unless_changed(pool::find(&mut *tx, pool_id)).await?;
+    unless_changed(pools::find(&mut *tx, pool_id)).await?;
     let old_host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
     let host = change.vpn_hostname.unwrap_or_else(|| old_host.clone());
     let port = change.listen_port.map_or(before.listen_port, i32::from);
     if host == old_host && port == before.listen_port {
         tx.rollback().await?;
-        return pool::find(db, pool_id).await;
+        return pools::find(db, pool_id).await;
     }
     let generation = db::change_pool(&mut tx, pool_id, host.as_str(), port)
         .await
-        .on_constraint("vpn_pool_host_port_key", || pool::port_in_use(&host, port))?;
+        .on_constraint("vpn_pool_host_port_key", || pools::port_in_use(&host, port))?;
     if host != old_host {
         db::depart(&mut tx, pool_id, old_host.as_str(), generation).await?;
         db::forget_departure(&mut tx, pool_id, host.as_str(), generation).await?;
-        pool::request_apply(&mut tx, pool_id, old_host.queue(), Some(caller.user_id)).await?;
+        pools::request_apply(&mut tx, pool_id, old_host.queue(), Some(caller.user_id)).await?;
     }
-    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller.user_id)).await?;
+    let job = pools::request_apply(&mut tx, pool_id, host.queue(), Some(caller.user_id)).await?;
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
-    pool::find(db, pool_id).await
+    pools::find(db, pool_id).await
 }
 
 /// Gives a pool's host a new key. What customers are told changes when the host has confirmed.
@@ -88,10 +83,10 @@ pub(super) async fn rotate_pool_key(
     let ciphertext = sealer.seal(SEAL_CONTEXT, key.expose())?;
     db::set_next_key(&mut tx, pool_id, &ciphertext, sealer.key_id(), key.public_key()).await?;
     let host: Hostname = before.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job = pool::request_apply(&mut tx, pool_id, host.queue(), Some(caller.user_id)).await?;
+    let job = pools::request_apply(&mut tx, pool_id, host.queue(), Some(caller.user_id)).await?;
     db::set_pool_job(&mut tx, pool_id, job).await?;
     tx.commit().await?;
-    pool::find(db, pool_id).await
+    pools::find(db, pool_id).await
 }
 
 /// Gives a network another key; its prefix stays.
@@ -105,20 +100,20 @@ pub(super) async fn change_network_key(
     // Customer before pool before network, as everywhere: the key is a parameter of the order.
     orders::lock_customer(&mut tx, caller.user_id).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
-    let pool = locked.ok_or_else(|| network::not_found(network_id))?;
-    unless_changed(network::find(&mut *tx, caller, network_id)).await?;
-    network::refuse_servers_key(&pool, key)?;
+    let pool = locked.ok_or_else(|| networks::not_found(network_id))?;
+    unless_changed(networks::find(&mut *tx, caller, network_id)).await?;
+    networks::refuse_servers_key(&pool, key)?;
     let generation = db::raise_generation(&mut tx, pool.pool_id).await?;
     let host: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job = pool::request_apply(&mut tx, pool.pool_id, host.queue(), Some(caller.user_id)).await?;
+    let job = pools::request_apply(&mut tx, pool.pool_id, host.queue(), Some(caller.user_id)).await?;
     let changed = db::set_network_key(&mut tx, network_id, key, generation, job)
         .await
-        .on_constraint("vpn_network_public_key_key", network::key_in_use)?;
+        .on_constraint("vpn_network_public_key_key", networks::key_in_use)?;
     if !changed {
         let detail = format!("network {network_id} is being deleted and can't be changed any more");
         return Err(Error::Conflict { code: Code::Deleting, detail, field: None });
     }
-    let network = network::find(&mut *tx, caller, network_id).await?;
+    let network = networks::find(&mut *tx, caller, network_id).await?;
     orders::parameter_changed(&mut tx, network.order_id, service::PUBLIC_KEY, &key.to_string()).await?;
     tx.commit().await?;
     Ok(network)

@@ -1,45 +1,10 @@
 //! Networks: the sub-prefixes that customers request.
 
 use ipnet::IpNet;
-use sqlx::{PgConnection, PgExecutor, PgPool};
-
-use super::{db, hostname::Hostname, pool, prefix};
-use crate::{
-    code::Code,
-    error::{Error, OnConstraint as _},
-    http::Window,
-    queue::JobState,
-    request_context,
-    user::User,
-};
 use uncloud_wire::{JobId, key::PublicKey};
 
-/// Where a network or a pool is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, poem_openapi::Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum NetworkStatus {
-    /// The host does not have it yet.
-    Pending,
-    /// The host has confirmed it.
-    Active,
-    /// The host could not set it up; the reason says why.
-    Failed,
-    /// The host still has to remove it.
-    Deleting,
-}
-
-impl NetworkStatus {
-    /// Derived from the last change's generation, the one that the host has confirmed, and the change's job, so that it
-    /// can't go stale.
-    pub(super) fn of(deleting: bool, (wanted, applied): (i64, i64), job: Option<JobState>) -> Self {
-        match job {
-            _ if deleting => Self::Deleting,
-            _ if applied >= wanted => Self::Active,
-            Some(JobState::Failed) => Self::Failed,
-            _ => Self::Pending,
-        }
-    }
-}
+use super::prefix;
+use crate::{queue::JobState, vpn::status::NetworkStatus};
 
 /// What a customer says of a network that is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,108 +89,6 @@ impl Network {
     }
 }
 
-/// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel. For the customer
-/// of an order that is placed in the same transaction.
-pub(super) async fn create(tx: &mut PgConnection, user_id: i64, order_id: i64, wish: Wish) -> Result<Network, Error> {
-    let Wish { size, public_key } = wish;
-    if let Some(limit) = db::quota(tx, user_id).await?.filter(|limit| limit.used >= limit.quota.into()) {
-        let detail = format!(
-            "{} of {} networks are taken, those being deleted among them; delete one, or ask the provider for more",
-            limit.used, limit.quota
-        );
-        return Err(Error::Conflict { code: Code::QuotaExceeded, detail, field: None });
-    }
-    let pool = lock_pool_with_room(tx, size).await?;
-    refuse_servers_key(&pool, public_key)?;
-    let taken = db::take_prefix(tx, pool.pool_id).await?;
-    let network = index(taken.index)
-        .and_then(|index| prefix::subnetwork(pool.network, size, index))
-        .ok_or_else(|| anyhow::anyhow!("pool {} has no prefix number {}", pool.pool_id, taken.index))?;
-    let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job_id = pool::request_apply(tx, pool.pool_id, queue.queue(), Some(user_id)).await?;
-    let row = db::NetworkRow {
-        user_id,
-        order_id,
-        pool_id: pool.pool_id,
-        pool_network: pool.network,
-        subnetwork_size: pool.subnetwork_size,
-        network,
-        public_key,
-        generation: taken.generation,
-        job_id,
-    };
-    let network_id = db::insert_network(tx, &row).await.on_constraint("vpn_network_public_key_key", key_in_use)?;
-    // As it was when it was accepted. Asking again would cost more than the rest, and find it the same or a little on.
-    Ok(Network {
-        network_id,
-        user_id,
-        order_id,
-        pool_id: pool.pool_id,
-        network,
-        public_key,
-        vpn_hostname: pool.vpn_hostname,
-        listen_port: pool.listen_port,
-        server_public_key: pool.public_key,
-        generation: taken.generation,
-        applied_generation: pool.applied_generation,
-        deleting: false,
-        job_id: Some(job_id),
-        job_state: Some(JobState::Queued),
-        job_trouble: None,
-        dry_run: None,
-    })
-}
-
-/// A peer with the server's own key would be dropped silently.
-pub(super) fn refuse_servers_key(pool: &db::LockedPool, key: PublicKey) -> Result<(), Error> {
-    if pool.public_key == key || pool.next_public_key == Some(key) {
-        let message = "is the server's own key; make your own with `wg genkey | tee privatekey | wg pubkey`";
-        return Err(Error::field("wireguard_public_key", message));
-    }
-    Ok(())
-}
-
-pub(super) fn key_in_use() -> Error {
-    let detail = "a network of this pool already has this key; every network needs a key of its own";
-    Error::conflict(Code::KeyInUse, "wireguard_public_key", detail)
-}
-
-fn index(index: i32) -> Option<u32> {
-    index.try_into().ok()
-}
-
-async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::LockedPool, Error> {
-    loop {
-        if let Some(pool) = db::lock_pool_with_room(tx, i16::from(size)).await? {
-            return Ok(pool);
-        }
-        // The pool may have filled up while its lock was waited for: then another one may still have room.
-        let offers = db::offers(tx).await?;
-        match offers.iter().find(|offer| offer.size == i16::from(size)) {
-            Some(offer) if offer.has_room => {}
-            Some(_) => {
-                let detail = format!("all networks of size /{size} are taken; ask the provider for another pool");
-                return Err(Error::conflict(Code::PoolExhausted, "network_size", detail));
-            }
-            None if offers.is_empty() => {
-                return Err(Error::field(
-                    "network_size",
-                    "no VPN networks are offered yet; ask the provider for a pool",
-                ));
-            }
-            None => {
-                let sizes: Vec<String> = offers.iter().map(|offer| offer.size.to_string()).collect();
-                return Err(Error::field("network_size", format!("is not offered; choose from: {}", sizes.join(", "))));
-            }
-        }
-    }
-}
-
-/// The caller's networks in a window, and one more than the window has if there are more.
-pub async fn list(db: &PgPool, caller: &User, window: Window) -> Result<Vec<Network>, Error> {
-    Ok(db::networks(db, caller.user_id, None, window).await?)
-}
-
 /// Which of everybody's networks staff ask for; what is none does not matter.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkFilter {
@@ -237,41 +100,4 @@ pub struct NetworkFilter {
     pub vpn_hostname: Option<String>,
     /// Those of a user.
     pub username: Option<String>,
-}
-
-/// Everybody's networks in a window, with their owners' names, and one more than the window has if there are more.
-pub async fn search(db: &PgPool, filter: &NetworkFilter, window: Window) -> Result<Vec<(Network, String)>, Error> {
-    let mut tx = request_context::begin_search(db).await?;
-    let networks = db::all_networks(&mut tx, filter, window).await?;
-    let owners: Vec<i64> = networks.iter().map(|network| network.user_id).collect();
-    let names = db::usernames(&mut tx, &owners).await?;
-    tx.commit().await?;
-    let owned = networks.into_iter().map(|network| {
-        let name = names.get(&network.user_id).cloned().unwrap_or_default();
-        (network, name)
-    });
-    Ok(owned.collect())
-}
-
-/// One of the caller's networks.
-pub async fn find(db: impl PgExecutor<'_>, caller: &User, network_id: i64) -> Result<Network, Error> {
-    let mut networks = db::networks(db, caller.user_id, Some(network_id), Window::all()).await?;
-    networks.pop().ok_or_else(|| not_found(network_id))
-}
-
-pub(super) fn not_found(network_id: i64) -> Error {
-    Error::NotFound(format!("there is no VPN network {network_id}").into())
-}
-
-/// Begins to remove the network of an order, if it has one that is not being removed already. Its prefix stays taken until the
-/// host has confirmed.
-pub(super) async fn withdraw(tx: &mut PgConnection, user_id: i64, order_id: i64) -> Result<(), Error> {
-    let Some(network_id) = db::network_of_order(tx, order_id).await? else { return Ok(()) };
-    // Pool before network, as everywhere, so that two changes never wait for each other.
-    let pool = db::lock_pool_of_network(tx, network_id, user_id).await?.ok_or_else(|| not_found(network_id))?;
-    let generation = db::raise_generation(tx, pool.pool_id).await?;
-    let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
-    let job_id = pool::request_apply(tx, pool.pool_id, queue.queue(), Some(user_id)).await?;
-    db::mark_network_deleting(tx, network_id, generation, job_id).await?;
-    Ok(())
 }

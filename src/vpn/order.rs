@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use super::{
     db,
-    network::{self, Network, Wish},
+    network::{Network, Wish},
     service,
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     orders, request_context,
     services::{Delivery, Value},
     user::User,
+    vpn::networks,
 };
 
 /// Orders a network on the terms of the product that the VPN hosts deliver.
@@ -32,7 +33,7 @@ pub(super) async fn order(db: &PgPool, caller: &User, wish: Wish) -> Result<Netw
     ];
     let mut tx = request_context::begin(db).await?;
     let order_id = orders::order_of_service(&mut tx, caller, product, parameters.into(), service::PARAMETERS).await?;
-    let network = network::create(&mut tx, caller.user_id, order_id, wish).await?;
+    let network = networks::create(&mut tx, caller.user_id, order_id, wish).await?;
     tx.commit().await?;
     Ok(network)
 }
@@ -40,17 +41,17 @@ pub(super) async fn order(db: &PgPool, caller: &User, wish: Wish) -> Result<Netw
 /// Ends a network and the order that it is delivered for. Deleting twice is deleting once.
 pub(super) async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
     let mut tx = request_context::begin(db).await?;
-    let order_id = network::find(&mut *tx, caller, network_id).await?.order_id;
+    let order_id = networks::find(&mut *tx, caller, network_id).await?.order_id;
     // Customer before pool before network, as everywhere, so that two changes never wait for each other.
     orders::lock_customer(&mut tx, caller.user_id).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
-    locked.ok_or_else(|| network::not_found(network_id))?;
-    unless_changed(network::find(&mut *tx, caller, network_id)).await?;
+    locked.ok_or_else(|| networks::not_found(network_id))?;
+    unless_changed(networks::find(&mut *tx, caller, network_id)).await?;
     if orders::end_of_service(&mut tx, order_id).await? {
-        network::withdraw(&mut tx, caller.user_id, order_id).await?;
+        networks::withdraw(&mut tx, caller.user_id, order_id).await?;
     }
     // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
-    let network = network::find(&mut *tx, caller, network_id).await?;
+    let network = networks::find(&mut *tx, caller, network_id).await?;
     tx.commit().await?;
     Ok(network)
 }

@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
-
-use super::{db, hostname::Hostname, pool};
-use crate::queue::{Claimed, Rendered, wake_relays};
 use uncloud_wire::JobId;
+
+use super::{db, hostname::Hostname};
+use crate::{
+    queue::{Claimed, Rendered, wake_relays},
+    vpn::pools,
+};
 
 /// Pools locked in one transaction, by schedule: customers wait for no more than that.
 const BATCH: i64 = 50;
@@ -43,7 +46,7 @@ async fn send(
     let mut sent = Vec::with_capacity(pools.len());
     for pool in pools {
         let host: Hostname = pool.vpn_hostname.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        let job = pool::request_apply(tx, pool.pool_id, host.queue(), None).await?;
+        let job = pools::request_apply(tx, pool.pool_id, host.queue(), None).await?;
         db::set_pool_job(tx, pool.pool_id, job).await?;
         sent.push((pool.pool_id, job));
     }

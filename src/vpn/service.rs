@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
+use uncloud_wire::key::PublicKey;
 
-use super::network::{self, Wish};
+use super::network::Wish;
 use crate::{
     error::{Error, FieldError},
     services::{Parameters, Provision, Service, Value},
+    vpn::networks,
 };
-use uncloud_wire::key::PublicKey;
 
 /// Name of the parameter with the length of the wanted prefix.
 pub(super) const NETWORK_SIZE: &str = "network_size";
@@ -53,7 +54,7 @@ impl Service for VpnService {
         user_id: i64,
         order_id: i64,
     ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(network::withdraw(tx, user_id, order_id))
+        Box::pin(networks::withdraw(tx, user_id, order_id))
     }
 }
 
@@ -64,6 +65,6 @@ impl Provision for Wish {
         user_id: i64,
         order_id: i64,
     ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move { network::create(tx, user_id, order_id, *self).await.map(drop) })
+        Box::pin(async move { networks::create(tx, user_id, order_id, *self).await.map(drop) })
     }
 }

@@ -6,17 +6,18 @@ use chrono::{DateTime, Datelike as _, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
+use uncloud_wire::{
+    JobId, Kind,
+    desired::{InterfaceName, StatusReport, StatusRequest, VERSION},
+};
 
-use super::{apply::Payload, hostname::Hostname, network};
+use super::{apply::Payload, hostname::Hostname};
 use crate::{
     error::Error,
     queue::{Claimed, NewJob, Rendered, Settled, Wake, enqueue, wait_until_finished},
     request_context,
     user::User,
-};
-use uncloud_wire::{
-    JobId, Kind,
-    desired::{InterfaceName, StatusReport, StatusRequest, VERSION},
+    vpn::networks,
 };
 
 /// Figures younger than this are answered from memory.
@@ -38,7 +39,7 @@ pub(super) struct Traffic {
 
 /// What the host says of a network's tunnel, a minute old at most.
 pub(super) async fn read(db: &PgPool, wake: &Wake, caller: &User, network_id: i64) -> Result<Traffic, Error> {
-    let network = network::find(db, caller, network_id).await?;
+    let network = networks::find(db, caller, network_id).await?;
     if let Some(traffic) = known(db, network_id, FRESH_SECS).await? {
         return Ok(traffic);
     }

@@ -6,6 +6,7 @@ pub mod job;
 pub mod key;
 pub mod kind;
 pub mod logging;
+pub mod program;
 pub mod queue_name;
 pub mod secret;
 pub mod stream;

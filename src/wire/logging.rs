@@ -1,41 +1,41 @@
-//! Logs: a story on stderr or in a file, for people or as JSON.
+//! Logs: messages on stderr or in a file, as text for people or as JSON.
 
 use std::{
     fs::{File, OpenOptions},
-    io::IsTerminal as _,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Mutex,
 };
 
+use anstream::{AutoStream, ColorChoice, stream::RawStream};
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueHint};
 use tracing_subscriber::{
     EnvFilter,
     fmt::{MakeWriter, writer::BoxMakeWriter},
 };
 
-/// How logs are written.
+/// The format of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Lines for people.
     Text,
-    /// One object a line, for machines.
+    /// One JSON object per line, for programs.
     Json,
 }
 
-/// How much is written.
+/// The least important messages that are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Level {
-    /// What needs a person.
+    /// Failures that need a person.
     Error,
-    /// And what may soon.
+    /// Also what may become a failure.
     Warn,
-    /// And what happens.
+    /// Also what happens.
     Info,
-    /// And how.
+    /// Also how it happens.
     Debug,
-    /// And every step.
+    /// Every step.
     Trace,
 }
 
@@ -51,33 +51,46 @@ impl Level {
     }
 }
 
-/// Where the log goes.
+/// The destination of a worker's log.
 #[derive(Debug, Args)]
 pub struct LogFileArgs {
-    /// File that the log is appended to, instead of stderr; made for its user and group. Rotate it by copying and
+    /// File that the log is appended to, instead of stderr; created for its user and group. Rotate it by copying and
     /// truncating.
-    #[arg(short = 'f', long, env = "UNCLOUD_LOG_FILE", value_name = "FILE")]
+    #[arg(short = 'f', long, global = true, env = "UNCLOUD_LOG_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     logfile: Option<PathBuf>,
-    /// How much is written; RUST_LOG says it in more detail, where this is left out.
-    #[arg(short = 'l', long, ignore_case = true, env = "UNCLOUD_LOG_LEVEL", value_name = "LEVEL")]
+    /// Least important messages to log; RUST_LOG selects them in more detail where this is left out [default: info].
+    #[arg(
+        short = 'l',
+        long,
+        visible_alias = "log-level",
+        global = true,
+        ignore_case = true,
+        env = "UNCLOUD_LOG_LEVEL",
+        value_name = "LEVEL"
+    )]
     loglevel: Option<Level>,
 }
 
-/// To be called once, first: a log on stderr, as much of it as `RUST_LOG` says.
-pub fn init(format: Format) {
-    start(format, None, BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal());
+/// Starts a log on stderr. To be called once, first. Without a level, `RUST_LOG` selects the messages.
+pub fn init(format: Format, level: Option<Level>) {
+    start(format, level, BoxMakeWriter::new(std::io::stderr), colour(&std::io::stderr()));
 }
 
-/// To be called once, first.
+/// Starts a log where the options say. To be called once, first.
 pub fn init_with(format: Format, args: &LogFileArgs) -> anyhow::Result<()> {
-    let (writer, ansi) = if let Some(file) = &args.logfile {
-        let file = open(file).with_context(|| format!("can't write the log to {}", file.display()))?;
-        (BoxMakeWriter::new(Mutex::new(file)), false)
-    } else {
-        (BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal())
+    let Some(file) = &args.logfile else {
+        init(format, args.loglevel);
+        return Ok(());
     };
-    start(format, args.loglevel, writer, ansi);
+    let opened = open(file).with_context(|| format!("can't write the log to {}", file.display()))?;
+    start(format, args.loglevel, BoxMakeWriter::new(Mutex::new(opened)), false);
     Ok(())
+}
+
+/// Returns whether colours belong there: on a terminal that has them, unless `NO_COLOR` or `CLICOLOR` says otherwise.
+/// clap decides in the same way about help.
+pub fn colour<S: RawStream>(stream: &S) -> bool {
+    AutoStream::choice(stream) != ColorChoice::Never
 }
 
 fn open(file: &Path) -> std::io::Result<File> {
@@ -94,7 +107,7 @@ where
         Some(level) => ours(level),
         None => EnvFilter::try_from_default_env().unwrap_or_else(|_| ours(Level::Info)),
     };
-    // Errors of the log itself have nowhere to go: printing them would panic on a full disk, and end whoever logs.
+    // Errors of the log itself have nowhere to go: printing them would panic on a full disk, and end the program.
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

@@ -2,48 +2,29 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tokio::sync::{OnceCell, oneshot, watch};
+use tokio::sync::OnceCell;
 use uncloud::{
     accounts::{self, AccountSettings},
-    cli::serve::{ServeSettings, serve},
-    embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis},
+    cli::serve::ServeSettings,
     http::TrustedProxies,
-    server::{RateLimits, listen::Limits},
+    server::RateLimits,
 };
-use uncloud_wire::{
-    JobError, Secret,
-    key::{PrivateKey, PublicKey},
-    stream::StreamConfig,
+pub use uncloud_testkit::fixtures::{HOST, PASSWORD, new_key};
+use uncloud_testkit::{
+    in_process::{Server, serve_settings},
+    servers::{PostgresServer, RedisServer},
 };
+use uncloud_wire::{JobError, Secret, key::PublicKey, stream::StreamConfig};
 
-/// All test users have it.
-pub const PASSWORD: &str = "correct horse battery";
-/// The host of most tests' pools.
-pub const HOST: &str = "vpn-1.example.ch";
-
-static POSTGRES: OnceCell<ThrowawayPostgres> = OnceCell::const_new();
-static DATABASES: AtomicU32 = AtomicU32::new(0);
-
-async fn postgres() -> &'static ThrowawayPostgres {
-    let start = || async {
-        let server =
-            tokio::task::spawn_blocking(ThrowawayPostgres::start).await.expect("no panic").expect("PostgreSQL");
-        let url = server.create_database("template", None).await.expect("template");
-        fill(&url).await;
-        server
-    };
-    POSTGRES.get_or_init(start).await
-}
+/// The template of most tests' databases.
+const TEMPLATE: &str = "template";
 
 /// Schema, defaults and users.
 pub async fn fill(database_url: &Secret<String>) {
@@ -63,24 +44,20 @@ pub async fn database() -> PgPool {
 
 /// The same, as a URL.
 pub async fn database_url() -> Secret<String> {
-    let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-    postgres().await.create_database(&name, Some("template")).await.expect("database")
+    static FILLED: OnceCell<()> = OnceCell::const_new();
+    let postgres = PostgresServer::shared();
+    FILLED.get_or_init(async || fill(&postgres.create_database(TEMPLATE, None).await).await).await;
+    postgres.new_database(Some(TEMPLATE)).await
 }
 
 /// A running server.
 pub struct TestApp {
     pub pool: PgPool,
     pub database_url: Secret<String>,
-    pub redis: ThrowawayRedis,
+    pub redis: RedisServer,
     pub address: SocketAddr,
     pub client: reqwest::Client,
-    stop: watch::Sender<bool>,
-}
-
-impl Drop for TestApp {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
-    }
+    server: Server,
 }
 
 /// What came back.
@@ -145,28 +122,14 @@ impl TestApp {
     }
 
     async fn start_with(database_url: Secret<String>, change: impl FnOnce(&mut ServeSettings)) -> Self {
-        let redis = ThrowawayRedis::start().expect("Redis");
-        let mut settings = ServeSettings {
-            database_url: database_url.clone(),
-            redis_url: redis.url(),
-            redis_ca_file: None,
-            secret_key: Secret::new("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into()),
-            listen: "127.0.0.1:0".parse().expect("an address"),
-            metrics_listen: None,
-            accounts: AccountSettings::default(),
-            proxies: TrustedProxies::new(vec!["127.0.0.1".parse().expect("a proxy")]),
-            origins: Vec::new(),
-            rates: RateLimits::DEFAULT,
-            tls: None,
-            limits: Limits::default(),
-        };
+        let redis = RedisServer::start();
+        let mut settings = serve_settings(database_url.clone(), redis.url());
+        settings.proxies = TrustedProxies::new(vec!["127.0.0.1".parse().expect("a proxy")]);
+        settings.rates = RateLimits::DEFAULT;
         change(&mut settings);
-        let (ready, address) = oneshot::channel();
-        let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(settings, ready, stopped));
-        let Ok(address) = address.await else { panic!("{:?}", server.await) };
+        let server = Server::start(settings).await;
         let pool = PgPool::connect(database_url.expose()).await.expect("database");
-        Self { pool, database_url, redis, address, client: reqwest::Client::new(), stop }
+        Self { pool, database_url, redis, address: server.address, client: reqwest::Client::new(), server }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -213,10 +176,9 @@ impl TestApp {
     }
 
     pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(self.redis.url().expose().as_str()).expect("a URL");
         // Longer than tests let Redis be frozen.
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
-        client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis")
+        self.redis.client().get_multiplexed_async_connection_with_config(&config).await.expect("Redis")
     }
 
     /// An operation for everybody signed in, with any password, from any address.
@@ -265,9 +227,8 @@ impl TestApp {
     where
         F: Fn(Value) -> Result<Value, JobError> + Clone + Send + Sync + 'static,
     {
-        let redis = redis::Client::open(self.redis.url().expose().as_str()).expect("a URL");
-        let config = StreamConfig::new(redis, queue.parse().expect("a queue"), "test".into(), 4);
-        crate::worker::start(config, &self.stop, work);
+        let config = StreamConfig::new(self.redis.client(), queue.parse().expect("a queue"), "test".into(), 4);
+        self.server.start_worker(config, work);
     }
 
     /// An obedient worker; the result holds the last desired state that it was given.
@@ -289,9 +250,4 @@ impl TestApp {
     pub fn obedient_worker_of(&self, host: &str) {
         self.worker(host, |desired| Ok(json!({ "applied_generation": desired["generation"] })));
     }
-}
-
-/// A key of its own for each caller.
-pub fn new_key() -> PublicKey {
-    PrivateKey::generate(&ring::rand::SystemRandom::new()).expect("random numbers").public_key()
 }

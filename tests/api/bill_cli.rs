@@ -34,7 +34,7 @@ async fn runs_by_hand_bill_or_only_say_what_they_would() {
     assert!(said.contains("customer 3: has no billing address") && said.contains("no_billing_address"), "{said}");
     assert_eq!(count(&app.pool, "bill").await + count(&app.pool, "bill_run").await, 0);
     let alone = app.bill(&[&run[..], &["--dry-run", "--customer", "alice"]].concat()).await.expect("billable");
-    let line = json!([{ "currency": "CHF", "bills": 1, "net": "10.00", "vat": "0.81", "gross": "10.81" }]);
+    let line = json!([{ "currency": "CHF", "bills": 1, "net": "10.00", "tax": "0.81", "gross": "10.81" }]);
     assert_eq!(alone, line);
     assert_eq!(app.bill(&[&run[..], &["--customer", "alice"]].concat()).await.expect("billed"), line);
     assert_eq!(app.bill(&[&run[..], &["--customer", "alice"]].concat()).await.expect("nothing due"), json!([]));
@@ -78,7 +78,10 @@ async fn bills_are_listed_shown_and_exported() {
     let none = app.bill(&["ls", "--from", "2024-03-06T00:00:00Z", "--output", "json"]).await.expect("bills");
     assert_eq!(none, json!([]));
     let shown = app.bill(&["show", "2024-000002", "--output", "json"]).await.expect("a bill");
-    assert_eq!((&shown[0]["quantity"], &shown[0]["vat"]), (&json!("1.000000"), &json!("AE 0.000")));
+    let over_http = app.get(&format!("/v1/admin/bill/{}", shown["id"]), "admin").await.expect(200);
+    assert_eq!(shown, over_http, "the API's object");
+    let record = &shown["records"][0];
+    assert_eq!((&record["quantity"], &record["vat_category"]), (&json!("1.000000"), &json!("AE")));
     let table = app.bill(&["show", "2024-000001"]).await.expect("a bill");
     let table = table.as_str().expect("a table");
     assert!(table.contains("VM for 10.00 (a whole period)") && table.contains("S 0.081"), "{table}");

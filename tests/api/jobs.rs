@@ -111,7 +111,7 @@ async fn a_restarted_redis_costs_the_next_job_no_attempt() {
     let pool = app.handbook_pool().await;
     assert_eq!(app.finished(&pool).await["state"], "succeeded");
     app.redis.stop();
-    app.redis.resume().expect("Redis");
+    app.redis.resume();
     let network = app.network("alice", new_key()).await;
     let job = app.finished(&network).await;
     // A job that went out on the old connection would come back seven seconds later, by the sweep.

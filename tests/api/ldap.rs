@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use uncloud::accounts::{self, AccountSettings, DirectorySettings};
+use uncloud_testkit::servers::{STAFF_GROUP, Slapd, directory, password_of};
 
-use crate::{
-    app::{PASSWORD, TestApp},
-    slapd::{STAFF_GROUP, Slapd, directory, password_of},
-};
+use crate::app::{PASSWORD, TestApp};
 
 const HERE: &str = "192.0.2.1";
 /// As long as tests have patience.
@@ -36,7 +34,7 @@ async fn is_staff(app: &TestApp, user: &str) -> bool {
 }
 
 async fn names(pool: &PgPool) -> Vec<String> {
-    accounts::list(pool).await.expect("users").into_iter().map(|listed| listed.user.username).collect()
+    accounts::list(pool).await.expect("users").into_iter().map(|user| user.username).collect()
 }
 
 #[tokio::test]

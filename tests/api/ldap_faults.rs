@@ -16,11 +16,11 @@ use tracing_subscriber::{
     Layer as _, filter::dynamic_filter_fn, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 use uncloud::accounts::DirectorySettings;
+use uncloud_testkit::servers::{SERVICE_PASSWORD, Slapd, password_of};
 
 use crate::{
     app::{PASSWORD, TestApp},
     ldap::{forgotten, start},
-    slapd::{SERVICE_PASSWORD, Slapd, password_of},
 };
 
 const HERE: &str = "192.0.2.1";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use uncloud::embedded::throwaway::ThrowawayRedis;
+use uncloud_testkit::servers::RedisServer;
 use uncloud_wire::JobError;
 
 use crate::{
@@ -99,7 +99,7 @@ async fn what_waits_is_seen_and_an_outage_is_said() {
 
 #[tokio::test]
 async fn an_address_of_its_own_asks_nobody_and_serves_nothing_else() {
-    let (url, redis) = (database_url().await, ThrowawayRedis::start().expect("Redis"));
+    let (url, redis) = (database_url().await, RedisServer::start());
     let mut server = Server::start(&url, &redis, &["--metrics-listen", "127.0.0.1:0"]).await;
     let address = server.said("serving metrics").await["address"].as_str().expect("text").to_owned();
     let get = async |path: &str| reqwest::get(format!("http://{address}{path}")).await.expect("an answer");
@@ -116,7 +116,7 @@ async fn an_address_of_its_own_asks_nobody_and_serves_nothing_else() {
 /// One id from the customer's answer through the server's log to the job's row, as a worker sees it.
 #[tokio::test]
 async fn the_log_ties_a_request_to_its_job() {
-    let (url, redis) = (database_url().await, ThrowawayRedis::start().expect("Redis"));
+    let (url, redis) = (database_url().await, RedisServer::start());
     let mut server = Server::start(&url, &redis, &[]).await;
     let body = json!({ "network": "2001:db8:100::/40", "subnetwork_size": 48, "vpn_hostname": HOST });
     let request = reqwest::Client::new().post(format!("http://{}/v1/admin/vpnpool", server.address));

@@ -62,7 +62,7 @@ async fn a_failed_job_says_what_to_do_and_runs_again_when_told() {
     let failed = app.job(&pool).await;
     let id = pool["job"]["id"].to_string();
     let hint = failed["hint"].as_str().expect("hint");
-    assert!(hint.contains(&format!("uncloud jobs retry {id}")), "{hint}");
+    assert!(hint.contains(&format!("uncloud job retry {id}")), "{hint}");
     assert_eq!(failed["attempts"][0]["outcome"], "failed");
     assert_eq!(failed["attempts"][0]["error"], "port 51820 is taken");
     assert!(failed["request_id"].as_str().is_some_and(|id| id.len() == 16), "{failed}");
@@ -72,11 +72,11 @@ async fn a_failed_job_says_what_to_do_and_runs_again_when_told() {
     let none = app.get("/v1/admin/job?state=failed&error=elsewhere", "admin").await.expect(200);
     assert_eq!(none["items"], json!([]));
     let listed =
-        app.cli(&["jobs", "ls", "--state", "failed", "--error", "taken", "--output", "json"]).await.expect("list");
+        app.cli(&["job", "ls", "--state", "failed", "--error", "taken", "--output", "json"]).await.expect("list");
     assert_eq!(listed[0]["id"], pool["job"]["id"]);
 
     willing.store(true, Ordering::SeqCst);
-    app.cli(&["jobs", "retry", "--all", "--queue", "elsewhere.example.ch"]).await.expect("nothing to do");
+    app.cli(&["job", "retry", "--all", "--queue", "elsewhere.example.ch"]).await.expect("nothing to do");
     assert_eq!(app.job(&pool).await["job"]["state"], "failed");
     app.cli(&["jobs", "retry", "--all", "--queue", HOST, "--error", "port"]).await.expect("told");
     assert_eq!(app.finished(&pool).await["state"], "succeeded");
@@ -101,7 +101,8 @@ async fn a_paused_queue_dispatches_nothing_until_it_goes_on() {
     let hint = app.job(&pool).await["hint"].as_str().expect("hint").to_owned();
     assert!(hint.contains("is paused") && hint.contains("uncloud queue resume"), "{hint}");
     let stats = app.cli(&["inspect", "stats", "--output", "json"]).await.expect("stats");
-    assert_eq!((&stats[0]["queue"], &stats[0]["paused"], &stats[0]["available"]), (&json!(HOST), &json!(true), &json!(1)));
+    assert_eq!((&stats[0]["name"], &stats[0]["due"]), (&json!(HOST), &json!(1)));
+    assert!(stats[0]["paused_at"].is_string(), "{stats}");
     app.cli(&["queue", "resume", HOST]).await.expect("resumed");
     assert_eq!(app.finished(&pool).await["state"], "succeeded");
     app.cli(&["queue", "drain", HOST, "--timeout", "10"]).await.expect("nothing is under way");
@@ -145,7 +146,7 @@ async fn workers_answer_and_are_scaled() {
     };
     assert_eq!((&worker["concurrency"], &worker["alive"]), (&json!(4), &json!(true)));
     let answers = app.cli(&["inspect", "ping", "-Q", HOST, "--output", "json"]).await.expect("pong");
-    assert_eq!(answers[0]["answer"], "pong");
+    assert_eq!(answers[0]["reply"], "pong");
     let path = format!("/v1/admin/worker/{}", worker["id"]);
     app.patch(&path, json!({ "concurrency": "7" })).await;
     let start = std::time::Instant::now();

@@ -2,8 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-
-use uncloud::embedded::throwaway::ThrowawayPostgres;
+use uncloud_testkit::servers::PostgresServer;
 
 use crate::app::{Answer, TestApp, fill};
 
@@ -66,7 +65,7 @@ async fn a_body_without_a_length_is_limited_too() {
 
 #[tokio::test]
 async fn an_outage_of_the_database_is_503_and_never_401() {
-    let postgres = ThrowawayPostgres::start().expect("PostgreSQL");
+    let postgres = PostgresServer::start();
     fill(&postgres.url("uncloud")).await;
     let app = TestApp::start_on(postgres.url("uncloud")).await;
     app.get("/v1/net/vpn", "alice").await.expect(200);

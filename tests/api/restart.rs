@@ -17,7 +17,7 @@ use nix::{
 };
 use serde_json::json;
 use tokio::task::JoinSet;
-use uncloud::embedded::throwaway::ThrowawayRedis;
+use uncloud_testkit::servers::RedisServer;
 use uncloud_wire::Secret;
 
 use crate::app::{HOST, PASSWORD, database_url, new_key};
@@ -29,7 +29,7 @@ const CLIENTS: usize = 6;
 struct Supervisor {
     socket: TcpListener,
     database_url: Secret<String>,
-    redis: ThrowawayRedis,
+    redis: RedisServer,
 }
 
 impl Supervisor {
@@ -119,7 +119,7 @@ async fn a_restart_under_load_fails_no_request() {
     let supervisor = Supervisor {
         socket: TcpListener::bind("127.0.0.1:0").expect("a socket"),
         database_url: database_url().await,
-        redis: ThrowawayRedis::start().expect("Redis"),
+        redis: RedisServer::start(),
     };
     let (address, mut server) = (supervisor.address(), supervisor.start());
     let pool = json!({ "network": "2a0a:e5c1::/32", "subnetwork_size": 48, "vpn_hostname": HOST });

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use uncloud::{accounts::AccountSettings, server::RateLimits};
+use uncloud_testkit::servers::{Slapd, directory, password_of};
 
 use crate::{
     app::{Answer, PASSWORD, TestApp},
     ldap::{REMEMBER, forgotten, start},
-    slapd::{Slapd, directory, password_of},
 };
 
 const HOME: &str = "192.0.2.1";

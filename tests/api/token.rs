@@ -7,11 +7,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use uncloud::accounts::{AccountSettings, DirectorySettings};
+use uncloud_testkit::servers::{STAFF_GROUP, Slapd, password_of};
 
 use crate::{
     app::{Answer, PASSWORD, TestApp, database_url},
     ldap::{REMEMBER, forgotten, start},
-    slapd::{STAFF_GROUP, Slapd, password_of},
 };
 
 impl TestApp {

@@ -3,12 +3,12 @@
 use reqwest::Method;
 use serde_json::json;
 use uncloud::accounts::AccountSettings;
+use uncloud_testkit::servers::{Slapd, password_of};
 
 use crate::{
     app::{PASSWORD, TestApp},
     cli::{beside, refused, run, uncloud},
     ldap::{REMEMBER, forgotten, start},
-    slapd::{Slapd, password_of},
 };
 
 const BOB: &str = "/v1/admin/user/3";

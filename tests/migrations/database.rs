@@ -4,12 +4,11 @@ use std::{
     collections::BTreeMap,
     path::Path,
     process::{Command, Output, Stdio},
-    sync::OnceLock,
 };
 
 use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator};
 use tokio::sync::OnceCell;
-use uncloud::embedded::throwaway::ThrowawayPostgres;
+use uncloud_testkit::servers::PostgresServer;
 
 /// A database of a test's own.
 pub struct Database {
@@ -31,18 +30,13 @@ pub async fn old_migrations() -> Migrator {
     Migrator::new(folder).await.expect("the old migrations")
 }
 
-fn server() -> &'static ThrowawayPostgres {
-    static SERVER: OnceLock<ThrowawayPostgres> = OnceLock::new();
-    SERVER.get_or_init(|| ThrowawayPostgres::start().expect("PostgreSQL"))
-}
-
 impl Database {
     pub async fn empty(name: &str) -> Self {
         Self::create(name, None).await
     }
 
     async fn create(name: &str, template: Option<&str>) -> Self {
-        let url = server().create_database(name, template).await.expect("a database").expose().clone();
+        let url = PostgresServer::shared().create_database(name, template).await.expose().clone();
         Self { pool: PgPool::connect(&url).await.expect("a connection"), url }
     }
 

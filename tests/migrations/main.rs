@@ -3,9 +3,8 @@
 
 mod database;
 
-use sqlx::{Connection as _, PgConnection, migrate::Migrate as _};
-
 use database::{Contents, Database, old_migrations, succeeded};
+use sqlx::{Connection as _, PgConnection, migrate::Migrate as _};
 
 /// Two functions trade their names, and so their bodies.
 const TRADE: &str = "alter function refuse_numbered() rename to traded;
@@ -91,9 +90,12 @@ async fn later_migrations_over_sample_rows_make_the_same_as_from_nothing() {
 async fn renamed_words_change_stored_values_without_an_entry_in_the_audit_log() {
     let old = Database::old("words").await;
     old.cross().await.expect("across");
-    old.execute("insert into bill_run_problem (run_id, user_id, code, detail) values (1, 1, 'refused_by_database', 'x')")
-        .await;
-    let entries = "select concat_ws(' ', replace(kind, 'manual_line', 'item'), replace(action, 'edit', 'update'), count(*))
+    old.execute(
+        "insert into bill_run_problem (run_id, user_id, code, detail) values (1, 1, 'refused_by_database', 'x')",
+    )
+    .await;
+    let entries =
+        "select concat_ws(' ', replace(kind, 'manual_line', 'item'), replace(action, 'edit', 'update'), count(*))
         from audit group by kind, action order by 1";
     let before = old.texts(entries).await;
     for of_old_words in ["bill_item create", "worker update"] {

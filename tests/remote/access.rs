@@ -275,7 +275,7 @@ async fn hosts_are_let_in_listed_and_shut_out() {
 
     let replaced = out(&worker_host(&admin, &["add", "vpn-1.example.ch", "--replace", "--output", "json"]));
     let replaced: serde_json::Value = serde_json::from_str(&replaced).expect("JSON");
-    let new = Secret::new(replaced[0]["broker_url"].as_str().expect("a URL").to_owned());
+    let new = Secret::new(replaced["broker_url"].as_str().expect("a URL").to_owned());
     redis.connect(&new).await;
     let old = broker::client(&url, Some(&certificates().ca())).expect("a client");
     assert!(old.get_multiplexed_async_connection().await.is_err(), "the old password is no longer taken");

@@ -7,5 +7,3 @@ mod control_plane;
 mod postgres;
 mod redis_tls;
 mod whole;
-#[path = "../api/worker.rs"]
-mod worker;

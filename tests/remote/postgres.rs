@@ -6,15 +6,15 @@ use std::{
 };
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use uncloud::embedded::throwaway::{Extra, ThrowawayPostgres, free_port};
+use uncloud_testkit::servers::{PostgresServer, ServerOptions, free_port};
 
 use crate::certificates::certificates;
 
 pub const PASSWORD: &str = "hunter2-of-the-database";
 
 /// A server, and its port on ::1.
-pub async fn start() -> (ThrowawayPostgres, u16) {
-    let port = free_port().expect("a port");
+pub async fn start() -> (PostgresServer, u16) {
+    let port = free_port();
     let mut files = certificates().server_files();
     files.push(("pg_hba.conf", b"local all all trust\nhostssl all all all scram-sha-256\n".to_vec()));
     let settings = [
@@ -26,8 +26,7 @@ pub async fn start() -> (ThrowawayPostgres, u16) {
     ];
     let mut args: Vec<String> = vec!["-p".into(), port.to_string()];
     args.extend(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
-    let server = tokio::task::spawn_blocking(move || ThrowawayPostgres::start_with(&Extra { files, args }));
-    let server = server.await.expect("no panic").expect("PostgreSQL");
+    let server = PostgresServer::start_with(&ServerOptions { files, args });
     let local = format!("{}&port={port}", server.url("postgres").expose());
     let mut admin = PgConnection::connect(&local).await.expect("by its socket");
     admin.execute(sqlx::AssertSqlSafe(format!("alter role uncloud password '{PASSWORD}'"))).await.expect("a password");

@@ -1,10 +1,8 @@
 //! A Redis that others manage: TLS only from the network, no default user.
 
 use redis::aio::MultiplexedConnection;
-use uncloud::{
-    embedded::throwaway::{Extra, ThrowawayRedis, free_port},
-    queue::access,
-};
+use uncloud::queue::access;
+use uncloud_testkit::servers::{RedisServer, ServerOptions, free_port};
 use uncloud_wire::{QueueName, Secret, broker};
 
 use crate::certificates::certificates;
@@ -13,13 +11,13 @@ pub const ADMIN_PASSWORD: &str = "hunter2-of-the-administrator";
 pub const SERVER_PASSWORD: &str = "hunter2-of-the-server";
 
 pub struct RemoteRedis {
-    _server: ThrowawayRedis,
+    _server: RedisServer,
     port: u16,
 }
 
 impl RemoteRedis {
     pub fn start() -> Self {
-        let port = free_port().expect("a port");
+        let port = free_port();
         let mut files = certificates().server_files();
         // The server's line is the one in docs/operations/redis.md.
         let users = format!(
@@ -32,7 +30,7 @@ impl RemoteRedis {
              --tls-auth-clients no --aclfile {{DIR}}/users.acl"
         );
         let args = args.split(' ').map(str::to_owned).collect();
-        Self { _server: ThrowawayRedis::start_with(Extra { files, args }).expect("Redis"), port }
+        Self { _server: RedisServer::start_with(ServerOptions { files, args }), port }
     }
 
     pub fn url(&self, user: &str, password: &str) -> Secret<String> {

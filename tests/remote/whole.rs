@@ -1,11 +1,12 @@
 //! A control plane and a host's worker that share nothing but two servers elsewhere, reached over TLS.
 
 use serde_json::json;
+use uncloud_testkit::fixtures::HOST;
 use uncloud_wire::Secret;
 
 use crate::{
     certificates::certificates,
-    control_plane::{ControlPlane, HOST, fill},
+    control_plane::{ControlPlane, fill},
     postgres,
     redis_tls::{RemoteRedis, SERVER_PASSWORD},
 };

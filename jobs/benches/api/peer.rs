@@ -2,19 +2,17 @@
 
 use std::process::Command;
 
-use crate::{place::Place, process::succeed};
+use uncloud_testkit::command::succeed;
+
+use super::place::Place;
+use crate::pgbench::transactions_per_second;
 
 /// Rows of its table: 100,000 for each.
 const SCALE: &str = "5";
 
-/// Transactions a second.
+/// Returns the transactions a second.
 pub(crate) fn selects(place: &Place, clients: usize, secs: u64) -> f64 {
-    let url = &place.pgbench_url;
-    succeed(Command::new("pgbench").args(["-i", "-q", "-s", SCALE, url.expose()]), "");
-    let (clients, secs) = (clients.to_string(), secs.to_string());
-    let mut command = Command::new("pgbench");
-    command.args(["-S", "-n", "-c", &clients, "-j", "2", "-T", &secs, url.expose()]);
-    let printed = succeed(&mut command, "");
-    let line = printed.lines().find_map(|line| line.strip_prefix("tps = ")).expect("a rate");
-    line.split(' ').next().and_then(|text| text.parse().ok()).expect("a number")
+    let url = place.pgbench_url.expose();
+    succeed(Command::new("pgbench").args(["-i", "-q", "-s", SCALE, url]), "");
+    transactions_per_second(&["-S"], clients, secs, url)
 }

@@ -5,21 +5,21 @@ use std::{net::SocketAddr, process::Command};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::{
-    accounts,
-    embedded::throwaway::{Extra, ThrowawayPostgres, ThrowawayRedis},
+use uncloud::accounts;
+use uncloud_testkit::{
+    command::clear_env,
+    fixtures::{PASSWORD, SECRET_KEY, new_key},
+    process::Process,
+    programs,
+    servers::{PostgresServer, RedisServer, SERVICE_PASSWORD, Slapd, password_of},
 };
-use uncloud_wire::{Secret, key::PrivateKey};
+use uncloud_wire::Secret;
 
-use crate::{
+use super::{
     PAGE,
     load::{Connection, Request},
-    process::{Process, bare, uncloud_program},
-    slapd::{SERVICE_PASSWORD, Slapd, password_of},
 };
-
-const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-const STAFF_PASSWORD: &str = "correct horse battery";
+use crate::cost;
 
 pub(crate) struct Place {
     /// An empty database beside the provider's.
@@ -28,8 +28,8 @@ pub(crate) struct Place {
     /// The customer's header.
     pub(crate) basic: String,
     server: Process,
-    _postgres: ThrowawayPostgres,
-    _redis: ThrowawayRedis,
+    _postgres: PostgresServer,
+    _redis: RedisServer,
     _slapd: Slapd,
 }
 
@@ -39,23 +39,20 @@ fn basic(user: &str, password: &str) -> String {
 
 /// A request's body for one more network.
 pub(crate) fn new_network() -> String {
-    let key = PrivateKey::generate(&ring::rand::SystemRandom::new()).expect("random numbers").public_key();
-    json!({ "network_size": 64, "wireguard_public_key": key.to_string() }).to_string()
+    json!({ "network_size": 64, "wireguard_public_key": new_key().to_string() }).to_string()
 }
 
 impl Place {
     pub(crate) fn start() -> Self {
-        let durable = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
-        let args = durable.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect();
-        let postgres = ThrowawayPostgres::start_with(&Extra { args, ..Extra::default() }).expect("PostgreSQL");
-        let (redis, slapd) = (ThrowawayRedis::start().expect("Redis"), Slapd::start());
+        let postgres = PostgresServer::start_durable(&[]);
+        let (redis, slapd) = (RedisServer::start(), Slapd::start());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(fill(postgres.url("uncloud").expose()));
         let mut server = Process::start("uncloud serve", &mut server(&postgres, &redis, &slapd));
         let address = server.wait_for_line("serving; try /api/ and /docs address=");
         let address = address.trim().parse().expect("an address");
         let basic = basic("carol", &password_of("carol"));
-        let pgbench_url = runtime.block_on(postgres.create_database("pgbench", None)).expect("a database");
+        let pgbench_url = runtime.block_on(postgres.create_database("pgbench", None));
         let url = postgres.url("uncloud");
         let place = Self { pgbench_url, address, basic, server, _postgres: postgres, _redis: redis, _slapd: slapd };
         place.furnish();
@@ -77,7 +74,7 @@ impl Place {
     fn furnish(&self) {
         let pool =
             json!({ "network": "2a0a:e5c1:200::/40", "subnetwork_size": 64, "vpn_hostname": "vpn-1.example.ch" });
-        self.made("/v1/admin/vpnpool", &basic("admin", STAFF_PASSWORD), &pool.to_string());
+        self.made("/v1/admin/vpnpool", &basic("admin", PASSWORD), &pool.to_string());
         self.token();
     }
 
@@ -89,14 +86,12 @@ impl Place {
 
     /// From now on the peak counts: what it takes to start is another figure.
     pub(crate) fn forget_peak(&self) {
-        std::fs::write(format!("/proc/{}/clear_refs", self.server.pid()), "5").expect("it runs");
+        cost::forget_peak(self.server.pid());
     }
 
     /// The server's peak, since that was forgotten.
     pub(crate) fn most_rss_mb(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
+        cost::peak_mb(self.server.pid())
     }
 }
 
@@ -104,7 +99,7 @@ async fn fill(database_url: &str) {
     let pool = PgPool::connect(database_url).await.expect("database");
     uncloud::cli::defaults::add_defaults(&pool).await.expect("schema and defaults");
     let name = "admin".parse().expect("a name");
-    accounts::bootstrap(&pool, &name, true, Some(&STAFF_PASSWORD.to_owned().into())).await.expect("a user");
+    accounts::bootstrap(&pool, &name, true, Some(&PASSWORD.to_owned().into())).await.expect("a user");
 }
 
 async fn raise_limits(database_url: &str) {
@@ -112,9 +107,17 @@ async fn raise_limits(database_url: &str) {
     sqlx::query("update users set vpn_quota = 1000000").execute(&pool).await.expect("raised");
 }
 
-fn server(postgres: &ThrowawayPostgres, redis: &ThrowawayRedis, slapd: &Slapd) -> Command {
-    let mut command = Command::new(uncloud_program());
-    bare(&mut command).args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "0", "--address-rate-limit", "0"]);
+fn server(postgres: &PostgresServer, redis: &RedisServer, slapd: &Slapd) -> Command {
+    let mut command = Command::new(programs::uncloud());
+    clear_env(&mut command).args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--rate-limit",
+        "0",
+        "--address-rate-limit",
+        "0",
+    ]);
     command.env("DATABASE_URL", postgres.url("uncloud").expose()).env("REDIS_URL", redis.url().expose());
     command.env("UNCLOUD_SECRET_KEY", SECRET_KEY);
     let directory = slapd.settings();

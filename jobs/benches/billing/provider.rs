@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use sqlx::{AssertSqlSafe, PgPool};
-use uncloud::embedded::throwaway::ThrowawayPostgres;
+use uncloud_testkit::servers::PostgresServer;
 
-use crate::run::{Took, bill_run};
+use super::run::{Took, bill_run};
 
 /// When all new orders are due: every one starts in the four weeks before.
 pub(crate) const START: &str = "2025-06-01T00:00:00Z";
@@ -20,14 +20,14 @@ pub(crate) struct Provider {
 
 impl Provider {
     /// Customers of all kinds that VAT knows, with so many orders that never were billed.
-    pub(crate) async fn with_orders(postgres: &ThrowawayPostgres, name: &str, orders: usize) -> Self {
+    pub(crate) async fn with_orders(postgres: &PostgresServer, name: &str, orders: usize) -> Self {
         let provider = Self::new(postgres, name, orders).await;
         provider.add_orders(orders).await;
         provider
     }
 
     /// The same customers with as many orders that ran for months, were billed each of them, and have ended.
-    pub(crate) async fn with_history(postgres: &ThrowawayPostgres, name: &str, orders: usize, months: usize) -> Self {
+    pub(crate) async fn with_history(postgres: &PostgresServer, name: &str, orders: usize, months: usize) -> Self {
         let provider = Self::new(postgres, name, orders).await;
         let begin = format!("timestamptz '{START}' - interval '{} months'", months + 1);
         provider.insert_orders(orders, &begin, &format!("{begin} + interval '{} days'", months * 30)).await;
@@ -46,8 +46,8 @@ impl Provider {
         provider
     }
 
-    async fn new(postgres: &ThrowawayPostgres, name: &str, orders: usize) -> Self {
-        let url = postgres.create_database(name, None).await.expect("a database").expose().clone();
+    async fn new(postgres: &PostgresServer, name: &str, orders: usize) -> Self {
+        let url = postgres.create_database(name, None).await.expose().clone();
         let pool = PgPool::connect(&url).await.expect("database");
         uncloud::cli::defaults::add_defaults(&pool).await.expect("schema, seller and VAT rates");
         let provider = Self { pool, url };
@@ -104,8 +104,8 @@ impl Provider {
         self.one(&format!("select count(*) from {table}")).await
     }
 
-    /// Seconds of COPY of all that the run wrote, into tables without any constraint or index; orders count, because the run
-    /// writes each anew.
+    /// Seconds of COPY of all that the run wrote, into tables without any constraint or index; orders count, because
+    /// the run writes each anew.
     pub(crate) async fn copy(&self) -> f64 {
         let mut secs = 0.0;
         for table in ["bill", "bill_record", "bill_vat", "bill_number", "orders"] {

@@ -11,26 +11,28 @@ use redis::Commands as _;
 use tokio::sync::watch;
 use uncloud_wire::stream::{Envelope, StreamBackend, StreamConfig};
 
+use uncloud_testkit::runner::{Action, Stage, queue_name};
+
 use crate::{
-    actor::Act,
-    process_cost::{cpu_secs, memory_mb},
+    cost::{cpu_seconds, peak_mb},
     report::Report,
-    stage::{Stage, queue_name},
 };
 
 pub(crate) fn sink(stage: &Stage) -> StreamBackend {
-    let redis = redis::Client::open(stage.addresses.redis_url.as_str()).expect("a URL");
-    StreamBackend::new(StreamConfig::new(redis, queue_name(), "bench".into(), 1), watch::channel(false).1)
+    StreamBackend::new(
+        StreamConfig::new(stage.redis.client(), queue_name(), "bench".into(), 1),
+        watch::channel(false).1,
+    )
 }
 
 /// A job that does this, as the relay sends it.
-pub(crate) fn task(job_id: i64, act: &Act) -> Task<Envelope> {
+pub(crate) fn task(job_id: i64, action: &Action) -> Task<Envelope> {
     let envelope = Envelope {
         queue: queue_name(),
         job_id,
         fence: 1,
-        kind: act.kind().to_owned(),
-        payload: serde_json::to_vec(act).expect("JSON"),
+        kind: action.kind().to_owned(),
+        payload: serde_json::to_vec(action).expect("JSON"),
         soft_limit: None,
         hard_limit: Some(Duration::from_hours(1)),
         request_id: None,
@@ -41,7 +43,7 @@ pub(crate) fn task(job_id: i64, act: &Act) -> Task<Envelope> {
 fn fill(stage: &Stage, jobs: u32) -> f64 {
     let started = Instant::now();
     let mut sink = sink(stage);
-    let tasks = (0..jobs).map(|job| Ok(task(job.into(), &Act::Nothing)));
+    let tasks = (0..jobs).map(|job| Ok(task(job.into(), &Action::Nothing)));
     stage.runtime.block_on(sink.send_all(&mut stream::iter(tasks))).expect("pushed");
     f64::from(jobs) / started.elapsed().as_secs_f64()
 }
@@ -51,14 +53,14 @@ fn one_by_one(stage: &Stage, jobs: u32) -> f64 {
     let started = Instant::now();
     stage.runtime.block_on(async {
         for job in 0..jobs {
-            sink.send(task(job.into(), &Act::Nothing)).await.expect("pushed");
+            sink.send(task(job.into(), &Action::Nothing)).await.expect("pushed");
         }
     });
     f64::from(jobs) / started.elapsed().as_secs_f64()
 }
 
 pub(crate) fn forget(stage: &Stage) {
-    let mut redis = stage.redis();
+    let mut redis = stage.redis.connect();
     for key in [queue_name().jobs_key(), queue_name().events_key()] {
         let _: () = redis.del(key).expect("deleted");
     }
@@ -69,22 +71,22 @@ fn consume(stage: &Stage, jobs: u32, concurrency: usize) -> (f64, f64, f64) {
     forget(stage);
     fill(stage, jobs);
     let worker = stage.worker_with(concurrency);
-    let mut redis = stage.redis();
+    let mut redis = stage.redis.connect();
     let key = queue_name().jobs_key();
     let mut left = || u32::try_from(redis.xlen::<_, usize>(&key).expect("length")).expect("small");
     let mut first = None;
     let deadline = Instant::now() + Duration::from_mins(2);
     loop {
         let left = left();
-        let (began, at_first, cpu) = *first.get_or_insert_with(|| (Instant::now(), left, cpu_secs(worker.pid())));
+        let (began, at_first, cpu) = *first.get_or_insert_with(|| (Instant::now(), left, cpu_seconds(worker.pid())));
         if left == jobs {
             first = None; // it has not begun
         }
         if left == 0 {
             let done = f64::from(at_first);
             let rate = done / began.elapsed().as_secs_f64();
-            let cpu = (cpu_secs(worker.pid()) - cpu) / done * 1e6;
-            return (rate, cpu, memory_mb(worker.pid(), "VmHWM"));
+            let cpu = (cpu_seconds(worker.pid()) - cpu) / done * 1e6;
+            return (rate, cpu, peak_mb(worker.pid()));
         }
         assert!(Instant::now() < deadline, "{left} of {jobs} are left");
         thread::sleep(Duration::from_millis(2));

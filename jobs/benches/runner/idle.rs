@@ -12,12 +12,10 @@ use redis::{
     streams::{StreamReadOptions, StreamReadReply},
 };
 
-use crate::{
-    actor::{Act, nanos},
-    carrier,
-    report::{Report, percentile},
-    stage::{Stage, queue_name},
-};
+use uncloud_testkit::runner::{Action, Stage, nanos, queue_name};
+
+use super::carrier;
+use crate::report::{Report, percentile};
 
 const SAMPLES: usize = 1000;
 const PAUSE: Duration = Duration::from_millis(2);
@@ -27,13 +25,13 @@ fn worker(stage: &Stage) -> Vec<f64> {
     carrier::forget(stage);
     let _worker = stage.worker();
     let mut sink = carrier::sink(stage);
-    let mut redis = stage.redis();
+    let mut redis = stage.redis.connect();
     let events = queue_name().events_key();
     let mut times = Vec::new();
     for job in 0..SAMPLES {
         thread::sleep(PAUSE);
         let pushed = nanos();
-        let task = carrier::task(i64::try_from(job).expect("small"), &Act::Stamp);
+        let task = carrier::task(i64::try_from(job).expect("small"), &Action::Stamp);
         stage.runtime.block_on(sink.send(task)).expect("pushed");
         let options = StreamReadOptions::default().block(10_000);
         let reply: StreamReadReply = redis.xread_options(&[&events], &["0"], &options).expect("an event");
@@ -48,7 +46,7 @@ fn worker(stage: &Stage) -> Vec<f64> {
 /// The same with two connections and nothing else.
 fn bare(stage: &Stage) -> Vec<f64> {
     let (arrived_in, arrived) = mpsc::channel();
-    let (mut reader, mut writer) = (stage.redis(), stage.redis());
+    let (mut reader, mut writer) = (stage.redis.connect(), stage.redis.connect());
     let _: () = reader.xgroup_create_mkstream("bare", "group", "0").expect("a group");
     thread::scope(|scope| {
         scope.spawn(move || {

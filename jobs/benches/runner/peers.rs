@@ -2,11 +2,12 @@
 
 use std::{io::Write as _, process::Command};
 
-use crate::{
-    process::succeed,
-    report::Report,
-    stage::{QUEUE, Stage},
+use uncloud_testkit::{
+    command::succeed,
+    runner::{QUEUE, Stage},
 };
+
+use crate::{pgbench::transactions_per_second, report::Report};
 
 /// LPUSH and RPOP, the least that a queue in Redis can do. Returns RPOP's rate.
 pub(crate) fn redis_benchmark(stage: &Stage, report: &mut Report) -> f64 {
@@ -20,7 +21,7 @@ pub(crate) fn redis_benchmark(stage: &Stage, report: &mut Report) -> f64 {
     for (name, key) in [("LPUSH", "redis_lpush_per_s"), ("RPOP", "redis_rpop_per_s")] {
         report.add(key, &format!("redis-benchmark {name} -c 50"), rate(name), "/s", "", "unix socket");
     }
-    redis::cmd("DEL").arg("mylist").exec(&mut stage.redis()).expect("deleted");
+    redis::cmd("DEL").arg("mylist").exec(&mut stage.redis.connect()).expect("deleted");
     rate("RPOP")
 }
 
@@ -45,13 +46,8 @@ update job set state = 'succeeded', worker = 'peer', result = '[]', error = null
 fn pgbench(stage: &Stage, script: &str, clients: usize) -> f64 {
     let mut file = tempfile::NamedTempFile::new().expect("file");
     file.write_all(script.as_bytes()).expect("written");
-    let url = &stage.addresses.database_url;
-    let clients = clients.to_string();
-    let mut command = Command::new("pgbench");
-    command.args(["-n", "-M", "prepared", "-c", &clients, "-j", "2", "-T", "5", "-f"]).arg(file.path()).arg(url);
-    let printed = succeed(&mut command, "");
-    let line = printed.lines().find_map(|line| line.strip_prefix("tps = ")).expect("a rate");
-    line.split(' ').next().and_then(|text| text.parse().ok()).expect("a number")
+    let path = file.path().display().to_string();
+    transactions_per_second(&["-M", "prepared", "-f", &path], clients, 5, &stage.addresses.database_url)
 }
 
 /// Returns the rate of single rows, beside which ours stands.

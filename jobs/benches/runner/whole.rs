@@ -15,12 +15,12 @@ use sqlx::{
 use tokio::sync::watch;
 use uncloud::queue::{self, NewJob, Policy, Runner};
 
+use uncloud_testkit::runner::{Kinds, QUEUE, Stage, queue_name};
+
+use super::peers;
 use crate::{
-    actor::Kinds,
-    peers,
-    process_cost::{cpu_secs, memory_mb},
+    cost::{cpu_seconds, memory_mb},
     report::{Report, percentile},
-    stage::{QUEUE, Stage, queue_name},
 };
 
 /// Requests at the same time.
@@ -39,12 +39,17 @@ struct Server<'a> {
 
 impl<'a> Server<'a> {
     fn start(stage: &'a Stage) -> Self {
-        let redis = redis::Client::open(stage.addresses.redis_url.as_str()).expect("a URL");
         let _runtime = stage.runtime.enter();
         let pool = PgPoolOptions::new().max_connections(24).connect_lazy(&stage.addresses.database_url).expect("a URL");
-        let runner = Runner { pool, redis, kinds: Arc::new(Kinds), wake: Arc::default(), metrics: Arc::default() };
+        let runner = Runner {
+            pool,
+            redis: stage.redis.client(),
+            kinds: Arc::new(Kinds),
+            wake: Arc::default(),
+            metrics: Arc::default(),
+        };
         let (stop, stopped) = watch::channel(false);
-        let mut tasks = runner.start(&stopped);
+        let mut tasks = uncloud::queue::start(&runner, &stopped);
         tokio::spawn(async move { while tasks.join_next().await.is_some() {} });
         Self { stage, runner, _stop: stop }
     }
@@ -138,7 +143,7 @@ fn rate(jobs: usize, work: impl FnOnce()) -> f64 {
 }
 
 fn redis_kilobytes(stage: &Stage) -> f64 {
-    let info: String = redis::cmd("INFO").arg("memory").query(&mut stage.redis()).expect("about itself");
+    let info: String = redis::cmd("INFO").arg("memory").query(&mut stage.redis.connect()).expect("about itself");
     let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("a line");
     used.trim().parse::<f64>().expect("a number") / 1024.0
 }
@@ -155,14 +160,14 @@ pub(crate) fn measure(stage: &Stage, million: bool, report: &mut Report) {
     report.add("done_p50_ms", "commit -> done, p50", percentile(&times, 50), "ms", "<= 4 ms", note);
     report.add("done_p99_ms", "commit -> done, p99", percentile(&times, 99), "ms", "", "");
 
-    stage.tell(&["queue", "pause", QUEUE]);
+    stage.run_uncloud(&["queue", "pause", QUEUE]);
     let single = rate(SINGLE, || server.enqueue_single(SINGLE));
     let note = format!("{:.2} of pgbench, {CLIENTS} clients", single / peer);
     report.add("enqueue_single_per_s", "enqueue, a transaction each", single, "/s", "", &note);
     let bulk = rate(BULK, || server.enqueue_bulk(BULK));
     report.add("enqueue_bulk_per_s", "enqueue in bulk", bulk, "/s", "", "1000 in a transaction");
-    stage.tell(&["jobs", "purge", QUEUE]);
-    stage.tell(&["queue", "resume", QUEUE]);
+    stage.run_uncloud(&["jobs", "purge", QUEUE]);
+    stage.run_uncloud(&["queue", "resume", QUEUE]);
 
     for concurrency in [1, 10, 100] {
         backlog(&server, concurrency, report);
@@ -192,27 +197,20 @@ pub(crate) fn measure(stage: &Stage, million: bool, report: &mut Report) {
     stage.wait_until_redis_is_empty();
     report.add("redis_before_kb", "Redis: memory before those jobs", before, "KB", "", "");
     report.add("redis_after_kb", "Redis: memory after them", redis_kilobytes(stage), "KB", "as before", "");
-    report.add(
-        "worker_rss_mb",
-        "worker: memory after them",
-        memory_mb(worker.pid(), "VmRSS"),
-        "MB",
-        "<= 10 MB",
-        "100 slots",
-    );
+    report.add("worker_rss_mb", "worker: memory after them", memory_mb(worker.pid()), "MB", "<= 10 MB", "100 slots");
 }
 
 /// What waits already, and how fast it goes.
 fn backlog(server: &Server<'_>, concurrency: usize, report: &mut Report) {
     let stage = server.stage;
-    stage.tell(&["queue", "pause", QUEUE]);
+    stage.run_uncloud(&["queue", "pause", QUEUE]);
     server.enqueue_bulk(SINGLE);
     let worker = stage.worker_with(concurrency);
     thread::sleep(Duration::from_secs(1)); // its slots are known
-    let cpu = || [worker.pid(), getpid()].map(cpu_secs);
+    let cpu = || [worker.pid(), getpid()].map(cpu_seconds);
     let before = cpu();
     let rate = rate(SINGLE, || {
-        stage.tell(&["queue", "resume", QUEUE]);
+        stage.run_uncloud(&["queue", "resume", QUEUE]);
         server.wait_until_done();
     });
     let each = |n: usize| (cpu()[n] - before[n]) / f64::from(u32::try_from(SINGLE).expect("small")) * 1e6;

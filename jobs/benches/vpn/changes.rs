@@ -1,18 +1,17 @@
 //! One change in pools of three sizes: what the full state of a pool costs as it grows.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use reqwest::Method;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
+use uncloud_testkit::{
+    fixtures::{HOST, new_key},
+    instance::RunningInstance,
+};
 
+use super::pool;
 use crate::{
-    instance::{Up, new_key},
-    pool,
-    provider::HOST,
+    cost::{forget_peak, peak_mb},
     report::{Report, percentile},
 };
 
@@ -22,7 +21,7 @@ const REPEATS: usize = 5;
 const GIVE_UP: Duration = Duration::from_secs(40);
 
 /// Fills a /28 with so many /48s of the staff user, by SQL: requests would take minutes and are not what is measured.
-fn fill(up: &Up, pool_id: i64, first_hextet: &str, count: u32) -> i64 {
+fn fill(up: &RunningInstance, pool_id: i64, first_hextet: &str, count: u32) -> i64 {
     // Each is delivered for an order of its own.
     let insert = "with placed as (
             insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing_mode, commitment_periods,
@@ -51,12 +50,12 @@ fn fill(up: &Up, pool_id: i64, first_hextet: &str, count: u32) -> i64 {
 }
 
 /// Gives a network another key; time from the request until the host has confirmed.
-fn change(up: &Up, network_id: i64) -> Option<f64> {
+fn change(up: &RunningInstance, network_id: i64) -> Option<f64> {
     let staff = up.admin();
-    let body = json!({ "wireguard_public_key": new_key() });
+    let body = json!({ "wireguard_public_key": new_key().to_string() });
     let started = Instant::now();
-    let answer = staff.request(Method::PATCH, &format!("/v1/net/vpn/{network_id}"), Some(&body)).expect("an answer");
-    let job = answer.expect(200)["job"]["id"].clone();
+    let changed = staff.patch(&format!("/v1/net/vpn/{network_id}"), &body).expect(200);
+    let job = changed["job"]["id"].clone();
     while started.elapsed() < GIVE_UP {
         let state = staff.get(&format!("/v1/job/{job}?wait=5")).expect(200)["state"].clone();
         if state == "succeeded" {
@@ -67,28 +66,16 @@ fn change(up: &Up, network_id: i64) -> Option<f64> {
     None
 }
 
-/// Lets the kernel count the worker's largest memory anew.
-fn forget_peak(pid: i32) {
-    fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("root may");
-}
-
-fn peak_mb(pid: i32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kilobytes / 1024.0
-}
-
 /// Bytes of the last job that went out, as the server's log says.
-fn payload_bytes(up: &Up) -> f64 {
+fn payload_bytes(up: &RunningInstance) -> f64 {
     let log = up.process.stderr();
     let line = log.lines().rev().find(|line| line.contains("job dispatched")).expect("dispatched");
     let bytes = line.split("bytes=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("bytes");
     bytes.trim_matches(|letter: char| !letter.is_ascii_digit()).parse().expect("a number")
 }
 
-pub(crate) fn measure(up: &Up, report: &mut Report) {
-    let worker = up.child(&format!("worker {HOST}")).as_raw();
+pub(crate) fn measure(up: &RunningInstance, report: &mut Report) {
+    let worker = up.child(&format!("worker {HOST}"));
     for (n, size) in SIZES.into_iter().enumerate() {
         let hextet = format!("2a1{n}");
         let id = pool(up, HOST, &format!("{hextet}::/28"), 52000 + u16::try_from(n).expect("small"));

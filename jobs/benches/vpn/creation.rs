@@ -6,24 +6,24 @@ use std::{
 };
 
 use serde_json::json;
-
-use crate::{
-    instance::{Up, new_key},
-    pool,
-    provider::{Api, HOST},
-    report::{Report, percentile},
+use uncloud_testkit::{
+    fixtures::{HOST, PASSWORD, new_key},
+    instance::RunningInstance,
+    provider::ApiClient,
 };
+
+use super::pool;
+use crate::report::{Report, percentile};
 
 const CLIENTS: usize = 32;
 /// Half of them are staff, half customers with a quota; each has as many clients.
 const USERS: usize = 8;
 const LASTS: Duration = Duration::from_secs(10);
-const PASSWORD: &str = "correct horse battery";
 /// In the end the host has to have them all.
 const GIVE_UP: Duration = Duration::from_mins(1);
 
 /// The users, their quota raised, each known to the server already: a first login costs a tenth of a second.
-fn users(up: &Up) -> Vec<Api> {
+fn users(up: &RunningInstance) -> Vec<ApiClient> {
     for n in 0..USERS {
         let options: &[&str] = if n % 2 == 0 { &["--staff"] } else { &[] };
         up.add_user(&format!("bench{n}"), PASSWORD, options);
@@ -31,11 +31,10 @@ fn users(up: &Up) -> Vec<Api> {
     let staff = up.admin();
     for user in staff.get("/v1/admin/user?limit=100").expect(200)["items"].as_array().expect("a list") {
         let path = format!("/v1/admin/user/{}", user["id"]);
-        let edited = staff.request(reqwest::Method::PATCH, &path, Some(&json!({ "vpn_quota": 1_000_000 })));
-        edited.expect("an answer").expect(200);
+        staff.patch(&path, &json!({ "vpn_quota": 1_000_000 })).expect(200);
     }
-    let users: Vec<Api> =
-        (0..USERS).map(|n| Api::new(&up.runtime, &up.address, &format!("bench{n}"), PASSWORD)).collect();
+    let users: Vec<ApiClient> =
+        (0..USERS).map(|n| ApiClient::new(&up.runtime, &up.address, &format!("bench{n}"), PASSWORD)).collect();
     for user in &users {
         user.get("/v1/net/vpn").expect(200);
     }
@@ -47,7 +46,7 @@ async fn client(base: String, user: String, end: Instant, times: Arc<Mutex<Vec<f
     let client = reqwest::Client::new();
     let mut last = None;
     while Instant::now() < end {
-        let body = json!({ "network_size": 48, "wireguard_public_key": new_key() });
+        let body = json!({ "network_size": 48, "wireguard_public_key": new_key().to_string() });
         let asked = Instant::now();
         let request = client.post(format!("{base}/v1/net/vpn")).basic_auth(&user, Some(PASSWORD)).json(&body);
         let response = request.send().await.expect("an answer");
@@ -59,7 +58,7 @@ async fn client(base: String, user: String, end: Instant, times: Arc<Mutex<Vec<f
     last
 }
 
-pub(crate) fn measure(up: &Up, report: &mut Report) {
+pub(crate) fn measure(up: &RunningInstance, report: &mut Report) {
     let users = users(up);
     let id = pool(up, HOST, "2a0b::/32", 51900); // room for 65,535
     let path = format!("/v1/admin/vpnpool/{id}");

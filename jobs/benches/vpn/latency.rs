@@ -10,16 +10,19 @@ use std::{
 };
 
 use serde_json::Value;
-use uncloud_wire::key::PublicKey;
-
-use crate::{
-    instance::{Up, new_key},
-    machine, pool,
-    process::{Process, bare, output, worker_program},
-    provider::Api,
-    report::{Report, percentile},
+use uncloud_testkit::{
+    command::{clear_env, output},
+    fixtures::new_key,
+    instance::RunningInstance,
+    process::Process,
+    programs,
+    provider::ApiClient,
     world::{VPN_HOST, World},
 };
+use uncloud_wire::key::PublicKey;
+
+use super::{machine, pool};
+use crate::report::{Report, percentile};
 
 const REQUESTS: usize = 120;
 /// The first ones make connections, caches and the interface warm.
@@ -45,8 +48,7 @@ fn has_peer(interface: &str, key_hex: &str) -> bool {
     asked.is_ok() && text.contains(key_hex)
 }
 
-fn hex(key: &str) -> String {
-    let key: PublicKey = key.parse().expect("a key");
+fn hex(key: &PublicKey) -> String {
     key.as_bytes().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
@@ -57,7 +59,7 @@ struct Times {
 }
 
 /// Requests networks one by one from the first pool with room, whose interface this is.
-fn sequence(staff: &Api, interface: &str) -> Times {
+fn sequence(staff: &ApiClient, interface: &str) -> Times {
     let mut times = Times { accepted: Vec::new(), visible: Vec::new(), active: Vec::new() };
     for n in 0..REQUESTS + WARM_UP {
         let key = new_key();
@@ -81,7 +83,7 @@ fn sequence(staff: &Api, interface: &str) -> Times {
     times
 }
 
-fn wait_for_job(staff: &Api, network: &Value) {
+fn wait_for_job(staff: &ApiClient, network: &Value) {
     staff.job_succeeds(network);
 }
 
@@ -105,7 +107,7 @@ fn add(report: &mut Report, who: &str, name: &str, times: &Times, commands: f64)
 }
 
 /// With the rights to do it.
-pub(crate) fn measure(up: &Up, commands: f64, report: &mut Report) {
+pub(crate) fn measure(up: &RunningInstance, commands: f64, report: &mut Report) {
     let times = sequence(&up.admin(), "wg-1");
     add(report, "CAP_NET_ADMIN", "visible_cap", &times, commands);
 }
@@ -121,8 +123,8 @@ fn install_helper(world: &World) {
 }
 
 /// With `sudo -n` before each command that needs rights. The worker is root here as well: what sudo costs is the same.
-pub(crate) fn measure_with_sudo(world: &World, up: &Up, report: &mut Report) {
-    let help = output(bare(Command::new(worker_program()).arg("--help")), "");
+pub(crate) fn measure_with_sudo(world: &World, up: &RunningInstance, report: &mut Report) {
+    let help = output(clear_env(Command::new(programs::uncloud_worker()).arg("--help")), "");
     let offered = String::from_utf8_lossy(&help.stdout).contains("--sudo");
     let what = "201 -> peer on the host, sudo";
     if !offered {
@@ -135,11 +137,11 @@ pub(crate) fn measure_with_sudo(world: &World, up: &Up, report: &mut Report) {
     let commands = machine::commands_of_a_change(&up.namespace(), "/usr/bin/sudo -n");
     report.add("commands_sudo_ms", "the same commands, `wg` by sudo", commands, "ms", "", "");
     let redis = up.instance().redis_url.expect("it runs");
-    let mut command = world.command(VPN_HOST, worker_program());
+    let mut command = world.command(VPN_HOST, programs::uncloud_worker());
     command.args(["--queue", SUDO_HOST, "--sudo", "--wireguard-implementation", "wireguard-go", "--state-dir"]);
     command.arg(Path::new("/run/sudo-state"));
     std::fs::create_dir_all("/run/sudo-state").expect("folder");
-    let _worker = Process::start("uncloud-worker --sudo", bare(&mut command).env("REDIS_URL", redis.expose()));
+    let _worker = Process::start("uncloud-worker --sudo", clear_env(&mut command).env("REDIS_URL", redis.expose()));
     let staff = up.admin();
     // The first pool has to be full for requests to come to the second.
     let first = staff.get("/v1/admin/vpnpool/1").expect(200)["free"].as_i64().expect("a number");

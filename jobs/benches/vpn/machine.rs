@@ -1,7 +1,7 @@
 //! The machine's own part: how busy it is, and what disk, commands and sudo cost here.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::Write as _,
     path::Path,
     process::{Command, Stdio},
@@ -9,8 +9,10 @@ use std::{
     time::Instant,
 };
 
+use uncloud_testkit::instance::RunningInstance;
+
 use crate::{
-    instance::Up,
+    machine::{add_cores, add_load},
     report::{Report, percentile},
 };
 
@@ -27,19 +29,10 @@ fn median(mut work: impl FnMut()) -> f64 {
     percentile(&times, 50)
 }
 
-/// Load as the kernel counts it: what else runs here disturbs every other figure.
-pub(crate) fn load(report: &mut Report, when: &str) {
-    let text = fs::read_to_string("/proc/loadavg").expect("proc");
-    let load = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
-    let note = "the bench's own work included; one minute's mean";
-    report.add(&format!("load_{when}"), &format!("machine: load {when}"), load, "", "", note);
-}
-
 /// Everything that is the same for all figures.
-pub(crate) fn measure(up: &Up, disk: &Path, report: &mut Report) {
-    let cores = u32::try_from(thread::available_parallelism().map_or(0, usize::from)).unwrap_or_default();
-    report.add("cores", "machine: cores", f64::from(cores), "", "", "");
-    load(report, "before");
+pub(crate) fn measure(up: &RunningInstance, disk: &Path, report: &mut Report) {
+    add_cores(report);
+    add_load(report, "before");
     let mut file = File::create(disk.join("probe")).expect("file");
     let sync = median(|| file.write_all(&[0; 8192]).and_then(|()| file.sync_data()).expect("written"));
     report.add("fsync_ms", "machine: fsync of 8 KB (median)", sync, "ms", "", "every commit waits for one");
@@ -87,7 +80,8 @@ fn run(command: &mut Command) {
 }
 
 /// The commands that a worker needs until the peer of a change is there, run as it runs them and nothing else: one
-/// look at the addresses, five more at once, one `wg syncconf`; those of `wg` with something before them. Median of the whole.
+/// look at the addresses, five more at once, one `wg syncconf`; those of `wg` with something before them. Median of
+/// the whole.
 pub(crate) fn commands_of_a_change(namespace: &str, prefix: &'static str) -> f64 {
     const ADDRESSES: &str = "/usr/sbin/ip -j addr show dev wg-1";
     const MORE: [&str; 5] = [

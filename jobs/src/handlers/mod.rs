@@ -2,8 +2,6 @@
 //!
 //! Delivery is at least once, so a handler brings about a state; doing it twice is doing it once.
 
-mod billing;
-mod order_service;
 mod vpn_apply;
 mod vpn_status;
 
@@ -11,14 +9,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use sqlx::PgPool;
 use uncloud_wire::{
     JobError, Kind,
     desired::VERSION,
     stream::{Envelope, JobControl},
 };
 
-use crate::host::Host;
+use crate::{
+    host::Host,
+    provider::{self, Database},
+};
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct Context {
     /// This machine, or what it lacks for VPN networks; a worker for `billing` needs nothing of it.
     pub host: Result<Arc<Host>, String>,
     /// The database, for the queue `billing` only: hosts have no credentials for it.
-    pub database: Option<PgPool>,
+    pub database: Option<Database>,
 }
 
 impl Context {
@@ -34,7 +34,7 @@ impl Context {
         self.host.as_deref().map_err(|missing| JobError::Retry(missing.clone()))
     }
 
-    fn database(&self) -> Result<&PgPool, JobError> {
+    fn database(&self) -> Result<&Database, JobError> {
         let missing = "this worker has no database; jobs of this kind belong to the queue billing";
         self.database.as_ref().ok_or_else(|| JobError::Fail(missing.to_owned()))
     }
@@ -56,10 +56,10 @@ pub async fn handle(envelope: Envelope, context: Context, control: JobControl) -
         Kind::VpnReconcile | Kind::JobCleanup => {
             Err(JobError::Fail(format!("jobs of kind {} are done by servers, in the database alone", envelope.kind)))
         }
-        Kind::BillRun => billing::plan(context.database()?, payload, &control).await,
-        Kind::BillPart => billing::part(context.database()?, payload, &control).await,
-        Kind::BillEnd => billing::end(context.database()?, payload, &control).await,
-        Kind::OrderService => order_service::handle(context.database()?, payload).await,
+        Kind::BillRun | Kind::BillPart | Kind::BillEnd | Kind::OrderService => {
+            let done = provider::handle(kind, context.database()?, payload, &control).await;
+            done.unwrap_or_else(|| Err(JobError::Fail(format!("nobody does jobs of kind {}", envelope.kind))))
+        }
     }
 }
 

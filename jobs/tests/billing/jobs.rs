@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-
-use crate::{
-    office::{Books, Crew, Ledger, Office, end, worker},
+use uncloud_testkit::{
+    billing::{BillingDatabase, BillingTemplate, BillingWorkers, Ledger, start_worker, wait_for_bill_run},
+    fixtures::new_key,
     process::Process,
-    provider::{Provider, new_key},
+    provider::Provider,
     random::Random,
-    world::wait_until,
+    wait::wait_until,
 };
 
 /// Two in each of a run's parts.
@@ -23,70 +23,70 @@ fn json(text: &str) -> Value {
 }
 
 /// Sessions that wait for a customer who is locked.
-fn waiting(office: &Office) -> i64 {
+fn waiting(database: &BillingDatabase) -> i64 {
     let sql = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    office.rows::<(i64,)>(sql)[0].0
+    database.rows::<(i64,)>(sql)[0].0
 }
 
 /// The times of all runs but the template's, in order.
-fn run_times(office: &Office) -> Vec<String> {
+fn run_times(database: &BillingDatabase) -> Vec<String> {
     let sql = r#"select to_char(as_of at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from bill_run
                  where as_of > '2025-01-01' order by run_id"#;
-    office.rows::<(String,)>(sql).into_iter().map(|(as_of,)| as_of).collect()
+    database.rows::<(String,)>(sql).into_iter().map(|(as_of,)| as_of).collect()
 }
 
 /// Runs by schedule and by hand, all held up by locked customers; then a worker dies, and the locks go.
-fn disturbed_run(office: &Office) -> (i64, Process) {
-    let mut crew = Crew::start(office, 2);
-    let locks = office.runtime.block_on(async {
-        let mut tx = uncloud::request_context::begin(&office.pool).await.expect("a transaction");
+fn disturbed_run(database: &BillingDatabase) -> (i64, Process) {
+    let mut workers = BillingWorkers::start(database, 2);
+    let locks = database.runtime.block_on(async {
+        let mut tx = uncloud::request_context::begin(&database.pool).await.expect("a transaction");
         sqlx::query("select from users where user_id > 16 for no key update").execute(&mut *tx).await.expect("locked");
         tx
     });
-    let asked = json(&office.tell(&["schedule", "run", "bill-run", "--output", "json"]));
-    let job = asked[0]["job"].as_i64().expect("a job");
-    wait_until("every share waits for a customer", || waiting(office) == SHARES);
+    let asked = json(&database.run_uncloud(&["schedule", "run", "bill-run", "--output", "json"]));
+    let job = asked["last_job"]["id"].as_i64().expect("a job");
+    wait_until("every share waits for a customer", || waiting(database) == SHARES);
     let with_progress = "select job_id from job where kind = 'bill_part' and progress is not null limit 1";
-    wait_until("progress is seen", || !office.rows::<(i64,)>(with_progress).is_empty());
-    let part = office.rows::<(i64,)>(with_progress)[0].0.to_string();
-    let shown = office.tell(&["jobs", "show", &part]);
+    wait_until("progress is seen", || !database.rows::<(i64,)>(with_progress).is_empty());
+    let part = database.rows::<(i64,)>(with_progress)[0].0.to_string();
+    let shown = database.run_uncloud(&["job", "show", &part]);
     assert!(shown.contains("customers of the run"), "{shown}");
-    let mut by_hand = Process::start("uncloud bill run", &mut office.uncloud(&["bill", "run"]));
-    wait_until("the run by hand waits too", || waiting(office) == SHARES + 2);
-    crew.kill(0, Process::kill);
-    office.runtime.block_on(locks.rollback()).expect("unlocked");
-    end(&mut by_hand);
+    let mut by_hand = Process::start("uncloud bill run", &mut database.uncloud(&["bill", "run"]));
+    wait_until("the run by hand waits too", || waiting(database) == SHARES + 2);
+    workers.replace(0, Process::kill);
+    database.runtime.block_on(locks.rollback()).expect("unlocked");
+    wait_for_bill_run(&mut by_hand);
     let ended = "select job_id from job where kind in ('bill_run', 'bill_part', 'bill_end') and state <> 'succeeded'";
-    wait_until("all jobs have succeeded", || office.rows::<(i64,)>(ended).is_empty());
+    wait_until("all jobs have succeeded", || database.rows::<(i64,)>(ended).is_empty());
     (job, by_hand)
 }
 
 #[test]
 fn the_schedules_run_beside_one_by_hand_outlives_a_worker() {
-    let mut books = Books::open(&mut Random(5), CUSTOMERS);
-    let (times, ledger) = books.copy(|office| {
-        let (job, by_hand) = disturbed_run(office);
+    let mut template = BillingTemplate::create(&mut Random::new(5), CUSTOMERS);
+    let (times, ledger) = template.copy(|database| {
+        let (job, by_hand) = disturbed_run(database);
         let result = "select result from job where job_id = $1 or kind = 'bill_end' order by job_id";
-        let results: Vec<Value> = office
+        let results: Vec<Value> = database
             .runtime
-            .block_on(sqlx::query_scalar(result).bind(job).fetch_all(&office.pool))
+            .block_on(sqlx::query_scalar(result).bind(job).fetch_all(&database.pool))
             .expect("results");
         let [plan, end] = &results[..] else { panic!("one plan and one end: {results:?}") };
         assert!(plan["customers"].as_i64().is_some_and(|customers| customers > 50), "{plan}");
         let said = by_hand.stderr();
-        let unknown = office.rows::<(i64,)>("select user_id from users where user_id % 40 in (1, 3) order by 1");
+        let unknown = database.rows::<(i64,)>("select user_id from users where user_id % 40 in (1, 3) order by 1");
         assert_eq!(end["problems"], unknown.len(), "{end}");
         assert!(said.contains("customer 1: has no billing address"), "{said}");
         let due = "select distinct user_id from orders where due_at <= (select min(as_of) from bill_run where as_of > '2025-01-01') order by 1";
-        assert_eq!(office.rows::<(i64,)>(due), unknown, "all others are billed");
-        office.assert_sound();
-        (run_times(office), Ledger::of(office))
+        assert_eq!(database.rows::<(i64,)>(due), unknown, "all others are billed");
+        database.assert_sound();
+        (run_times(database), Ledger::of(database))
     });
-    let undisturbed = books.copy(|office| {
+    let undisturbed = template.copy(|database| {
         for as_of in &times {
-            end(&mut office.bill_run(as_of));
+            wait_for_bill_run(&mut database.start_bill_run(as_of));
         }
-        Ledger::of(office)
+        Ledger::of(database)
     });
     ledger.assert_equal(&undisturbed);
 }
@@ -118,7 +118,7 @@ fn a_worker_ends_what_an_order_delivers_when_its_time_has_come() {
     let network = format!("/v1/net/vpn/{}", cancelled["service"]["vpn_network"]);
     let before = alice.get(&network).expect(200);
     let folder = tempfile::tempdir().expect("folder");
-    let _clerk = worker("clerk", &provider.database_url(), &provider.redis_url(), folder.path());
+    let _clerk = start_worker("clerk", &provider.database_url(), &provider.redis_url(), folder.path());
     let mut ended = Value::Null;
     wait_until("it is terminated", || {
         ended = alice.get(&path).expect(200);

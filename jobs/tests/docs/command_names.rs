@@ -5,10 +5,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{
-    document::{Document, root},
-    process::{bare, succeed, uncloud_program, worker_program},
+use uncloud_testkit::{
+    command::{clear_env, succeed},
+    programs,
 };
+
+use crate::document::{Document, root};
 
 /// The help of commands, asked for once.
 struct Programs {
@@ -18,7 +20,7 @@ struct Programs {
 
 /// Commands that are named and do not exist.
 pub(crate) fn findings(documents: &[Document]) -> Vec<String> {
-    let dev = succeed(bare(Command::new("./dev").arg("help").current_dir(root())).env("HOME", "/"), "");
+    let dev = succeed(clear_env(Command::new("./dev").arg("help").current_dir(root())).env("HOME", "/"), "");
     let mut programs = Programs { helps: HashMap::new(), dev };
     let mut findings = Vec::new();
     for document in documents {
@@ -100,8 +102,8 @@ impl Programs {
 
     fn help(&mut self, path: &[String]) -> String {
         let ask = || {
-            let program = if path[0] == "uncloud" { uncloud_program() } else { worker_program() };
-            succeed(bare(Command::new(program).args(&path[1..]).arg("--help").stdin(Stdio::null())), "")
+            let program = if path[0] == "uncloud" { programs::uncloud() } else { programs::uncloud_worker() };
+            succeed(clear_env(Command::new(program).args(&path[1..]).arg("--help").stdin(Stdio::null())), "")
         };
         self.helps.entry(path.to_vec()).or_insert_with(ask).clone()
     }

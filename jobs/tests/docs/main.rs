@@ -5,15 +5,11 @@ mod block;
 mod command_names;
 mod document;
 mod output;
-#[allow(dead_code, reason = "the tests of hosts use the rest")]
-#[path = "../hosts/process.rs"]
-mod process;
 mod reader;
 mod session;
 mod text;
-#[allow(dead_code, reason = "the tests of hosts use the rest")]
-#[path = "../hosts/world.rs"]
-mod world;
+
+use uncloud_testkit::world;
 
 use crate::{document::Document, reader::Reader};
 

@@ -11,14 +11,18 @@ use std::{
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
+use uncloud_testkit::{
+    command::clear_env,
+    process::Process,
+    programs,
+    world::{VPN_HOST, World},
+};
 
 use crate::{
     block::{Block, Step},
     document::{Document, root},
     output,
-    process::{Process, bare, uncloud_program},
     session::Session,
-    world::{VPN_HOST, World},
 };
 
 /// README's first command. What it does before `up-and-tour` (installing packages, building) has been done for the tests.
@@ -40,7 +44,7 @@ impl Reader {
         let home = tempfile::tempdir().expect("a folder");
         let target = home.path().join(".cache/uncloud/target");
         fs::create_dir_all(&target).expect("a folder");
-        symlink(uncloud_program().parent().expect("a folder"), target.join("debug")).expect("linked");
+        symlink(programs::uncloud().parent().expect("a folder"), target.join("debug")).expect("linked");
         let mut command = Command::new(root().join("dev"));
         let mut started = Process::start(START, at_home(command.arg("up-and-tour"), home.path()));
         let since = Instant::now();
@@ -96,5 +100,5 @@ fn follow_step(session: &mut Session, step: &Step) -> Option<String> {
 
 /// Gives a command the reader's home and the repository as its folder.
 fn at_home<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
-    bare(command).env("HOME", home).current_dir(root())
+    clear_env(command).env("HOME", home).current_dir(root())
 }

@@ -8,11 +8,14 @@ use std::{
 };
 
 use nix::fcntl::OFlag;
+use uncloud_testkit::{
+    wait::wait_until,
+    world::{self, VPN_HOST},
+};
 
 use crate::{
     account::{Account, Rights, said},
     site::Site,
-    world::{self, VPN_HOST, wait_until},
 };
 
 /// Everything that sudo must refuse; one line each, words separated by blanks.

@@ -9,12 +9,10 @@ use std::{
 };
 
 use serde_json::json;
+use uncloud_testkit::world::{VPN_HOST, World};
 use uncloud_wire::desired::DesiredInterface;
 
-use crate::{
-    site::Site,
-    world::{VPN_HOST, World},
-};
+use crate::site::Site;
 
 /// As the rules name it.
 const USER: &str = "uncloud";

@@ -3,12 +3,12 @@
 use std::{fs, os::unix::fs::MetadataExt as _};
 
 use uncloud_jobs::host::{Host, Implementation};
+use uncloud_testkit::world::{self, VPN_HOST, client};
 use uncloud_wire::desired::{DesiredInterface, VERSION};
 
 use crate::{
     site::{SERVER, Site, UNREACHABLE},
     tunnel::{SteadyPing, Tunnel},
-    world::{self, VPN_HOST, client},
 };
 
 #[test]

@@ -3,11 +3,11 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
-
-use crate::{
-    process::{bare, succeed},
-    provider::{HOST, Provider, new_key},
-    world::wait_until,
+use uncloud_testkit::{
+    command::{clear_env, succeed},
+    fixtures::{HOST, new_key},
+    provider::Provider,
+    wait::wait_until,
 };
 
 fn state(state_dir: &Path) -> Value {
@@ -27,10 +27,10 @@ fn a_restored_older_database_wins_over_the_host() {
     let _worker = provider.dry_worker(state_dir.path());
     let (admin, alice) = (provider.api("admin"), provider.api("alice"));
     admin.job_succeeds(&admin.create_pool());
-    let (kept, lost, later) = (new_key(), new_key(), new_key());
+    let [kept, lost, later] = [(); 3].map(|()| new_key().to_string());
     alice.becomes_active(&alice.create_network(&kept));
     let database = provider.database_url();
-    let dump = succeed(bare(Command::new("pg_dump").arg(&database)), "");
+    let dump = succeed(clear_env(Command::new("pg_dump").arg(&database)), "");
 
     let lost_network = alice.becomes_active(&alice.create_network(&lost));
     assert_eq!(peers(state_dir.path()), [kept.clone(), lost]);
@@ -38,7 +38,7 @@ fn a_restored_older_database_wins_over_the_host() {
 
     provider.kill_server();
     let restore = format!("drop schema public cascade; create schema public;\n{dump}");
-    succeed(bare(Command::new("psql").args(["-q", "-v", "ON_ERROR_STOP=1", "-d", &database])), &restore);
+    succeed(clear_env(Command::new("psql").args(["-q", "-v", "ON_ERROR_STOP=1", "-d", &database])), &restore);
     provider.start_server();
 
     succeed(provider.uncloud().args(["vpn", "--hostname", HOST]), "");

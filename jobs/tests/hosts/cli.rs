@@ -8,16 +8,17 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use uncloud::embedded::throwaway::ThrowawayRedis;
-
-use crate::{
-    process::{Process, bare, fail, worker_program},
-    world::wait_until,
+use uncloud_testkit::{
+    command::{clear_env, fail},
+    process::Process,
+    programs,
+    servers::RedisServer,
+    wait::wait_until,
 };
 
 fn worker(args: &[&str]) -> Command {
-    let mut command = Command::new(worker_program());
-    bare(command.args(args));
+    let mut command = Command::new(programs::uncloud_worker());
+    clear_env(command.args(args));
     command
 }
 
@@ -39,29 +40,20 @@ fn errors_are_one_line_without_the_password() {
 }
 
 /// A worker with Celery's habits, on a Redis of its own.
-fn celery_like(redis: &ThrowawayRedis, args: &[&str]) -> Command {
+fn celery_like(redis: &RedisServer, args: &[&str]) -> Command {
     let mut command = worker(&["-Q", "a.example.ch,b.example.ch", "-n", "w2@%h", "-c", "2"]);
     command.args(["-b", redis.url().expose()]).args(args);
     command
 }
 
-fn connection(redis: &ThrowawayRedis) -> redis::Connection {
-    let client = redis::Client::open(redis.url().expose().as_str()).expect("a URL");
-    client.get_connection().expect("Redis")
-}
-
 /// It has made the group that it reads with.
-fn works(redis: &ThrowawayRedis) -> bool {
-    redis::cmd("EXISTS").arg("uncloud:{b.example.ch}:jobs").query::<i32>(&mut connection(redis)).expect("answer") == 1
-}
-
-fn forget(redis: &ThrowawayRedis) {
-    redis::cmd("FLUSHALL").exec(&mut connection(redis)).expect("answer");
+fn works(redis: &RedisServer) -> bool {
+    redis::cmd("EXISTS").arg("uncloud:{b.example.ch}:jobs").query::<i32>(&mut redis.connect()).expect("answer") == 1
 }
 
 #[test]
 fn the_log_goes_to_a_file_at_the_level_that_is_asked_for() {
-    let redis = ThrowawayRedis::start().expect("Redis");
+    let redis = RedisServer::start();
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("worker.log");
     let path = file.to_str().expect("UTF-8");
@@ -74,7 +66,7 @@ fn the_log_goes_to_a_file_at_the_level_that_is_asked_for() {
     assert!(before.contains("nothing was left undone"), "{before}");
     assert_eq!(process.stderr(), "");
     // Appended to, and quieter.
-    forget(&redis);
+    redis.flush();
     let mut process = Process::start("worker", &mut celery_like(&redis, &["-f", path, "-l", "error"]));
     wait_until("it works", || works(&redis));
     assert!(process.terminate().success());
@@ -85,7 +77,7 @@ fn the_log_goes_to_a_file_at_the_level_that_is_asked_for() {
 
 #[test]
 fn a_full_disk_under_the_log_ends_no_worker() {
-    let redis = ThrowawayRedis::start().expect("Redis");
+    let redis = RedisServer::start();
     for to_file in [true, false] {
         let args: &[&str] = if to_file { &["-f", "/dev/full"] } else { &[] };
         let mut command = celery_like(&redis, args);
@@ -94,13 +86,13 @@ fn a_full_disk_under_the_log_ends_no_worker() {
         wait_until("it works", || works(&redis));
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).expect("there");
         assert!(child.wait().expect("child").success(), "{to_file}");
-        forget(&redis);
+        redis.flush();
     }
 }
 
 #[test]
 fn systemd_hears_that_it_is_ready_alive_and_stopping() {
-    let redis = ThrowawayRedis::start().expect("Redis");
+    let redis = RedisServer::start();
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).expect("socket");

@@ -4,17 +4,19 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal;
-
-use crate::{
-    process::{Process, wrong_clock},
-    provider::{Provider, new_key},
-    world::{self, World, wait_until},
+use uncloud_testkit::{
+    command::shift_clock,
+    fixtures::new_key,
+    process::Process,
+    provider::Provider,
+    wait::wait_until,
+    world::{self, World},
 };
 
 /// A worker that takes the time of day for another one, by so many minutes. Time that passes is as it is.
 fn worker(provider: &Provider, world: &World, state_dir: &Path, minutes: i64) -> Process {
     let mut command = provider.worker_command(world, state_dir);
-    wrong_clock(&mut command, &format!("{minutes:+}m"));
+    shift_clock(&mut command, &format!("{minutes:+}m"));
     let mut worker = Process::start("uncloud-worker", &mut command);
     worker.wait_for_line("working");
     let logged = worker.stderr();

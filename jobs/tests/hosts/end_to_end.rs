@@ -3,15 +3,19 @@
 use std::process::Command;
 
 use ring::rand::SystemRandom;
-use serde_json::Value;
+use serde_json::{Value, json};
+use uncloud_testkit::{
+    command::{clear_env, succeed},
+    fixtures::HOST,
+    process::Process,
+    programs,
+    provider::{ApiClient, Provider, host_options},
+    wait::wait_until,
+    world::{self, VPN_HOST, World, client, host_address},
+};
 use uncloud_wire::key::PrivateKey;
 
-use crate::{
-    process::{Process, bare, succeed, worker_program},
-    provider::{Api, HOST, Provider, host_options},
-    tunnel::SteadyPing,
-    world::{VPN_HOST, World, client, host_address, wait_until},
-};
+use crate::tunnel::SteadyPing;
 
 const SERVER: &str = "2a0a:e5c1:200::1";
 
@@ -19,7 +23,7 @@ const SERVER: &str = "2a0a:e5c1:200::1";
 struct Customer<'w> {
     world: &'w World,
     n: usize,
-    api: Api,
+    api: ApiClient,
     key: PrivateKey,
     network: Value,
     /// The configuration that the customer has downloaded.
@@ -102,7 +106,7 @@ fn pool(world: &World, provider: &Provider, state_dir: &tempfile::TempDir) -> Pr
 
 #[test]
 fn customers_reach_host_and_each_other_until_one_leaves() {
-    crate::world::run(2, |world| {
+    world::run(2, |world| {
         let provider = Provider::start(&["nico", "sami"]);
         let state_dir = tempfile::tempdir().expect("state folder");
         let _worker = pool(world, &provider, &state_dir);
@@ -132,7 +136,7 @@ fn customers_reach_host_and_each_other_until_one_leaves() {
 
 #[test]
 fn a_reboot_needs_no_control_plane() {
-    crate::world::run(2, |world| {
+    world::run(2, |world| {
         let provider = Provider::start(&["nico", "sami"]);
         let state_dir = tempfile::tempdir().expect("state folder");
         let worker = pool(world, &provider, &state_dir);
@@ -144,8 +148,8 @@ fn a_reboot_needs_no_control_plane() {
         drop(provider); // server, Redis and PostgreSQL end with it
         world.sh_in(VPN_HOST, "ip link del wg-1; ip -6 route del unreachable 2a0a:e5c1:200::/40 metric 4278198272");
         assert_eq!(world.ping(&client(1), SERVER, 2), 0, "the host is down");
-        let mut restore = world.command(VPN_HOST, worker_program());
-        succeed(bare(restore.arg("restore").args(host_options(state_dir.path()))), "");
+        let mut restore = world.command(VPN_HOST, programs::uncloud_worker());
+        succeed(clear_env(restore.arg("restore").args(host_options(state_dir.path()))), "");
         for customer in &customers {
             customer.configure(); // spares the 15 seconds until WireGuard gives up its session by itself
             customer.wait_for_answer();
@@ -156,7 +160,7 @@ fn a_reboot_needs_no_control_plane() {
 
 #[test]
 fn reconciling_mends_a_host_and_reports_what_was_wrong() {
-    crate::world::run(1, |world| {
+    world::run(1, |world| {
         let provider = Provider::start(&["nico"]);
         let state_dir = tempfile::tempdir().expect("state folder");
         let _worker = pool(world, &provider, &state_dir);
@@ -169,12 +173,13 @@ fn reconciling_mends_a_host_and_reports_what_was_wrong() {
             |text: &str| serde_json::from_str::<Vec<Value>>(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let healthy = rows(&reconcile("json"));
         assert_eq!(healthy.len(), 1, "one pool: {healthy:?}");
-        assert_eq!((healthy[0]["peers"].as_i64(), &healthy[0]["drift"]), (Some(1), &Value::Null), "{healthy:?}");
+        let result = &healthy[0]["result"];
+        assert_eq!((&result["peers"], &result["drift"]), (&json!(1), &json!([])), "{healthy:?}");
 
         world.sh_in(VPN_HOST, "ip link del wg-1");
         let mended = rows(&reconcile("json"));
         assert_eq!(mended[0]["state"], "succeeded");
-        assert_eq!(mended[0]["drift"], "interface is missing");
+        assert_eq!(mended[0]["result"]["drift"], json!(["interface is missing"]));
         let peers = world.sh_in(VPN_HOST, "wg show wg-1 allowed-ips");
         assert_eq!(
             peers.trim(),

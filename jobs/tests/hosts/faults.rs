@@ -16,14 +16,14 @@ use reqwest::Method;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-use uncloud_wire::key::PrivateKey;
-
-use crate::{
+use uncloud_testkit::{
     process::Process,
-    provider::{Answer, Api, Provider},
+    provider::{ApiClient, Provider, Response},
     random::Random,
-    world::{self, VPN_HOST, World, wait_until},
+    wait::wait_until,
+    world::{self, VPN_HOST, World},
 };
+use uncloud_wire::key::PrivateKey;
 
 const REQUESTS: usize = 200;
 const CUSTOMERS: [&str; 4] = ["nico", "sami", "bala", "jason"];
@@ -76,7 +76,7 @@ struct Known {
 }
 
 /// Asks until somebody answers: a client does not know whether a request that a dying server took was done.
-fn insist(api: &Api, method: &Method, path: &str, body: Option<&Value>) -> (Answer, bool) {
+fn insist(api: &ApiClient, method: &Method, path: &str, body: Option<&Value>) -> (Response, bool) {
     let started = Instant::now();
     let mut repeated = false;
     loop {
@@ -91,7 +91,7 @@ fn insist(api: &Api, method: &Method, path: &str, body: Option<&Value>) -> (Answ
 }
 
 /// One client's work: requests networks, and deletes a few.
-fn customer(api: &Api, known: &Known, mut random: Random, requests: usize) {
+fn customer(api: &ApiClient, known: &Known, mut random: Random, requests: usize) {
     for _ in 0..requests {
         let key = PrivateKey::generate(&SystemRandom::new()).expect("random numbers").public_key().to_string();
         let body = json!({ "network_size": 48, "wireguard_public_key": key });
@@ -115,7 +115,7 @@ fn customer(api: &Api, known: &Known, mut random: Random, requests: usize) {
 }
 
 /// All networks of a customer, page by page.
-fn networks(api: &Api) -> Vec<Value> {
+fn networks(api: &ApiClient) -> Vec<Value> {
     let (mut networks, mut cursor) = (Vec::new(), String::new());
     loop {
         let (answer, _) = insist(api, &Method::GET, &format!("/v1/net/vpn?limit=50{cursor}"), None);
@@ -128,7 +128,7 @@ fn networks(api: &Api) -> Vec<Value> {
     }
 }
 
-fn id_of(api: &Api, key: &str) -> i64 {
+fn id_of(api: &ApiClient, key: &str) -> i64 {
     let networks = networks(api);
     let network = networks.iter().find(|network| network["wireguard_public_key"] == key);
     network.and_then(|network| network["id"].as_i64()).unwrap_or_else(|| panic!("no network has the key {key}"))
@@ -204,18 +204,18 @@ fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
     world::run(0, |world| {
         let seed = seed();
         eprintln!("UNCLOUD_TEST_SEED={seed}");
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut provider = Provider::start(&CUSTOMERS);
         let state_dir = tempfile::tempdir().expect("state folder");
         let worker = provider.worker(world, state_dir.path());
         let staff = provider.api("admin");
         staff.create_pool();
-        staff.lift_limits();
+        staff.raise_quotas();
         let known = Known::default();
-        let clients: Vec<(Api, Random)> = CUSTOMERS
+        let clients: Vec<(ApiClient, Random)> = CUSTOMERS
             .iter()
             .flat_map(|user| [*user; CLIENTS_EACH])
-            .map(|user| (provider.api(user), Random(random.next())))
+            .map(|user| (provider.api(user), Random::new(random.next())))
             .collect();
         let each = REQUESTS / clients.len();
         let started = Instant::now();

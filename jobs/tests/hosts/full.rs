@@ -2,10 +2,13 @@
 
 use std::{fs, path::Path};
 
-use crate::{
-    process::succeed,
-    provider::{Provider, new_key},
-    world::{self, VPN_HOST, World, wait_until},
+use uncloud_testkit::{
+    command::{clear_env, succeed},
+    fixtures::new_key,
+    programs,
+    provider::{Provider, host_options},
+    wait::wait_until,
+    world::{self, VPN_HOST, World},
 };
 
 /// Name and content of everything in a folder, but for what fills it.
@@ -51,8 +54,8 @@ fn a_full_state_folder_is_said_and_work_goes_on_when_there_is_room() {
         assert!(reason.contains("No space left on device") && reason.contains("make room"), "{reason}");
         assert_eq!(files(state_dir), before, "the old state is whole, and nothing lies beside it");
         assert_eq!(peers(world), peers_before, "what was not kept is not in effect either");
-        let mut restore = world.command(VPN_HOST, crate::process::worker_program());
-        succeed(crate::process::bare(restore.arg("restore").args(crate::provider::host_options(state_dir))), "");
+        let mut restore = world.command(VPN_HOST, programs::uncloud_worker());
+        succeed(clear_env(restore.arg("restore").args(host_options(state_dir))), "");
 
         fs::remove_file(state_dir.join("filler")).expect("removed");
         nico.becomes_active(&second);

@@ -8,11 +8,11 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use crate::{
-    instance::Up,
-    process::{bare, output, succeed},
-    world::{self, wait_until},
+use uncloud_testkit::{
+    command::{clear_env, output, succeed},
+    instance::RunningInstance,
+    wait::wait_until,
+    world,
 };
 
 /// Word for word the handbook's.
@@ -59,7 +59,7 @@ struct Terminal {
 
 impl Terminal {
     /// At a machine that trusts the authority of `uncloud up --tls`.
-    fn new(up: &Up, tls: bool) -> Self {
+    fn new(up: &RunningInstance, tls: bool) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let pass = folder.path().join("pass");
         let entries: String =
@@ -92,7 +92,7 @@ impl Terminal {
     fn shown(&self, command: &str) -> (String, String) {
         let command = aimed_at(&self.server, command, &self.private_key);
         let mut script = Command::new("script");
-        bare(script.args(["-qec", &command, "/dev/null"]).current_dir(self.folder.path()));
+        clear_env(script.args(["-qec", &command, "/dev/null"]).current_dir(self.folder.path()));
         let path = format!("{}:/usr/bin:/bin", self.folder.path().display());
         script.env("PATH", path).env("SHELL", "/bin/sh").env("TERM", "dumb").env("HOME", self.folder.path());
         let printed = without_colours(&String::from_utf8_lossy(&output(&mut script, "").stdout));
@@ -131,7 +131,7 @@ fn every_command_of_the_handbook_does_it_by_https() {
 
 fn every_command(tls: bool) {
     assert!(Path::new("/usr/bin/http").exists(), "`http` is missing: apt-get install httpie");
-    let mut up = Up::start_for(HOST, |command| {
+    let mut up = RunningInstance::start_for(HOST, |command| {
         command.args(tls.then_some("--tls"));
     });
     for (user, _) in ENTRIES {

@@ -3,20 +3,17 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-
-use crate::{
-    process::{Process, bare, worker_program},
-    provider::{HOST, Provider},
-    world::wait_until,
+use uncloud_testkit::{
+    command::clear_env, fixtures::HOST, process::Process, programs, provider::Provider, wait::wait_until,
 };
 
 #[test]
 fn the_workers_log_names_the_request_and_the_job() {
     let provider = Provider::start(&[]);
     let state_dir = tempfile::tempdir().expect("state folder");
-    let mut command = Command::new(worker_program());
+    let mut command = Command::new(programs::uncloud_worker());
     command.args(["--queue", HOST, "--dry-run", "nothing, this is a test", "--log-format", "json", "--state-dir"]);
-    bare(command.arg(state_dir.path())).env("REDIS_URL", provider.redis_url());
+    clear_env(command.arg(state_dir.path())).env("REDIS_URL", provider.redis_url());
     let worker = Process::start("uncloud-worker", &mut command);
     let staff = provider.api("admin");
     let pool = staff.create_pool();

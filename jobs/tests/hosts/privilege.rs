@@ -7,13 +7,16 @@ use std::{
 };
 
 use nix::sys::signal::{Signal, kill};
+use uncloud_testkit::{
+    wait::wait_until,
+    world::{self, VPN_HOST, World, client},
+};
 use uncloud_wire::desired::InterfaceState;
 
 use crate::{
     account::{Account, Rights, said},
     site::{PORT, SERVER, Site, UNREACHABLE, desired},
     tunnel::{SteadyPing, Tunnel},
-    world::{self, VPN_HOST, World, client, wait_until},
 };
 
 #[test]

@@ -4,12 +4,15 @@ use std::{fs, time::Duration};
 
 use nix::sys::signal::{Signal, kill};
 use uncloud_jobs::host::{Host, HostError, Implementation};
+use uncloud_testkit::{
+    wait::wait_until,
+    world::{self, client},
+};
 use uncloud_wire::desired::{DesiredInterface, InterfaceState};
 
 use crate::{
     site::{PORT, SERVER, Site, UNREACHABLE, desired},
     tunnel::Tunnel,
-    world::{self, client},
 };
 
 #[test]
@@ -188,7 +191,7 @@ fn a_deleted_pool_stays_deleted() {
         let report = site.apply(desired(3, InterfaceState::Absent));
         assert_eq!((report.applied_generation, report.peers, report.public_key), (3, 0, None));
         assert_eq!(site.sh("ip -br addr; ip -6 route"), untouched, "neither interface nor route is left");
-        world::wait_until("wireguard-go ends", || world.userspace_tunnels().is_empty());
+        wait_until("wireguard-go ends", || world.userspace_tunnels().is_empty());
         let tombstone = fs::read_to_string(site.state_file()).expect("kept");
         assert!(!tombstone.contains(&site.key.expose_base64()), "{tombstone}");
 

@@ -1,10 +1,12 @@
 //! A second VPN host beside the first, as an operator adds one: a machine of its own, let in with a Redis user of its own.
 
 use serde_json::json;
-
-use crate::{
-    process::{Process, bare, succeed, worker_program},
-    provider::{Provider, host_options, new_key},
+use uncloud_testkit::{
+    command::{clear_env, succeed},
+    fixtures::new_key,
+    process::Process,
+    programs,
+    provider::{Provider, host_options},
     world::{self, VPN_HOST, client},
 };
 
@@ -21,15 +23,15 @@ fn each_of_two_hosts_serves_its_own_pool() {
         command.env("REDIS_URL", provider.redis_url()).args(["worker-host", "add", SECOND]);
         let broker_url = succeed(&mut command, "");
         assert!(broker_url.contains("host-vpn-2.example.ch"), "a user of its own");
-        let mut command = world.command(&client(1), worker_program());
+        let mut command = world.command(&client(1), programs::uncloud_worker());
         command.args(["--queue", SECOND]).args(host_options(states[1].path()));
-        let _second = Process::start("second worker", bare(&mut command).env("REDIS_URL", broker_url.trim()));
+        let _second = Process::start("second worker", clear_env(&mut command).env("REDIS_URL", broker_url.trim()));
 
         admin.job_succeeds(&admin.create_pool());
         // Of another size, by which a request chooses.
         let body = json!({ "network": "2a0a:e5c1:300::/40", "subnetwork_size": 56, "vpn_hostname": SECOND });
         admin.job_succeeds(&admin.post("/v1/admin/vpnpool", &body).expect(201));
-        let key = new_key();
+        let key = new_key().to_string();
         let body = json!({ "network_size": 56, "wireguard_public_key": key });
         let network = nico.becomes_active(&nico.post("/v1/net/vpn", &body).expect(201));
         assert_eq!(network["endpoint"], format!("{SECOND}:51820"));

@@ -21,16 +21,19 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
-use tokio::runtime::{Builder, Runtime};
-use uncloud::embedded::throwaway::{ThrowawayPostgres, ThrowawayRedis};
-
-use crate::{
-    instance::new_key,
-    leaks::{Secret, found, watch_processes},
-    process::{Process, bare, output, succeed, uncloud_program, worker_program},
-    provider::{Api, HOST, host_options},
-    world::{self, VPN_HOST, World, wait_until},
+use tokio::runtime::Runtime;
+use uncloud_testkit::{
+    command::{clear_env, output, succeed},
+    fixtures::{HOST, new_key},
+    process::Process,
+    programs,
+    provider::{ApiClient, client_runtime, host_options},
+    servers::{PostgresServer, RedisServer},
+    wait::wait_until,
+    world::{self, VPN_HOST, World},
 };
+
+use crate::leaks::{Secret, found, watch_processes};
 
 const BROKER_PASSWORD: &str = "broker-Zahnrad-7731";
 const STAFF_PASSWORD: &str = "staff-Velo-4410";
@@ -40,8 +43,8 @@ const WRONG_PASSWORD: &str = "mistyped-Wolke-1207";
 /// Databases, server and worker, with secrets that this test knows.
 struct Site<'w> {
     world: &'w World,
-    postgres: ThrowawayPostgres,
-    redis: ThrowawayRedis,
+    postgres: PostgresServer,
+    redis: RedisServer,
     runtime: Arc<Runtime>,
     secret_key: String,
     server: Process,
@@ -58,41 +61,39 @@ fn wg_key() -> String {
 
 impl<'w> Site<'w> {
     fn start(world: &'w World) -> Self {
-        let (postgres, redis) =
-            (ThrowawayPostgres::start().expect("PostgreSQL"), ThrowawayRedis::start().expect("Redis"));
-        let open = redis::Client::open(redis.url().expose().as_str()).expect("a URL");
-        let mut connection = open.get_connection().expect("Redis");
+        let (postgres, redis) = (PostgresServer::start(), RedisServer::start());
+        let mut connection = redis.connect();
         redis::cmd("CONFIG").arg(&["SET", "requirepass", BROKER_PASSWORD]).exec(&mut connection).expect("set");
         let broker = format!("{}?pass={BROKER_PASSWORD}", redis.url().expose());
         let folder = tempfile::tempdir().expect("folder");
         fs::write(folder.path().join("broker"), &broker).expect("written");
         let database = postgres.url("uncloud").expose().clone();
         let uncloud = |args: &[&str], input: &str| {
-            let mut command = Command::new(uncloud_program());
-            succeed(bare(command.args(args)).env("DATABASE_URL", &database).env("RUST_LOG", "trace"), input)
+            let mut command = Command::new(programs::uncloud());
+            succeed(clear_env(command.args(args)).env("DATABASE_URL", &database).env("RUST_LOG", "trace"), input)
         };
         let mut said = vec![uncloud(&["db-add-defaults"], "")];
         said.push(uncloud(&["bootstrap-user", "--username", "admin", "--staff"], STAFF_PASSWORD));
         said.push(uncloud(&["bootstrap-user", "--username", "nico"], CUSTOMER_PASSWORD));
         let secret_key = wg_key(); // 32 random bytes in base64
-        let mut command = Command::new(uncloud_program());
-        bare(command.args(["serve", "--listen", "127.0.0.1:0"]))
+        let mut command = Command::new(programs::uncloud());
+        clear_env(command.args(["serve", "--listen", "127.0.0.1:0"]))
             .env("RUST_LOG", "trace")
             .env("DATABASE_URL", &database);
         command.env("REDIS_URL", &broker).env("UNCLOUD_SECRET_KEY", &secret_key);
         let mut server = Process::start("uncloud serve", &mut command);
         let address = server.wait_for_line("serving; try /api/ and /docs address=").trim().to_owned();
-        let mut command = world.command(VPN_HOST, worker_program());
+        let mut command = world.command(VPN_HOST, programs::uncloud_worker());
         fs::create_dir(folder.path().join("state")).expect("folder");
         command.args(["--queue", HOST, "--broker-file"]).arg(folder.path().join("broker"));
         command.args(host_options(&folder.path().join("state")));
-        let worker = Process::start("uncloud-worker", bare(&mut command).env("RUST_LOG", "trace"));
-        let runtime = Arc::new(Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime"));
+        let worker = Process::start("uncloud-worker", clear_env(&mut command).env("RUST_LOG", "trace"));
+        let runtime = client_runtime();
         Self { world, postgres, redis, runtime, secret_key, server, worker, address, folder, answers: said }
     }
 
     fn ask(&mut self, user: &str, password: &str, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let api = Api::new(&self.runtime, &self.address, user, password);
+        let api = ApiClient::new(&self.runtime, &self.address, user, password);
         let answer = api.request(method, path, body).expect("an answer");
         self.answers.push(answer.text.clone());
         (answer.status, serde_json::from_str(&answer.text).unwrap_or_default())
@@ -274,8 +275,10 @@ fn secrets_are_only_where_they_belong() {
         assert!(only_its_owner_reads(&saved), "the one place of the key on the host");
         let there = found(&secrets, "the state file", &fs::read(&saved).expect("readable"));
         assert!(!there.is_empty(), "restore needs the key, and the scan finds what is there");
-        let refused =
-            output(bare(Command::new(worker_program()).args(["--queue", HOST, "--broker", BROKER_PASSWORD])), "");
+        let refused = output(
+            clear_env(Command::new(programs::uncloud_worker()).args(["--queue", HOST, "--broker", BROKER_PASSWORD])),
+            "",
+        );
         assert_eq!(found(&secrets, "an error of the command line", &refused.stderr), Vec::<String>::new());
         drop(site.redis);
     });

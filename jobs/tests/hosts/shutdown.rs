@@ -8,14 +8,14 @@ use std::{
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-
-use crate::{
-    provider::{Api, Provider, new_key},
-    world::wait_until,
+use uncloud_testkit::{
+    fixtures::new_key,
+    provider::{ApiClient, Provider},
+    wait::wait_until,
 };
 
 /// A network whose job runs until the interface's lock is released.
-fn held_up_network(alice: &Api) -> Value {
+fn held_up_network(alice: &ApiClient) -> Value {
     let network = alice.create_network(&new_key());
     let path = format!("/v1/job/{}", network["job"]["id"]);
     wait_until("the job is running", || alice.get(&path).expect(200)["state"] == "running");

@@ -5,15 +5,13 @@ use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uncloud_jobs::host::{Host, HostError, Implementation};
+use uncloud_testkit::world::{VPN_HOST, World};
 use uncloud_wire::{
     desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceState, MTU, Peer, VERSION},
     key::PrivateKey,
 };
 
-use crate::{
-    tunnel::Tunnel,
-    world::{VPN_HOST, World},
-};
+use crate::tunnel::Tunnel;
 
 pub(crate) const PORT: u16 = 51820;
 pub(crate) const SERVER: &str = "2a0a:e5c1:200::1";

@@ -10,9 +10,11 @@ use nix::{
     unistd::Pid,
 };
 use ring::rand::SystemRandom;
+use uncloud_testkit::{
+    wait::wait_until,
+    world::{World, client, host_address},
+};
 use uncloud_wire::key::{PrivateKey, PublicKey};
-
-use crate::world::{World, client, host_address, wait_until};
 
 /// A customer with a /48: client `n` has `2a0a:e5c1:20<n>::/48` of the pool `2a0a:e5c1:200::/40`.
 pub(crate) struct Tunnel {

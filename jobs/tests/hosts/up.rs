@@ -8,12 +8,12 @@ use std::{
 };
 
 use nix::sys::signal::{Signal, kill};
-
-use crate::{
-    instance::{Up, command},
-    process::fail,
-    provider::HOST,
-    world::{self, wait_until},
+use uncloud_testkit::{
+    command::fail,
+    fixtures::HOST,
+    instance::{RunningInstance, up_command},
+    wait::wait_until,
+    world,
 };
 
 /// How soon a network has to be active after a part of the provider was killed.
@@ -38,7 +38,7 @@ fn namespaces() -> Vec<String> {
 #[test]
 fn from_nothing_to_a_network_and_back_to_nothing() {
     world::run(0, |world| {
-        let mut up = Up::start();
+        let mut up = RunningInstance::start();
         let ready = up.admin().get("/readyz");
         assert_eq!(ready.expect(200)["postgres"], "ok");
         let mode = up.data_dir.join("admin-password").metadata().expect("kept").permissions().mode();
@@ -49,7 +49,7 @@ fn from_nothing_to_a_network_and_back_to_nothing() {
         assert!(up.serves(world, &network));
         assert_eq!(namespaces(), [up.namespace()]);
 
-        let second = fail(&mut command(&up.data_dir));
+        let second = fail(&mut up_command(&up.data_dir));
         assert!(second.contains(&format!("process {}", up.process.pid())), "{second}");
         assert_eq!(up.admin().get("/readyz").status, 200, "the first is not disturbed");
 
@@ -64,7 +64,7 @@ fn from_nothing_to_a_network_and_back_to_nothing() {
 #[test]
 fn after_kill_9_the_next_start_has_everything_back() {
     world::run(0, |world| {
-        let up = Up::start();
+        let up = RunningInstance::start();
         up.add_customer();
         up.admin().job_succeeds(&up.admin().create_pool());
         let network = up.new_network();
@@ -73,7 +73,7 @@ fn after_kill_9_the_next_start_has_everything_back() {
         up.process.kill();
         assert!(children.iter().any(|child| child.process.is_running()), "something is left to clean up");
 
-        let mut up = Up::start();
+        let mut up = RunningInstance::start();
         assert!(children.iter().all(|child| !child.process.is_running()), "{children:?}");
         assert!(up.serves(world, &network), "before anybody asked for it");
         assert_eq!(up.customer().get(&format!("/v1/net/vpn/{}", network["id"])).expect(200)["status"], "active");
@@ -87,7 +87,7 @@ fn after_kill_9_the_next_start_has_everything_back() {
 #[test]
 fn killed_children_come_back() {
     world::run(0, |world| {
-        let mut up = Up::start();
+        let mut up = RunningInstance::start();
         up.add_customer();
         up.admin().job_succeeds(&up.admin().create_pool());
         up.new_network();
@@ -112,7 +112,7 @@ fn killed_children_come_back() {
 fn without_a_tun_device_everything_is_a_dry_run_that_says_so() {
     world::run(0, |world| {
         world.sh("mount -t tmpfs world /dev/net");
-        let mut up = Up::start();
+        let mut up = RunningInstance::start();
         assert!(up.process.stdout().contains("dry run, no /dev/net/tun"), "{}", up.process.stdout());
         up.add_customer();
         let pool = up.admin().create_pool();
@@ -132,7 +132,7 @@ fn a_folder_that_postgresql_cannot_reach_is_one_line() {
     world::run(0, |_| {
         fs::create_dir("/run/home").expect("folder");
         fs::set_permissions("/run/home", PermissionsExt::from_mode(0o700)).expect("chmod");
-        let mut command = command(Path::new("/run/home/data"));
+        let mut command = up_command(Path::new("/run/home/data"));
         let said = fail(command.env("RUST_LOG", "error"));
         assert!(said.contains("/run/home lets nobody else in") && said.contains("--data-dir"), "{said}");
         assert_eq!(processes(), Vec::<String>::new());

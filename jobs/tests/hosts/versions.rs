@@ -2,11 +2,7 @@
 
 use redis::Commands as _;
 use sqlx::{Connection as _, PgConnection};
-
-use crate::{
-    provider::{HOST, Provider},
-    world::wait_until,
-};
+use uncloud_testkit::{fixtures::HOST, provider::Provider, wait::wait_until};
 
 /// A job on its way, as a server of another version would have sent it.
 fn sent(provider: &Provider, kind: &str, payload: &str) -> i64 {

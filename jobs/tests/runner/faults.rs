@@ -8,12 +8,10 @@ use std::{
 
 use nix::sys::signal::{Signal, kill};
 use redis::Commands as _;
-
-use crate::{
-    actor::Act,
+use uncloud_testkit::{
     process::Process,
-    stage::{QUEUE, Stage, queue_name, within},
-    world::wait_until,
+    runner::{Action, QUEUE, Stage, queue_name},
+    wait::{wait_until, wait_within},
 };
 
 /// How soon a job has to run again after whatever had it was killed.
@@ -21,21 +19,21 @@ pub(crate) const AGAIN: Duration = Duration::from_secs(10);
 
 #[test]
 fn what_cannot_be_read_is_said_and_holds_up_nobody() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let _server = stage.server();
     // Its own job knows; of the other entry nobody can tell whose it was.
-    let damaged = stage.enqueue(&Act::Nothing);
+    let damaged = stage.enqueue(&Action::Nothing);
     stage.wait_for(damaged, "dispatched");
-    let mut redis = stage.redis();
+    let mut redis = stage.redis.connect();
     let key = queue_name().jobs_key();
     let fence = stage.number("select fence from job").to_string();
     let _: () = redis.del(&key).expect("deleted");
     let _: String = redis.xadd(&key, "*", &[("nonsense", "\u{fffd}")]).expect("added");
     let _: String = redis.xadd(&key, "*", &[("job", damaged.to_string()), ("fence", fence)]).expect("added");
     let mut worker = stage.worker();
-    stage.wait_for(damaged, "failed").says("do worker and server have one version?");
+    stage.wait_for(damaged, "failed").assert_error("do worker and server have one version?");
     worker.wait_for_line("has no readable field `job`");
-    let next = stage.enqueue(&Act::Nothing);
+    let next = stage.enqueue(&Action::Nothing);
     stage.wait_for(next, "succeeded");
     stage.wait_until_redis_is_empty();
     assert!(worker.terminate().success());
@@ -43,9 +41,9 @@ fn what_cannot_be_read_is_said_and_holds_up_nobody() {
 
 #[test]
 fn ten_megabytes_are_carried() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
-    let job = stage.enqueue(&Act::Big { bytes: 10_000_000 });
+    let job = stage.enqueue(&Action::Big { bytes: 10_000_000 });
     let size = stage.wait_for(job, "succeeded").result.expect("its size")["size"].as_u64().expect("a number");
     assert!(size > 10_000_000, "{size}");
     stage.wait_until_redis_is_empty();
@@ -53,16 +51,16 @@ fn ten_megabytes_are_carried() {
 
 #[test]
 fn a_panic_is_a_failure_of_its_job_alone() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, mut worker) = (stage.server(), stage.worker());
-    let neighbour = stage.enqueue(&Act::Sleep { millis: 1000 });
-    stage.wait_for_begin(neighbour);
-    let job = stage.enqueue(&Act::Panic);
+    let neighbour = stage.enqueue(&Action::Sleep { millis: 1000 });
+    stage.wait_for_start(neighbour);
+    let job = stage.enqueue(&Action::Panic);
     let failed = stage.wait_for(job, "failed");
-    failed.says("the handler panicked: as asked by \"panic\"");
+    failed.assert_error("the handler panicked: as asked by \"panic\"");
     assert_eq!(failed.failures, 3);
     stage.wait_for(neighbour, "succeeded");
-    assert_eq!(stage.begun(neighbour).len(), 1);
+    assert_eq!(stage.starts(neighbour).len(), 1);
     assert!(worker.terminate().success());
 }
 
@@ -81,10 +79,10 @@ fn supervise(stage: &Stage, mut worker: Process, mut done: impl FnMut() -> bool)
 
 #[test]
 fn a_job_that_kills_its_workers_is_given_up_and_takes_no_neighbour_with_it() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let _server = stage.server();
-    let neighbours = [600; 3].map(|millis| stage.enqueue(&Act::Sleep { millis }));
-    let job = stage.enqueue(&Act::Abort);
+    let neighbours = [600; 3].map(|millis| stage.enqueue(&Action::Sleep { millis }));
+    let job = stage.enqueue(&Action::Abort);
     for job in neighbours.iter().chain([&job]) {
         stage.wait_for(*job, "dispatched");
     }
@@ -92,8 +90,8 @@ fn a_job_that_kills_its_workers_is_given_up_and_takes_no_neighbour_with_it() {
     let deaths = supervise(&stage, stage.worker(), ended);
     stage
         .wait_for(job, "failed")
-        .says("its worker died 3 times while it ran; look at the worker's log, then run it again");
-    assert_eq!((deaths, stage.begun(job).len()), (3, 3));
+        .assert_error("its worker died 3 times while it ran; look at the worker's log, then run it again");
+    assert_eq!((deaths, stage.starts(job).len()), (3, 3));
     for job in neighbours {
         assert_eq!(stage.job(job).state, "succeeded", "it ran beside the one that kills");
     }
@@ -101,51 +99,51 @@ fn a_job_that_kills_its_workers_is_given_up_and_takes_no_neighbour_with_it() {
 
 #[test]
 fn jobs_longer_than_a_lease_run_once_though_they_block_every_thread() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, _worker, _other) = (stage.server(), stage.worker(), stage.worker());
     let threads = thread::available_parallelism().map_or(2, usize::from).min(4);
-    let mut jobs = vec![stage.enqueue(&Act::Sleep { millis: 8000 })];
-    jobs.extend((0..2 * threads.min(3)).map(|_| stage.enqueue(&Act::Block { millis: 8000 })));
+    let mut jobs = vec![stage.enqueue(&Action::Sleep { millis: 8000 })];
+    jobs.extend((0..2 * threads.min(3)).map(|_| stage.enqueue(&Action::Block { millis: 8000 })));
     for job in jobs {
         assert_eq!(stage.wait_for(job, "succeeded").attempt, 1);
-        assert_eq!(stage.begun(job).len(), 1, "nobody took it over");
+        assert_eq!(stage.starts(job).len(), 1, "nobody took it over");
     }
 }
 
 #[test]
 fn an_emptied_redis_costs_no_job_and_no_second_run_of_what_runs() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker_with(1));
-    let running = stage.enqueue(&Act::Sleep { millis: 9000 });
-    stage.wait_for_begin(running);
-    let waiting = stage.enqueue(&Act::Sleep { millis: 0 });
+    let running = stage.enqueue(&Action::Sleep { millis: 9000 });
+    stage.wait_for_start(running);
+    let waiting = stage.enqueue(&Action::Sleep { millis: 0 });
     stage.wait_for(waiting, "dispatched");
-    redis::cmd("FLUSHALL").exec(&mut stage.redis()).expect("emptied");
+    redis::cmd("FLUSHALL").exec(&mut stage.redis.connect()).expect("emptied");
     stage.wait_for(running, "succeeded");
     stage.wait_for(waiting, "succeeded");
-    assert_eq!((stage.begun(running).len(), stage.begun(waiting).len()), (1, 1));
+    assert_eq!((stage.starts(running).len(), stage.starts(waiting).len()), (1, 1));
     let lost = stage.number("select count(*) from job_attempt where outcome = 'lost'");
     assert_eq!((stage.job(running).failures, lost), (0, 1), "being lost is no failure");
 }
 
 #[test]
 fn a_redis_emptied_when_a_job_was_last_heard_of_long_ago_costs_no_second_run() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker_with(1));
-    let running = stage.enqueue(&Act::Sleep { millis: 16_000 });
-    stage.wait_for_begin(running);
+    let running = stage.enqueue(&Action::Sleep { millis: 16_000 });
+    stage.wait_for_start(running);
     let unheard =
         "select count(*) from job where state = 'running' and last_seen_at < now() - interval '4900 milliseconds'";
     wait_until("the row is old", || stage.number(unheard) == 1);
-    redis::cmd("FLUSHALL").exec(&mut stage.redis()).expect("emptied");
-    assert_eq!((stage.wait_for(running, "succeeded").attempt, stage.begun(running).len()), (1, 1));
+    redis::cmd("FLUSHALL").exec(&mut stage.redis.connect()).expect("emptied");
+    assert_eq!((stage.wait_for(running, "succeeded").attempt, stage.starts(running).len()), (1, 1));
 }
 
 #[test]
 fn what_redis_lost_comes_again_however_busy_the_queue_is() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let server = stage.server();
-    let lost = stage.enqueue(&Act::Sleep { millis: 0 });
+    let lost = stage.enqueue(&Action::Sleep { millis: 0 });
     stage.wait_for(lost, "dispatched");
     server.signal(Signal::SIGSTOP); // so that there is no moment without an event from here on
     let events = format!("uncloud:{{{QUEUE}}}:events");
@@ -153,11 +151,11 @@ fn what_redis_lost_comes_again_however_busy_the_queue_is() {
         let fields = [("job", "999999"), ("fence", "1"), ("outcome", "running"), ("body", "")];
         let _: String = redis.xadd(&events, "*", &fields).expect("added");
     };
-    let mut redis = stage.redis();
+    let mut redis = stage.redis.connect();
     report(&mut redis);
     redis::cmd("XTRIM").arg(format!("uncloud:{{{QUEUE}}}:jobs")).arg("MAXLEN").arg(0).exec(&mut redis).expect("lost");
     let (busy, stop) = mpsc::channel::<()>();
-    let mut other = stage.redis();
+    let mut other = stage.redis.connect();
     thread::scope(|scope| {
         scope.spawn(move || {
             while stop.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
@@ -166,24 +164,24 @@ fn what_redis_lost_comes_again_however_busy_the_queue_is() {
         });
         server.signal(Signal::SIGCONT);
         let _worker = stage.worker();
-        within(AGAIN, "it comes again", || stage.job(lost).state == "succeeded");
+        wait_within(AGAIN, "it comes again", || stage.job(lost).state == "succeeded");
         drop(busy);
     });
 }
 
 #[test]
 fn a_redis_that_was_gone_gets_everything_again_and_what_runs_meanwhile_runs_once() {
-    let mut stage = Stage::new();
+    let mut stage = Stage::start();
     let (_server, mut worker) = (stage.server(), stage.worker());
-    let running = stage.enqueue(&Act::Sleep { millis: 16_000 });
-    let ends_meanwhile = stage.enqueue(&Act::Sleep { millis: 3000 });
-    stage.wait_for_begin(running);
-    stage.wait_for_begin(ends_meanwhile);
+    let running = stage.enqueue(&Action::Sleep { millis: 16_000 });
+    let ends_meanwhile = stage.enqueue(&Action::Sleep { millis: 3000 });
+    stage.wait_for_start(running);
+    stage.wait_for_start(ends_meanwhile);
     stage.redis.stop();
-    let accepted: Vec<i64> = (0..20).map(|_| stage.enqueue(&Act::Sleep { millis: 0 })).collect();
+    let accepted: Vec<i64> = (0..20).map(|_| stage.enqueue(&Action::Sleep { millis: 0 })).collect();
     // Longer than a lease and all that the sweep waits for: a minute would show nothing more.
     thread::sleep(Duration::from_secs(8));
-    stage.redis.resume().expect("Redis");
+    stage.redis.resume();
     let back = Instant::now();
     for job in &accepted {
         stage.wait_for(*job, "succeeded");
@@ -191,7 +189,7 @@ fn a_redis_that_was_gone_gets_everything_again_and_what_runs_meanwhile_runs_once
     assert!(back.elapsed() < AGAIN, "{:?}", back.elapsed());
     for job in accepted.into_iter().chain([running, ends_meanwhile]) {
         stage.wait_for(job, "succeeded");
-        assert_eq!(stage.begun(job).len(), 1, "job {job}");
+        assert_eq!(stage.starts(job).len(), 1, "job {job}");
     }
     stage.wait_until_redis_is_empty();
     assert!(worker.terminate().success());
@@ -199,84 +197,84 @@ fn a_redis_that_was_gone_gets_everything_again_and_what_runs_meanwhile_runs_once
 
 #[test]
 fn a_frozen_redis_gives_no_healthy_workers_job_to_another() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
-    let job = stage.enqueue(&Act::Sleep { millis: 12_000 });
-    stage.wait_for_begin(job);
+    let job = stage.enqueue(&Action::Sleep { millis: 12_000 });
+    stage.wait_for_start(job);
     let _other = stage.worker();
-    let redis = stage.redis_process();
+    let redis = stage.redis.pid();
     kill(redis, Signal::SIGSTOP).expect("it runs");
-    let accepted = stage.enqueue(&Act::Sleep { millis: 0 });
+    let accepted = stage.enqueue(&Action::Sleep { millis: 0 });
     thread::sleep(Duration::from_secs(7)); // longer than a lease
     kill(redis, Signal::SIGCONT).expect("it stands");
     for job in [accepted, job] {
         stage.wait_for(job, "succeeded");
-        assert_eq!(stage.begun(job).len(), 1, "job {job}");
+        assert_eq!(stage.starts(job).len(), 1, "job {job}");
     }
 }
 
 #[test]
 fn two_servers_send_each_job_once() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let _servers = [stage.server(), stage.server()];
     let _workers = [stage.worker(), stage.worker()];
-    let jobs: Vec<i64> = (0..300).map(|_| stage.enqueue(&Act::Sleep { millis: 1 })).collect();
+    let jobs: Vec<i64> = (0..300).map(|_| stage.enqueue(&Action::Sleep { millis: 1 })).collect();
     for job in jobs {
         assert_eq!(stage.wait_for(job, "succeeded").attempt, 1);
-        assert_eq!(stage.begun(job).len(), 1);
+        assert_eq!(stage.starts(job).len(), 1);
     }
 }
 
 #[test]
 fn a_server_that_died_before_it_sent_what_it_claimed_is_made_up_for() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let _worker = stage.worker();
-    let job = stage.enqueue(&Act::Sleep { millis: 0 });
+    let job = stage.enqueue(&Action::Sleep { millis: 0 });
     // Committed, and never pushed.
     stage.execute("update job set state = 'dispatched', attempt = 1, dispatched_at = now(), last_seen_at = now()");
     let _server = stage.server();
-    within(AGAIN, "it is sent again", || stage.job(job).state == "succeeded");
+    wait_within(AGAIN, "it is sent again", || stage.job(job).state == "succeeded");
     let done = stage.job(job);
-    assert_eq!((done.attempt, done.failures, stage.begun(job).len()), (2, 0, 1));
-    let shown = stage.tell(&["jobs", "show", &job.to_string()]);
+    assert_eq!((done.attempt, done.failures, stage.starts(job).len()), (2, 0, 1));
+    let shown = stage.run_uncloud(&["job", "show", &job.to_string()]);
     assert!(shown.contains("Redis lost it"), "{shown}");
 }
 
 #[test]
 fn whoever_is_killed_the_job_runs_within_ten_seconds_and_once_with_effect() {
-    let mut stage = Stage::new();
+    let mut stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker());
-    let act = Act::Sleep { millis: 1000 };
+    let action = Action::Sleep { millis: 1000 };
 
     // The worker, in the middle of its job.
-    let job = stage.enqueue(&act);
-    stage.wait_for_begin(job);
+    let job = stage.enqueue(&action);
+    stage.wait_for_start(job);
     worker.kill();
     let _worker = stage.worker();
-    within(AGAIN, "it runs again", || stage.begun(job).len() == 2);
+    wait_within(AGAIN, "it runs again", || stage.starts(job).len() == 2);
     stage.wait_for(job, "succeeded");
 
     // The server, while the job that it has sent runs.
-    let job = stage.enqueue(&act);
-    stage.wait_for_begin(job);
+    let job = stage.enqueue(&action);
+    stage.wait_for_start(job);
     server.kill();
     thread::sleep(Duration::from_millis(1500)); // it ends, and nobody is there to hear that
     let _server = stage.server();
-    within(AGAIN, "its end is heard of", || stage.job(job).state == "succeeded");
-    assert_eq!(stage.begun(job).len(), 1);
+    wait_within(AGAIN, "its end is heard of", || stage.job(job).state == "succeeded");
+    assert_eq!(stage.starts(job).len(), 1);
 
     // Redis, with a job that no worker has read: the one slot is taken.
-    let busy: Vec<i64> = (0..4).map(|_| stage.enqueue(&act)).collect();
+    let busy: Vec<i64> = (0..4).map(|_| stage.enqueue(&action)).collect();
     for job in &busy {
-        stage.wait_for_begin(*job);
+        stage.wait_for_start(*job);
     }
-    let job = stage.enqueue(&Act::Sleep { millis: 0 });
+    let job = stage.enqueue(&Action::Sleep { millis: 0 });
     stage.wait_for(job, "dispatched");
     stage.redis.stop();
-    stage.redis.resume().expect("Redis");
-    within(AGAIN, "it is sent again", || stage.job(job).state == "succeeded");
+    stage.redis.resume();
+    wait_within(AGAIN, "it is sent again", || stage.job(job).state == "succeeded");
     for job in busy.into_iter().chain([job]) {
         stage.wait_for(job, "succeeded");
-        assert_eq!(stage.begun(job).len(), 1);
+        assert_eq!(stage.starts(job).len(), 1);
     }
 }

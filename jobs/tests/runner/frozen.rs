@@ -1,32 +1,31 @@
 //! Workers that are stopped, thought dead and wake up again.
 
 use nix::sys::signal::Signal;
-
-use crate::{
-    actor::Act,
-    faults::AGAIN,
-    stage::{Stage, within},
-    world::wait_until,
+use uncloud_testkit::{
+    runner::{Action, Stage},
+    wait::{wait_until, wait_within},
 };
+
+use crate::faults::AGAIN;
 
 #[test]
 fn a_worker_frozen_past_its_lease_is_replaced_and_does_no_harm_when_it_wakes() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, frozen) = (stage.server(), stage.worker());
-    let job = stage.enqueue(&Act::Sleep { millis: 1000 });
-    stage.wait_for_begin(job);
+    let job = stage.enqueue(&Action::Sleep { millis: 1000 });
+    stage.wait_for_start(job);
     frozen.signal(Signal::SIGSTOP);
     let worker = stage.worker();
-    within(AGAIN, "another worker takes it over", || stage.begun(job).len() == 2);
+    wait_within(AGAIN, "another worker takes it over", || stage.starts(job).len() == 2);
     let done = stage.wait_for(job, "succeeded");
     assert_eq!(done.worker.as_deref(), Some(format!("worker-{}", worker.pid()).as_str()));
     frozen.signal(Signal::SIGCONT);
-    let next: Vec<i64> = (0..20).map(|_| stage.enqueue(&Act::Sleep { millis: 100 })).collect();
+    let next: Vec<i64> = (0..20).map(|_| stage.enqueue(&Action::Sleep { millis: 100 })).collect();
     for job in &next {
         assert_eq!(stage.wait_for(*job, "succeeded").attempt, 1);
-        assert_eq!(stage.begun(*job).len(), 1);
+        assert_eq!(stage.starts(*job).len(), 1);
     }
-    wait_until("it works again", || next.iter().any(|job| stage.begun(*job) == [frozen.pid().as_raw()]));
+    wait_until("it works again", || next.iter().any(|job| stage.starts(*job) == [frozen.pid().as_raw()]));
     let after = stage.job(job);
     assert_eq!((after.state, after.worker, after.attempt), (done.state, done.worker, 1), "the first result counts");
     stage.wait_until_redis_is_empty();
@@ -34,23 +33,23 @@ fn a_worker_frozen_past_its_lease_is_replaced_and_does_no_harm_when_it_wakes() {
 
 #[test]
 fn what_a_frozen_worker_says_of_a_job_that_another_has_by_now_changes_nothing() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, frozen) = (stage.server(), stage.worker());
-    let enqueue = |act: &Act| stage.enqueue_with(act, |job| job.serial_key = Some("mailbox"));
-    let job = enqueue(&Act::FailLate { millis: 4000 });
-    let next = enqueue(&Act::Sleep { millis: 0 });
-    stage.wait_for_begin(job);
+    let enqueue = |action: &Action| stage.enqueue_with(action, |job| job.serial_key = Some("mailbox"));
+    let job = enqueue(&Action::FailLate { millis: 4000 });
+    let next = enqueue(&Action::Sleep { millis: 0 });
+    stage.wait_for_start(job);
     frozen.signal(Signal::SIGSTOP);
     let _worker = stage.worker();
-    within(AGAIN, "another worker takes it over", || stage.begun(job).len() == 2);
+    wait_within(AGAIN, "another worker takes it over", || stage.starts(job).len() == 2);
     frozen.signal(Signal::SIGCONT);
     stage.wait_until_redis_is_empty(); // it has reported, and with that deleted the entry that the other one has
     let running = stage.job(job);
     assert_eq!((running.state.as_str(), running.attempt, running.failures), ("running", 1, 0), "the other one has it");
-    assert!(stage.begun(next).is_empty(), "and nobody else may begin");
+    assert!(stage.starts(next).is_empty(), "and nobody else may begin");
     let done = stage.wait_for(job, "succeeded");
     assert_eq!((done.attempt, done.failures), (1, 0));
     stage.wait_for(next, "succeeded");
-    assert_eq!((stage.begun(job).len(), stage.begun(next).len()), (2, 1));
+    assert_eq!((stage.starts(job).len(), stage.starts(next).len()), (2, 1));
     stage.wait_until_redis_is_empty();
 }

@@ -7,23 +7,22 @@ use nix::{
     unistd::Pid,
 };
 use uncloud::queue::{self, NewJob};
+use uncloud_testkit::{
+    process::Process,
+    runner::{Action, QUEUE, Stage, new_job, queue_name},
+    wait::wait_until,
+};
 use uncloud_wire::JobId;
 
-use crate::{
-    actor::Act,
-    process::Process,
-    stage::{QUEUE, Stage, queue_name, with},
-    world::wait_until,
-};
-
-const AT_ONCE: Act = Act::Sleep { millis: 0 };
+const AT_ONCE: Action = Action::Sleep { millis: 0 };
 /// More than one transaction of the commands that change many jobs takes.
 const MANY: usize = 1100;
 
 /// All of them at once, so that none runs before the last is there.
-fn many_jobs(stage: &Stage, act: &Act, count: usize, priority: i16) -> Vec<JobId> {
+fn many_jobs(stage: &Stage, action: &Action, count: usize, priority: i16) -> Vec<JobId> {
     let queue = queue_name();
-    let jobs: Vec<NewJob<'_>> = (0..count).map(|_| with(act, &queue, |job| job.policy.priority = priority)).collect();
+    let jobs: Vec<NewJob<'_>> =
+        (0..count).map(|_| new_job(action, &queue, |job| job.policy.priority = priority)).collect();
     stage.transaction(async |tx| {
         let mut ids = Vec::with_capacity(count);
         for job in &jobs {
@@ -57,77 +56,77 @@ fn in_state(stage: &Stage, name: &str) -> i64 {
 
 #[test]
 fn a_purge_that_dies_halfway_is_completed_by_the_next_one() {
-    let stage = Stage::new();
-    stage.tell(&["queue", "pause", QUEUE]);
+    let stage = Stage::start();
+    stage.run_uncloud(&["queue", "pause", QUEUE]);
     let jobs = many_jobs(&stage, &AT_ONCE, MANY, 5);
-    kill_before(&stage, jobs[MANY - 1], &["jobs", "purge", QUEUE]);
+    kill_before(&stage, jobs[MANY - 1], &["job", "purge", QUEUE]);
     wait_until("the part that it had done stands", || in_state(&stage, "revoked") == 1000);
     assert_eq!(in_state(&stage, "queued"), 100, "and the rest waits as before");
-    stage.tell(&["jobs", "purge", QUEUE]);
-    stage.tell(&["queue", "resume", QUEUE]);
+    stage.run_uncloud(&["job", "purge", QUEUE]);
+    stage.run_uncloud(&["queue", "resume", QUEUE]);
     let (_server, _worker) = (stage.server(), stage.worker());
     let after = stage.enqueue(&AT_ONCE);
     stage.wait_for(after, "succeeded");
     assert_eq!(in_state(&stage, "revoked"), i64::try_from(MANY).expect("few"));
-    assert!(jobs.iter().all(|job| stage.begun(*job).is_empty()), "what was revoked does not run");
+    assert!(jobs.iter().all(|job| stage.starts(*job).is_empty()), "what was revoked does not run");
 }
 
 #[test]
 fn a_retry_of_many_that_dies_halfway_runs_none_of_them_twice() {
-    let stage = Stage::new();
-    stage.tell(&["queue", "pause", QUEUE]);
+    let stage = Stage::start();
+    stage.run_uncloud(&["queue", "pause", QUEUE]);
     let jobs = many_jobs(&stage, &AT_ONCE, MANY, 5);
     stage.execute("update job set state = 'failed', error = 'no', attempt = 3, failures = 3, dispatched_at = now(), finished_at = now()");
-    kill_before(&stage, jobs[MANY - 1], &["jobs", "retry", "--all"]);
+    kill_before(&stage, jobs[MANY - 1], &["job", "retry", "--all"]);
     wait_until("the part that it had done stands", || in_state(&stage, "queued") == 1000);
-    stage.tell(&["jobs", "retry", "--all"]);
-    stage.tell(&["queue", "resume", QUEUE]);
+    stage.run_uncloud(&["job", "retry", "--all"]);
+    stage.run_uncloud(&["queue", "resume", QUEUE]);
     let (_server, _worker) = (stage.server(), stage.worker_with(100));
     wait_until("all have run", || in_state(&stage, "succeeded") == i64::try_from(MANY).expect("few"));
-    assert!(jobs.iter().all(|job| stage.begun(*job).len() == 1));
+    assert!(jobs.iter().all(|job| stage.starts(*job).len() == 1));
 }
 
 #[test]
 fn a_queue_whose_drain_dies_stays_paused() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
-    let running = stage.enqueue(&Act::Sleep { millis: 6000 });
-    stage.wait_for_begin(running);
+    let running = stage.enqueue(&Action::Sleep { millis: 6000 });
+    stage.wait_for_start(running);
     let mut drain = Process::start("drain", &mut stage.uncloud(&["queue", "drain", QUEUE, "--timeout", "20"]));
     drain.wait_for_line("still under way");
     drain.kill();
     let waiting = stage.enqueue(&AT_ONCE);
-    let said = stage.tell(&["queue", "drain", QUEUE, "--timeout", "20"]);
+    let said = stage.run_uncloud(&["queue", "drain", QUEUE, "--timeout", "20"]);
     assert!(said.contains("drained"), "{said}");
     assert_eq!(stage.job(running).state, "succeeded");
-    assert!(stage.begun(waiting).is_empty());
-    stage.tell(&["queue", "resume", QUEUE]);
+    assert!(stage.starts(waiting).is_empty());
+    stage.run_uncloud(&["queue", "resume", QUEUE]);
     stage.wait_for(waiting, "succeeded");
 }
 
 #[test]
 fn who_watches_a_job_sees_its_next_worker_go_on() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker());
-    let job = stage.enqueue(&Act::Sleep { millis: 5000 });
-    let mut watch = Process::start("watch", &mut stage.uncloud(&["jobs", "watch", &job.to_string()]));
+    let job = stage.enqueue(&Action::Sleep { millis: 5000 });
+    let mut watch = Process::start("watch", &mut stage.uncloud(&["job", "watch", &job.to_string()]));
     watch.wait_for_line("1 of 2 asleep");
     worker.kill();
     server.kill();
     let (_server, _worker) = (stage.server(), stage.worker());
     watch.wait_for_line("succeeded");
     assert!(watch.wait().success());
-    assert_eq!(stage.begun(job).len(), 2);
+    assert_eq!(stage.starts(job).len(), 2);
 }
 
 #[test]
 fn the_urgent_job_overtakes_what_a_dead_server_and_worker_left_waiting() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker_with(1));
-    let slow = Act::Sleep { millis: 50 };
+    let slow = Action::Sleep { millis: 50 };
     // More than a queue with one worker is given at once.
     let low = many_jobs(&stage, &slow, 100, 1);
-    stage.wait_for_begin(low[0]);
+    stage.wait_for_start(low[0]);
     server.kill();
     worker.kill();
     let high = stage.enqueue_with(&slow, |job| job.policy.priority = 9);
@@ -145,10 +144,10 @@ fn the_urgent_job_overtakes_what_a_dead_server_and_worker_left_waiting() {
 
 #[test]
 fn limits_hold_for_the_worker_that_takes_over() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, worker) = (stage.server(), stage.worker());
-    let wound_up = stage.enqueue_with(&Act::WindUp, |job| job.policy.soft_limit = Some(Duration::from_secs(5)));
-    let ended = stage.enqueue_with(&Act::Child, |job| {
+    let wound_up = stage.enqueue_with(&Action::WindUp, |job| job.policy.soft_limit = Some(Duration::from_secs(5)));
+    let ended = stage.enqueue_with(&Action::Child, |job| {
         job.policy.hard_limit = Some(Duration::from_secs(8));
         job.policy.max_failures = 1;
     });
@@ -165,18 +164,18 @@ fn limits_hold_for_the_worker_that_takes_over() {
     wait_until("the next worker's child process is known", || child() != first);
     let second = child().expect("known");
     stage.wait_for(wound_up, "succeeded");
-    stage.wait_for(ended, "failed").says("hard limit of 8s");
+    stage.wait_for(ended, "failed").assert_error("hard limit of 8s");
     wait_until("the child process has ended", || kill(second, None).is_err());
-    assert_eq!((stage.begun(wound_up).len(), stage.begun(ended).len()), (2, 2));
+    assert_eq!((stage.starts(wound_up).len(), stage.starts(ended).len()), (2, 2));
 }
 
 #[test]
 fn a_job_that_waits_for_its_next_attempt_outlives_all_that_could_run_it() {
     const DAY: Duration = Duration::from_hours(24);
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker());
-    let snoozed = stage.enqueue(&Act::SnoozeFirst { millis: 6000 });
-    let retried = stage.enqueue_with(&Act::FailFirst { times: 1 }, |job| {
+    let snoozed = stage.enqueue(&Action::SnoozeFirst { millis: 6000 });
+    let retried = stage.enqueue_with(&Action::FailFirst { times: 1 }, |job| {
         job.policy.backoff_base = DAY;
         job.policy.backoff_max = DAY;
     });
@@ -191,7 +190,7 @@ fn a_job_that_waits_for_its_next_attempt_outlives_all_that_could_run_it() {
                   from job join job_attempt using (job_id) where outcome = 'snoozed'";
     assert!(stage.number(waited) >= 6000, "it was left alone for as long as it wanted: {} ms", stage.number(waited));
     assert!(waits(&retried) && stage.job(retried).failures == 1, "what has failed is not forgotten");
-    stage.tell(&["jobs", "retry", &retried.to_string()]);
+    stage.run_uncloud(&["job", "retry", &retried.to_string()]);
     let job = stage.wait_for(retried, "succeeded");
-    assert_eq!((job.attempt, job.failures, stage.begun(retried).len()), (2, 1, 2));
+    assert_eq!((job.attempt, job.failures, stage.starts(retried).len()), (2, 1, 2));
 }

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use nix::{sys::signal::kill, unistd::Pid};
 use serde_json::Value;
-
-use crate::{
-    actor::Act,
-    process::output,
-    stage::{QUEUE, Stage, within},
-    world::wait_until,
+use uncloud_testkit::{
+    command::output,
+    runner::{Action, QUEUE, Stage},
+    wait::{wait_until, wait_within},
 };
 
-const LONG: Act = Act::Sleep { millis: 60_000 };
+const LONG: Action = Action::Sleep { millis: 60_000 };
 
 fn json(text: &str) -> Value {
     // The table is on stdout, before whatever the log says.
@@ -29,173 +27,173 @@ fn worker_id(stage: &Stage) -> String {
 
 #[test]
 fn a_job_is_revoked_wherever_it_is_and_a_running_one_ends_with_its_child_process() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let _server = stage.server();
-    let sent = stage.enqueue(&Act::Sleep { millis: 0 });
+    let sent = stage.enqueue(&Action::Sleep { millis: 0 });
     stage.wait_for(sent, "dispatched");
     let scheduled =
-        stage.enqueue_with(&Act::Nothing, |job| job.run_at = Some("2999-01-01T00:00:00Z".parse().expect("a time")));
+        stage.enqueue_with(&Action::Nothing, |job| job.run_at = Some("2999-01-01T00:00:00Z".parse().expect("a time")));
     for job in [sent, scheduled] {
-        stage.tell(&["jobs", "revoke", &job.to_string()]);
-        stage.wait_for(job, "revoked").says("revoked by staff");
+        stage.run_uncloud(&["job", "revoke", &job.to_string()]);
+        stage.wait_for(job, "revoked").assert_error("revoked by staff");
     }
     stage.wait_until_redis_is_empty();
 
     let _worker = stage.worker();
-    let running = stage.enqueue(&Act::Child);
+    let running = stage.enqueue(&Action::Child);
     wait_until("the child process is known", || stage.job(running).progress.is_some());
     let pid = stage.job(running).progress.expect("known")["done"].as_i64().expect("a number");
     let child = Pid::from_raw(pid.try_into().expect("a pid"));
     kill(child, None).expect("it runs");
-    stage.tell(&["jobs", "revoke", &running.to_string()]);
-    stage.wait_for(running, "revoked").says("while it ran");
+    stage.run_uncloud(&["job", "revoke", &running.to_string()]);
+    stage.wait_for(running, "revoked").assert_error("while it ran");
     wait_until("the child process has ended", || kill(child, None).is_err());
-    assert!(stage.begun(sent).is_empty(), "what was revoked does not run");
-    let after = stage.enqueue(&Act::Nothing);
+    assert!(stage.starts(sent).is_empty(), "what was revoked does not run");
+    let after = stage.enqueue(&Action::Nothing);
     stage.wait_for(after, "succeeded");
 }
 
 #[test]
 fn a_revocation_outlives_the_server_and_the_worker_that_should_hear_of_it() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&LONG);
-    stage.wait_for_begin(job);
+    stage.wait_for_start(job);
     server.kill();
-    stage.tell(&["jobs", "revoke", &job.to_string()]);
+    stage.run_uncloud(&["job", "revoke", &job.to_string()]);
     worker.kill();
     let (_server, _worker) = (stage.server(), stage.worker());
-    within(Duration::from_secs(15), "it is revoked", || stage.job(job).state == "revoked");
+    wait_within(Duration::from_secs(15), "it is revoked", || stage.job(job).state == "revoked");
     stage.wait_until_redis_is_empty();
 }
 
 #[test]
 fn a_paused_queue_stays_paused_and_a_drained_one_has_finished_its_jobs() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker());
-    let running = stage.enqueue(&Act::Sleep { millis: 1500 });
-    stage.wait_for_begin(running);
-    stage.tell(&["queue", "pause", QUEUE]);
-    let waiting = stage.enqueue(&Act::Sleep { millis: 0 });
+    let running = stage.enqueue(&Action::Sleep { millis: 1500 });
+    stage.wait_for_start(running);
+    stage.run_uncloud(&["queue", "pause", QUEUE]);
+    let waiting = stage.enqueue(&Action::Sleep { millis: 0 });
     server.kill();
     let _server = stage.server();
-    let said = stage.tell(&["queue", "drain", QUEUE, "--timeout", "20"]);
+    let said = stage.run_uncloud(&["queue", "drain", QUEUE, "--timeout", "20"]);
     assert!(said.contains("still under way") && said.contains("drained"), "{said}");
     assert_eq!(stage.job(running).state, "succeeded", "drained means finished");
-    assert_eq!((stage.job(waiting).state.as_str(), stage.begun(waiting)), ("queued", vec![]));
-    stage.tell(&["queue", "resume", QUEUE]);
+    assert_eq!((stage.job(waiting).state.as_str(), stage.starts(waiting)), ("queued", vec![]));
+    stage.run_uncloud(&["queue", "resume", QUEUE]);
     stage.wait_for(waiting, "succeeded");
 }
 
 #[test]
 fn a_purge_takes_what_waits_and_leaves_what_runs() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
-    let running = stage.enqueue(&Act::Sleep { millis: 1000 });
-    stage.wait_for_begin(running);
-    stage.tell(&["queue", "pause", QUEUE]);
-    let waiting = stage.enqueue(&Act::Sleep { millis: 0 });
+    let running = stage.enqueue(&Action::Sleep { millis: 1000 });
+    stage.wait_for_start(running);
+    stage.run_uncloud(&["queue", "pause", QUEUE]);
+    let waiting = stage.enqueue(&Action::Sleep { millis: 0 });
     let parent = [waiting];
     let after =
-        stage.enqueue_with(&Act::Sleep { millis: 0 }, |job| job.after = uncloud::queue::After::Success(&parent));
-    stage.tell(&["jobs", "purge", QUEUE]);
-    stage.tell(&["queue", "resume", QUEUE]);
+        stage.enqueue_with(&Action::Sleep { millis: 0 }, |job| job.after = uncloud::queue::After::Success(&parent));
+    stage.run_uncloud(&["job", "purge", QUEUE]);
+    stage.run_uncloud(&["queue", "resume", QUEUE]);
     for job in [waiting, after] {
-        stage.wait_for(job, "revoked").says("with all that waited");
-        assert!(stage.begun(job).is_empty());
+        stage.wait_for(job, "revoked").assert_error("with all that waited");
+        assert!(stage.starts(job).is_empty());
     }
     stage.wait_for(running, "succeeded");
 }
 
 #[test]
 fn a_live_worker_is_scaled_up_and_down_also_over_the_death_of_the_server() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker_with(1));
     let jobs: Vec<i64> = (0..6).map(|_| stage.enqueue(&LONG)).collect();
-    let begun = || jobs.iter().filter(|job| !stage.begun(**job).is_empty()).count();
+    let begun = || jobs.iter().filter(|job| !stage.starts(**job).is_empty()).count();
     wait_until("one runs", || begun() == 1);
     let id = worker_id(&stage);
     server.kill();
-    stage.tell(&["worker", "scale", &id, "3"]);
+    stage.run_uncloud(&["worker", "scale", &id, "3"]);
     let _server = stage.server();
     wait_until("three run", || begun() == 3);
     let says = || stage.number("select concurrency::bigint from worker");
     wait_until("the worker says three, and no longer one", || says() == 3);
-    stage.tell(&["worker", "scale", &id, "1"]);
+    stage.run_uncloud(&["worker", "scale", &id, "1"]);
     wait_until("the worker says one again", || says() == 1);
     for job in &jobs[..2] {
-        stage.tell(&["jobs", "revoke", &job.to_string()]);
+        stage.run_uncloud(&["job", "revoke", &job.to_string()]);
         stage.wait_for(*job, "revoked");
     }
-    stage.tell(&["jobs", "revoke", &jobs[2].to_string()]);
+    stage.run_uncloud(&["job", "revoke", &jobs[2].to_string()]);
     wait_until("the next one runs", || begun() == 4);
     assert_eq!(begun(), 4, "one at a time again");
 }
 
 #[test]
 fn dead_letters_are_sent_again_one_by_one_or_by_filter() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker());
-    let fail = |error: &str| stage.enqueue(&Act::Fail { error: error.into() });
+    let fail = |error: &str| stage.enqueue(&Action::Fail { error: error.into() });
     let jobs = [fail("port 51820 is taken"), fail("port 51821 is taken"), fail("no such host")];
     for job in jobs {
         stage.wait_for(job, "failed");
     }
-    let listed = json(&stage.tell(&["jobs", "ls", "--state", "failed", "--error", "PORT", "--output", "json"]));
+    let listed = json(&stage.run_uncloud(&["job", "ls", "--state", "failed", "--error", "PORT", "--output", "json"]));
     assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
     server.kill();
-    stage.tell(&["jobs", "retry", &jobs[2].to_string()]);
-    stage.tell(&["jobs", "retry", "--all", "--kind", "fail", "--queue", QUEUE, "--error", "51820"]);
-    stage.tell(&["jobs", "retry", "--all", "--kind", "another"]);
+    stage.run_uncloud(&["job", "retry", &jobs[2].to_string()]);
+    stage.run_uncloud(&["job", "retry", "--all", "--kind", "fail", "--queue", QUEUE, "--error", "51820"]);
+    stage.run_uncloud(&["job", "retry", "--all", "--kind", "another"]);
     assert_eq!(jobs.map(|job| stage.job(job).state), ["queued", "failed", "queued"]);
     let _server = stage.server();
     for job in [jobs[0], jobs[2]] {
-        wait_until("it runs again", || stage.begun(job).len() == 2);
+        wait_until("it runs again", || stage.starts(job).len() == 2);
         assert_eq!(stage.wait_for(job, "failed").failures, 1, "as if for the first time");
     }
-    assert_eq!(stage.begun(jobs[1]).len(), 1);
+    assert_eq!(stage.starts(jobs[1]).len(), 1);
 }
 
 #[test]
 fn what_is_there_is_shown_and_a_dead_worker_is_not() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, worker) = (stage.server(), stage.worker_with(1));
     worker_id(&stage);
     let running = stage.enqueue(&LONG);
-    stage.wait_for_begin(running);
+    stage.wait_for_start(running);
     let reserved = stage.enqueue(&LONG);
     stage.wait_for(reserved, "dispatched");
     let scheduled = stage.enqueue_with(&LONG, |job| job.run_at = Some("2999-01-01T00:00:00Z".parse().expect("a time")));
-    let ask = |what: &str| json(&stage.tell(&["inspect", what, "--output", "json"]));
+    let ask = |what: &str| json(&stage.run_uncloud(&["inspect", what, "--output", "json"]));
     assert_eq!(ask("ping")[0]["answer"], "pong");
     wait_until("it is active", || ask("active").to_string().contains(&format!("{running}")));
     assert!(ask("reserved").to_string().contains(&reserved.to_string()), "{}", ask("reserved"));
     assert!(ask("scheduled").to_string().contains(&scheduled.to_string()), "{}", ask("scheduled"));
     assert!(ask("registered").to_string().contains("sleep"), "{}", ask("registered"));
-    assert_eq!(ask("stats")[0]["queue"], QUEUE);
+    assert_eq!(ask("stats")[0]["name"], QUEUE);
     assert_eq!(ask("report").as_array().map(Vec::len), Some(1), "{}", ask("report"));
     let dead = format!("worker-{}", worker.pid());
     worker.kill();
     let next = stage.worker();
     wait_until("it has reported", || stage.number("select count(*) from worker where not stopped") == 2);
     let asked = output(&mut stage.uncloud(&["inspect", "ping", "--output", "json"]), "");
-    assert!(String::from_utf8_lossy(&asked.stderr).contains("1 of 2 workers did not answer"), "{asked:?}");
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("1 of 2 workers did not reply"), "{asked:?}");
     let answers = json(&String::from_utf8_lossy(&asked.stdout));
-    let answer = |name: &str| answers.as_array()?.iter().find(|line| line["name"] == name)?["answer"].as_str();
+    let answer = |name: &str| answers.as_array()?.iter().find(|line| line["name"] == name)?["reply"].as_str();
     assert_eq!(
         (answer(&dead), answer(&format!("worker-{}", next.pid()))),
-        (Some("silence"), Some("pong")),
+        (Some("timeout"), Some("pong")),
         "{answers}"
     );
 }
 
 #[test]
 fn progress_is_seen_while_the_job_runs() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
-    let job = stage.enqueue(&Act::Sleep { millis: 2500 });
-    let said = stage.tell(&["jobs", "watch", &job.to_string()]);
+    let job = stage.enqueue(&Action::Sleep { millis: 2500 });
+    let said = stage.run_uncloud(&["job", "watch", &job.to_string()]);
     assert!(said.contains("1 of 2 asleep") && said.contains("succeeded"), "{said}");
-    let shown = stage.tell(&["jobs", "show", &job.to_string()]);
+    let shown = stage.run_uncloud(&["job", "show", &job.to_string()]);
     assert!(shown.contains("1 of 2 asleep"), "{shown}");
 }

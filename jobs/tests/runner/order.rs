@@ -4,15 +4,13 @@ use std::fs;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uncloud::queue::After;
+use uncloud_testkit::{
+    runner::{Action, QUEUE, Stage, trace_file},
+    wait::wait_until,
+};
 use uncloud_wire::JobId;
 
-use crate::{
-    actor::{Act, trace_file},
-    stage::{QUEUE, Stage},
-    world::wait_until,
-};
-
-const SHORT: Act = Act::Sleep { millis: 150 };
+const SHORT: Action = Action::Sleep { millis: 150 };
 
 /// When the server sent each of these jobs, in order.
 fn dispatched(stage: &Stage) -> Vec<(JobId, DateTime<Utc>)> {
@@ -33,12 +31,12 @@ fn one_after_the_other(stage: &Stage, jobs: &[JobId]) {
 
 #[test]
 fn the_urgent_job_overtakes_all_that_wait() {
-    let stage = Stage::new();
-    stage.tell(&["queue", "pause", QUEUE]);
-    let low: Vec<JobId> = (0..100).map(|_| stage.enqueue_with(&Act::Stamp, |job| job.policy.priority = 1)).collect();
-    let high = stage.enqueue_with(&Act::Stamp, |job| job.policy.priority = 9);
+    let stage = Stage::start();
+    stage.run_uncloud(&["queue", "pause", QUEUE]);
+    let low: Vec<JobId> = (0..100).map(|_| stage.enqueue_with(&Action::Stamp, |job| job.policy.priority = 1)).collect();
+    let high = stage.enqueue_with(&Action::Stamp, |job| job.policy.priority = 9);
     let (_server, _worker) = (stage.server(), stage.worker_with(1));
-    stage.tell(&["queue", "resume", QUEUE]);
+    stage.run_uncloud(&["queue", "resume", QUEUE]);
     for job in low.iter().chain([&high]) {
         stage.wait_for(*job, "succeeded");
     }
@@ -50,11 +48,11 @@ fn the_urgent_job_overtakes_all_that_wait() {
 
 #[test]
 fn a_job_runs_at_its_time_whichever_server_is_there() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker());
     let now = stage.rows::<(DateTime<Utc>,)>("select now()")[0].0;
     let run_at = now + TimeDelta::milliseconds(2500);
-    let job = stage.enqueue_with(&Act::Sleep { millis: 0 }, |job| job.run_at = Some(run_at));
+    let job = stage.enqueue_with(&Action::Sleep { millis: 0 }, |job| job.run_at = Some(run_at));
     server.kill();
     let _server = stage.server();
     stage.wait_for(job, "succeeded");
@@ -64,11 +62,11 @@ fn a_job_runs_at_its_time_whichever_server_is_there() {
 
 #[test]
 fn two_workers_and_two_servers_keep_one_rate_limit() {
-    let stage = Stage::new();
-    stage.tell(&["queue", "limit", QUEUE, "10/2"]);
+    let stage = Stage::start();
+    stage.run_uncloud(&["queue", "limit", QUEUE, "10/2"]);
     let (first, _second) = (stage.server(), stage.server());
     let _workers = [stage.worker(), stage.worker()];
-    let jobs: Vec<JobId> = (0..30).map(|_| stage.enqueue(&Act::Nothing)).collect();
+    let jobs: Vec<JobId> = (0..30).map(|_| stage.enqueue(&Action::Nothing)).collect();
     wait_until("ten are done", || stage.number("select count(*) from job where state = 'succeeded'") >= 10);
     first.kill(); // what it has spent is spent
     let _third = stage.server();
@@ -86,11 +84,11 @@ fn two_workers_and_two_servers_keep_one_rate_limit() {
 
 #[test]
 fn jobs_of_one_unique_key_join_and_run_one_at_a_time_though_workers_die() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, worker) = (stage.server(), stage.worker());
-    let enqueue = || stage.enqueue_with(&Act::Sleep { millis: 1000 }, |job| job.unique_key = Some("pool-1"));
+    let enqueue = || stage.enqueue_with(&Action::Sleep { millis: 1000 }, |job| job.unique_key = Some("pool-1"));
     let first = enqueue();
-    stage.wait_for_begin(first);
+    stage.wait_for_start(first);
     let second = enqueue();
     assert_ne!(first, second, "the first one may have missed what the second one is for");
     assert_eq!(enqueue(), second, "what waits does it for both");
@@ -99,22 +97,22 @@ fn jobs_of_one_unique_key_join_and_run_one_at_a_time_though_workers_die() {
     let _worker = stage.worker();
     stage.wait_for(first, "succeeded");
     stage.wait_for(second, "succeeded");
-    assert_eq!((stage.begun(first).len(), stage.begun(second).len()), (2, 1));
+    assert_eq!((stage.starts(first).len(), stage.starts(second).len()), (2, 1));
     one_after_the_other(&stage, &[first, second]);
 }
 
 #[test]
 fn jobs_of_one_serial_key_keep_their_order_through_failure_death_and_retry() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (_server, worker) = (stage.server(), stage.worker());
-    let enqueue = |act: &Act| stage.enqueue_with(act, |job| job.serial_key = Some("mailbox"));
+    let enqueue = |action: &Action| stage.enqueue_with(action, |job| job.serial_key = Some("mailbox"));
     let jobs = [
         enqueue(&SHORT),
-        enqueue(&Act::FailFirst { times: 2 }),
-        enqueue(&Act::Sleep { millis: 1000 }),
+        enqueue(&Action::FailFirst { times: 2 }),
+        enqueue(&Action::Sleep { millis: 1000 }),
         enqueue(&SHORT),
     ];
-    stage.wait_for_begin(jobs[2]);
+    stage.wait_for_start(jobs[2]);
     worker.kill();
     let _worker = stage.worker();
     for job in jobs {
@@ -123,39 +121,41 @@ fn jobs_of_one_serial_key_keep_their_order_through_failure_death_and_retry() {
     one_after_the_other(&stage, &jobs);
 
     // Whatever is run again, and however often, comes behind what waits by then.
-    let fail = Act::Fail { error: "no".into() };
+    let fail = Action::Fail { error: "no".into() };
     let (a, b) = (enqueue(&fail), enqueue(&fail));
     stage.wait_for(a, "failed");
     stage.wait_for(b, "failed");
-    stage.tell(&["queue", "pause", QUEUE]);
-    let waits_for = |job: JobId| stage.tell(&["jobs", "show", &job.to_string()]);
-    stage.tell(&["jobs", "retry", &b.to_string()]);
-    stage.tell(&["jobs", "retry", &a.to_string()]);
+    stage.run_uncloud(&["queue", "pause", QUEUE]);
+    let waits_for = |job: JobId| stage.run_uncloud(&["job", "show", &job.to_string()]);
+    stage.run_uncloud(&["job", "retry", &b.to_string()]);
+    stage.run_uncloud(&["job", "retry", &a.to_string()]);
     assert!(waits_for(a).contains(&format!("waits for the end of job {b}")), "{}", waits_for(a));
-    stage.tell(&["jobs", "revoke", &b.to_string()]);
-    stage.tell(&["jobs", "retry", &b.to_string()]);
+    stage.run_uncloud(&["job", "revoke", &b.to_string()]);
+    stage.run_uncloud(&["job", "retry", &b.to_string()]);
     assert!(waits_for(b).contains(&format!("waits for the end of job {a}")), "{}", waits_for(b));
-    stage.tell(&["queue", "resume", QUEUE]);
-    wait_until("both have run again", || stage.begun(a).len() == 2 && stage.begun(b).len() == 2);
+    stage.run_uncloud(&["queue", "resume", QUEUE]);
+    wait_until("both have run again", || stage.starts(a).len() == 2 && stage.starts(b).len() == 2);
     let order: Vec<JobId> = dispatched(&stage).into_iter().map(|(job, _)| job).collect();
     assert_eq!(order[order.len() - 2..], [a, b]);
 }
 
 #[test]
 fn a_child_sees_what_became_of_its_parents() {
-    let stage = Stage::new();
+    let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker());
     let good = stage.enqueue(&SHORT);
-    let bad = stage.enqueue(&Act::Fail { error: "no such bill".into() });
+    let bad = stage.enqueue(&Action::Fail { error: "no such bill".into() });
     let parents = [good, bad];
-    let strict = stage.enqueue_with(&Act::Nothing, |job| job.after = After::Success(&parents));
-    let lenient = stage.enqueue_with(&Act::Nothing, |job| job.after = After::End(&parents));
+    let strict = stage.enqueue_with(&Action::Nothing, |job| job.after = After::Success(&parents));
+    let lenient = stage.enqueue_with(&Action::Nothing, |job| job.after = After::End(&parents));
     let needed = [strict];
-    let grandchild = stage.enqueue_with(&Act::Nothing, |job| job.after = After::Success(&needed));
+    let grandchild = stage.enqueue_with(&Action::Nothing, |job| job.after = After::Success(&needed));
     server.kill();
     let _server = stage.server();
-    stage.wait_for(strict, "failed").says(&format!("job {bad}, which this one waits for, failed: no such bill"));
-    stage.wait_for(grandchild, "failed").says(&format!("job {strict}"));
+    stage
+        .wait_for(strict, "failed")
+        .assert_error(&format!("job {bad}, which this one waits for, failed: no such bill"));
+    stage.wait_for(grandchild, "failed").assert_error(&format!("job {strict}"));
     let seen = stage.wait_for(lenient, "succeeded").result.expect("what it saw");
     assert_eq!(seen, serde_json::json!([["succeeded", null], ["failed", "no such bill"]]));
 
@@ -163,7 +163,7 @@ fn a_child_sees_what_became_of_its_parents() {
     let sql = "update job set kind = 'sleep', payload = '{\"kind\": \"sleep\", \"millis\": 500}' where kind = 'fail'";
     stage.execute(sql);
     for job in [bad, strict, grandchild] {
-        stage.tell(&["jobs", "retry", &job.to_string()]);
+        stage.run_uncloud(&["job", "retry", &job.to_string()]);
     }
     stage.wait_for(bad, "succeeded");
     stage.wait_for(strict, "succeeded");

@@ -5,9 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use anyhow::anyhow;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError};
 use tokio::{sync::Mutex, time::Instant};
-use url::Url;
-
 use uncloud_wire::Secret;
+use url::Url;
 
 /// A kept connection that nobody used for so long may have been forgotten by a firewall, which shows only as silence.
 const MOST_IDLE: Duration = Duration::from_mins(1);

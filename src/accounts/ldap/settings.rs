@@ -12,10 +12,10 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use uncloud_wire::Secret;
 use url::Url;
 
 use super::{Directory, PLACEHOLDER, Server, Service};
-use uncloud_wire::Secret;
 
 /// A directory as configured; [`Directory::new`] checks it.
 #[derive(Debug, Clone)]

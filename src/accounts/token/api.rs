@@ -21,8 +21,7 @@ use crate::{
     code::Code,
     error::Error,
     http::{
-        Body, Cursor, Id, Line, Number, Password, Shown, SignedIn, Sort, Staff, Tags, Window, input,
-        scope::{Scope, Scopes},
+        Body, Cursor, Id, Line, Number, Password, Scope, Scopes, Shown, SignedIn, Sort, Staff, Tags, Window, input,
         unless_changed,
     },
     request_context,

@@ -2,17 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool};
+use uncloud_wire::Secret;
 
 use super::PREFIX_LEN;
 use crate::{
-    http::{
-        Window, in_order,
-        scope::{Scope, Scopes},
-    },
+    http::{Scope, Scopes, Window, in_order},
     request_context,
     user::User,
 };
-use uncloud_wire::Secret;
 
 /// Most tokens that a user may have.
 pub(super) const MOST: i64 = 100;

@@ -10,9 +10,9 @@ use ring::{
     digest::{SHA256, digest},
     rand::{SecureRandom as _, SystemRandom},
 };
+use uncloud_wire::Secret;
 
 use crate::error::Error;
-use uncloud_wire::Secret;
 
 /// What secrets begin with, so that people and scanners of source code know one when they see it.
 const MARK: &str = "unc_";

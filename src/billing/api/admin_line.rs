@@ -10,8 +10,9 @@ use sqlx::PgPool;
 
 use crate::{
     billing::{
-        line::{self, NewLine},
-        run::second,
+        bill_run::second,
+        line,
+        manual_line::{self, NewLine},
     },
     error::Error,
     http::{Body, Cursor, Id, Line, Moment, Sort, Staff, Tags, Window, input},
@@ -64,8 +65,8 @@ struct LineBody {
     voided_by: Option<String>,
 }
 
-impl From<line::Line> for LineBody {
-    fn from(line: line::Line) -> Self {
+impl From<manual_line::Line> for LineBody {
+    fn from(line: manual_line::Line) -> Self {
         Self {
             id: line.item_id,
             user_id: line.user_id,

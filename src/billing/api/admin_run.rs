@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use poem_openapi::types::ToJSON as _;
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
 };
+use serde_json::Value;
 use sqlx::PgPool;
 
 use super::{admin_bill::BillCreate, body::ProblemBody};
 use crate::{
     billing::{
+        bill_run::{RunView, Summary},
         db, jobs,
-        run::{RunView, Summary},
     },
     error::Error,
-    http::{Body, Cursor, Id, Sort, Staff, Tags, Window},
+    http::{Body, Cursor, Id, Shown, Sort, Staff, Tags, Window},
     money::amount::Amount,
     queue::{JobRef, JobState, Wake},
 };
@@ -115,6 +117,12 @@ impl From<Summary> for RunTotals {
     fn from(summary: Summary) -> Self {
         let Summary { currency, bills, net, tax, gross } = summary;
         Self { currency, bills, net, tax, gross }
+    }
+}
+
+impl Shown for Summary {
+    fn shown(self) -> Option<Value> {
+        RunTotals::from(self).to_json()
     }
 }
 

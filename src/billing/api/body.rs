@@ -2,14 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
+use poem_openapi::types::ToJSON as _;
+use serde_json::Value;
 
 use super::content::BillContent;
 use crate::{
     billing::{
         bill::{Bill, WholeBill},
-        customer::Problem,
         one::Billed,
+        problem::Problem,
     },
+    http::Shown,
     money::amount::Amount,
 };
 
@@ -137,10 +140,22 @@ impl From<Bill> for BillBody {
     }
 }
 
+impl Shown for Bill {
+    fn shown(self) -> Option<Value> {
+        BillBody::from(self).to_json()
+    }
+}
+
 impl From<WholeBill> for BillDetail {
     fn from(whole: WholeBill) -> Self {
         let content = BillContent::new(whole.parties, &whole.records, &whole.vat);
         Self { bill: whole.bill.into(), content }
+    }
+}
+
+impl Shown for WholeBill {
+    fn shown(self) -> Option<Value> {
+        BillDetail::from(self).to_json()
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
 use crate::{
-    billing::{customer::Problem, export::ExportedBill, run::RunView},
+    billing::{bill_run::RunView, exported_bill::ExportedBill, problem::Problem},
     code::Code,
     http::{Window, in_order},
     money::amount::Amount,

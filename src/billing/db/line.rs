@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
-    billing::line::{Line, NewLine},
+    billing::manual_line::{Line, NewLine},
     error::Error,
     http::{Window, in_order},
     money::amount::Amount,

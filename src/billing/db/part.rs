@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::billing::{customer::Problem, run::Run};
+use crate::billing::{bill_run::Run, problem::Problem};
 
 /// A part of a run that this transaction works on.
 pub(in crate::billing) struct Claimed {

@@ -2,18 +2,18 @@
 
 use chrono::{DateTime, Datelike as _, Utc};
 use sqlx::{PgConnection, PgExecutor};
+use uncloud_wire::JobId;
 
 use crate::{
     billing::{
-        customer::Problem,
-        run::{Progress, Run, Summary},
+        bill_run::{Progress, Run, Summary},
+        problem::Problem,
     },
     code::Code,
     error::Error,
     money::amount::Amount,
     parties,
 };
-use uncloud_wire::JobId;
 
 /// Customers with something to bill.
 pub(in crate::billing) struct Waiting {

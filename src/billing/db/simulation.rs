@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use sqlx::PgConnection;
 
 use crate::{
-    billing::simulate::{CaseCustomer, CaseSeller},
+    billing::case_parties::{CaseCustomer, CaseSeller},
     error::Error,
     money::{country::Country, vat::CustomerKind, vat_rates::RateRow},
 };

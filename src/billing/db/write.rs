@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    billing::{customer::Drawn, run::Run},
+    billing::{bill_run::Run, drawn::Drawn},
     error::Error,
     money::draft::{Draft, Kind, Record},
     orders,

@@ -2,12 +2,8 @@
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::Run;
 use crate::{
-    billing::{
-        customer::{Problem, bill_customers},
-        db,
-    },
+    billing::{bill_run::Run, customer::bill_customers, db, problem::Problem},
     code::Code,
     error::{AsConstraint as _, Error},
     money::vat_rates::RateTable,

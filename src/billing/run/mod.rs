@@ -8,96 +8,20 @@ mod batch;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use sqlx::{PgConnection, PgPool};
 
 use self::batch::{BATCH, bill_batch, bill_each_or_all};
-use super::{customer::Problem, db};
+use super::{db, problem::Problem};
 use crate::{
+    billing::bill_run::{Progress, Run, Summary, second},
     error::Error,
-    money::{
-        amount::{Amount, AmountError},
-        vat::Seller,
-    },
     parties, request_context,
 };
 
 /// Many more than workers, so that none waits long for the last one.
 const PARTS: i64 = 32;
-
-/// A run.
-#[derive(Debug, Clone, Copy)]
-pub struct Run {
-    /// Identifies it.
-    pub run_id: i64,
-    /// Bills what is due then, and is the bills' date.
-    pub as_of: DateTime<Utc>,
-    /// How many had something due when it began.
-    pub customers: i32,
-    /// Who bills.
-    pub seller: Seller,
-    /// Whether what is due in CHF is rounded to 0.05.
-    pub cash_rounding: bool,
-    /// Its bills have their numbers.
-    pub ended: bool,
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// How many had something due when it began.
-    pub customers: i32,
-    /// How many of them were looked at.
-    pub customers_done: i32,
-    /// All were.
-    pub parts_done: bool,
-    /// The bills have their numbers.
-    pub ended: bool,
-}
-
-/// What a run came to in one currency.
-#[derive(Debug, Clone)]
-pub struct Summary {
-    /// Which.
-    pub currency: String,
-    /// How many bills.
-    pub bills: i64,
-    /// The sum of their nets.
-    pub net: Amount,
-    /// The sum of their VAT.
-    pub tax: Amount,
-    /// The sum of both.
-    pub gross: Amount,
-}
-
-/// A run as people look at it.
-#[derive(Debug, Clone)]
-pub struct RunView {
-    /// Identifies it.
-    pub run_id: i64,
-    /// Bills what was due then, and is the bills' date.
-    pub as_of: DateTime<Utc>,
-    /// Only this customer; none: everybody.
-    pub user_id: Option<i64>,
-    /// The customer's name.
-    pub username: Option<String>,
-    /// How many had something due when it began.
-    pub customers: i32,
-    /// How many were looked at.
-    pub customers_done: i32,
-    /// How many could not be billed.
-    pub problems: i64,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// When its bills had their numbers.
-    pub finished_at: Option<DateTime<Utc>>,
-}
-
-/// Times of bills are whole seconds.
-pub fn second(t: DateTime<Utc>) -> DateTime<Utc> {
-    t.trunc_subsecs(0)
-}
 
 /// Begins a run as of then, or joins the one that has not ended, whatever its time: it has to end first. Where nothing is
 /// due, the run has ended at once, and is the same one however often it is asked for.
@@ -231,16 +155,6 @@ pub async fn dry_run(
         part.after_user_id = last;
     }
     Ok((summaries.into_values().collect(), problems))
-}
-
-impl Summary {
-    fn add(&mut self, other: &Self) -> Result<(), AmountError> {
-        self.bills += other.bills;
-        self.net = self.net.try_add(other.net)?;
-        self.tax = self.tax.try_add(other.tax)?;
-        self.gross = self.gross.try_add(other.gross)?;
-        Ok(())
-    }
 }
 
 /// How far a run is.

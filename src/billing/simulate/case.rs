@@ -7,14 +7,13 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
 use crate::{
-    billing::run,
+    billing::case_parties::{CaseCustomer, CaseSeller},
     http::Price,
     money::{
         amount::{Amount, Currency, Rate},
         charge::{Timing, UpgradeCredit},
         country::Country,
         period::RecurringPeriod,
-        vat::CustomerKind,
     },
     orders::NewOrder,
     services::ServiceChange,
@@ -47,37 +46,6 @@ pub(super) struct Case {
     #[serde(default)]
     pub options: CaseOptions,
     pub events: Vec<Event>,
-}
-
-/// Who bills.
-#[derive(Debug, Deserialize)]
-pub(in crate::billing) struct CaseSeller {
-    pub country: Country,
-    pub timezone: Tz,
-    pub oss_eu: bool,
-}
-
-/// Who is billed.
-#[derive(Debug, Deserialize)]
-pub(in crate::billing) struct CaseCustomer {
-    pub country: Country,
-    pub kind: CustomerKind,
-    vat_number: Option<String>,
-    vat_number_status: Option<String>,
-}
-
-impl CaseCustomer {
-    /// The number of a business without what people write between its letters and digits.
-    pub fn vat_number(&self) -> Option<String> {
-        let number = self.vat_number.as_deref().filter(|_| self.kind == CustomerKind::Business)?;
-        let number: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
-        Some(number.to_ascii_uppercase()).filter(|number| (4..=20).contains(&number.len()))
-    }
-
-    /// Whatever else is said about a number, it is not verified.
-    pub fn is_verified(&self) -> bool {
-        self.vat_number_status.as_deref() == Some("verified")
-    }
 }
 
 /// A misspelt option would be one that is not taken.
@@ -148,11 +116,11 @@ fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error>
 
 /// Times are whole seconds here, as they are in orders.
 fn second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-    DateTime::deserialize(deserializer).map(run::second)
+    DateTime::deserialize(deserializer).map(crate::billing::bill_run::second)
 }
 
 fn maybe_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.map(run::second))
+    Ok(Option::deserialize(deserializer)?.map(crate::billing::bill_run::second))
 }
 
 /// To five cents, the smallest coin of Switzerland, or not at all.

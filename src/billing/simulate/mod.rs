@@ -13,7 +13,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 pub use self::case::Cases;
 use self::case::{Case, CaseRate, Event};
-pub(super) use self::case::{CaseCustomer, CaseSeller};
+pub(super) use super::case_parties::CaseSeller;
 use super::{bill::BillFilter, db, run::bill_one};
 use crate::{
     error::{AsConstraint as _, Error},

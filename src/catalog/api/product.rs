@@ -1,6 +1,5 @@
 //! What is on sale; for everybody, as price lists are.
 
-use crate::services::Delivery;
 use chrono::{DateTime, Utc};
 use poem_openapi::{
     Object, OpenApi,
@@ -18,6 +17,7 @@ use crate::{
     error::Error,
     http::{self, Cursor, Id, NamedWindow, Shown, Tags, named_sort},
     money::{amount::Currency, charge::Timing, period::RecurringPeriod},
+    services::Delivery,
 };
 
 /// Something that can be bought.

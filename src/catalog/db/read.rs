@@ -1,6 +1,5 @@
 //! Products, whole.
 
-use crate::services::Delivery;
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -15,6 +14,7 @@ use crate::{
         charge::Timing,
         period::{RecurringPeriod, Unit},
     },
+    services::Delivery,
 };
 
 /// A price as the database has it.

@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::services::Delivery;
 use crate::{
     catalog::product::{Component, ParameterPrice},
     money::charge::Timing,
+    services::Delivery,
 };
 
 fn money(text: &str) -> Amount {

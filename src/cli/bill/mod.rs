@@ -16,13 +16,13 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  uncloud bill run                              bill everybody what is due now
+  uncloud bill run                              # bill all customers what is due now
   uncloud bill run --as-of 2026-12-01T00:00:00Z --dry-run
-  uncloud bill run --customer alice             one customer, now
+  uncloud bill run --customer alice             # bill one customer now
   uncloud bill ls --customer alice --from 2026-01-01T00:00:00Z
   uncloud bill show 2026-000042
   uncloud bill export --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z > q1.csv
-  uncloud bill simulate cases.json              what if; changes nothing")]
+  uncloud bill simulate cases.json              # play cases through; changes nothing")]
 pub(super) struct BillArgs {
     #[command(subcommand)]
     command: BillCommand,
@@ -32,17 +32,18 @@ pub(super) struct BillArgs {
 
 #[derive(Debug, Subcommand)]
 enum BillCommand {
-    /// Bill what is due. Safe beside the schedule's run and beside another one by hand.
+    /// Bill what is due. Bill runs are idempotent: repeated or concurrent runs never bill anything twice.
     Run(run::RunArgs),
     /// List bills.
     Ls(show::ListArgs),
-    /// Show a bill with its records, so that it can be computed again by hand.
+    /// Show a bill with its records, which suffice to compute it again by hand.
     Show(show::ShowArgs),
     /// Write the bills of a period with their VAT to stdout, for the accounts.
     Export(export::ExportArgs),
-    /// Play cases of orders, changes and runs through the database, and roll them back.
+    /// Play cases of orders, changes and runs through the database, roll them back, and print the results.
     Simulate(simulate::SimulateArgs),
-    /// Compute all orders and bills again and compare them with what is billed.
+    /// Compute all orders and bills again, and compare the results with what is billed.
+    #[command(after_help = "Example:\n  uncloud bill verify && echo sound")]
     Verify {
         #[command(flatten)]
         output: Output,
@@ -67,7 +68,7 @@ async fn verify(pool: &sqlx::PgPool, output: &Output) -> anyhow::Result<()> {
     for fault in &faults {
         table.row([fault.order_id.into(), fault.bill_id.into(), fault.detail.clone().into()]);
     }
-    table.print(output)?;
-    anyhow::ensure!(faults.is_empty(), "{} things are not billed as they should be", faults.len());
+    output.rows(&table)?;
+    anyhow::ensure!(faults.is_empty(), "{} orders or bills are not billed as they should be", faults.len());
     Ok(())
 }

@@ -1,20 +1,24 @@
 //! `uncloud bill run`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::bail;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use clap::Args;
 use serde_json::Value;
 use sqlx::PgPool;
+use uncloud_wire::program::{Failure, say};
 
 use crate::{
-    accounts,
     billing::{
         Problem,
-        run::{self, Progress, Summary},
+        bill_run::{Progress, Summary},
+        run,
     },
-    cli::output::{Output, Table},
+    cli::{
+        output::{Output, Table},
+        users,
+    },
     money, request_context,
     user::Username,
 };
@@ -24,14 +28,19 @@ const WORKERS: usize = 2;
 
 /// Options of `bill run`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  uncloud bill run
+  uncloud bill run --as-of 2026-12-01T00:00:00Z --dry-run
+  uncloud bill run --customer alice --output json")]
 pub(super) struct RunArgs {
-    /// Bill what is due at this time, which is also the bills' date (RFC 3339); now if not given.
+    /// Time up to which to bill, which is also the bills' date (RFC 3339) [default: now].
     #[arg(long, value_name = "TIME")]
     as_of: Option<DateTime<Utc>>,
     /// Only this customer.
     #[arg(long, value_name = "USER")]
     customer: Option<Username>,
-    /// Say what would be billed, and bill nothing. May look into the future.
+    /// Print what would be billed, and bill nothing. May look into the future.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -41,12 +50,12 @@ pub(super) struct RunArgs {
 pub(super) async fn run(pool: &PgPool, args: RunArgs) -> anyhow::Result<()> {
     let now = crate::clock::now(pool).await?;
     let as_of = args.as_of.unwrap_or(now).trunc_subsecs(0);
-    ensure!(as_of <= now || args.dry_run, "--as-of lies in the future; add --dry-run to see what would be billed then");
+    if as_of > now && !args.dry_run {
+        let what = "--as-of is in the future; add --dry-run to see what would be billed then";
+        return Err(Failure::usage(what).into());
+    }
     let customer = match &args.customer {
-        Some(name) => {
-            let user = accounts::find(pool, name).await?;
-            Some(user.with_context(|| format!("there is no user {name}"))?.user_id)
-        }
+        Some(name) => Some(users::find(pool, name).await?.id),
         None => None,
     };
     let (summary, problems) = match (customer, args.dry_run) {
@@ -68,35 +77,38 @@ pub(super) async fn run(pool: &PgPool, args: RunArgs) -> anyhow::Result<()> {
             (run::summary(&mut *pool.acquire().await?, run).await?, run::problems(pool, run).await?)
         }
     };
-    print(&summary, &problems, &args.output)
+    print(summary, &problems, &args.output)
 }
 
-fn print(summary: &[Summary], problems: &[Problem], output: &Output) -> anyhow::Result<()> {
+fn print(summary: Vec<Summary>, problems: &[Problem], output: &Output) -> anyhow::Result<()> {
+    output.list(summary, table)?;
+    for problem in problems {
+        say(&format!("customer {}: {} ({})\n", problem.user_id, problem.detail, problem.code));
+    }
+    if !problems.is_empty() {
+        bail!("{} customers could not be billed; the next run bills what is due from them", problems.len());
+    }
+    Ok(())
+}
+
+fn table(summary: &[Summary]) -> Table {
     let mut table = Table::new(&["currency", "bills", "net", "vat", "gross"]);
     for line in summary {
         let money = |amount: money::amount::Amount| Value::from(amount.to_string());
         let Summary { currency, bills, net, tax, gross } = line;
         table.row([currency.clone().into(), (*bills).into(), money(*net), money(*tax), money(*gross)]);
     }
-    table.print(output)?;
-    for problem in problems {
-        eprintln!("customer {}: {} ({})", problem.user_id, problem.detail, problem.code);
-    }
-    if !problems.is_empty() {
-        bail!("{} customers could not be billed; what is due of them comes with the next run", problems.len());
-    }
-    Ok(())
+    table
 }
 
 fn show_progress(progress: Progress) {
     if std::io::stderr().is_terminal() {
-        eprint!("\r\x1b[K{} of {} customers", progress.customers_done, progress.customers);
-        let _ = std::io::stderr().flush(); // a line less of progress is no reason to stop
+        say(&format!("\r\x1b[K{} of {} customers", progress.customers_done, progress.customers));
     }
 }
 
 fn end_progress() {
     if std::io::stderr().is_terminal() {
-        eprintln!();
+        say("\n");
     }
 }

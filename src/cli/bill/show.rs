@@ -1,18 +1,20 @@
 //! `uncloud bill ls` and `show`.
 
-use anyhow::Context as _;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::Value;
 use sqlx::PgPool;
+use uncloud_wire::program::{Failure, say};
 
 use crate::{
-    accounts,
     billing::{
         self,
-        bill::{Bill, BillFilter},
+        bill::{Bill, BillFilter, WholeBill},
     },
-    cli::output::{Output, Table},
+    cli::{
+        output::{Output, Table, time},
+        users,
+    },
     http::Window,
     money::amount::Amount,
     user::Username,
@@ -20,18 +22,22 @@ use crate::{
 
 /// Options of `bill ls`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  uncloud bill ls --customer alice
+  uncloud bill ls --from 2026-01-01T00:00:00Z --output json")]
 pub(super) struct ListArgs {
-    /// This customer's.
+    /// Only bills of this customer.
     #[arg(long, value_name = "USER")]
     customer: Option<Username>,
-    /// Issued then or later.
+    /// Only bills issued at this time or later (RFC 3339).
     #[arg(long, value_name = "TIME")]
     from: Option<DateTime<Utc>>,
-    /// Issued before then.
+    /// Only bills issued before this time.
     #[arg(long, value_name = "TIME")]
     to: Option<DateTime<Utc>>,
-    /// At most so many, the oldest first.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+    /// Largest number of bills to list, the oldest first.
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=10_000))]
     limit: i64,
     #[command(flatten)]
     output: Output,
@@ -39,8 +45,9 @@ pub(super) struct ListArgs {
 
 /// Options of `bill show`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  uncloud bill show 2026-000042")]
 pub(super) struct ShowArgs {
-    /// Its number, as in 2026-000042.
+    /// Number of the bill, as in 2026-000042.
     #[arg(value_name = "NUMBER")]
     number: String,
     #[command(flatten)]
@@ -51,39 +58,48 @@ fn money(amount: Amount) -> Value {
     amount.to_string().into()
 }
 
-fn time(time: DateTime<Utc>) -> Value {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true).into()
-}
-
 pub(super) async fn list(pool: &PgPool, args: ListArgs) -> anyhow::Result<()> {
     let user_id = match &args.customer {
-        Some(name) => {
-            Some(accounts::find(pool, name).await?.with_context(|| format!("there is no user {name}"))?.user_id)
-        }
+        Some(name) => Some(users::find(pool, name).await?.id),
         None => None,
     };
     let filter = BillFilter { user_id, from: args.from, to: args.to, ..BillFilter::default() };
+    args.output.list(billing::bills(pool, &filter, Window::first(args.limit)).await?, list_table)
+}
+
+fn list_table(bills: &[Bill]) -> Table {
     let mut table =
         Table::new(&["number", "customer", "issued_at", "document", "currency", "net", "vat", "amount_due"]);
-    for bill in billing::bills(pool, &filter, Window::first(args.limit)).await? {
-        let Bill { number, username, issued_at, document, currency, net, tax, amount_due, .. } = bill;
+    for bill in bills {
         table.row([
-            number.into(),
-            username.into(),
-            time(issued_at),
-            document.into(),
-            currency.into(),
-            money(net),
-            money(tax),
-            money(amount_due),
+            bill.number.clone().into(),
+            bill.username.clone().into(),
+            time(bill.issued_at),
+            bill.document.clone().into(),
+            bill.currency.clone().into(),
+            money(bill.net),
+            money(bill.tax),
+            money(bill.amount_due),
         ]);
     }
-    table.print(&args.output)
+    table
 }
 
 pub(super) async fn show(pool: &PgPool, args: ShowArgs) -> anyhow::Result<()> {
     let found = billing::bill_by_number(pool, &args.number).await?;
-    let whole = found.with_context(|| format!("there is no bill {}; `uncloud bill ls` lists them", args.number))?;
+    let whole = found.ok_or_else(|| {
+        Failure::not_found(format!("bill {} not found; `uncloud bill ls` lists the bills", args.number))
+    })?;
+    let Bill { currency, net, tax, gross, amount_due, .. } = &whole.bill;
+    let totals = format!("net {net}, VAT {tax}, gross {gross}, amount due {amount_due} {currency}\n");
+    args.output.object(whole, records_table)?;
+    if !args.output.is_json() {
+        say(&totals);
+    }
+    Ok(())
+}
+
+fn records_table(whole: &WholeBill) -> Table {
     let mut table = Table::new(&["order", "what", "from", "to", "quantity", "unit_price", "net", "vat"]);
     for record in &whole.records {
         table.row([
@@ -97,10 +113,5 @@ pub(super) async fn show(pool: &PgPool, args: ShowArgs) -> anyhow::Result<()> {
             format!("{} {}", record.category, record.rate).into(),
         ]);
     }
-    table.print(&args.output)?;
-    if !args.output.is_json() {
-        let Bill { currency, net, tax, gross, amount_due, .. } = &whole.bill;
-        eprintln!("net {net}, VAT {tax}, gross {gross}, amount due {amount_due} {currency}");
-    }
-    Ok(())
+    table
 }

@@ -3,26 +3,28 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use uncloud_wire::program::{Failure, print, say};
 
 use crate::billing::simulate::{Cases, simulate};
 
 /// Options of `bill simulate`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  uncloud bill simulate cases.json >results.json")]
 pub(super) struct SimulateArgs {
-    /// The cases as JSON: seller, customer and events of each; tests/billing-examples.json is one.
-    #[arg(value_name = "FILE")]
+    /// File of the cases as JSON: seller, customer and events of each. tests/billing-examples.json is an example.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
 }
 
-/// Prints what became of each case; fails if one that says what it expects came out otherwise.
-#[expect(clippy::print_stdout, reason = "this is the command's output")]
+/// Prints the result of each case; fails if one differs from what its case expects.
 pub(super) async fn run(pool: &PgPool, args: SimulateArgs) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
+    let text = std::fs::read_to_string(&args.file)
+        .with_context(|| Failure::usage(format!("can't read {}", args.file.display())))?;
     let cases: Cases =
-        serde_json::from_str(&text).with_context(|| format!("{} is no file of cases", args.file.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is not a file of cases", args.file.display()))?;
     let outcomes = simulate(pool, cases).await?;
     let (mut shown, mut expecting, mut wrong) = (Vec::new(), 0, Vec::new());
     for outcome in outcomes {
@@ -36,12 +38,12 @@ pub(super) async fn run(pool: &PgPool, args: SimulateArgs) -> anyhow::Result<()>
             wrong.push(outcome.id);
         }
     }
-    println!("{}", serde_json::to_string_pretty(&json!({ "cases": shown }))?);
+    print(serde_json::to_string_pretty(&json!({ "cases": shown }))? + "\n")?;
     if !wrong.is_empty() {
-        bail!("{} of {expecting} cases came out otherwise than they expect: {}", wrong.len(), wrong.join(", "));
+        bail!("{} of {expecting} cases differ from what they expect: {}", wrong.len(), wrong.join(", "));
     }
     if expecting > 0 {
-        eprintln!("all {expecting} cases came out as they expect");
+        say(&format!("all {expecting} cases are as they expect\n"));
     }
     Ok(())
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
+use uncloud_wire::Secret;
 
 use super::settings::{BILLING, Settings};
 use crate::embedded::{ChildSpec, DataDir, HostRecord, Log, StopPlan, find_program, netns};
-use uncloud_wire::Secret;
 
 /// Longer than a worker lets its running jobs take after the first SIGTERM.
 const WORKER_GRACE: Duration = Duration::from_secs(40);

@@ -5,9 +5,9 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use uncloud_wire::{Secret, program::read_secret};
 
-use crate::{cli::config::read_secret, embedded::write_private};
-use uncloud_wire::Secret;
+use crate::embedded::write_private;
 
 /// The password of `admin`: the one in `DIR/admin-password`, which is made at the first start.
 pub(super) fn kept_admin_password(data_dir: &Path) -> anyhow::Result<Secret<String>> {

@@ -3,17 +3,19 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use uncloud_wire::{
+    Secret,
+    program::{Failure, secret_or_file},
+};
 
-use super::UpArgs;
+use super::args::UpArgs;
 use crate::{
     accounts::AccountSettings,
-    cli::config::secret_or_file,
     embedded::default_data_dir,
     http::TrustedProxies,
     server::{Origin, RateLimits},
 };
-use uncloud_wire::Secret;
 
 /// The provider's own queue, for work that no host does.
 pub(super) const BILLING: &str = "billing";
@@ -71,7 +73,10 @@ impl Settings {
 
 fn host_names(queues: &[String]) -> anyhow::Result<Vec<String>> {
     if queues.is_empty() {
-        return Ok(vec![host_name(&machine_name()).context("this machine's name is no host name: choose a --queue")?]);
+        return Ok(vec![
+            host_name(&machine_name())
+                .context(Failure::usage("this machine's name is not a valid host name: choose one with --queue"))?,
+        ]);
     }
     let mut hosts = Vec::new();
     for queue in queues {
@@ -91,7 +96,8 @@ fn machine_name() -> String {
 fn host_name(text: &str) -> anyhow::Result<String> {
     let name = text.to_ascii_lowercase();
     if name == BILLING {
-        bail!("the queue {BILLING:?} is the provider's own and has a worker already: leave out --queue {BILLING}");
+        let what = format!("the queue {BILLING} has a worker already: leave out --queue {BILLING}");
+        return Err(Failure::usage(what).into());
     }
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -101,7 +107,11 @@ fn host_name(text: &str) -> anyhow::Result<String> {
     };
     // Shorter than DNS allows (253): the name of the namespace is a file name with a prefix.
     if name.len() > 200 || !name.split('.').all(is_label) {
-        bail!("{text:?} is no host name: letters, digits and hyphens, in parts divided by dots, e.g. vpn1.example.net");
+        let what = format!(
+            "{text:?} is not a valid host name: letters, digits and hyphens, in parts divided by dots, as in \
+             vpn1.example.net"
+        );
+        return Err(Failure::usage(what).into());
     }
     Ok(name)
 }

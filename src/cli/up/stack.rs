@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::watch;
+use uncloud_wire::Secret;
 
 use super::{
     api::{Api, reachable},
@@ -22,7 +23,6 @@ use crate::{
     server::listen::Limits,
     user::Username,
 };
-use uncloud_wire::Secret;
 
 /// How long bringing back a host's tunnels may take; its worker starts even when it does not succeed.
 const RESTORE_DEADLINE: Duration = Duration::from_mins(1);

@@ -14,8 +14,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType,
 };
+use uncloud_wire::program::read_secret;
 
-use crate::{cli::config::read_secret, embedded::write_private, server::listen::TlsFiles};
+use crate::{embedded::write_private, server::listen::TlsFiles};
 
 /// The name that the certificate is for; the addresses stand beside it.
 pub(super) const NAME: &str = "localhost";

@@ -5,9 +5,9 @@ use poem_openapi::{
     types::{ParseError, ParseFromParameter, ParseResult},
 };
 use serde_json::Value;
+use uncloud_wire::QueueName;
 
 use super::{Scalar, scalar, string_schema};
-use uncloud_wire::QueueName;
 
 /// The name of a queue.
 #[derive(Debug, Clone)]

@@ -31,8 +31,8 @@ use crate::{
     },
     orders::{
         buy::{self, Agreed, Terms},
-        db::Filter,
         end,
+        order_view::Filter,
         quote::Wanted,
         service,
     },

@@ -1,6 +1,5 @@
 //! Orders in answers.
 
-use crate::services::Delivery;
 use chrono::{DateTime, Utc};
 use poem_openapi::{
     Object,
@@ -17,7 +16,11 @@ use crate::{
         charge::{Timing, UpgradeCredit},
         period::RecurringPeriod,
     },
-    orders::view::{OrderView, PendingAction, Status, last_second},
+    orders::{
+        order_view::{OrderView, PendingAction, Status},
+        view::last_second,
+    },
+    services::Delivery,
 };
 
 /// A part of a price.

@@ -24,8 +24,8 @@ use crate::{
     },
     orders::{
         buy::{self, Terms},
-        db::Filter,
         end,
+        order_view::Filter,
         quote::Wanted,
         replace::Replaced,
         service, view,

@@ -13,9 +13,9 @@ pub(super) use customer::{Customer, dependents, locked_customer, locked_owner, n
 pub(super) use service::{
     Delivery, delivery, mark_delivered, mark_terminated, set_deliver_at, set_parameter, set_terminate_at,
 };
-pub(super) use view::{Filter, views};
+pub(super) use view::views;
 
-use super::place::NewOrder;
+use super::new_order::NewOrder;
 use crate::{
     error::Error,
     money::{

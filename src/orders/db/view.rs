@@ -9,26 +9,9 @@ use crate::{
         charge::{Timing, UpgradeCredit},
         period::Unit,
     },
-    orders::view::{OrderView, PartView, PendingAction},
+    orders::order_view::{Filter, OrderView, PartView, PendingAction},
     services::Delivery,
 };
-
-/// Which orders are asked for; none: whichever.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// This one.
-    pub order_id: Option<i64>,
-    /// Of this user.
-    pub user_id: Option<i64>,
-    /// Of the user with this name.
-    pub username: Option<String>,
-    /// Of the product with this name.
-    pub product: Option<String>,
-    /// Whether something is still to be billed.
-    pub open: Option<bool>,
-    /// Those that staff have to deliver or terminate now.
-    pub needs_action: bool,
-}
 
 /// A window of the orders.
 pub(in crate::orders) async fn views(

@@ -9,7 +9,10 @@ use crate::{
     error::Error,
     http::{Body, Id, Line, Shown, SignedIn, Staff, Tags, input},
     money::country::Country,
-    parties::address::{self, Address, Version},
+    parties::{
+        address,
+        party::{Address, AddressVersion},
+    },
 };
 
 input! {
@@ -73,7 +76,7 @@ struct AddressBody {
 }
 
 impl AddressBody {
-    fn for_staff(version: Version) -> Self {
+    fn for_staff(version: AddressVersion) -> Self {
         let (at, by, evidence) = match version.verification {
             Some(known) => (Some(known.verified_at), known.verified_by, Some(known.evidence)),
             None => (None, None, None),
@@ -95,12 +98,12 @@ impl AddressBody {
         }
     }
 
-    fn for_customer(version: Version) -> Self {
+    fn for_customer(version: AddressVersion) -> Self {
         Self { vat_verified_by: None, vat_evidence: None, ..Self::for_staff(version) }
     }
 }
 
-impl Shown for Version {
+impl Shown for AddressVersion {
     fn shown(self) -> Option<Value> {
         AddressBody::for_customer(self).to_json()
     }

@@ -9,7 +9,10 @@ use crate::{
     error::Error,
     http::{Body, Flag, Line, Shown, Staff, Tags, TimeZone, input},
     money::country::Country,
-    parties::seller::{self, Seller, Version},
+    parties::{
+        party::{Seller, SellerVersion},
+        seller,
+    },
 };
 
 input! {
@@ -63,8 +66,8 @@ struct SellerBody {
     created_at: DateTime<Utc>,
 }
 
-impl From<Version> for SellerBody {
-    fn from(version: Version) -> Self {
+impl From<SellerVersion> for SellerBody {
+    fn from(version: SellerVersion) -> Self {
         let seller = version.seller;
         Self {
             id: version.seller_id,
@@ -82,7 +85,7 @@ impl From<Version> for SellerBody {
     }
 }
 
-impl Shown for Version {
+impl Shown for SellerVersion {
     fn shown(self) -> Option<Value> {
         SellerBody::from(self).to_json()
     }

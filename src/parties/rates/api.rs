@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
 use sqlx::PgPool;
 
-use super::{SourcedRate, db};
+use super::{db, sourced_rate::SourcedRate};
 use crate::{
     error::Error,
     http::{Staff, Tags},

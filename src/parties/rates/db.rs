@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, PgExecutor};
 
-use super::SourcedRate;
+use super::sourced_rate::SourcedRate;
 use crate::{error::Error, money::vat_rates::RateRow};
 
 /// One import at a time; runs go on reading.

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use super::SourcedRate;
+use super::sourced_rate::SourcedRate;
 use crate::money::vat_rates::{self, RateRow, RateTable, RateTableError};
 
 /// The rates of a file, which make a table. What is wrong is named by its line.

@@ -6,6 +6,7 @@
 mod api;
 mod db;
 mod file;
+mod sourced_rate;
 
 pub use api::VatRateApi;
 
@@ -21,16 +22,8 @@ use crate::{
         country::Country,
         vat_rates::{EMBEDDED, RateRow},
     },
+    parties::rates::sourced_rate::SourcedRate,
 };
-
-/// A rate, and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourcedRate {
-    /// The rate.
-    pub row: RateRow,
-    /// Where the figure comes from.
-    pub source: String,
-}
 
 /// From when to when an import has changed a territory's rate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,20 @@
 //! Jobs as staff see them.
 
 use chrono::{DateTime, Utc};
+use poem_openapi::types::ToJSON as _;
 use poem_openapi::{Object, types::Any};
 use serde_json::Value;
+use uncloud_wire::JobId;
 
 use super::progress::JobProgress;
-use crate::queue::{
-    history::{self, Step},
-    inspect::{Attempt, JobDetail, JobLine, ParentLine},
-    job::JobState,
+use crate::{
+    http::Shown,
+    queue::{
+        history::{self, Step},
+        inspect::{Attempt, JobDetail, JobLine, ParentLine},
+        job::JobState,
+    },
 };
-use uncloud_wire::JobId;
 
 /// A job as staff see it in a list.
 #[derive(Debug, Object)]
@@ -55,6 +59,12 @@ impl From<JobLine> for AdminJob {
             error: line.error,
             progress: line.progress.map(JobProgress::from),
         }
+    }
+}
+
+impl Shown for JobLine {
+    fn shown(self) -> Option<Value> {
+        AdminJob::from(self).to_json()
     }
 }
 
@@ -211,5 +221,11 @@ impl From<JobDetail> for AdminJobDetail {
             parents: job.parents.into_iter().map(Into::into).collect(),
             attempts: job.attempts.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl Shown for JobDetail {
+    fn shown(self) -> Option<Value> {
+        AdminJobDetail::from(self).to_json()
     }
 }

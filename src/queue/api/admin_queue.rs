@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
+use poem_openapi::{Object, OpenApi, param::Path, payload::Json, types::ToJSON as _};
+use serde_json::Value;
 use sqlx::PgPool;
+use uncloud_wire::QueueName;
 
 use super::admin_job::JobCount;
 use crate::{
     error::{Error, FieldError},
-    http::{Body, Flag, Number, QueueText, Staff, Tags, input},
+    http::{Body, Flag, Number, QueueText, Shown, Staff, Tags, input},
     queue::{
         inspect::{self, QueueLine},
         operate::{self, QueueWish},
         wake::Wake,
     },
 };
-use uncloud_wire::QueueName;
 
 /// The work of one host, or of the provider.
 #[derive(Debug, Object)]
@@ -58,6 +59,12 @@ impl From<QueueLine> for QueueBody {
             workers: line.workers,
             slots: line.slots,
         }
+    }
+}
+
+impl Shown for QueueLine {
+    fn shown(self) -> Option<Value> {
+        QueueBody::from(self).to_json()
     }
 }
 

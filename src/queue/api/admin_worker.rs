@@ -5,18 +5,20 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::ToJSON as _,
 };
+use serde_json::Value;
 use sqlx::PgPool;
+use uncloud_wire::JobId;
 
 use crate::{
     error::Error,
-    http::{Body, Id, Number, QueueText, Staff, Tags, input},
+    http::{Body, Id, Number, QueueText, Shown, Staff, Tags, input},
     queue::{
         inspect::{self, WorkerLine},
         operate,
     },
 };
-use uncloud_wire::JobId;
 
 /// A process that runs jobs of a queue, as it last reported.
 #[derive(Debug, Object)]
@@ -87,6 +89,12 @@ impl From<WorkerLine> for WorkerBody {
             leases_lost: line.leases_lost,
             rss_bytes: line.rss_bytes,
         }
+    }
+}
+
+impl Shown for WorkerLine {
+    fn shown(self) -> Option<Value> {
+        WorkerBody::from(self).to_json()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use poem_openapi::types::ToJSON as _;
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
@@ -11,11 +12,12 @@ use poem_openapi::{
 };
 use serde_json::Value;
 use sqlx::PgPool;
+use uncloud_wire::JobId;
 
 use super::progress::JobProgress;
 use crate::{
     error::Error,
-    http::{Id, SignedIn, Tags},
+    http::{Id, Shown, SignedIn, Tags},
     queue::{
         db::{JobView, wait_until_finished},
         job::JobState,
@@ -23,7 +25,6 @@ use crate::{
         wake::Wake,
     },
 };
-use uncloud_wire::JobId;
 
 /// A job, in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
@@ -93,6 +94,13 @@ impl Job {
             worker: view.worker.filter(|_| staff),
             result: view.result.filter(|_| staff).map(Any),
         }
+    }
+}
+
+/// As staff see it.
+impl Shown for JobView {
+    fn shown(self) -> Option<Value> {
+        Job::new(self, true).to_json()
     }
 }
 

@@ -1,7 +1,6 @@
 //! How far a job is, in answers.
 
 use poem_openapi::Object;
-
 use uncloud_wire::stream;
 
 /// How far a job is.

@@ -5,8 +5,12 @@ use std::{collections::HashSet, time::Duration};
 use ring::rand::SystemRandom;
 use serde_json::Value;
 use sqlx::PgConnection;
+use uncloud_wire::{
+    JobId, QueueName,
+    stream::{Outcome, clean},
+};
 
-use super::{Ended, Event, Succeeded};
+use super::event::{Ended, Event, Succeeded};
 use crate::{
     metrics::Attempt,
     queue::{
@@ -15,10 +19,6 @@ use crate::{
         kinds::Settled,
     },
     request_context,
-};
-use uncloud_wire::{
-    JobId, QueueName,
-    stream::{Outcome, clean},
 };
 
 /// One transaction; returns what became final. Each statement looks at queue, fence, delivery and state: a host can only

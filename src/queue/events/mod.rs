@@ -5,8 +5,11 @@
 //! row, the second finds nothing left to change.
 
 mod apply;
+mod event;
 
 pub(super) use apply::mark_ended;
+pub use event::Succeeded;
+pub(super) use event::{Ended, Event};
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,16 +22,13 @@ use redis::{
     aio::MultiplexedConnection,
     streams::{StreamId, StreamKey, StreamReadOptions, StreamReadReply},
 };
-use serde_json::Value;
 use tokio::sync::watch;
-
-use super::{Runner, reports};
-use crate::metrics::Attempt;
 use uncloud_wire::{
-    JobId, QueueName,
-    queue_name::SERVER,
+    QueueName,
     stream::{Outcome, blocking, clean},
 };
+
+use super::{Runner, reports};
 
 const BLOCK: Duration = Duration::from_secs(5);
 /// Events of one queue in one transaction.
@@ -36,54 +36,6 @@ const BATCH: usize = 500;
 
 /// No job has a reason to wait longer for its next attempt, and times have an end.
 const LONGEST: Duration = Duration::from_hours(50 * 365 * 24);
-
-/// What a worker said of one dispatch.
-pub(super) struct Event {
-    job_id: JobId,
-    fence: i64,
-    /// Counts the workers that were given this dispatch; only the last one's reports count.
-    delivery: i32,
-    outcome: Outcome,
-    body: String,
-    worker: String,
-    /// How long the handler ran; none when it never began.
-    duration_ms: Option<i32>,
-    /// How long a job wants to be left alone.
-    after: Duration,
-}
-
-impl Event {
-    /// Of a job that a server itself could not do.
-    pub(super) fn failure(job_id: JobId, fence: i64, error: String) -> Self {
-        let worker = SERVER.to_owned();
-        let outcome = Outcome::Retry;
-        Self { job_id, fence, delivery: 1, outcome, body: error, worker, duration_ms: None, after: Duration::ZERO }
-    }
-}
-
-/// What came to its end in a transaction.
-#[derive(Default)]
-pub(super) struct Ended {
-    /// Jobs of which nothing more will come.
-    pub finished: Vec<JobId>,
-    /// For the metrics.
-    pub attempts: Vec<Attempt>,
-}
-
-/// A row whose worker reported success.
-#[derive(Debug)]
-pub struct Succeeded {
-    /// The row.
-    pub job_id: JobId,
-    /// Whose work it was.
-    pub queue: String,
-    /// What it did.
-    pub kind: String,
-    /// Whom it is about.
-    pub payload: Value,
-    /// What the worker reported.
-    pub result: Value,
-}
 
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     loop {

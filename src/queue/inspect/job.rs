@@ -3,13 +3,18 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgExecutor, PgPool};
+use uncloud_wire::JobId;
 
 use crate::{
     http::{Window, in_order},
-    queue::{explain, job::JobState, reports},
+    queue::{
+        explain,
+        inspect::detail::{Attempt, JobDetail, JobLine, ParentLine},
+        job::JobState,
+        reports,
+    },
     request_context,
 };
-use uncloud_wire::{JobId, stream::Progress};
 
 /// Which jobs staff mean; what is none limits nothing.
 #[derive(Debug, Clone, Default)]
@@ -24,33 +29,6 @@ pub struct JobFilter {
     pub min_age_seconds: Option<i32>,
     /// Their last error has this in it, in upper or lower case.
     pub error: Option<String>,
-}
-
-/// A job in a list.
-#[derive(Debug, Clone)]
-pub struct JobLine {
-    /// Identifies it.
-    pub job_id: JobId,
-    /// Where it is in its life.
-    pub state: JobState,
-    /// What it does.
-    pub kind: String,
-    /// Whose work it is.
-    pub queue: String,
-    /// 9 goes first.
-    pub priority: i16,
-    /// How often it was sent to a worker.
-    pub attempt: i32,
-    /// When it was asked for.
-    pub created_at: DateTime<Utc>,
-    /// Earliest time of the next attempt.
-    pub run_at: DateTime<Utc>,
-    /// When nothing more was to be done.
-    pub finished_at: Option<DateTime<Utc>>,
-    /// The last error.
-    pub error: Option<String>,
-    /// How far it is.
-    pub progress: Option<Progress>,
 }
 
 /// A job as its row has it.
@@ -99,79 +77,6 @@ pub async fn jobs(db: &PgPool, filter: &JobFilter, window: Window) -> sqlx::Resu
     )?;
     search.commit().await?;
     Ok(rows.into_iter().map(Into::into).collect())
-}
-
-/// Everything about a job.
-#[derive(Debug, Clone)]
-pub struct JobDetail {
-    /// What a list shows.
-    pub line: JobLine,
-    /// Whom it is about.
-    pub payload: Value,
-    /// What its worker reported.
-    pub result: Option<Value>,
-    /// The newer job that does this one's work too.
-    pub superseded_by: Option<JobId>,
-    /// Failures that count against the limit.
-    pub failures: i32,
-    /// The limit.
-    pub max_failures: i32,
-    /// Jobs of one key run one at a time, and at most one waits.
-    pub unique_key: Option<String>,
-    /// Jobs of one key run one after the other.
-    pub serial_key: Option<String>,
-    /// Who ran it last.
-    pub worker: Option<String>,
-    /// When it was last sent to a worker.
-    pub dispatched_at: Option<DateTime<Utc>>,
-    /// When a worker was first known to be at the last attempt.
-    pub running_at: Option<DateTime<Utc>>,
-    /// When staff wanted it revoked.
-    pub revoke_requested_at: Option<DateTime<Utc>>,
-    /// How long the last attempt ran.
-    pub duration_ms: Option<i32>,
-    /// The HTTP request that wanted it.
-    pub request_id: Option<String>,
-    /// What it waits or waited for.
-    pub parents: Vec<ParentLine>,
-    /// What became of attempts that were not its success, the first one first.
-    pub attempts: Vec<Attempt>,
-    /// Why it does not get on, and what to do; none when all is well.
-    pub hint: Option<String>,
-}
-
-/// A job that another one waits or waited for.
-#[derive(Debug, Clone)]
-pub struct ParentLine {
-    /// The job.
-    pub job_id: JobId,
-    /// Where it is in its life.
-    pub state: JobState,
-    /// Whether its success matters.
-    pub needed: bool,
-    /// Why it failed.
-    pub error: Option<String>,
-}
-
-/// An attempt that was not the job's success.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// Counts from 1.
-    pub attempt: i32,
-    /// `retry`, `snoozed`, `failed`, `lost` or `revoked`.
-    pub outcome: String,
-    /// When it was sent to a worker.
-    pub dispatched_at: Option<DateTime<Utc>>,
-    /// When a worker was first known to be at it; none when it was shorter than a heartbeat.
-    pub running_at: Option<DateTime<Utc>>,
-    /// How long it ran, by the worker's clock.
-    pub duration_ms: Option<i32>,
-    /// When its end was known.
-    pub ended_at: DateTime<Utc>,
-    /// Who ran it.
-    pub worker: Option<String>,
-    /// What went wrong.
-    pub error: Option<String>,
 }
 
 /// One job, with all that staff may want to know.

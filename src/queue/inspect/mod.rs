@@ -1,10 +1,13 @@
 //! What staff see of jobs, queues and workers. Nothing here grows with the number of finished jobs.
 
+mod detail;
 mod job;
 mod queue;
 mod worker;
 
-pub use job::{Attempt, JobDetail, JobFilter, JobLine, ParentLine, job, jobs};
+pub use detail::JobLine;
+pub use detail::{Attempt, JobDetail, ParentLine};
+pub use job::{JobFilter, job, jobs};
 pub use queue::{QueueLine, queues};
 pub use worker::{WorkerLine, workers};
 

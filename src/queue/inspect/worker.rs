@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, types::Json};
+use uncloud_wire::stream::ActiveJob;
 
 use super::SILENCE_SECS;
-use uncloud_wire::stream::ActiveJob;
 
 /// A worker as it last reported.
 #[derive(Debug, Clone)]

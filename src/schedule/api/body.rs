@@ -12,8 +12,11 @@ use crate::{
     error::{Error, FieldError},
     http::{Flag, Number, Shown, TimeZone, input},
     queue::JobRef,
-    schedule::Scheduled,
-    schedule::{Change, NewSchedule, Schedule, Terms, Timing, Zone},
+    schedule::{
+        definition::{Change, NewSchedule, Schedule, Terms},
+        scheduled::Scheduled,
+        timing::{Timing, Zone},
+    },
 };
 
 /// Due times that are shown ahead.

@@ -16,6 +16,7 @@ use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::D
 use futures_util::{StreamExt as _, stream};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use limits::Places;
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use poem::{
     Body, Endpoint, EndpointExt as _, Request, Response,
@@ -32,7 +33,6 @@ use tokio::{
 };
 
 use crate::http::TrustedProxies;
-use limits::Places;
 
 /// Longest wait for requests under way when the server is to end.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);

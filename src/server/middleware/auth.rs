@@ -6,6 +6,7 @@ use poem::{
     Request,
     web::headers::{Authorization, HeaderMapExt as _, authorization},
 };
+use uncloud_wire::Secret;
 
 use crate::{
     accounts::Authenticator,
@@ -16,7 +17,6 @@ use crate::{
     },
     server::openapi::operation::{Callers, Operation},
 };
-use uncloud_wire::Secret;
 
 /// Refuses who may not ask for this operation at all; before anything else is looked at, also answers that were kept.
 pub(in crate::server) fn admit(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {

@@ -11,7 +11,10 @@ use super::network::NetworkBody;
 use crate::{
     error::Error,
     http::{Cursor, Id, QueueText, Sort, Staff, Tags, UsernameText, Window},
-    vpn::network::{self, Network, NetworkFilter},
+    vpn::{
+        network::{Network, NetworkFilter},
+        networks,
+    },
 };
 
 /// A network and whose it is.
@@ -83,7 +86,7 @@ impl AdminNetworkApi {
             username: username.0.map(|name| name.0.as_str().to_owned()),
         };
         let window = Window::new(limit.0, cursor.0, sort.0)?;
-        let networks = network::search(&self.pool, &filter, window).await?;
+        let networks = networks::search(&self.pool, &filter, window).await?;
         let (networks, next) = window.page(networks, |(network, _)| network.network_id);
         Ok(Json(OwnedList { items: networks.into_iter().map(Into::into).collect(), next }))
     }
@@ -99,7 +102,7 @@ impl AdminNetworkApi {
         id: Path<Id>,
     ) -> Result<Json<OwnedBody>, Error> {
         let filter = NetworkFilter { network_id: Some(id.0.0), ..NetworkFilter::default() };
-        let found = network::search(&self.pool, &filter, Window::all()).await?.pop();
-        Ok(Json(found.ok_or_else(|| network::not_found(id.0.0))?.into()))
+        let found = networks::search(&self.pool, &filter, Window::all()).await?.pop();
+        Ok(Json(found.ok_or_else(|| networks::not_found(id.0.0))?.into()))
     }
 }

@@ -19,8 +19,10 @@ use crate::{
     queue::{JobRef, Wake},
     vpn::{
         change,
-        network::{self, Network, NetworkStatus, Wish},
-        order, traffic,
+        network::{Network, Wish},
+        networks, order,
+        status::NetworkStatus,
+        traffic,
     },
 };
 
@@ -177,7 +179,7 @@ impl NetworkApi {
         sort: Query<Sort>,
     ) -> Result<Json<NetworkList>, Error> {
         let window = Window::new(limit.0, cursor.0, sort.0)?;
-        let networks = network::list(&self.pool, &caller.0, window).await?;
+        let networks = networks::list(&self.pool, &caller.0, window).await?;
         let (networks, next) = window.page(networks, |network| network.network_id);
         Ok(Json(NetworkList { items: networks.into_iter().map(Into::into).collect(), next }))
     }
@@ -192,7 +194,7 @@ impl NetworkApi {
         /// Identifies the network.
         id: Path<Id>,
     ) -> Result<Json<NetworkBody>, Error> {
-        Ok(Json(network::find(&self.pool, &caller.0, id.0.0).await?.into()))
+        Ok(Json(networks::find(&self.pool, &caller.0, id.0.0).await?.into()))
     }
 
     /// Read the WireGuard configuration
@@ -205,7 +207,7 @@ impl NetworkApi {
         /// Identifies the network.
         id: Path<Id>,
     ) -> Result<PlainText<String>, Error> {
-        Ok(PlainText(network::find(&self.pool, &caller.0, id.0.0).await?.client_config()))
+        Ok(PlainText(networks::find(&self.pool, &caller.0, id.0.0).await?.client_config()))
     }
 
     /// Delete a VPN network

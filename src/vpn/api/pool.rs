@@ -20,7 +20,8 @@ use crate::{
     vpn::{
         NetworkStatus,
         change::{self, PoolChange},
-        pool::{self, NewPool, Pool},
+        pool::{NewPool, Pool},
+        pools,
     },
 };
 
@@ -187,7 +188,7 @@ impl PoolApi {
             listen_port: new.listen_port.map_or(51820, Number::get),
             private_key: new.wireguard_private_key.map(|key| key.0),
         };
-        let pool = pool::create(&self.pool, &self.sealer, &staff.0, new).await?;
+        let pool = pools::create(&self.pool, &self.sealer, &staff.0, new).await?;
         self.wake.queued();
         let location = format!("/v1/admin/vpnpool/{}", pool.pool_id);
         Ok(PoolCreated::Created(Json(pool.into()), location))
@@ -213,7 +214,7 @@ impl PoolApi {
     ) -> Result<Json<PoolList>, Error> {
         let window = Window::new(limit.0, cursor.0, sort.0)?;
         let host = vpn_hostname.0.map(|host| String::from(host.0));
-        let pools = pool::list(&self.pool, host.as_deref(), window).await?;
+        let pools = pools::list(&self.pool, host.as_deref(), window).await?;
         let (pools, next) = window.page(pools, |pool| pool.pool_id);
         Ok(Json(PoolList { items: pools.into_iter().map(Into::into).collect(), next }))
     }
@@ -228,7 +229,7 @@ impl PoolApi {
         /// Identifies the pool.
         id: Path<Id>,
     ) -> Result<Json<PoolBody>, Error> {
-        Ok(Json(pool::find(&self.pool, id.0.0).await?.into()))
+        Ok(Json(pools::find(&self.pool, id.0.0).await?.into()))
     }
 
     /// Delete a VPN pool
@@ -241,7 +242,7 @@ impl PoolApi {
         /// Identifies the pool.
         id: Path<Id>,
     ) -> Result<PoolDeleting, Error> {
-        let pool = pool::delete(&self.pool, &staff.0, id.0.0).await?;
+        let pool = pools::delete(&self.pool, &staff.0, id.0.0).await?;
         self.wake.queued();
         Ok(PoolDeleting::Deleting(Json(pool.into())))
     }

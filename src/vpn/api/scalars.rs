@@ -2,12 +2,12 @@
 
 use poem_openapi::registry::MetaSchema;
 use serde_json::Value;
+use uncloud_wire::key::{PrivateKey, PublicKey};
 
 use crate::{
     http::{Scalar, parse_text, scalar, string_schema, text},
     vpn::hostname::Hostname,
 };
-use uncloud_wire::key::{PrivateKey, PublicKey};
 
 /// A prefix, with or without its length; which of them are good for what, the noun decides.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use ipnet::IpNet;
 use sqlx::{PgConnection, PgExecutor};
+use uncloud_wire::{JobId, key::PublicKey};
 
 use super::pool::{LockedPool, lock_pool};
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
     queue::JobState,
     vpn::network::{Network, NetworkFilter},
 };
-use uncloud_wire::{JobId, key::PublicKey};
 
 /// A new network.
 pub(in crate::vpn) struct NetworkRow {

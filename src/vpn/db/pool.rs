@@ -2,13 +2,13 @@
 
 use ipnet::IpNet;
 use sqlx::{PgConnection, PgExecutor, PgPool};
+use uncloud_wire::{JobId, key::PublicKey};
 
 use crate::{
     http::{Window, in_order},
     queue::JobState,
     vpn::pool::Pool,
 };
-use uncloud_wire::{JobId, key::PublicKey};
 
 /// A new pool.
 pub(in crate::vpn) struct PoolRow<'a> {

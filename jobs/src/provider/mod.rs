@@ -1,0 +1,92 @@
+//! The provider's own work, on the queue `billing`: its workers have the database, hosts do not. A worker for hosts alone is
+//! built without it (`--no-default-features`), and with it without SQL, LDAP and web.
+
+#[cfg(feature = "provider")]
+mod billing;
+#[cfg(feature = "provider")]
+mod order_service;
+
+#[cfg(feature = "provider")]
+pub use here::{Database, exit_of};
+#[cfg(feature = "provider")]
+pub(crate) use here::{connect, handle};
+#[cfg(not(feature = "provider"))]
+pub use left_out::{Database, exit_of};
+#[cfg(not(feature = "provider"))]
+pub(crate) use left_out::{connect, handle};
+
+#[cfg(feature = "provider")]
+mod here {
+    use serde_json::Value;
+    use sqlx::PgPool;
+    pub use uncloud::cli::exit_of;
+    use uncloud_wire::{JobError, Kind, Secret, stream::JobControl};
+
+    use super::{billing, order_service};
+
+    /// The provider's database.
+    pub type Database = PgPool;
+
+    /// Enough for as many bill transactions at a time as help.
+    const CONNECTIONS: u32 = 8;
+
+    pub(crate) async fn connect(url: &Secret<String>) -> anyhow::Result<Database> {
+        uncloud::cli::connect(url, CONNECTIONS).await
+    }
+
+    /// Runs a job of the queue `billing`; none when a kind belongs to hosts or servers.
+    pub(crate) async fn handle(
+        kind: Kind,
+        database: &Database,
+        payload: &[u8],
+        control: &JobControl,
+    ) -> Option<Result<Value, JobError>> {
+        Some(match kind {
+            Kind::BillRun => billing::plan(database, payload, control).await,
+            Kind::BillPart => billing::part(database, payload, control).await,
+            Kind::BillEnd => billing::end(database, payload, control).await,
+            Kind::OrderService => order_service::handle(database, payload).await,
+            Kind::VpnApply | Kind::VpnStatus | Kind::VpnReconcile | Kind::JobCleanup => return None,
+        })
+    }
+}
+
+#[cfg(not(feature = "provider"))]
+mod left_out {
+    use serde_json::Value;
+    use uncloud_wire::{
+        JobError, Kind, Secret,
+        program::{Exit, Failure},
+        stream::JobControl,
+    };
+
+    /// There is none.
+    #[derive(Debug, Clone)]
+    pub enum Database {}
+
+    /// Redis that gives no answer; everything else is a failure.
+    pub fn exit_of(error: &anyhow::Error) -> Exit {
+        let is_silent = |error: &redis::RedisError| error.is_io_error() || error.is_timeout();
+        if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_silent) {
+            Exit::NoAnswer
+        } else {
+            Exit::Failed
+        }
+    }
+
+    #[expect(clippy::unused_async, reason = "the same as with the provider")]
+    pub(crate) async fn connect(_: &Secret<String>) -> anyhow::Result<Database> {
+        Err(Failure::usage("this worker is built for hosts: the queue billing needs one with the feature `provider`")
+            .into())
+    }
+
+    #[expect(clippy::unused_async, reason = "the same as with the provider")]
+    pub(crate) async fn handle(
+        _: Kind,
+        database: &Database,
+        _: &[u8],
+        _: &JobControl,
+    ) -> Option<Result<Value, JobError>> {
+        match *database {}
+    }
+}

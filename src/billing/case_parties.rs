@@ -1,0 +1,37 @@
+//! Who sells and who buys in a simulated case.
+
+use chrono_tz::Tz;
+use serde::Deserialize;
+
+use crate::money::{country::Country, vat::CustomerKind};
+
+/// Who bills.
+#[derive(Debug, Deserialize)]
+pub(in crate::billing) struct CaseSeller {
+    pub country: Country,
+    pub timezone: Tz,
+    pub oss_eu: bool,
+}
+
+/// Who is billed.
+#[derive(Debug, Deserialize)]
+pub(in crate::billing) struct CaseCustomer {
+    pub country: Country,
+    pub kind: CustomerKind,
+    vat_number: Option<String>,
+    vat_number_status: Option<String>,
+}
+
+impl CaseCustomer {
+    /// The number of a business without what people write between its letters and digits.
+    pub fn vat_number(&self) -> Option<String> {
+        let number = self.vat_number.as_deref().filter(|_| self.kind == CustomerKind::Business)?;
+        let number: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
+        Some(number.to_ascii_uppercase()).filter(|number| (4..=20).contains(&number.len()))
+    }
+
+    /// Whatever else is said about a number, it is not verified.
+    pub fn is_verified(&self) -> bool {
+        self.vat_number_status.as_deref() == Some("verified")
+    }
+}

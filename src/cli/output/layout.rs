@@ -1,0 +1,106 @@
+//! How a table is fitted into a terminal: nothing is cut off, cells are wrapped.
+
+/// Blanks between columns.
+pub(super) const GAP: usize = 2;
+
+/// Columns are not made narrower than this; a table that needs it has a line for each value instead.
+const NARROWEST: usize = 8;
+
+/// The shape of a table.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Columns of these widths.
+    Columns(Vec<usize>),
+    /// A line for each value.
+    Records,
+}
+
+/// The shape in which these lines of cells are at most so wide. Wide columns are made narrower first.
+pub(super) fn layout(lines: &[Vec<String>], width: Option<usize>) -> Layout {
+    let columns = lines.first().map_or(0, Vec::len);
+    let widest = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(widest).collect();
+    let gaps = GAP * columns.saturating_sub(1);
+    let Some(width) = width else { return Layout::Columns(widths) };
+    let total = |cap: usize| gaps + widths.iter().map(|width| (*width).min(cap)).sum::<usize>();
+    if total(usize::MAX) <= width {
+        return Layout::Columns(widths);
+    }
+    match (NARROWEST..width).rev().find(|cap| total(*cap) <= width) {
+        Some(cap) => {
+            // What is left over goes to the columns that want more, the last one first: that is where the text is.
+            let mut rest = width - total(cap);
+            let mut fitted: Vec<usize> = widths.iter().map(|width| (*width).min(cap)).collect();
+            for (fitted, wanted) in fitted.iter_mut().zip(&widths).rev() {
+                let more = (wanted - *fitted).min(rest);
+                *fitted += more;
+                rest -= more;
+            }
+            Layout::Columns(fitted)
+        }
+        None => Layout::Records,
+    }
+}
+
+/// The lines of a cell that is so wide: broken at blanks, else after punctuation or before the time of a day, else
+/// anywhere.
+pub(super) fn wrapped(cell: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest: Vec<char> = cell.chars().collect();
+    while rest.len() > width {
+        let end = break_before(&rest, width);
+        let line: String = rest.drain(..end).collect();
+        lines.push(line.trim_end().to_owned());
+        let blanks = rest.iter().take_while(|c| **c == ' ').count();
+        rest.drain(..blanks);
+    }
+    lines.push(rest.into_iter().collect());
+    lines
+}
+
+/// The place to break at, which is at most `width` and more than 0.
+fn break_before(text: &[char], width: usize) -> usize {
+    let is_time = |at: usize| text[at] == 'T' && at >= 10 && text[at - 1].is_ascii_digit() && text[at - 3] == '-';
+    let places = || (1..=width).rev();
+    let at_blank = places().find(|at| text[*at] == ' ');
+    // In the first half a blank leaves more room empty than a part of a word is worth.
+    let at_blank = at_blank.filter(|at| *at * 2 >= width);
+    let at_mark =
+        || places().find(|at| is_time(*at) || matches!(text[at - 1], '-' | '.' | '/' | ',' | ':' | '_' | '@'));
+    at_blank.or_else(at_mark).or_else(|| places().find(|at| text[*at] == ' ')).unwrap_or(width.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_broken_where_people_would() {
+        for (cell, width, lines) in [
+            ("short", 8, &["short"][..]),
+            ("", 8, &[""]),
+            ("port 51820 is taken", 10, &["port 51820", "is taken"]),
+            ("vpn-1.example.ch", 10, &["vpn-1.", "example.ch"]),
+            ("2026-11-25T03:17:00Z", 12, &["2026-11-25", "T03:17:00Z"]),
+            ("abcdefghij", 4, &["abcd", "efgh", "ij"]),
+            ("a  b", 3, &["a", "b"]),
+        ] {
+            assert_eq!(wrapped(cell, width), lines, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn wide_columns_are_made_narrower_first() {
+        let lines = |widths: &[usize]| vec![widths.iter().map(|width| "x".repeat(*width)).collect::<Vec<_>>()];
+        for (widths, width, expected) in [
+            (&[4, 10, 40][..], None, Layout::Columns(vec![4, 10, 40])),
+            (&[4, 10, 40], Some(58), Layout::Columns(vec![4, 10, 40])),
+            (&[4, 10, 40], Some(57), Layout::Columns(vec![4, 10, 39])),
+            (&[4, 30, 30], Some(49), Layout::Columns(vec![4, 20, 21])),
+            (&[4, 30, 30], Some(24), Layout::Columns(vec![4, 8, 8])),
+            (&[4, 30, 30], Some(23), Layout::Records),
+        ] {
+            assert_eq!(layout(&lines(widths), width), expected, "{widths:?} {width:?}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `uncloud job watch`: the progress of a job.
+
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
+
+use serde_json::Value;
+use sqlx::PgPool;
+use uncloud_wire::{
+    JobId,
+    program::{Exit, Failure, say},
+};
+
+use super::job::not_found;
+use crate::queue::{self, JobState, Wake};
+
+/// Follows a job until it has ended: draws a bar on a terminal, and writes a line for each change elsewhere.
+pub(super) async fn watch(pool: &PgPool, wake: &Arc<Wake>, job: JobId) -> anyhow::Result<()> {
+    let listener = tokio::spawn(queue::listen(pool.clone(), Arc::clone(wake)));
+    let terminal = std::io::stderr().is_terminal();
+    let (begin, end) = if terminal { ("\r\x1b[K", "") } else { ("", "\n") };
+    let mut last = String::new();
+    let view = loop {
+        let view = queue::wait_until_finished(pool, wake, job, None, Duration::from_millis(500)).await?;
+        let view = view.ok_or_else(|| not_found(job))?;
+        let line = bar(view.state, view.progress.as_ref());
+        if line != last {
+            say(&format!("{begin}job {job} {line}{end}"));
+            last = line;
+        }
+        if view.state.is_final() {
+            break view;
+        }
+    };
+    listener.abort();
+    if terminal {
+        say("\n");
+    }
+    if view.state != JobState::Succeeded {
+        let (state, error) = (view.state.as_str(), view.error.unwrap_or_default());
+        return Err(Failure::new(Exit::Failed, format!("job {job} is {state}: {error}")).into());
+    }
+    Ok(())
+}
+
+/// A line as in `running [#####.....] 50 of 100 bills`.
+fn bar(state: JobState, progress: Option<&Value>) -> String {
+    const WIDTH: u64 = 30;
+    let number = |name: &str| progress.and_then(|progress| progress[name].as_u64());
+    let (Some(done), Some(total)) = (number("done"), number("total")) else { return state.as_str().to_owned() };
+    let filled = (done.min(total) * WIDTH).checked_div(total).unwrap_or(WIDTH);
+    let drawn: String = (0..WIDTH).map(|step| if step < filled { '#' } else { '.' }).collect();
+    let message = progress.and_then(|progress| progress["message"].as_str()).unwrap_or_default();
+    format!("{} [{drawn}] {done} of {total} {message}", state.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn progress_is_a_bar() {
+        assert_eq!(bar(JobState::Queued, None), "queued");
+        let half = json!({ "done": 50, "total": 100, "message": "bills" });
+        let expected = "running [###############...............] 50 of 100 bills";
+        assert_eq!(bar(JobState::Running, Some(&half)), expected);
+        let nothing = json!({ "done": 0, "total": 0, "message": "" });
+        assert!(bar(JobState::Running, Some(&nothing)).contains("[##############################] 0 of 0"));
+    }
+}

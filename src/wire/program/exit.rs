@@ -1,0 +1,146 @@
+//! Exit codes: one list for both programs, and the one place where a process gets its code.
+
+use std::process::ExitCode;
+
+use super::stdout::say;
+use crate::logging::one_line;
+
+/// The ways in which a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The command did what it was told.
+    Success,
+    /// The command was refused, or failed.
+    Failed,
+    /// An option, an argument or a setting is wrong.
+    Usage,
+    /// The object that the command is about does not exist.
+    NotFound,
+    /// A server or a worker that the command needs gave no answer.
+    NoAnswer,
+    /// A second signal ended the process at once.
+    Interrupted,
+    /// The reader of stdout has gone.
+    OutputClosed,
+}
+
+impl Exit {
+    /// All of them, by their codes.
+    pub const ALL: [Self; 7] = [
+        Self::Success,
+        Self::Failed,
+        Self::Usage,
+        Self::NotFound,
+        Self::NoAnswer,
+        Self::Interrupted,
+        Self::OutputClosed,
+    ];
+
+    /// The process' exit code. 130 and 141 are what a shell reports after SIGINT and SIGPIPE.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::NoAnswer => 4,
+            Self::Interrupted => 130,
+            Self::OutputClosed => 141,
+        }
+    }
+
+    /// The meaning, for people.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "Success.",
+            Self::Failed => "Refused or failed; the last line on stderr says why.",
+            Self::Usage => "Wrong usage: an option, an argument or a setting is wrong or missing. Nothing was done.",
+            Self::NotFound => "Not found: the job, user, bill, queue, worker or host does not exist.",
+            Self::NoAnswer => {
+                "No answer: PostgreSQL, Redis, the directory or a worker could not be reached or did not answer in \
+                 time. Trying again later may help."
+            }
+            Self::Interrupted => "Interrupted: a second signal stopped uncloud-worker at once.",
+            Self::OutputClosed => "The reader of stdout has gone, as in `uncloud job ls | head`.",
+        }
+    }
+
+    /// The list of all codes, for the end of a program's help.
+    pub fn help() -> String {
+        let lines = Self::ALL.iter().map(|exit| format!("  {:<3}  {}", exit.code(), exit.meaning()));
+        format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// A failure that determines its exit code. Serves as an error and as the context of one.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    /// Creates a failure with a message for people.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// An option, an argument or a setting is wrong or missing.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// The object does not exist.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Exit::NotFound, message)
+    }
+
+    /// A server or a worker gave no answer.
+    pub fn no_answer(message: impl Into<String>) -> Self {
+        Self::new(Exit::NoAnswer, message)
+    }
+
+    /// Everything has been said, or nothing is to be said.
+    pub(super) const fn silent(exit: Exit) -> Self {
+        Self { exit, message: String::new() }
+    }
+}
+
+/// Prints the error, if there is one, as one line, and returns the process' exit code. `others` classifies errors that
+/// are not a [`Failure`].
+pub fn end(program: &str, result: anyhow::Result<()>, others: impl Fn(&anyhow::Error) -> Exit) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    let exit = error.downcast_ref::<Failure>().map_or_else(|| others(&error), |failure| failure.exit);
+    let line = one_line(&error);
+    if !line.is_empty() {
+        say(&format!("{program}: {line}\n"));
+    }
+    ExitCode::from(exit.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_ascending_and_the_help_has_each_of_them() {
+        let codes = Exit::ALL.map(Exit::code);
+        assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
+        let help = Exit::help();
+        assert_eq!(help.lines().count(), 1 + codes.len(), "{help}");
+    }
+
+    #[test]
+    fn failure_below_or_as_a_context_determines_the_code() {
+        let below = anyhow::Error::new(Failure::not_found("job 42 not found")).context("can't show it");
+        let context = Err::<(), _>(std::io::Error::other("refused")).context(Failure::no_answer("can't connect"));
+        let other = anyhow::anyhow!("no");
+        for (error, expected) in [(below, 3), (context.expect_err("an error"), 4), (other, 1)] {
+            let code = end("test", Err(error), |_| Exit::Failed);
+            assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(expected)));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The frame that the command lines of `uncloud` and `uncloud-worker` share: settings from files and the environment,
+//! stdout, exit codes, completion and man pages. It knows no part of the provider.
+
+mod env_file;
+mod exit;
+mod generate;
+mod secret_file;
+mod settings;
+mod stdout;
+mod usage;
+
+pub use exit::{Exit, Failure, end};
+pub use generate::{CompletionArgs, ManArgs};
+pub use secret_file::read_secret;
+pub use secret_file::secret_or_file;
+pub use settings::{command_with_settings, switch};
+pub use stdout::{print, say, width};
+pub use usage::parsed;

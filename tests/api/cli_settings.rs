@@ -1,0 +1,114 @@
+//! Where settings come from: options before and after the command, the environment, and the file of `--config`.
+
+use std::{io::Write as _, process::Command};
+
+use crate::{
+    app::TestApp,
+    cli::{beside, refused, run, uncloud},
+};
+
+/// What no output may show.
+const SECRET: &str = "hunter2";
+
+fn file(text: &str) -> tempfile::TempPath {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(text.as_bytes()).expect("written");
+    file.into_temp_path()
+}
+
+#[tokio::test]
+async fn config_is_read_before_and_after_the_command() {
+    let app = TestApp::start().await;
+    let settings = file(&format!("# for the tests\nexport DATABASE_URL='{}'\n", app.database_url.expose()));
+    let path = settings.to_str().expect("UTF-8");
+    for args in [
+        &["--config", path, "job", "ls"][..],
+        &["job", "--config", path, "ls"],
+        &["job", "ls", "--config", path],
+        &["jobs", "ls", &format!("--config={path}")],
+    ] {
+        let mut command = uncloud(args);
+        let output = beside(move || run(&mut command, "")).await;
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let mut by_variable = uncloud(&["job", "ls"]);
+    by_variable.env("UNCLOUD_CONFIG", path).env("DATABASE_URL", ""); // compose sets what it leaves open to nothing
+    assert!(beside(move || run(&mut by_variable, "")).await.status.success());
+}
+
+#[test]
+fn data_dir_is_read_before_and_after_the_command_and_wins_over_the_environment() {
+    for args in [
+        &["--data-dir", "/nonexistent/mine", "job", "ls"][..],
+        &["job", "--data-dir", "/nonexistent/mine", "ls"],
+        &["job", "ls", "--data-dir", "/nonexistent/mine"],
+        &["--data-dir", "/nonexistent/mine", "user", "ls"],
+        &["--data-dir=/nonexistent/mine", "migrate"],
+    ] {
+        refused(&mut uncloud(args), "", &["/nonexistent/mine"]);
+        let url = format!("postgres://uncloud:{SECRET}@127.0.0.1:1/uncloud");
+        refused(uncloud(args).env("DATABASE_URL", url), "", &["/nonexistent/mine"]);
+    }
+    let up = ["--data-dir", "/proc/nonexistent", "up", "--listen", "127.0.0.1:0"];
+    refused(&mut uncloud(&up), "", &["/proc/nonexistent"]);
+}
+
+#[test]
+fn wrong_file_is_named_with_its_line() {
+    let refuse = |text: &str, words: &[&str]| {
+        let settings = file(text);
+        let path = settings.to_str().expect("UTF-8").to_owned();
+        refused(&mut uncloud(&["--config", &path, "migrate"]), "", &[&[path.as_str()], words].concat());
+    };
+    refuse(&format!("DATABASE_URL=\"{SECRET}\n"), &["line 1", "never closed"]);
+    refuse(&format!("UNCLOUD_LISTEN=127.0.0.1:0\n{SECRET}\n"), &["line 2", "NAME=value"]);
+    refuse(&format!("\u{feff}DATABASE_URL={SECRET}\n"), &["line 1", "byte order mark"]);
+    let bad_value = file("UNCLOUD_LISTEN=8000\n");
+    let path = bad_value.to_str().expect("UTF-8");
+    refused(&mut uncloud(&["serve", "--config", path]), "", &["--listen", "8000"]);
+}
+
+/// All variables that hold a secret, in the environment and in a file.
+#[test]
+fn help_shows_no_secret() {
+    let names = [
+        "DATABASE_URL",
+        "REDIS_URL",
+        "UNCLOUD_SECRET_KEY",
+        "UNCLOUD_ADMIN_PASSWORD",
+        "UNCLOUD_LDAP_BIND_PASSWORD",
+        "UNCLOUD_LDAP_URL",
+        "UNCLOUD_LDAP_BASE_DN",
+    ];
+    let lines: String = names.iter().map(|name| format!("{name}={SECRET}\n")).collect();
+    let settings = file(&lines);
+    let path = settings.to_str().expect("UTF-8");
+    for command in ["up", "serve", "migrate", "job", "worker-host", "bootstrap-user"] {
+        for mut help in [
+            uncloud(&["--config", path, command, "--help"]),
+            uncloud(&["help", command]),
+            uncloud(&[command, "--help"]),
+        ] {
+            let in_file = help.get_args().any(|arg| arg == "--config");
+            if !in_file {
+                help.envs(names.map(|name| (name, SECRET)));
+            }
+            let output = run(&mut help, "");
+            let text = String::from_utf8(output.stdout).expect("text");
+            assert!(output.status.success() && text.contains("[env: UNCLOUD_CONFIG]"), "{help:?}: {text}");
+            assert!(!text.contains(SECRET), "{help:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn switches_take_the_words_that_people_write() {
+    for (value, listens) in [("yes", true), ("1", true), ("On", true), ("no", false), ("0", false), ("", false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command: Command = uncloud(&["up", "--queue", "billing"]);
+        command.env("UNCLOUD_TLS", value).env("UNCLOUD_DATA_DIR", folder.path());
+        let _ = listens;
+        refused(&mut command, "", &["leave out --queue billing"]); // past the parser
+    }
+    refused(uncloud(&["up"]).env("UNCLOUD_TLS", "maybe"), "", &["--tls", "yes or no"]);
+}

@@ -1,0 +1,28 @@
+//! Paths of the programs under test.
+//!
+//! A library cannot use `env!("CARGO_BIN_EXE_...")`: Cargo sets that only for tests and benches of the package that
+//! the program belongs to. The kit serves tests of two packages, so it looks for the programs where Cargo puts them:
+//! in `target/PROFILE/`, one folder above the test program, which is in `target/PROFILE/deps/`. A test and the
+//! programs that it starts are therefore always of the same profile.
+
+use std::{env, path::PathBuf};
+
+/// Returns the path of `uncloud`.
+pub fn uncloud() -> PathBuf {
+    beside_this_program("uncloud")
+}
+
+/// Returns the path of `uncloud-worker`.
+pub fn uncloud_worker() -> PathBuf {
+    beside_this_program("uncloud-worker")
+}
+
+fn beside_this_program(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("path of this program");
+    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    let program = folder.join(name);
+    // Cargo builds only the programs of the package under test: after a change, `cargo test -p uncloud-jobs` alone
+    // would start an `uncloud` of before.
+    assert!(program.is_file(), "{} is missing: run `cargo build --bins`", program.display());
+    program
+}

@@ -1,0 +1,77 @@
+//! What the jobs of the tests do.
+
+use serde::{Deserialize, Serialize};
+
+/// What a job does. The name of the variant is the job's kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Action {
+    /// Succeeds at once.
+    Nothing,
+    /// Succeeds at once; the result is the time at which it started.
+    Stamp,
+    /// Succeeds after a while.
+    Sleep {
+        /// How long it takes, in milliseconds.
+        millis: u64,
+    },
+    /// Succeeds after a while in which it blocks its thread.
+    Block {
+        /// How long it takes, in milliseconds.
+        millis: u64,
+    },
+    /// Waits for its soft limit and succeeds.
+    WindUp,
+    /// Waits for a child process that outlives every test; the child's process id is its progress.
+    Child,
+    /// Fails for good.
+    Fail {
+        /// The error that it reports.
+        error: String,
+    },
+    /// Fails in its first attempts, then succeeds.
+    FailFirst {
+        /// How many attempts fail.
+        times: usize,
+    },
+    /// Takes a while, and fails in its first attempt.
+    FailLate {
+        /// How long it takes, in milliseconds.
+        millis: u64,
+    },
+    /// Snoozes in its first attempt.
+    SnoozeFirst {
+        /// For how long, in milliseconds.
+        millis: u64,
+    },
+    /// Panics.
+    Panic,
+    /// Aborts its worker.
+    Abort,
+    /// Succeeds at once, with a big payload.
+    Big {
+        /// The payload's size in bytes.
+        bytes: usize,
+    },
+}
+
+impl Action {
+    /// Returns the job's kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Stamp => "stamp",
+            Self::Sleep { .. } => "sleep",
+            Self::Block { .. } => "block",
+            Self::WindUp => "wind_up",
+            Self::Child => "child",
+            Self::Fail { .. } => "fail",
+            Self::FailFirst { .. } => "fail_first",
+            Self::FailLate { .. } => "fail_late",
+            Self::SnoozeFirst { .. } => "snooze_first",
+            Self::Panic => "panic",
+            Self::Abort => "abort",
+            Self::Big { .. } => "big",
+        }
+    }
+}
