@@ -123,6 +123,6 @@ pub struct Filter {
     pub product: Option<String>,
     /// Whether something is still to be billed.
     pub open: Option<bool>,
-    /// Those that staff have to deliver or to withdraw now.
+    /// Those that staff have to deliver or terminate now.
     pub needs_action: bool,
 }

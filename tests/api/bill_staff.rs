@@ -100,14 +100,14 @@ async fn lines_of_staff_go_to_the_next_bill_with_their_sign() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_not_billed_is_withdrawn_and_stays_to_be_seen() {
+async fn bill_item_that_is_not_billed_is_voided_and_stays_in_the_list() {
     let app = TestApp::start_with_books().await;
     address(&app.pool, ALICE, "CH", false).await;
     let wrong = app.post(LINES, "admin", line("1000.00")).await.expect(201);
     let path = format!("{LINES}/{}", wrong["id"]);
     for _ in 0..2 {
-        let withdrawn = app.delete(&path, "admin").await.expect(200);
-        assert_eq!(withdrawn["voided_by"], "admin");
+        let voided = app.delete(&path, "admin").await.expect(200);
+        assert_eq!(voided["voided_by"], "admin");
     }
     bill_all(&app.pool, "2024-04-01").await;
     assert_eq!(count(&app.pool, "bill").await, 0);

@@ -38,7 +38,7 @@ async fn job_commands_print_objects_of_the_api() {
     app.prints_items("inspect scheduled", "/v1/admin/job?state=queued").await;
     assert_eq!(app.printed("inspect reserved").await, json!([]));
     let without_clock = |mut queue: Value| {
-        queue.as_object_mut().expect("an object").remove("oldest_due_secs").expect("waits");
+        queue.as_object_mut().expect("an object").remove("oldest_available_seconds").expect("waits");
         queue
     };
     let queue = without_clock(app.returned(&format!("/v1/admin/queue/{HOST}")).await);
@@ -73,7 +73,7 @@ async fn schedule_commands_print_objects_of_the_api() {
     let path = format!("/v1/admin/schedule/{}", added["id"]);
     assert_eq!(added, app.returned(&path).await);
     let edited = app.printed("schedule edit often --every 7200").await;
-    assert_eq!((&edited["every_secs"], &edited), (&json!(7200), &app.returned(&path).await));
+    assert_eq!((&edited["every_seconds"], &edited), (&json!(7200), &app.returned(&path).await));
     app.prints_object("schedule show often", &path).await;
     app.prints_items("schedule ls", "/v1/admin/schedule").await;
     let ran = app.printed("schedule run often").await;

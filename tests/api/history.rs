@@ -81,7 +81,7 @@ async fn what_ends_before_it_begins_has_a_history_too() {
     let paused = Some(json!({ "paused": true }));
     app.request(reqwest::Method::PATCH, &path, Some("admin"), paused).await.expect(200);
     let job = app.handbook_pool().await["job"]["id"].as_i64().expect("a job");
-    app.cli(&["job", "revoke", &job.to_string()]).await.expect("withdrawn");
+    app.cli(&["job", "revoke", &job.to_string()]).await.expect("revoked");
     let history = app.history(job, 2).await;
     let what: Vec<_> = history.iter().map(|step| step["what"].as_str().expect("text")).collect();
     assert_eq!(what, ["queued", "revoked"]);

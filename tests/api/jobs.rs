@@ -176,7 +176,7 @@ async fn a_host_that_writes_what_no_row_can_hold_stops_nobody() {
     let mut redis = app.redis_connection().await;
     // A peer that comes twice has two states at once.
     let network = app.network("alice", new_key()).await;
-    let peer = json!({ "public_key": network["wireguard_public_key"], "received_bytes": 1, "sent_bytes": 1, "latest_handshake_at": null });
+    let peer = json!({ "public_key": network["wireguard_public_key"], "received_bytes": 1, "sent_bytes": 1, "last_handshake_at": null });
     let twice = json!({ "peers": [peer, peer] });
     let queue = HOST.parse().expect("a queue");
     let status = uncloud::queue::NewJob::of(Kind::VpnStatus, &queue, json!({ "pool_id": 1 }));
@@ -290,7 +290,7 @@ async fn a_host_far_ahead_is_overtaken_at_once_or_refused() {
         assert_eq!(shown["status"], failed, "{shown}");
         assert!(calls.load(Ordering::SeqCst) <= 4, "{} applications", calls.load(Ordering::SeqCst));
         if failed == "failed" {
-            assert!(shown["reason"].as_str().is_some_and(|reason| reason.contains("a year ahead")), "{shown}");
+            assert!(shown["status_reason"].as_str().is_some_and(|reason| reason.contains("a year ahead")), "{shown}");
         }
     }
 }

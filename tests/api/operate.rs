@@ -61,8 +61,8 @@ async fn a_failed_job_says_what_to_do_and_runs_again_when_told() {
     assert_eq!(app.finished(&pool).await["state"], "failed");
     let failed = app.job(&pool).await;
     let id = pool["job"]["id"].to_string();
-    let advice = failed["hint"].as_str().expect("hint");
-    assert!(advice.contains(&format!("uncloud job retry {id}")), "{advice}");
+    let hint = failed["hint"].as_str().expect("hint");
+    assert!(hint.contains(&format!("uncloud job retry {id}")), "{hint}");
     assert_eq!(failed["attempts"][0]["outcome"], "failed");
     assert_eq!(failed["attempts"][0]["error"], "port 51820 is taken");
     assert!(failed["request_id"].as_str().is_some_and(|id| id.len() == 16), "{failed}");
@@ -110,7 +110,7 @@ async fn a_paused_queue_dispatches_nothing_until_it_goes_on() {
 }
 
 #[tokio::test]
-async fn a_waiting_job_is_withdrawn_and_those_who_wait_for_it_are_told() {
+async fn a_waiting_job_is_revoked_and_those_who_wait_for_it_are_told() {
     let app = TestApp::start().await;
     app.patch(&format!("/v1/admin/queue/{HOST}"), json!({ "paused": true })).await;
     let pool = app.handbook_pool().await;

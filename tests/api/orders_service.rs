@@ -11,7 +11,10 @@ use crate::{
 async fn needs_action(app: &TestApp) -> Vec<(i64, String)> {
     let items = app.get("/v1/admin/order?needs_action=true", "admin").await.expect(200)["items"].clone();
     let due = |order: &Value| {
-        (order["id"].as_i64().expect("an id"), order["service"]["due"].as_str().expect("what is due").to_owned())
+        (
+            order["id"].as_i64().expect("an id"),
+            order["service"]["pending_action"].as_str().expect("what is due").to_owned(),
+        )
     };
     items.as_array().expect("items").iter().map(due).collect()
 }
@@ -44,7 +47,10 @@ async fn an_order_waits_for_staff_until_they_mark_it_delivered() {
     assert_eq!(early.expect(409)["code"], "too_early");
     assert_eq!(delivered(&app, 1).await, None);
     let first = mark(&app, 1, "delivered").await;
-    assert!(first["service"]["delivered_at"].is_string() && first["service"].get("due").is_none(), "{first}");
+    assert!(
+        first["service"]["delivered_at"].is_string() && first["service"].get("pending_action").is_none(),
+        "{first}"
+    );
     assert_eq!(mark(&app, 1, "delivered").await, first, "twice is once");
     assert_eq!(delivered(&app, 1).await, Some((1, json!({ "cores": 2, "ram": 2 }))));
     assert_eq!(needs_action(&app).await, []);
@@ -191,7 +197,7 @@ async fn what_changes_at_the_end_is_due_then() {
     app.post("/v1/admin/order", "admin", body).await.expect(201);
     mark(&app, 1, "delivered").await;
     let cancelled = app.post("/v1/order/1/cancel", "alice", json!({})).await.expect(200);
-    if cancelled["service"].get("due").is_none() {
+    if cancelled["service"].get("pending_action").is_none() {
         assert_eq!(needs_action(&app).await, []);
         let early = app.post("/v1/admin/order/1/terminated", "admin", json!({})).await;
         assert_eq!(early.expect(409)["code"], "too_early");

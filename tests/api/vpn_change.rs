@@ -185,7 +185,7 @@ async fn a_host_without_a_worker_is_named_in_what_waits_for_it() {
     while sqlx::query(dispatched).execute(&app.pool).await.expect("updated").rows_affected() == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    let reason = app.get(&pool_path, "admin").await.expect(200)["reason"].clone();
+    let reason = app.get(&pool_path, "admin").await.expect(200)["status_reason"].clone();
     assert_eq!(reason, format!("no worker has been seen on queue {HOST}; start `uncloud-worker --queue {HOST}`"));
     sqlx::query(
         "insert into worker (queue, instance, name, version, concurrency, active, kinds, started_at, succeeded, failed,
@@ -196,12 +196,12 @@ async fn a_host_without_a_worker_is_named_in_what_waits_for_it() {
     .execute(&app.pool)
     .await
     .expect("row");
-    let reason = app.get(&pool_path, "admin").await.expect(200)["reason"].clone();
+    let reason = app.get(&pool_path, "admin").await.expect(200)["status_reason"].clone();
     assert!(reason.as_str().is_some_and(|text| text.contains("since 2026-11-22T10:00:00Z")), "{reason}");
     app.obedient_worker();
     assert_eq!(app.finished(&network).await["state"], "succeeded");
-    assert!(app.get(&path, "alice").await.expect(200).get("reason").is_none());
-    assert!(app.get(&pool_path, "admin").await.expect(200).get("reason").is_none());
+    assert!(app.get(&path, "alice").await.expect(200).get("status_reason").is_none());
+    assert!(app.get(&pool_path, "admin").await.expect(200).get("status_reason").is_none());
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn the_tunnels_state_is_what_the_host_reports() {
             return Ok(obedient(&payload));
         }
         count.fetch_add(1, Ordering::SeqCst);
-        let counted = json!({ "public_key": peer, "latest_handshake_at": "2026-11-22T10:00:00Z", "received_bytes": 692, "sent_bytes": 524 });
+        let counted = json!({ "public_key": peer, "last_handshake_at": "2026-11-22T10:00:00Z", "received_bytes": 692, "sent_bytes": 524 });
         Ok(json!({ "peers": [counted] }))
     });
     assert_eq!(app.finished(&network).await["state"], "succeeded");

@@ -167,7 +167,7 @@ async fn a_host_that_fails_for_good_makes_the_network_failed_and_a_later_success
     assert_eq!(app.finished(&network).await["state"], "failed");
     let failed = app.get(&format!("/v1/net/vpn/{}", network["id"]), "alice").await.expect(200);
     assert_eq!(
-        (&failed["status"], &failed["reason"]),
+        (&failed["status"], &failed["status_reason"]),
         (&json!("failed"), &json!("port 51820 is taken by another program"))
     );
     broken.store(false, std::sync::atomic::Ordering::SeqCst);

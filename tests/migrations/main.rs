@@ -87,6 +87,36 @@ async fn later_migrations_over_sample_rows_make_the_same_as_from_nothing() {
 }
 
 #[tokio::test]
+async fn renamed_words_change_stored_values_without_an_entry_in_the_audit_log() {
+    let old = Database::old("words").await;
+    old.cross().await.expect("across");
+    old.execute(
+        "insert into bill_run_problem (run_id, user_id, code, detail) values (1, 1, 'refused_by_database', 'x')",
+    )
+    .await;
+    let entries =
+        "select concat_ws(' ', replace(kind, 'manual_line', 'item'), replace(action, 'edit', 'update'), count(*))
+        from audit group by kind, action order by 1";
+    let before = old.texts(entries).await;
+    for of_old_words in ["bill_item create", "worker update"] {
+        assert!(before.iter().any(|entry| entry.starts_with(of_old_words)), "{before:?}");
+    }
+    old.migrate().await;
+    let after = "select concat_ws(' ', kind, action, count(*)) from audit group by kind, action order by 1";
+    assert_eq!(old.texts(after).await, before);
+    let codes = "select code from bill_run_problem order by 1";
+    assert_eq!(old.texts(codes).await, ["inconsistent_records", "no_billing_address"]);
+    let delivery = "select distinct delivery from product order by 1";
+    assert_eq!(old.texts(delivery).await, ["manual", "vpn_network"]);
+    // The triggers write the new words, and know the columns that machines change.
+    let last = "select concat_ws(' ', kind, action, after) from audit order by audit_id desc limit 1";
+    old.execute("update worker set last_seen_at = now(), desired_concurrency = 7").await;
+    assert_eq!(old.texts(last).await, ["worker update {\"desired_concurrency\": 7}"]);
+    old.execute("update bill_item set voided_by = 2 where voided_at is not null").await;
+    assert_eq!(old.texts(last).await, ["bill_item update {\"voided_by\": 2}"]);
+}
+
+#[tokio::test]
 async fn programs_after_the_bridge_go_on_with_what_was_there() {
     let old = Database::old("goes_on").await;
     old.migrate().await;

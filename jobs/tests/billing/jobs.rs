@@ -100,7 +100,7 @@ fn order_about_to_end(provider: &Provider) -> Value {
         sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a time")
     });
     let order = json!({
-        "user": "alice", "product": "vpn-network", "recurring_period": "P30D", "currency": "CHF", "starts_at": starts_at,
+        "username": "alice", "product": "vpn-network", "recurring_period": "P30D", "currency": "CHF", "starts_at": starts_at,
         "parameters": { "network_size": 48, "wireguard_public_key": new_key() },
     });
     provider.api("admin").post("/v1/admin/order", &order).expect(201)
@@ -120,7 +120,7 @@ fn a_worker_ends_what_an_order_delivers_when_its_time_has_come() {
     let folder = tempfile::tempdir().expect("folder");
     let _clerk = start_worker("clerk", &provider.database_url(), &provider.redis_url(), folder.path());
     let mut ended = Value::Null;
-    wait_until("it is withdrawn", || {
+    wait_until("it is terminated", || {
         ended = alice.get(&path).expect(200);
         ended["service"].get("terminated_at").is_some()
     });

@@ -48,7 +48,7 @@ fn a_full_state_folder_is_said_and_work_goes_on_when_there_is_room() {
         wait_until("the customer is told why", || {
             let network = nico.get(&path).expect(200);
             assert_eq!(network["status"], "pending", "{network}");
-            reason = network["reason"].as_str().unwrap_or_default().to_owned();
+            reason = network["status_reason"].as_str().unwrap_or_default().to_owned();
             !reason.is_empty()
         });
         assert!(reason.contains("No space left on device") && reason.contains("make room"), "{reason}");

@@ -120,7 +120,7 @@ fn without_a_tun_device_everything_is_a_dry_run_that_says_so() {
         let job = up.admin().get(&format!("/v1/job/{}", pool["job"]["id"])).expect(200);
         assert!(job["result"]["dry_run"].as_str().is_some_and(|missing| missing.contains("/dev/net/tun")), "{job}");
         let network = up.new_network();
-        assert!(network["reason"].as_str().is_some_and(|reason| reason.contains("/dev/net/tun")), "{network}");
+        assert!(network["status_reason"].as_str().is_some_and(|reason| reason.contains("/dev/net/tun")), "{network}");
         assert_eq!(namespaces(), Vec::<String>::new());
         assert!(up.process.terminate().success());
         assert_eq!(processes(), Vec::<String>::new());

@@ -68,7 +68,7 @@ fn a_purge_that_dies_halfway_is_completed_by_the_next_one() {
     let after = stage.enqueue(&AT_ONCE);
     stage.wait_for(after, "succeeded");
     assert_eq!(in_state(&stage, "revoked"), i64::try_from(MANY).expect("few"));
-    assert!(jobs.iter().all(|job| stage.starts(*job).is_empty()), "what was withdrawn does not run");
+    assert!(jobs.iter().all(|job| stage.starts(*job).is_empty()), "what was revoked does not run");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn worker_id(stage: &Stage) -> String {
 }
 
 #[test]
-fn a_job_is_withdrawn_wherever_it_is_and_a_running_one_ends_with_its_child_process() {
+fn a_job_is_revoked_wherever_it_is_and_a_running_one_ends_with_its_child_process() {
     let stage = Stage::start();
     let _server = stage.server();
     let sent = stage.enqueue(&Action::Sleep { millis: 0 });
@@ -48,13 +48,13 @@ fn a_job_is_withdrawn_wherever_it_is_and_a_running_one_ends_with_its_child_proce
     stage.run_uncloud(&["job", "revoke", &running.to_string()]);
     stage.wait_for(running, "revoked").assert_error("while it ran");
     wait_until("the child process has ended", || kill(child, None).is_err());
-    assert!(stage.starts(sent).is_empty(), "what was withdrawn does not run");
+    assert!(stage.starts(sent).is_empty(), "what was revoked does not run");
     let after = stage.enqueue(&Action::Nothing);
     stage.wait_for(after, "succeeded");
 }
 
 #[test]
-fn a_withdrawal_outlives_the_server_and_the_worker_that_should_hear_of_it() {
+fn a_revocation_outlives_the_server_and_the_worker_that_should_hear_of_it() {
     let stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&LONG);
@@ -63,7 +63,7 @@ fn a_withdrawal_outlives_the_server_and_the_worker_that_should_hear_of_it() {
     stage.run_uncloud(&["job", "revoke", &job.to_string()]);
     worker.kill();
     let (_server, _worker) = (stage.server(), stage.worker());
-    wait_within(Duration::from_secs(15), "it is withdrawn", || stage.job(job).state == "revoked");
+    wait_within(Duration::from_secs(15), "it is revoked", || stage.job(job).state == "revoked");
     stage.wait_until_redis_is_empty();
 }
 

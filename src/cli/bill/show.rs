@@ -91,7 +91,7 @@ pub(super) async fn show(pool: &PgPool, args: ShowArgs) -> anyhow::Result<()> {
         Failure::not_found(format!("bill {} not found; `uncloud bill ls` lists the bills", args.number))
     })?;
     let Bill { currency, net, tax, gross, amount_due, .. } = &whole.bill;
-    let totals = format!("net {net}, VAT {tax}, gross {gross}, amount_due {amount_due} {currency}\n");
+    let totals = format!("net {net}, VAT {tax}, gross {gross}, amount due {amount_due} {currency}\n");
     args.output.object(whole, records_table)?;
     if !args.output.is_json() {
         say(&totals);

@@ -93,7 +93,7 @@ async fn insert_users(pool: &PgPool, customers: usize) -> Vec<i64> {
 async fn insert_lines(pool: &PgPool) {
     execute(
         pool,
-        "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, author)
+        "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
          select user_id, 'CHF', 'By hand', case when user_id % 2 = 0 then 500 else -333 end,
              timestamptz '2023-12-20' + interval '3 days' * (user_id % 20), 'agreed', (select min(user_id) from users)
          from users where user_id % 7 = 0",
