@@ -29,23 +29,83 @@ shell_lint() {
     fi
 }
 
+# The words that this project has agreed to write otherwise (docs/development/conventions.md): each line an extended regular
+# expression and what to write. Looked for in code, documents and scripts.
+words_to_avoid() {
+    cat <<'END'
+^ *//[/!] ?(What|Whose|Who|Which|Why)\b => say what the item is or does
+\b(is|are|was) no (valid|such|number|text|name|queue|file|user|host|key)\b => is not a ...
+\b(billingaddress|recurringperiod|billrun|billline)\b => billing_address, recurring_period, bill_run, bill_item
+\b(withdrawn_at|withdraw_at|passed_seconds|oldest_due_secs|took_ms)\b => the new name in docs/operations/upgrading.md
+\buncloud jobs \b => uncloud job
+END
+}
+
+words_check() {
+    files=$(git ls-files '*.rs' '*.md' '*.sh' |
+        grep -Ev '^(tests/migrations/|migrations/|CHANGELOG|docs/operations/upgrading|\.dev/test\.sh|tests/clients/)')
+    found=$(words_to_avoid | while read -r line; do
+        # shellcheck disable=SC2086 # the files are words
+        if grep -nE "${line%% => *}" $files; then echo "   write instead: ${line#* => }"; fi
+    done)
+    [ -z "$found" ] || {
+        printf '%s\n' "$found" >&2
+        fail "words that are written otherwise here (the list is in .dev/test.sh)"
+    }
+}
+
+# All steps in their order: a name for the command line, the title, the command.
+test_steps() {
+    cat <<'END'
+format|Format|cargo fmt --all --check
+scripts|Shell scripts|shell_lint
+words|Words|words_check
+packaging|Packaging|packaging_check
+lints|Lints|cargo clippy --locked --workspace --all-targets -- -D warnings
+licences|Licences, sources and banned crates|deny
+host|A worker for hosts alone|cargo check --locked --quiet -p uncloud-jobs --no-default-features
+programs|Programs|cargo build --locked --bins
+tests|Tests|cargo test --locked --workspace
+document|Document|clients_lint
+generate|Clients generated from it|clients_generate
+clients|Clients called|clients_call
+fuzz|Made-up requests for every operation|fuzz 1 25
+sql|Committed query data (.sqlx)|sql_check
+END
+}
+
+# Whether step $1 is among those that are named after it; without names all are.
+wanted() {
+    wanted_step=$1
+    shift
+    [ $# != 0 ] || return 0
+    for named in "$@"; do
+        [ "$named" != "$wanted_step" ] || return 0
+    done
+    return 1
+}
+
+# Runs all steps, or those that are named.
 dev_test() {
     test_start=$(date +%s)
+    for name in "$@"; do
+        test_steps | grep -q "^$name|" || fail "no step is called \"$name\"; there are: $(test_steps | cut -d'|' -f1 | tr '\n' ' ')"
+    done
     install_missing tests
     crates_here
-    deny_here
-    clients_here
-    python_here schemathesis tests/fuzz/requirements.txt
-    step "Format" cargo fmt --all --check
-    step "Shell scripts" shell_lint
-    step "Packaging" packaging_check
-    step "Lints" cargo clippy --locked --workspace --all-targets -- -D warnings
-    step "Licences, sources and banned crates" deny
-    # The tests start both programs, and cargo builds only those of the package under test.
-    step "Programs" cargo build --locked --bins
-    step "Tests" cargo test --locked --workspace
-    clients_steps
-    step "Made-up requests for every operation" fuzz 1 25
-    step "Committed query data (.sqlx)" sql_check
-    printf '\n./dev test: all green in %s s\n' "$(($(date +%s) - test_start))"
+    if wanted licences "$@"; then deny_here; fi
+    if wanted document "$@" || wanted generate "$@" || wanted clients "$@"; then clients_here; fi
+    if wanted fuzz "$@"; then python_here schemathesis tests/fuzz/requirements.txt; fi
+    took=
+    for name in $(test_steps | cut -d'|' -f1); do
+        wanted "$name" "$@" || continue
+        line=$(test_steps | grep "^$name|")
+        rest=${line#*|}
+        step_begin=$(date +%s)
+        # shellcheck disable=SC2086 # the command is words
+        step "${rest%%|*}" ${rest#*|}
+        took="$took$(printf '   %5s s  %s' "$(($(date +%s) - step_begin))" "$name")
+"
+    done
+    printf '\n%s./dev test: all green in %s s\n' "$took" "$(($(date +%s) - test_start))"
 }
