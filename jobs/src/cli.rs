@@ -14,7 +14,7 @@ use clap::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
 };
 use uncloud_wire::{
     KINDS, Kind, QueueName, Secret, broker, logging,
@@ -232,9 +232,11 @@ async fn work(args: WorkArgs, host: HostArgs) -> anyhow::Result<()> {
         handler: Arc::new(move |envelope, control| Box::pin(handlers::handle(envelope, context.clone(), control))),
     };
     let stop = stop_signal()?;
-    let supervised = tokio::spawn(systemd::tell(stop.clone()));
+    let (done_in, done) = oneshot::channel();
+    let reports = tokio::spawn(systemd::tell(stop.clone(), done));
     worker::run(settings, stop).await?;
-    supervised.abort();
+    drop::<oneshot::Sender<()>>(done_in);
+    reports.await?;
     tracing::info!("stopped: nothing was left undone");
     Ok(())
 }

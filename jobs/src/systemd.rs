@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-/// Tells until the worker ends. Without systemd there is nobody to tell.
+/// Reports until `done` is dropped: ready, alive, and on the way out that the worker stops, in this order however quick the
+/// worker is. Without systemd it does nothing.
 ///
 /// It runs among the handlers on purpose: when they block every thread for longer than `WatchdogSec=`, systemd starts the
 /// worker anew, and that is the only way to end a handler that does not wait.
-pub async fn tell(mut stop: watch::Receiver<bool>) {
+pub async fn tell(mut stop: watch::Receiver<bool>, mut done: oneshot::Receiver<()>) {
     // Redis may be away: the worker tries for ever, and nothing should wait for it to succeed.
     say(&[NotifyState::Ready]);
     let period = sd_notify::watchdog_enabled().map(|limit| limit / 2);
@@ -20,9 +21,12 @@ pub async fn tell(mut stop: watch::Receiver<bool>) {
         }
     }
     say(&[NotifyState::Stopping]);
+    // Running jobs are finished first, which may take a while.
     loop {
-        sleep(period).await; // jobs are finished first, which may take a while
-        say(&[NotifyState::Watchdog]);
+        tokio::select! {
+            _ = &mut done => return,
+            () = sleep(period) => say(&[NotifyState::Watchdog]),
+        }
     }
 }
 
