@@ -17,10 +17,14 @@ pub fn uncloud_worker() -> PathBuf {
     beside_this_program("uncloud-worker")
 }
 
-fn beside_this_program(name: &str) -> PathBuf {
+/// Returns the folder `target/PROFILE/`.
+pub(crate) fn folder() -> PathBuf {
     let test = env::current_exe().expect("path of this program");
-    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
-    let program = folder.join(name);
+    test.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_owned()
+}
+
+fn beside_this_program(name: &str) -> PathBuf {
+    let program = folder().join(name);
     // Cargo builds only the programs of the package under test: after a change, `cargo test -p uncloud-jobs` alone
     // would start an `uncloud` of before.
     assert!(program.is_file(), "{} is missing: run `cargo build --bins`", program.display());
