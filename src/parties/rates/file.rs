@@ -51,7 +51,7 @@ mod tests {
         for (wrong, says) in [
             ("2021-01-01,,FR,EUR,0.21,standard,\n", "lines 2 and 4: a territory has one standard rate at a time"),
             ("2020-01-01,,FR,EUR,0.2,standard,\n", "lines 2 and 4: a territory"),
-            ("2020-01-01,,US,USD,0.2,standard,\n", "line 4: US is a territory without VAT that we know"),
+            ("2020-01-01,,US,USD,0.2,standard,\n", "line 4: US is not a territory with known VAT"),
             ("2020-01-01,2020-01-01,DE,EUR,0.2,standard,\n", "line 4: a rate must end after it starts"),
             ("2020-01-01,,DE,EUR,20.125,standard,\n", "line 4: rate \"20.125\" must be a fraction"),
             ("2020-01-01,,DE,EUR,0.1900001,standard,\n", "line 4: rate"),
