@@ -37,7 +37,7 @@ pub enum VatNumberError {
     },
     /// The check digits do not fit, most likely because of a typing mistake.
     #[error(
-        "has check digits that do not fit its other digits; enter the VAT number of {0} exactly as its tax office wrote it"
+        "has check digits that do not match; enter the VAT number of {0} exactly as its tax office wrote it"
     )]
     CheckDigits(Country),
 }
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(refusal("GR", "GR094259216"), "must be a VAT number of GR: EL and 9 digits, such as EL094259216");
         assert_eq!(
             refusal("DE", "DE136695975"),
-            "has check digits that do not fit its other digits; enter the VAT number of DE exactly as its tax office wrote it"
+            "has check digits that do not match; enter the VAT number of DE exactly as its tax office wrote it"
         );
         assert_eq!(refusal("US", "123"), "must be absent: no form of VAT numbers is known for US");
         for (country, zero) in [("IT", "IT00000000000"), ("EE", "EE000000000"), ("LI", "00000"), ("GB", "GB000000000")]
