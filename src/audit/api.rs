@@ -22,7 +22,7 @@ use crate::{
 struct AuditEntry {
     /// Identifies the entry.
     id: i64,
-    /// When it was made.
+    /// The time of the change.
     at: DateTime<Utc>,
     /// The user who requested the change; absent for internal work and for commands on the server's machine.
     username: Option<String>,

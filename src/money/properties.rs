@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn runs_at_any_times_bill_the_same_sum((zone, mut terms, runs) in life(8), end in proptest::option::of(0..8_usize)) {
+    fn runs_at_any_time_bill_the_same_sum((zone, mut terms, runs) in life(8), end in proptest::option::of(0..8_usize)) {
         terms.ends_at = end.map(|i| runs[i].max(terms.starts_at));
         let last = *runs.iter().max().expect("eight");
         let (mut through, mut nets) = (terms.starts_at, Vec::new());
