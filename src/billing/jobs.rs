@@ -116,8 +116,8 @@ fn retry(error: sqlx::Error) -> JobError {
 fn decide(error: Error) -> JobError {
     match error {
         Error::Unavailable(cause) => {
-            tracing::warn!(cause = format!("{cause:#}"), "the database does not answer");
-            JobError::Retry("the database does not answer".to_owned())
+            tracing::warn!(cause = format!("{cause:#}"), "the database is unavailable");
+            JobError::Retry("the database is unavailable".to_owned())
         }
         Error::Internal(cause) => {
             tracing::error!(cause = format!("{cause:#}"), "billing failed");

@@ -113,8 +113,7 @@ pub async fn run_to_end(spec: &ChildSpec) -> anyhow::Result<()> {
 
 fn open_log(path: &Path) -> anyhow::Result<std::fs::File> {
     if path.metadata().is_ok_and(|metadata| metadata.len() > LOG_MAX) {
-        std::fs::rename(path, path.with_extension("log.1"))
-            .with_context(|| format!("renaming {}", path.display()))?;
+        std::fs::rename(path, path.with_extension("log.1")).with_context(|| format!("renaming {}", path.display()))?;
     }
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true).open(path).with_context(|| format!("opening the log {}", path.display()))

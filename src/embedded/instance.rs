@@ -95,7 +95,7 @@ pub struct ChildRecord {
     pub process: ProcessId,
 }
 
-/// A host that the instance simulates.
+/// A host that the instance runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRecord {
     /// The host's queue, named after it.
@@ -130,7 +130,7 @@ pub struct Instance {
     pub redis_url: Option<Secret<String>>,
     /// The child processes, in the order of their start.
     pub children: Vec<ChildRecord>,
-    /// The hosts that the instance simulates.
+    /// The hosts that the instance runs.
     pub hosts: Vec<HostRecord>,
 }
 

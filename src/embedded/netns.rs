@@ -1,4 +1,4 @@
-//! Network namespaces: a separate network for each host that `uncloud up` simulates, so that the machine's network is
+//! Network namespaces: a separate network for each host that `uncloud up` runs, so that the machine's network is
 //! untouched.
 
 use std::path::{Path, PathBuf};

@@ -78,7 +78,8 @@ fn init(initdb: &Path, postgres: &Path, cluster: &Path, account: Option<&Account
     let new = cluster.with_extension("new");
     match std::fs::remove_dir_all(&new) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("removing the leftovers of an earlier start in {}", new.display()));
+            return Err(error)
+                .with_context(|| format!("removing the leftovers of an earlier start in {}", new.display()));
         }
         _ => {}
     }

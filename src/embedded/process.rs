@@ -36,7 +36,8 @@ impl ProcessId {
     /// Returns the process of the caller.
     pub fn own() -> anyhow::Result<Self> {
         let pid = i32::try_from(std::process::id())?;
-        Self::of(pid).ok_or_else(|| anyhow::anyhow!("/proc is not mounted; uncloud needs it to identify its child processes"))
+        Self::of(pid)
+            .ok_or_else(|| anyhow::anyhow!("/proc is not mounted; uncloud needs it to identify its child processes"))
     }
 
     /// Returns true while the process runs.

@@ -68,9 +68,9 @@ pub struct Country([u8; 2]);
 pub struct CountryError;
 
 impl Country {
-    /// Switzerland.
+    /// The code of Switzerland.
     pub const CH: Self = Self(*b"CH");
-    /// Liechtenstein.
+    /// The code of Liechtenstein.
     pub const LI: Self = Self(*b"LI");
 
     /// Returns the two letters.

@@ -36,9 +36,7 @@ pub enum VatNumberError {
         example: &'static str,
     },
     /// The check digits do not fit, most likely because of a typing mistake.
-    #[error(
-        "has check digits that do not match; enter the VAT number of {0} exactly as its tax office wrote it"
-    )]
+    #[error("has check digits that do not match; enter the VAT number of {0} exactly as its tax office wrote it")]
     CheckDigits(Country),
 }
 

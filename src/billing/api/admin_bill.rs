@@ -37,7 +37,7 @@ enum BilledNow {
     /// Nothing was due
     #[oai(status = 200)]
     Nothing(Json<BilledBody>),
-    /// Billed
+    /// The customer was billed
     #[oai(status = 201)]
     Billed(Json<BilledBody>),
 }

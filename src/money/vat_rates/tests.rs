@@ -64,10 +64,7 @@ fn rate_at_without_a_rate_names_territory_and_date() {
     assert_eq!(message("FR", "2020-02-29T23:00:00Z"), Ok("0.200".into()));
     let known =
         "known are AT BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IT LI LT LU LV MT NL NO PL PT RO SE SI SK";
-    assert_eq!(
-        message("US", "2020-01-01T00:00:00Z"),
-        Err(format!("US is not a territory with known VAT; {known}"))
-    );
+    assert_eq!(message("US", "2020-01-01T00:00:00Z"), Err(format!("US is not a territory with known VAT; {known}")));
     assert!(matches!(rate(&table, "DE", "2020-01-01T00:00:00Z"), Err(RateTableError::Missing { .. })));
 }
 
