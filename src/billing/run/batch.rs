@@ -68,7 +68,7 @@ pub(super) async fn bill_each_or_all(
 fn fault(user: i64, error: Error) -> Problem {
     let (code, what) = match error.constraint() {
         Some(constraint) => (Code::InconsistentRecords, format!("the database refused the bill ({constraint})")),
-        None => (Code::Internal, "the bill could not be generated; see the log for the cause".to_owned()),
+        None => (Code::Internal, "the bill could not be generated; the cause is in the log".to_owned()),
     };
     tracing::error!(user, error = uncloud_wire::logging::one_line(&error.into()), "a customer is not billed");
     Problem::new(user, code, format!("{what}; the customer's orders, address or bills were changed manually"))
