@@ -16,45 +16,46 @@ use crate::{
     http::{Cursor, Moment, PageQuery, Sort, Staff, Tags, TextPart},
 };
 
-/// A change.
+/// An entry of the audit log: one change.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct AuditEntry {
     /// Identifies the entry.
     id: i64,
-    /// When it was made.
+    /// The time of the change.
     at: DateTime<Utc>,
-    /// Who asked for it; absent when nobody did: the provider's own work, or a command on its machine.
+    /// The user who requested the change; absent for internal work and for commands on the server's machine.
     username: Option<String>,
-    /// The request, as in its answer and in the server's log.
+    /// The request's id, as in its response and in the server's log.
     request_id: Option<String>,
-    /// What was asked for, as the OpenAPI document names it.
+    /// The operation that was requested, as named in the OpenAPI document.
     operation_id: Option<String>,
-    /// The program that did it.
+    /// The program that made the change.
     program: String,
-    /// What was done.
+    /// The action on the object.
     action: AuditAction,
-    /// What kind of object.
+    /// The kind of the object.
     kind: String,
-    /// Which of them.
+    /// The id of the object.
     object_id: String,
-    /// What was there before; of an edit only what it changed. Secrets are masked. Absent of what was created.
+    /// The state before the change; for an update only the fields that it changed. Secrets are masked. Absent for a
+    /// creation.
     before: Option<Any<Value>>,
-    /// What is there since; absent of what was deleted.
+    /// The state after the change; absent for a deletion.
     after: Option<Any<Value>>,
 }
 
-/// A page of changes.
+/// A page of entries.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct AuditList {
-    /// In the order asked for.
+    /// The entries, in the requested order.
     items: Vec<AuditEntry>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last.
     next: Option<String>,
 }
 
-/// PostgreSQL writes keys as `\x...`; people know them in base64.
+/// Converts keys from PostgreSQL's `\x...` to base64, the form that people know.
 fn readable(mut state: Value) -> Value {
     for value in state.as_object_mut().into_iter().flat_map(Map::values_mut) {
         let bytes = value.as_str().and_then(|text| text.strip_prefix("\\x")).and_then(bytes_of_hex);
@@ -88,9 +89,9 @@ impl From<Entry> for AuditEntry {
     }
 }
 
-/// The operation.
+/// The operations.
 pub struct AuditApi {
-    /// Where the entries are.
+    /// The database pool.
     pub pool: PgPool,
 }
 
@@ -98,31 +99,31 @@ pub struct AuditApi {
 impl AuditApi {
     /// List changes
     ///
-    /// The newest first: who asked for what, by which request, and how it was before. Work that machines do all the time
-    /// (counters, jobs on their way) is left out.
+    /// Lists changes, newest first: the user, the operation, the request and the previous state. Routine work of
+    /// machines (counters, jobs in progress) is left out.
     #[oai(path = "/", method = "get", operation_id = "admin_audit_list")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Those of the user with this name.
+        /// Only changes by the user with this name.
         username: Query<Option<TextPart>>,
-        /// Those of objects of this kind, as in `vpn_pool`.
+        /// Only changes of objects of this kind, such as `vpn_pool`.
         kind: Query<Option<TextPart>>,
-        /// Those of the object with this identifier.
+        /// Only changes of the object with this id.
         object_id: Query<Option<TextPart>>,
-        /// Those of this request.
+        /// Only changes by this request.
         request_id: Query<Option<TextPart>>,
-        /// Those from this time on.
+        /// Only changes at this time or later.
         from: Query<Option<Moment>>,
-        /// Those before this time.
+        /// Only changes before this time.
         to: Query<Option<Moment>>,
-        /// Changes on a page.
+        /// The number of changes on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The order of the changes.
         #[oai(default = "crate::http::newest_first")]
         sort: Query<Sort>,
     ) -> Result<Json<AuditList>, Error> {
@@ -148,7 +149,7 @@ mod tests {
     use super::readable;
 
     #[test]
-    fn keys_are_shown_in_base64() {
+    fn readable_of_keys_is_base64() {
         let state = json!({ "public_key": "\\x000102", "text": "\\xyz", "name": "x", "used": 1 });
         let shown = json!({ "public_key": "AAEC", "text": "\\xyz", "name": "x", "used": 1 });
         assert_eq!(readable(state), shown);

@@ -1,4 +1,4 @@
-//! Entries in Postgres.
+//! Queries for the entries in PostgreSQL.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -10,7 +10,7 @@ use crate::{
     request_context,
 };
 
-/// Which entries; none of something limits nothing.
+/// A filter for entries; fields that are `None` do not restrict the result.
 pub(super) struct Filter {
     pub username: Option<String>,
     pub kind: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct Filter {
     pub to: Option<DateTime<Utc>>,
 }
 
-/// A window of the entries that match.
+/// Returns a page of the entries that match.
 pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: PageQuery) -> sqlx::Result<Vec<Entry>> {
     let mut search = request_context::begin_search(pool).await?;
     let entries = in_order!(

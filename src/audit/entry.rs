@@ -4,20 +4,20 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Enum;
 use serde_json::Value;
 
-/// What was done.
+/// The action on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(super) enum AuditAction {
-    /// The object came to be.
+    /// The object was created.
     Create,
-    /// It became another.
+    /// The object was updated.
     Update,
-    /// It ceased to be.
+    /// The object was deleted.
     Delete,
 }
 
-/// An entry as it was written.
+/// An entry as stored.
 pub(super) struct Entry {
     pub audit_id: i64,
     pub at: DateTime<Utc>,

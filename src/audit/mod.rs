@@ -1,5 +1,6 @@
-//! The audit log: every change of what people decide about, who asked for it, and how it was before. Its rows are written by
-//! the database's triggers, in the transaction of the change (`migrations/0101_audit.sql`); here they are read.
+//! The audit log: every change to data that people decide about, with its author and the previous state. The
+//! database's triggers write the rows in the transaction of the change (`migrations/0101_audit.sql`); this module
+//! reads them.
 
 mod api;
 mod db;

@@ -1,4 +1,4 @@
-//! Bills as people and programs read them. What is shown of a record suffices to compute it again by hand.
+//! Bills as the API and the command line show them. The fields of a record suffice to recompute its amounts.
 
 use chrono::{DateTime, Utc};
 
@@ -10,33 +10,33 @@ use crate::money::{
 /// A bill without its lines.
 #[derive(Debug, Clone)]
 pub struct Bill {
-    /// Identifies it.
+    /// Identifies the bill.
     pub bill_id: i64,
-    /// Gapless in each year; none: its run has not ended.
+    /// The bill's number, gapless in each year; `None` until its run has ended.
     pub number: Option<String>,
-    /// Whose.
+    /// The customer.
     pub user_id: i64,
     /// The customer's name.
     pub username: String,
-    /// Its date; part of no calculation.
+    /// The bill's date; no calculation depends on it.
     pub issued_at: DateTime<Utc>,
-    /// What it is in.
+    /// The currency of all amounts, an ISO 4217 code.
     pub currency: String,
     /// `invoice`, or `credit_note` if it is negative.
     pub document: String,
-    /// Before VAT.
+    /// The total before VAT.
     pub net: Amount,
-    /// VAT.
+    /// The total VAT.
     pub tax: Amount,
-    /// With VAT.
+    /// The total with VAT.
     pub gross: Amount,
-    /// What rounding to coins adds.
+    /// The amount that rounding to the smallest coin adds.
     pub rounding: Amount,
-    /// To be paid.
+    /// The amount to be paid; negative: to be paid back.
     pub amount_due: Amount,
 }
 
-/// What a record is for.
+/// The kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, sqlx::Type, poem_openapi::Enum)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case", type_name = "text")]
@@ -44,73 +44,74 @@ pub struct Bill {
 pub enum RecordKind {
     /// A span of an order.
     Recurring,
-    /// Takes back the end of an earlier charge that an upgrade left unused.
+    /// A proration credit: takes back the end of an earlier charge that an upgrade left unused.
     Credit,
     /// An order's one-time price.
     OneTime,
-    /// A line that staff added.
+    /// An item that staff added.
     Manual,
 }
 
-/// A line of a bill.
+/// A record: one line of a bill.
 #[derive(Debug, Clone)]
 pub struct BillRecord {
-    /// On which bill.
+    /// The bill that the record is on.
     pub bill_id: i64,
-    /// What for.
+    /// The kind of the record.
     pub kind: RecordKind,
-    /// For which order.
+    /// The order that the record charges for; `None` for an item of staff.
     pub order_id: Option<i64>,
-    /// Its product's name, if it is one of the catalogue.
+    /// The product's name, if the order is for one of the catalogue.
     pub product: Option<String>,
-    /// What was ordered, or what staff wrote.
+    /// The order's description, or the text that staff entered.
     pub description: String,
-    /// Its first second.
+    /// The first second of the span.
     pub from: DateTime<Utc>,
-    /// The first second after it.
+    /// The first second after the span.
     pub to: DateTime<Utc>,
-    /// Seconds of a whole period; none for what is charged once.
+    /// The length of a whole period in seconds; `None` for one-time charges.
     pub period_seconds: Option<i32>,
-    /// Seconds of the period that had passed before the record begins.
+    /// The seconds of the period that had elapsed before the record's span starts.
     pub elapsed_seconds: i64,
-    /// When the order ends.
+    /// The time at which the order ends.
     pub order_ends_at: Option<DateTime<Utc>>,
     /// The order that replaced this one.
     pub replaced_by: Option<i64>,
-    /// For one period, or once.
+    /// The price of one period, or the one-time price.
     pub unit_price: Amount,
-    /// Before VAT.
+    /// The amount before VAT.
     pub net: Amount,
-    /// How it is taxed.
+    /// The VAT category.
     pub category: Category,
-    /// At which rate.
+    /// The VAT rate.
     pub rate: Rate,
 }
 
 impl BillRecord {
-    /// Its length in seconds.
+    /// Returns the length of the span in seconds.
     pub fn secs(&self) -> i64 {
         self.to.timestamp() - self.from.timestamp()
     }
 
-    /// How many periods it is for, with six decimals; the net is the unit price times this, but for the rounding of sums.
+    /// Returns the number of periods with six decimals. The net is the unit price times this, except for the rounding
+    /// of sums.
     pub fn quantity(&self) -> String {
         let Some(period_seconds) = self.period_seconds else { return "1.000000".to_owned() };
         let millionths = round(i128::from(self.secs()) * 1_000_000, period_seconds.into());
         format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
     }
 
-    /// Why it is on the bill and what its net is computed from, for a person.
+    /// Returns a readable reason for the record and for its net.
     pub fn reason(&self) -> String {
         match self.kind {
             RecordKind::Recurring => self.charged() + &self.cut(),
             RecordKind::Credit => format!("paid before and not used: {}{}", self.charged(), self.order_end()),
             RecordKind::OneTime => "once".to_owned(),
-            RecordKind::Manual => "added by hand".to_owned(),
+            RecordKind::Manual => "added manually".to_owned(),
         }
     }
 
-    /// How much of its period, or how many periods.
+    /// Describes how much of a period, or how many periods, the record charges for.
     fn charged(&self) -> String {
         let (secs, period) = (self.secs(), i64::from(self.period_seconds.unwrap_or(1)));
         match (secs / period, secs % period) {
@@ -121,7 +122,7 @@ impl BillRecord {
         }
     }
 
-    /// Why it ends inside of a period.
+    /// Explains why the record ends within a period.
     fn cut(&self) -> String {
         let period = i64::from(self.period_seconds.unwrap_or(1));
         match (self.elapsed_seconds + self.secs()) % period {
@@ -136,41 +137,41 @@ impl BillRecord {
     }
 }
 
-/// The part of a bill that is taxed alike.
+/// The VAT group of a bill: all records of one category and rate.
 #[derive(Debug, Clone)]
 pub struct BillVat {
-    /// On which bill.
+    /// The bill that the group is on.
     pub bill_id: i64,
-    /// How.
+    /// The VAT category.
     pub category: Category,
-    /// At which rate.
+    /// The VAT rate.
     pub rate: Rate,
-    /// The sum of the nets.
+    /// The sum of the records' nets.
     pub taxable_amount: Amount,
-    /// The VAT on it, rounded once.
+    /// The VAT on the taxable amount, rounded once.
     pub tax_amount: Amount,
 }
 
-/// Who bills, or who is billed, as it was then.
+/// The seller or the customer, as recorded when the bill was created.
 #[derive(Debug, Clone)]
 pub struct Party {
-    /// A person's, or the seller's name.
+    /// The name of the person or of the seller.
     pub name: String,
-    /// Set: a business.
+    /// The company's name; set for businesses only.
     pub company: Option<String>,
-    /// Street and number.
+    /// The street and house number.
     pub street: String,
-    /// Postal code.
+    /// The postal code.
     pub postal_code: String,
-    /// City.
+    /// The city.
     pub city: String,
-    /// ISO 3166-1 alpha-2.
+    /// The ISO 3166-1 alpha-2 code of the country.
     pub country: String,
-    /// As it stands on bills.
+    /// The VAT number as printed on bills.
     pub vat_number: Option<String>,
 }
 
-/// Who bills whom.
+/// The seller and the customer of a bill.
 #[derive(Debug, Clone)]
 pub struct Parties {
     /// The seller.
@@ -180,44 +181,44 @@ pub struct Parties {
 }
 
 impl Parties {
-    /// Why something is taxed as it is, for a person.
+    /// Returns a readable reason for the VAT category.
     pub fn vat_reason(&self, category: Category, rate: Rate) -> String {
         vat::reason(category, &self.customer.country, rate)
     }
 }
 
-/// A bill with its lines.
+/// A bill with its records.
 #[derive(Debug, Clone)]
 pub struct WholeBill {
-    /// Without them.
+    /// The bill itself.
     pub bill: Bill,
-    /// Who bills whom.
+    /// The seller and the customer.
     pub parties: Parties,
-    /// By order and time.
+    /// The records, ordered by order and time.
     pub records: Vec<BillRecord>,
-    /// By category and rate.
+    /// The VAT groups, ordered by category and rate.
     pub vat: Vec<BillVat>,
 }
 
-/// Which bills.
+/// A filter for bills; fields that are set must all match.
 #[derive(Debug, Clone, Default)]
 pub struct BillFilter {
-    /// This one.
+    /// The bill's id.
     pub bill_id: Option<i64>,
-    /// The one with this number.
+    /// The bill's number.
     pub number: Option<String>,
-    /// This customer's.
+    /// The customer's id.
     pub user_id: Option<i64>,
-    /// The customer's with this name.
+    /// The customer's name.
     pub username: Option<String>,
-    /// This run's.
+    /// The run's id.
     pub run_id: Option<i64>,
-    /// Those in this currency.
+    /// The currency.
     pub currency: Option<Currency>,
-    /// Issued then or later.
+    /// The earliest time of issue.
     pub from: Option<DateTime<Utc>>,
-    /// Issued before then.
+    /// The time that a bill must have been issued before.
     pub to: Option<DateTime<Utc>>,
-    /// Those without a number too.
+    /// Includes drafts, which have no number yet.
     pub drafts: bool,
 }

@@ -1,4 +1,4 @@
-//! What a bill run is, and how far it is.
+//! A bill run and its progress.
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
@@ -7,75 +7,75 @@ use crate::money::{
     vat::Seller,
 };
 
-/// A run.
+/// A bill run.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
-    /// Identifies it.
+    /// Identifies the run.
     pub run_id: i64,
-    /// Bills what is due then, and is the bills' date.
+    /// The time up to which the run bills what is due; also the date of its bills.
     pub as_of: DateTime<Utc>,
-    /// How many had something due when it began.
+    /// The number of customers with something due when the run started.
     pub customers: i32,
-    /// Who bills.
+    /// The seller's country, time zone and OSS registration, which determine the VAT.
     pub seller: Seller,
-    /// Whether what is due in CHF is rounded to 0.05.
+    /// Rounds amounts due in CHF to 0.05.
     pub cash_rounding: bool,
-    /// Its bills have their numbers.
+    /// True once the run's bills have their numbers.
     pub ended: bool,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// How many had something due when it began.
+    /// The number of customers with something due when the run started.
     pub customers: i32,
-    /// How many of them were looked at.
+    /// The number of customers that the run has processed.
     pub customers_done: i32,
-    /// All were.
+    /// True once all parts of the run are done.
     pub parts_done: bool,
-    /// The bills have their numbers.
+    /// True once the bills have their numbers.
     pub ended: bool,
 }
 
-/// What a run came to in one currency.
+/// The totals of a run in one currency.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// Which.
+    /// The currency of the totals.
     pub currency: String,
-    /// How many bills.
+    /// The number of bills.
     pub bills: i64,
-    /// The sum of their nets.
+    /// The sum of the bills' nets.
     pub net: Amount,
-    /// The sum of their VAT.
+    /// The sum of the bills' VAT.
     pub tax: Amount,
-    /// The sum of both.
+    /// The sum of net and VAT.
     pub gross: Amount,
 }
 
-/// A run as people look at it.
+/// A run as the API shows it.
 #[derive(Debug, Clone)]
 pub struct RunView {
-    /// Identifies it.
+    /// Identifies the run.
     pub run_id: i64,
-    /// Bills what was due then, and is the bills' date.
+    /// The time up to which the run billed what was due; also the date of its bills.
     pub as_of: DateTime<Utc>,
-    /// Only this customer; none: everybody.
+    /// The only customer that the run bills; `None`: all customers.
     pub user_id: Option<i64>,
     /// The customer's name.
     pub username: Option<String>,
-    /// How many had something due when it began.
+    /// The number of customers with something due when the run started.
     pub customers: i32,
-    /// How many were looked at.
+    /// The number of customers that the run has processed.
     pub customers_done: i32,
-    /// How many could not be billed.
+    /// The number of customers that the run could not bill.
     pub problems: i64,
-    /// When it began.
+    /// The time at which the run started.
     pub started_at: DateTime<Utc>,
-    /// When its bills had their numbers.
+    /// The time at which the run's bills got their numbers.
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// Times of bills are whole seconds.
+/// Truncates a time to whole seconds, as all times on bills are.
 pub fn second(t: DateTime<Utc>) -> DateTime<Utc> {
     t.trunc_subsecs(0)
 }

@@ -1,11 +1,11 @@
-//! Who sells and who buys in a simulated case.
+//! The seller and the customer of a simulated case.
 
 use chrono_tz::Tz;
 use serde::Deserialize;
 
 use crate::money::{country::Country, vat::CustomerKind};
 
-/// Who bills.
+/// The seller of a case.
 #[derive(Debug, Deserialize)]
 pub(in crate::billing) struct CaseSeller {
     pub country: Country,
@@ -13,7 +13,7 @@ pub(in crate::billing) struct CaseSeller {
     pub oss_eu: bool,
 }
 
-/// Who is billed.
+/// The customer of a case.
 #[derive(Debug, Deserialize)]
 pub(in crate::billing) struct CaseCustomer {
     pub country: Country,
@@ -23,14 +23,14 @@ pub(in crate::billing) struct CaseCustomer {
 }
 
 impl CaseCustomer {
-    /// The number of a business without what people write between its letters and digits.
+    /// Returns the VAT number of a business, without the separators that people write between its letters and digits.
     pub fn vat_number(&self) -> Option<String> {
         let number = self.vat_number.as_deref().filter(|_| self.kind == CustomerKind::Business)?;
         let number: String = number.chars().filter(char::is_ascii_alphanumeric).collect();
         Some(number.to_ascii_uppercase()).filter(|number| (4..=20).contains(&number.len()))
     }
 
-    /// Whatever else is said about a number, it is not verified.
+    /// Returns true only for the status `verified`; every other status means that the number is not verified.
     pub fn is_verified(&self) -> bool {
         self.vat_number_status.as_deref() == Some("verified")
     }

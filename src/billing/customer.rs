@@ -1,5 +1,5 @@
-//! Billing customers: reads what is due, draws up the bills, writes them. The one way to a bill: runs, staff's bill for one
-//! customer, preview and simulation all come through here, in a transaction of theirs.
+//! Bills customers: reads what is due, generates the bills and writes them. All bills are created here: runs, staff's
+//! bill for one customer, the preview and the simulation call this module within their own transactions.
 
 use std::collections::HashMap;
 
@@ -18,8 +18,8 @@ use crate::{
     orders, parties,
 };
 
-/// Bills these customers, by ascending id, as of the run's time. Returns who could not be billed; of them nothing is
-/// written. An error of the database means that nothing at all is.
+/// Bills these customers, in ascending order of id, as of the run's time. Returns the customers that could not be
+/// billed; nothing is written for them. On a database error nothing is written at all.
 pub(super) async fn bill_customers(
     tx: &mut PgConnection,
     run: &Run,
@@ -41,7 +41,7 @@ pub(super) async fn bill_customers(
         let treatment = parties::treatment(run.seller, address)?;
         match generate_bills(due, treatment, rates, run.cash_rounding, run.as_of) {
             Ok((drafts, _)) if drafts.iter().any(|draft| billed_then.contains(&(user_id, draft.currency))) => {
-                let detail = "has a bill of this very second already; the rest comes with the next run";
+                let detail = "already has a bill of this second; the next run bills the rest";
                 problems.push(Problem::new(user_id, Code::AlreadyBilled, detail));
             }
             Ok((drafts, moved)) => drawn.push(CustomerBills { user_id, address_id: address.id, drafts, moved }),
@@ -52,7 +52,7 @@ pub(super) async fn bill_customers(
     Ok(problems)
 }
 
-/// What is due, by customer. The customers are locked.
+/// Returns what is due, by customer. The caller must have locked the customers.
 async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> Result<HashMap<i64, BillableItems>, Error> {
     let mut due: HashMap<i64, BillableItems> = HashMap::with_capacity(users.len());
     let empty = || BillableItems { orders: Vec::new(), charged: Vec::new(), manual: Vec::new() };

@@ -1,8 +1,8 @@
-//! Bills before they are written.
+//! Generated bills that are not yet written.
 
 use crate::money::draft::{CursorUpdate, Draft};
 
-/// Bills for customers, ready to be written.
+/// The bills of one customer, ready to be written.
 pub(super) struct CustomerBills {
     pub user_id: i64,
     pub address_id: i64,

@@ -1,4 +1,5 @@
-//! Bills with their VAT for the accounts, as CSV or JSON: by number, a part at a time, so that a year costs no memory.
+//! Exports bills with their VAT for accounting, as CSV or JSON. Bills are read by number, one page at a time, so that
+//! memory use does not grow with the period.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::{Stream, stream::try_unfold};
@@ -8,10 +9,10 @@ use sqlx::PgPool;
 use super::{bill::BillVat, db};
 use crate::{billing::exported_bill::ExportedBill, error::Error};
 
-/// Bills in one part.
+/// The number of bills in one page.
 const PART: i64 = 1000;
 
-/// The form of the file.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, poem_openapi::Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum Format {
@@ -22,7 +23,7 @@ pub enum Format {
     Json,
 }
 
-/// The numbered bills that were issued in `[from, to)`.
+/// Streams the numbered bills issued in `[from, to)`.
 pub fn export(
     pool: PgPool,
     from: DateTime<Utc>,
@@ -48,7 +49,7 @@ pub fn export(
     try_unfold(State { after: (0, 0), is_first: true, done: false }, next)
 }
 
-/// How far an export is.
+/// The position of an export.
 struct State {
     after: (i16, i32),
     is_first: bool,
@@ -128,7 +129,8 @@ fn csv(bills: &[ExportedBill], header: bool) -> Result<Vec<u8>, Error> {
     Ok(writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?)
 }
 
-/// A text of a customer's in a file that spreadsheets open: what would begin a formula there gets an apostrophe.
+/// Returns a cell with a customer's text. Spreadsheets open the file, so a text that would start a formula gets an
+/// apostrophe.
 fn cell(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}") } else { text.to_owned() }
 }
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_no_formulas_and_amounts_stay_numbers() {
+    fn csv_with_formula_texts_escapes_them_and_keeps_amounts_numeric() {
         let text =
             String::from_utf8(csv(&[bill("=HYPERLINK(\"x\";\"a, b\")")], true).expect("in memory")).expect("text");
         let lines: Vec<&str> = text.lines().collect();
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_json_are_one_array() {
+    fn json_array_in_several_parts_forms_one_array() {
         let parts = [
             json_array(&[bill("a"), bill("b")], true, false),
             json_array(&[bill("c")], false, false),

@@ -1,15 +1,15 @@
-//! A bill as the export has it.
+//! A bill as the export reads it.
 
 use chrono::{DateTime, Utc};
 
 use super::bill::BillVat;
 use crate::money::amount::Amount;
 
-/// A bill as the accounts need it.
+/// A bill with the fields that accounting needs.
 #[derive(Debug)]
 pub(super) struct ExportedBill {
     pub bill_id: i64,
-    /// Year and sequence of its number.
+    /// The year and the sequence of the bill's number.
     pub place: (i16, i32),
     pub number: String,
     pub document: String,

@@ -1,4 +1,5 @@
-//! A run as jobs on the queue `billing`: one plans, several bill, and the last gives the numbers when all of them are done.
+//! A bill run as jobs on the queue `billing`: one job plans the run, several bill its parts, and the last job assigns
+//! the numbers when all of them are done.
 
 use std::time::Duration;
 
@@ -19,12 +20,12 @@ use crate::{
     request_context,
 };
 
-/// Jobs that share the parts of a run; any number of workers may take them.
+/// The number of jobs that share the parts of a run; any number of workers may process them.
 const SHARES: usize = 8;
-/// A run has to end before the next begins; how long to leave it alone.
+/// The delay before a job tries again while another run has to end first.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Asks for a run as of then, or as of when it was asked for.
+/// Enqueues a run as of `as_of`, or as of the time of the request.
 pub async fn request(pool: &PgPool, as_of: Option<DateTime<Utc>>, requester: i64) -> Result<JobId, Error> {
     let mut tx = request_context::begin(pool).await?;
     if let Some(as_of) = as_of {
@@ -38,12 +39,12 @@ pub async fn request(pool: &PgPool, as_of: Option<DateTime<Utc>>, requester: i64
     Ok(job_id)
 }
 
-/// Payloads as they rest: they name no secrets.
+/// Returns the payloads as stored: they do not contain secrets.
 pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
     jobs.iter().map(|job| (job.job_id, Prepared::Payload(job.payload.to_string().into_bytes()))).collect()
 }
 
-/// Begins the run and asks for its shares, in one transaction. Done twice it is one run: the second time joins it.
+/// Starts the run and enqueues its shares, in one transaction. Idempotent: a repeated job joins the run.
 pub async fn plan(pool: &PgPool, job_id: JobId, as_of: Option<DateTime<Utc>>) -> Result<Value, JobError> {
     let mut tx = request_context::begin(pool).await.map_err(retry)?;
     let (asked_at, requester) = db::asked(&mut *tx, job_id).await.map_err(retry)?;
@@ -76,7 +77,7 @@ async fn share_out(tx: &mut sqlx::PgConnection, run: &Run) -> Result<(), Error> 
     Ok(())
 }
 
-/// Bills a share of a run: whatever parts nobody else works on.
+/// Bills a share of a run: all parts that no other worker holds.
 pub async fn part(pool: &PgPool, run_id: i64, report: impl FnMut(Progress)) -> Result<Value, JobError> {
     let run = find(pool, run_id).await?;
     run::work(pool, &run, report).await.map_err(decide)?;
@@ -84,12 +85,12 @@ pub async fn part(pool: &PgPool, run_id: i64, report: impl FnMut(Progress)) -> R
     Ok(json!({ "customers_done": progress.customers_done, "customers": progress.customers }))
 }
 
-/// Gives the run's bills their numbers. A share that failed leaves parts behind, which are billed here.
+/// Assigns the numbers to the run's bills. If a share has failed, this job bills the parts that it left.
 pub async fn end(pool: &PgPool, run_id: i64, report: impl FnMut(Progress)) -> Result<Value, JobError> {
     let run = find(pool, run_id).await?;
     run::work(pool, &run, report).await.map_err(decide)?;
     if !run::finish(pool, &run).await.map_err(decide)? {
-        let reason = "other workers are at the run's last customers".to_owned();
+        let reason = "other workers are still billing the run's last customers".to_owned();
         return Err(JobError::Snooze { after: LOOK_AGAIN, reason });
     }
     let mut connection = pool.acquire().await.map_err(retry)?;
@@ -104,23 +105,23 @@ pub async fn end(pool: &PgPool, run_id: i64, report: impl FnMut(Progress)) -> Re
 
 async fn find(pool: &PgPool, run_id: i64) -> Result<Run, JobError> {
     let run = db::run(pool, run_id).await.map_err(decide)?;
-    run.ok_or_else(|| JobError::Fail(format!("there is no bill run {run_id}")))
+    run.ok_or_else(|| JobError::Fail(format!("bill run {run_id} not found")))
 }
 
 fn retry(error: sqlx::Error) -> JobError {
     decide(error.into())
 }
 
-/// Outages pass; what was refused is refused again.
+/// Retries after an outage; a request that was refused would be refused again, so the job fails.
 fn decide(error: Error) -> JobError {
     match error {
         Error::Unavailable(cause) => {
-            tracing::warn!(cause = format!("{cause:#}"), "the database does not answer");
-            JobError::Retry("the database does not answer".to_owned())
+            tracing::warn!(cause = format!("{cause:#}"), "the database is unavailable");
+            JobError::Retry("the database is unavailable".to_owned())
         }
         Error::Internal(cause) => {
             tracing::error!(cause = format!("{cause:#}"), "billing failed");
-            JobError::Retry("billing failed; the worker's log says why".to_owned())
+            JobError::Retry("billing failed; see the worker's log for the cause".to_owned())
         }
         refusal => JobError::Fail(refusal.to_string()),
     }

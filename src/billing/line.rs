@@ -1,5 +1,5 @@
-//! Items that staff add to a customer's next bill, with created_by and reason. One that is not billed yet can be voided; one
-//! that is billed is reversed by another one of the opposite sign.
+//! Items that staff add to a customer's next bill, with their author and reason. An item that is not billed yet can
+//! be voided; a billed item is reversed by another one of the opposite sign.
 
 use sqlx::PgPool;
 
@@ -13,7 +13,7 @@ use crate::{
     orders, request_context,
 };
 
-/// Adds a line to the customer's next bill.
+/// Adds an item to the customer's next bill.
 pub async fn add(pool: &PgPool, new: &NewLine) -> Result<Line, Error> {
     if new.net == Amount::ZERO {
         return Err(Error::field("net", "must not be 0.00"));
@@ -26,22 +26,23 @@ pub async fn add(pool: &PgPool, new: &NewLine) -> Result<Line, Error> {
     line.ok_or_else(|| not_found(item_id))
 }
 
-/// A customer's lines.
+/// Lists a customer's items.
 pub async fn list(pool: &PgPool, user_id: i64, window: PageQuery) -> Result<Vec<Line>, Error> {
     let mut connection = pool.acquire().await?;
     db::require_user(&mut connection, user_id).await?;
     Ok(db::lines(&mut *connection, user_id, None, window).await?)
 }
 
-/// Voids an item that is not billed yet. It stays in the list, with who voided it; voiding it again changes nothing.
+/// Voids an item that is not billed yet. The item stays in the list with the user who voided it; voiding it again
+/// changes nothing.
 pub async fn void(pool: &PgPool, user_id: i64, item_id: i64, staff: i64) -> Result<Line, Error> {
     let mut tx = request_context::begin(pool).await?;
-    orders::lock_customer(&mut tx, user_id).await?; // a run has it, or comes after this
+    orders::lock_customer(&mut tx, user_id).await?; // a concurrent run has either billed the item or waits for this
     db::void_item(&mut tx, user_id, item_id, staff).await?;
     let line = db::lines(&mut *tx, user_id, Some(item_id), PageQuery::all()).await?.pop();
     let line = line.ok_or_else(|| not_found(item_id))?;
     if line.voided_at.is_none() {
-        let detail = format!("bill item {item_id} is billed; add one of {} to reverse it", -line.net);
+        let detail = format!("bill item {item_id} is already billed; add an item of {} to reverse it", -line.net);
         return Err(Error::Conflict { code: Code::ItemBilled, detail, field: None });
     }
     tx.commit().await?;

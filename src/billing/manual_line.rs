@@ -1,53 +1,53 @@
-//! Lines that staff add by hand.
+//! Bill items that staff add manually.
 
 use chrono::{DateTime, Utc};
 
 use crate::money::amount::{Amount, Currency};
 
-/// A line.
+/// A bill item.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// Identifies it.
+    /// Identifies the item.
     pub item_id: i64,
-    /// Whose bill it goes to.
+    /// The customer whose bill gets the item.
     pub user_id: i64,
-    /// As the bill calls it.
+    /// The text on the bill.
     pub description: String,
-    /// Before VAT; negative in the customer's favour.
+    /// The amount before VAT; negative in the customer's favour.
     pub net: Amount,
-    /// What it is in.
+    /// The currency of the amount.
     pub currency: String,
-    /// Decides the VAT rate; the line is billed by the first run at or after it.
+    /// The time of supply: determines the VAT rate, and the first run at or after it bills the item.
     pub service_at: DateTime<Utc>,
-    /// For colleagues and auditors; not on the bill.
+    /// A note for colleagues and auditors, not shown on the bill.
     pub reason: String,
-    /// Who added it.
+    /// The name of the user who added the item.
     pub created_by: String,
-    /// When.
+    /// The time at which the item was added.
     pub created_at: DateTime<Utc>,
-    /// The bill that it is on.
+    /// The bill that the item is on; `None` until it is billed.
     pub bill_id: Option<i64>,
-    /// When it was voided.
+    /// The time at which the item was voided.
     pub voided_at: Option<DateTime<Utc>>,
-    /// By whom.
+    /// The name of the user who voided the item.
     pub voided_by: Option<String>,
 }
 
-/// A line to be added.
+/// A bill item to be added.
 #[derive(Debug)]
 pub struct NewLine {
-    /// Whose bill it goes to.
+    /// The customer whose bill gets the item.
     pub user_id: i64,
-    /// As the bill calls it.
+    /// The text on the bill.
     pub description: String,
-    /// Before VAT; negative in the customer's favour.
+    /// The amount before VAT; negative in the customer's favour.
     pub net: Amount,
-    /// What it is in.
+    /// The currency of the amount.
     pub currency: Currency,
-    /// Decides the VAT rate; none: now.
+    /// The time of supply, which determines the VAT rate; `None`: now.
     pub service_at: Option<DateTime<Utc>>,
-    /// For colleagues and auditors.
+    /// A note for colleagues and auditors.
     pub reason: String,
-    /// Who adds it.
+    /// The user who adds the item.
     pub created_by: i64,
 }

@@ -1,5 +1,5 @@
-//! Money: what an order costs over time, its VAT, and the bills. Everything but `customer`, `rates`, `run`, `db`, `vat_preview` and what is for
-//! people is arithmetic that reads no clock, database or network.
+//! Bills: generation, runs, export, preview, simulation and verification. The arithmetic, which reads no clock,
+//! database or network, is in `money`.
 
 pub mod bill;
 pub mod export;
@@ -30,7 +30,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{error::Error, http::PageQuery, request_context};
 
-/// A window of the bills that match.
+/// Returns a page of the bills that match the filter.
 pub async fn bills(pool: &PgPool, filter: &BillFilter, window: PageQuery) -> sqlx::Result<Vec<Bill>> {
     let mut search = request_context::begin_search(pool).await?;
     let bills = db::bills(&mut *search, filter, window).await?;
@@ -38,18 +38,18 @@ pub async fn bills(pool: &PgPool, filter: &BillFilter, window: PageQuery) -> sql
     Ok(bills)
 }
 
-/// The bill with that number.
+/// Returns the bill with this number.
 pub async fn bill_by_number(pool: &PgPool, number: &str) -> Result<Option<WholeBill>, Error> {
     find(pool, &BillFilter { number: Some(number.to_owned()), ..BillFilter::default() }).await
 }
 
-/// The one bill of a filter that only one can pass.
+/// Returns the bill that matches a filter which at most one bill can match.
 async fn find(pool: &PgPool, filter: &BillFilter) -> Result<Option<WholeBill>, Error> {
     let mut connection = pool.acquire().await?;
     Ok(whole_bills(&mut connection, filter).await?.pop())
 }
 
-/// Bills with their lines.
+/// Returns the bills that match the filter, with their records.
 async fn whole_bills(connection: &mut PgConnection, filter: &BillFilter) -> Result<Vec<WholeBill>, Error> {
     let bills = db::bills(&mut *connection, filter, PageQuery::all()).await?;
     let ids: Vec<i64> = bills.iter().map(|bill| bill.bill_id).collect();
@@ -63,7 +63,7 @@ async fn whole_bills(connection: &mut PgConnection, filter: &BillFilter) -> Resu
     }
     let whole = bills.into_iter().map(|bill| {
         let id = bill.bill_id;
-        let parties = parties.remove(&id).ok_or_else(|| anyhow::anyhow!("bill {id} is from nobody"))?;
+        let parties = parties.remove(&id).ok_or_else(|| anyhow::anyhow!("bill {id} has no seller and customer"))?;
         let (records, vat) = (records.remove(&id).unwrap_or_default(), vat.remove(&id).unwrap_or_default());
         Ok(WholeBill { bill, parties, records, vat })
     });

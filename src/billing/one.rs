@@ -1,4 +1,5 @@
-//! One customer: what the next bill would be, and staff's bill now. Both are `run::bill_one`'s, as every run's bills are.
+//! The next bill of one customer: its preview, and staff's bill now. Both use `run::bill_one`, so they are computed
+//! exactly like the bills of a run.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
@@ -14,21 +15,21 @@ use crate::{
     request_context,
 };
 
-/// Further ahead nobody needs to know; a bill of a thousand years is work all the same.
+/// The furthest time ahead of a preview: two years suffice, and a preview of a thousand years would be costly.
 const LONGEST_PREVIEW: TimeDelta = TimeDelta::days(2 * 366);
 
-/// What a customer is or would be billed.
+/// The bills that one customer got or would get.
 #[derive(Debug)]
 pub struct Billed {
-    /// As of when.
+    /// The time up to which everything due is billed.
     pub as_of: DateTime<Utc>,
-    /// One for each currency with something due.
+    /// The bills, one for each currency with something due.
     pub bills: Vec<WholeBill>,
-    /// Why there is none.
+    /// The reason why there are no bills.
     pub problem: Option<Problem>,
 }
 
-/// What the customer would be billed as of then, or now. Nothing is written.
+/// Previews the customer's bills as of `as_of`, or now. Nothing is written.
 pub async fn preview(pool: &PgPool, user_id: i64, as_of: Option<DateTime<Utc>>) -> Result<Billed, Error> {
     let mut tx = request_context::begin(pool).await?;
     db::require_user(&mut tx, user_id).await?;
@@ -48,7 +49,7 @@ pub async fn preview(pool: &PgPool, user_id: i64, as_of: Option<DateTime<Utc>>) 
     Ok(billed)
 }
 
-/// Bills a customer what is due as of then, or now. Where nothing is due or something is wrong, nothing is written.
+/// Bills a customer everything due as of `as_of`, or now. If nothing is due or a problem occurs, nothing is written.
 pub async fn bill(
     pool: &PgPool,
     user_id: i64,
@@ -68,11 +69,11 @@ pub async fn bill(
     Ok(Billed { as_of, bills, problem })
 }
 
-/// Bills carry the time as of which they are made, and none is dated ahead.
+/// Returns the time of a bill in whole seconds, and fails for a time in the future: bills are never dated ahead.
 pub(super) fn past(now: DateTime<Utc>, as_of: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Error> {
     let as_of = crate::billing::bill_run::second(as_of.unwrap_or(now));
     if as_of > now {
-        return Err(Error::field("as_of", "must not lie in the future; a preview may look there"));
+        return Err(Error::field("as_of", "must not lie in the future; use the preview for a later time"));
     }
     Ok(as_of)
 }

@@ -1,15 +1,15 @@
-//! Why a customer was not billed.
+//! The reasons for which a customer could not be billed.
 
 use crate::{code::Code, error::Error, money::draft::DraftError};
 
-/// Why a customer was not billed, and what is to be done about it.
+/// The reason for which a customer could not be billed, and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Whose bill is missing.
+    /// The customer without a bill.
     pub user_id: i64,
-    /// What kind of problem.
+    /// The code of the problem.
     pub code: Code,
-    /// What is wrong and what would mend it.
+    /// The problem and its remedy.
     pub detail: String,
 }
 
@@ -18,7 +18,7 @@ impl Problem {
         Self { user_id, code, detail: detail.into() }
     }
 
-    /// As an answer to who wanted this one bill.
+    /// Converts the problem to the error response for a request to bill this customer.
     pub(super) fn into_error(self) -> Error {
         Error::Conflict { code: self.code, detail: self.detail, field: None }
     }

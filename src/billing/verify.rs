@@ -1,6 +1,6 @@
-//! Computes every order again and compares it with what is billed: that charges less credits are what the terms say, that
-//! they reach as far as the cursor, and that an order which runs no longer read has nothing left to bill. And adds up every
-//! bill again.
+//! Verifies all bills: recomputes every order and compares it with its records. Charges less credits must equal what
+//! the terms specify, they must reach as far as the cursor, and an order that runs no longer read must have nothing
+//! left to bill. Also recomputes the totals of every bill.
 
 use futures_util::TryStreamExt as _;
 use sqlx::PgPool;
@@ -11,18 +11,18 @@ use crate::{
     money::{Order, amount::Amount},
 };
 
-/// Something that is not billed as it should be.
+/// A discrepancy between what was billed and what should have been.
 #[derive(Debug)]
 pub struct Discrepancy {
-    /// Which order.
+    /// The order concerned.
     pub order_id: Option<i64>,
-    /// Or which bill.
+    /// The bill concerned.
     pub bill_id: Option<i64>,
-    /// What is, and what should be.
+    /// The present and the expected value.
     pub detail: String,
 }
 
-/// All faults. Reads everything that was ever billed, so it is for now and then.
+/// Returns all discrepancies. Reads everything ever billed, so it is meant for occasional use.
 pub async fn verify(pool: &PgPool) -> Result<Vec<Discrepancy>, Error> {
     let mut faults = Vec::new();
     let mut orders = db::billed_orders(pool);

@@ -1,4 +1,4 @@
-//! Who the private servers run as.
+//! The user that the private servers run as.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -8,33 +8,33 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use nix::unistd::{Uid, User};
 
-/// Tried in this order when nobody named a user.
+/// The candidates in this order if no user is named.
 const CANDIDATES: [&str; 3] = ["uncloud", "postgres", "nobody"];
 
 /// The unprivileged user that the private servers run as when `uncloud` itself is root (PostgreSQL refuses root).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its name, for messages.
+    /// The user's name, for messages.
     pub name: String,
-    /// Its user id, never 0.
+    /// The user's id, never 0.
     pub uid: u32,
-    /// Its primary group's id.
+    /// The id of the user's primary group.
     pub gid: u32,
 }
 
 impl Account {
-    /// The user to run as: `wanted`, else the first that exists of `uncloud`, `postgres` and `nobody`. `None` when this
-    /// process is not root: then the servers run as whoever started it.
+    /// Chooses the user to run as: `wanted`, otherwise the first that exists of `uncloud`, `postgres` and `nobody`.
+    /// Returns `None` if this process is not root: then the servers run as its user.
     pub fn choose(wanted: Option<&str>) -> anyhow::Result<Option<Self>> {
         if !Uid::effective().is_root() {
             return Ok(None);
         }
         if let Some(name) = wanted {
             let Some(account) = Self::named(name)? else {
-                bail!("there is no user {name:?} to run PostgreSQL and Redis as: create it (useradd --system {name})");
+                bail!("user {name:?} to run PostgreSQL and Redis as not found; create it (useradd --system {name})");
             };
             if account.uid == 0 {
-                bail!("PostgreSQL refuses to run as root: name another user than {name:?}");
+                bail!("PostgreSQL refuses to run as root; name another user than {name:?}");
             }
             return Ok(Some(account));
         }
@@ -43,11 +43,11 @@ impl Account {
                 return Ok(Some(account));
             }
         }
-        bail!("no unprivileged user for PostgreSQL and Redis: create one (useradd --system uncloud)")
+        bail!("no unprivileged user for PostgreSQL and Redis found; create one (useradd --system uncloud)")
     }
 
-    /// Like `self`, but whoever owns `existing` already: data that was made by one user stays usable when another user
-    /// would be chosen today, e.g. because `uncloud` has been created since.
+    /// Returns the owner of `existing` instead of this user if it exists: data created by one user remains usable
+    /// when another user would be chosen today, e.g. because `uncloud` has been created since.
     pub(super) fn or_owner_of(self, existing: &Path) -> anyhow::Result<Self> {
         let Ok(metadata) = std::fs::metadata(existing) else { return Ok(self) };
         if metadata.uid() == 0 || metadata.uid() == self.uid {
@@ -68,13 +68,13 @@ impl Account {
         command.uid(self.uid).gid(self.gid);
     }
 
-    /// Gives `path` to this user.
+    /// Changes the owner of `path` to this user.
     pub(super) fn give(&self, path: &Path) -> anyhow::Result<()> {
         std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
             .with_context(|| format!("giving {} to the user {}", path.display(), self.name))
     }
 
-    /// Fails when this user cannot enter `folder`, naming the folder on the way that shuts it out.
+    /// Fails if this user cannot enter `folder`, and names the folder on its path that denies access.
     pub(super) fn ensure_reaches(&self, folder: &Path) -> anyhow::Result<()> {
         if self.enters(folder)? {
             return Ok(());
@@ -84,8 +84,8 @@ impl Account {
         for step in way {
             if !self.enters(step)? {
                 bail!(
-                    "the user {name}, who runs PostgreSQL and Redis here, cannot reach {folder}, because {step} lets \
-                     nobody else in: choose another --data-dir (/var/lib/uncloud is the default), or chmod o+x {step}",
+                    "the user {name}, which runs PostgreSQL and Redis here, cannot reach {folder}, because {step} \
+                     denies access to other users; choose another --data-dir (default /var/lib/uncloud), or chmod o+x {step}",
                     name = self.name,
                     folder = folder.display(),
                     step = step.display(),
@@ -95,7 +95,8 @@ impl Account {
         Ok(())
     }
 
-    /// Whether this user may enter `folder`. Asked of the kernel, which knows about access lists and mounts too.
+    /// Returns true if this user may enter `folder`. Tested by the kernel, which also considers access lists and
+    /// mounts.
     fn enters(&self, folder: &Path) -> anyhow::Result<bool> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "cd -- \"$1\"", "sh"]).arg(folder).current_dir("/");

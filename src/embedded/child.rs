@@ -1,4 +1,4 @@
-//! A child process that is kept running, recorded, and ended in order.
+//! A child process that is kept running, recorded, and stopped gracefully.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -13,60 +13,60 @@ use tokio::task::JoinHandle;
 
 use super::{Account, ProcessId, Registry, START_DEADLINE, log_tail};
 
-/// First pause before a child that died is started again; doubled each time.
+/// The first pause before a child that died is restarted; doubled each time.
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-/// Longest pause.
+/// The longest pause before a restart.
 const BACKOFF_MOST: Duration = Duration::from_secs(10);
-/// A child that ran this long was well: the pauses begin again at the first.
+/// The running time after which a child counts as healthy: the pauses start again with the first.
 const WELL_AFTER: Duration = Duration::from_secs(30);
-/// A child that dies this often before it is ready never will be.
+/// The number of deaths before a child is ready after which starting it fails.
 const DEATHS_BEFORE_READY: u32 = 4;
-/// A log that has grown past this is put aside at the next start, in place of the one before.
+/// The size beyond which a log is renamed at the next start, replacing the previous one.
 const LOG_MAX: u64 = 10 * 1024 * 1024;
 
-/// Where a child's output goes.
+/// The destination of a child's output.
 #[derive(Debug, Clone)]
 pub enum Log {
-    /// Appended to this file.
+    /// Appends the output to this file.
     File(PathBuf),
-    /// Between our own.
+    /// Writes to the output of this process.
     Inherit,
 }
 
-/// How a child is told to end.
+/// The steps by which a child is stopped.
 #[derive(Debug, Clone, Copy)]
 pub struct StopPlan {
-    /// Asks it to finish.
+    /// The signal that requests a graceful end.
     pub signal: Signal,
-    /// Asks it to be quick about it, when the person at the keyboard has asked twice.
+    /// The signal that requests a quick end, sent when the user has pressed Ctrl-C twice.
     pub hurry: Signal,
-    /// After this long it is killed.
+    /// The time after which the child is killed.
     pub grace: Duration,
 }
 
-/// What to run and how.
+/// The program to run and its settings.
 #[derive(Debug, Clone)]
 pub struct ChildSpec {
-    /// Its name in logs and in `instance.json`.
+    /// The name in logs and in `instance.json`.
     pub name: String,
-    /// The program, an absolute path.
+    /// The absolute path of the program.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments.
     pub args: Vec<std::ffi::OsString>,
-    /// Its whole environment: nothing is inherited, so that no secret travels by accident.
+    /// The whole environment: nothing is inherited, so that no secret is passed on by accident.
     pub env: Vec<(String, std::ffi::OsString)>,
-    /// The user to run as; `None`: as we do.
+    /// The user to run as; `None`: the user of this process.
     pub account: Option<Account>,
-    /// Where its output goes.
+    /// The destination of the output.
     pub log: Log,
-    /// How it is ended.
+    /// The steps by which the child is stopped.
     pub stop: StopPlan,
 }
 
 impl ChildSpec {
     fn command(&self) -> anyhow::Result<Command> {
         let mut command = Command::new(&self.program);
-        // A process group of its own: Ctrl-C reaches `uncloud` only, which then ends its children in order.
+        // A separate process group: Ctrl-C reaches `uncloud` only, which then stops its children in order.
         command.args(&self.args).env_clear().current_dir("/").stdin(Stdio::null()).process_group(0);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         if let Some(account) = &self.account {
@@ -86,7 +86,7 @@ impl ChildSpec {
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
         let Some(process) = pid.and_then(ProcessId::of) else {
             let _ = child.start_kill();
-            bail!("{} ended as soon as it was started{}", self.name, self.log_tail());
+            bail!("{} ended immediately after its start{}", self.name, self.log_tail());
         };
         Ok((child, process))
     }
@@ -99,7 +99,8 @@ impl ChildSpec {
     }
 }
 
-/// Runs a program once, to its end, which must be a success. It is killed when the caller stops waiting.
+/// Runs a program once until it ends, and fails unless it succeeds. The program is killed when the caller stops
+/// waiting.
 pub async fn run_to_end(spec: &ChildSpec) -> anyhow::Result<()> {
     let mut command = tokio::process::Command::from(spec.command()?);
     let status = command.kill_on_drop(true).status().await;
@@ -112,8 +113,7 @@ pub async fn run_to_end(spec: &ChildSpec) -> anyhow::Result<()> {
 
 fn open_log(path: &Path) -> anyhow::Result<std::fs::File> {
     if path.metadata().is_ok_and(|metadata| metadata.len() > LOG_MAX) {
-        std::fs::rename(path, path.with_extension("log.1"))
-            .with_context(|| format!("putting {} aside", path.display()))?;
+        std::fs::rename(path, path.with_extension("log.1")).with_context(|| format!("renaming {}", path.display()))?;
     }
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true).open(path).with_context(|| format!("opening the log {}", path.display()))
@@ -126,14 +126,14 @@ enum Order {
     Hurry,
 }
 
-/// What is known about a child from outside.
+/// The externally visible state of a child.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     process: Option<ProcessId>,
     deaths: u32,
 }
 
-/// A running child. Dropping it without [`Child::stop`] leaves the process to the next start's cleaning up.
+/// A running child. Dropping it without [`Child::stop`] leaves the process to be ended by the next start.
 #[derive(Debug)]
 pub struct Child {
     spec: Arc<ChildSpec>,
@@ -143,7 +143,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts it and keeps it running: when it ends unasked it is started again, after a pause that grows.
+    /// Starts the child and keeps it running: when it ends unexpectedly, it is restarted after a growing pause.
     pub fn start(spec: ChildSpec, registry: Arc<Registry>) -> anyhow::Result<Self> {
         let spec = Arc::new(spec);
         let first = spec.spawn()?;
@@ -155,13 +155,13 @@ impl Child {
         Ok(Self { spec, order, seen, task })
     }
 
-    /// The process that runs just now; `None` between two.
+    /// Returns the process that currently runs; `None` between two.
     pub fn process(&self) -> Option<ProcessId> {
         self.seen.borrow().process
     }
 
-    /// Like [`Child::start`], and waits until `is_ready` says so about the running process. When it does not get there the
-    /// child is ended, and the error has the end of its log.
+    /// Starts the child like [`Child::start`], and waits until `is_ready` returns true for the running process. If it
+    /// does not become ready, the child is stopped, and the error contains the end of its log.
     pub(super) async fn start_ready(
         spec: ChildSpec,
         registry: Arc<Registry>,
@@ -183,17 +183,17 @@ impl Child {
                 return Ok(());
             }
             if seen.deaths >= DEATHS_BEFORE_READY {
-                bail!("{} does not start{}", self.spec.name, self.spec.log_tail());
+                bail!("{} failed to start{}", self.spec.name, self.spec.log_tail());
             }
             if Instant::now() >= deadline {
                 let limit = START_DEADLINE.as_secs();
-                bail!("{} was not ready after {limit} s{}", self.spec.name, self.spec.log_tail());
+                bail!("{} was not ready within {limit} s{}", self.spec.name, self.spec.log_tail());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Ends it as its [`StopPlan`] says; `hurry` becoming true cuts that short.
+    /// Stops the child by its [`StopPlan`]; `hurry` becoming true cuts the grace period short.
     pub async fn stop(mut self, mut hurry: watch::Receiver<bool>) {
         self.order.send_replace(Order::Stop);
         tokio::select! {
@@ -205,14 +205,14 @@ impl Child {
     }
 }
 
-/// Until this much is ordered. An owner that is gone without a word orders nothing.
+/// Waits until at least this order is given. An owner that was dropped without an order gives none.
 async fn ordered(orders: &mut watch::Receiver<Order>, least: Order) {
     if orders.wait_for(|order| *order >= least).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// The task behind a [`Child`].
+/// The task that runs a [`Child`].
 struct Keeper {
     spec: Arc<ChildSpec>,
     registry: Arc<Registry>,
@@ -247,14 +247,14 @@ impl Keeper {
             pause = (pause * 2).min(BACKOFF_MOST);
             match self.spec.spawn() {
                 Ok((child, process)) => {
-                    tracing::info!(child = self.spec.name, pid = process.pid, "started again");
+                    tracing::info!(child = self.spec.name, pid = process.pid, "restarted");
                     self.registry.record_child(&self.spec.name, process);
                     self.sight.send_modify(|seen| seen.process = Some(process));
                     running = Some((child, process));
                 }
                 Err(error) => {
                     self.sight.send_modify(|seen| seen.deaths += 1);
-                    tracing::error!(child = self.spec.name, "cannot be started again: {error:#}");
+                    tracing::error!(child = self.spec.name, "restart failed: {error:#}");
                 }
             }
         }
@@ -262,7 +262,7 @@ impl Keeper {
 
     fn lost(&self, status: std::io::Result<ExitStatus>, pause: Duration) {
         let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-        tracing::warn!(child = self.spec.name, status, "ended unasked, starting it again in {pause:?}");
+        tracing::warn!(child = self.spec.name, status, "ended unexpectedly, restarting it in {pause:?}");
         self.registry.forget_child(&self.spec.name);
         self.sight.send_modify(|seen| *seen = Seen { process: None, deaths: seen.deaths + 1 });
     }

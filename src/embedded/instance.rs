@@ -1,4 +1,4 @@
-//! The data folder of an instance: who holds it, and what the instance tells others about itself (`instance.json`).
+//! The data folder of an instance: its lock, and the instance's record for other programs (`instance.json`).
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use super::{ProcessId, runtime};
 
 const FILE: &str = "instance.json";
 
-/// A data folder that belongs to this process as long as the value lives.
+/// A data folder that is locked by this process as long as the value lives.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -25,9 +25,9 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the folder if need be and locks it; the error names the process that has it already.
+    /// Creates the folder if it is missing and locks it; the error names the process that holds the lock.
     pub fn lock(path: &Path) -> anyhow::Result<Self> {
-        // As root others may pass (not look): PostgreSQL's user has to reach its folder inside.
+        // If owned by root, other users may enter (not list) it: PostgreSQL's user must reach its folder inside.
         let mode = if Uid::effective().is_root() { 0o711 } else { 0o700 };
         let created = DirBuilder::new().recursive(true).mode(mode).create(path);
         created.with_context(|| format!("creating the data folder {}; choose one with --data-dir", path.display()))?;
@@ -56,17 +56,18 @@ impl DataDir {
         Ok(Self { id: runtime::instance_id(&path), path, _lock: lock })
     }
 
-    /// Where it is, resolved.
+    /// Returns the resolved path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The instance's short name, the same at each start; part of the names of runtime folder and namespaces.
+    /// Returns the instance's short name, the same at each start; part of the names of the runtime folder and of
+    /// namespaces.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The log file of a child.
+    /// Returns the path of a child's log file.
     pub fn log_file(&self, child: &str) -> PathBuf {
         self.path.join("log").join(format!("{child}.log"))
     }
@@ -76,78 +77,78 @@ fn already_running(path: &Path, lock_path: &Path) -> String {
     let holder = std::fs::read_to_string(lock_path).unwrap_or_default();
     let folder = path.display();
     match holder.trim() {
-        "" => format!("another `uncloud up` uses {folder}: stop it, or give this one a --data-dir of its own"),
+        "" => format!("another `uncloud up` uses {folder}; stop it, or choose another folder with --data-dir"),
         pid => format!(
-            "another `uncloud up` (process {pid}) uses {folder}: stop it (kill {pid}), or give this one a --data-dir \
-             of its own"
+            "another `uncloud up` (process {pid}) uses {folder}; stop it (kill {pid}), or choose another folder with \
+             --data-dir"
         ),
     }
 }
 
-/// A process of an instance.
+/// A child process of an instance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ChildRecord {
-    /// Its name, e.g. `postgres`.
+    /// The name of the child, e.g. `postgres`.
     pub name: String,
-    /// Which process it is.
+    /// The process of the child.
     #[serde(flatten)]
     pub process: ProcessId,
 }
 
-/// A host that the instance plays.
+/// A host that the instance runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRecord {
-    /// The host's queue: its name.
+    /// The host's queue, named after it.
     pub queue: String,
-    /// The network namespace that its worker runs in; none: the machine's own network.
+    /// The network namespace of the host's worker; `None`: the machine's own network.
     pub netns: Option<String>,
-    /// Where its worker keeps what it has to restore.
+    /// The folder in which the host's worker keeps the state that it has to restore.
     pub state_dir: PathBuf,
-    /// `kernel` or `wireguard-go`; none for a dry run.
+    /// The WireGuard implementation: `kernel` or `wireguard-go`; `None` for a dry run.
     pub wireguard_implementation: Option<String>,
-    /// What is missing for a real run.
+    /// The reason for a dry run: a missing requirement of a real run.
     pub dry_run: Option<String>,
 }
 
-/// What an instance tells about itself.
+/// The record of an instance for other programs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Instance {
-    /// Short name, see [`DataDir::id`].
+    /// The short name, see [`DataDir::id`].
     pub id: String,
     /// The process of `uncloud up`.
     #[serde(flatten)]
     pub process: ProcessId,
     /// The folder with the sockets.
     pub runtime_dir: Option<PathBuf>,
-    /// Where the API listens, as soon as it does.
+    /// The address of the API, as soon as it listens.
     pub listen: Option<SocketAddr>,
-    /// The database, as soon as it is there.
+    /// The URL of the database, as soon as it runs.
     #[serde(with = "exposed")]
     pub database_url: Option<Secret<String>>,
-    /// Redis, as soon as it is there.
+    /// The URL of Redis, as soon as it runs.
     #[serde(with = "exposed")]
     pub redis_url: Option<Secret<String>>,
-    /// Its child processes, in the order they were started.
+    /// The child processes, in the order of their start.
     pub children: Vec<ChildRecord>,
-    /// The hosts it plays.
+    /// The hosts that the instance runs.
     pub hosts: Vec<HostRecord>,
 }
 
 impl Instance {
-    /// The instance that runs on `data_dir`; `None` when none does.
+    /// Returns the instance that runs on `data_dir`, or `None`.
     pub fn read(data_dir: &Path) -> anyhow::Result<Option<Self>> {
         Ok(Self::read_even_dead(data_dir)?.filter(|instance| instance.process.is_running()))
     }
 
-    /// The instance that runs on `data_dir`, or an error that says how to start one.
+    /// Returns the instance that runs on `data_dir`, or an error with the command that starts one.
     pub fn running(data_dir: &Path) -> anyhow::Result<Self> {
         let folder = data_dir.display();
         Self::read(data_dir)?.with_context(|| {
-            format!("no `uncloud up` runs on {folder}: start it with `uncloud up --data-dir {folder}`, or name another")
+            format!("no `uncloud up` runs on {folder}; start it with `uncloud up --data-dir {folder}`, or name another")
         })
     }
 
-    /// What the file says, whether or not that process still runs.
+    /// Returns the content of the file, even if its process no longer runs.
     pub(super) fn read_even_dead(data_dir: &Path) -> anyhow::Result<Option<Self>> {
         let path = data_dir.join(FILE);
         let text = match std::fs::read_to_string(&path) {
@@ -160,7 +161,7 @@ impl Instance {
     }
 }
 
-/// The file is for the same user only (mode 0600), so it may hold what is secret in the URLs.
+/// Serializes the secret URLs in clear: only the same user can read the file (mode 0600).
 mod exposed {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
@@ -176,7 +177,7 @@ mod exposed {
     }
 }
 
-/// Keeps `instance.json` true while the instance runs.
+/// The writer of `instance.json`, which keeps the file up to date while the instance runs.
 #[derive(Debug)]
 pub struct Registry {
     path: PathBuf,
@@ -184,7 +185,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Writes the first version: this process, nothing running yet.
+    /// Writes the first version: this process, without children.
     pub fn create(data_dir: &DataDir) -> anyhow::Result<Self> {
         let instance = Instance {
             id: data_dir.id.clone(),
@@ -201,7 +202,8 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Changes the record and writes it. A file that cannot be written is logged, not fatal: what runs, runs.
+    /// Changes the record and writes it. If the file cannot be written, the error is logged, and the instance
+    /// continues.
     pub fn update(&self, change: impl FnOnce(&mut Instance)) {
         let mut instance = self.instance.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut instance);
@@ -209,7 +211,7 @@ impl Registry {
             .map_err(anyhow::Error::from)
             .and_then(|json| write_private(&self.path, &json));
         if let Err(error) = written {
-            tracing::error!("what runs is not recorded, so a next start may not find it: {error:#}");
+            tracing::error!("recording the running processes failed; the next start may not find them: {error:#}");
         }
     }
 
@@ -224,15 +226,16 @@ impl Registry {
         self.update(|instance| instance.children.retain(|child| child.name != name));
     }
 
-    /// Removes the file: the instance has ended and left nothing.
+    /// Removes the file: the instance has ended and left nothing behind.
     pub fn remove(&self) {
         if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::warn!(%error, path = %self.path.display(), "cannot be removed");
+            tracing::warn!(%error, path = %self.path.display(), "removing the file failed");
         }
     }
 }
 
-/// Replaces a file by one that only its owner may read, so that a reader sees the old or the new content, never half.
+/// Replaces a file by one that only its owner may read. A reader sees either the old or the new content, never a
+/// part.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let new = path.with_extension("new");
     let write = || -> std::io::Result<()> {

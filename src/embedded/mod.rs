@@ -1,6 +1,7 @@
-//! Private PostgreSQL and Redis as child processes of `uncloud up`, which keeps them in a data folder and looks after them.
+//! Private PostgreSQL and Redis as child processes of `uncloud up`, which supervises them and keeps their data in a
+//! data folder.
 //!
-//! The programs are the distribution's. They listen on unix sockets in a folder that only their user (and root) may
+//! The programs are the distribution's. They listen on Unix sockets in a folder that only their user (and root) may
 //! enter, never on the network, and never run as root.
 
 mod account;
@@ -34,11 +35,11 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-/// A child that is not ready after this long gets no more time. Generous: a small machine under load needs seconds for
-/// the first start, and PostgreSQL may have to replay its log after a crash.
+/// The time within which a child must become ready. Generous: a small machine under load needs seconds for the first
+/// start, and PostgreSQL may have to replay its log after a crash.
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
-/// The last lines of a log, for an error message about the program that wrote it.
+/// Returns the last lines of a log, for an error message about the program that wrote it.
 fn log_tail(path: &Path) -> String {
     const TAIL: u64 = 1500;
     let read = || -> std::io::Result<String> {

@@ -1,4 +1,5 @@
-//! Network namespaces: a network of its own for each host that `uncloud up` plays, so that the machine's is untouched.
+//! Network namespaces: a separate network for each host that `uncloud up` runs, so that the machine's network is
+//! untouched.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,12 +9,12 @@ use anyhow::{Context as _, bail};
 
 use super::find_program;
 
-/// Where `ip netns` keeps them.
+/// The folder in which `ip netns` keeps namespaces.
 const FOLDER: &str = "/run/netns";
-/// How long `wireguard-go` has to notice that its link is gone.
+/// The time within which `wireguard-go` must notice that its link is gone.
 const LINKS_GONE: Duration = Duration::from_secs(5);
 
-/// The namespace of `host` in instance `id`.
+/// Returns the name of the namespace of `host` in instance `id`.
 pub fn name(id: &str, host: &str) -> String {
     format!("{}{host}", prefix(id))
 }
@@ -22,7 +23,7 @@ fn prefix(id: &str) -> String {
     format!("uncloud-{id}-")
 }
 
-/// The program `ip`, or an error that names its package.
+/// Finds the program `ip`; the error names its package.
 pub fn ip() -> anyhow::Result<PathBuf> {
     find_program("ip").context("`ip` is not installed: apt-get install iproute2 or apk add iproute2")
 }
@@ -37,7 +38,7 @@ pub fn create(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs `ip` with arguments; its own words when it fails.
+/// Runs `ip` with arguments; the error contains its messages.
 pub(crate) fn run(args: &[&str]) -> anyhow::Result<String> {
     let mut command = Command::new(ip()?);
     let output = command.args(args).stdin(Stdio::null()).output().context("running ip")?;
@@ -47,13 +48,13 @@ pub(crate) fn run(args: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Removes a namespace with the links in it. The links go first: a `wireguard-go` ends with its link, but would live on
-/// with it when only the namespace's name is removed.
+/// Removes a namespace with the links in it. The links are removed first: a `wireguard-go` ends with its link, but
+/// would keep running with it if only the name of the namespace were removed.
 pub fn remove(name: &str) -> anyhow::Result<()> {
     if !Path::new(FOLDER).join(name).exists() {
         return Ok(());
     }
-    // A namespace that cannot be entered any more (its mount is gone after a crash) has no links to remove.
+    // A namespace that cannot be entered any more (a crash has removed its mount) has no links to remove.
     for link in links(name).unwrap_or_default() {
         if let Err(error) = run(&["-n", name, "link", "del", "dev", &link]) {
             tracing::warn!("{error:#}");
@@ -79,7 +80,7 @@ pub fn remove_all_of(id: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The links of a namespace, without the loopback and what cannot be removed.
+/// Returns the links of a namespace, without the loopback and links that cannot be removed.
 fn links(name: &str) -> anyhow::Result<Vec<String>> {
     let listing = run(&["-n", name, "-o", "link", "show"])?;
     // "3: h0@if2: <BROADCAST,MULTICAST> mtu 1500 ..."
@@ -87,7 +88,7 @@ fn links(name: &str) -> anyhow::Result<Vec<String>> {
     Ok(names.filter(|link| *link != "lo" && !is_builtin(link)).map(str::to_owned).collect())
 }
 
-/// Tunnels that kernels put into each namespace by themselves.
+/// Returns true for the tunnels that the kernel itself creates in each namespace.
 fn is_builtin(link: &str) -> bool {
     ["tunl0", "sit0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6tnl0", "ip6gre0"].contains(&link)
 }

@@ -17,20 +17,20 @@ use super::{
     programs::{find_postgres, postgres_major},
 };
 
-/// The database that `uncloud` lives in, and its owner.
+/// The name of the database of `uncloud`, and of its owner.
 const DATABASE: &str = "uncloud";
 
 /// A PostgreSQL server that runs as a child of `uncloud up`.
 #[derive(Debug)]
 pub struct Postgres {
-    /// The process.
+    /// The server's process.
     pub child: Child,
-    /// How to reach the database.
+    /// The URL of the database.
     pub url: Secret<String>,
 }
 
 impl Postgres {
-    /// Starts the server on `DIR/postgres`, which is made at the first start, and waits until it takes connections.
+    /// Starts the server on `DIR/postgres`, which the first start creates, and waits until it accepts connections.
     pub async fn start(
         data_dir: &DataDir,
         sockets: &Path,
@@ -44,7 +44,7 @@ impl Postgres {
         }
         let (initdb, postgres) = programs_for(&cluster)?;
         if !cluster.join("PG_VERSION").exists() {
-            tracing::info!(folder = %cluster.display(), "first start: making the database folder");
+            tracing::info!(folder = %cluster.display(), "first start: creating the database folder");
             init(&initdb, &postgres, &cluster, account.as_ref())?;
         }
         let log = data_dir.log_file("postgres");
@@ -55,7 +55,7 @@ impl Postgres {
     }
 }
 
-/// The programs that fit the data folder; an error when it was made by a version that is not installed.
+/// Finds the programs that match the data folder; fails if a version that is not installed created it.
 pub(super) fn programs_for(cluster: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     let made_by = std::fs::read_to_string(cluster.join("PG_VERSION")).ok().and_then(|text| text.trim().parse().ok());
     let (initdb, postgres) = find_postgres(made_by)?;
@@ -63,7 +63,7 @@ pub(super) fn programs_for(cluster: &Path) -> anyhow::Result<(PathBuf, PathBuf)>
         let installed = postgres_major(&postgres)?;
         if installed != made_by {
             bail!(
-                "{cluster} was made by PostgreSQL {made_by}, installed is {installed}: install postgresql-{made_by} \
+                "{cluster} was created by PostgreSQL {made_by}, installed is {installed}; install postgresql-{made_by} \
                  beside it, or move the data with pg_upgrade",
                 cluster = cluster.display(),
             );
@@ -72,13 +72,14 @@ pub(super) fn programs_for(cluster: &Path) -> anyhow::Result<(PathBuf, PathBuf)>
     Ok((initdb, postgres))
 }
 
-/// Makes a data folder with the database in it. It appears under its name only when it is complete, so that a start that
-/// was interrupted leaves nothing that the next one would take for a database.
+/// Creates a data folder with the database in it. It gets its final name only when it is complete, so that an
+/// interrupted start leaves nothing that the next one would mistake for a database.
 fn init(initdb: &Path, postgres: &Path, cluster: &Path, account: Option<&Account>) -> anyhow::Result<()> {
     let new = cluster.with_extension("new");
     match std::fs::remove_dir_all(&new) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("removing what an earlier start left in {}", new.display()));
+            return Err(error)
+                .with_context(|| format!("removing the leftovers of an earlier start in {}", new.display()));
         }
         _ => {}
     }
@@ -87,16 +88,16 @@ fn init(initdb: &Path, postgres: &Path, cluster: &Path, account: Option<&Account
         account.give(&new)?;
     }
     let mut command = Command::new(initdb);
-    // Trust, because only their user and root can reach the socket at all.
+    // Trust authentication, because only the server's user and root can reach the socket at all.
     command.args(["-U", DATABASE, "-A", "trust", "-E", "UTF8", "--locale=C", "-D"]).arg(&new);
-    run(command, account, "").context("initdb could not make the database folder")?;
+    run(command, account, "").context("initdb could not create the database folder")?;
     let mut command = Command::new(postgres);
     command.args(["--single", "-D"]).arg(&new).arg("postgres");
     run(command, account, &format!("create database {DATABASE}\n")).context("creating the database")?;
-    std::fs::rename(&new, cluster).with_context(|| format!("naming {}", cluster.display()))
+    std::fs::rename(&new, cluster).with_context(|| format!("renaming the new folder to {}", cluster.display()))
 }
 
-/// Runs a program of PostgreSQL to its end.
+/// Runs a program of PostgreSQL until it ends.
 fn run(mut command: Command, account: Option<&Account>, input: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
     command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").current_dir("/");
@@ -110,14 +111,14 @@ fn run(mut command: Command, account: Option<&Account>, input: &str) -> anyhow::
     }
     let output = child.wait_with_output()?;
     let stderr = String::from_utf8_lossy(&output.stderr);
-    // Single-user mode reports a failed statement on stderr and ends with 0 all the same.
+    // Single-user mode reports a failed statement on stderr, but exits with 0.
     if !output.status.success() || stderr.contains("ERROR:") || stderr.contains("FATAL:") {
         bail!("{}: {}", output.status, stderr.trim());
     }
     Ok(())
 }
 
-/// The server itself.
+/// Returns the command and settings of the server.
 fn spec(postgres: PathBuf, cluster: &Path, sockets: &Path, log: Log) -> ChildSpec {
     let settings = [
         "listen_addresses=".to_owned(),
@@ -141,12 +142,13 @@ fn spec(postgres: PathBuf, cluster: &Path, sockets: &Path, log: Log) -> ChildSpe
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".into()), ("LC_ALL".to_owned(), "C".into())],
         account: None,
         log,
-        // "Fast": sessions are cut, the data is closed properly. SIGQUIT leaves that to the next start.
+        // "Fast" shutdown: sessions are cut, the data is closed properly. SIGQUIT leaves the recovery to the next
+        // start.
         stop: StopPlan { signal: Signal::SIGINT, hurry: Signal::SIGQUIT, grace: Duration::from_secs(20) },
     }
 }
 
-/// Whether the server says in its own pid file that it takes connections (what pg_ctl looks at).
+/// Returns true if the server's pid file says that it accepts connections (the criterion of pg_ctl).
 fn is_ready(cluster: &Path, process: ProcessId) -> bool {
     let Ok(text) = std::fs::read_to_string(cluster.join("postmaster.pid")) else { return false };
     let mut lines = text.lines();
@@ -154,7 +156,7 @@ fn is_ready(cluster: &Path, process: ProcessId) -> bool {
         && lines.nth(6).is_some_and(|status| status.trim() == "ready")
 }
 
-/// A server on this data folder that nobody recorded: its working directory is the folder, which no other process has.
+/// Finds an unrecorded server on this data folder: its working directory is the folder, which no other process uses.
 pub(super) fn stray(cluster: &Path) -> Option<ProcessId> {
     let text = std::fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
     let process = ProcessId::of(text.lines().next()?.trim().parse().ok()?)?;

@@ -1,4 +1,4 @@
-//! A process, told apart from a later one that got the same number.
+//! A process, distinguished from a later process with the same id.
 
 use std::time::Duration;
 
@@ -7,23 +7,24 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// How often a process that was told to end is looked at.
+/// The interval at which a process that was signalled to end is checked.
 const POLL: Duration = Duration::from_millis(20);
 
-/// A process id with the time it started: ids are used again, the pair is not.
+/// A process id with the process's start time: ids are reused, the pair is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
     /// The process id.
     pub pid: i32,
-    /// Clock ticks between boot and its start (`/proc/PID/stat`, field 22).
+    /// The clock ticks between boot and the start of the process (`/proc/PID/stat`, field 22).
     pub start_time: u64,
 }
 
 impl ProcessId {
-    /// The running process `pid`; `None` when there is none (a zombie is none).
+    /// Returns the running process `pid`; `None` if there is none (zombies do not count).
     pub fn of(pid: i32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The second field is the command in parentheses and may contain anything, so count from its end.
+        // The second field is the command in parentheses and may contain anything, so count from the last
+        // parenthesis.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
         let state = fields.next()?;
         if matches!(state, "Z" | "X") {
@@ -32,26 +33,27 @@ impl ProcessId {
         Some(Self { pid, start_time: fields.nth(18)?.parse().ok()? })
     }
 
-    /// This process.
+    /// Returns the process of the caller.
     pub fn own() -> anyhow::Result<Self> {
         let pid = i32::try_from(std::process::id())?;
-        Self::of(pid).ok_or_else(|| anyhow::anyhow!("/proc is not mounted, and uncloud needs it to know its children"))
+        Self::of(pid)
+            .ok_or_else(|| anyhow::anyhow!("/proc is not mounted; uncloud needs it to identify its child processes"))
     }
 
-    /// Whether it still runs.
+    /// Returns true while the process runs.
     pub fn is_running(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
 
-    /// Sends a signal, unless the process is gone.
+    /// Sends a signal, unless the process has ended.
     pub(super) fn signal(self, signal: Signal) {
         if self.is_running() {
-            // It may end between the look and the signal: that is what was wanted.
+            // The process may end between the check and the signal, which is the intended result.
             let _ = kill(Pid::from_raw(self.pid), signal);
         }
     }
 
-    /// Kills it with everything it started, as far as that stayed in its process group.
+    /// Kills the process and its descendants that stayed in its process group.
     pub(super) fn kill_group(self) {
         if self.is_running() {
             let _ = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
@@ -59,11 +61,12 @@ impl ProcessId {
         }
     }
 
-    /// Tells it to end, and kills it after `grace`. For processes that are not our children, who can be waited for.
+    /// Signals the process to end, and kills it after `grace`. For processes that are not children of this one, which
+    /// it could wait for.
     pub(super) async fn end(self, signal: Signal, grace: Duration) {
         self.signal(signal);
         if !self.gone_within(grace).await {
-            tracing::warn!(pid = self.pid, "it did not end in {} s, killing it", grace.as_secs());
+            tracing::warn!(pid = self.pid, "did not end within {} s, killing it", grace.as_secs());
             self.kill_group();
             self.gone_within(grace).await;
         }
@@ -86,15 +89,15 @@ mod tests {
     use super::ProcessId;
 
     #[test]
-    fn a_process_is_known_by_id_and_start_time() {
+    fn is_running_with_another_start_time_is_false() {
         let own = ProcessId::own().expect("/proc");
         assert!(own.is_running());
         let earlier = ProcessId { start_time: own.start_time - 1, ..own };
-        assert!(!earlier.is_running(), "an id that was used again is another process");
+        assert!(!earlier.is_running(), "a reused id is another process");
     }
 
     #[test]
-    fn a_zombie_does_not_run() {
+    fn is_running_of_a_zombie_is_false() {
         let mut child = std::process::Command::new("true").spawn().expect("true");
         let pid = i32::try_from(child.id()).expect("pid");
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);

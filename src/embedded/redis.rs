@@ -1,4 +1,5 @@
-//! A private Redis. It keeps nothing on disk: PostgreSQL is the truth, and what was in Redis is sent again.
+//! A private Redis. It stores nothing on disk: PostgreSQL is the source of truth, and the relay sends the jobs in
+//! Redis again.
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
@@ -15,14 +16,14 @@ use super::{Account, Child, ChildSpec, DataDir, Log, Registry, StopPlan, program
 /// A Redis server that runs as a child of `uncloud up`.
 #[derive(Debug)]
 pub struct Redis {
-    /// The process.
+    /// The server's process.
     pub child: Child,
-    /// How to reach it: by its unix socket, which also works from another network namespace.
+    /// The URL of its Unix socket, which is also reachable from another network namespace.
     pub url: Secret<String>,
 }
 
 impl Redis {
-    /// Starts the server and waits until it answers.
+    /// Starts the server and waits until it accepts connections.
     pub async fn start(
         data_dir: &DataDir,
         sockets: &Path,
@@ -37,7 +38,7 @@ impl Redis {
     }
 }
 
-/// The server itself.
+/// Returns the command and settings of the server.
 fn spec(redis_server: PathBuf, sockets: &Path, log: Log) -> ChildSpec {
     let socket = socket(sockets);
     let settings: [(&str, &Path); 9] = [
@@ -46,7 +47,7 @@ fn spec(redis_server: PathBuf, sockets: &Path, log: Log) -> ChildSpec {
         ("--unixsocketperm", Path::new("700")),
         ("--save", Path::new("")),
         ("--appendonly", Path::new("no")),
-        // Full means an error that is retried; evicting would silently lose jobs.
+        // When the memory is full, commands fail and are retried; evicting would silently lose jobs.
         ("--maxmemory-policy", Path::new("noeviction")),
         ("--dir", sockets),
         ("--daemonize", Path::new("no")),
@@ -64,7 +65,7 @@ fn spec(redis_server: PathBuf, sockets: &Path, log: Log) -> ChildSpec {
     }
 }
 
-/// Whether a server answers on the socket.
+/// Returns true if a server accepts connections on the socket.
 fn answers(socket: &Path) -> bool {
     let ping = || -> std::io::Result<bool> {
         let mut stream = UnixStream::connect(socket)?;

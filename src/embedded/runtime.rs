@@ -1,4 +1,4 @@
-//! The folder for sockets.
+//! The runtime folder, which holds the sockets.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -10,12 +10,12 @@ use ring::digest::{SHA256, digest};
 
 use super::Account;
 
-/// Longest path of a unix socket (`sun_path` without its end), in bytes.
+/// The longest path of a Unix socket (`sun_path` without its terminating zero), in bytes.
 const SOCKET_PATH_MAX: usize = 107;
-/// The longest name that a server gives to its socket.
+/// The longest file name that a server creates for its socket.
 const LONGEST_SOCKET: &str = ".s.PGSQL.5432.lock";
 
-/// A folder of mode 0700 with a path short enough for sockets; whoever may enter it may use the databases.
+/// A folder of mode 0700 with a path short enough for sockets; every user that may enter it may use the databases.
 #[derive(Debug)]
 pub struct RuntimeDir {
     path: PathBuf,
@@ -39,13 +39,13 @@ impl RuntimeDir {
                 Err(error) => reason = Some(error),
             }
         }
-        Err(reason.unwrap_or_else(|| anyhow::anyhow!("no place for sockets")))
+        Err(reason.unwrap_or_else(|| anyhow::anyhow!("no folder for sockets found")))
     }
 
-    /// Creates exactly this folder. One that is there already is not used: in `/tmp` it may be anybody's.
+    /// Creates exactly this folder. Fails if it exists: in `/tmp` it may belong to another user.
     fn create_at(path: PathBuf, account: Option<&Account>) -> anyhow::Result<Self> {
         if path.join(LONGEST_SOCKET).as_os_str().len() > SOCKET_PATH_MAX {
-            bail!("{} is too long a path for unix sockets", path.display());
+            bail!("the path {} is too long for Unix sockets", path.display());
         }
         DirBuilder::new()
             .mode(0o700)
@@ -59,33 +59,35 @@ impl RuntimeDir {
         Ok(dir)
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes it with what is in it.
+    /// Removes the folder with its content.
     pub fn remove(&self) {
         remove(&self.path);
     }
 }
 
-/// Removes a runtime folder that an instance file names. Only one that looks like ours: the file might be damaged.
+/// Removes a runtime folder that an instance file names, provided that it looks like one of `uncloud`: the file might
+/// be damaged.
 pub(super) fn remove(path: &Path) {
     let ours = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("uncloud-"));
     if !ours {
-        tracing::warn!(path = %path.display(), "not a runtime folder of uncloud, leaving it");
+        tracing::warn!(path = %path.display(), "not a runtime folder of uncloud, not removing it");
         return;
     }
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), %error, "the runtime folder cannot be removed");
+            tracing::warn!(path = %path.display(), %error, "removing the runtime folder failed");
         }
         _ => {}
     }
 }
 
-/// The short name of the instance in `data_dir`: the same at each start, so that what a killed one left is found by name.
+/// Returns the short name of the instance in `data_dir`. It is the same at each start, so that the next start finds
+/// by name the leftovers of a killed instance.
 pub(super) fn instance_id(data_dir: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
     hex(&digest(&SHA256, data_dir.as_os_str().as_bytes()).as_ref()[..4])
@@ -99,7 +101,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Removes a runtime folder of instance `id` that no file names, if it is ours.
+/// Removes a runtime folder of instance `id` that no file names, if it belongs to this user.
 pub(super) fn remove_stale(id: &str) {
     use std::os::unix::fs::MetadataExt as _;
     let own = Uid::effective();

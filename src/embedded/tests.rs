@@ -1,4 +1,4 @@
-//! The servers for real: started, used, killed and found again.
+//! Tests with real servers: started, used, killed and found again.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ use uncloud_wire::Secret;
 
 use super::{Account, DataDir, Instance, Postgres, ProcessId, Redis, Registry, RuntimeDir, end_leftovers};
 
-/// Names the data folder that [`owner`] works on; set by the test that is going to kill it.
+/// The variable that names the data folder of [`owner`]; set by the test that is going to kill it.
 const OWNER_DATA_DIR: &str = "UNCLOUD_TEST_OWNER_DATA_DIR";
 
 struct Running {
@@ -30,7 +30,7 @@ struct Running {
 }
 
 impl Running {
-    /// What `uncloud up` does first.
+    /// Starts the servers in the same way as `uncloud up`.
     async fn start(path: &Path) -> anyhow::Result<Self> {
         let data_dir = DataDir::lock(path)?;
         end_leftovers(&data_dir).await?;
@@ -55,7 +55,7 @@ impl Running {
     }
 }
 
-/// A folder that PostgreSQL's user may pass.
+/// Creates a folder that PostgreSQL's user may enter.
 fn folder() -> TempDir {
     let folder = TempDir::with_prefix_in("uncloud-embedded-", "/tmp").expect("temporary folder");
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("chmod");
@@ -81,7 +81,7 @@ async fn set_and_get(url: &Secret<String>) -> redis::RedisResult<String> {
 }
 
 #[tokio::test]
-async fn servers_start_come_back_after_a_kill_and_keep_their_data() {
+async fn servers_after_a_kill_restart_and_keep_their_data() {
     let folder = folder();
     let running = Running::start(folder.path()).await.expect("first start");
     let mut connection = connect(&running.postgres.url).await.expect("PostgreSQL");
@@ -103,12 +103,12 @@ async fn servers_start_come_back_after_a_kill_and_keep_their_data() {
     for child in &instance.children {
         child.process.signal(Signal::SIGKILL);
     }
-    until("PostgreSQL is back", async || {
+    until("PostgreSQL runs again", async || {
         let Ok(mut connection) = connect(&running.postgres.url).await else { return false };
         sqlx::query_scalar::<_, String>("select text from kept").fetch_one(&mut connection).await.is_ok()
     })
     .await;
-    until("Redis is back", async || set_and_get(&running.redis.url).await.is_ok()).await;
+    until("Redis runs again", async || set_and_get(&running.redis.url).await.is_ok()).await;
     assert_ne!(running.postgres.child.process(), Some(instance.children[0].process), "a new process");
 
     let (sockets, again) = (running.runtime.path().to_owned(), Instance::running(folder.path()).expect("running"));
@@ -124,14 +124,14 @@ async fn servers_start_come_back_after_a_kill_and_keep_their_data() {
 }
 
 #[tokio::test]
-async fn the_next_start_ends_what_a_killed_one_left() {
+async fn next_start_after_a_kill_ends_the_leftover_processes() {
     let folder = folder();
     let mut owner = helper("embedded::tests::owner", folder.path());
     assert_eq!(first_line(&mut owner), "started");
     let left = Instance::running(folder.path()).expect("it runs");
     owner.kill().expect("kill -9");
     owner.wait().expect("its end");
-    assert!(left.children.iter().all(|child| child.process.is_running()), "its children live on");
+    assert!(left.children.iter().all(|child| child.process.is_running()), "its children still run");
     assert!(Instance::read(folder.path()).expect("read").is_none(), "but it is not running");
 
     let running = Running::start(folder.path()).await.expect("the next start");
@@ -141,7 +141,7 @@ async fn the_next_start_ends_what_a_killed_one_left() {
 }
 
 #[tokio::test]
-async fn a_process_with_a_used_again_number_is_left_alone() {
+async fn end_leftovers_with_reused_process_id_leaves_the_process() {
     let folder = folder();
     let data_dir = DataDir::lock(folder.path()).expect("lock");
     let registry = Registry::create(&data_dir).expect("instance.json");
@@ -155,7 +155,7 @@ async fn a_process_with_a_used_again_number_is_left_alone() {
 }
 
 #[test]
-fn a_second_lock_is_refused_and_names_the_first() {
+fn lock_of_locked_folder_is_refused_and_names_the_owner() {
     let folder = folder();
     let _first = DataDir::lock(folder.path()).expect("first lock");
     let message = DataDir::lock(folder.path()).expect_err("second lock").to_string();
@@ -164,7 +164,7 @@ fn a_second_lock_is_refused_and_names_the_first() {
 }
 
 #[tokio::test]
-async fn a_folder_out_of_reach_is_named_with_the_mend() {
+async fn ensure_reaches_of_unreachable_folder_names_the_remedy() {
     let Some(account) = Account::choose(None).expect("account") else { return };
     let folder = folder();
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).expect("chmod");
@@ -176,35 +176,35 @@ async fn a_folder_out_of_reach_is_named_with_the_mend() {
 }
 
 #[test]
-fn data_of_another_major_version_is_refused() {
+fn programs_for_data_of_another_major_version_is_refused() {
     let folder = folder();
     std::fs::write(folder.path().join("PG_VERSION"), "8\n").expect("PG_VERSION");
     let message = super::postgres::programs_for(folder.path()).expect_err("refused").to_string();
     assert!(message.contains("PostgreSQL 8") && message.contains("install postgresql-8"), "{message}");
 }
 
-/// Another process of this test program that runs the test below.
+/// Starts another process of this test program, which runs the test below.
 fn helper(test: &str, data_dir: &Path) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().expect("own path"));
     command.args([test, "--exact", "--ignored", "--nocapture"]).env(OWNER_DATA_DIR, data_dir);
     command.stdout(Stdio::piped()).spawn().expect("helper")
 }
 
-/// What a helper says as soon as it is ready; its lines begin with `>`.
+/// Reads the line that a helper prints as soon as it is ready; it starts with `>`.
 fn first_line(helper: &mut std::process::Child) -> String {
     let stdout = BufReader::new(helper.stdout.take().expect("stdout"));
     let line =
         stdout.lines().map_while(Result::ok).find_map(|line| line.split_once('>').map(|(_, rest)| rest.to_owned()));
-    line.expect("the helper ended without a word")
+    line.expect("the helper ended without output")
 }
 
-/// How a helper process talks to its test.
+/// Prints a line from a helper process to its test.
 fn tell(text: &str) {
     println!(">{text}");
 }
 
 #[tokio::test]
-#[ignore = "run by the_next_start_ends_what_a_killed_one_left"]
+#[ignore = "run by next_start_after_a_kill_ends_the_leftover_processes"]
 async fn owner() {
     let Some(data_dir) = std::env::var_os(OWNER_DATA_DIR).map(PathBuf::from) else { return };
     let _running = Running::start(&data_dir).await.expect("start");

@@ -1,76 +1,77 @@
-//! Amounts of money in whole cents, VAT rates, currencies, and the one home of rounding. No floats.
+//! Amounts of money in whole cents, VAT rates and currencies, and all rounding. No floats are used.
 
 use std::{fmt, ops::Neg, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// The largest amount: 12 digits before the point.
+/// The largest amount in cents: 12 digits before the point.
 const MAX_CENTS: i64 = 99_999_999_999_999;
 
-/// One, in the parts per million that a [`Rate`] counts.
+/// The rate 1, in parts per million, the unit of a [`Rate`].
 const PPM: u32 = 1_000_000;
 
-/// Rounds a fraction to the nearest integer, half away from zero. The denominator is positive.
+/// Rounds a fraction to the nearest integer, half away from zero. The denominator must be positive.
 pub const fn round(numerator: i128, denominator: i128) -> i128 {
     let half_up = (2 * numerator.abs() + denominator) / (2 * denominator);
     half_up * numerator.signum()
 }
 
-/// Money in hundredths of its currency's unit, of either sign. Written with two decimals: `10.00`, `-3.33`.
+/// An amount of money in hundredths of its currency's unit, of either sign. Written with two decimals: `10.00`,
+/// `-3.33`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(try_from = "String", into = "String")]
 #[sqlx(transparent)]
 pub struct Amount(i64);
 
-/// Why a text or a number is no amount of money.
+/// The reason for which a text or a number is not an amount of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
-    /// Not the form at all.
+    /// The text does not have the form of an amount.
     #[error("must be an amount with two decimals, such as 10.00 or -3.33")]
     Form,
-    /// There is nothing smaller than a cent, and we do not round what somebody else wrote.
+    /// The number of decimals is not two: nothing is smaller than a cent, and input is never rounded.
     #[error("must have exactly two decimals, such as 10.00: nothing is smaller than 0.01")]
     Decimals,
-    /// Beyond what an amount holds.
+    /// The amount is beyond the largest.
     #[error("must lie between -999999999999.99 and 999999999999.99")]
     TooLarge,
 }
 
 impl Amount {
-    /// Nothing.
+    /// The amount 0.00.
     pub const ZERO: Self = Self(0);
 
-    /// The amount in cents, as the database keeps it.
+    /// Returns the amount in cents, as stored in the database.
     pub const fn cents(self) -> i64 {
         self.0
     }
 
-    /// The exact number of cents `numerator / denominator`, rounded half away from zero.
+    /// Returns `numerator / denominator` cents, rounded half away from zero.
     pub fn rounded(numerator: i128, denominator: i128) -> Result<Self, AmountError> {
         i64::try_from(round(numerator, denominator)).map_err(|_| AmountError::TooLarge)?.try_into()
     }
 
-    /// The sum of both.
+    /// Returns the sum of two amounts.
     pub fn try_add(self, other: Self) -> Result<Self, AmountError> {
         (self.0 + other.0).try_into()
     }
 
-    /// This less the other.
+    /// Returns this amount less another.
     pub fn try_sub(self, other: Self) -> Result<Self, AmountError> {
         self.try_add(-other)
     }
 
-    /// This so many times.
+    /// Returns this amount multiplied by `times`.
     pub fn try_mul(self, times: i64) -> Result<Self, AmountError> {
         self.0.checked_mul(times).ok_or(AmountError::TooLarge)?.try_into()
     }
 
-    /// The sum of all.
+    /// Returns the sum of all amounts.
     pub fn try_sum(amounts: impl IntoIterator<Item = Self>) -> Result<Self, AmountError> {
         amounts.into_iter().try_fold(Self::ZERO, Self::try_add)
     }
 
-    /// The nearest multiple of 0.05, what can be paid in Swiss cash.
+    /// Rounds to the nearest multiple of 0.05, the smallest coin of Switzerland.
     pub fn to_five_cents(self) -> Result<Self, AmountError> {
         Self::rounded(self.0.into(), 5)?.try_mul(5)
     }
@@ -135,21 +136,21 @@ impl fmt::Display for Amount {
 #[serde(try_from = "String", into = "String")]
 pub struct Rate(u32);
 
-/// Why a text or a number is no VAT rate.
+/// The error for a text or a number that is not a VAT rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a fraction between 0 and 1 with at most six decimals, such as 0.081 for 8.1 %")]
 pub struct RateError;
 
 impl Rate {
-    /// No VAT.
+    /// The rate 0: no VAT.
     pub const ZERO: Self = Self(0);
 
-    /// The rate in parts per million, as the database keeps it: 0.081 is 81000.
+    /// Returns the rate in parts per million, as stored in the database: 0.081 is 81000.
     pub const fn ppm(self) -> u32 {
         self.0
     }
 
-    /// The VAT on a sum of net amounts.
+    /// Returns the VAT on a sum of net amounts.
     pub fn of(self, base: Amount) -> Amount {
         let tax = round(i128::from(base.0) * i128::from(self.0), PPM.into());
         Amount(i64::try_from(tax).expect("a rate is at most one, so the tax is at most the base"))
@@ -190,20 +191,21 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A currency by its three letters (ISO 4217), such as CHF. Whether it exists, and is one with cents, is not checked.
+/// A currency code of three letters (ISO 4217), such as CHF. Its existence, and its division into cents, are not
+/// checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; 3]);
 
-/// Why a text is no currency.
+/// The error for a text that is not a currency code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a currency's three capital letters (ISO 4217), such as CHF")]
+#[error("must be a currency's three uppercase letters (ISO 4217), such as CHF")]
 pub struct CurrencyError;
 
 impl Currency {
-    /// The letters.
+    /// Returns the three letters.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("capital letters")
+        std::str::from_utf8(&self.0).expect("uppercase letters are UTF-8")
     }
 }
 
@@ -228,7 +230,7 @@ impl fmt::Debug for Currency {
     }
 }
 
-/// All three are texts in JSON: a number there would be read as a float.
+/// Serializes all three as strings in JSON, because a JSON number would be read as a float.
 macro_rules! as_text {
     ($($ty:ty: $error:ty),*) => {$(
         impl TryFrom<String> for $ty {

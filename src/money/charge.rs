@@ -1,8 +1,8 @@
-//! What an order costs from one time to another, and when it ends.
+//! The charges of an order for any span of time, and the end of an order.
 //!
-//! C(t), the charge up to `t`, is the price times the periods that have passed, the running one by its seconds: an exact
-//! fraction. What is charged for `[a, b)` is round(C(b)) - round(C(a)), so the sum is the same to the cent however an
-//! order's life is cut into records and runs.
+//! C(t), the charge up to `t`, is the price times the number of elapsed periods, counting the current one by its
+//! elapsed seconds: an exact fraction. The charge for `[a, b)` is round(C(b)) - round(C(a)), so the sum is the same
+//! to the cent however an order's life is divided into records and runs.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -13,83 +13,83 @@ use super::{
     period::{Position, RecurringPeriod, plus_secs, secs_between},
 };
 
-/// When a period is billed.
+/// The time at which a period is billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(rename_all = "lowercase", type_name = "text")]
 pub enum Timing {
-    /// By the first run in it.
+    /// In advance: by the first run within the period.
     Advance,
-    /// By the first run after it.
+    /// In arrears: by the first run after the period.
     Arrears,
 }
 
-/// What of an order decides its recurring charges.
+/// The terms of an order that determine its recurring charges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     /// The first second that is charged.
     pub starts_at: DateTime<Utc>,
-    /// The first second that no longer is; none while nobody ends it.
+    /// The first second that is no longer charged; `None` while no end is set.
     pub ends_at: Option<DateTime<Utc>>,
-    /// For each period.
+    /// The price of each period.
     pub price: Amount,
-    /// How often.
+    /// The recurring period.
     pub period: RecurringPeriod,
-    /// When a period is billed.
+    /// The time at which a period is billed.
     pub timing: Timing,
-    /// The periods that can't be cancelled.
+    /// The number of periods that cannot be cancelled.
     pub commitment_periods: u32,
 }
 
-/// The charge for a span, or if `net` is negative the credit for it: `net` is the price times `secs / period_secs`, but
-/// for the rounding of sums.
+/// A charge for a span, or a credit if `net` is negative: `net` is the price times `secs / period_secs`, except for
+/// the rounding of sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
-    /// Its first second.
+    /// The first second of the span.
     pub from: DateTime<Utc>,
-    /// The first second after it.
+    /// The first second after the span.
     pub to: DateTime<Utc>,
-    /// Before VAT.
+    /// The amount before VAT.
     pub net: Amount,
-    /// From `from` to `to`.
+    /// The length of the span in seconds, from `from` to `to`.
     pub secs: i64,
-    /// The seconds of the period that it lies in, or of each one that it covers.
+    /// The length in seconds of the period that contains the span, or of each period that the span covers.
     pub period_secs: i64,
 }
 
-/// What a replacement is to the order that it replaces.
+/// The relation of a replacement to the order that it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replacement {
-    /// Costs as much or more per second: takes effect now.
+    /// An upgrade: costs as much or more per second and takes effect now.
     Upgrade,
-    /// Costs less: takes effect at a boundary.
+    /// A downgrade: costs less and takes effect at a boundary.
     Downgrade,
 }
 
-/// What becomes of the period that an upgrade interrupts: the handbook has both.
+/// The treatment of the period that an upgrade interrupts; the handbook has both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(rename_all = "lowercase", type_name = "text")]
 pub enum UpgradeCredit {
-    /// What is not used of it is not charged: 5 + 20.
+    /// Prorates: the unused part of the period is not charged: 5 + 20.
     Prorate,
-    /// It is charged to its end: 10 + 20.
+    /// Charges the period to its end: 10 + 20.
     None,
 }
 
-/// From when the new order is charged, and until when the old one is.
+/// The start of the new order's charges and the end of the old order's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplacementSchedule {
-    /// Upgrade or downgrade.
+    /// The kind of the replacement.
     pub replacement: Replacement,
-    /// When the new order starts.
+    /// The time at which the new order starts.
     pub starts_at: DateTime<Utc>,
-    /// When the old order ends. At its start, the old order is void.
+    /// The time at which the old order ends; if that is its start, the old order is void.
     pub ends_at: DateTime<Utc>,
 }
 
 impl Replacement {
-    /// Compares prices per second, exactly, by the nominal lengths of months and years.
+    /// Compares the prices per second, exactly, by the nominal lengths of months and years.
     pub fn of(old: (Amount, RecurringPeriod), new: (Amount, RecurringPeriod)) -> Self {
         let per_second =
             |price: Amount, other: RecurringPeriod| i128::from(price.cents()) * i128::from(other.nominal_secs());
@@ -102,27 +102,29 @@ impl Terms {
         self.period.position(self.starts_at, t, zone)
     }
 
-    /// round(C) so many seconds after a position; not past the end of its period, unless all periods are as long.
+    /// Returns round(C) `secs` seconds after a position; not past the end of its period, unless all periods have the
+    /// same length.
     fn charge_after(&self, position: Position, secs: i64) -> Result<Amount, AmountError> {
         let Position { whole, into_secs, period_secs } = position;
         let passed = i128::from(whole) * i128::from(period_secs) + i128::from(into_secs + secs);
         Amount::rounded(i128::from(self.price.cents()) * passed, period_secs.into())
     }
 
-    /// round(C(t)): what all charges up to `t` less all credits come to. Nothing before the start.
+    /// Returns round(C(t)): all charges up to `t` less all credits. Zero before the start.
     pub fn charge_until(&self, t: DateTime<Utc>, zone: Tz) -> Result<Amount, AmountError> {
         self.charge_after(self.position(t, zone), 0)
     }
 
-    /// What is charged for a span.
+    /// Returns the charge for a span.
     pub fn net(&self, from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> Result<Amount, AmountError> {
         self.charge_until(to, zone)?.try_sub(self.charge_until(from, zone)?)
     }
 
-    /// How far a run as of `t` bills; the start if nothing is due.
+    /// Returns the time up to which a run as of `t` bills; the start if nothing is due.
     ///
-    /// In advance to the end of the period that contains `t`, in arrears to the last boundary that is not after `t`, or to
-    /// the order's end when that has come; never past the order's end. Earlier than what is billed already is nothing to do.
+    /// In advance, that is the end of the period that contains `t`; in arrears, the last boundary that is not after
+    /// `t`, or the order's end once it has passed; never later than the order's end. If the result is not later than
+    /// the time already billed, there is nothing to do.
     pub fn due_until(&self, t: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
         if t < self.starts_at {
             return self.starts_at;
@@ -138,8 +140,9 @@ impl Terms {
         }
     }
 
-    /// The charges for a span, one for each period and VAT rate; those for periods shorter than a day are one for each
-    /// VAT rate. `rate_changes` are the times at which the VAT rate changes, in order; those outside the span do no harm.
+    /// Returns the charges for a span, one for each period and VAT rate; periods shorter than a day are combined into
+    /// one charge for each VAT rate. `rate_changes` are the times at which the VAT rate changes, in ascending order;
+    /// times outside the span are ignored.
     pub const fn charges<'a>(
         &'a self,
         from: DateTime<Utc>,
@@ -150,40 +153,40 @@ impl Terms {
         Charges { terms: self, from, to, zone, rate_changes }
     }
 
-    /// Whether a run as of `t` has to credit something: the order has ended, and is billed past its end.
+    /// Returns true if a run as of `t` has to give a credit: the order has ended, and is billed past its end.
     pub fn is_billed_past_end(&self, billed_through: DateTime<Utc>, t: DateTime<Utc>) -> bool {
         self.ends_at.is_some_and(|end| end <= t && end < billed_through)
     }
 
-    /// The credit for what the order's end leaves unused of a charge `[from, to)`, to be given at that charge's VAT rate. None
-    /// if it is used to its end.
+    /// Returns the credit for the part of a charge `[from, to)` that the order's end leaves unused, to be given at
+    /// that charge's VAT rate; `None` if the charge is used to its end.
     pub fn credit(&self, from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> Result<Option<Charge>, AmountError> {
         let Some(from) = self.ends_at.map(|end| end.max(from)).filter(|from| *from < to) else { return Ok(None) };
         let charged = self.charges(from, to, zone, &[]).next().transpose()?;
         Ok(charged.map(|charge| Charge { net: -charge.net, ..charge }))
     }
 
-    /// When the time that can't be cancelled is over.
+    /// Returns the end of the commitment, the time that cannot be cancelled.
     pub fn commitment_ends_at(&self, zone: Tz) -> DateTime<Utc> {
         self.period.boundary(self.starts_at, self.commitment_periods, zone)
     }
 
-    /// When a downgrade takes effect that is ordered `now`: at the first boundary that is neither before now nor before
-    /// the commitment's end.
+    /// Returns when a downgrade ordered `now` takes effect: at the first boundary that is neither before now nor
+    /// before the end of the commitment.
     pub fn downgraded_at(&self, now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
         self.period.boundary_from(self.starts_at, now.max(self.commitment_ends_at(zone)), zone)
     }
 
-    /// When charging ends if the order is cancelled `now`: as with a downgrade, but before the start at the start, and
-    /// with it the order is void.
+    /// Returns when charging ends if the order is cancelled `now`: as with a downgrade, but before the start it ends
+    /// at the start, and the order is void.
     pub fn cancelled_at(&self, now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
         if now < self.starts_at { self.starts_at } else { self.downgraded_at(now, zone) }
     }
 
-    /// How an order with another price or period takes over from this one if it is placed `now`.
+    /// Returns the schedule by which an order with another price or period, placed `now`, replaces this one.
     ///
-    /// An upgrade takes effect at once, or if this order has not started when it would have; committed time does not hold
-    /// it up. Without a credit, this order is charged up to the first boundary that is not before now.
+    /// An upgrade takes effect at once, or at the start of this order if that is still to come; a commitment does not
+    /// delay it. Without a credit, this order is charged up to the first boundary that is not before now.
     pub fn replaced_by(
         &self,
         (price, period): (Amount, RecurringPeriod),
@@ -206,7 +209,7 @@ impl Terms {
     }
 }
 
-/// See [`Terms::charges`].
+/// The iterator that [`Terms::charges`] returns.
 #[derive(Debug, Clone)]
 pub struct Charges<'a> {
     terms: &'a Terms,

@@ -1,12 +1,13 @@
-//! Countries, and what VAT needs to know of some of them.
+//! Countries, and the facts about them that VAT requires.
 
 use std::{fmt, str::FromStr};
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-/// The officially assigned codes of ISO 3166-1 alpha-2, in order (from the tz database's `iso3166.tab`, 2026). A code that
-/// nobody assigned would be a country outside of every scope, and untaxed: `EL` for Greece, `UK` for `GB`.
+/// The officially assigned codes of ISO 3166-1 alpha-2, in order (from the tz database's `iso3166.tab`, 2026). An
+/// unassigned code, such as `EL` for Greece or `UK` for `GB`, would be taken for an untaxed country outside the scope
+/// of VAT.
 const ASSIGNED: &str = "\
 AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ \
 CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO \
@@ -16,8 +17,8 @@ MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF
 PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM \
 TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
 
-/// The member states of the European Union with the zone in which their VAT rates change; where a country has several
-/// zones, its capital's.
+/// The member states of the European Union with the time zone in which their VAT rates change; for countries with
+/// several zones, the capital's.
 const EUROPEAN_UNION: [(&str, Tz); 27] = [
     ("AT", Tz::Europe__Vienna),
     ("BE", Tz::Europe__Brussels),
@@ -48,7 +49,7 @@ const EUROPEAN_UNION: [(&str, Tz); 27] = [
     ("SK", Tz::Europe__Bratislava),
 ];
 
-/// The other territories whose VAT rates and numbers are known.
+/// The other territories with known VAT rates and numbers.
 const OTHERS: [(&str, Tz); 4] = [
     ("CH", Tz::Europe__Zurich),
     ("GB", Tz::Europe__London),
@@ -56,38 +57,38 @@ const OTHERS: [(&str, Tz); 4] = [
     ("NO", Tz::Europe__Oslo),
 ];
 
-/// A country by its two letters (ISO 3166-1), such as CH.
+/// A country code of two letters (ISO 3166-1), such as CH.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Country([u8; 2]);
 
-/// Why a text is no country.
+/// The error for a text that is not a country code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a country's two capital letters (ISO 3166-1), such as CH; Greece is GR, the United Kingdom GB")]
+#[error("must be a country's two uppercase letters (ISO 3166-1), such as CH; Greece is GR, the United Kingdom GB")]
 pub struct CountryError;
 
 impl Country {
-    /// Switzerland.
+    /// The code of Switzerland.
     pub const CH: Self = Self(*b"CH");
-    /// Liechtenstein.
+    /// The code of Liechtenstein.
     pub const LI: Self = Self(*b"LI");
 
-    /// The letters.
+    /// Returns the two letters.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("capital letters")
+        std::str::from_utf8(&self.0).expect("uppercase letters are UTF-8")
     }
 
-    /// A member state of the European Union.
+    /// Returns true for the member states of the European Union.
     pub fn is_in_eu(self) -> bool {
         EUROPEAN_UNION.iter().any(|(code, _)| *code == self.as_str())
     }
 
-    /// The zone whose midnights begin and end its VAT rates; None if we know nothing of its VAT.
+    /// Returns the time zone in which the country's VAT rates change at midnight; `None` if its VAT is not known.
     pub fn vat_zone(self) -> Option<Tz> {
         EUROPEAN_UNION.iter().chain(&OTHERS).find(|(code, _)| *code == self.as_str()).map(|(_, zone)| *zone)
     }
 
-    /// All with a [`Country::vat_zone`].
+    /// Returns all countries with a [`Country::vat_zone`].
     pub fn with_vat() -> impl Iterator<Item = Self> {
         EUROPEAN_UNION.iter().chain(&OTHERS).filter_map(|(code, _)| code.parse().ok())
     }
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_assigned_codes_are_countries() {
+    fn country_with_unassigned_code_is_refused() {
         assert_eq!("CH".parse(), Ok(Country::CH));
         for text in ["", "ch", "C", "CHE", "EL", "UK", "XX", "EU", "H ", "A "] {
             assert_eq!(text.parse::<Country>(), Err(CountryError), "{text:?}");
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_union_has_its_27_members() {
+    fn is_in_eu_of_all_countries_is_true_for_27_members() {
         assert_eq!(Country::with_vat().count(), 31);
         assert_eq!(Country::with_vat().filter(|country| country.is_in_eu()).count(), 27);
         assert!(!Country::CH.is_in_eu() && Country::CH.vat_zone() == Some(Tz::Europe__Zurich));

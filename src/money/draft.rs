@@ -1,4 +1,4 @@
-//! The bills of one customer as of a time, from what is due. Reads nothing but its arguments.
+//! Generates the bills of one customer as of a time, from the items due. Reads nothing but its arguments.
 
 use chrono::{DateTime, Utc};
 
@@ -10,127 +10,127 @@ use super::{
     vat_rates::{RateTable, RateTableError},
 };
 
-/// What of a customer is to be billed.
+/// The items of a customer that are to be billed.
 #[derive(Debug)]
 pub struct BillableItems {
-    /// Open orders, by id.
+    /// The open orders, by id.
     pub orders: Vec<Order>,
-    /// What earlier bills charged of those orders that end before what is billed.
+    /// The earlier charges of those orders that end before the time up to which they are billed.
     pub charged: Vec<Charged>,
-    /// Lines that staff added by hand.
+    /// The items that staff added manually.
     pub manual: Vec<ManualLine>,
 }
 
 /// A charge on an earlier bill.
 #[derive(Debug, Clone, Copy)]
 pub struct Charged {
-    /// Of which order.
+    /// The order that was charged.
     pub order_id: i64,
-    /// Its first second.
+    /// The first second of the span.
     pub from: DateTime<Utc>,
-    /// The first second after it.
+    /// The first second after the span.
     pub to: DateTime<Utc>,
-    /// How it was taxed.
+    /// The VAT category of the charge.
     pub category: Category,
-    /// At which rate.
+    /// The VAT rate of the charge.
     pub rate: Rate,
 }
 
-/// A line that staff added by hand.
+/// An item that staff added manually.
 #[derive(Debug, Clone, Copy)]
 pub struct ManualLine {
-    /// Identifies it.
+    /// Identifies the item.
     pub item_id: i64,
-    /// What it is in.
+    /// The currency of the amount.
     pub currency: Currency,
-    /// Before VAT; negative in the customer's favour.
+    /// The amount before VAT; negative in the customer's favour.
     pub net: Amount,
-    /// Decides the VAT rate.
+    /// The time of supply, which determines the VAT rate.
     pub service_at: DateTime<Utc>,
 }
 
-/// What a record is for.
+/// The kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A span of an order; `prev_to` is the end of the one before, none for the first.
+    /// A span of an order; `prev_to` is the end of the previous record, `None` for the first.
     Recurring {
-        /// The end of the order's record before.
+        /// The end of the order's previous record.
         prev_to: Option<DateTime<Utc>>,
-        /// Seconds of a whole period.
+        /// The length of a whole period in seconds.
         period_secs: i64,
     },
-    /// Takes back the end of an earlier charge.
+    /// A proration credit: takes back the end of an earlier charge.
     Credit {
-        /// Seconds of a whole period.
+        /// The length of a whole period in seconds.
         period_secs: i64,
     },
     /// An order's one-time price.
     OneTime,
-    /// A line that staff added.
+    /// An item that staff added.
     Manual {
-        /// Which.
+        /// Identifies the item.
         item_id: i64,
     },
 }
 
-/// A line of a bill.
+/// A record: one line of a bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
-    /// What for.
+    /// The kind of the record.
     pub kind: Kind,
-    /// For which order; none: a manual line.
+    /// The order that the record charges for; `None` for a manual item.
     pub order_id: Option<i64>,
-    /// Its first second.
+    /// The first second of the span.
     pub from: DateTime<Utc>,
-    /// The first second after it; the same where it is for no span.
+    /// The first second after the span; equal to `from` for a record without a span.
     pub to: DateTime<Utc>,
-    /// Before VAT.
+    /// The amount before VAT.
     pub net: Amount,
-    /// How it is taxed.
+    /// The VAT category.
     pub category: Category,
-    /// At which rate.
+    /// The VAT rate.
     pub rate: Rate,
 }
 
-/// A bill to be.
+/// A generated bill that is not yet written.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Draft {
-    /// What it is in.
+    /// The currency of the bill.
     pub currency: Currency,
-    /// By order and time; lines of staff last.
+    /// The records, ordered by order and time; items of staff last.
     pub records: Vec<Record>,
-    /// Its VAT.
+    /// The VAT groups of the bill.
     pub vat: Vec<VatGroup>,
-    /// What it comes to.
+    /// The totals of the bill.
     pub totals: Totals,
 }
 
-/// What becomes of an order with this.
+/// The change of an order's billing state by a bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CursorUpdate {
-    /// Which.
+    /// The order that changes.
     pub order_id: i64,
-    /// What was billed of it.
+    /// The billing state before the bill.
     pub before: Billed,
-    /// What is billed of it now.
+    /// The billing state after the bill.
     pub after: Billed,
-    /// When it is due next; none: it is closed.
+    /// The time at which the order is due next; `None`: the order is closed.
     pub due_at: Option<DateTime<Utc>>,
 }
 
-/// Why a customer can't be billed. Nothing of the customer is; a later run bills it all.
+/// The reason for which a customer cannot be billed. Nothing of the customer is billed; a later run bills everything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DraftError {
-    /// No rate.
+    /// A VAT rate is missing.
     #[error(transparent)]
     Rate(#[from] RateTableError),
-    /// Too much.
+    /// An amount is too large.
     #[error("an amount is too large for a bill: {0}")]
     Amount(#[from] AmountError),
 }
 
-/// One bill for each currency with something in it, and what becomes of the orders. The order in which the orders come
-/// does not matter.
+/// Generates one bill for each currency with something due, and the updates of the orders' billing state. The
+/// sequence in which the orders are given does not matter.
 pub fn generate_bills(
     mut due: BillableItems,
     treatment: Treatment,
@@ -171,7 +171,7 @@ pub fn generate_bills(
     Ok((bills(lines, cash_rounding)?, moved))
 }
 
-/// How a customer's charges are taxed.
+/// The VAT of a customer's charges.
 struct Taxes<'a> {
     treatment: Treatment,
     rates: &'a RateTable,
@@ -186,7 +186,7 @@ impl Taxes<'_> {
         self.treatment.territory().map_or(&[], |territory| self.rates.changes(territory, from, to))
     }
 
-    /// A record without a span.
+    /// Adds a record without a span.
     fn record(
         &self,
         kind: Kind,
@@ -223,7 +223,8 @@ fn charge(
     Ok(())
 }
 
-/// At the rates of the charges, whatever holds today: it corrects them.
+/// Credits unused charges at the VAT rates of the charges, regardless of today's rates, because a credit corrects
+/// them.
 fn credit(order: &Order, terms: &Terms, charged: &[Charged], add: &mut impl FnMut(Record)) -> Result<(), DraftError> {
     for charge in charged.iter().filter(|charge| charge.order_id == order.order_id) {
         if let Some(credit) = terms.credit(charge.from, charge.to, order.zone)? {
@@ -241,7 +242,7 @@ fn credit(order: &Order, terms: &Terms, charged: &[Charged], add: &mut impl FnMu
     Ok(())
 }
 
-/// The lines come by order and time, and stay like that.
+/// Groups records, which come ordered by order and time, into bills; the sequence is kept.
 fn bills(mut lines: Vec<(Currency, Record)>, cash_rounding: bool) -> Result<Vec<Draft>, AmountError> {
     lines.sort_by_key(|(currency, record)| (*currency, record.order_id.is_none(), record.order_id, record.from));
     lines

@@ -1,4 +1,5 @@
-//! Arithmetic of money: what an order costs over time, its VAT, and the lines of bills. Reads no clock, database or network.
+//! Arithmetic of money: the charges of an order over time, its VAT, and the records of bills. Reads no clock,
+//! database or network.
 
 pub mod amount;
 pub mod charge;

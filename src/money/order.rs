@@ -1,4 +1,4 @@
-//! An order, and from when on a run has something to write for it.
+//! An order, and the time from which a run has something to bill for it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -9,52 +9,52 @@ use super::{
     period::RecurringPeriod,
 };
 
-/// An order as far as its price and its end are concerned.
+/// An order, as far as its price and its end are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// Identifies it.
+    /// Identifies the order.
     pub order_id: i64,
-    /// Whose.
+    /// The customer.
     pub user_id: i64,
-    /// What the prices are in.
+    /// The currency of the prices.
     pub currency: Currency,
-    /// Due once, by the first run at or after the start.
+    /// The one-time price, due by the first run at or after the start.
     pub one_time: Amount,
-    /// For each period.
+    /// The price of each period.
     pub recurring: Amount,
-    /// How often; none: paid once.
+    /// The recurring period; `None` for a one-time order.
     pub period: Option<RecurringPeriod>,
-    /// When a period is billed.
+    /// The time at which a period is billed.
     pub timing: Timing,
-    /// Periods that can't be cancelled.
+    /// The number of periods that cannot be cancelled.
     pub commitment_periods: u32,
-    /// What an upgrade does with the time already paid.
+    /// The treatment of the time already paid when the order is upgraded.
     pub upgrade_credit: UpgradeCredit,
-    /// Calendar periods are in this zone.
+    /// The time zone of calendar periods.
     pub zone: Tz,
     /// The first second that is charged.
     pub starts_at: DateTime<Utc>,
-    /// The first second that no longer is; none: runs on.
+    /// The first second that is no longer charged; `None`: no end is set.
     pub ends_at: Option<DateTime<Utc>>,
     /// The order that this one replaces.
     pub replaces: Option<i64>,
-    /// Never came to be: nothing is due.
+    /// True if the order never took effect: nothing is due.
     pub void: bool,
-    /// What is billed of it.
+    /// The part of the order that is already billed.
     pub billed: Billed,
 }
 
-/// What is billed of an order.
+/// The part of an order that is already billed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Billed {
-    /// Charges less credits cover everything from the start to here; none: nothing yet.
+    /// The time up to which charges less credits cover everything since the start; `None`: nothing is billed yet.
     pub through: Option<DateTime<Utc>>,
-    /// The one-time price is on a bill.
+    /// True if the one-time price is on a bill.
     pub one_time: bool,
 }
 
 impl Order {
-    /// What decides its recurring charges; none if it has no recurring price.
+    /// Returns the terms that determine the recurring charges; `None` without a recurring price.
     pub fn terms(&self) -> Option<Terms> {
         self.period.filter(|_| self.recurring > Amount::ZERO).map(|period| self.terms_with(period))
     }
@@ -70,13 +70,13 @@ impl Order {
         }
     }
 
-    /// Where its next charge begins.
+    /// Returns the start of the order's next charge.
     pub fn charged_from(&self) -> DateTime<Utc> {
         self.billed.through.unwrap_or(self.starts_at)
     }
 
-    /// The earliest time as of which a run has something to write for it. None: it is closed, and no run will ever read it
-    /// again.
+    /// Returns the earliest time as of which a run has something to bill for the order; `None`: the order is closed,
+    /// and no run will ever read it again.
     pub fn due_at(&self) -> Option<DateTime<Utc>> {
         let one_time = (!self.void && self.one_time > Amount::ZERO && !self.billed.one_time).then_some(self.starts_at);
         let recurring = self.terms().and_then(|terms| self.recurring_due_at(&terms));
@@ -129,7 +129,7 @@ mod tests {
         }
     }
 
-    /// A run as of the second before has nothing to do, a run as of then has.
+    /// Asserts that a run as of `due` has something to bill, and that a run as of the second before has not.
     fn assert_due(order: &Order, due: Option<&str>) {
         assert_eq!(order.due_at(), due.map(at), "{order:?}");
         let Some((terms, due)) = order.terms().zip(order.due_at()) else { return };
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_due_when_a_run_has_something_to_write() {
+    fn due_at_of_order_is_when_a_run_has_something_to_bill() {
         for (timing, days) in [
             (Timing::Advance, ["2025-03-01", "2025-03-31", "2025-03-31"]),
             (Timing::Arrears, ["2025-03-31", "2025-04-30", "2025-04-10"]),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_nothing_or_never_came_to_be_is_closed() {
+    fn due_at_of_free_or_void_order_is_none() {
         assert_due(&order("0.00", "0.00", Timing::Advance), None);
         let mut once = Order { period: None, ..order("5.00", "0.00", Timing::Advance) };
         assert_due(&once, Some("2025-03-01"));

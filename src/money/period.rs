@@ -1,8 +1,9 @@
 //! Recurring periods and their boundaries. Times are whole seconds of UTC, spans are half-open: `[from, to)`.
 //!
-//! Hours and days are fixed seconds. Months and years are the calendar's in the seller's zone, each boundary counted from
-//! the order's start and never from the boundary before: 31 January, 29 February, 31 March. A wall time that a switch to
-//! summer time skips moves forward by what is skipped (02:30 is 03:30); one that comes twice is the first.
+//! Hours and days have a fixed number of seconds. Months and years follow the calendar in the seller's time zone, and
+//! each boundary is counted from the order's start, never from the previous boundary: 31 January, 29 February, 31
+//! March. A wall time that the switch to summer time skips moves forward by the skipped time (02:30 becomes 03:30);
+//! of a wall time that occurs twice, the first is used.
 
 use chrono::{DateTime, Datelike, MappedLocalTime, Months, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -10,30 +11,30 @@ use serde::{Deserialize, Serialize};
 
 const HOUR_SECS: i64 = 3600;
 const DAY_SECS: i64 = 24 * HOUR_SECS;
-/// What a month is worth when prices are compared: a twelfth of a year of 365 days, a whole number of seconds.
+/// The length of a month in price comparisons: a twelfth of a year of 365 days, a whole number of seconds.
 const NOMINAL_MONTH_SECS: i64 = 365 * DAY_SECS / 12;
-/// More than anybody pays for at once, and its seconds fit into a column of the database.
+/// The longest period: more than any customer pays for at once, and its seconds fit into a column of the database.
 const MAX_SECS: i64 = 50 * 12 * NOMINAL_MONTH_SECS;
 
-/// Boundaries that would lie later are here: RFC 3339 writes no year after 9999.
+/// The latest boundary; later ones are moved here, because RFC 3339 has no year after 9999.
 pub const LAST: DateTime<Utc> = DateTime::from_timestamp(253_402_300_799, 0).expect("a time of the year 9999");
 
-/// What a period counts.
+/// The unit of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(rename_all = "lowercase", type_name = "text")]
 pub enum Unit {
-    /// 3,600 seconds.
+    /// An hour of 3,600 seconds.
     Hour,
-    /// 86,400 seconds, also when the clocks change.
+    /// A day of 86,400 seconds, also when the clocks change.
     Day,
-    /// A month of the calendar.
+    /// A calendar month.
     Month,
-    /// A year of the calendar.
+    /// A calendar year.
     Year,
 }
 
-/// A length that recurs, such as 30 days or a month.
+/// A recurring period, such as 30 days or a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
 pub struct RecurringPeriod {
@@ -41,7 +42,7 @@ pub struct RecurringPeriod {
     count: u16,
 }
 
-/// The period as JSON has it.
+/// The JSON form of a period.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
@@ -49,23 +50,23 @@ struct Form {
     count: i32,
 }
 
-/// Why a period can't be.
+/// The error for an invalid period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must count 1 to 9999 hours, days, months or years, and last 50 years at most")]
 pub struct PeriodError;
 
-/// How the time up to some moment splits into periods.
+/// The position of a time within the periods of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// Periods that are over.
+    /// The number of periods that are over.
     pub whole: u32,
-    /// Seconds into the running one; less than its length.
+    /// The elapsed seconds of the current period; less than its length.
     pub into_secs: i64,
-    /// Seconds that the running one has.
+    /// The length of the current period in seconds.
     pub period_secs: i64,
 }
 
-/// A period's length: either is exact in its own measure only.
+/// The length of a period, in the unit in which it is exact.
 #[derive(Clone, Copy)]
 enum Length {
     Secs(i64),
@@ -73,18 +74,18 @@ enum Length {
 }
 
 impl RecurringPeriod {
-    /// So many of the unit.
+    /// Returns a period of `count` units.
     pub fn new(unit: Unit, count: i32) -> Result<Self, PeriodError> {
         let count = u16::try_from(count).ok().filter(|count| (1..=9999).contains(count)).ok_or(PeriodError)?;
         Some(Self { unit, count }).filter(|period| period.nominal_secs() <= MAX_SECS).ok_or(PeriodError)
     }
 
-    /// What it counts.
+    /// Returns the unit.
     pub const fn unit(self) -> Unit {
         self.unit
     }
 
-    /// How many of them.
+    /// Returns the number of units.
     pub fn count(self) -> i32 {
         self.count.into()
     }
@@ -98,8 +99,8 @@ impl RecurringPeriod {
         }
     }
 
-    /// The length in seconds by which prices are compared: exact for hours and days, nominal (a year has 365 days and
-    /// twelve equal months) for months and years.
+    /// Returns the length in seconds by which prices are compared: exact for hours and days, nominal (a year has 365
+    /// days and twelve equal months) for months and years.
     pub fn nominal_secs(self) -> i64 {
         match self.length() {
             Length::Secs(secs) => secs,
@@ -107,12 +108,14 @@ impl RecurringPeriod {
         }
     }
 
-    /// Whether its charges may be written together, a run at a time: they are too many to read one by one.
+    /// Returns true if the charges of a run may be combined into one record: there would be too many to read one by
+    /// one.
     pub fn is_shorter_than_a_day(self) -> bool {
         self.nominal_secs() < DAY_SECS
     }
 
-    /// When the n-th period ends and the next begins; the boundary 0 is the start itself. At most [`LAST`].
+    /// Returns the boundary at which the n-th period ends and the next starts; the boundary 0 is the start itself. At
+    /// most [`LAST`].
     pub fn boundary(self, starts_at: DateTime<Utc>, n: u32, zone: Tz) -> DateTime<Utc> {
         match self.length() {
             _ if n == 0 => starts_at,
@@ -125,7 +128,7 @@ impl RecurringPeriod {
         }
     }
 
-    /// How the time from the start to `t` splits into periods; before the start, none of it has passed.
+    /// Returns the position of `t` in the periods since the start; for a time before the start, no time has elapsed.
     pub fn position(self, starts_at: DateTime<Utc>, t: DateTime<Utc>, zone: Tz) -> Position {
         let last_start = LAST - TimeDelta::seconds(1);
         let (starts_at, t) = (starts_at.min(last_start), t.clamp(starts_at.min(last_start), last_start));
@@ -138,7 +141,7 @@ impl RecurringPeriod {
             Length::Months(months) => {
                 let mut whole = months_between(starts_at, t, zone) / months;
                 let mut from = self.boundary(starts_at, whole, zone);
-                // The day of the month, the hour, or a time that comes twice may not have come yet.
+                // At `t`, the day of the month, the hour, or the second occurrence of a wall time may still be ahead.
                 while from > t {
                     whole -= 1;
                     from = self.boundary(starts_at, whole, zone);
@@ -153,7 +156,7 @@ impl RecurringPeriod {
         }
     }
 
-    /// The first boundary that is not before `t`.
+    /// Returns the first boundary that is not before `t`.
     pub fn boundary_from(self, starts_at: DateTime<Utc>, t: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
         let position = self.position(starts_at, t, zone);
         self.boundary(starts_at, position.whole + u32::from(position.into_secs > 0), zone)
@@ -174,17 +177,17 @@ impl From<RecurringPeriod> for Form {
     }
 }
 
-/// Whole seconds from one time to another.
+/// Returns the whole seconds between two times.
 pub(super) const fn secs_between(from: DateTime<Utc>, to: DateTime<Utc>) -> i64 {
     to.timestamp() - from.timestamp()
 }
 
-/// So many seconds later, at most [`LAST`].
+/// Returns the time `secs` seconds later, at most [`LAST`].
 pub(super) fn plus_secs(t: DateTime<Utc>, secs: i64) -> DateTime<Utc> {
     TimeDelta::try_seconds(secs).and_then(|secs| t.checked_add_signed(secs)).map_or(LAST, |later| later.min(LAST))
 }
 
-/// By the names of the months alone; a start of the 31st and a `t` of the 1st are one apart.
+/// Counts the months by their names only: from the 31st to the 1st of the next month is one month.
 fn months_between(from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> u32 {
     let month = |t: DateTime<Utc>| {
         let date = t.with_timezone(&zone).date_naive();
@@ -193,7 +196,8 @@ fn months_between(from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> u32 {
     u32::try_from(month(to) - month(from)).unwrap_or(0)
 }
 
-/// When clocks in the zone show this: the first time if twice; if never, as if they had not been put forward yet.
+/// Returns the time at which clocks in the zone show this: the first such time if there are two; if there is none,
+/// the time as if the clocks had not been put forward yet.
 pub(super) fn instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     match zone.from_local_datetime(&wall) {
         MappedLocalTime::Single(t) | MappedLocalTime::Ambiguous(t, _) => t.to_utc(),

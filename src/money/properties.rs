@@ -1,4 +1,4 @@
-//! What holds of periods, charges and VAT for whatever order: tried with random ones.
+//! Properties of periods, charges and VAT that hold for every order, tested with random orders.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -11,7 +11,8 @@ use super::{
     vat::{Category, Totals, groups},
 };
 
-/// Summer time to the north, to the south, at midnight, of half an hour; a day left out; odd offsets; none of it.
+/// Time zones with summer time in the north, in the south, at midnight, and of half an hour; with a day left out;
+/// with odd offsets; without summer time.
 const ZONES: [Tz; 10] = [
     Tz::Europe__Zurich,
     Tz::Europe__London,
@@ -35,7 +36,7 @@ fn period() -> impl Strategy<Value = RecurringPeriod> {
     )
 }
 
-/// A time of 2008 to 2039; half of them in the last days of a month, in the hours in which clocks change.
+/// Generates a time of 2008 to 2039; half of them in the last days of a month, in the hours in which clocks change.
 fn start() -> impl Strategy<Value = (Tz, DateTime<Utc>)> {
     let secs_of_31_years = 31 * 31_557_600_i64;
     let whenever = (zone(), 0..secs_of_31_years)
@@ -49,7 +50,7 @@ fn start() -> impl Strategy<Value = (Tz, DateTime<Utc>)> {
     prop_oneof![whenever, awkward]
 }
 
-/// An order in the seller's zone.
+/// Generates an order in the seller's time zone.
 fn terms() -> impl Strategy<Value = (Tz, Terms)> {
     let timing = prop_oneof![Just(Timing::Advance), Just(Timing::Arrears)];
     let price = prop_oneof![1..200_i64, 1..1_000_000_i64];
@@ -61,14 +62,14 @@ fn terms() -> impl Strategy<Value = (Tz, Terms)> {
     )
 }
 
-/// Times in the first so many periods of the order, and before it, in no order.
+/// Generates times in the first `how_many` periods of the order and before it, in no particular order.
 fn times(terms: &Terms, how_many: usize) -> impl Strategy<Value = Vec<DateTime<Utc>>> + use<> {
     let (starts_at, span) = (terms.starts_at, terms.period.nominal_secs() * 7);
     let time = (-span / 7..span).prop_map(move |secs| starts_at + TimeDelta::seconds(secs));
     proptest::collection::vec(time, how_many)
 }
 
-/// An order with times of its life.
+/// Generates an order with times during its life.
 fn life(how_many: usize) -> impl Strategy<Value = (Tz, Terms, Vec<DateTime<Utc>>)> {
     terms().prop_flat_map(move |(zone, terms)| (Just(zone), Just(terms), times(&terms, how_many)))
 }
@@ -79,7 +80,7 @@ fn total(nets: impl IntoIterator<Item = Amount>) -> Amount {
 
 proptest! {
     #[test]
-    fn boundaries_ascend_and_position_is_their_inverse((zone, starts_at) in start(), period in period(), n in 0..60_u32) {
+    fn position_of_boundary_is_its_inverse((zone, starts_at) in start(), period in period(), n in 0..60_u32) {
         let boundary = |n| period.boundary(starts_at, n, zone);
         let (from, to) = (boundary(n), boundary(n + 1));
         prop_assert!(boundary(0) == starts_at && from < to);
@@ -96,19 +97,19 @@ proptest! {
     }
 
     #[test]
-    fn calendar_boundaries_keep_the_wall_time_and_the_day((zone, starts_at) in start(), n in 1..60_u32) {
+    fn boundary_of_months_keeps_wall_time_and_day((zone, starts_at) in start(), n in 1..60_u32) {
         let month = RecurringPeriod::new(Unit::Month, 1).expect("valid");
         let wall = |t: DateTime<Utc>| t.with_timezone(&zone).naive_local();
         let (start, boundary) = (wall(starts_at), wall(month.boundary(starts_at, n, zone)));
         let expected = start.checked_add_months(chrono::Months::new(n)).expect("in range");
-        // It differs only where the zone skips that time, and then by no more than was ever skipped.
+        // The boundary differs only where the zone skips that time, and by no more than was ever skipped.
         let is_skipped = chrono::TimeZone::from_local_datetime(&zone, &expected) == chrono::MappedLocalTime::None;
         prop_assert!(boundary == expected || (is_skipped && boundary > expected));
         prop_assert!(boundary - expected <= TimeDelta::days(1));
     }
 
     #[test]
-    fn any_cut_of_a_life_into_spans_sums_to_the_same((zone, terms, mut cuts) in life(6)) {
+    fn net_of_any_division_into_spans_has_the_same_sum((zone, terms, mut cuts) in life(6)) {
         cuts.sort_unstable();
         let nets = cuts.windows(2).map(|span| terms.net(span[0], span[1], zone).expect("small"));
         prop_assert_eq!(total(nets), terms.net(cuts[0], cuts[5], zone).expect("small"));
@@ -117,13 +118,13 @@ proptest! {
     }
 
     #[test]
-    fn whole_periods_cost_their_price(((zone, terms), n) in (terms(), 0..60_u32)) {
+    fn net_of_whole_periods_equals_their_price(((zone, terms), n) in (terms(), 0..60_u32)) {
         let charged = terms.charge_until(terms.period.boundary(terms.starts_at, n, zone), zone);
         prop_assert_eq!(charged, terms.price.try_mul(n.into()));
     }
 
     #[test]
-    fn charges_cover_a_span_and_end_at_boundaries_and_rate_changes(
+    fn charges_of_a_span_end_at_boundaries_and_rate_changes(
         (zone, terms, mut times) in life(2), mut changes in life(3).prop_map(|(_, _, times)| times), near in any::<bool>(),
     ) {
         times.sort_unstable();
@@ -151,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn charges_less_credits_are_what_is_used(
+    fn charges_less_credits_equal_the_used_time(
         (zone, mut terms, mut times) in life(3), change in life(1).prop_map(|(_, _, times)| times),
     ) {
         times.sort_unstable();
@@ -162,7 +163,7 @@ proptest! {
             charges.iter().filter_map(|charge| terms.credit(charge.from, charge.to, zone).expect("small")).collect();
         let both = total(charges.iter().map(|charge| charge.net).chain(credits.iter().map(|credit| credit.net)));
         prop_assert_eq!(Ok(both), terms.charge_until(through.min(end), zone));
-        // No gap and no overlap: the credits go from the end to what was billed.
+        // No gap and no overlap: the credits reach from the end to the billed time.
         let spans: Vec<_> = credits.iter().map(|credit| (credit.from, credit.to)).collect();
         prop_assert!(spans.windows(2).all(|pair| pair[0].1 == pair[1].0));
         let ends = (spans.first().map(|span| span.0), spans.last().map(|span| span.1));
@@ -170,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_runs_there_are_they_bill_the_same((zone, mut terms, runs) in life(8), end in proptest::option::of(0..8_usize)) {
+    fn runs_at_any_time_bill_the_same_sum((zone, mut terms, runs) in life(8), end in proptest::option::of(0..8_usize)) {
         terms.ends_at = end.map(|i| runs[i].max(terms.starts_at));
         let last = *runs.iter().max().expect("eight");
         let (mut through, mut nets) = (terms.starts_at, Vec::new());
@@ -191,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn ends_are_boundaries_that_wait_for_the_commitment((zone, terms, times) in life(1)) {
+    fn cancelled_at_is_a_boundary_after_the_commitment((zone, terms, times) in life(1)) {
         let (now, committed) = (times[0], terms.commitment_ends_at(zone));
         let at = terms.downgraded_at(now, zone);
         prop_assert_eq!(terms.period.position(terms.starts_at, at, zone).into_secs, 0);
@@ -204,7 +205,7 @@ proptest! {
     }
 
     #[test]
-    fn vat_groups_do_not_depend_on_the_order_of_records(
+    fn vat_groups_of_reordered_records_are_equal(
         records in proptest::collection::vec((0..3_usize, -500..500_i64), 0..12).prop_shuffle(), cash in any::<bool>(),
     ) {
         let rates = [0, 81_000, 255_000].map(|ppm| Rate::try_from(ppm).expect("a rate"));

@@ -1,4 +1,4 @@
-//! VAT of a Swiss provider: who is taxed where, and the VAT of a bill.
+//! VAT of a Swiss provider: which customers are taxed where, and the VAT of a bill.
 
 use std::{fmt, str::FromStr};
 
@@ -12,35 +12,35 @@ use super::{
     vat_rates::{RateTable, RateTableError},
 };
 
-/// What a bill with reverse charge has to say (Directive 2006/112/EC, article 226, point 11a).
+/// The note required on a bill with reverse charge (Directive 2006/112/EC, article 226, point 11a).
 pub const REVERSE_CHARGE_NOTE: &str =
     "Reverse charge: the customer owes the VAT (articles 44 and 196 of Directive 2006/112/EC).";
 
-/// How a charge is taxed, by the codes of EN 16931 (UNCL 5305).
+/// The VAT category of a charge, by the codes of EN 16931 (UNCL 5305).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
 #[sqlx(type_name = "text")]
 pub enum Category {
-    /// The customer owes the VAT.
+    /// Reverse charge: the customer owes the VAT.
     #[serde(rename = "AE")]
     #[sqlx(rename = "AE")]
     ReverseCharge,
-    /// No VAT of ours.
+    /// Outside the scope: the seller charges no VAT.
     #[serde(rename = "O")]
     #[sqlx(rename = "O")]
     OutsideScope,
-    /// At the standard rate of a territory.
+    /// Standard: taxed at the standard rate of a territory.
     #[serde(rename = "S")]
     #[sqlx(rename = "S")]
     Standard,
 }
 
-/// Why a text is no category.
+/// The error for a text that is not a VAT category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be S (standard rate), AE (reverse charge) or O (outside scope)")]
 pub struct CategoryError;
 
 impl Category {
-    /// Its code.
+    /// Returns the code of the category.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ReverseCharge => "AE",
@@ -65,67 +65,69 @@ impl fmt::Display for Category {
     }
 }
 
-/// The provider, as far as VAT and calendars are concerned. Always Swiss: other countries' sellers have other rules.
+/// The provider, as far as VAT and calendars are concerned. Always Swiss: sellers in other countries have other
+/// rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seller {
     zone: Tz,
     oss_eu: bool,
 }
 
-/// Why there are no rules for a seller.
+/// The error for a seller in a country without known rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be CH: what VAT a seller from elsewhere owes is not known here")]
+#[error("must be CH: the VAT rules for sellers in other countries are not implemented")]
 pub struct SellerError;
 
 impl Seller {
-    /// A seller in that country and zone. `oss_eu`: registered in the Union's One Stop Shop (its non-Union scheme), through
-    /// which a seller from elsewhere charges and pays the member states' VAT.
+    /// Returns a seller in this country and time zone. `oss_eu`: registered in the Union's One Stop Shop (its
+    /// non-Union scheme), through which a seller from elsewhere charges and pays the member states' VAT.
     pub fn new(country: Country, zone: Tz, oss_eu: bool) -> Result<Self, SellerError> {
         if country == Country::CH { Ok(Self { zone, oss_eu }) } else { Err(SellerError) }
     }
 
-    /// The zone of calendar periods.
+    /// Returns the time zone of calendar periods.
     pub const fn zone(self) -> Tz {
         self.zone
     }
 }
 
-/// Whom the provider sells to.
+/// The kind of a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CustomerKind {
-    /// Not for a business.
+    /// A private person.
     Private,
-    /// For a business.
+    /// A business.
     Business,
 }
 
 /// A customer, as far as VAT is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Customer {
-    /// Of the billing address.
+    /// The country of the billing address.
     pub country: Country,
-    /// Private or business.
+    /// The kind of the customer.
     pub kind: CustomerKind,
-    /// Whether staff have verified the VAT number; its form alone is no proof.
+    /// True if staff have verified the VAT number; its form alone proves nothing.
     pub has_verified_number: bool,
 }
 
-/// How a customer's charges are taxed.
+/// The VAT treatment of a customer's charges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
-    /// At the standard rate of a territory.
+    /// Taxed at the standard rate of a territory.
     Taxed(Country),
-    /// The customer owes the VAT.
+    /// Reverse charge: the customer owes the VAT.
     ReverseCharge,
-    /// No VAT of ours.
+    /// Outside the scope: the seller charges no VAT.
     OutsideScope,
 }
 
 impl Treatment {
-    /// Customers in Switzerland and Liechtenstein pay Swiss VAT. In the European Union, businesses with a verified number
-    /// owe the VAT themselves; all others pay their own country's, if the seller is registered to charge it. A seller who is
-    /// not may not put it on a bill: for Switzerland the service is supplied abroad (MWSTG, article 8), and outside of its scope.
+    /// Returns the treatment of a customer. Customers in Switzerland and Liechtenstein pay Swiss VAT. In the European
+    /// Union, businesses with a verified number owe the VAT themselves; all others pay the VAT of their own country,
+    /// if the seller is registered to charge it. A seller without that registration may not put it on a bill: for
+    /// Switzerland the service is supplied abroad (MWSTG, article 8), and so outside its scope.
     pub fn of(seller: Seller, customer: Customer) -> Self {
         let is_business = customer.kind == CustomerKind::Business;
         match customer.country {
@@ -137,7 +139,7 @@ impl Treatment {
         }
     }
 
-    /// The code on records and bills.
+    /// Returns the code on records and bills.
     pub const fn category(self) -> Category {
         match self {
             Self::Taxed(_) => Category::Standard,
@@ -146,7 +148,7 @@ impl Treatment {
         }
     }
 
-    /// The territory whose rates hold; None where the rate is always zero.
+    /// Returns the territory whose rates apply; `None` if the rate is always zero.
     pub const fn territory(self) -> Option<Country> {
         match self {
             Self::Taxed(country) => Some(country),
@@ -154,35 +156,35 @@ impl Treatment {
         }
     }
 
-    /// The rate of what is delivered at that time.
+    /// Returns the rate of a service supplied at time `t`.
     pub fn rate_at(self, rates: &RateTable, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
         self.territory().map_or(Ok(Rate::ZERO), |territory| rates.rate_at(territory, t))
     }
 }
 
-/// Why something is taxed as it is, for a person. `country`: the customer's.
+/// Returns a readable reason for the VAT category; `country` is the customer's.
 pub fn reason(category: Category, country: &str, rate: Rate) -> String {
     match category {
         Category::Standard => format!("standard rate of {country} at the time of service, {rate}"),
         Category::ReverseCharge => format!("a business in {country} with a verified VAT number owes the VAT itself"),
-        Category::OutsideScope => format!("outside the scope of our VAT: the customer is in {country}"),
+        Category::OutsideScope => format!("outside the scope of the seller's VAT: the customer is in {country}"),
     }
 }
 
-/// The part of a bill that is taxed alike.
+/// The VAT group of a bill: all records of one category and rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VatGroup {
-    /// How.
+    /// The VAT category.
     pub category: Category,
-    /// How much.
+    /// The VAT rate.
     pub rate: Rate,
-    /// The sum of the nets.
+    /// The sum of the records' nets.
     pub base: Amount,
-    /// The VAT on it, rounded once.
+    /// The VAT on the sum, rounded once.
     pub tax: Amount,
 }
 
-/// The groups of a bill's records, by category and rate.
+/// Returns the VAT groups of a bill's records, by category and rate.
 pub fn groups(records: impl IntoIterator<Item = (Category, Rate, Amount)>) -> Result<Vec<VatGroup>, AmountError> {
     let mut groups: Vec<VatGroup> = Vec::new();
     for (category, rate, net) in records {
@@ -198,23 +200,23 @@ pub fn groups(records: impl IntoIterator<Item = (Category, Rate, Amount)>) -> Re
     Ok(groups)
 }
 
-/// What a bill comes to.
+/// The totals of a bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
-    /// Before VAT.
+    /// The total before VAT.
     pub net: Amount,
-    /// The VAT of all groups.
+    /// The sum of the VAT of all groups.
     pub tax: Amount,
-    /// With VAT.
+    /// The total with VAT.
     pub gross: Amount,
-    /// What rounding adds to it, or takes away.
+    /// The amount that rounding adds or subtracts.
     pub rounding: Amount,
-    /// What is to be paid.
+    /// The amount to be paid.
     pub payable: Amount,
 }
 
 impl Totals {
-    /// The sum of the groups; with `cash_rounding`, what is to be paid is the nearest multiple of 0.05.
+    /// Returns the totals of the groups; with `cash_rounding`, the payable amount is the nearest multiple of 0.05.
     pub fn of(groups: &[VatGroup], cash_rounding: bool) -> Result<Self, AmountError> {
         let net = Amount::try_sum(groups.iter().map(|group| group.base))?;
         let tax = Amount::try_sum(groups.iter().map(|group| group.tax))?;
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_taxed_where() {
+    fn treatment_of_seller_and_customer_follows_their_countries() {
         use CustomerKind::{Business, Private};
         for (oss_eu, country, kind, verified, category, territory) in [
             (true, "CH", Private, false, "S", Some("CH")),
@@ -265,10 +267,10 @@ mod tests {
     }
 
     #[test]
-    fn vat_is_rounded_once_for_each_group() {
+    fn groups_of_records_round_vat_once_per_group() {
         let rate = |text: &str| text.parse::<Rate>().expect("a rate");
         let standard = |text, net| (Category::Standard, rate(text), money(net));
-        // 0.05 x 0.1 is half a cent, three times over 0.015: rounded each for itself it would be 0.03.
+        // 0.05 x 0.1 is half a cent, three times over 0.015; rounding each record separately would yield 0.03.
         let records = [
             standard("0.255", "10.00"),
             standard("0.1", "0.05"),
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn categories_are_read_as_written() {
+    fn category_as_written_is_read_back() {
         for text in ["AE", "O", "S"] {
             assert_eq!(text.parse::<Category>().map(|category| category.to_string()), Ok(text.into()));
             assert_eq!(serde_json::to_value(text.parse::<Category>().expect("one")).expect("JSON"), text);

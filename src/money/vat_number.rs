@@ -1,8 +1,9 @@
-//! VAT numbers: their form and check digits, offline. Neither proves a registration: verifying is an act of staff.
+//! VAT numbers: their form and check digits, offline. Neither proves a registration: verification is up to staff.
 //!
-//! Forms: the European Commission's VIES (https://ec.europa.eu/taxation_customs/vies, questions and answers). Check digits:
-//! each country's own rule as Austria's ministry of finance collects them ("UID-Nummern, Konstruktionsregeln"), for
-//! Switzerland the Federal Statistical Office's rule of the UID, for Norway the Brønnøysund Register Centre's.
+//! Forms: the European Commission's VIES (https://ec.europa.eu/taxation_customs/vies, questions and answers). Check
+//! digits: each country's own rule as collected by Austria's ministry of finance ("UID-Nummern,
+//! Konstruktionsregeln"), for Switzerland the Federal Statistical Office's rule of the UID, for Norway the
+//! Brønnøysund Register Centre's.
 
 use std::fmt;
 
@@ -18,40 +19,38 @@ pub struct VatNumber {
     text: String,
 }
 
-/// Why a text is no VAT number of a country.
+/// The reason for which a text is not a VAT number of a country.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VatNumberError {
-    /// There is none that means something to us.
+    /// The form of the country's VAT numbers is not known.
     #[error("must be absent: no form of VAT numbers is known for {0}")]
     Unknown(Country),
-    /// Not the country's form.
+    /// The text does not have the form of the country's VAT numbers.
     #[error("must be a VAT number of {country}: {form}, such as {example}")]
     Form {
         /// The country of the address.
         country: Country,
-        /// What they look like.
+        /// A description of the form.
         form: &'static str,
-        /// One that is right.
+        /// A valid example.
         example: &'static str,
     },
-    /// A typing mistake, most likely.
-    #[error(
-        "has check digits that do not fit its other digits: a VAT number of {0} is exactly as its tax office wrote it"
-    )]
+    /// The check digits do not fit, most likely because of a typing mistake.
+    #[error("has check digits that do not match; enter the VAT number of {0} exactly as its tax office wrote it")]
     CheckDigits(Country),
 }
 
-/// What a country's numbers look like.
+/// The form of a country's VAT numbers.
 struct Rule {
     country: &'static str,
     prefix: &'static str,
-    /// After the prefix, in words.
+    /// A description of the form.
     form: &'static str,
-    /// After the prefix: 9 is a digit, A a letter, X either, the rest itself.
+    /// The patterns after the prefix: 9 is a digit, A a letter, X either, other characters stand for themselves.
     shapes: &'static [&'static str],
-    /// What follows the prefix is right; it has one of the shapes.
+    /// Checks the text after the prefix, which matches one of the patterns.
     check: fn(&str) -> bool,
-    /// A number of somebody's, for refusals and tests.
+    /// A real number, for error messages and tests.
     example: &'static str,
 }
 
@@ -70,7 +69,7 @@ const DIGITS_9: &[&str] = &["999999999"];
 const DIGITS_10: &[&str] = &["9999999999"];
 const DIGITS_11: &[&str] = &["99999999999"];
 
-/// The European Union, Switzerland, Liechtenstein, Great Britain and Norway.
+/// The rules of the European Union, Switzerland, Liechtenstein, Great Britain and Norway.
 const RULES: [Rule; 31] = [
     rule("AT", "ATU and 8 digits", &["U99999999"], check::at, "ATU13585627"),
     rule("BE", "BE, 0 or 1, and 9 digits", &["0999999999", "1999999999"], check::be, "BE0428759497"),
@@ -145,9 +144,9 @@ fn fits(shape: &str, text: &str) -> bool {
 }
 
 impl VatNumber {
-    /// Reads a number of a country's; spaces, dots, hyphens and the letters' case are the writer's own.
+    /// Parses a country's VAT number; spaces, dots, hyphens and the case of letters are ignored.
     ///
-    /// Countries that give individuals numbers without a check digit (CZ before 1954, LV), and LI, are checked in form only.
+    /// Numbers of individuals without a check digit (CZ before 1954, LV), and those of LI, are checked in form only.
     pub fn parse(country: Country, text: &str) -> Result<Self, VatNumberError> {
         let rule =
             RULES.iter().find(|rule| rule.country == country.as_str()).ok_or(VatNumberError::Unknown(country))?;
@@ -165,12 +164,12 @@ impl VatNumber {
         Ok(Self { country, text: plain })
     }
 
-    /// The number as it is kept and printed.
+    /// Returns the number as stored and printed.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whose it is.
+    /// Returns the country.
     pub const fn country(&self) -> Country {
         self.country
     }
@@ -196,7 +195,7 @@ mod tests {
         VatNumber::parse(country.parse().expect("a country"), text).map(String::from)
     }
 
-    /// All texts that differ from this one in one digit.
+    /// Returns all texts that differ from this one in one digit.
     fn misspelt(text: &str) -> Vec<String> {
         let at = |(place, _)| (0..10).map(move |digit| format!("{}{digit}{}", &text[..place], &text[place + 1..]));
         let all = text.char_indices().filter(|(_, c)| c.is_ascii_digit()).flat_map(at);
@@ -204,19 +203,19 @@ mod tests {
     }
 
     #[test]
-    fn every_countrys_example_is_right_and_a_misspelt_digit_is_noticed() {
+    fn parse_of_example_with_misspelt_digit_is_refused() {
         for Rule { country, example, .. } in &RULES {
             let plain = example.replace(['-', '.', ' '], "");
             assert_eq!(parse(country, example), Ok(plain.clone()));
             let unnoticed: Vec<_> = misspelt(&plain).into_iter().filter(|text| parse(country, text).is_ok()).collect();
             match *country {
                 "LI" => assert_eq!(unnoticed.len(), 45, "has no check digit"),
-                // Sums whose remainder 10 by 11 has no digit of its own share that of another remainder; GB has two sums,
-                // and numbers of persons in LV have none.
+                // Sums with the remainder 10 modulo 11 share the digit of another remainder; GB has two sums, and the
+                // numbers of individuals in LV have none.
                 "BG" | "CZ" | "GB" | "GR" | "LT" | "LV" | "PT" | "RO" | "SI" => {
                     assert!(unnoticed.len() * 9 <= misspelt(&plain).len(), "{unnoticed:?}");
                 }
-                // The letter B and the digits behind it are outside the sum of those before.
+                // The sum does not include the letter B and the digits after it.
                 "NL" => {
                     assert!(unnoticed.iter().filter(|text| text[..11] != plain[..11]).count() <= 1, "{unnoticed:?}");
                 }
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn all_forms_of_a_country_are_read() {
+    fn parse_of_every_form_of_a_country_succeeds() {
         for (country, text) in [
             ("BG", "BG7523169263"),
             ("BG", "BG8032056031"),
@@ -262,14 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn separators_and_case_are_the_writers_own() {
+    fn parse_with_separators_and_lowercase_letters_normalizes_them() {
         assert_eq!(parse("DE", "de 136.695-976"), Ok("DE136695976".into()));
         assert_eq!(parse("CH", "CHE-116.281.710 MWST"), Ok("CHE116281710MWST".into()));
         assert_eq!(parse("NO", "NO 923 609 016 MVA"), Ok("NO923609016MVA".into()));
     }
 
     #[test]
-    fn a_refusal_says_what_would_be_right() {
+    fn parse_of_invalid_number_names_the_accepted_form() {
         let refusal = |country, text| parse(country, text).expect_err("wrong").to_string();
         let german = "must be a VAT number of DE: DE and 9 digits, such as DE136695976";
         for text in ["", "DE", "136695976", "DE13669597", "DE1366959760", "ATU13585627", "DE13669597X", "DE١٣٦٦٩٥٩٧٦"]
@@ -279,7 +278,7 @@ mod tests {
         assert_eq!(refusal("GR", "GR094259216"), "must be a VAT number of GR: EL and 9 digits, such as EL094259216");
         assert_eq!(
             refusal("DE", "DE136695975"),
-            "has check digits that do not fit its other digits: a VAT number of DE is exactly as its tax office wrote it"
+            "has check digits that do not match; enter the VAT number of DE exactly as its tax office wrote it"
         );
         assert_eq!(refusal("US", "123"), "must be absent: no form of VAT numbers is known for US");
         for (country, zero) in [("IT", "IT00000000000"), ("EE", "EE000000000"), ("LI", "00000"), ("GB", "GB000000000")]

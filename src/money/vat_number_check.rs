@@ -1,33 +1,33 @@
-//! The check digits of VAT numbers, a rule for each country; see `vat_number.rs` for the source. Each takes what follows the
-//! prefix, in one of the country's forms.
+//! The check digits of VAT numbers, one rule for each country; see `vat_number.rs` for the source. Each function
+//! takes the text after the prefix, in one of the country's forms.
 
-/// The digits' values; what is no digit is left out.
+/// Returns the values of the digits; other characters are skipped.
 fn digits(body: &str) -> Vec<u32> {
     body.chars().filter_map(|c| c.to_digit(10)).collect()
 }
 
-/// All digits as one number.
+/// Returns all digits as one number.
 fn number(digits: &[u32]) -> u64 {
     digits.iter().fold(0, |number, digit| number * 10 + u64::from(*digit))
 }
 
-/// The sum of the first digits, each times its weight.
+/// Returns the sum of the first digits, each times its weight.
 fn weighted(digits: &[u32], weights: &[u32]) -> u32 {
     digits.iter().zip(weights).map(|(digit, weight)| digit * weight).sum()
 }
 
-/// What makes the sum a multiple of 11; 10 where no digit does.
+/// Returns the number that completes the sum to a multiple of 11; 10 if no digit does.
 const fn up_to_11(sum: u32) -> u32 {
     (11 - sum % 11) % 11
 }
 
-/// Luhn's rule (ISO/IEC 7812-1, annex B).
+/// Checks Luhn's rule (ISO/IEC 7812-1, annex B).
 fn luhn(digits: &[u32]) -> bool {
     let doubled = |(i, digit): (usize, &u32)| if i % 2 == 1 { digit * 2 / 10 + digit * 2 % 10 } else { *digit };
     digits.iter().rev().enumerate().map(doubled).sum::<u32>().is_multiple_of(10)
 }
 
-/// MOD 11,10 of ISO/IEC 7064.
+/// Checks MOD 11,10 of ISO/IEC 7064.
 fn mod_11_10(digits: &[u32]) -> bool {
     let Some((check, digits)) = digits.split_last() else { return false };
     let product = digits.iter().fold(10, |product, digit| {
@@ -48,7 +48,8 @@ pub(super) fn be(body: &str) -> bool {
     97 - number(&digits[..8]) % 97 == number(&digits[8..])
 }
 
-/// Nine digits are a company's; ten a Bulgarian's, a foreigner's or somebody else's, each by its own rule.
+/// Checks a Bulgarian number: nine digits for companies; ten for citizens, foreigners or others, each by its own
+/// rule.
 pub(super) fn bg(body: &str) -> bool {
     let digits = digits(body);
     let check = digits[digits.len() - 1];
@@ -63,7 +64,7 @@ pub(super) fn bg(body: &str) -> bool {
     [citizen, foreigner, other].contains(&check)
 }
 
-/// The UID.
+/// Checks a Swiss UID.
 pub(super) fn ch(body: &str) -> bool {
     let digits = digits(body);
     digits[8] == up_to_11(weighted(&digits, &[5, 4, 3, 2, 7, 6, 5, 4]))
@@ -76,8 +77,8 @@ pub(super) fn cy(body: &str) -> bool {
     !body.starts_with("12") && body.bytes().last().map(u32::from) == Some(u32::from(b'A') + sum % 26)
 }
 
-/// Eight digits are a company's, nine with a 6 in front an individual's; otherwise it is a birth number, which has
-/// a check digit since 1954.
+/// Checks a Czech number: eight digits for companies, nine with a leading 6 for individuals; all others are birth
+/// numbers, which have a check digit since 1954.
 pub(super) fn cz(body: &str) -> bool {
     let digits = digits(body);
     match digits[..] {
@@ -105,7 +106,8 @@ pub(super) fn ee(body: &str) -> bool {
     weighted(&digits(body), &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10)
 }
 
-/// A person's number ends in a letter for the remainder by 23, a company's in a digit or the letter for it.
+/// Checks a Spanish number: an individual's ends in a letter for the remainder modulo 23, a company's in a digit or
+/// the letter for it.
 pub(super) fn es(body: &str) -> bool {
     let (first, rest) = body.split_at(1);
     let (middle, check) = rest.split_at(7);
@@ -130,8 +132,8 @@ pub(super) fn fi(body: &str) -> bool {
     digits[7] == up_to_11(weighted(&digits, &[7, 9, 10, 5, 8, 4, 2]))
 }
 
-/// The SIREN of a company, with a key of two digits, or of digits and letters in a younger form. Monaco's numbers
-/// begin with 000 and are no SIREN.
+/// Checks a French number: the SIREN of a company, with a key of two digits, or of digits and letters in a newer
+/// form. Monaco's numbers start with 000 and are not a SIREN.
 pub(super) fn fr(body: &str) -> bool {
     const ALPHABET: &str = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ";
     let (key, siren) = body.split_at(2);
@@ -151,8 +153,8 @@ const fn younger(siren: u64, key: u64) -> bool {
     (siren + 1 + key / 11) % 11 == key % 11
 }
 
-/// Nine digits have either of two remainders; twelve are nine and a branch. Government departments are below 500, health
-/// authorities not.
+/// Checks a British number: nine digits have either of two remainders; twelve are nine and a branch. Government
+/// departments are below 500, health authorities are not.
 pub(super) fn gb(body: &str) -> bool {
     let digits = digits(body);
     match (body.get(..2), number(&digits)) {
@@ -178,7 +180,8 @@ pub(super) fn hu(body: &str) -> bool {
     weighted(&digits(body), &[9, 7, 3, 1, 9, 7, 3, 1]).is_multiple_of(10)
 }
 
-/// In the old form, the digits after the second place come first, and the very first one last.
+/// Checks an Irish number: in the old form, the digits after the second place come first, and the very first one
+/// last.
 pub(super) fn ie(body: &str) -> bool {
     let digits = digits(body);
     let digits = if digits.len() == 7 { digits } else { [&[0], &digits[1..], &digits[..1]].concat() };
@@ -197,7 +200,8 @@ pub(super) fn it(body: &str) -> bool {
     luhn(&digits(body))
 }
 
-/// Nine digits are a company's, twelve a temporary registration's; before the check digit stands a 1.
+/// Checks a Lithuanian number: nine digits for companies, twelve for temporary registrations; the digit before the
+/// check digit is a 1.
 pub(super) fn lt(body: &str) -> bool {
     let digits = digits(body);
     let last = digits.len() - 1;
@@ -212,7 +216,8 @@ pub(super) fn lu(body: &str) -> bool {
     number(&digits[..6]) % 89 == number(&digits[6..])
 }
 
-/// A first digit of 3 or less makes it an individual's, by the date of birth, without a check digit that holds for all.
+/// Checks a Latvian number: a first digit of 3 or less marks an individual's, which contains the date of birth and
+/// has no check digit that applies to all.
 pub(super) fn lv(body: &str) -> bool {
     let digits = digits(body);
     digits[0] <= 3 || weighted(&digits, &[9, 1, 4, 8, 3, 10, 2, 5, 7, 6, 1]) % 11 == 3
@@ -223,7 +228,8 @@ pub(super) fn mt(body: &str) -> bool {
     !body.starts_with('0') && number(&digits[6..]) == u64::from(37 - weighted(&digits, &[3, 4, 6, 7, 8, 9]) % 37)
 }
 
-/// Companies have the eleven test; sole traders since 2020 MOD 97-10 of ISO/IEC 7064 over all of it.
+/// Checks a Dutch number: companies have the eleven test; sole traders since 2020 MOD 97-10 of ISO/IEC 7064 over the
+/// whole number.
 pub(super) fn nl(body: &str) -> bool {
     let digits = digits(body);
     let eleven = weighted(&digits, &[9, 8, 7, 6, 5, 4, 3, 2]) % 11 == digits[8];
@@ -255,7 +261,7 @@ pub(super) fn ro(body: &str) -> bool {
     !body.starts_with('0') && digits[9] == weighted(&digits, &[7, 5, 3, 2, 1, 7, 5, 3, 2]) * 10 % 11 % 10
 }
 
-/// The number of the organisation or person; the last two are always 01.
+/// Checks a Swedish number: that of the organisation or person; the last two digits are always 01.
 pub(super) fn se(body: &str) -> bool {
     luhn(&digits(&body[..10]))
 }

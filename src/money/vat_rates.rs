@@ -1,4 +1,4 @@
-//! Which VAT rate holds when. Rates hold for local dates of their territory; charges know instants only.
+//! VAT rates by territory and time. Rates apply to local dates of their territory; charges have points in time only.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -12,22 +12,23 @@ use super::{
     period::instant,
 };
 
-/// The standard rates of the European Union, CH, LI, GB and NO since 2011; origin and licence are in `data/NOTICE`.
+/// The standard rates of the European Union, CH, LI, GB and NO since 2011; `data/NOTICE` has their origin and
+/// licence.
 pub const EMBEDDED: &str = include_str!("data/vat_rates_clean.csv");
 
 const HEADER: [&str; 7] =
     ["start_date", "stop_date", "territory_codes", "currency_code", "rate", "rate_type", "description"];
 
-/// A standard rate and when it holds.
+/// A standard rate and the dates on which it applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateRow {
-    /// Where.
+    /// The territory of the rate.
     pub territory: Country,
-    /// The first day.
+    /// The first day of the rate.
     pub from: NaiveDate,
-    /// The first day on which it no longer holds; none while it does.
+    /// The first day on which the rate no longer applies; `None` while it does.
     pub to: Option<NaiveDate>,
-    /// How much.
+    /// The rate as a fraction.
     pub rate: Rate,
 }
 
@@ -38,24 +39,24 @@ impl fmt::Display for RateRow {
     }
 }
 
-/// Why rates make no table, or a table has no answer.
+/// The reason for which rates do not form a table, or a table has no rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RateTableError {
-    /// We know neither its zone nor its rules.
-    #[error("{0} is a territory without VAT that we know; known are {known}", known = known())]
+    /// The territory's time zone and rules are not known.
+    #[error("{0} is not a territory with known VAT; known are {known}", known = known())]
     UnknownTerritory(Country),
     /// The end is not after the start.
     #[error("a rate must end after it starts, or have no end: {0}")]
     Empty(RateRow),
-    /// Two rates at once.
+    /// Two rates apply at the same time.
     #[error("a territory has one standard rate at a time, and these overlap: {0}; and {1}")]
     Overlap(RateRow, RateRow),
-    /// No rate holds.
+    /// No rate applies.
     #[error("no VAT rate of {territory} is known for {date}; `uncloud import-vat-rates FILE` adds it")]
     Missing {
-        /// Where.
+        /// The territory without a rate.
         territory: Country,
-        /// The local date.
+        /// The local date without a rate.
         date: NaiveDate,
     },
 }
@@ -66,19 +67,19 @@ fn known() -> String {
     codes.join(" ")
 }
 
-/// What is wrong with a line of a file of rates.
+/// An error in a line of a file of rates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct RateFileError {
-    /// The first line of the row, from 1.
+    /// The number of the row's first line, from 1.
     pub line: u64,
-    /// What is wrong, and what would be right.
+    /// The error and the accepted form.
     pub message: String,
 }
 
 /// Reads rates in the form of [`EMBEDDED`]: CSV with a header, one territory a row, standard rates only, an empty
-/// `stop_date` while a rate holds. With each row its description: where the figure comes from. Whether rows overlap is for
-/// [`RateTable::new`] to say.
+/// `stop_date` while a rate applies. Returns each row with its description, which names the source of the figure.
+/// [`RateTable::new`] checks whether rows overlap.
 pub fn read(csv: &str) -> Result<Vec<(RateRow, String)>, RateFileError> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv.as_bytes());
     let mut rows = Vec::new();
@@ -96,7 +97,7 @@ pub fn read(csv: &str) -> Result<Vec<(RateRow, String)>, RateFileError> {
         }
     }
     if rows.is_empty() {
-        return Err(RateFileError { line: 1, message: "a header and at least one rate must be there".to_owned() });
+        return Err(RateFileError { line: 1, message: "must have a header and at least one rate".to_owned() });
     }
     Ok(rows)
 }
@@ -107,7 +108,7 @@ fn row(record: &csv::StringRecord) -> Result<(RateRow, String), String> {
         return Err(format!("has {} fields; must have {}: {}", fields.len(), HEADER.len(), HEADER.join(",")));
     };
     if kind != "standard" {
-        return Err(format!("rate_type {kind:?} must be standard: no other rate is charged"));
+        return Err(format!("rate_type {kind:?} must be standard: other rates are not supported"));
     }
     field::<Currency>("currency_code", currency)?;
     let row = RateRow {
@@ -123,27 +124,28 @@ fn field<T: FromStr<Err: fmt::Display>>(name: &str, text: &str) -> Result<T, Str
     text.parse().map_err(|error| format!("{name} {text:?} {error}"))
 }
 
-/// Four digits, two, two: chrono alone would also take `2025-1-1`.
+/// Parses a date of four, two and two digits: chrono alone would also accept `2025-1-1`.
 fn date(name: &str, text: &str) -> Result<NaiveDate, String> {
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| date.to_string() == text);
     date.ok_or_else(|| format!("{name} {text:?} must be a date such as 2025-01-31"))
 }
 
-/// All rates, ready for instants.
+/// A table of all rates, by territory and time.
 #[derive(Debug, Clone, Default)]
 pub struct RateTable(BTreeMap<Country, Rates>);
 
-/// One territory's.
+/// The rates of one territory.
 #[derive(Debug, Clone)]
 struct Rates {
-    /// From when which rate holds, in order; None where there is a gap.
+    /// The times from which each rate applies, in ascending order; `None` where there is a gap.
     steps: Vec<(DateTime<Utc>, Option<Rate>)>,
     /// The times of the steps.
     changes: Vec<DateTime<Utc>>,
 }
 
 impl Rates {
-    /// Of the territory's rows, in order and without overlap. Rows that follow each other with the same rate are one step.
+    /// Builds the steps from the territory's rows, which are ordered and do not overlap. Consecutive rows with the
+    /// same rate form one step.
     fn new(zone: Tz, rows: &[RateRow]) -> Self {
         let midnight = |date: NaiveDate| instant(date.and_time(NaiveTime::MIN), zone);
         let mut steps: Vec<(DateTime<Utc>, Option<Rate>)> = Vec::new();
@@ -161,7 +163,7 @@ impl Rates {
 }
 
 impl RateTable {
-    /// The table of these rows, in whatever order they come.
+    /// Builds the table of these rows, in any order.
     pub fn new(rows: impl IntoIterator<Item = RateRow>) -> Result<Self, RateTableError> {
         let mut territories: BTreeMap<Country, Vec<RateRow>> = BTreeMap::new();
         for row in rows {
@@ -184,7 +186,7 @@ impl RateTable {
         Ok(Self(table))
     }
 
-    /// The rate that holds in a territory at a time.
+    /// Returns the rate that applies in a territory at a time.
     pub fn rate_at(&self, territory: Country, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
         let rate = self.0.get(&territory).and_then(|rates| {
             let step = rates.changes.partition_point(|change| *change <= t).checked_sub(1)?;
@@ -196,8 +198,8 @@ impl RateTable {
         })
     }
 
-    /// The times in `(from, to)` at which a territory's rate changes, in order. Where a rate begins or ends to be known is
-    /// one of them.
+    /// Returns the times in `(from, to)` at which a territory's rate changes, in ascending order. The start and the
+    /// end of a known rate are included.
     pub fn changes(&self, territory: Country, from: DateTime<Utc>, to: DateTime<Utc>) -> &[DateTime<Utc>] {
         let all = self.0.get(&territory).map_or(&[][..], |rates| &rates.changes);
         let first = all.partition_point(|change| *change <= from);

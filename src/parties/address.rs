@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Address {
-    /// With its VAT number as we write it, or everything that is wrong with it.
+    /// Returns the address with its VAT number normalized, or all its errors.
     fn checked(mut self) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         if let Some(number) = &self.vat_number {
@@ -25,7 +25,7 @@ impl Address {
             if self.company.is_none() {
                 errors.push(FieldError::new(
                     "company",
-                    "is missing: only businesses have a VAT number; or leave that out",
+                    "is missing: only businesses have a VAT number; set it, or omit the VAT number",
                 ));
             }
         }
@@ -33,13 +33,13 @@ impl Address {
     }
 }
 
-/// The customer's address. None if there is none yet.
+/// Returns the customer's address; `None` if it is not set.
 pub(super) async fn find(pool: &PgPool, user_id: i64) -> Result<Option<AddressVersion>, Error> {
     db::address(&mut *pool.acquire().await?, user_id).await
 }
 
-/// Sets a customer's address. With the same VAT number in the same country, its verification stays; with the same of
-/// everything, all does.
+/// Sets a customer's address. If the VAT number and the country stay the same, the verification stays; if everything
+/// is the same, the version stays.
 pub(super) async fn write(pool: &PgPool, user_id: i64, by: i64, address: Address) -> Result<AddressVersion, Error> {
     let address = address.checked().map_err(Error::Invalid)?;
     let mut tx = crate::request_context::begin(pool).await?;
@@ -60,8 +60,8 @@ pub(super) async fn write(pool: &PgPool, user_id: i64, by: i64, address: Address
     Ok(version)
 }
 
-/// Notes that the customer's VAT number is the customer's; from now on it counts. `number`: which one was looked up, if the
-/// caller says so. None if there is no address.
+/// Records that the VAT number is verified to be the customer's, and takes it into account from now on. `number` is
+/// the number that was looked up, if the caller names it. Returns `None` if there is no address.
 pub(super) async fn verify(
     pool: &PgPool,
     user_id: i64,
@@ -73,13 +73,13 @@ pub(super) async fn verify(
     db::lock_user(&mut tx, user_id).await?;
     let Some(current) = db::address(&mut tx, user_id).await? else { return Ok(None) };
     let Some(current_number) = current.address.vat_number.as_deref() else {
-        let detail = "the billing address has no VAT number to be verified";
+        let detail = "the billing address has no VAT number to verify";
         return Err(Error::Conflict { code: Code::NoVatNumber, detail: detail.to_owned(), field: None });
     };
     let looked_up = number.map(|number| VatNumber::parse(current.address.country, number)).transpose();
     let looked_up = looked_up.map_err(|error| Error::field("vat_number", error.to_string()))?;
     if looked_up.is_some_and(|number| number.as_str() != current_number) {
-        let detail = format!("the customer's VAT number is {current_number} now; look that one up");
+        let detail = format!("the customer's VAT number is now {current_number}; verify that one");
         return Err(Error::conflict(Code::OtherVatNumber, "vat_number", detail));
     }
     let verification =

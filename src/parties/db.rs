@@ -1,14 +1,14 @@
-//! Addresses and sellers in Postgres: rows are only ever added, but for the mark that there is a newer one.
+//! Addresses and the seller's details in PostgreSQL: rows are only inserted, except that a replaced row is marked.
 
 use sqlx::PgConnection;
 
 use super::party::{Address, AddressVersion, Seller, SellerVersion, Verification};
 use crate::error::Error;
 
-/// The cash rounding that there is.
+/// The only step of cash rounding, in cents.
 const FIVE_CENTS: i32 = 5;
 
-/// A customer's rows change one after the other, and not in the middle of a bill.
+/// Locks the customer, so that versions are written one after the other, and not during a bill.
 pub(super) async fn lock_user(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
     sqlx::query!("select user_id from users where user_id = $1 for no key update", user_id)
         .fetch_optional(tx)
@@ -43,7 +43,7 @@ pub(super) async fn address(tx: &mut PgConnection, user_id: i64) -> Result<Optio
     Ok(Some(AddressVersion { address_id: row.address_id, address, verification, created_at: row.created_at }))
 }
 
-/// Adds a row, which from now on counts.
+/// Inserts a version, which is the current one from now on.
 pub(super) async fn replace_address(
     tx: &mut PgConnection,
     user_id: i64,
@@ -77,7 +77,7 @@ pub(super) async fn replace_address(
     Ok(AddressVersion { address_id: row.address_id, address, verification, created_at: row.created_at })
 }
 
-/// One writer at a time: the newest row is to have seen the one before.
+/// Locks the table: one writer at a time, so that the newest row is based on the previous one.
 pub(super) async fn lock_sellers(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("lock table seller in share row exclusive mode").execute(tx).await.map(drop)
 }
@@ -105,7 +105,7 @@ pub(super) async fn seller(tx: &mut PgConnection) -> Result<Option<SellerVersion
     Ok(Some(SellerVersion { seller_id: row.seller_id, seller, created_at: row.created_at }))
 }
 
-/// Adds a row, which from now on counts.
+/// Inserts a version, which is the current one from now on.
 pub(super) async fn insert_seller(
     tx: &mut PgConnection,
     by: Option<i64>,

@@ -1,6 +1,7 @@
-//! Who is billed, and who bills. Bills point to these rows, so a change is a new row and alters no bill.
+//! The parties of bills: customers' addresses and the seller's details. Bills refer to these rows, so a change
+//! inserts a new row and alters no bill.
 //!
-//! Here and not in `billing`: an address belongs to an account, with or without a bill.
+//! Separate from `billing`, because an address belongs to an account, with or without a bill.
 
 mod address;
 mod api;

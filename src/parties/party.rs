@@ -1,34 +1,34 @@
-//! Who bills and who is billed, in versions that bills refer to.
+//! The seller and the customers' addresses, in versions that bills refer to.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::money::country::Country;
 
-/// Where a customer's bills go.
+/// A customer's billing address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub name: String,
-    /// Set: a business.
+    /// The company's name; set for businesses only.
     pub company: Option<String>,
     pub street: String,
     pub postal_code: String,
     pub city: String,
     pub country: Country,
-    /// As [`VatNumber`](crate::money::vat_number::VatNumber) writes it.
+    /// The VAT number as [`VatNumber`](crate::money::vat_number::VatNumber) writes it.
     pub vat_number: Option<String>,
 }
 
-/// That staff have found a VAT number to be the customer's.
+/// The verification by staff that a VAT number is the customer's.
 #[derive(Debug, Clone)]
 pub(super) struct Verification {
     pub verified_at: DateTime<Utc>,
-    /// The member of staff.
+    /// The member of staff who verified the number.
     pub verified_by: Option<i64>,
     pub evidence: String,
 }
 
-/// One row of a customer's address: bills name it.
+/// One version of a customer's address; bills refer to it.
 #[derive(Debug, Clone)]
 pub(super) struct AddressVersion {
     pub address_id: i64,
@@ -37,7 +37,7 @@ pub(super) struct AddressVersion {
     pub created_at: DateTime<Utc>,
 }
 
-/// Who bills.
+/// The seller's details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Seller {
     pub name: String,
@@ -45,16 +45,16 @@ pub(super) struct Seller {
     pub postal_code: String,
     pub city: String,
     pub country: Country,
-    /// As [`VatNumber`](crate::money::vat_number::VatNumber) writes it.
+    /// The VAT number as [`VatNumber`](crate::money::vat_number::VatNumber) writes it.
     pub vat_number: Option<String>,
     pub time_zone: Tz,
-    /// Registered for the EU's one-stop shop.
+    /// True if the seller is registered for the EU's one-stop shop.
     pub oss_eu: bool,
-    /// Whether what is due is rounded to 0.05.
+    /// Rounds amounts due to 0.05.
     pub cash_rounding: bool,
 }
 
-/// One row of the seller's details: bills name it.
+/// One version of the seller's details; bills refer to it.
 #[derive(Debug, Clone)]
 pub(super) struct SellerVersion {
     pub seller_id: i64,

@@ -1,4 +1,4 @@
-//! The provider's own details, which stand on its bills.
+//! The seller's details, which are printed on bills.
 
 use chrono_tz::Tz;
 use sqlx::PgPool;
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Seller {
-    /// With the VAT number as we write it, or everything that is wrong.
+    /// Returns the details with the VAT number normalized, or all their errors.
     fn checked(mut self) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         if let Err(error) = vat::Seller::new(self.country, self.time_zone, self.oss_eu) {
@@ -28,12 +28,12 @@ impl Seller {
     }
 }
 
-/// The details that count. None if nobody has set any.
+/// Returns the current details; `None` if they are not set.
 pub(super) async fn find(pool: &PgPool) -> Result<Option<SellerVersion>, Error> {
     db::seller(&mut *pool.acquire().await?).await
 }
 
-/// Sets the details for bills to come.
+/// Sets the details for future bills.
 pub(super) async fn write(pool: &PgPool, by: i64, seller: Seller) -> Result<SellerVersion, Error> {
     let seller = seller.checked().map_err(Error::Invalid)?;
     let mut tx = crate::request_context::begin(pool).await?;
@@ -48,7 +48,7 @@ pub(super) async fn write(pool: &PgPool, by: i64, seller: Seller) -> Result<Sell
     Ok(version)
 }
 
-/// Details to be replaced by the provider's, unless there are some: without any, nothing can be ordered or billed.
+/// Inserts placeholder details, unless there are any: without details, nothing can be ordered or billed.
 pub async fn add_placeholder(pool: &PgPool) -> Result<(), Error> {
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock_sellers(&mut tx).await?;

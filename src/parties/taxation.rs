@@ -1,4 +1,4 @@
-//! What of the seller and of a customer decides the VAT.
+//! The data of the seller and of customers that determines the VAT.
 
 use std::collections::HashMap;
 
@@ -13,22 +13,22 @@ use crate::{
     },
 };
 
-/// What of a customer's address decides the VAT.
+/// The part of a customer's address that determines the VAT.
 #[derive(Debug)]
 pub struct VatAddress {
-    /// Whose.
+    /// The customer.
     pub user_id: i64,
     /// Identifies the address.
     pub id: i64,
-    /// ISO 3166-1 alpha-2.
+    /// The ISO 3166-1 alpha-2 code of the country.
     pub country: String,
-    /// It names a company.
+    /// True if the address names a company.
     pub business: bool,
-    /// Its VAT number is verified.
+    /// True if the VAT number is verified.
     pub verified: bool,
 }
 
-/// What decides the VAT of these customers, by customer.
+/// Returns the addresses of these customers, by customer.
 pub async fn vat_addresses(tx: &mut PgConnection, users: &[i64]) -> sqlx::Result<HashMap<i64, VatAddress>> {
     let rows = sqlx::query_as!(
         VatAddress,
@@ -42,7 +42,7 @@ pub async fn vat_addresses(tx: &mut PgConnection, users: &[i64]) -> sqlx::Result
     Ok(rows.into_iter().map(|address| (address.user_id, address)).collect())
 }
 
-/// The seller now, as far as VAT and calendars are concerned.
+/// Returns the current seller, as far as VAT and calendars are concerned.
 pub async fn current_vat_seller(db: impl PgExecutor<'_>) -> Result<Option<Seller>, Error> {
     let row = sqlx::query!("select country, time_zone, oss_eu from seller order by seller_id desc limit 1")
         .fetch_optional(db)
@@ -50,14 +50,14 @@ pub async fn current_vat_seller(db: impl PgExecutor<'_>) -> Result<Option<Seller
     Ok(row.map(|row| vat_seller(&row.country, &row.time_zone, row.oss_eu)).transpose()?)
 }
 
-/// A seller from the columns of its row.
+/// Returns a seller from the columns of its row.
 pub(crate) fn vat_seller(country: &str, time_zone: &str, oss_eu: bool) -> anyhow::Result<Seller> {
     let country: Country = country.parse()?;
-    let zone = time_zone.parse().map_err(|_| anyhow::anyhow!("{time_zone} is no time zone"))?;
+    let zone = time_zone.parse().map_err(|_| anyhow::anyhow!("{time_zone} is not a time zone"))?;
     Ok(Seller::new(country, zone, oss_eu)?)
 }
 
-/// All VAT rates.
+/// Returns the table of all VAT rates.
 pub async fn rate_table(tx: &mut PgConnection) -> Result<RateTable, Error> {
     let rows = sqlx::query!("select territory, starts_on, ends_on, rate_ppm from vat_rate").fetch_all(tx).await?;
     let rows = rows.into_iter().map(|row| {
@@ -72,7 +72,7 @@ pub async fn rate_table(tx: &mut PgConnection) -> Result<RateTable, Error> {
     Ok(RateTable::new(rows).map_err(anyhow::Error::new)?)
 }
 
-/// How who has this address is taxed.
+/// Returns the VAT treatment of a customer with this address.
 pub(crate) fn treatment(seller: Seller, address: &VatAddress) -> Result<Treatment, Error> {
     let customer = Customer {
         country: address.country.parse().map_err(anyhow::Error::new)?,

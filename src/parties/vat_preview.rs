@@ -1,4 +1,4 @@
-//! The VAT of what is not ordered yet, from what a run would read.
+//! Previews the VAT of a product that is not ordered yet, from the same data as a run.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -13,32 +13,32 @@ use crate::{
     },
 };
 
-/// How a customer's charges would be taxed.
+/// The VAT that a customer's charges would have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VatPreview {
-    /// How.
+    /// The VAT category.
     pub category: Category,
-    /// At which rate.
+    /// The VAT rate.
     pub rate: Rate,
-    /// Why, for a person.
+    /// A readable reason for the VAT category.
     pub reason: String,
 }
 
-/// Why the VAT can't be said.
+/// The reason for which the VAT cannot be determined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VatUnknown {
-    /// Whose country is not known.
-    #[error("it depends on where the bills go: PUT /v1/billing_address")]
+    /// The customer has not set a billing address.
+    #[error("it depends on your billing address; set it with PUT /v1/billing_address")]
     NoBillingAddress,
-    /// Nobody sells.
+    /// The seller's details are not set.
     #[error("the seller's details are missing; staff set them with PUT /v1/admin/seller")]
     NoSeller,
-    /// No rate.
+    /// A VAT rate is missing.
     #[error(transparent)]
     Rate(#[from] RateTableError),
 }
 
-/// The VAT of a service at that time for a customer as registered now.
+/// Returns the VAT of a service at time `t` for a customer as registered now.
 pub async fn preview_vat(
     tx: &mut PgConnection,
     user_id: i64,

@@ -153,7 +153,7 @@ async fn a_simulation_that_makes_no_sense_says_where() {
     let one: [Wrong; 7] = [
         ("exactly two decimals", |file| file["cases"][0]["events"][0]["recurring"] = json!("10.005")),
         ("must not be negative", |file| file["cases"][0]["events"][0]["recurring"] = json!("-10.00")),
-        ("capital letters", |file| file["cases"][0]["customer"]["country"] = json!("XXX")),
+        ("uppercase letters", |file| file["cases"][0]["customer"]["country"] = json!("XXX")),
         ("must count 1 to", |file| file["cases"][0]["events"][0]["period"]["count"] = json!(0)),
         ("seller: must be CH", |file| file["cases"][0]["seller"]["country"] = json!("DE")),
         ("must be \"0.05\"", |file| file["cases"][0]["options"]["cash_rounding"] = json!("0.10")),

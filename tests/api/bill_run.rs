@@ -246,7 +246,7 @@ async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
     let refused = problems(&pool, run).await;
     assert_eq!(refused, [all[0], all[1], all[2]].map(|user| (user, "inconsistent_records".into())));
     let detail = run::problems(&pool, run).await.expect("problems").remove(0).detail;
-    assert!(detail.contains("bill_record_") && detail.contains("by hand"), "{detail}");
+    assert!(detail.contains("bill_record_") && detail.contains("changed manually"), "{detail}");
     assert_eq!(net().await, 5 * 1500 + 2 * 3000, "of the refused nothing, of the others all");
     let faults = uncloud::billing::verify::verify(&pool).await.expect("verified");
     let wrong: HashSet<i64> = faults.iter().filter_map(|fault| fault.order_id).collect();

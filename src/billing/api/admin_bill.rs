@@ -1,4 +1,4 @@
-//! Everybody's bills over HTTP; staff only.
+//! The bills of all customers over HTTP; staff only.
 
 use poem_openapi::{
     ApiResponse, OpenApi,
@@ -25,9 +25,9 @@ use crate::{
 };
 
 input! {
-    /// As of when a customer is to be billed.
+    /// A request to bill one customer or all.
     pub struct BillCreate {
-        /// What is due then is billed, and it is the bills' date; now if left out.
+        /// The time up to which everything due is billed, and the date of the bills; now if left out.
         pub as_of: Option<Moment>,
     }
 }
@@ -37,14 +37,14 @@ enum BilledNow {
     /// Nothing was due
     #[oai(status = 200)]
     Nothing(Json<BilledBody>),
-    /// Billed
+    /// The customer was billed
     #[oai(status = 201)]
     Billed(Json<BilledBody>),
 }
 
 /// The operations.
 pub struct AdminBillApi {
-    /// Where the bills are.
+    /// The database pool.
     pub pool: PgPool,
 }
 
@@ -52,29 +52,29 @@ pub struct AdminBillApi {
 impl AdminBillApi {
     /// List bills
     ///
-    /// Everybody's, the oldest first unless `sort` says otherwise, in pages, without their records; also drafts of
-    /// a run that has not ended.
+    /// Lists the bills of all customers, oldest first unless `sort` says otherwise, in pages, without their records;
+    /// includes drafts of a run that has not ended.
     #[oai(path = "/bill", method = "get", operation_id = "admin_bill_list")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Those of the customer with this name.
+        /// Only bills of the customer with this name.
         username: Query<Option<UsernameText>>,
-        /// Those of this run.
+        /// Only bills of this run.
         run: Query<Option<Id>>,
-        /// Issued then or later.
+        /// Only bills issued at this time or later.
         from: Query<Option<Moment>>,
-        /// Issued before then.
+        /// Only bills issued before this time.
         to: Query<Option<Moment>>,
-        /// Those in this currency.
+        /// Only bills in this currency.
         currency: Query<Option<Currency>>,
-        /// Bills on a page.
+        /// The number of bills on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The order of the bills.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<BillList>, Error> {
@@ -94,17 +94,17 @@ impl AdminBillApi {
 
     /// Export bills with their VAT
     ///
-    /// The numbered bills of a period by their numbers: CSV with a line for each bill and VAT rate, or JSON.
+    /// Returns the numbered bills of a period by their numbers: CSV with a line for each bill and VAT rate, or JSON.
     #[expect(clippy::unused_async, reason = "the framework's signature; the file is read while it is sent")]
     #[oai(path = "/bill/export", method = "get", operation_id = "admin_bill_export")]
     async fn export(
         &self,
         _staff: Staff,
-        /// Issued then or later.
+        /// Only bills issued at this time or later.
         from: Query<Moment>,
-        /// Issued before then.
+        /// Only bills issued before this time.
         to: Query<Moment>,
-        /// The file's form.
+        /// The format of the file.
         #[oai(default)]
         format: Query<Format>,
     ) -> Result<BillFile, Error> {
@@ -119,7 +119,8 @@ impl AdminBillApi {
 
     /// Read a bill
     ///
-    /// With its records and its VAT, as the customer gets it; also a draft of a run that has not ended.
+    /// Returns the bill with its records and its VAT, as the customer gets it; also a draft of a run that has not
+    /// ended.
     #[oai(path = "/bill/:id", method = "get", operation_id = "admin_bill_read")]
     async fn read(
         &self,
@@ -134,7 +135,7 @@ impl AdminBillApi {
 
     /// Bill one customer now
     ///
-    /// As every run does, for this customer alone. If the customer can't be billed, nothing is written.
+    /// Bills this customer alone, exactly as a bill run does. If the customer cannot be billed, nothing is written.
     #[oai(path = "/user/:id/bill", method = "post", operation_id = "admin_bill_create")]
     async fn create(
         &self,
@@ -155,16 +156,16 @@ impl AdminBillApi {
         })
     }
 
-    /// See a customer's next bill
+    /// Preview a customer's next bill
     ///
-    /// What would be billed now, or as of a time ahead if nothing changes until then. Nothing is written.
+    /// Returns what would be billed now, or at a later time if nothing changes until then. Nothing is written.
     #[oai(path = "/user/:id/bill/preview", method = "get", operation_id = "admin_bill_preview")]
     async fn preview(
         &self,
         _staff: Staff,
         /// Identifies the customer.
         id: Path<Id>,
-        /// As of when; now if left out.
+        /// The time up to which everything due is included; now if left out.
         as_of: Query<Option<Moment>>,
     ) -> Result<Json<PreviewBody>, Error> {
         let as_of = as_of.0.map(|as_of| as_of.0);

@@ -22,15 +22,15 @@ use crate::{
 input! {
     /// An item for a customer's next bill.
     pub struct BillItemCreate {
-        /// As the bill calls it.
+        /// The text on the bill.
         pub description: Line<500>,
-        /// Before VAT; negative in the customer's favour.
+        /// The amount before VAT; negative in the customer's favour.
         pub net: Amount,
-        /// What it is in; it goes to the bill in this currency.
+        /// The currency of the amount; the item goes on the bill in this currency.
         pub currency: Currency,
-        /// For colleagues and auditors; not on the bill.
+        /// A note for colleagues and auditors, not shown on the bill.
         pub reason: Line<500>,
-        /// When the service was supplied: decides the VAT rate, and the item is not billed before it. Now if left out.
+        /// The time of supply, which determines the VAT rate; the item is not billed before it. Now if left out.
         pub service_at: Option<Moment>,
     }
 }
@@ -41,25 +41,25 @@ input! {
 struct LineBody {
     /// Identifies the item.
     id: i64,
-    /// Whose bill it goes to.
+    /// The customer whose bill gets the item.
     user_id: i64,
-    /// As the bill calls it.
+    /// The text on the bill.
     description: String,
-    /// Before VAT; negative in the customer's favour.
+    /// The amount before VAT; negative in the customer's favour.
     net: Amount,
-    /// What it is in.
+    /// The currency of the amount.
     currency: String,
-    /// Decides the VAT rate; it is billed by the first run at or after it.
+    /// The time of supply: determines the VAT rate, and the first run at or after it bills the item.
     service_at: DateTime<Utc>,
-    /// Not on the bill.
+    /// A note for colleagues and auditors, not shown on the bill.
     reason: String,
     /// The user who added it.
     created_by: String,
-    /// When it was added.
+    /// The time at which the item was added.
     created_at: DateTime<Utc>,
-    /// The bill that it is on; absent while it is on none.
+    /// The bill that the item is on; absent until it is billed.
     bill_id: Option<i64>,
-    /// When it was voided; a voided item is never billed.
+    /// The time at which the item was voided; a voided item is never billed.
     voided_at: Option<DateTime<Utc>>,
     /// The user who voided it.
     voided_by: Option<String>,
@@ -88,22 +88,22 @@ impl From<manual_line::Line> for LineBody {
 #[derive(Debug, Object)]
 #[oai(rename = "BillItemList", skip_serializing_if_is_none)]
 struct LineList {
-    /// In the order asked for.
+    /// The items, in the requested order.
     items: Vec<LineBody>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last.
     next: Option<String>,
 }
 
 #[derive(ApiResponse)]
 enum LineCreated {
-    /// Added; the next bill has it
+    /// Added; the next bill contains it
     #[oai(status = 201)]
     Created(Json<LineBody>),
 }
 
 /// The operations.
 pub struct BillItemApi {
-    /// Where the items are.
+    /// The database pool.
     pub pool: PgPool,
 }
 
@@ -111,7 +111,8 @@ pub struct BillItemApi {
 impl BillItemApi {
     /// Add an item to a customer's next bill
     ///
-    /// Work by the hour, or a credit with an amount below zero. It stands on the next bill after `service_at`.
+    /// Adds work by the hour, for example, or a credit with a negative amount. The item appears on the next bill
+    /// after `service_at`.
     #[oai(path = "/:id/bill_item", method = "post", operation_id = "admin_bill_item_create")]
     async fn create(
         &self,
@@ -135,20 +136,19 @@ impl BillItemApi {
 
     /// List the items that staff added for a customer
     ///
-    /// The oldest first unless `sort` says otherwise, in pages: those that are billed, those that
-    /// wait, and those that were voided.
+    /// Lists billed, pending and voided items, oldest first unless `sort` says otherwise, in pages.
     #[oai(path = "/:id/bill_item", method = "get", operation_id = "admin_bill_item_list")]
     async fn list(
         &self,
         _staff: Staff,
         /// Identifies the customer.
         id: Path<Id>,
-        /// Items on a page.
+        /// The number of items on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The order of the items.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<LineList>, Error> {
@@ -159,7 +159,8 @@ impl BillItemApi {
 
     /// Void an item that is not billed yet
     ///
-    /// It stays in the list, with the user who voided it. Reverse a billed one with an item of the opposite sign.
+    /// Keeps the item in the list, with the user who voided it. Reverse a billed item with an item of the opposite
+    /// sign.
     #[oai(path = "/:id/bill_item/:item", method = "delete", operation_id = "admin_bill_item_delete")]
     async fn delete(
         &self,

@@ -24,39 +24,39 @@ use crate::{
     queue::{JobRef, JobState, Notifier},
 };
 
-/// Where a run is.
+/// The status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "BillRunStatus", rename_all = "snake_case")]
 enum RunStatus {
-    /// Its bills have no numbers yet.
+    /// Running: the bills do not have their numbers yet.
     Running,
-    /// Its bills have their numbers.
+    /// Finished: the bills have their numbers.
     Finished,
 }
 
-/// A pass of bill generation.
+/// A bill run: one pass of bill generation.
 #[derive(Debug, Object)]
 #[oai(rename = "BillRunSummary", skip_serializing_if_is_none)]
 struct RunBody {
     /// Identifies the run.
     id: i64,
-    /// Whether it is over.
+    /// The status of the run.
     status: RunStatus,
-    /// What was due then is billed, and it is the bills' date.
+    /// The time up to which everything due is billed, and the date of the bills.
     as_of: DateTime<Utc>,
-    /// Only this customer; absent: everybody.
+    /// The only customer that the run bills; absent: all customers.
     user_id: Option<i64>,
     /// The customer's name.
     username: Option<String>,
-    /// Customers with something due when it began.
+    /// The number of customers with something due when the run started.
     customers: i32,
-    /// Customers that it looked at.
+    /// The number of customers that the run has processed.
     customers_done: i32,
-    /// Customers that it could not bill.
+    /// The number of customers that the run could not bill.
     problems: i64,
-    /// When it began.
+    /// The time at which the run started.
     started_at: DateTime<Utc>,
-    /// When its bills had their numbers; absent while it is under way.
+    /// The time at which the bills got their numbers; absent while the run is in progress.
     finished_at: Option<DateTime<Utc>>,
 }
 
@@ -81,35 +81,35 @@ impl From<RunView> for RunBody {
 #[derive(Debug, Object)]
 #[oai(rename = "BillRunList", skip_serializing_if_is_none)]
 struct RunList {
-    /// In the order asked for.
+    /// The runs, in the requested order.
     items: Vec<RunBody>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last.
     next: Option<String>,
 }
 
-/// A run and what it came to.
+/// A run and its totals.
 #[derive(Debug, Object)]
 #[oai(rename = "BillRun")]
 struct RunDetail {
     #[oai(flatten)]
     run: RunBody,
-    /// What its bills come to, by currency.
+    /// The totals of the run's bills, by currency.
     totals: Vec<RunTotals>,
 }
 
-/// What a run came to in one currency.
+/// The totals of a run in one currency.
 #[derive(Debug, Object)]
 #[oai(rename = "BillRunTotals")]
 struct RunTotals {
-    /// Which.
+    /// The currency of the totals.
     currency: String,
-    /// How many bills.
+    /// The number of bills.
     bills: i64,
-    /// The sum of their nets.
+    /// The sum of the bills' nets.
     net: Amount,
-    /// The sum of their VAT.
+    /// The sum of the bills' VAT.
     tax: Amount,
-    /// The sum of both.
+    /// The sum of net and VAT.
     gross: Amount,
 }
 
@@ -130,27 +130,27 @@ impl Representation for Summary {
 #[derive(Debug, Object)]
 #[oai(rename = "BillProblemList", skip_serializing_if_is_none)]
 struct ProblemList {
-    /// By customer.
+    /// The customers with their problems, ordered by customer.
     items: Vec<ProblemBody>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last.
     next: Option<String>,
 }
 
-/// A run that was asked for.
+/// A bill run that was requested.
 #[derive(Debug, Object)]
 #[oai(rename = "BillRunQueued")]
 struct RunAsked {
-    /// Begins it; its result names the run.
+    /// The job that starts the run; its result names the run.
     job: JobRef,
 }
 
 #[derive(ApiResponse)]
 enum RunStarted {
-    /// A worker for the queue `billing` begins it
+    /// A worker for the queue `billing` starts the run
     #[oai(status = 202)]
     Started(
         Json<RunAsked>,
-        /// Where the job is.
+        /// The URL of the job.
         #[oai(header = "Location")]
         String,
     ),
@@ -158,21 +158,21 @@ enum RunStarted {
 
 /// The operations.
 pub struct BillRunApi {
-    /// Where the runs are.
+    /// The database pool.
     pub pool: PgPool,
-    /// Wakes the relay.
+    /// The notifier that wakes the relay.
     pub wake: Arc<Notifier>,
 }
 
 fn not_found(id: i64) -> Error {
-    Error::NotFound(format!("there is no bill run {id}").into())
+    Error::NotFound(format!("bill run {id} not found").into())
 }
 
 #[OpenApi(prefix_path = "/v1/admin/bill_run", tag = "Tags::Bills")]
 impl BillRunApi {
-    /// Bill everybody
+    /// Bill all customers
     ///
-    /// Safe beside the schedule's run: what one has billed the other finds done.
+    /// Starts a bill run. Safe at the same time as the scheduled run: nothing is billed twice.
     #[oai(path = "/", method = "post", operation_id = "admin_bill_run_create")]
     async fn create(&self, staff: Staff, body: Body<BillCreate>) -> Result<RunStarted, Error> {
         let as_of = body.0.as_of.map(|as_of| as_of.0);
@@ -184,17 +184,17 @@ impl BillRunApi {
 
     /// List bill runs
     ///
-    /// The newest first unless `sort` says otherwise, in pages.
+    /// Lists the bill runs, newest first unless `sort` says otherwise, in pages.
     #[oai(path = "/", method = "get", operation_id = "admin_bill_run_list")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Runs on a page.
+        /// The number of runs on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The order of the runs.
         #[oai(default = "crate::http::newest_first")]
         sort: Query<Sort>,
     ) -> Result<Json<RunList>, Error> {
@@ -205,7 +205,7 @@ impl BillRunApi {
 
     /// Read a bill run
     ///
-    /// How far it is, what it has billed in each currency, and how many customers could not be billed.
+    /// Returns the run's progress, its totals in each currency, and the number of customers that could not be billed.
     #[oai(path = "/:id", method = "get", operation_id = "admin_bill_run_read")]
     async fn read(
         &self,
@@ -218,19 +218,19 @@ impl BillRunApi {
         Ok(Json(RunDetail { run: run.into(), totals: totals.into_iter().map(Into::into).collect() }))
     }
 
-    /// List whom a run could not bill
+    /// List the customers that a run could not bill
     ///
-    /// What is due of them comes with the next run, complete.
+    /// Lists the customers with their problems. The next run bills everything that is due for them.
     #[oai(path = "/:id/problem", method = "get", operation_id = "admin_bill_run_problem_list")]
     async fn problems(
         &self,
         _staff: Staff,
         /// Identifies the run.
         id: Path<Id>,
-        /// Customers on a page.
+        /// The number of customers on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
     ) -> Result<Json<ProblemList>, Error> {
         let window = PageQuery::new(limit.0, cursor.0, Sort::IdAscending)?;

@@ -1,4 +1,4 @@
-//! Bills over HTTP; everybody's own.
+//! The customer's own bills over HTTP.
 
 use poem_openapi::{
     OpenApi,
@@ -15,38 +15,38 @@ use crate::{
     money::amount::Currency,
 };
 
-/// The operations; everybody's own bills, which have their numbers.
+/// The operations on the customer's own bills, which have their numbers.
 pub struct BillApi {
-    /// Where the bills are.
+    /// The database pool.
     pub pool: PgPool,
 }
 
 pub(super) fn not_found(id: i64) -> Error {
-    Error::NotFound(format!("there is no bill {id}").into())
+    Error::NotFound(format!("bill {id} not found").into())
 }
 
 #[OpenApi(prefix_path = "/v1/bill", tag = "Tags::Bills")]
 impl BillApi {
     /// List my bills
     ///
-    /// The oldest first unless `sort` says otherwise, in pages, without their records.
+    /// Lists the customer's own bills, oldest first unless `sort` says otherwise, in pages, without their records.
     #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
     #[oai(path = "/", method = "get", operation_id = "bill_list")]
     async fn list(
         &self,
         caller: AuthenticatedUser,
-        /// Issued then or later.
+        /// Only bills issued at this time or later.
         from: Query<Option<Moment>>,
-        /// Issued before then.
+        /// Only bills issued before this time.
         to: Query<Option<Moment>>,
-        /// Those in this currency.
+        /// Only bills in this currency.
         currency: Query<Option<Currency>>,
-        /// Bills on a page.
+        /// The number of bills on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The order of the bills.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<BillList>, Error> {
@@ -62,14 +62,14 @@ impl BillApi {
         Ok(Json(BillList { items: bills.into_iter().map(Into::into).collect(), next }))
     }
 
-    /// See my next bill
+    /// Preview my next bill
     ///
-    /// What would be billed now, or as of a time ahead if nothing changes until then. Nothing is written.
+    /// Returns what would be billed now, or at a later time if nothing changes until then. Nothing is written.
     #[oai(path = "/preview", method = "get", operation_id = "bill_preview")]
     async fn preview(
         &self,
         caller: AuthenticatedUser,
-        /// As of when; now if left out.
+        /// The time up to which everything due is included; now if left out.
         as_of: Query<Option<Moment>>,
     ) -> Result<Json<PreviewBody>, Error> {
         let as_of = as_of.0.map(|as_of| as_of.0);
@@ -78,7 +78,7 @@ impl BillApi {
 
     /// Read a bill
     ///
-    /// With everything that it was computed from.
+    /// Returns the bill with everything needed to recompute it.
     #[oai(path = "/:id", method = "get", operation_id = "bill_read")]
     async fn read(
         &self,

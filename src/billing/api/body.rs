@@ -1,4 +1,4 @@
-//! Bills as they are answered.
+//! Response bodies of bills.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
@@ -16,38 +16,38 @@ use crate::{
     money::amount::Amount,
 };
 
-/// What a bill comes to.
+/// The totals of a bill.
 #[derive(Debug, Object)]
 pub(super) struct BillTotals {
     /// `invoice`, or `credit_note` if it is negative.
     document: String,
-    /// As of when it was made.
+    /// The date of the bill: everything due up to this time is billed.
     issued_at: DateTime<Utc>,
-    /// What it is in.
+    /// The currency of all amounts.
     currency: String,
-    /// The sum of the records.
+    /// The sum of the records' nets.
     net: Amount,
-    /// The VAT of all groups.
+    /// The sum of the VAT of all groups.
     tax: Amount,
-    /// Both.
+    /// The sum of net and VAT.
     gross: Amount,
-    /// What rounding to the smallest coin adds.
+    /// The amount that rounding to the smallest coin adds.
     rounding: Amount,
-    /// To be paid, or if negative to be paid back.
+    /// The amount to be paid; negative: to be paid back.
     amount_due: Amount,
 }
 
-/// A bill without its lines.
+/// A bill without its records.
 #[derive(Debug, Object)]
 #[oai(rename = "BillSummary", skip_serializing_if_is_none)]
 pub(super) struct BillBody {
     /// Identifies the bill.
     id: i64,
-    /// Gapless in each year; absent while its run is under way.
+    /// The bill's number, gapless in each year; absent while its run is in progress.
     number: Option<String>,
-    /// Whose.
+    /// The customer.
     user_id: i64,
-    /// The customer's name here.
+    /// The customer's username.
     username: String,
     #[oai(flatten)]
     totals: BillTotals,
@@ -57,13 +57,13 @@ pub(super) struct BillBody {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct BillList {
-    /// In the order asked for.
+    /// The bills, in the requested order.
     pub(super) items: Vec<BillBody>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last.
     pub(super) next: Option<String>,
 }
 
-/// A bill.
+/// A bill with its records.
 #[derive(Debug, Object)]
 #[oai(rename = "Bill")]
 pub(super) struct BillDetail {
@@ -73,7 +73,7 @@ pub(super) struct BillDetail {
     content: BillContent,
 }
 
-/// What a bill would be.
+/// A bill that is not written, as a preview.
 #[derive(Debug, Object)]
 struct BillDraft {
     #[oai(flatten)]
@@ -82,39 +82,39 @@ struct BillDraft {
     content: BillContent,
 }
 
-/// What the next bills would be.
+/// A preview of the next bills.
 #[derive(Debug, Object)]
 #[oai(rename = "BillPreview")]
 pub(super) struct PreviewBody {
-    /// As of when.
+    /// The time up to which everything due is included.
     as_of: DateTime<Utc>,
-    /// One for each currency with something due.
+    /// The bills, one for each currency with something due.
     bills: Vec<BillDraft>,
-    /// Why there is none although something is due.
+    /// The problems due to which nothing is billed although something is due.
     problems: Vec<ProblemBody>,
 }
 
-/// Why a customer can't be billed.
+/// A problem due to which a customer cannot be billed.
 #[derive(Debug, Object)]
 #[oai(rename = "BillProblem")]
 pub(super) struct ProblemBody {
-    /// Whose bill is missing.
+    /// The customer without a bill.
     user_id: i64,
-    /// Stable, for programs.
+    /// The problem's code, stable for programs.
     code: String,
-    /// What is wrong and what would mend it.
+    /// The problem and its remedy.
     detail: String,
 }
 
-/// What one customer was billed.
+/// The bills that one customer got.
 #[derive(Debug, Object)]
 #[oai(rename = "BilledNow", skip_serializing_if_is_none)]
 pub(super) struct BilledBody {
-    /// As of when.
+    /// The time up to which everything due was billed.
     as_of: DateTime<Utc>,
-    /// One for each currency.
+    /// The bills, one for each currency.
     bills: Vec<BillDetail>,
-    /// Why there is none.
+    /// The reason why there are no bills.
     reason: Option<String>,
 }
 
@@ -181,7 +181,7 @@ impl From<Billed> for PreviewBody {
 
 impl From<Billed> for BilledBody {
     fn from(billed: Billed) -> Self {
-        let nothing = "nothing is due; the preview tells what will be, with as_of ahead";
+        let nothing = "nothing is due; the preview with a later as_of shows the next bill";
         Self {
             as_of: billed.as_of,
             reason: billed.bills.is_empty().then(|| nothing.to_owned()),

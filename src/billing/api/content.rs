@@ -1,4 +1,4 @@
-//! What is on a bill: one answer suffices to compute it again by hand.
+//! The content of a bill: one response suffices to recompute it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
@@ -11,99 +11,100 @@ use crate::{
     },
 };
 
-/// What is on a bill.
+/// The content of a bill.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct BillContent {
-    /// Who bills, as it was then.
+    /// The seller at the time of the bill.
     seller: BillParty,
-    /// Who is billed, as it was then.
+    /// The customer at the time of the bill.
     customer: BillParty,
-    /// By order and time; lines of staff last.
+    /// The records, ordered by order and time; items of staff last.
     records: Vec<RecordBody>,
-    /// VAT, rounded once for each category and rate.
+    /// The VAT, rounded once for each category and rate.
     vat: Vec<VatBody>,
-    /// What the law wants to be said.
+    /// A note required by law.
     note: Option<String>,
 }
 
-/// Who bills or is billed.
+/// The seller or the customer.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct BillParty {
-    /// A name.
+    /// The name of the person or of the seller.
     name: String,
-    /// Of a business.
+    /// The company's name, for a business.
     company: Option<String>,
-    /// Street and number.
+    /// The street and house number.
     street: String,
-    /// Postal code.
+    /// The postal code.
     postal_code: String,
-    /// City.
+    /// The city.
     city: String,
-    /// ISO 3166-1 alpha-2.
+    /// The ISO 3166-1 alpha-2 code of the country.
     country: String,
-    /// VAT number.
+    /// The VAT number.
     vat_number: Option<String>,
 }
 
-/// A line of a bill.
+/// A record: one line of a bill.
 ///
-/// Its net is round(unit_price x (elapsed_seconds + seconds) / period_seconds) - round(unit_price x elapsed_seconds /
-/// period_seconds), each rounded to two decimals, half away from zero; the negative of it for a credit; the unit price for
-/// what has no period. So all records of an order sum up to the cent, however its life was cut.
+/// The net is round(unit_price x (elapsed_seconds + seconds) / period_seconds) - round(unit_price x elapsed_seconds /
+/// period_seconds), each rounded to two decimals, half away from zero; the negative of it for a credit; the unit
+/// price for a record without a period. All records of an order therefore add up to the cent, however its life is
+/// divided.
 #[derive(Debug, Object)]
 #[oai(rename = "BillRecord", skip_serializing_if_is_none)]
 struct RecordBody {
-    /// What it is for.
+    /// The kind of the record.
     kind: RecordKind,
-    /// The order; absent for a line of staff.
+    /// The order; absent for an item of staff.
     order_id: Option<i64>,
-    /// The product's name; absent for what was agreed by hand.
+    /// The product's name; absent for individually negotiated terms.
     product: Option<String>,
-    /// What was ordered, or what staff wrote.
+    /// The order's description, or the text that staff entered.
     description: String,
-    /// The first second.
+    /// The first second of the span.
     from: DateTime<Utc>,
-    /// The first second after it; the same as `from` for what has no span.
+    /// The first second after the span; equal to `from` for a record without a span.
     to: DateTime<Utc>,
     /// The last second of the span.
     last_second: Option<DateTime<Utc>>,
-    /// From `from` to `to`.
+    /// The length of the span, from `from` to `to`.
     seconds: i64,
-    /// Seconds of the period that had passed at `from`.
+    /// The seconds of the period that had elapsed at `from`.
     elapsed_seconds: Option<i64>,
-    /// Seconds of a whole period.
+    /// The length of a whole period in seconds.
     period_seconds: Option<i32>,
-    /// How many periods: seconds / period_seconds with six decimals.
+    /// The number of periods: seconds / period_seconds with six decimals.
     quantity: String,
-    /// For one period, or once.
+    /// The price of one period, or the one-time price.
     unit_price: Amount,
-    /// Before VAT.
+    /// The amount before VAT.
     net: Amount,
-    /// The reason why it is on the bill, for people.
+    /// A readable reason for the record.
     reason: String,
-    /// UNCL 5305: S at a standard rate, AE reverse charge, O outside scope.
+    /// The VAT category of UNCL 5305: S at a standard rate, AE reverse charge, O outside scope.
     vat_category: String,
-    /// A fraction: 0.081 is 8.1 %.
+    /// The VAT rate as a fraction: 0.081 is 8.1 %.
     vat_rate: Rate,
-    /// The reason for this taxation, for people.
+    /// A readable reason for the VAT category.
     vat_reason: String,
 }
 
-/// The part of a bill that is taxed alike.
+/// The VAT group of a bill: all records of one category and rate.
 #[derive(Debug, Object)]
 #[oai(rename = "BillVat")]
 struct VatBody {
-    /// UNCL 5305.
+    /// The VAT category of UNCL 5305.
     category: String,
-    /// A fraction.
+    /// The VAT rate as a fraction.
     rate: Rate,
     /// The sum of the records' nets.
     taxable_amount: Amount,
-    /// taxable_amount x rate, rounded once to two decimals, half away from zero.
+    /// The VAT: taxable_amount x rate, rounded once to two decimals, half away from zero.
     tax_amount: Amount,
-    /// The reason for this taxation, for people.
+    /// A readable reason for the VAT category.
     reason: String,
 }
 

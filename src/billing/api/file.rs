@@ -1,4 +1,4 @@
-//! An answer that is a file, in one of two forms, sent while it is read.
+//! A response that is a file, in one of two formats, streamed while it is read.
 
 use futures_util::TryStreamExt as _;
 use poem::{Body, IntoResponse, Response, http::header};
@@ -9,20 +9,20 @@ use poem_openapi::{
 
 use crate::{billing::export::Format, error::Error};
 
-/// Exported bills.
+/// The exported bills.
 pub(super) struct BillFile {
     pub(super) format: Format,
     pub(super) body: Body,
-    /// Without its extension.
+    /// The file's name without its extension.
     pub(super) name: String,
 }
 
 impl BillFile {
-    /// The stream breaks off where the database does; a file that ends too early is not a whole one to HTTP.
+    /// Streams the file. When the database fails, the stream ends early, and HTTP marks the response as incomplete.
     pub(super) fn stream(stream: impl futures_util::Stream<Item = Result<Vec<u8>, Error>> + Send + 'static) -> Body {
         Body::from_bytes_stream(stream.map_err(|error| {
-            tracing::error!(%error, "an export broke off");
-            std::io::Error::other("the export broke off")
+            tracing::error!(%error, "an export was interrupted");
+            std::io::Error::other("the export was interrupted")
         }))
     }
 }
@@ -56,7 +56,7 @@ impl ApiResponse for BillFile {
         };
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "The file, in the form that was asked for",
+                description: "The file, in the requested format",
                 status: Some(200),
                 status_range: None,
                 content: vec![content("text/csv", MetaSchema::new("string")), content("application/json", array)],

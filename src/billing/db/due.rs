@@ -1,4 +1,4 @@
-//! What is due.
+//! Queries for what is due.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// In one order everywhere, so that two runs never wait for each other.
+/// Locks the customers in ascending order of id, always, so that two runs never deadlock.
 pub(in crate::billing) async fn lock_customers(tx: &mut PgConnection, users: &[i64]) -> sqlx::Result<()> {
     sqlx::query!("select user_id from users where user_id = any($1) order by user_id for no key update", users)
         .fetch_all(tx)
@@ -22,7 +22,7 @@ pub(in crate::billing) async fn lock_customers(tx: &mut PgConnection, users: &[i
         .map(drop)
 }
 
-/// Who has a bill of this second already, and in which currency: there can't be a second one.
+/// Returns the customers that already have a bill of this second, with its currency: there cannot be a second one.
 pub(in crate::billing) async fn billed_at(
     tx: &mut PgConnection,
     users: &[i64],
@@ -35,7 +35,7 @@ pub(in crate::billing) async fn billed_at(
     Ok(rows.into_iter().map(|row| Ok((row.user_id, row.currency.parse()?))).collect::<anyhow::Result<_>>()?)
 }
 
-/// What was charged of orders after their end.
+/// Returns the charges on these orders that reach past the orders' ends.
 pub(in crate::billing) async fn charged_past_end(tx: &mut PgConnection, orders: &[i64]) -> Result<Vec<Charged>, Error> {
     let rows = sqlx::query!(
         r#"select order_id as "order_id!", span_from, span_to, vat_category as "category: Category", vat_rate_ppm
@@ -58,7 +58,7 @@ pub(in crate::billing) async fn charged_past_end(tx: &mut PgConnection, orders: 
     Ok(charged.collect::<anyhow::Result<_>>()?)
 }
 
-/// Lines of staff that are on no bill, with their customers.
+/// Returns the items of staff that are on no bill, with their customers.
 pub(in crate::billing) async fn open_manual_lines(
     tx: &mut PgConnection,
     users: &[i64],

@@ -1,4 +1,4 @@
-//! Runs as people look at them, and bills as accountants do.
+//! Queries for listing runs, and for exporting bills.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
@@ -10,7 +10,7 @@ use crate::{
     money::amount::Amount,
 };
 
-/// A window of the runs, or one of them.
+/// Returns a page of the runs, or one of them.
 pub(in crate::billing) async fn runs(
     db: impl PgExecutor<'_>,
     run_id: Option<i64>,
@@ -33,7 +33,7 @@ pub(in crate::billing) async fn runs(
     )
 }
 
-/// Whom a run could not bill, a page by customer.
+/// Returns a page of the customers that a run could not bill, ordered by customer.
 pub(in crate::billing) async fn problems_page(
     db: impl PgExecutor<'_>,
     run_id: i64,
@@ -51,7 +51,7 @@ pub(in crate::billing) async fn problems_page(
     Ok(rows.into_iter().map(|row| problem(row.user_id, &row.code, row.detail)).collect())
 }
 
-/// Numbered bills of a period by their numbers, from after one on; without their VAT.
+/// Returns a page of the numbered bills of a period, in the order of their numbers, without their VAT.
 pub(in crate::billing) async fn exported(
     db: impl PgExecutor<'_>,
     (from, to): (DateTime<Utc>, DateTime<Utc>),

@@ -1,4 +1,4 @@
-//! Lines that staff add by hand.
+//! Bill items that staff add manually.
 
 use sqlx::{PgConnection, PgExecutor};
 
@@ -11,7 +11,7 @@ use crate::{
 
 pub(in crate::billing) async fn require_user(db: &mut PgConnection, user_id: i64) -> Result<(), Error> {
     let found = sqlx::query_scalar!("select user_id from users where user_id = $1", user_id).fetch_optional(db).await?;
-    found.map(drop).ok_or_else(|| Error::NotFound(format!("there is no user {user_id}").into()))
+    found.map(drop).ok_or_else(|| Error::NotFound(format!("user {user_id} not found").into()))
 }
 
 pub(in crate::billing) async fn insert_line(tx: &mut PgConnection, new: &NewLine) -> sqlx::Result<i64> {
@@ -30,7 +30,7 @@ pub(in crate::billing) async fn insert_line(tx: &mut PgConnection, new: &NewLine
     .await
 }
 
-/// A customer's lines by id, or one.
+/// Returns a customer's items by id, or one of them.
 pub(in crate::billing) async fn lines(
     db: impl PgExecutor<'_>,
     user_id: i64,
@@ -55,7 +55,7 @@ pub(in crate::billing) async fn lines(
     )
 }
 
-/// Where it is neither billed nor voided.
+/// Voids an item, unless it is billed or voided.
 pub(in crate::billing) async fn void_item(
     tx: &mut PgConnection,
     user_id: i64,

@@ -1,4 +1,4 @@
-//! Bills in Postgres: what is due, what is written of it, the runs that do it, and what became of it.
+//! Bills in PostgreSQL: what is due, the bills written, the runs that write them, and the checks of the result.
 
 mod due;
 mod history;

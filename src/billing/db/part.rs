@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use crate::billing::{bill_run::Run, problem::Problem};
 
-/// A part of a run that this transaction works on.
+/// A part of a run that this transaction has claimed.
 pub(in crate::billing) struct Claimed {
     pub part: i16,
     pub after_user_id: i64,
@@ -30,7 +30,7 @@ pub(in crate::billing) async fn insert_parts(
     .map(drop)
 }
 
-/// A part that nobody works on now; none: all are done or being worked on.
+/// Claims a part that is not done and that no other worker holds; `None`: there is none.
 pub(in crate::billing) async fn claim_part(tx: &mut PgConnection, run: &Run) -> sqlx::Result<Option<Claimed>> {
     sqlx::query_as!(
         Claimed,
@@ -42,7 +42,7 @@ pub(in crate::billing) async fn claim_part(tx: &mut PgConnection, run: &Run) -> 
     .await
 }
 
-/// The part's next customers, by id.
+/// Returns the part's next customers, by id.
 pub(in crate::billing) async fn next_customers(
     tx: &mut PgConnection,
     run: &Run,
@@ -89,7 +89,8 @@ pub(in crate::billing) async fn move_part(
     .map(drop)
 }
 
-/// Notes who could not be billed. A part that is worked on again after a crash reports the same ones again.
+/// Records the customers that could not be billed. A part that is processed again after a crash reports the same ones
+/// again.
 pub(in crate::billing) async fn note_problems(
     tx: &mut PgConnection,
     run: &Run,

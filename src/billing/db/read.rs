@@ -1,4 +1,4 @@
-//! Reading bills.
+//! Queries that read bills.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// A window of bills by id.
+/// Returns a page of bills by id.
 pub(in crate::billing) async fn bills(
     db: impl PgExecutor<'_>,
     filter: &BillFilter,
@@ -47,7 +47,7 @@ pub(in crate::billing) async fn bills(
     )
 }
 
-/// The lines of these bills, in their order.
+/// Returns the records of these bills, in their order.
 pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) -> Result<Vec<BillRecord>, Error> {
     let rows = sqlx::query!(
         r#"select bill_id, kind as "kind: RecordKind", record.order_id, product.name as "product?",
@@ -72,7 +72,7 @@ pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) 
         let elapsed_seconds =
             match (row.starts_at, row.period_unit.zip(row.period_count), row.time_zone, row.period_seconds) {
                 (Some(starts_at), Some((unit, count)), Some(zone), Some(_)) => {
-                    let zone = zone.parse().map_err(|_| anyhow::anyhow!("{zone} is no time zone"))?;
+                    let zone = zone.parse().map_err(|_| anyhow::anyhow!("{zone} is not a time zone"))?;
                     RecurringPeriod::new(unit, count)?.position(starts_at, row.span_from, zone).into_secs
                 }
                 _ => 0,
@@ -98,7 +98,7 @@ pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) 
     Ok(records.collect::<anyhow::Result<_>>()?)
 }
 
-/// Who billed whom, by bill.
+/// Returns the seller and the customer of each bill.
 pub(in crate::billing) async fn parties(db: impl PgExecutor<'_>, bills: &[i64]) -> sqlx::Result<HashMap<i64, Parties>> {
     let rows = sqlx::query!(
         "select bill_id, seller.name as seller_name, seller.street as seller_street,
@@ -136,7 +136,7 @@ pub(in crate::billing) async fn parties(db: impl PgExecutor<'_>, bills: &[i64]) 
     Ok(parties.collect())
 }
 
-/// The VAT of these bills, by category and rate.
+/// Returns the VAT of these bills, by category and rate.
 pub(in crate::billing) async fn vat(db: impl PgExecutor<'_>, bills: &[i64]) -> Result<Vec<BillVat>, Error> {
     let rows = sqlx::query!(
         r#"select bill_id, category as "category: Category", rate_ppm, taxable_amount_cents as "taxable_amount: Amount",

@@ -1,4 +1,4 @@
-//! Runs, from their begin to their end.
+//! Bill runs, from start to end.
 
 use chrono::{DateTime, Datelike as _, Utc};
 use sqlx::{PgConnection, PgExecutor};
@@ -15,24 +15,24 @@ use crate::{
     parties,
 };
 
-/// Customers with something to bill.
+/// The customers with something to bill.
 pub(in crate::billing) struct Waiting {
     pub customers: i32,
     pub first: i64,
     pub last: i64,
 }
 
-/// The newest row of the seller's details: `None` if there is none.
+/// Returns the newest row of the seller's details, or `None`.
 pub(in crate::billing) async fn seller(db: impl PgExecutor<'_>) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!("select seller_id from seller order by seller_id desc limit 1").fetch_optional(db).await
 }
 
-/// Held while a run is begun, so that two at a time begin one.
+/// Takes the lock that is held while a run is started, so that two simultaneous starts yield one run.
 pub(in crate::billing) async fn lock_beginning(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_run', 0))").execute(tx).await.map(drop)
 }
 
-/// The run that has not ended.
+/// Returns the run that has not ended.
 pub(in crate::billing) async fn open_run(tx: &mut PgConnection) -> Result<Option<Run>, Error> {
     let run_id = sqlx::query_scalar!("select run_id from bill_run where finished_at is null").fetch_optional(&mut *tx);
     match run_id.await? {
@@ -41,7 +41,7 @@ pub(in crate::billing) async fn open_run(tx: &mut PgConnection) -> Result<Option
     }
 }
 
-/// The last run for everybody as of then, which found nothing to do or has done it.
+/// Returns the last run for all customers as of this time that has ended.
 pub(in crate::billing) async fn ended_run(tx: &mut PgConnection, as_of: DateTime<Utc>) -> Result<Option<Run>, Error> {
     let run_id = sqlx::query_scalar!(r#"select max(run_id) from bill_run where as_of = $1 and user_id is null"#, as_of)
         .fetch_one(&mut *tx)
@@ -52,7 +52,7 @@ pub(in crate::billing) async fn ended_run(tx: &mut PgConnection, as_of: DateTime
     }
 }
 
-/// When a job was asked for, and by whom.
+/// Returns when a job was enqueued, and its requester.
 pub(in crate::billing) async fn asked(
     db: impl PgExecutor<'_>,
     job_id: JobId,
@@ -89,7 +89,7 @@ pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Res
     Ok(run.transpose()?)
 }
 
-/// Who has something to bill as of then.
+/// Returns the number and the id range of the customers with something to bill as of this time.
 pub(in crate::billing) async fn waiting(tx: &mut PgConnection, as_of: DateTime<Utc>) -> sqlx::Result<Option<Waiting>> {
     let row = sqlx::query!(
         r#"select count(*)::integer as "customers!", min(user_id) as first, max(user_id) as last
@@ -103,7 +103,7 @@ pub(in crate::billing) async fn waiting(tx: &mut PgConnection, as_of: DateTime<U
     Ok(row.first.zip(row.last).map(|(first, last)| Waiting { customers: row.customers, first, last }))
 }
 
-/// Begins a run. With a customer it is one for this customer alone, and has ended when its transaction does.
+/// Inserts a run. A run for one customer alone ends with its transaction.
 pub(in crate::billing) async fn insert_run(
     tx: &mut PgConnection,
     as_of: DateTime<Utc>,
@@ -112,7 +112,7 @@ pub(in crate::billing) async fn insert_run(
     customers: i32,
 ) -> Result<Run, Error> {
     let Some(seller_id) = seller(&mut *tx).await? else {
-        let detail = "the seller's details are missing; `uncloud db-add-defaults` adds some to be edited";
+        let detail = "the seller's details are missing; `uncloud db-add-defaults` adds placeholders to be edited";
         return Err(Error::Conflict { code: Code::NoSeller, detail: detail.to_owned(), field: None });
     };
     let run_id = sqlx::query_scalar!(
@@ -127,10 +127,10 @@ pub(in crate::billing) async fn insert_run(
     )
     .fetch_one(&mut *tx)
     .await?;
-    run(tx, run_id).await?.ok_or_else(|| anyhow::anyhow!("run {run_id} is not there").into())
+    run(tx, run_id).await?.ok_or_else(|| anyhow::anyhow!("bill run {run_id} not found").into())
 }
 
-/// Marks a whole run as ended; false: it was already.
+/// Marks a run as ended; returns false if it was already.
 pub(in crate::billing) async fn end(tx: &mut PgConnection, run: &Run) -> sqlx::Result<bool> {
     let ended =
         sqlx::query!("update bill_run set finished_at = now() where run_id = $1 and finished_at is null", run.run_id)
@@ -139,12 +139,13 @@ pub(in crate::billing) async fn end(tx: &mut PgConnection, run: &Run) -> sqlx::R
     Ok(ended.rows_affected() == 1)
 }
 
-/// Gives a run's bills their numbers: only in the transaction that has ended the run, or begun it as ended.
+/// Assigns the numbers to a run's bills: only in the transaction that has ended the run, or inserted it as ended.
 pub(in crate::billing) async fn number(tx: &mut PgConnection, run: &Run) -> sqlx::Result<()> {
-    // Numbers go on where the last one stopped, so one at a time gives them.
+    // Numbers continue where the last one stopped, so one transaction at a time assigns them.
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_number', 0))").execute(&mut *tx).await?;
     let year = i16::try_from(run.as_of.with_timezone(&run.seller.zone()).year()).unwrap_or(i16::MAX);
-    // Which bills have none is not asked: they are all or none, and the table that grows meanwhile would be searched.
+    // No filter for bills without a number: either all bills of the run have one or none, and a filter would search
+    // the table that grows meanwhile.
     sqlx::query!(
         "insert into bill_number (bill_id, year, sequence)
          select bill_id, $2, (select coalesce(max(sequence), 0) from bill_number where year = $2)
@@ -158,7 +159,7 @@ pub(in crate::billing) async fn number(tx: &mut PgConnection, run: &Run) -> sqlx
     .map(drop)
 }
 
-/// How far a run is.
+/// Returns the progress of a run.
 pub(in crate::billing) async fn progress(db: impl PgExecutor<'_>, run_id: i64) -> sqlx::Result<Progress> {
     sqlx::query_as!(
         Progress,
@@ -172,7 +173,7 @@ pub(in crate::billing) async fn progress(db: impl PgExecutor<'_>, run_id: i64) -
     .await
 }
 
-/// What a run came to, by currency.
+/// Returns the totals of a run, by currency.
 pub(in crate::billing) async fn summary(db: impl PgExecutor<'_>, run_id: i64) -> sqlx::Result<Vec<Summary>> {
     sqlx::query_as!(
         Summary,
@@ -185,7 +186,7 @@ pub(in crate::billing) async fn summary(db: impl PgExecutor<'_>, run_id: i64) ->
     .await
 }
 
-/// Whom a run could not bill.
+/// Returns the customers that a run could not bill.
 pub(in crate::billing) async fn problems(db: impl PgExecutor<'_>, run_id: i64) -> sqlx::Result<Vec<Problem>> {
     let rows =
         sqlx::query!("select user_id, code, detail from bill_run_problem where run_id = $1 order by user_id", run_id)

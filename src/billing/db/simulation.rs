@@ -1,4 +1,4 @@
-//! What a simulation sets up, to be rolled back.
+//! Rows that a simulation inserts, to be rolled back.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -56,7 +56,7 @@ pub(in crate::billing) async fn insert_seller(
     .map(drop)
 }
 
-/// A customer of no other name's, with an address.
+/// Inserts a customer with a unique name and an address.
 pub(in crate::billing) async fn insert_customer(tx: &mut PgConnection, customer: &CaseCustomer) -> sqlx::Result<i64> {
     let business = customer.kind == CustomerKind::Business;
     let vat_number = customer.vat_number();

@@ -1,4 +1,4 @@
-//! All orders with what is billed of them.
+//! Queries that compare all orders with their records.
 
 use chrono::{DateTime, Utc};
 use futures_util::{Stream, StreamExt as _};
@@ -17,11 +17,11 @@ use crate::{
 pub(in crate::billing) struct BilledOrder {
     pub order: OrderRow,
     pub due_at: Option<DateTime<Utc>>,
-    /// Recurring charges less credits.
+    /// The recurring charges less credits.
     pub net: Amount,
     /// The one-time charge.
     pub one_time: Amount,
-    /// Where they reach.
+    /// The end of the span that the records cover.
     pub covered_to: Option<DateTime<Utc>>,
 }
 
@@ -70,7 +70,7 @@ pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sql
     })
 }
 
-/// A bill that does not add up, or has what is not the customer's.
+/// A bill that does not add up, or that has records of another customer or currency.
 pub(in crate::billing) struct UnsoundBill {
     pub bill_id: i64,
     pub foreign: bool,
@@ -98,7 +98,7 @@ pub(in crate::billing) async fn unsound_bills(db: impl PgExecutor<'_>) -> sqlx::
     .await
 }
 
-/// How many numbers are missing, by year.
+/// Returns how many bill numbers are missing, by year.
 pub(in crate::billing) async fn missing_numbers(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(i16, i64)>> {
     let rows = sqlx::query!(
         r#"select year, max(sequence) - count(*) as "missing!" from bill_number

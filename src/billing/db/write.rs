@@ -1,4 +1,4 @@
-//! Writing bills: a batch of customers costs as many statements as one.
+//! Statements that write bills: a batch of customers takes as many statements as one customer.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ pub(in crate::billing) async fn write(tx: &mut PgConnection, run: &Run, drawn: &
     Ok(())
 }
 
-/// Their ids, by customer and currency.
+/// Inserts the bills; returns their ids, by customer and currency.
 async fn insert_bills(
     tx: &mut PgConnection,
     run: &Run,
@@ -60,7 +60,7 @@ async fn insert_bills(
     Ok(rows.into_iter().map(|row| ((row.user_id, row.currency), row.bill_id)).collect())
 }
 
-/// The table's columns, for `unnest`.
+/// The columns of the table of records, for `unnest`.
 #[derive(Default)]
 struct Columns {
     bill_id: Vec<i64>,

@@ -1,4 +1,4 @@
-//! A batch of customers: one transaction.
+//! Bills a batch of customers in one transaction.
 
 use sqlx::{Connection as _, PgConnection};
 
@@ -9,9 +9,9 @@ use crate::{
     money::vat_rates::RateTable,
 };
 
-/// Customers in one transaction.
+/// The number of customers in one transaction.
 pub(super) const BATCH: i64 = 1000;
-/// The next batch of a part that nobody works on; false: there is none.
+/// Bills the next batch of a part that no other worker holds; returns false if there is none.
 pub(super) async fn bill_batch(connection: &mut PgConnection, run: &Run, rates: &RateTable) -> Result<bool, Error> {
     let mut tx = connection.begin().await?;
     let Some(part) = db::claim_part(&mut tx, run).await? else { return Ok(false) };
@@ -29,7 +29,8 @@ pub(super) async fn bill_batch(connection: &mut PgConnection, run: &Run, rates: 
     Ok(true)
 }
 
-/// All at once; if one of them can't be billed, or the database refuses it, one by one, so that the others are not held up.
+/// Bills all customers at once. If one of them cannot be billed, or the database refuses it, bills them one by one,
+/// so that the others are not held up.
 pub(super) async fn bill_each_or_all(
     tx: &mut PgConnection,
     run: &Run,
@@ -63,12 +64,12 @@ pub(super) async fn bill_each_or_all(
     Ok(problems)
 }
 
-/// Of a customer whose rows are not what the program would write.
+/// Returns the problem of a customer whose rows are not what the program would write.
 fn fault(user: i64, error: Error) -> Problem {
     let (code, what) = match error.constraint() {
         Some(constraint) => (Code::InconsistentRecords, format!("the database refused the bill ({constraint})")),
-        None => (Code::Internal, "the bill could not be made, for a reason that is in the log".to_owned()),
+        None => (Code::Internal, "the bill could not be generated; the cause is in the log".to_owned()),
     };
     tracing::error!(user, error = uncloud_wire::logging::one_line(&error.into()), "a customer is not billed");
-    Problem::new(user, code, format!("{what}; the customer's orders, address or bills were changed by hand"))
+    Problem::new(user, code, format!("{what}; the customer's orders, address or bills were changed manually"))
 }

@@ -1,8 +1,9 @@
-//! Bill runs: everybody who has something due, in parts that any number of workers share, with numbers at the end.
+//! Bill runs: all customers with something due, in parts that any number of workers share, with numbers assigned at
+//! the end.
 //!
-//! A batch of customers is one transaction, which also moves its part's cursor: a crash leaves whole customers done or
-//! undone, and whoever works on next goes on from there. Numbers are given when all parts are done, in the order of the
-//! customers; so they do not depend on who worked when, or on who died meanwhile.
+//! A batch of customers is one transaction, which also moves its part's cursor: a crash leaves whole customers done
+//! or undone, and the next worker continues from there. Numbers are assigned when all parts are done, in the order of
+//! the customers, so they do not depend on the timing or on the crashes of workers.
 
 mod batch;
 
@@ -20,11 +21,11 @@ use crate::{
     parties, request_context,
 };
 
-/// Many more than workers, so that none waits long for the last one.
+/// The number of parts: many more than workers, so that none waits long for the last one.
 const PARTS: i64 = 32;
 
-/// Begins a run as of then, or joins the one that has not ended, whatever its time: it has to end first. Where nothing is
-/// due, the run has ended at once, and is the same one however often it is asked for.
+/// Starts a run as of `as_of`, or joins the run that has not ended, whatever its time: it has to end first. If
+/// nothing is due, the run ends at once, and repeated requests return the same run.
 pub async fn begin_in(tx: &mut PgConnection, as_of: DateTime<Utc>, requested_by: Option<i64>) -> Result<Run, Error> {
     let as_of = second(as_of);
     db::lock_beginning(tx).await?;
@@ -42,11 +43,11 @@ pub async fn begin_in(tx: &mut PgConnection, as_of: DateTime<Utc>, requested_by:
     if let Some(waiting) = waiting {
         db::insert_parts(tx, &run, &spans(waiting.first, waiting.last)).await?;
     }
-    tracing::info!(run = run.run_id, %as_of, customers, "bill run begun");
+    tracing::info!(run = run.run_id, %as_of, customers, "bill run started");
     Ok(run)
 }
 
-/// The customers from `first` to `last` in spans `(after, last]` of about equal width.
+/// Splits the customers from `first` to `last` into spans `(after, last]` of about equal width.
 fn spans(first: i64, last: i64) -> Vec<(i64, i64)> {
     let width = ((last - first) / PARTS + 1).max(1);
     let mut after = first - 1;
@@ -58,7 +59,7 @@ fn spans(first: i64, last: i64) -> Vec<(i64, i64)> {
     spans
 }
 
-/// Works on a run until no part is left that nobody works on. `report` hears of each batch.
+/// Processes a run until no unclaimed part is left. Calls `report` after each batch.
 pub async fn work(pool: &PgPool, run: &Run, mut report: impl FnMut(Progress)) -> Result<(), Error> {
     let mut connection = pool.acquire().await?;
     let rates = parties::rate_table(&mut connection).await?;
@@ -68,7 +69,7 @@ pub async fn work(pool: &PgPool, run: &Run, mut report: impl FnMut(Progress)) ->
     Ok(())
 }
 
-/// Ends a run whose parts are all done: its bills get their numbers. False: some part is not done.
+/// Ends a run whose parts are all done: its bills get their numbers. Returns false if some part is not done.
 pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
     let mut tx = request_context::begin(pool).await?;
     if !db::progress(&mut *tx, run.run_id).await?.parts_done {
@@ -82,7 +83,7 @@ pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Bills one customer in a transaction of the caller, who commits it or not. The bills have their numbers.
+/// Bills one customer in a transaction of the caller, which commits it or not. The bills have their numbers.
 pub async fn bill_one(
     tx: &mut PgConnection,
     user_id: i64,
@@ -94,7 +95,8 @@ pub async fn bill_one(
     Ok((run, problem))
 }
 
-/// The same without numbers, for who rolls it back: numbers are given to one transaction at a time.
+/// Bills one customer without assigning numbers, for a caller that rolls back: only one transaction at a time can
+/// assign numbers.
 pub(super) async fn generate_one(
     tx: &mut PgConnection,
     user_id: i64,
@@ -107,8 +109,8 @@ pub(super) async fn generate_one(
     Ok((run, problem))
 }
 
-/// The whole of a run in this process with so many transactions at a time; first the whole of one that has not ended. Works
-/// together with whoever else works on the same run.
+/// Completes a whole run in this process with this many transactions at a time; first completes a run that has not
+/// ended. Cooperates with all workers on the same run.
 pub async fn complete(pool: &PgPool, as_of: DateTime<Utc>, workers: usize, report: fn(Progress)) -> Result<i64, Error> {
     let as_of = second(as_of);
     loop {
@@ -117,7 +119,7 @@ pub async fn complete(pool: &PgPool, as_of: DateTime<Utc>, workers: usize, repor
         tx.commit().await?;
         try_join_all((0..workers).map(|_| work(pool, &run, report))).await?;
         while !finish(pool, &run).await? {
-            // Others are at the last batches. Were they to die, the parts would be free again.
+            // Other workers hold the last batches. If they die, the parts become available again.
             tokio::time::sleep(Duration::from_millis(100)).await;
             work(pool, &run, report).await?;
         }
@@ -127,7 +129,7 @@ pub async fn complete(pool: &PgPool, as_of: DateTime<Utc>, workers: usize, repor
     }
 }
 
-/// What a run as of then would come to, customer by customer in transactions that are rolled back.
+/// Computes the totals of a run as of a time, customer by customer in transactions that are rolled back.
 pub async fn dry_run(
     pool: &PgPool,
     as_of: DateTime<Utc>,
@@ -157,17 +159,17 @@ pub async fn dry_run(
     Ok((summaries.into_values().collect(), problems))
 }
 
-/// How far a run is.
+/// Returns the progress of a run.
 pub async fn progress(pool: &PgPool, run_id: i64) -> Result<Progress, Error> {
     Ok(db::progress(pool, run_id).await?)
 }
 
-/// What a run came to, by currency.
+/// Returns the totals of a run, by currency.
 pub async fn summary(tx: &mut PgConnection, run_id: i64) -> Result<Vec<Summary>, Error> {
     Ok(db::summary(tx, run_id).await?)
 }
 
-/// Whom a run could not bill.
+/// Returns the customers that a run could not bill.
 pub async fn problems(pool: &PgPool, run_id: i64) -> Result<Vec<Problem>, Error> {
     Ok(db::problems(pool, run_id).await?)
 }
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_cover_all_customers_once() {
+    fn spans_of_any_range_cover_each_customer_once() {
         for (first, last) in [(1, 1), (1, 2), (5, 36), (5, 37), (1, 400_000), (7, 1_000_003)] {
             let spans = spans(first, last);
             assert!(spans.len() <= 32, "{first} {last}: {}", spans.len());

@@ -1,4 +1,4 @@
-//! Cases as a file has them.
+//! Simulation cases as read from a file.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -19,12 +19,12 @@ use crate::{
     services::ServiceChange,
 };
 
-/// A file of cases; `billing-examples.json` in the tests is one.
+/// A file of cases, such as `billing-examples.json` in the tests.
 #[derive(Debug, Deserialize)]
 pub struct Cases {
-    /// The rates of all cases; none: those of the database.
+    /// The VAT rates of all cases; `None`: those of the database.
     pub(super) vat_table: Option<Vec<CaseRate>>,
-    /// What to play. One that can't be read does not stop the others.
+    /// The cases. An unreadable case does not stop the others.
     pub(super) cases: Vec<Value>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct CaseRate {
     pub timezone: Tz,
 }
 
-/// One story. Fields besides, here and in its parts, are for whoever wrote it.
+/// One case. Additional fields, here and in its parts, are ignored: they are notes of the author.
 #[derive(Debug, Deserialize)]
 pub(super) struct Case {
     pub seller: CaseSeller,
@@ -48,7 +48,7 @@ pub(super) struct Case {
     pub events: Vec<Event>,
 }
 
-/// A misspelt option would be one that is not taken.
+/// The options of a case. Unknown options are errors: a misspelt one would otherwise be ignored silently.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CaseOptions {
@@ -114,7 +114,7 @@ fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error>
     text.parse().map(|price: Price| price.0).map_err(D::Error::custom)
 }
 
-/// Times are whole seconds here, as they are in orders.
+/// Truncates times to whole seconds, as in orders.
 fn second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
     DateTime::deserialize(deserializer).map(crate::billing::bill_run::second)
 }
@@ -123,7 +123,7 @@ fn maybe_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Dat
     Ok(Option::deserialize(deserializer)?.map(crate::billing::bill_run::second))
 }
 
-/// To five cents, the smallest coin of Switzerland, or not at all.
+/// Accepts a step of five cents, the smallest Swiss coin, or no rounding.
 fn cash_rounding<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     let step = match Value::deserialize(deserializer)? {
         Value::Null => return Ok(false),
@@ -150,7 +150,7 @@ impl Case {
             recurring: order.recurring,
             period: order.period,
             timing: order.billing.unwrap_or(Timing::Advance),
-            // What is paid once has no periods.
+            // One-time prices have no periods.
             commitment_periods: order.period.map_or(0, |_| order.commitment_periods),
             upgrade_credit: self.options.upgrade_credit.unwrap_or(UpgradeCredit::Prorate),
             zone: self.seller.timezone,

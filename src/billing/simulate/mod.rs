@@ -1,5 +1,5 @@
-//! What-if: cases of orders, changes and runs, played through the database by the functions that do it in earnest, and
-//! rolled back.
+//! Simulates cases of orders, changes and bill runs in the database, with the production functions, and rolls
+//! everything back.
 
 mod case;
 
@@ -26,18 +26,18 @@ use crate::{
     orders, request_context,
 };
 
-/// What a case came to.
+/// The result of a case.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Which case.
+    /// The id of the case.
     pub id: String,
-    /// Its runs, orders and sums, or its `error`.
+    /// The runs, orders and sums of the case, or its `error`.
     pub result: Value,
-    /// Whether that is what the case expects; none if it says nothing.
+    /// True if the result is what the case expects; `None` if the case expects nothing.
     pub as_expected: Option<bool>,
 }
 
-/// Plays all cases, each in a transaction that is rolled back.
+/// Simulates all cases, each in a transaction that is rolled back.
 pub async fn simulate(pool: &PgPool, cases: Cases) -> Result<Vec<Outcome>, Error> {
     let rates: Option<Vec<(RateRow, Tz)>> = cases.vat_table.map(|rows| {
         let row = |row: CaseRate| {
@@ -63,7 +63,7 @@ pub async fn simulate(pool: &PgPool, cases: Cases) -> Result<Vec<Outcome>, Error
         };
         let id = case["id"].as_str().map_or_else(|| format!("case {}", outcomes.len() + 1), str::to_owned);
         let as_expected = case["expected"].as_object().map(|expected| {
-            // What it says nothing of may come out as it will.
+            // Parts that the case does not mention are not compared.
             expected.iter().all(|(part, value)| result.get(part) == Some(value))
         });
         outcomes.push(Outcome { id, result, as_expected });
@@ -71,7 +71,7 @@ pub async fn simulate(pool: &PgPool, cases: Cases) -> Result<Vec<Outcome>, Error
     Ok(outcomes)
 }
 
-/// Why something can't be, for a person; whatever is not about the case is an error.
+/// Returns the error of a case as readable text; errors that the case did not cause are returned as errors.
 fn refusal(error: Error) -> Result<String, Error> {
     match error {
         Error::Unavailable(_) => Err(error),
@@ -83,7 +83,7 @@ fn refusal(error: Error) -> Result<String, Error> {
     }
 }
 
-/// What was made so far of a case.
+/// The state of a case in simulation.
 struct Simulation<'a> {
     case: &'a Case,
     user_id: i64,
@@ -102,7 +102,7 @@ async fn play(tx: &mut PgConnection, case: &Case, rates: Option<&[(RateRow, Tz)]
     let user_id = db::insert_customer(tx, &case.customer).await?;
     let mut story = Simulation { case, user_id, orders: Labels::default(), runs: Vec::new(), problems: Vec::new() };
     for event in &case.events {
-        // What is refused leaves nothing behind, and the story goes on without it.
+        // A refused event leaves no trace, and the simulation continues without it.
         let mut step = tx.begin().await?;
         match story.happens(&mut step, event).await {
             Ok(()) => step.commit().await?,
@@ -165,7 +165,7 @@ impl Simulation<'_> {
     }
 }
 
-/// The case's names of its orders, in the order of their coming.
+/// The case's labels of its orders, in the order of their creation.
 #[derive(Default)]
 struct Labels {
     by_label: Vec<(String, i64)>,

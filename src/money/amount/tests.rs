@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_half_is_rounded_away_from_zero() {
+fn round_of_a_half_is_away_from_zero() {
     for (numerator, denominator, rounded) in
         [(1, 2, 1), (-1, 2, -1), (5, 2, 3), (-5, 2, -3), (49, 100, 0), (-49, 100, 0), (10, 3, 3), (0, 7, 0)]
     {
@@ -10,7 +10,7 @@ fn a_half_is_rounded_away_from_zero() {
 }
 
 #[test]
-fn amounts_are_read_strictly_and_written_as_read() {
+fn amount_in_exact_form_is_written_as_read_and_others_are_refused() {
     for (text, cents) in [("10.00", 1000), ("-3.33", -333), ("0.05", 5), ("-0.05", -5), ("0.00", 0)] {
         assert_eq!(text.parse::<Amount>().map(Amount::cents), Ok(cents));
         assert_eq!(Amount::try_from(cents).map(|amount| amount.to_string()), Ok(text.into()));
@@ -30,7 +30,7 @@ fn amounts_are_read_strictly_and_written_as_read() {
 }
 
 #[test]
-fn sums_beyond_the_largest_amount_are_refused() {
+fn sum_beyond_the_largest_amount_is_refused() {
     let (largest, cent) = (Amount(MAX_CENTS), Amount(1));
     assert_eq!(largest.try_add(cent), Err(AmountError::TooLarge));
     assert_eq!((-largest).try_sub(cent), Err(AmountError::TooLarge));
@@ -41,7 +41,7 @@ fn sums_beyond_the_largest_amount_are_refused() {
 }
 
 #[test]
-fn cash_is_rounded_to_five_cents() {
+fn amount_to_five_cents_is_the_nearest_multiple() {
     for (exact, cash) in
         [("10.82", "10.80"), ("10.83", "10.85"), ("10.85", "10.85"), ("-0.03", "-0.05"), ("0.02", "0.00")]
     {
@@ -51,7 +51,7 @@ fn cash_is_rounded_to_five_cents() {
 }
 
 #[test]
-fn rates_are_exact_and_show_three_decimals_or_more() {
+fn rate_in_exact_form_shows_three_decimals_or_more() {
     for (text, ppm, shown) in [
         ("0.081", 81_000, "0.081"),
         ("0.2", 200_000, "0.200"),
@@ -72,7 +72,7 @@ fn rates_are_exact_and_show_three_decimals_or_more() {
 }
 
 #[test]
-fn tax_is_rounded_once_half_away_from_zero() {
+fn rate_of_amount_is_rounded_half_away_from_zero() {
     for (rate, base, tax) in
         [("0.081", "10.00", "0.81"), ("0.081", "20.33", "1.65"), ("0.081", "25.00", "2.03"), ("0.1", "-0.05", "-0.01")]
     {
@@ -83,7 +83,7 @@ fn tax_is_rounded_once_half_away_from_zero() {
 }
 
 #[test]
-fn currencies_are_three_capital_letters() {
+fn currency_other_than_three_uppercase_letters_is_refused() {
     assert_eq!("CHF".parse::<Currency>().map(|currency| currency.to_string()), Ok("CHF".into()));
     for text in ["", "chf", "CH", "CHFR", "C1F", "CHÄ"] {
         assert_eq!(text.parse::<Currency>(), Err(CurrencyError), "{text:?}");
@@ -91,7 +91,7 @@ fn currencies_are_three_capital_letters() {
 }
 
 #[test]
-fn in_json_they_are_texts() {
+fn amount_rate_and_currency_in_json_are_strings() {
     let json = serde_json::json!(["10.00", "0.081", "CHF"]);
     let read: (Amount, Rate, Currency) = serde_json::from_value(json.clone()).expect("texts");
     assert_eq!(serde_json::to_value(read).expect("texts"), json);

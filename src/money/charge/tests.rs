@@ -15,7 +15,7 @@ fn days(count: i32) -> RecurringPeriod {
     RecurringPeriod::new(Unit::Day, count).expect("a period")
 }
 
-/// 10.00 for each 30 days from 1 March 2025, committed for one of them.
+/// Returns terms of 10.00 for each 30 days from 1 March 2025, with a commitment of one period.
 fn terms(timing: Timing) -> Terms {
     Terms {
         starts_at: at("2025-03-01T00:00:00"),
@@ -28,7 +28,7 @@ fn terms(timing: Timing) -> Terms {
 }
 
 #[test]
-fn a_run_bills_to_the_end_of_the_period_or_of_the_one_before() {
+fn due_until_of_a_run_is_the_end_of_this_or_the_previous_period() {
     let mut advance = terms(Timing::Advance);
     let mut arrears = terms(Timing::Arrears);
     for (run, to_end, to_start) in [
@@ -54,7 +54,7 @@ fn a_run_bills_to_the_end_of_the_period_or_of_the_one_before() {
 }
 
 #[test]
-fn charges_end_at_boundaries_and_where_the_rate_changes() {
+fn charges_of_a_span_end_at_boundaries_and_rate_changes() {
     let terms = terms(Timing::Advance);
     let moments = [at("2025-01-01T00:00:00"), at("2025-03-11T00:00:00"), at("2025-03-31T00:00:00")];
     let charges: Vec<_> = terms
@@ -70,7 +70,7 @@ fn charges_end_at_boundaries_and_where_the_rate_changes() {
 }
 
 #[test]
-fn hours_are_charged_together_but_for_the_rate() {
+fn charges_of_hourly_periods_are_combined_by_rate() {
     let hourly = Terms {
         period: RecurringPeriod::new(Unit::Hour, 1).expect("a period"),
         price: money("0.01"),
@@ -87,7 +87,7 @@ fn hours_are_charged_together_but_for_the_rate() {
 }
 
 #[test]
-fn a_credit_takes_back_what_is_not_used() {
+fn credit_of_partly_used_charge_takes_back_the_unused_part() {
     let mut terms = Terms { price: money("0.05"), ..terms(Timing::Advance) };
     let (from, to) = (terms.starts_at, at("2025-03-31T00:00:00"));
     assert_eq!(terms.credit(from, to, ZONE), Ok(None));
@@ -100,12 +100,12 @@ fn a_credit_takes_back_what_is_not_used() {
     let later = terms.credit(to, at("2025-04-30T00:00:00"), ZONE).expect("small").expect("all is unused");
     assert_eq!((later.from, later.net), (to, money("-0.05")));
     assert!(terms.is_billed_past_end(to, end));
-    assert!(!terms.is_billed_past_end(to, at("2025-03-15T23:59:59")), "a run as of then knows of no end");
+    assert!(!terms.is_billed_past_end(to, at("2025-03-15T23:59:59")), "a run as of that time does not know of the end");
     assert!(!terms.is_billed_past_end(end, to));
 }
 
 #[test]
-fn dearer_or_equal_per_second_is_an_upgrade() {
+fn replacement_with_higher_or_equal_price_per_second_is_an_upgrade() {
     let period = |unit, count| RecurringPeriod::new(unit, count).expect("a period");
     for (old, new, expected) in [
         (("10.00", days(30)), ("10.00", days(30)), Replacement::Upgrade),
@@ -123,7 +123,7 @@ fn dearer_or_equal_per_second_is_an_upgrade() {
 }
 
 #[test]
-fn an_upgrade_is_now_and_a_downgrade_at_a_boundary_after_the_commitment() {
+fn replaced_by_starts_upgrades_now_and_downgrades_after_the_commitment() {
     let mut terms = Terms { commitment_periods: 2, ..terms(Timing::Advance) };
     let end_of_commitment = at("2025-04-30T00:00:00");
     let handover = |terms: &Terms, price, credit, now| {
@@ -140,7 +140,7 @@ fn an_upgrade_is_now_and_a_downgrade_at_a_boundary_after_the_commitment() {
     assert_eq!(handover(&terms, "5.00", prorate, "2025-04-30T00:00:00"), both);
     let next = at("2025-05-30T00:00:00");
     assert_eq!(handover(&terms, "5.00", prorate, "2025-04-30T00:00:01"), (next, next));
-    // Before the start, what ends is void, and nothing starts earlier than was wanted.
+    // Before the start, an order that ends is void, and the new one does not start earlier than requested.
     let start = terms.starts_at;
     assert_eq!(handover(&terms, "20.00", prorate, "2025-02-01T00:00:00"), (start, start));
     terms.commitment_periods = 0;
@@ -148,7 +148,7 @@ fn an_upgrade_is_now_and_a_downgrade_at_a_boundary_after_the_commitment() {
 }
 
 #[test]
-fn cancelling_waits_for_the_commitment_but_not_for_a_start() {
+fn cancelled_at_waits_for_the_commitment_but_not_for_the_start() {
     let terms = terms(Timing::Advance);
     for (now, end) in [
         ("2025-02-28T23:59:59", "2025-03-01T00:00:00"),
@@ -164,7 +164,7 @@ fn cancelling_waits_for_the_commitment_but_not_for_a_start() {
 }
 
 #[test]
-fn too_large_a_charge_is_an_error_and_no_wrap() {
+fn charge_beyond_the_largest_amount_is_refused() {
     let terms = Terms { price: money("999999999999.99"), ..terms(Timing::Advance) };
     assert_eq!(terms.charge_until(at("2025-05-01T00:00:00"), ZONE), Err(AmountError::TooLarge));
 }

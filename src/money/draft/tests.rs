@@ -1,4 +1,4 @@
-//! Whatever happens to orders, and however their lives are cut into runs, the sums are the same.
+//! Properties of bill generation: the sums are the same for all changes of orders and for all divisions into runs.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -12,7 +12,7 @@ use crate::money::{
     vat_rates::RateRow,
 };
 
-/// After everything that is generated.
+/// A time after all generated events.
 const END: i64 = 1000 * 86_400;
 
 fn at(secs: i64) -> DateTime<Utc> {
@@ -20,7 +20,7 @@ fn at(secs: i64) -> DateTime<Utc> {
     start + TimeDelta::seconds(secs)
 }
 
-/// Swiss rates, with the change of 2024 inside of what is generated.
+/// Returns Swiss rates; the change of 2024 lies within the generated times.
 fn rates() -> RateTable {
     let row = |from: &str, to: Option<&str>, rate: &str| RateRow {
         territory: "CH".parse().expect("a country"),
@@ -31,14 +31,14 @@ fn rates() -> RateTable {
     RateTable::new([row("2018-01-01", Some("2024-01-01"), "0.077"), row("2024-01-01", None, "0.081")]).expect("a table")
 }
 
-/// Something that ends an order.
+/// A change that ends an order.
 #[derive(Debug, Clone, Copy)]
 enum Change {
     Cancel,
     Replace(Amount),
 }
 
-/// An order, what becomes of it, and when that is decided.
+/// An order, its change, and the time of the change.
 #[derive(Debug, Clone)]
 struct Life {
     order: Order,
@@ -88,7 +88,7 @@ prop_compose! {
     }
 }
 
-/// The customer's side: orders as they are, and everything that was billed of them.
+/// The state of a customer: the current orders and everything that was billed for them.
 struct World {
     orders: Vec<Order>,
     charged: Vec<Charged>,
@@ -101,7 +101,7 @@ impl World {
         Self { orders: Vec::new(), charged: Vec::new(), records: Vec::new(), bills: 0 }
     }
 
-    /// As `orders::replace` and `orders::cancel` do it.
+    /// Applies a change, as `orders::replace` and `orders::cancel` do.
     fn change(&mut self, place: usize, change: Change, now: DateTime<Utc>) {
         let old = &self.orders[place];
         let Some(terms) = old.period.map(|period| old.terms_with(period)) else { return };
@@ -128,7 +128,7 @@ impl World {
         self.orders.extend(successor);
     }
 
-    /// A run, which reads the orders in an order that `seed` decides.
+    /// Simulates a run; `seed` determines the sequence in which the orders are read.
     fn run(&mut self, as_of: DateTime<Utc>, seed: u64) {
         let mut due: Vec<Order> =
             self.orders.iter().filter(|order| order.due_at().is_some_and(|due| due <= as_of)).cloned().collect();
@@ -171,7 +171,8 @@ impl World {
         Amount::try_sum(self.records.iter().filter(of_order).map(|record| record.net)).expect("small")
     }
 
-    /// Charges less credits are round(C) of the terms, and the one-time price is charged once or not at all.
+    /// Asserts that charges less credits equal round(C) of the terms, and that the one-time price is charged at most
+    /// once.
     fn assert_sound(&self) {
         for order in &self.orders {
             let until = order.billed.through;
@@ -186,12 +187,13 @@ impl World {
     }
 }
 
-/// Plays lives with runs at these times; all times are different.
+/// Simulates lives with runs at these times; all times differ.
 fn play(lives: &[Life], runs: &[i64], seed: u64) -> World {
     play_by_clock(lives, runs, seed, &[0])
 }
 
-/// The same with a clock that is wrong by so many seconds at each event, whatever it said before.
+/// Simulates lives with a clock that is off by a given number of seconds at each event, regardless of what it showed
+/// before.
 fn play_by_clock(lives: &[Life], runs: &[i64], seed: u64, wrong_by: &[i64]) -> World {
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
     enum Event {
@@ -222,7 +224,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_cut_into_runs_gives_the_same_sums(
+    fn runs_at_any_times_give_the_same_sums(
         lives in vec(life(), 1..5),
         runs in vec(0..END, 0..12),
         seed in any::<u64>(),
@@ -241,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_in_which_orders_are_read_does_not_matter(
+    fn generate_bills_from_reordered_orders_gives_the_same_bills(
         lives in vec(life(), 1..8),
         runs in vec(0..END, 1..4),
         seeds in (any::<u64>(), any::<u64>()),
@@ -250,7 +252,7 @@ proptest! {
     }
 
     #[test]
-    fn a_clock_that_jumps_bills_no_second_twice_and_leaves_none_out(
+    fn runs_with_a_jumping_clock_bill_each_second_once(
         lives in vec(life(), 1..5),
         runs in vec(0..END, 0..12),
         wrong_by in vec(-90 * 86_400..90 * 86_400i64, 1..16),
@@ -263,13 +265,13 @@ proptest! {
     }
 
     #[test]
-    fn a_run_repeated_or_as_of_earlier_draws_up_nothing(
+    fn run_repeated_or_as_of_earlier_generates_no_bills(
         lives in vec(life(), 1..5),
         run in 0..END,
         earlier in 0..END,
     ) {
         let mut world = play(&lives, &[run], 0);
-        // What is decided later is not known yet.
+        // Later decisions are not known yet.
         world.orders.retain(|order| order.ends_at.is_none() && order.replaces.is_none());
         let bills = world.bills;
         for as_of in [run, run.min(earlier), run] {

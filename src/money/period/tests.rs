@@ -11,14 +11,14 @@ fn period(unit: Unit, count: i32) -> RecurringPeriod {
 }
 
 #[test]
-fn days_are_fixed_seconds_across_summer_time() {
+fn boundary_of_days_across_summer_time_is_fixed_seconds() {
     let start = at("2025-03-15T00:00:00Z");
     assert_eq!(period(Unit::Day, 30).boundary(start, 1, ZURICH), at("2025-04-14T00:00:00Z"));
     assert_eq!(period(Unit::Hour, 5).boundary(start, 24, ZURICH), at("2025-03-20T00:00:00Z"));
 }
 
 #[test]
-fn months_keep_the_wall_time_and_clamp_the_day_of_the_start() {
+fn boundary_of_months_keeps_wall_time_and_clamps_the_day() {
     let (month, start) = (period(Unit::Month, 1), at("2024-01-30T23:00:00Z"));
     for (n, boundary) in [
         (0, "2024-01-30T23:00:00Z"),
@@ -35,25 +35,25 @@ fn months_keep_the_wall_time_and_clamp_the_day_of_the_start() {
 }
 
 #[test]
-fn a_skipped_wall_time_moves_forward_and_a_doubled_one_is_the_first() {
-    // 02:30 on 30 March 2025 is skipped, on 26 October it comes twice.
+fn boundary_at_skipped_or_repeated_wall_time_moves_forward_or_is_the_first() {
+    // 02:30 is skipped on 30 March 2025 and occurs twice on 26 October.
     let month = period(Unit::Month, 1);
     assert_eq!(month.boundary(at("2025-02-28T01:30:00Z"), 1, ZURICH), at("2025-03-28T01:30:00Z"));
     assert_eq!(month.boundary(at("2025-01-30T01:30:00Z"), 2, ZURICH), at("2025-03-30T01:30:00Z"));
     assert_eq!(month.boundary(at("2025-09-26T00:30:00Z"), 1, ZURICH), at("2025-10-26T00:30:00Z"));
-    // A start in the second of the two is where it is all the same.
+    // A start in the second occurrence keeps its exact time.
     let second = at("2025-10-26T01:30:00Z");
     assert_eq!(month.boundary(second, 0, ZURICH), second);
     assert_eq!(month.position(second, second, ZURICH).whole, 0);
     assert_eq!(period(Unit::Year, 1).boundary(second, 1, ZURICH), at("2026-10-26T01:30:00Z"));
-    // Samoa left out 30 December 2011, the whole of it.
+    // Samoa skipped the whole of 30 December 2011.
     let apia = Tz::Pacific__Apia;
     let before = instant(at("2011-11-30T12:00:00Z").naive_utc(), apia);
     assert_eq!(month.boundary(before, 1, apia), instant(at("2011-12-31T12:00:00Z").naive_utc(), apia));
 }
 
 #[test]
-fn a_boundary_belongs_to_the_period_that_it_starts() {
+fn position_of_a_boundary_is_in_the_period_that_it_starts() {
     let (month, start) = (period(Unit::Month, 1), at("2024-01-30T23:00:00Z"));
     let position = |t| month.position(start, at(t), ZURICH);
     let at_start = Position { whole: 0, into_secs: 0, period_secs: 2_505_600 };
@@ -67,7 +67,7 @@ fn a_boundary_belongs_to_the_period_that_it_starts() {
 }
 
 #[test]
-fn time_ends_with_the_year_9999() {
+fn boundary_beyond_year_9999_is_last() {
     let start = at("2025-01-01T00:00:00Z");
     for period in [period(Unit::Hour, 9999), period(Unit::Day, 9999), period(Unit::Month, 1), period(Unit::Year, 50)] {
         assert_eq!(period.boundary(start, u32::MAX, ZURICH), LAST);
@@ -78,14 +78,14 @@ fn time_ends_with_the_year_9999() {
 }
 
 #[test]
-fn a_year_is_compared_as_twelve_months_and_as_365_days() {
+fn nominal_secs_of_a_year_equal_twelve_months_and_365_days() {
     assert_eq!(period(Unit::Year, 1).nominal_secs(), period(Unit::Month, 12).nominal_secs());
     assert_eq!(period(Unit::Year, 1).nominal_secs(), period(Unit::Day, 365).nominal_secs());
     assert!(period(Unit::Hour, 23).is_shorter_than_a_day() && !period(Unit::Hour, 24).is_shorter_than_a_day());
 }
 
 #[test]
-fn periods_count_at_least_one() {
+fn period_with_invalid_count_is_refused() {
     for count in [0, -1, 10_000, i32::MAX] {
         assert_eq!(RecurringPeriod::new(Unit::Day, count), Err(PeriodError));
     }

@@ -17,7 +17,7 @@ fn rate(table: &RateTable, territory: &str, t: &str) -> Result<String, RateTable
 }
 
 #[test]
-fn a_rate_changes_at_the_territorys_midnight() {
+fn rate_at_changes_at_midnight_in_the_territory() {
     let table = read_table(EMBEDDED).expect("consistent");
     for (territory, t, expected) in [
         ("CH", "2023-12-31T22:59:59Z", "0.077"),
@@ -39,7 +39,7 @@ fn a_rate_changes_at_the_territorys_midnight() {
 }
 
 #[test]
-fn changes_are_those_inside_of_a_span() {
+fn changes_of_a_span_exclude_its_ends() {
     let table = read_table(EMBEDDED).expect("consistent");
     let changes = |territory: &str, from, to| table.changes(territory.parse().expect("a country"), at(from), at(to));
     let change = at("2023-12-31T23:00:00Z");
@@ -52,9 +52,9 @@ fn changes_are_those_inside_of_a_span() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn rate_at_without_a_rate_names_territory_and_date() {
     let table = table(&["2020-01-01,2020-02-01,FR,EUR,0.2,standard,", "2020-03-01,,FR,EUR,0.2,standard,"])
-        .expect("a gap is no overlap");
+        .expect("a gap is not an overlap");
     let missing =
         |date: &str| format!("no VAT rate of FR is known for {date}; `uncloud import-vat-rates FILE` adds it");
     let message = |territory, t| rate(&table, territory, t).map_err(|error| error.to_string());
@@ -64,15 +64,12 @@ fn what_is_missing_is_named() {
     assert_eq!(message("FR", "2020-02-29T23:00:00Z"), Ok("0.200".into()));
     let known =
         "known are AT BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IT LI LT LU LV MT NL NO PL PT RO SE SI SK";
-    assert_eq!(
-        message("US", "2020-01-01T00:00:00Z"),
-        Err(format!("US is a territory without VAT that we know; {known}"))
-    );
+    assert_eq!(message("US", "2020-01-01T00:00:00Z"), Err(format!("US is not a territory with known VAT; {known}")));
     assert!(matches!(rate(&table, "DE", "2020-01-01T00:00:00Z"), Err(RateTableError::Missing { .. })));
 }
 
 #[test]
-fn overlapping_rows_are_refused_by_name() {
+fn table_with_overlapping_rows_is_refused_naming_both() {
     let older = "2020-01-01,,FR,EUR,0.2,standard,";
     for newer in ["2021-01-01,2022-01-01,FR,EUR,0.21,standard,", "2020-01-01,,FR,EUR,0.2,standard,"] {
         assert!(matches!(table(&[newer, older]), Err(RateTableError::Overlap(..))), "{newer}");
@@ -90,7 +87,7 @@ fn overlapping_rows_are_refused_by_name() {
 }
 
 #[test]
-fn a_wrong_row_is_named_by_its_line() {
+fn read_with_invalid_row_names_its_line() {
     let right = "2020-01-01,,FR,EUR,0.2,standard,\"two\nlines\"";
     for (wrong, says) in [
         ("2020-01-01,,FR,EUR,0.2,standard", "has 6 fields; must have 7"),

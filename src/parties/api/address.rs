@@ -1,4 +1,4 @@
-//! Billing addresses: everybody's own, and for staff anybody's.
+//! Billing addresses over HTTP: the customer's own, and for staff any customer's.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json, types::ToJSON as _};
@@ -16,62 +16,62 @@ use crate::{
 };
 
 input! {
-    /// Where one's bills go.
+    /// A customer's new billing address.
     pub struct BillingAddressUpdate {
-        /// Of the person.
+        /// The name of the person.
         pub name: Line<200>,
-        /// Of the business; left out by private persons.
+        /// The name of the business; omitted by private persons.
         pub company: Option<Line<200>>,
-        /// With the number.
+        /// The street with the house number.
         pub street: Line<200>,
-        /// Left out where there is none.
+        /// The postal code; omitted where there is none.
         pub postal_code: Option<Line<20>>,
-        /// Town.
+        /// The city.
         pub city: Line<200>,
-        /// Decides the VAT.
+        /// The country, which determines the VAT.
         pub country: Country,
-        /// Of the business, in the form of its country, with or without spaces, dots and dashes. It counts as soon as
-        /// staff have verified it.
+        /// The VAT number of the business, in the form of its country, with or without spaces, dots and dashes. It
+        /// takes effect once staff have verified it.
         pub vat_number: Option<Line<40>>,
     }
 }
 
 input! {
-    /// That a customer's VAT number is the customer's.
+    /// The verification that a VAT number is the customer's.
     pub struct BillingAddressVerificationCreate {
-        /// Where it was looked up and what was found.
+        /// The register that was consulted, and the result.
         pub evidence: Line<500>,
-        /// The number that was looked up: refused if the customer has another one by now.
+        /// The number that was looked up; the request is refused if the customer has a different number by now.
         pub vat_number: Option<Line<40>>,
     }
 }
 
-/// Where a customer's bills go.
+/// A customer's billing address.
 #[derive(Debug, Object)]
 #[oai(rename = "BillingAddress", skip_serializing_if_is_none)]
 struct AddressBody {
-    /// Identifies it; a changed address is another one.
+    /// Identifies the version of the address; every change creates a new one.
     id: i64,
-    /// Of the person.
+    /// The name of the person.
     name: String,
-    /// Of the business; absent for private persons.
+    /// The name of the business; absent for private persons.
     company: Option<String>,
-    /// With the number.
+    /// The street with the house number.
     street: String,
-    /// Absent where there is none.
+    /// The postal code; absent where there is none.
     postal_code: Option<String>,
-    /// Town.
+    /// The city.
     city: String,
     country: Country,
-    /// Of the business, without separators.
+    /// The VAT number of the business, without separators.
     vat_number: Option<String>,
-    /// Since when the number counts; absent until staff have verified it.
+    /// The time since which the VAT number is verified; absent until staff have verified it.
     vat_verified_at: Option<DateTime<Utc>>,
-    /// Who of staff has verified it; shown to staff only.
+    /// The member of staff who verified the number; returned to staff only.
     vat_verified_by: Option<i64>,
-    /// By what; shown to staff only.
+    /// The evidence of the verification; returned to staff only.
     vat_evidence: Option<String>,
-    /// When it was set.
+    /// The time at which the address was set.
     created_at: DateTime<Utc>,
 }
 
@@ -123,9 +123,9 @@ impl From<BillingAddressUpdate> for Address {
     }
 }
 
-/// The operations on one's own.
+/// The operations on the customer's own address.
 pub struct BillingAddressApi {
-    /// Where the addresses are.
+    /// The database pool.
     pub pool: PgPool,
 }
 
@@ -133,7 +133,7 @@ pub struct BillingAddressApi {
 impl BillingAddressApi {
     /// Read my billing address
     ///
-    /// The one that the next bill goes to. 404 until it is set.
+    /// Returns the address of the next bill; 404 until it is set.
     #[oai(path = "/", method = "get", operation_id = "billing_address_read")]
     async fn read(&self, caller: AuthenticatedUser) -> Result<Json<AddressBody>, Error> {
         let none = || Error::NotFound("you have no billing address yet; set it with PUT /v1/billing_address".into());
@@ -143,7 +143,7 @@ impl BillingAddressApi {
 
     /// Set my billing address
     ///
-    /// For bills to come; those that are issued stay as they are.
+    /// Sets the address of future bills; bills already issued stay unchanged.
     #[oai(path = "/", method = "put", operation_id = "billing_address_update")]
     async fn edit(
         &self,
@@ -158,18 +158,18 @@ impl BillingAddressApi {
 
 #[derive(ApiResponse)]
 enum Verified {
-    /// From now on the number counts.
+    /// The number takes effect from now on.
     #[oai(status = 201)]
     Created(Json<AddressBody>),
 }
 
 fn not_found(user_id: i64) -> Error {
-    Error::NotFound(format!("there is no billing address of a user {user_id}").into())
+    Error::NotFound(format!("billing address of user {user_id} not found").into())
 }
 
-/// The operations on customers'.
+/// The operations of staff on customers' addresses.
 pub struct AdminAddressApi {
-    /// Where the addresses are.
+    /// The database pool.
     pub pool: PgPool,
 }
 
@@ -177,7 +177,7 @@ pub struct AdminAddressApi {
 impl AdminAddressApi {
     /// Read a customer's billing address
     ///
-    /// The one that the next bill goes to, and whether its VAT number is verified. 404 until it is set.
+    /// Returns the address of the next bill and the state of its VAT number; 404 until it is set.
     #[oai(path = "/:id/billing_address", method = "get", operation_id = "admin_billing_address_read")]
     async fn read(
         &self,
@@ -191,8 +191,8 @@ impl AdminAddressApi {
 
     /// Verify a customer's VAT number
     ///
-    /// Notes who found it to be the customer's, when, and by what. Bills to come then leave the VAT to the customer where
-    /// the law says so.
+    /// Records the member of staff who verified the number, the time and the evidence. Future bills then use reverse
+    /// charge where the law requires it.
     #[oai(path = "/:id/billing_address/verification", method = "post", operation_id = "admin_billing_address_verify")]
     async fn verify(
         &self,

@@ -1,4 +1,4 @@
-//! Billing addresses and the seller over HTTP.
+//! Billing addresses and the seller's details over HTTP.
 
 mod address;
 mod seller;

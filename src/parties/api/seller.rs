@@ -1,4 +1,4 @@
-//! The seller; staff only.
+//! The seller's details over HTTP; staff only.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, OpenApi, payload::Json, types::ToJSON as _};
@@ -16,53 +16,54 @@ use crate::{
 };
 
 input! {
-    /// The provider's own details, as they stand on bills to come.
+    /// The new details of the seller, for future bills.
     pub struct SellerUpdate {
-        /// Of the business.
+        /// The name of the business.
         pub name: Line<200>,
-        /// With the number.
+        /// The street with the house number.
         pub street: Line<200>,
-        /// Postal code.
+        /// The postal code.
         pub postal_code: Line<20>,
-        /// Town.
+        /// The city.
         pub city: Line<200>,
-        /// CH: no other country's law is known here.
+        /// The country: only CH, because the rules of other countries are not implemented.
         pub country: Country,
-        /// As the tax office wrote it.
+        /// The VAT number, as the tax office wrote it.
         pub vat_number: Option<Line<40>>,
-        /// In which months and years begin.
+        /// The time zone in which months and years start.
         pub time_zone: TimeZone,
-        /// Whether registered for the EU's one-stop shop: its customers then pay their own country's VAT. No when left out.
+        /// Registered for the EU's one-stop shop: customers in the EU then pay their own country's VAT. False if
+        /// omitted.
         pub oss_eu: Option<Flag>,
-        /// Whether what is due is rounded to 0.05. No when left out.
+        /// Rounds amounts due to 0.05. False if omitted.
         pub cash_rounding: Option<Flag>,
     }
 }
 
-/// The provider's own details.
+/// The seller's details.
 #[derive(Debug, Object)]
 #[oai(rename = "Seller", skip_serializing_if_is_none)]
 struct SellerBody {
-    /// Identifies them; changed ones are others.
+    /// Identifies the version of the details; every change creates a new one.
     id: i64,
-    /// Of the business.
+    /// The name of the business.
     name: String,
-    /// With the number.
+    /// The street with the house number.
     street: String,
-    /// Postal code.
+    /// The postal code.
     postal_code: String,
-    /// Town.
+    /// The city.
     city: String,
     country: Country,
-    /// Without separators.
+    /// The VAT number without separators.
     vat_number: Option<String>,
-    /// In which months and years begin.
+    /// The time zone in which months and years start.
     time_zone: TimeZone,
-    /// Whether registered for the EU's one-stop shop.
+    /// Registered for the EU's one-stop shop.
     oss_eu: bool,
-    /// Whether what is due is rounded to 0.05.
+    /// Rounds amounts due to 0.05.
     cash_rounding: bool,
-    /// When they were set.
+    /// The time at which the details were set.
     created_at: DateTime<Utc>,
 }
 
@@ -109,7 +110,7 @@ impl From<SellerUpdate> for Seller {
 
 /// The operations.
 pub struct SellerApi {
-    /// Where the details are.
+    /// The database pool.
     pub pool: PgPool,
 }
 
@@ -117,7 +118,7 @@ pub struct SellerApi {
 impl SellerApi {
     /// Read the seller's details
     ///
-    /// Who bills, as it stands on the next bills. 404 until it is set.
+    /// Returns the seller's details for the next bills; 404 until they are set.
     #[oai(path = "/", method = "get", operation_id = "admin_seller_read")]
     async fn read(&self, _staff: Staff) -> Result<Json<SellerBody>, Error> {
         let none = || Error::NotFound("the seller's details are missing; set them with PUT /v1/admin/seller".into());
@@ -126,7 +127,7 @@ impl SellerApi {
 
     /// Set the seller's details
     ///
-    /// For bills to come; those that are issued stay as they are.
+    /// Sets the details of future bills; bills already issued stay unchanged.
     #[oai(path = "/", method = "put", operation_id = "admin_seller_update")]
     async fn edit(&self, staff: Staff, body: Body<SellerUpdate>) -> Result<Json<SellerBody>, Error> {
         Ok(Json(seller::write(&self.pool, staff.0.user_id, body.0.into()).await?.into()))

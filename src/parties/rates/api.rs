@@ -11,17 +11,17 @@ use crate::{
     money::{amount::Rate, country::Country},
 };
 
-/// A standard rate of VAT and when it holds.
+/// A standard rate of VAT and the dates on which it applies.
 #[derive(Debug, Object)]
 #[oai(rename = "VatRate", skip_serializing_if_is_none)]
 struct RateBody {
     territory: Country,
-    /// The first day, in the territory's time.
+    /// The first day of the rate, in the territory's time zone.
     from: NaiveDate,
-    /// The first day without it; absent while it holds.
+    /// The first day on which the rate no longer applies; absent while it does.
     to: Option<NaiveDate>,
     rate: Rate,
-    /// Where the figure comes from.
+    /// The source of the figure.
     source: String,
 }
 
@@ -31,17 +31,17 @@ impl From<SourcedRate> for RateBody {
     }
 }
 
-/// VAT rates.
+/// The VAT rates.
 #[derive(Debug, Object)]
 #[oai(rename = "VatRateList")]
 struct RateList {
-    /// By territory and date.
+    /// The rates, ordered by territory and date.
     items: Vec<RateBody>,
 }
 
 /// The operations.
 pub struct VatRateApi {
-    /// Where the rates are.
+    /// The database pool.
     pub pool: PgPool,
 }
 
@@ -49,12 +49,12 @@ pub struct VatRateApi {
 impl VatRateApi {
     /// List VAT rates
     ///
-    /// `uncloud import-vat-rates` changes them.
+    /// Lists the VAT rates; `uncloud import-vat-rates` changes them.
     #[oai(path = "/", method = "get", operation_id = "admin_vatrate_list")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Of this country only.
+        /// Only rates of this country.
         territory: Query<Option<Country>>,
     ) -> Result<Json<RateList>, Error> {
         let rates = db::rates(&self.pool, territory.0.as_ref().map(Country::as_str)).await?;

@@ -1,16 +1,16 @@
-//! VAT rates in Postgres.
+//! VAT rates in PostgreSQL.
 
 use sqlx::{PgConnection, PgExecutor};
 
 use super::sourced_rate::SourcedRate;
 use crate::{error::Error, money::vat_rates::RateRow};
 
-/// One import at a time; runs go on reading.
+/// Locks the table of rates: one import at a time, while runs continue to read.
 pub(super) async fn lock(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("lock table vat_rate in share row exclusive mode").execute(tx).await.map(drop)
 }
 
-/// All rates, or a territory's, by territory and date.
+/// Returns all rates, or a territory's, by territory and date.
 pub(super) async fn rates(db: impl PgExecutor<'_>, territory: Option<&str>) -> Result<Vec<SourcedRate>, Error> {
     let rows = sqlx::query!(
         "select territory, starts_on, ends_on, rate_ppm, source from vat_rate
@@ -30,11 +30,14 @@ pub(super) async fn rates(db: impl PgExecutor<'_>, territory: Option<&str>) -> R
     Ok(rows.collect::<anyhow::Result<_>>()?)
 }
 
-/// Makes the rates of these territories those given.
+/// Replaces the rates of these territories by the given ones.
 pub(super) async fn replace(tx: &mut PgConnection, territories: &[&str], rates: &[SourcedRate]) -> Result<(), Error> {
     sqlx::query!("delete from vat_rate where territory = any($1)", territories as _).execute(&mut *tx).await?;
     for SourcedRate { row, source } in rates {
-        let zone = row.territory.vat_zone().ok_or_else(|| anyhow::anyhow!("{} has no zone", row.territory))?;
+        let zone = row
+            .territory
+            .vat_zone()
+            .ok_or_else(|| anyhow::anyhow!("the time zone of {} is not known", row.territory))?;
         sqlx::query!(
             "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, time_zone, source)
              values ($1, $2, $3, $4, $5, $6)",

@@ -1,7 +1,7 @@
 //! VAT rates in the database: imported from a file, listed for staff.
 //!
-//! A file is the truth for the territories that it names; those that it does not name stay. Rates of the past may have
-//! been used by bills, which stay as they are, so what changes there is reported.
+//! A file is authoritative for the territories that it names; other territories are left unchanged. Bills may have
+//! used past rates, and stay as they are, so changes of past rates are reported.
 
 mod api;
 mod db;
@@ -25,43 +25,43 @@ use crate::{
     parties::rates::sourced_rate::SourcedRate,
 };
 
-/// From when to when an import has changed a territory's rate.
+/// A span of dates in which an import has changed a territory's rate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Where.
+    /// The territory that has changed.
     pub territory: Country,
-    /// The first day.
+    /// The first day of the change.
     pub from: NaiveDate,
-    /// The first day on which both are the same again; none if never.
+    /// The first day on which both rates are the same again; `None`: the change has no end.
     pub to: Option<NaiveDate>,
-    /// What it was; none if unknown.
+    /// The rate before the import; `None` if unknown.
     pub old: Option<Rate>,
-    /// What it is.
+    /// The rate after the import; `None` if unknown.
     pub new: Option<Rate>,
-    /// It had been known and some of the time has passed: bills may have used it.
+    /// True if the old rate was known and some of the span has passed: bills may have used it.
     pub past: bool,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Clone)]
 pub struct Imported {
-    /// Rates in the file, of the territories that were to be written.
+    /// The number of rates in the file, of the territories that were to be written.
     pub rates: usize,
-    /// What is not as it was.
+    /// The changes of rates.
     pub differences: Vec<Difference>,
 }
 
-/// Imports a file in the form of [`EMBEDDED`], all of it or nothing. Errors name the lines.
+/// Imports a file in the form of [`EMBEDDED`], as a whole or not at all. Errors name the lines.
 pub async fn import(pool: &PgPool, csv: &str, name: &str) -> anyhow::Result<Imported> {
     Ok(write(pool, file::read(csv, name)?, false).await?)
 }
 
-/// Imports [`EMBEDDED`] for the territories that have no rate at all: staff's own figures stay.
+/// Imports [`EMBEDDED`] for the territories without any rate: staff's own figures stay.
 pub async fn import_missing(pool: &PgPool) -> anyhow::Result<Imported> {
     Ok(write(pool, file::read(EMBEDDED, "embedded")?, true).await?)
 }
 
-/// Makes the rates of the territories in question those given.
+/// Replaces the rates of the given territories.
 async fn write(pool: &PgPool, mut rates: Vec<SourcedRate>, only_missing: bool) -> Result<Imported, Error> {
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock(&mut tx).await?;
@@ -87,7 +87,7 @@ async fn write(pool: &PgPool, mut rates: Vec<SourcedRate>, only_missing: bool) -
     Ok(Imported { rates: rates.len(), differences })
 }
 
-/// When a territory's rates are not the same.
+/// Returns the spans in which a territory's rates differ.
 fn differences(territory: Country, old: &[RateRow], new: &[RateRow], now: DateTime<Utc>) -> Vec<Difference> {
     let on = |rows: &[RateRow], date: NaiveDate| {
         rows.iter().find(|row| row.from <= date && row.to.is_none_or(|to| date < to)).map(|row| row.rate)
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_told_by_days_not_by_rows() {
+    fn differences_of_split_rows_are_reported_by_days() {
         let today = "2018-01-01,2024-01-01,CH,CHF,0.077,standard,\n2024-01-01,,CH,CHF,0.081,standard,";
         assert!(say(today, today).is_empty());
         let split = "2018-01-01,2020-01-01,CH,CHF,0.077,standard,\n2020-01-01,2024-01-01,CH,CHF,0.077,standard,\n\
@@ -140,7 +140,7 @@ mod tests {
         assert!(say(today, split).is_empty(), "the same rate on each day");
         let raised = "2018-01-01,2024-01-01,CH,CHF,0.077,standard,\n2024-01-01,2028-01-01,CH,CHF,0.081,standard,\n\
             2028-01-01,,CH,CHF,0.085,standard,";
-        assert_eq!(say(today, raised), ["2028-01-01 - 0.081 0.085 false"], "a new law is no news about the past");
+        assert_eq!(say(today, raised), ["2028-01-01 - 0.081 0.085 false"], "a future change does not affect the past");
         let corrected = "2018-01-01,2024-01-01,CH,CHF,0.078,standard,\n2024-01-01,,CH,CHF,0.081,standard,";
         assert_eq!(say(today, corrected), ["2018-01-01 2024-01-01 0.077 0.078 true"]);
         let later = "2019-01-01,2024-01-01,CH,CHF,0.077,standard,\n2024-01-01,2025-06-01,CH,CHF,0.081,standard,";

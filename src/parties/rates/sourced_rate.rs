@@ -2,11 +2,11 @@
 
 use crate::money::vat_rates::RateRow;
 
-/// A rate, and where it comes from.
+/// A rate and the source of its figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcedRate {
-    /// The rate.
+    /// The rate with its dates.
     pub row: RateRow,
-    /// Where the figure comes from.
+    /// The source of the figure.
     pub source: String,
 }
