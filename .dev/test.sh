@@ -1,14 +1,14 @@
 # shellcheck shell=sh
-# ./dev test: everything that must hold before a change is merged; the same here and in CI.
+# ./dev test: all checks that must pass before a change is merged; the same locally and in CI.
 
 deny_version=0.20.2
 
-# cargo-deny is a program of its own, kept beside the build and made once.
+# cargo-deny is a separate program, built once and stored beside the build.
 deny_here() {
     deny_root=$CARGO_TARGET_DIR/tools/cargo-deny-$deny_version
     if [ ! -x "$deny_root/bin/cargo-deny" ]; then
         heading "Building cargo-deny $deny_version (once, some minutes; it is kept in $deny_root)"
-        # Made to be built soon rather than to run fast. Its own target folder is removed: it is big and not needed again.
+        # Optimised for a short build rather than for speed. Its target folder is removed: it is big and not needed again.
         CARGO_NET_OFFLINE=false CARGO_TARGET_DIR="$CARGO_TARGET_DIR/tools/build" \
             CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
             CARGO_PROFILE_RELEASE_DEBUG=false \
@@ -18,7 +18,7 @@ deny_here() {
     fi
 }
 
-# Advisories are left out: their database is fetched anew from the network each time.
+# Advisories are left out: their database is downloaded again each time.
 deny() { "$deny_root/bin/cargo-deny" --offline --locked --workspace check --hide-inclusion-graph bans licenses sources; }
 
 shell_lint() {
@@ -41,11 +41,11 @@ dev_test() {
     step "Packaging" packaging_check
     step "Lints" cargo clippy --locked --workspace --all-targets -- -D warnings
     step "Licences, sources and banned crates" deny
-    # The tests start both programs, and cargo builds only those of the package under test.
+    # The tests start both programs, but cargo builds only those of the package under test.
     step "Programs" cargo build --locked --bins
     step "Tests" cargo test --locked --workspace
     clients_steps
     step "Made-up requests for every operation" fuzz 1 25
     step "Committed query data (.sqlx)" sql_check
-    printf '\n./dev test: all green in %s s\n' "$(($(date +%s) - test_start))"
+    printf '\n./dev test: all checks passed in %s s\n' "$(($(date +%s) - test_start))"
 }
