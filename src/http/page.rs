@@ -13,7 +13,7 @@ use crate::error::{Error, FieldError};
 pub struct PageQuery<After = i64> {
     /// The last object of the previous page; `None` for the first page.
     after: Option<After>,
-    /// Whether the list runs from the last object to the first.
+    /// True if the list runs from the last object to the first.
     pub descending: bool,
     /// Maximum number of objects.
     limit: i64,

@@ -15,7 +15,7 @@ use crate::{error::Error, http::Tags};
 
 /// Longest wait for the response of one dependency.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long one readiness result is returned to all callers.
+/// Time for which one readiness result is returned to all callers.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// State of a dependency.

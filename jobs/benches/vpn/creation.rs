@@ -89,5 +89,5 @@ pub(crate) fn measure(up: &RunningInstance, report: &mut Report) {
     report.add("creation_p50_ms", "one of these, p50", percentile(&times, 50), "ms", "", "");
     report.add("creation_p99_ms", "one of these, p99", percentile(&times, 99), "ms", "", "");
     let behind = behind.elapsed().as_secs_f64();
-    report.add("creation_caught_up_s", "after the last answer the host has them all in", behind, "s", "", "");
+    report.add("creation_caught_up_s", "from the last response until the host has all", behind, "s", "", "");
 }

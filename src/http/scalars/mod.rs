@@ -23,7 +23,7 @@ use serde_json::Value;
 
 /// A custom scalar's description and parser; the macro below makes it one of the framework's types.
 pub(crate) trait Scalar: Sized {
-    /// Whether the document repeats its schema in place: a component would give generated clients a separate type for a
+    /// True if the document repeats its schema in place: a component would give generated clients a separate type for a
     /// plain number, boolean, text or time.
     const IS_INLINE: bool = false;
 

@@ -36,7 +36,7 @@ use crate::http::TrustedProxies;
 
 /// Longest wait at shutdown for requests in progress.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
-/// How long an idle connection stays open at shutdown. A client that uses it meanwhile is told to open a new one;
+/// Time for which an idle connection stays open at shutdown. A client that uses it meanwhile is told to open a new one;
 /// closing it at once could collide with a request that is already on its way.
 const LINGER: Duration = Duration::from_secs(1);
 /// Wait before the next attempt when no file descriptor is free for a connection; trying again at once would be

@@ -32,7 +32,7 @@ pub(in crate::server) fn authorize(operation: &Operation, caller: Option<&Caller
     if for_staff { staff(Some(caller)).map(drop) } else { Ok(()) }
 }
 
-/// Whether a request has a token that was valid a moment ago.
+/// Returns whether a request has a token that was valid a moment ago.
 pub(in crate::server) fn has_known_token(authenticator: &Authenticator, request: &Request) -> bool {
     let bearer = request.headers().typed_get::<Authorization<authorization::Bearer>>();
     bearer.is_some_and(|bearer| authenticator.remembers_token(&Secret::new(bearer.token().to_owned())))

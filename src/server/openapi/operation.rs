@@ -40,7 +40,7 @@ pub(in crate::server) struct Operation {
     pub callers: Access,
     pub answer: Kind,
     pub takes_body: bool,
-    /// Whether it is an edit that supports If-Match.
+    /// True for an edit that supports If-Match.
     pub takes_if_match: bool,
     pub parameters: Vec<Parameter>,
 }

@@ -13,7 +13,7 @@ const BATCH: i64 = 500;
 pub(super) struct KeyRecord {
     pub request_hash: Vec<u8>,
     pub changed: bool,
-    /// Whether its attempt is dead.
+    /// True if its attempt is dead.
     pub given_up: bool,
     pub status: Option<i16>,
     pub location: Option<String>,
