@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs Debian packages ($@) as root without starting any service: uncloud runs private servers of its own, and a machine
-# must not suddenly listen on 5432 and 6379 because somebody tried it.
+# Installs Debian packages ($@) as root without starting any service: uncloud runs its own private servers, and trying it
+# must not make a machine listen on 5432 and 6379.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 
@@ -29,9 +29,9 @@ chmod 755 "$policy"
 get() { apt-get install -y --no-install-recommends "$@"; }
 
 echo "== apt-get update" >&2
-apt-get update || echo "dev: apt-get update failed; trying with the package lists that are here" >&2
+apt-get update || echo "dev: apt-get update failed; using the existing package lists" >&2
 
-# Not every release has wireguard-go; a kernel with WireGuard does without it.
+# Not every release has wireguard-go; a kernel with WireGuard does not need it.
 wanted=
 optional=
 for package in "$@"; do
@@ -40,7 +40,7 @@ done
 
 case " $wanted " in
 *" postgresql "*)
-    # The package makes a database of its own while it is installed, unless this file, which comes with another one, says no.
+    # During its installation the package creates a database, unless this file, which another package provides, prevents it.
     echo "== apt-get install postgresql-common" >&2
     get postgresql-common
     if [ -e "$cluster" ]; then
@@ -60,5 +60,5 @@ case " $wanted " in
 esac
 if [ -n "$optional" ]; then
     echo "== apt-get install $optional" >&2
-    get "$optional" || echo "dev: no $optional here; the VPN needs WireGuard in the kernel then" >&2
+    get "$optional" || echo "dev: $optional is not available; the VPN then needs WireGuard in the kernel" >&2
 fi

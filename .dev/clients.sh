@@ -1,17 +1,17 @@
 # shellcheck shell=sh
-# ./dev clients: clients that generators make of openapi/openapi.json, called against a running server.
+# ./dev clients: generates clients from openapi/openapi.json and tests them against a running server.
 
-# The generators: from PyPI (with the Java and the Node that they need), npm and crates.io, in the versions that tests/clients/
-# names. They are kept beside the build and fetched once for each set of versions.
+# Installs the generators from PyPI (with the Java and Node that they need), npm and crates.io, in the versions pinned in
+# tests/clients/. They are stored beside the build and fetched once for each set of versions.
 crates=tests/clients/rust/Cargo.toml
 clients_here() {
     pins=$(cat tests/clients/requirements.txt tests/clients/typescript/package-lock.json | sha256sum | cut -c 1-12)
     tools=$CARGO_TARGET_DIR/tools/clients-$pins
     if [ ! -e "$tools/complete" ]; then
-        step "Fetching the generators of clients (once, from the network; they are kept in $tools)" clients_fetch
+        step "Fetching the client generators (once, from the network; they are stored in $tools)" clients_fetch
     fi
     if ! cargo fetch --locked --offline --manifest-path "$crates" >/dev/null 2>&1; then
-        heading "Fetching the crates of the client for Rust (once)"
+        heading "Fetching the crates of the Rust client (once)"
         CARGO_NET_OFFLINE=false cargo fetch --locked --manifest-path "$crates"
     fi
 }
@@ -25,7 +25,7 @@ clients_fetch() {
     touch "$tools/complete"
 }
 
-# For a step, whose shell ends with it: the generators come first, and what is generated goes to $work.
+# Prepares a step, whose shell ends with it: puts the generators first in PATH; generated files go to $work.
 clients_tools() {
     PATH=$tools/bin:$tools/node_modules/.bin:$PATH
     export REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
@@ -33,7 +33,7 @@ clients_tools() {
     mkdir -p "$work"
 }
 
-# Runs a generator, which has something to say only when it fails.
+# Runs a generator and shows its output only if it fails.
 quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "$1 failed"; }; }
 
 clients_lint() {
@@ -57,7 +57,7 @@ clients_generate() {
     clients_rust
 }
 
-# progenitor types the errors of application/json alone. What is as it was stays, so that cargo has nothing to do.
+# progenitor types only errors of application/json. Unchanged files are not rewritten, so that cargo has nothing to do.
 clients_rust() {
     cargo fmt --check --manifest-path "$crates"
     cp -a tests/clients/rust/. "$work/rust/"
@@ -88,14 +88,14 @@ clients_call() {
     client progenitor "$CARGO_TARGET_DIR/tools/progenitor/debug/uncloud-client"
 }
 
-# A customer of that name, who has a program.
+# Creates a customer named $1 and runs a client program ($2...) as that customer.
 client() {
     UNCLOUD_CUSTOMER=$1
     shift
     UNCLOUD_PUBLIC_KEY=$(wg genkey | wg pubkey)
     export UNCLOUD_CUSTOMER UNCLOUD_PUBLIC_KEY
     echo "$UNCLOUD_PASSWORD" | "$uncloud" bootstrap-user --data-dir "$data_dir" --username "$UNCLOUD_CUSTOMER" 2>>"$work/log"
-    "$@" || fail "the client of $UNCLOUD_CUSTOMER says so"
+    "$@" || fail "the client $UNCLOUD_CUSTOMER failed; see its message above"
     say "   $UNCLOUD_CUSTOMER"
 }
 
@@ -108,7 +108,7 @@ clients_end() {
     exit "$status"
 }
 
-# What `./dev test` has of it; the programs are built.
+# The steps that are part of `./dev test`; the programs must be built.
 clients_steps() {
     step "Document" clients_lint
     step "Clients generated from it" clients_generate

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# ./dev fuzz: schemathesis makes up requests from the document, good ones and bad ones, and sends them to a server with one
-# object of every noun, as a customer and as staff. What it must not complain about stands in tests/fuzz/schemathesis.toml.
+# ./dev fuzz: schemathesis generates valid and invalid requests from the document and sends them to a server with one object
+# of every type, as a customer and as staff. tests/fuzz/schemathesis.toml lists the findings that it must ignore.
 
-# Runs it with seed $1 and so many examples ($2) for an operation.
+# Runs it with seed $1 and $2 examples per operation.
 fuzz() {
     SCHEMATHESIS=$python_root/bin/schemathesis FUZZ_SEED=$1 FUZZ_EXAMPLES=$2 \
         cargo test --locked --quiet -p uncloud --test api -- --ignored --nocapture schemathesis
@@ -14,7 +14,7 @@ dev_fuzz() {
         case $1 in
         --seeds) seeds=${2:?how many} ;;
         --examples) examples=${2:?how many} ;;
-        *) fail "./dev fuzz [--seeds N] [--examples N]" ;;
+        *) fail "usage: ./dev fuzz [--seeds N] [--examples N]" ;;
         esac
         shift 2
     done

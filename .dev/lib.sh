@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What every part of ./dev needs: messages, cargo, PostgreSQL's programs. Sourced by ./dev, which has changed to the repository's root.
+# Functions for all parts of ./dev: messages, cargo, PostgreSQL's programs. Sourced by ./dev in the repository's root.
 
 : "${CARGO_TARGET_DIR:=$HOME/.cache/uncloud/target}"
 export CARGO_TARGET_DIR
@@ -14,8 +14,8 @@ fail() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Runs one step of a longer list under a heading and says how long it took. `set -e` does not reach into a function that is
-# called from a condition, so the step runs in a shell of its own that has it.
+# Runs one step of a longer list under a heading and prints its duration. `set -e` has no effect in a function that is called
+# in a condition, so the step runs in a subshell with its own `set -e`.
 step() {
     step_title=$1
     shift
@@ -31,12 +31,12 @@ step() {
     set -e
     step_took=$(($(date +%s) - step_start))
     if [ "$step_status" != 0 ]; then
-        fail "\"$step_title\" failed after $step_took s (exit code $step_status); what is wrong stands above"
+        fail "\"$step_title\" failed after $step_took s (exit code $step_status); see the messages above"
     fi
     say "   ok, $step_took s"
 }
 
-# Cargo is kept off the network as soon as every crate is here, so that nothing waits for a resolver that is not there.
+# Keeps cargo offline once all crates are downloaded, so that no build waits for an unreachable DNS resolver.
 crates_here() {
     have cargo || fail "cargo is missing: install Rust with rustup, see https://rustup.rs (rust-toolchain.toml names the version)"
     [ -z "${CARGO_NET_OFFLINE:-}" ] || return 0
@@ -47,7 +47,7 @@ crates_here() {
     export CARGO_NET_OFFLINE=true
 }
 
-# The folder with initdb, postgres, pg_ctl and psql: the newest that Debian has, else what the PATH has.
+# Prints the folder with initdb, postgres, pg_ctl and psql: Debian's newest, or else the one in the PATH.
 postgres_bin() {
     for bin in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV); do
         if [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ]; then
@@ -58,7 +58,7 @@ postgres_bin() {
     if have initdb; then dirname "$(command -v initdb)"; fi
 }
 
-# PostgreSQL refuses to run as root: as root its programs run as the first of these users that exists.
+# PostgreSQL refuses to run as root, so root runs its programs as the first of these users that exists.
 unprivileged() {
     if [ "$(id -u)" != 0 ]; then
         "$@"
@@ -70,15 +70,15 @@ unprivileged() {
     setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"
 }
 
-# Programs from PyPI, of the versions that file $2 pins, in an environment of their own named $1 beside the build. Made anew
-# when the file changes; python_root is where it is.
+# Installs programs from PyPI, in the versions pinned in file $2, in a separate environment named $1 beside the build, and
+# again when the file changes; sets python_root to its folder.
 python_here() {
     python_root=$CARGO_TARGET_DIR/tools/$1-$(sha256sum "$2" | cut -c1-12)
     [ ! -e "$python_root/ready" ] || return 0
-    heading "Installing what $2 names (once; it is kept in $python_root)"
+    heading "Installing the packages of $2 (once; they are stored in $python_root)"
     rm -rf "$python_root"
-    python3 -m venv "$python_root" || fail "python3 can't make an environment; Debian has it in python3-venv"
+    python3 -m venv "$python_root" || fail "python3 can't create an environment; on Debian: apt-get install python3-venv"
     "$python_root/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$2" ||
-        fail "PyPI's programs could not be installed; the first time needs the network"
+        fail "the packages from PyPI could not be installed; the first run needs the network"
     : >"$python_root/ready"
 }

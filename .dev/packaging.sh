@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What is shipped for operators (packaging/, docker-compose.yml), asked of the programs that will read it.
+# Checks the files for operators (packaging/, docker-compose.yml) with the programs that will read them.
 
 packaging_check() {
     checked=$(mktemp -d "${TMPDIR:-/tmp}/uncloud-packaging.XXXXXX")
@@ -14,10 +14,10 @@ packaging_sudoers() {
         say "   left out: visudo is not installed (package sudo)"
         return
     fi
-    visudo -c -q -f packaging/sudoers.d/uncloud || fail "sudo does not take packaging/sudoers.d/uncloud"
+    visudo -c -q -f packaging/sudoers.d/uncloud || fail "sudo refuses packaging/sudoers.d/uncloud"
 }
 
-# The programs that the units name need not be installed here, so the copies name another one.
+# The programs in the units may not be installed on this machine, so the checked copies name another one.
 packaging_units() {
     if ! have systemd-analyze; then
         say "   left out: systemd-analyze is not installed (package systemd)"
@@ -42,7 +42,7 @@ packaging_units() {
 packaging_units_pass() {
     for copy in "$checked"/*.service "$checked"/*.socket; do
         said=$(systemd-analyze verify --man=no "$copy" 2>&1) || fail "$copy: $said"
-        # Warnings are errors here: an option that systemd does not know protects nothing.
+        # Warnings count as errors: an option that systemd does not know does not protect anything.
         if printf '%s\n' "$said" | grep -F "$checked" >&2; then fail "systemd complains about a unit; see above"; fi
     done
 }
@@ -60,5 +60,5 @@ packaging_compose() {
     cp docker-compose.yml "$checked/compose/"
     cp packaging/compose-secrets.sh "$checked/compose/packaging/"
     sh "$checked/compose/packaging/compose-secrets.sh"
-    (cd "$checked/compose" && $compose config -q) || fail "docker compose does not take docker-compose.yml"
+    (cd "$checked/compose" && $compose config -q) || fail "docker compose refuses docker-compose.yml"
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# ./dev run: builds, starts everything with `uncloud up`, shows the tour, and stays until Ctrl-C.
+# ./dev run: builds, starts everything with `uncloud up`, shows the tour, and runs until Ctrl-C.
 
 dev_run() {
     install_missing
@@ -7,12 +7,12 @@ dev_run() {
     heading "Building (the first time takes some minutes)"
     cargo build --locked --bins
     if [ "$(id -u)" = 0 ]; then run_up "$@"; fi
-    # Everything from here on runs as root where that is possible; secrets are not put into an argument list.
+    # Everything after this runs as root if possible; secrets must not appear in an argument list.
     if may_sudo; then
         exec sudo --preserve-env=DATABASE_URL,REDIS_URL,RUST_LOG,UNCLOUD_ADMIN_PASSWORD,UNCLOUD_DATA_DIR,UNCLOUD_LISTEN,UNCLOUD_SECRET_KEY \
             env CARGO_TARGET_DIR="$CARGO_TARGET_DIR" UNCLOUD_TOUR_EXIT="${UNCLOUD_TOUR_EXIT:-}" "$(pwd)/dev" up-and-tour "$@"
     fi
-    say "Not root, and no sudo: the workers will only say what they would do."
+    say "Not root, and sudo is not available: the workers will only do dry runs."
     run_up "$@"
 }
 
@@ -26,7 +26,7 @@ may_sudo() {
     fi
 }
 
-# The value of option $1 among the other arguments, else $UNCLOUD_DATA_DIR, else what `uncloud up` takes.
+# Prints the value of option $1 in the other arguments, or $UNCLOUD_DATA_DIR, or the default of `uncloud up`.
 data_dir_of() {
     dir=${UNCLOUD_DATA_DIR:-}
     while [ $# -gt 0 ]; do
@@ -52,7 +52,7 @@ run_up() {
     uncloud=$CARGO_TARGET_DIR/debug/uncloud
     tour_id=
     heading "uncloud up, data in $data_dir"
-    # Its log goes to a file and is shown from there, but not during the tour, whose answers it would cut in two.
+    # Its log goes to a file and is shown from there, but not during the tour, whose responses it would interrupt.
     log=$data_dir/log/up.log
     (umask 066 && mkdir -p "$data_dir/log")
     if [ -e "$log" ] && [ "$(wc -c <"$log")" -gt 10000000 ]; then : >"$log"; fi
@@ -67,7 +67,7 @@ run_up() {
     # shellcheck disable=SC2034 # for the tour and its end
     tour_id=$(instance .id)
     hide_log
-    # Not "tour || ...": a command whose failure is asked for is not ended by `set -e` at its first error.
+    # Not "tour || ...": `set -e` does not stop a command at its first error if the command's failure is handled.
     set +e
     (
         set -e
@@ -77,25 +77,25 @@ run_up() {
     set -e
     show_log
     if [ -n "${UNCLOUD_TOUR_EXIT:-}" ]; then exit "$status"; fi
-    [ "$status" = 0 ] || say "The tour ended early; what runs, runs on."
+    [ "$status" = 0 ] || say "The tour ended early; everything that was started keeps running."
     say "Ctrl-C ends everything."
     status=0
     wait "$up" || status=$?
     exit "$status"
 }
 
-# Waits until `uncloud up` ($up, on $data_dir) answers and has its workers.
+# Waits until `uncloud up` ($up, on $data_dir) responds and has its workers.
 up_wait() {
     waited=0
     while [ "$(instance '.pid')" != "$up" ] ||
         [ "$(instance 'select(.listen) | [.hosts[] | "worker " + .queue] - [.children[].name] | length')" != 0 ]; do
         if ! kill -0 "$up" 2>/dev/null; then
-            sleep 0.5 # for the log, which says why
+            sleep 0.5 # so that the log shows the reason
             wait "$up" || exit $?
             exit 1
         fi
         waited=$((waited + 1))
-        [ "$waited" -lt 1500 ] || fail "not ready after five minutes; the log above and $data_dir/log tell more"
+        [ "$waited" -lt 1500 ] || fail "not ready after five minutes; see the log above and $data_dir/log"
         sleep 0.2
     done
 }
@@ -110,7 +110,7 @@ hide_log() {
     wait "$tail" 2>/dev/null || true
 }
 
-# Ends `uncloud up` and waits for it: after a Ctrl-C it knows already, and a second wish within a moment counts as one.
+# Stops `uncloud up` and waits for it: it has already received a Ctrl-C, and two signals at nearly the same time count as one.
 run_end() {
     status=$?
     trap - EXIT

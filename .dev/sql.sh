@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# The committed data of sqlx (.sqlx/): what the compile-time checked queries need to build without a database. Made here without
-# sqlx-cli: sqlx's macros write it themselves to SQLX_OFFLINE_DIR when they ask a live database.
+# The committed data of sqlx (.sqlx/), with which the compile-time checked queries build without a database. Generated without
+# sqlx-cli: sqlx's macros write it to SQLX_OFFLINE_DIR when they have a live database.
 
-# Leaves the data for today's code and migrations in folder $1.
+# Writes the data for the current code and migrations to folder $1.
 sql_data() {
     out=$1
     bin=$(postgres_bin)
@@ -19,7 +19,7 @@ sql_data() {
             -o "-k $world -c listen_addresses='' -c fsync=off -c max_connections=20" start
     ) >"$out/.setup" 2>&1 || {
         cat "$out/.setup" >&2
-        fail "the throwaway PostgreSQL did not start"
+        fail "the temporary PostgreSQL did not start"
     }
     rm -f "$out/.setup"
     for migration in migrations/*.sql; do
@@ -28,8 +28,8 @@ sql_data() {
             fail "$migration does not apply to an empty database"
     done
 
-    # The macros run when the crate is compiled again, so it must look changed; afterwards it must not, or every other
-    # kind of build would follow.
+    # The macros run when the crate is compiled again, so it must look changed; afterwards it must look unchanged, or all
+    # other kinds of builds would be repeated.
     touch -r src/lib.rs "$out/.mtime"
     touch src/lib.rs
     checked=0
@@ -37,7 +37,7 @@ sql_data() {
         cargo check --locked --quiet -p uncloud --lib || checked=$?
     touch -r "$out/.mtime" src/lib.rs
     rm -f "$out/.mtime"
-    [ "$checked" = 0 ] || fail "the queries and the migrations do not fit together; the compiler's message stands above"
+    [ "$checked" = 0 ] || fail "the queries do not match the migrations; see the compiler's message above"
 }
 
 sql_data_end() {
@@ -47,7 +47,7 @@ sql_data_end() {
     rm -rf "$world"
 }
 
-# Runs sql_data in a shell of its own, so that its traps end the throwaway server in every case.
+# Runs sql_data in a subshell, so that its traps stop the temporary server in every case.
 sql_data_into() (sql_data "$1")
 
 sql_update() {
@@ -57,7 +57,7 @@ sql_update() {
     mkdir -p .sqlx
     rm -f .sqlx/query-*.json
     find "$fresh" -name 'query-*.json' -exec cp {} .sqlx/ \;
-    say "   .sqlx/ describes $(find .sqlx -name 'query-*.json' | wc -l) queries; commit it with the code that asks them"
+    say "   .sqlx/ describes $(find .sqlx -name 'query-*.json' | wc -l) queries; commit it with the code that uses them"
 }
 
 sql_check() {
@@ -67,5 +67,5 @@ sql_check() {
     sql_data_into "$fresh/now"
     find .sqlx -name 'query-*.json' -exec cp {} "$fresh/committed/" \; 2>/dev/null || true
     diff -rq "$fresh/committed" "$fresh/now" >&2 ||
-        fail ".sqlx/ is not what the queries and migrations need: run ./dev sql and commit .sqlx/"
+        fail ".sqlx/ does not match the queries and migrations: run ./dev sql and commit .sqlx/"
 }

@@ -107,5 +107,5 @@ dev_test() {
         took="$took$(printf '   %5s s  %s' "$(($(date +%s) - step_begin))" "$name")
 "
     done
-    printf '\n%s./dev test: all green in %s s\n' "$took" "$(($(date +%s) - test_start))"
+    printf '\n%s./dev test: all checks passed in %s s\n' "$took" "$(($(date +%s) - test_start))"
 }

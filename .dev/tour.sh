@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# The tour: a customer's first VPN network, each step as a request that can be typed again. It may be taken again on the same
-# data: what is there already is used. `data_dir`, `uncloud`, `tour_id` and `instance` come from run.sh.
+# The tour: a customer's first VPN network, each step as a request that the reader can repeat. It may run again on the same
+# data: it uses existing objects. `data_dir`, `uncloud`, `tour_id` and `instance` come from run.sh.
 
 pool_network=2001:db8:100::
 pool_host=vpn-2a0ae5c1200.ungleich.ch
@@ -25,7 +25,7 @@ tour() {
     tour_next
 }
 
-# Shows and sends a request: user, method, path, body. The answer is in $answer, its status in $code.
+# Shows and sends a request: user, method, path, body. The response is in $answer, its status in $code.
 ask() {
     ask_user=$1 ask_method=$2 ask_path=$3 ask_body=${4:-}
     case $ask_user in
@@ -50,13 +50,13 @@ ask() {
     jq . "$work/answer" 2>/dev/null || printf '\n%s\n' "$answer"
     case $code in
     2*) ;;
-    *) fail "the tour ends here: that answer was not expected" ;;
+    *) fail "the tour ends here: unexpected response" ;;
     esac
 }
 
-# What jq says about the last answer.
+# Runs jq on the last response.
 got() { printf '%s' "$answer" | jq -r "$@"; }
-# A file for curl -K, so that no password is in an argument list.
+# Writes a file for curl -K, so that no password is in an argument list.
 login() { printf 'user = "%s:%s"\n' "$1" "$2" >"$work/$1"; }
 
 tour_users() {
@@ -76,7 +76,7 @@ tour_pool() {
     ask admin GET '/v1/admin/vpnpool'
     pool=$(got ".items[] | select(.network | startswith(\"$pool_network\")) | .id" | head -n 1)
     if [ -n "$pool" ]; then
-        say "The sample pool is there already."
+        say "The sample pool exists already."
         return
     fi
     ask admin POST /v1/admin/vpnpool \
@@ -105,15 +105,15 @@ tour_follow() {
     job=$(got '.job.id // empty')
     tries=0
     [ -z "$job" ] || ask "$customer" GET "/v1/job/$job"
-    say "With ?wait=30 the answer comes as soon as the job is done:"
+    say "With ?wait=30 the server responds as soon as the job has finished:"
     while [ -n "$job" ]; do
         ask "$customer" GET "/v1/job/$job?wait=30"
         case $(got .state) in
         succeeded | superseded) break ;;
-        failed | revoked) fail "the job did not succeed; its error stands above" ;;
+        failed | revoked) fail "the job did not succeed; see its error above" ;;
         esac
         tries=$((tries + 1))
-        [ "$tries" -lt 10 ] || fail "the job does not come to an end; is there a worker? The log above tells"
+        [ "$tries" -lt 10 ] || fail "the job does not finish; check in the log above whether its worker is running"
     done
     ask "$customer" GET "/v1/net/vpn/$network"
     endpoint=$(got '.endpoint // empty')
@@ -145,7 +145,7 @@ tour_ping() {
     tour_ns=uncloud-$tour_id-tour
     tour_if=wgt-$tour_id
     tour_end
-    say "A second network namespace plays her computer, joined to the host's by a cable (veth)."
+    say "A second network namespace simulates her computer, connected to the host's by a virtual cable (veth)."
     ip netns add "$tour_ns"
     ip -n "$tour_ns" link set lo up
     ip link add tour-host netns "$host_ns" type veth peer name tour-customer netns "$tour_ns"
@@ -171,7 +171,7 @@ tour_ping() {
     ip -n "$tour_ns" route add default dev "$tour_if"
     ip -n "$tour_ns" -6 route add default dev "$tour_if"
     printf '\n%s$ ping -c 3 %s%s    (the host, inside the tunnel)\n' "$bold" "$server" "$plain"
-    ip netns exec "$tour_ns" ping -c 3 -i 0.3 -W 5 "$server" || fail "no answer through the tunnel"
+    ip netns exec "$tour_ns" ping -c 3 -i 0.3 -W 5 "$server" || fail "no reply through the tunnel"
     for interface in $(ip -n "$host_ns" -o link show | sed -n 's/^[0-9]*: \(wg[^:@]*\)[:@].*/\1/p'); do
         printf '\n%s$ ip netns exec %s wg show %s%s    (what the host sees)\n' "$bold" "$host_ns" "$interface" "$plain"
         ip netns exec "$host_ns" wg show "$interface"
@@ -179,10 +179,10 @@ tour_ping() {
     tour_end
 }
 
-# A field of the instance's record of $host, or nothing.
+# Prints a field of the instance's record of $host, or nothing.
 of_host() { instance --arg host "$host" --arg field "$1" ".hosts[] | select(.queue == \$host) | .[\$field] // empty"; }
 
-# Removes the second namespace. Its link goes first: wireguard-go ends with it.
+# Removes the second namespace. Its link is removed first, which makes wireguard-go exit.
 tour_end() {
     if [ "$(id -u)" != 0 ] || ! have ip; then return 0; fi
     [ -n "$tour_id" ] && [ -e "/run/netns/uncloud-$tour_id-tour" ] || return 0

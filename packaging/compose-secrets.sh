@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes the folder secrets/ that docker-compose.yml reads, once; what is there stays. Names of VPN hosts as arguments.
+# Creates the folder secrets/ that docker-compose.yml reads; keeps existing files. Arguments: names of VPN hosts.
 #
-# Containers read the files under other user ids than yours, so the files are readable and the folder is closed instead.
-# Back up secrets/secret-key apart from the database: without it the database's private keys are lost, with both anybody
-# has them.
+# Containers read the files under other user ids than yours, so the files are readable for all, but the folder is private.
+# Back up secrets/secret-key separately from the database: without the key, the private keys in the database are lost; with
+# both, anyone can read them.
 set -eu
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- vpn-1.example.ch
@@ -36,7 +36,7 @@ fi
 for queue in billing "$@"; do
     case $queue in
     *[!a-z0-9.-]*)
-        echo "compose-secrets.sh: $queue is no host name in lower case" >&2
+        echo "compose-secrets.sh: $queue is not a valid host name; must be in lower case" >&2
         exit 1
         ;;
     esac

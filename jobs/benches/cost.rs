@@ -22,14 +22,14 @@ pub(crate) fn peak_mb(pid: Pid) -> f64 {
     status_mb(pid, "VmHWM").expect("it runs")
 }
 
-/// Returns a figure of a process' status in megabytes; none when it has ended.
+/// Returns a figure of a process' status in megabytes; `None` when the process has ended.
 pub(crate) fn status_mb(pid: Pid, name: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let kilobytes = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(kilobytes.trim().strip_suffix(" kB")?.parse::<f64>().ok()? / 1024.0)
 }
 
-/// Makes the kernel count the largest memory of a process anew.
+/// Resets the kernel's peak memory of a process.
 pub(crate) fn forget_peak(pid: Pid) {
-    fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("root may");
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("root is allowed to reset it");
 }

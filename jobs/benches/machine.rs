@@ -1,4 +1,4 @@
-//! The machine itself, which every figure depends on.
+//! Figures of the machine itself, which every other figure depends on.
 
 use std::{fs, thread};
 
@@ -10,7 +10,7 @@ pub(crate) fn add_cores(report: &mut Report) {
     report.add("cores", "machine: cores", f64::from(cores), "", "", "");
 }
 
-/// Adds the load as the kernel counts it: whatever else runs here disturbs every other figure.
+/// Adds the load average of the kernel: other programs on this machine disturb every other figure.
 pub(crate) fn add_load(report: &mut Report, when: &str) {
     let text = fs::read_to_string("/proc/loadavg").expect("proc");
     let load = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");

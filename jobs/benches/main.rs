@@ -1,7 +1,7 @@
-//! `./dev bench` and `./dev soak`: how fast everything is, and what random faults do to it.
+//! `./dev bench` and `./dev soak`: performance of every part, and its behaviour under random faults.
 //!
-//! Everything is real: the programs as shipped, PostgreSQL, Redis, slapd, WireGuard in network namespaces. One
-//! program for all benches, because each program of its own is linked and optimised on its own.
+//! Everything is real: the programs as shipped, PostgreSQL, Redis, slapd, WireGuard in network namespaces. All benches
+//! are one program, because each separate program would be linked and optimised on its own.
 
 mod api;
 mod billing;

@@ -1,10 +1,10 @@
-//! `pgbench`, which comes with PostgreSQL.
+//! `pgbench`, which is part of PostgreSQL.
 
 use std::process::Command;
 
 use uncloud_testkit::command::succeed;
 
-/// Runs it with some options and so many clients on a database, and returns the transactions a second.
+/// Runs pgbench with these options and this many clients on a database, and returns the transactions per second.
 pub(crate) fn transactions_per_second(options: &[&str], clients: usize, seconds: u64, database_url: &str) -> f64 {
     let (clients, seconds) = (clients.to_string(), seconds.to_string());
     let mut command = Command::new("pgbench");

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-/// Where figures go.
+/// Options for the output of figures.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Output {
     /// File to write the same figures to, by name.
@@ -15,7 +15,7 @@ pub(crate) struct Output {
     json: Option<PathBuf>,
 }
 
-/// One row.
+/// One row of the table.
 struct Figure {
     name: String,
     what: String,
@@ -37,14 +37,14 @@ impl Report {
         self.0.push(Figure { name, what, value: Some(value), unit, aim, note });
     }
 
-    /// Notes that something could not be measured, and why.
+    /// Records that a figure could not be measured, and the reason.
     pub(crate) fn leave_out(&mut self, name: &str, what: &str, reason: &str) {
         eprintln!("   {what}: left out, {reason}");
         let (name, what, note) = (name.into(), what.into(), format!("left out: {reason}"));
         self.0.push(Figure { name, what, value: None, unit: "", aim: String::new(), note });
     }
 
-    /// Prints the table, and writes the file if there is to be one.
+    /// Prints the table, and writes the file if one was requested.
     pub(crate) fn finish(&self, output: &Output) {
         self.print();
         if let Some(path) = &output.json {
@@ -52,7 +52,7 @@ impl Report {
         }
     }
 
-    #[expect(clippy::print_stdout, reason = "the table is what the program is for")]
+    #[expect(clippy::print_stdout, reason = "the table is the program's result")]
     fn print(&self) {
         let width = self.0.iter().map(|figure| figure.what.chars().count()).max().unwrap_or_default();
         println!("\n{:width$}  {:>10} {:9}  {:14}  NOTE", "WHAT", "FIGURE", "", "AIM");
@@ -73,7 +73,7 @@ impl Report {
     }
 }
 
-/// Returns the value that so many percent of all values do not exceed.
+/// Returns the value that this percentage of all values does not exceed.
 pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,20 +1,21 @@
-//! `./dev soak`: random faults for as long as somebody wants.
+//! `./dev soak`: random faults for any length of time.
 
 use std::{fmt::Display, process::ExitCode};
 
 use clap::ValueEnum;
 use uncloud_testkit::{soak, world};
 
-/// Hurts everything at random while customers work, and compares again and again what they were promised with what is.
+/// Injects random faults into everything while customers work, and repeatedly compares the promised state with the
+/// actual one.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "./dev soak [OPTIONS] <WHAT>")]
 pub(crate) struct Args {
-    /// What is hurt.
+    /// Target of the faults.
     what: What,
-    /// How many faults.
+    /// Number of faults.
     #[arg(long, default_value_t = 200)]
     faults: usize,
-    /// The number from which everything random follows; the same seed, the same faults.
+    /// Seed of the random numbers; the same seed gives the same faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -25,7 +26,7 @@ enum What {
     Vpn,
     /// Servers and workers with jobs of all sorts.
     Runner,
-    /// Bill runs, by command and by workers; the faults are kills that hit a run.
+    /// Bill runs, started by command and by workers; the faults kill running ones.
     Billing,
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the figures are what the program is for")]
+#[expect(clippy::print_stdout, reason = "the figures are the program's result")]
 fn print(seed: u64, outcome: &impl Display) {
     println!("\nseed {seed}: {outcome}");
 }

@@ -1,4 +1,4 @@
-//! Options that several commands have, and the connections that they lead to.
+//! Options that several commands share, and the connections that they open.
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
@@ -17,10 +17,11 @@ use crate::embedded::{Instance, default_data_dir};
 
 /// Longest wait for a server that is starting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Idle for less than this, a connection is taken to be alive; should it have ended just then, the request is answered 503.
+/// Connections idle for less than this are assumed to be alive; if one has just closed, the request gets a 503
+/// response.
 const FRESH: Duration = Duration::from_millis(20);
 
-/// The options that name a database.
+/// Options that name a database.
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_field_names, reason = "clap makes the options' names of them")]
 struct DatabaseOptions {
@@ -36,7 +37,7 @@ struct DatabaseOptions {
     data_dir: Option<PathBuf>,
 }
 
-/// The database that a command works on.
+/// The database of a command.
 #[derive(Debug, Clone)]
 pub(super) struct DatabaseArgs(DatabaseOptions);
 
@@ -45,7 +46,8 @@ impl FromArgMatches for DatabaseArgs {
         let mut options = DatabaseOptions::from_arg_matches(matches)?;
         let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         if typed("data_dir") && !typed("database_url") && !typed("database_url_file") {
-            // An option wins over the environment, also where that names the database in another way.
+            // An option takes precedence over the environment, even if the environment names the database in another
+            // way.
             (options.database_url, options.database_url_file) = (None, None);
         }
         Ok(Self(options))
@@ -68,7 +70,7 @@ impl Args for DatabaseArgs {
 }
 
 impl DatabaseArgs {
-    /// The URL, from wherever it was given.
+    /// Returns the URL from any of its sources.
     pub(super) fn url(&self) -> anyhow::Result<Secret<String>> {
         let DatabaseOptions { database_url, database_url_file, data_dir } = &self.0;
         if let Some(url) = secret_or_file("DATABASE_URL", database_url.clone(), database_url_file.as_deref())? {
@@ -86,13 +88,13 @@ impl DatabaseArgs {
             .with_context(|| Failure::no_answer("`uncloud up` has not started its database yet; try again in a moment"))
     }
 
-    /// A few connections, for a command.
+    /// Opens a few connections for a command.
     pub(super) async fn connect(&self) -> anyhow::Result<PgPool> {
         connect(&self.url()?, 4).await
     }
 }
 
-/// Which Redis.
+/// Options that name a Redis server.
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_field_names, reason = "clap makes the options' names of them")]
 pub(super) struct RedisArgs {
@@ -108,29 +110,30 @@ pub(super) struct RedisArgs {
 }
 
 impl RedisArgs {
-    /// The URL, from wherever it was given; none where it was not.
+    /// Returns the URL from any of its sources; `None` if it is not set.
     pub(super) fn given(&self) -> anyhow::Result<Option<Secret<String>>> {
         secret_or_file("REDIS_URL", self.redis_url.clone(), self.redis_url_file.as_deref())
     }
 
-    /// The URL, which must be given.
+    /// Returns the URL; fails if it is not set.
     pub(super) fn url(&self) -> anyhow::Result<Secret<String>> {
-        self.given()?.ok_or_else(|| Failure::usage("no Redis is given: set REDIS_URL or REDIS_URL_FILE").into())
+        self.given()?
+            .ok_or_else(|| Failure::usage("the URL of Redis is missing: set REDIS_URL or REDIS_URL_FILE").into())
     }
 
-    /// The authority, if it is not one of the machine's.
+    /// Returns the certificate file of the authority, unless the system's authorities apply.
     pub(super) fn ca_file(&self) -> Option<PathBuf> {
         self.redis_ca_file.clone()
     }
 
-    /// See [`broker::client`].
+    /// Creates a client; see [`broker::client`].
     pub(super) fn client(&self) -> anyhow::Result<redis::Client> {
         let client = broker::client(&self.url()?, self.redis_ca_file.as_deref());
         client.context(Failure::usage("can't use REDIS_URL"))
     }
 }
 
-/// Which key encrypts private keys at rest.
+/// Options with the key that encrypts private keys at rest.
 #[derive(Debug, Clone, Args)]
 pub(super) struct SecretKeyArgs {
     /// Key that encrypts private keys at rest: 32 random bytes in base64.
@@ -142,21 +145,21 @@ pub(super) struct SecretKeyArgs {
 }
 
 impl SecretKeyArgs {
-    /// The key, from wherever it was given; none where it was not.
+    /// Returns the key from any of its sources; `None` if it is not set.
     pub(super) fn given(self) -> anyhow::Result<Option<Secret<String>>> {
         secret_or_file("UNCLOUD_SECRET_KEY", self.secret_key, self.secret_key_file.as_deref())
     }
 }
 
-/// Opens a pool of connections; the first one at once, so that a wrong URL shows.
+/// Opens a connection pool; opens the first connection at once, so that a wrong URL fails immediately.
 pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<PgPool> {
     let wrong =
         || Failure::usage("DATABASE_URL must be a URL of PostgreSQL, as in postgres://uncloud@localhost/uncloud");
     if !["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
-        return Err(wrong().into()); // sqlx takes any scheme
+        return Err(wrong().into()); // sqlx accepts any scheme
     }
     let options: PgConnectOptions = url.expose().parse().with_context(wrong)?;
-    // A URL has an IPv6 address in brackets, and sqlx would look them up in DNS.
+    // A URL has an IPv6 address in brackets, which sqlx would look up in DNS.
     let address = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
     let options = match address {
         Some(address) => options.host(&address),
@@ -169,11 +172,11 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
-        // Queries are short: compiling one would take longer than it runs.
+        // Queries are short: compiling one would take longer than running it.
         .after_connect(|connection, _| {
             Box::pin(async move { sqlx::query!("set jit = off").execute(connection).await.map(drop) })
         })
-        // One that was in use a moment ago needs no question first, which would cost as much as a query.
+        // A connection that was in use a moment ago is not tested first, which would cost as much as a query.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {
@@ -186,22 +189,22 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
         .connect_with(options.clone())
         .await;
     let pool = match pool {
-        // A pool tries again while the server is starting or not there, and then knows only that time is up.
+        // A pool retries while the server is starting or unreachable, and then only reports the timeout.
         Err(sqlx::Error::PoolTimedOut) => Err(why_not(&options).await),
         pool => pool,
     };
     pool.context(Failure::no_answer("can't connect to PostgreSQL; check DATABASE_URL and that the server is running"))
 }
 
-/// The program and its command, as PostgreSQL and the audit log name it.
+/// Name of the program and its command in PostgreSQL and the audit log.
 static PROGRAM: OnceLock<String> = OnceLock::new();
 
-/// Says which command this process runs. To be called once, before a connection is made.
+/// Sets the command that this process runs. Must be called once, before a connection is opened.
 pub(super) fn set_program(name: String) {
     let _ = PROGRAM.set(name);
 }
 
-/// What a server answers that can't be connected to.
+/// Connects once more, to return the server's actual error.
 async fn why_not(options: &PgConnectOptions) -> sqlx::Error {
     match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
         Ok(Err(error)) => error,

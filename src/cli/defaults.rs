@@ -1,4 +1,4 @@
-//! `uncloud db-add-defaults`.
+//! The command `uncloud db-add-defaults`.
 
 use clap::Args;
 use sqlx::PgPool;
@@ -28,7 +28,7 @@ pub async fn add_defaults(pool: &PgPool) -> anyhow::Result<()> {
     add_rows(pool).await
 }
 
-/// [`add_defaults`] without the schema.
+/// Does the same as [`add_defaults`] without migrating the schema.
 pub async fn add_rows(pool: &PgPool) -> anyhow::Result<()> {
     parties::add_placeholder(pool).await?;
     catalog::add_defaults(pool).await?;

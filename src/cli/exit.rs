@@ -4,7 +4,7 @@ use uncloud_wire::program::Exit;
 
 use crate::error::{Error, is_outage};
 
-/// Classifies an error by its causes: an object that does not exist, a server that gave no answer, or any other refusal.
+/// Classifies an error by its causes: an object that does not exist, a server that did not respond, or any other error.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     let known = error.chain().find_map(|cause| {
         if let Some(error) = cause.downcast_ref::<Error>() {
@@ -18,7 +18,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     known.unwrap_or(Exit::Failed)
 }
 
-/// None: its cause says more.
+/// Returns the exit code of a domain error; `None` if its cause determines the code.
 const fn of_domain(error: &Error) -> Option<Exit> {
     match error {
         Error::NotFound(_) => Some(Exit::NotFound),

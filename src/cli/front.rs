@@ -1,4 +1,4 @@
-//! Options for what is in front of the API: proxies, browsers, rate limits and TLS.
+//! Options for the API's front end: proxies, browsers, rate limits and TLS.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::{
     server::{Origin, RateLimits, listen::TlsFiles},
 };
 
-/// Proxies, pages of other origins, and rate limits.
+/// Trusted proxies, allowed web origins, and rate limits.
 #[derive(Debug, Clone, Args)]
 pub(super) struct FrontArgs {
     /// Address or network of reverse proxies, whose X-Forwarded-For is trusted; several with commas between them.
@@ -29,14 +29,14 @@ pub(super) struct FrontArgs {
 }
 
 impl FrontArgs {
-    /// Returns all of it, for the service.
+    /// Returns the three parts for the service.
     pub(super) fn parts(self) -> (TrustedProxies, Vec<Origin>, RateLimits) {
         let rates = RateLimits { user: self.rate_limit, address: self.address_rate_limit };
         (TrustedProxies::new(self.trusted_proxies), self.cors_origins, rates)
     }
 }
 
-/// Certificate of the server.
+/// The server's certificate and key.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TlsArgs {
     /// File with the server's certificate and the intermediate ones (PEM): serve https instead of http. It is read again
@@ -49,7 +49,7 @@ pub(super) struct TlsArgs {
 }
 
 impl TlsArgs {
-    /// Returns the files; none for http. Empty is as good as not set.
+    /// Returns the files, or `None` for http. An empty path counts as not set.
     pub(super) fn files(self) -> anyhow::Result<Option<TlsFiles>> {
         let named = |file: Option<PathBuf>| file.filter(|file| !file.as_os_str().is_empty());
         match (named(self.tls_cert), named(self.tls_key)) {

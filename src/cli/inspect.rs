@@ -1,4 +1,4 @@
-//! `uncloud inspect`: what the workers are doing, in the words of Celery's command.
+//! The command `uncloud inspect`, which shows the workers' activity in the terms of Celery's command.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Jobs in a list.
+/// Maximum number of jobs in a list.
 const LIMIT: i64 = 1000;
 
 /// Options of `inspect`.
@@ -31,7 +31,7 @@ Examples:
   uncloud inspect ping --queue vpn-1.example.ch     # do its workers reply?
   uncloud inspect stats                             # how many jobs wait, and for how long")]
 pub(super) struct InspectArgs {
-    /// What to show.
+    /// The view to show.
     #[arg(value_enum, value_name = "WHAT")]
     what: What,
     /// Only this queue.
@@ -82,7 +82,7 @@ async fn live(pool: &PgPool, queue: Option<&str>) -> sqlx::Result<Vec<WorkerLine
     Ok(inspect::workers(pool, queue).await?.into_iter().filter(|worker| worker.alive).collect())
 }
 
-/// Sends a ping, then waits until all workers that were alive have reported since.
+/// Sends a ping, then waits until all workers that were alive have responded.
 async fn ping(pool: &PgPool, queue: Option<&str>, timeout: Duration, output: &Output) -> anyhow::Result<()> {
     let workers = live(pool, queue).await?;
     if workers.is_empty() {
@@ -176,7 +176,7 @@ fn kinds_table(workers: &[WorkerLine]) -> Table {
     table
 }
 
-/// Queues in a list.
+/// Formats queues as a table.
 pub(super) fn queue_table(queues: &[QueueLine]) -> Table {
     let columns =
         ["queue", "paused", "queued", "available", "oldest_seconds", "in_flight", "workers", "slots", "limit"];
@@ -199,7 +199,7 @@ pub(super) fn queue_table(queues: &[QueueLine]) -> Table {
     table
 }
 
-/// Workers in a list.
+/// Formats workers as a table.
 pub(super) fn worker_table(workers: &[WorkerLine]) -> Table {
     let columns = ["worker", "name", "queue", "alive", "version", "started_at", "last_seen_at", "concurrency"];
     let mut table = Table::new(&[&columns[..], &["succeeded", "failed", "leases_lost", "rss_mb"]].concat());

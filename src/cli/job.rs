@@ -1,4 +1,4 @@
-//! `uncloud job`: what became of jobs, and what is to become of them.
+//! The command `uncloud job`, which lists, follows, retries and revokes jobs.
 
 use std::sync::Arc;
 
@@ -154,7 +154,7 @@ pub(super) async fn run(args: JobArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Says that there is no such job, and how to find one.
+/// Returns the error for a missing job, with the command that lists jobs.
 pub(super) fn not_found(job: JobId) -> anyhow::Error {
     Failure::not_found(format!("job {job} not found; `uncloud job ls` lists jobs")).into()
 }
@@ -180,7 +180,7 @@ fn list_table(jobs: &[JobLine]) -> Table {
     table
 }
 
-/// A job, line by line.
+/// Formats a job as a table of facts.
 fn show_table(job: &JobDetail) -> Table {
     let line = &job.line;
     let progress = line.progress.as_ref();
@@ -218,7 +218,7 @@ fn show_table(job: &JobDetail) -> Table {
     table
 }
 
-/// A step as in `2026-11-25T03:17:00.000Z failed, attempt 2, worker1@vpn-1: port 51820 is taken`.
+/// Formats a step, as in `2026-11-25T03:17:00.000Z failed, attempt 2, worker1@vpn-1: port 51820 is taken`.
 fn step_line(step: &Step) -> String {
     let at = step.at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let attempt = step.attempt.map_or_else(String::new, |attempt| format!(", attempt {attempt}"));

@@ -66,7 +66,7 @@ fn set(text: &Option<String>) -> Option<String> {
 }
 
 impl LdapArgs {
-    /// Returns the directory, if one is configured. Nothing is connected yet.
+    /// Returns the directory, if one is configured. Does not connect yet.
     pub(super) fn directory(&self) -> anyhow::Result<Option<Arc<Directory>>> {
         let Some(url) = set(&self.ldap_url) else {
             self.ensure_nothing_else()?;
@@ -98,7 +98,8 @@ impl LdapArgs {
         Ok(Some(Arc::new(directory.context(Failure::usage("the directory can't be used"))?)))
     }
 
-    /// A half-configured directory is a mistake, and local users only would be a surprise.
+    /// Fails if options are set without the URL: a half-configured directory is a mistake, and falling back to local
+    /// users only would be a surprise.
     fn ensure_nothing_else(&self) -> anyhow::Result<()> {
         let others = [
             ("UNCLOUD_LDAP_BASE_DN", set(&self.ldap_base_dn).is_some()),
@@ -133,10 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_whole_or_not_there() {
+    fn directory_with_missing_options_is_refused() {
         let (url, base) = ("--ldap-url=ldap://localhost", "--ldap-base-dn=dc=test");
         assert_eq!(directory(&[]), Ok(false));
-        assert_eq!(directory(&["--ldap-url", ""]), Ok(false), "as good as not set");
+        assert_eq!(directory(&["--ldap-url", ""]), Ok(false), "empty counts as not set");
         assert_eq!(directory(&[url, base]), Ok(true));
         assert_eq!(directory(&["--ldap-url=ldap://ldap.example.ch", base, "--ldap-starttls"]), Ok(true));
         assert_eq!(directory(&["--ldap-url=ldap://ldap.example.ch", base, "--ldap-allow-plaintext=yes"]), Ok(true));

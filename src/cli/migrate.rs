@@ -1,4 +1,4 @@
-//! `uncloud migrate`.
+//! The command `uncloud migrate`.
 
 use clap::Args;
 

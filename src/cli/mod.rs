@@ -1,4 +1,4 @@
-//! The command line of the binary `uncloud`.
+//! The command line of the program `uncloud`.
 
 mod bill;
 mod config;
@@ -128,7 +128,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs what the command line says. Errors are for people: one line that names what is wrong and the next step.
+/// Runs the command. Errors are for people: one line that says what is wrong and names the next step.
 pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     end("uncloud", run(args.into_iter().collect()).await, exit_of)
 }
@@ -167,14 +167,14 @@ async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
 mod tests {
     use super::command;
 
-    /// All commands below a command, with their full names.
+    /// Returns all subcommands of a command, with their full names.
     fn all(command: &clap::Command) -> Vec<&clap::Command> {
         let below = command.get_subcommands().filter(|below| below.get_name() != "help").flat_map(all);
         std::iter::once(command).chain(below).collect()
     }
 
     #[test]
-    fn every_command_has_examples_and_every_option_a_help() {
+    fn command_definitions_all_have_examples_and_help() {
         let mut command = command();
         command.build();
         for command in all(&command) {

@@ -1,4 +1,4 @@
-//! `uncloud openapi`.
+//! The command `uncloud openapi`.
 
 use uncloud_wire::program::print;
 

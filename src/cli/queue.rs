@@ -1,4 +1,4 @@
-//! `uncloud queue`: the queues as staff see and steer them.
+//! The command `uncloud queue`, which shows and manages queues.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ Examples:
     },
 }
 
-/// A rate limit, or none.
+/// A rate limit; `None` for no limit.
 #[derive(Debug, Clone, Copy)]
 struct Rate(Option<(i32, i32)>);
 
@@ -157,7 +157,7 @@ mod tests {
     use super::rate;
 
     #[test]
-    fn a_limit_is_jobs_in_seconds() {
+    fn rate_in_other_form_than_jobs_per_seconds_is_refused() {
         assert_eq!(rate("10/60").map(|rate| rate.0), Ok(Some((10, 60))));
         assert_eq!(rate("none").map(|rate| rate.0), Ok(None));
         for wrong in ["", "10", "0/1", "1/0", "-1/1", "1/86401", "a/b"] {

@@ -1,4 +1,4 @@
-//! `uncloud schedule`: jobs that are created again and again.
+//! The command `uncloud schedule`, which manages recurring jobs.
 
 use std::str::FromStr as _;
 
@@ -17,7 +17,7 @@ use crate::{
     schedule::{self, Change, CronText, NewSchedule, Schedule, ScheduleName, Scheduled, Terms, Timing, Zone},
 };
 
-/// Runs that `show` looks ahead.
+/// Number of upcoming runs that `show` lists.
 const AHEAD: usize = 5;
 
 /// Options of `schedule`.
@@ -80,7 +80,7 @@ Examples:
         #[command(flatten)]
         output: Output,
     },
-    /// Change a schedule. What is left out stays.
+    /// Change a schedule. Options that are left out stay unchanged.
     #[command(after_help = "Example:\n  uncloud schedule edit job-cleanup --every 600")]
     Edit {
         #[command(flatten)]
@@ -121,7 +121,7 @@ struct SettingsArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=31_622_400))]
     every: Option<u32>,
     /// Payload of its jobs, as a JSON object.
-    // Not clap's own choice, which would be `Value::from(String)`.
+    // Overrides clap's own choice, which would be `Value::from(String)`.
     #[arg(long, value_name = "JSON", value_parser = Value::from_str)]
     payload: Option<Value>,
     /// Priority of its jobs, where it is not their kind's; 9 goes first.
@@ -139,7 +139,7 @@ struct SettingsArgs {
 }
 
 impl SettingsArgs {
-    /// The timing that the options say; none when they say nothing of it.
+    /// Returns the timing from the options, or `None` if they do not set it.
     fn timing(&self, old: Option<&Timing>) -> anyhow::Result<Option<Timing>> {
         let old = match old {
             Some(Timing::Cron(cron, zone)) => Some((cron, *zone)),
@@ -219,7 +219,7 @@ async fn find(pool: &PgPool, name: &NameArgs) -> anyhow::Result<Schedule> {
     })
 }
 
-/// Names the fields that are wrong, instead of counting them.
+/// Replaces the number of invalid fields in an error by their names and messages.
 fn with_fields(error: Error) -> anyhow::Error {
     match error {
         Error::Invalid(fields) => {
@@ -240,7 +240,7 @@ async fn pause(pool: &PgPool, name: &NameArgs, paused: bool) -> anyhow::Result<(
     Ok(())
 }
 
-/// The timing as in `17 3 * * * UTC` and `every 3600 s`.
+/// Formats the timing, as in `17 3 * * * UTC` and `every 3600 s`.
 fn when(schedule: &Schedule) -> String {
     match &schedule.timing {
         Ok(Timing::Cron(cron, zone)) => format!("{cron} {zone}"),
@@ -267,7 +267,7 @@ fn list_table(schedules: &[Schedule]) -> Table {
     table
 }
 
-/// A schedule, line by line.
+/// Formats a schedule as a table of facts.
 fn show_table(schedule: &Schedule) -> Table {
     let terms = schedule.terms;
     let mut table = Table::facts([

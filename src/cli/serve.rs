@@ -1,4 +1,4 @@
-//! `uncloud serve`: the API, and the control plane's side of the job runner.
+//! The command `uncloud serve`: the API, and the control plane's side of the job runner.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -31,13 +31,14 @@ use crate::{
     },
 };
 
-/// Connections to Postgres: relay, desk, schedules, events, sweep and listener hold six at times, the rest is for requests.
+/// Connections to PostgreSQL: relay, server jobs, schedules, events, rescuer and listener use up to six, requests the
+/// rest.
 const CONNECTIONS: u32 = 24;
 
 /// Options of `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SIGTERM and SIGINT end the server after the requests that it has begun.
+On SIGTERM and SIGINT the server finishes the requests in progress, then exits.
 
 Examples:
   uncloud serve --config /etc/uncloud/uncloud.env
@@ -64,32 +65,33 @@ pub(super) struct ServeArgs {
     ldap: LdapArgs,
 }
 
-/// What a server needs to know.
+/// Settings of a server.
 #[derive(Debug, Clone)]
 pub struct ServeSettings {
-    /// PostgreSQL.
+    /// URL of PostgreSQL.
     pub database_url: Secret<String>,
-    /// Redis.
+    /// URL of Redis.
     pub redis_url: Secret<String>,
-    /// The authority behind a `rediss://` URL, when it is not one that the machine trusts.
+    /// Certificate file of the authority for a `rediss://` URL, unless the system's authorities apply.
     pub redis_ca_file: Option<PathBuf>,
-    /// See [`Sealer`].
+    /// Key that encrypts private keys at rest; see [`Sealer`].
     pub secret_key: Secret<String>,
-    /// Port 0 takes any.
+    /// Address of the API; port 0 selects any free port.
     pub listen: SocketAddr,
-    /// Where `/metrics` is served without asking who reads it, besides for staff on `listen`.
+    /// Separate address where `/metrics` is served without authentication, in addition to `listen`, where staff can
+    /// read it.
     pub metrics_listen: Option<SocketAddr>,
-    /// How users prove who they are.
+    /// Settings of authentication.
     pub accounts: AccountSettings,
-    /// Proxies in front.
+    /// Reverse proxies whose headers are trusted.
     pub proxies: TrustedProxies,
-    /// Whose pages may call the API from a browser.
+    /// Web origins whose pages may call the API from a browser.
     pub origins: Vec<Origin>,
-    /// How often anybody may ask.
+    /// Request rate limits.
     pub rates: RateLimits,
-    /// For https; none: http.
+    /// Certificate and key for https; `None` for http.
     pub tls: Option<TlsFiles>,
-    /// What connections may take.
+    /// Limits on connections.
     pub limits: Limits,
 }
 
@@ -121,20 +123,22 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: no new requests, those under way are finished");
+        tracing::info!("stopping: finishing the requests in progress, accepting no new ones");
         stop_in.send_replace(true);
     });
     serve(settings, oneshot::channel().0, stop).await
 }
 
-/// Local users do not need the directory, so that it is away or does not know our password is no reason not to start.
+/// Warns if the directory does not respond. Local users do not need it, so the server starts even if the directory is
+/// unreachable or refuses the bind password.
 async fn tell_if_silent(directory: Arc<Directory>) {
     if let Err(Error::Unavailable(cause)) = directory.probe().await {
         tracing::warn!(error = format!("{cause:#}"), "users of the directory can't log in yet");
     }
 }
 
-/// Serves until `stop` becomes true and the requests under way are answered. `ready` gets the bound address.
+/// Serves until `stop` becomes true and the requests in progress have been responded to. `ready` gets the bound
+/// address.
 pub async fn serve(
     settings: ServeSettings,
     ready: oneshot::Sender<SocketAddr>,
@@ -180,7 +184,7 @@ pub async fn serve(
         tasks.spawn(listen_for_metrics(address, api, stop.clone()).await?);
     }
     tracing::info!(%address, "serving; try /api/ and /docs");
-    let _ = ready.send(address); // nobody may care
+    let _ = ready.send(address); // the receiver may be gone
     listen::run(listener, service(&app)?, tls, settings.limits, &proxies, stop).await;
     while tasks.join_next().await.is_some() {}
     pool.close().await;

@@ -1,4 +1,4 @@
-//! `uncloud bootstrap-user` and `uncloud user`.
+//! The commands `uncloud bootstrap-user` and `uncloud user`.
 
 use std::io::IsTerminal as _;
 
@@ -18,13 +18,13 @@ use crate::{
     user::Username,
 };
 
-/// Shorter ones are guessed.
+/// Minimum length of a password; shorter ones can be guessed.
 const MIN_PASSWORD: usize = 8;
 
 /// Options of `bootstrap-user`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The password is the first line of stdin; on a terminal the command asks for it. An existing user
+The password is the first line of stdin; on a terminal the command prompts for it. An existing user
 keeps what is not given.
 
 Examples:
@@ -57,8 +57,8 @@ pub(super) async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first line of stdin; prompted for, and not shown, on a terminal. An optional one is not prompted for, and an empty
-/// stdin is none.
+/// Reads the first line of stdin; on a terminal, prompts for it with the echo off. Does not prompt for an optional
+/// password, and an empty stdin counts as none.
 fn read_password(optional: bool) -> anyhow::Result<Option<Secret<String>>> {
     let stdin = std::io::stdin();
     if optional && stdin.is_terminal() {
@@ -88,7 +88,7 @@ fn read_password(optional: bool) -> anyhow::Result<Option<Secret<String>>> {
     Ok(Some(Secret::new(password)))
 }
 
-/// Switches the terminal's echo off while it lives.
+/// Switches the terminal's echo off while the value lives.
 struct HiddenInput(nix::sys::termios::Termios);
 
 impl HiddenInput {
@@ -104,7 +104,7 @@ impl HiddenInput {
 
 impl Drop for HiddenInput {
     fn drop(&mut self) {
-        // Nothing to be done if the terminal is gone.
+        // The error is ignored: the terminal may be gone.
         let _ = nix::sys::termios::tcsetattr(std::io::stdin(), nix::sys::termios::SetArg::TCSANOW, &self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! `uncloud import-vat-rates`.
+//! The command `uncloud import-vat-rates`.
 
 use anyhow::Context as _;
 use clap::{Args, ValueHint};

@@ -1,4 +1,4 @@
-//! `uncloud vpn`.
+//! The command `uncloud vpn`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ pub(super) async fn run(args: VpnArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
     let wake: Arc<Notifier> = Arc::default();
     let listener = tokio::spawn(queue::listen(pool.clone(), Arc::clone(&wake)));
-    // At least a moment: a wait of 0 creates the jobs and does not wait for them.
+    // At least a moment: with a wait of 0 the command creates the jobs and does not wait for them.
     let creation =
         tokio::time::timeout(Duration::from_secs(args.timeout.max(1)), vpn::reconcile(&pool, &args.hostname));
     let Ok(jobs) = creation.await else {
@@ -52,14 +52,16 @@ pub(super) async fn run(args: VpnArgs) -> anyhow::Result<()> {
     let jobs = jobs?;
     if jobs.is_empty() {
         let what =
-            format!("no VPN pool is on {}; `GET /v1/admin/vpnpool` lists the pools and their hosts", args.hostname);
+            format!("host {} has no VPN pool; `GET /v1/admin/vpnpool` lists the pools and their hosts", args.hostname);
         return Err(Failure::not_found(what).into());
     }
     let deadline = tokio::time::Instant::now() + Duration::from_secs(args.timeout);
     let mut views = Vec::new();
     for job in jobs {
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        views.push(queue::wait_until_finished(&pool, &wake, job, None, left).await?.context("the job is gone")?);
+        views.push(
+            queue::wait_until_finished(&pool, &wake, job, None, left).await?.context("the job no longer exists")?,
+        );
     }
     listener.abort();
     let missing = missing(&views, &args.hostname);
@@ -67,7 +69,7 @@ pub(super) async fn run(args: VpnArgs) -> anyhow::Result<()> {
     missing.map_or(Ok(()), |missing| Err(missing.into()))
 }
 
-/// Says how many of the host's pools were not reconciled, if any.
+/// Returns a failure with the number of pools that were not reconciled, if any.
 fn missing(views: &[JobView], hostname: &Hostname) -> Option<Failure> {
     let unfinished = views.iter().filter(|view| !view.state.is_final()).count();
     let failed = |view: &&JobView| view.state.is_final() && view.state != JobState::Succeeded;

@@ -1,4 +1,4 @@
-//! `uncloud job watch`: the progress of a job.
+//! The command `uncloud job watch`, which shows the progress of a job.
 
 use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
@@ -41,7 +41,7 @@ pub(super) async fn watch(pool: &PgPool, wake: &Arc<Notifier>, job: JobId) -> an
     Ok(())
 }
 
-/// A line as in `running [#####.....] 50 of 100 bills`.
+/// Formats the progress, as in `running [#####.....] 50 of 100 bills`.
 fn bar(state: JobState, progress: Option<&Value>) -> String {
     const WIDTH: u64 = 30;
     let number = |name: &str| progress.and_then(|progress| progress[name].as_u64());
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_a_bar() {
+    fn bar_with_progress_shows_its_share() {
         assert_eq!(bar(JobState::Queued, None), "queued");
         let half = json!({ "done": 50, "total": 100, "message": "bills" });
         let expected = "running [###############...............] 50 of 100 bills";

@@ -1,4 +1,4 @@
-//! `uncloud worker`: the workers as staff see them.
+//! The command `uncloud worker`, which lists and scales workers.
 
 use clap::{Args, Subcommand};
 use uncloud_wire::QueueName;

@@ -1,4 +1,4 @@
-//! `uncloud worker-host`: the hosts whose workers may log in to Redis.
+//! The command `uncloud worker-host`, which manages the hosts whose workers may log in to Redis.
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueHint};
@@ -145,7 +145,7 @@ async fn users(connection: &mut MultiplexedConnection) -> anyhow::Result<Vec<Acc
     Ok(access::listed(&lines))
 }
 
-/// Users live in Redis, which forgets them at its next start unless it is told to write its ACL file.
+/// Saves the users, which Redis loses at its next start unless it is configured to write its ACL file.
 async fn save(connection: &mut MultiplexedConnection) -> anyhow::Result<()> {
     match redis::cmd("ACL").arg("SAVE").query_async::<()>(connection).await {
         Ok(()) => Ok(()),
@@ -160,7 +160,7 @@ async fn save(connection: &mut MultiplexedConnection) -> anyhow::Result<()> {
     }
 }
 
-/// What a person can do about it.
+/// Turns an error of Redis into one that names the fix.
 fn explain(error: RedisError) -> anyhow::Error {
     match error.kind() {
         redis::ErrorKind::Server(ServerErrorKind::NoPerm) => {

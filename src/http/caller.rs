@@ -1,4 +1,4 @@
-//! Who is asking; operations only say whom they let in.
+//! Authenticated callers; each operation declares by type which of them it allows.
 
 use poem::{Request, RequestBody};
 use poem_openapi::{
@@ -9,11 +9,11 @@ use poem_openapi::{
 use super::{problem::SIGN_IN, scope::Scopes};
 use crate::{error::Error, user::User};
 
-/// Who asks, and for what their way of signing in is good.
+/// The authenticated caller and the scopes of its credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub user: User,
-    /// None: all that the user may do, for it was the password.
+    /// Scopes of the token; `None` for a password, which allows everything that the user may do.
     pub scopes: Option<Scopes>,
 }
 
@@ -23,24 +23,24 @@ impl Caller {
     }
 }
 
-/// Everybody with an account.
+/// Any user with an account.
 #[derive(Debug)]
 pub struct AuthenticatedUser(pub User);
 
-/// Staff only.
+/// A staff user.
 #[derive(Debug)]
 pub struct Staff(pub User, pub AuthMethod);
 
-/// How somebody signed in.
+/// The method by which a user has authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// With user name and password.
+    /// User name and password.
     Password,
-    /// With a token, which may have fallen into wrong hands.
+    /// A token, which may have been stolen.
     Token,
 }
 
-/// Everybody with an account, but not by a token.
+/// Any user with an account, signed in with a password and not with a token.
 #[derive(Debug)]
 pub struct Password(pub User);
 
@@ -72,7 +72,7 @@ fn scheme(name: &'static str, description: &'static str) -> MetaSecurityScheme {
     }
 }
 
-/// The framework asks each scheme itself, and the last one's refusal wins; here both are asked before it comes to that.
+/// The framework tries each scheme itself and returns the last one's error; here both are tried before that.
 macro_rules! auth_extractor {
     ($ty:ident, $check:ident $(, $by:ident)?, [$($scheme:literal),*]) => {
         impl<'a> ApiExtractor<'a> for $ty {
@@ -83,7 +83,7 @@ macro_rules! auth_extractor {
             fn register(registry: &mut Registry) {
                 let basic = scheme("basic", "User name and password.");
                 registry.create_security_scheme("basic", basic);
-                let bearer = scheme("bearer", "A token, made with `POST /v1/token`. GET needs its scope `read`, every other method `write`, and /v1/admin/ besides `staff`.");
+                let bearer = scheme("bearer", "A token, created with `POST /v1/token`. GET needs the scope `read`, every other method `write`, and /v1/admin/ also `staff`.");
                 registry.create_security_scheme("bearer", bearer);
             }
 

@@ -1,4 +1,4 @@
-//! Where a request comes from: whose count it is on, and whose request id is believed.
+//! The address of a request's client: the one that rate limits count, and the decision whether to trust a request id.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -11,7 +11,7 @@ use poem::{
     http::{HeaderMap, HeaderValue},
 };
 
-/// A proxy, or a network of them.
+/// A proxy's address, or a network of proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proxy(IpNet);
 
@@ -23,13 +23,13 @@ impl FromStr for Proxy {
     }
 }
 
-/// Proxies whose `X-Forwarded-For` and `X-Request-Id` are believed. From anybody else it is a way to be somebody new with each guess; and
-/// behind a proxy that is not named here all callers are one.
+/// Proxies whose `X-Forwarded-For` and `X-Request-Id` are trusted. From any other client, these headers would allow a
+/// new identity with each guess; behind a proxy that is not listed here all callers have the same address.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<Proxy>);
 
 impl TrustedProxies {
-    /// These.
+    /// Creates the list from these proxies.
     pub const fn new(proxies: Vec<Proxy>) -> Self {
         Self(proxies)
     }
@@ -42,7 +42,7 @@ impl TrustedProxies {
         self.client_behind(Self::peer_of(request), request.headers())
     }
 
-    /// Whoever has the connection.
+    /// Returns the address of the connection's other end.
     pub(crate) fn peer_of(request: &Request) -> IpAddr {
         match &request.remote_addr().0 {
             Addr::SocketAddr(address) => address.ip().to_canonical(),
@@ -50,10 +50,10 @@ impl TrustedProxies {
         }
     }
 
-    /// From the right, as far as each is a proxy that we trust to have said whom it had before it.
+    /// Walks the hops from the right, as long as each is a trusted proxy that reports the one before it.
     fn client_behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
-        // Bytes, not text: what a stranger puts before it must not make what a proxy has added unreadable.
+        // Bytes, not text: a stranger's invalid bytes must not make the part that a proxy has added unreadable.
         let hops = headers.get_all("x-forwarded-for").into_iter().map(HeaderValue::as_bytes);
         let hops: Vec<&[u8]> = hops.flat_map(|value| value.split(|byte| *byte == b',')).collect();
         for hop in hops.into_iter().rev() {
@@ -67,7 +67,7 @@ impl TrustedProxies {
     }
 }
 
-/// With or without a port; an IPv6 address then stands in brackets.
+/// Parses an address with or without a port; with a port, an IPv6 address is in brackets.
 fn address_of(hop: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(hop).ok()?.trim();
     let with_port = || text.parse::<SocketAddr>().map(|address| address.ip());
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_trusted_proxies_are_believed() {
+    fn client_behind_untrusted_proxy_is_the_peer() {
         let proxies = ["10.0.0.0/8", "2001:db8::1"].map(|proxy| proxy.parse().expect("a proxy"));
         let proxies = TrustedProxies::new(proxies.to_vec());
         let client = |peer: &str, forwarded: &[&str]| {
@@ -89,13 +89,17 @@ mod tests {
             }
             proxies.client_behind(peer.parse().expect("an address"), &headers).to_string()
         };
-        assert_eq!(client("192.0.2.1", &["203.0.113.9"]), "192.0.2.1", "not a proxy of ours");
+        assert_eq!(client("192.0.2.1", &["203.0.113.9"]), "192.0.2.1", "not a trusted proxy");
         assert_eq!(client("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
-        assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9", "2001:db8::1"]), "203.0.113.9", "the first is made up");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.9", "2001:db8::1"]), "203.0.113.9", "the first is forged");
         assert_eq!(client("10.0.0.1", &["nonsense"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &["[2001:db8::2]:4711"]), "2001:db8::2");
-        assert_eq!(client("10.0.0.1", &["\u{ff}\u{e9}, 203.0.113.9"]), "203.0.113.9", "a stranger's bytes hide nobody");
+        assert_eq!(
+            client("10.0.0.1", &["\u{ff}\u{e9}, 203.0.113.9"]),
+            "203.0.113.9",
+            "invalid bytes from a stranger do not hide the client"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP: the words that all operations share. The nouns' own operations stand in their `api`; the server puts them together.
+//! HTTP types that all operations share. Each module's operations are in its `api`; the server combines them.
 
 pub(crate) mod body;
 pub(crate) mod caller;
@@ -32,25 +32,25 @@ pub use sort::{Sort, newest_first};
 #[derive(poem_openapi::Tags)]
 #[oai(rename_all = "kebab-case")]
 pub enum Tags {
-    /// What is to be paid, and how it comes about.
+    /// Bills, their items and the runs that create them.
     Bills,
-    /// Networks of customers.
+    /// VPN networks of customers.
     Vpn,
     /// Pools of prefixes; staff only.
     VpnPools,
-    /// What can be bought, and for how much.
+    /// Products and their prices.
     Products,
-    /// Who is billed, and who bills; VAT.
+    /// Addresses of the billed customers and of the seller; VAT.
     BillingAddresses,
-    /// What customers buy.
+    /// Orders of customers.
     Orders,
-    /// Who may ask; staff only.
+    /// User accounts; staff only.
     Users,
-    /// How programs sign in.
+    /// Tokens with which programs sign in.
     Tokens,
-    /// Who changed what; staff only.
+    /// The log of changes; staff only.
     Audit,
-    /// What workers do.
+    /// Jobs, queues, schedules and workers.
     Jobs,
     /// The service itself.
     Service,

@@ -1,16 +1,17 @@
-//! The orders of lists whose objects have unique names.
+//! Sort orders of lists whose objects have unique names.
 
-/// The same for a list whose objects also have unique names; the words are those for the two orders by name.
+/// Declares the [`Sort`](super::Sort) of a list whose objects also have unique names; the words are those for the two
+/// orders by name.
 macro_rules! named_sort {
     ($(#[$about:meta])* $sort:ident, $ascending:tt, $descending:tt) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, poem_openapi::Enum)]
         pub(super) enum $sort {
-            /// The oldest first.
+            /// Oldest first.
             #[default]
             #[oai(rename = "id:asc")]
             IdAscending,
-            /// The newest first.
+            /// Newest first.
             #[oai(rename = "id:desc")]
             IdDescending,
             /// From a to z.

@@ -1,4 +1,4 @@
-//! Lists in pages: by a unique key, so that a page costs the same wherever it is.
+//! Pagination of lists by a unique key, so that every page costs the same.
 
 use std::fmt;
 
@@ -8,38 +8,38 @@ use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult};
 use super::Sort;
 use crate::error::{Error, FieldError};
 
-/// Which part of a list is asked for: by id, which is the order in which objects were made, or by what `After` is.
+/// The requested page of a list: sorted by id, which is the order of creation, or by the key `After`.
 #[derive(Debug, Clone, Copy)]
 pub struct PageQuery<After = i64> {
-    /// The last object of the page before; none: the list's begin.
+    /// The last object of the previous page; `None` for the first page.
     after: Option<After>,
-    /// From the last object to the first.
+    /// True if the list runs from the last object to the first.
     pub descending: bool,
-    /// At most this many.
+    /// Maximum number of objects.
     limit: i64,
 }
 
-/// A part of a list that can also be had by name.
+/// The requested page of a list that can be sorted by id or by name.
 #[derive(Debug, Clone)]
 pub enum NamedPageQuery {
-    /// By id.
+    /// Sorted by id.
     Id(PageQuery),
-    /// By name.
+    /// Sorted by name.
     Name(PageQuery<String>),
 }
 
-/// Objects on a page when the caller does not say how many.
+/// Returns the default number of objects on a page.
 pub const fn page_size() -> u8 {
     50
 }
 
 impl<After> PageQuery<After> {
-    /// One more than asked for: whether there is a next page.
+    /// Returns the number of rows to fetch: one more than requested, which shows whether there is a next page.
     pub const fn fetch(&self) -> i64 {
         self.limit + 1
     }
 
-    /// A list's part and the cursor of the next one. `rows` are one more than the window has if there is more.
+    /// Returns the page and the cursor of the next one. `rows` has one more than the page holds if there are more.
     fn cut<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> Key) -> (Vec<T>, Option<String>) {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
@@ -51,54 +51,54 @@ impl<After> PageQuery<After> {
 }
 
 impl PageQuery {
-    /// From the query's parameters.
+    /// Creates the page query from the request's parameters.
     pub fn new(limit: u8, cursor: Option<Cursor>, sort: Sort) -> Result<Self, Error> {
         let descending = sort == Sort::IdDescending;
         let after = cursor.map(|cursor| cursor.id(descending)).transpose()?;
         Ok(Self { after, descending, limit: limit.into() })
     }
 
-    /// Everything, for a single object.
+    /// Selects everything, for a single object.
     pub const fn all() -> Self {
         Self { after: None, descending: false, limit: i64::MAX - 1 }
     }
 
-    /// The first so many.
+    /// Selects the first `count` objects.
     pub const fn first(count: i64) -> Self {
         Self { after: None, descending: false, limit: count - 1 }
     }
 
-    /// The last so many, the newest first.
+    /// Selects the last `count` objects, newest first.
     pub const fn newest(count: i64) -> Self {
         Self { after: None, descending: true, limit: count - 1 }
     }
 
-    /// What the query compares ids with.
+    /// Returns the id that the query compares with.
     pub fn bound(&self) -> i64 {
         self.after.unwrap_or(if self.descending { i64::MAX } else { 0 })
     }
 
-    /// A list's part and the cursor of the next one.
+    /// Returns the page and the cursor of the next one.
     pub fn page<T>(&self, rows: Vec<T>, id: impl Fn(&T) -> i64) -> (Vec<T>, Option<String>) {
         self.cut(rows, |row| Key::Id(id(row)))
     }
 }
 
 impl PageQuery<String> {
-    /// What the query compares names with; no name is empty.
+    /// Returns the name that the query compares with, or an empty string, which is not a name.
     pub fn bound(&self) -> &str {
         self.after.as_deref().unwrap_or_default()
     }
 }
 
 impl NamedPageQuery {
-    /// By name, from the query's parameters.
+    /// Creates a query by name from the request's parameters.
     pub fn by_name(limit: u8, cursor: Option<Cursor>, descending: bool) -> Result<Self, Error> {
         let after = cursor.map(|cursor| cursor.name(descending)).transpose()?;
         Ok(Self::Name(PageQuery { after, descending, limit: limit.into() }))
     }
 
-    /// A list's part and the cursor of the next one.
+    /// Returns the page and the cursor of the next one.
     pub fn page<T>(&self, rows: Vec<T>, id: impl Fn(&T) -> i64, name: impl Fn(&T) -> &str) -> (Vec<T>, Option<String>) {
         match self {
             Self::Id(window) => window.page(rows, id),
@@ -117,12 +117,12 @@ fn of_another_order() -> Error {
     Error::Parameters(vec![FieldError::of(
         "query",
         "cursor",
-        "is of a page in another order; say the same `sort` again",
+        "belongs to a list in another order; repeat the `sort` of the previous page",
     )])
 }
 
-/// Fetches a list's window in its order: the text's conditions are completed by one on the key, so that an index gives each
-/// page, whatever the order and wherever the page. `$1` and `$2` are the window's.
+/// Fetches a page of a list in its order: adds a condition on the key to those of the text, so that an index finds each
+/// page, in either order and at any position. `$1` and `$2` are the page's bound and size.
 macro_rules! in_order {
     ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, $text:literal $(+ $more:literal)? $(, $arg:expr)* $(,)?) => {{
         let window: $crate::http::PageQuery = $window;
@@ -167,23 +167,23 @@ macro_rules! in_order {
 }
 pub(crate) use in_order;
 
-/// Where a page begins; made by the server.
+/// The start of a page; made by the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     key: Key,
     descending: bool,
 }
 
-/// The last object of a page.
+/// The key of the last object of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Key {
     Id(i64),
     Name(String),
 }
 
-/// Begins the cursor of a list from its last object to its first.
+/// Prefix of the cursor in a list from the last object to the first.
 const DESCENDING: char = '-';
-/// Begins a name.
+/// Prefix of a name.
 const NAME: char = '~';
 
 super::scalars::scalar!([] Cursor);
@@ -198,7 +198,7 @@ impl super::scalars::Scalar for Cursor {
             "cursor",
             "^-?([0-9]{1,18}|~[A-Za-z0-9_-]{2,400})$",
             "42",
-            "What `next` of the page before says.",
+            "The `next` of the previous page.",
         )
     }
 
@@ -234,7 +234,7 @@ impl Cursor {
                 Some(name).filter(|name| !name.is_empty() && !name.contains('\0')).map(Key::Name)
             },
         );
-        key.map(|key| Self { key, descending }).ok_or_else(|| "must be the `next` of a page before".to_owned())
+        key.map(|key| Self { key, descending }).ok_or_else(|| "must be the `next` of a previous page".to_owned())
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_page_begins_after_the_last_of_this_one() {
+    fn page_with_more_rows_returns_cursor_of_its_last_object() {
         let window = PageQuery { after: None, descending: false, limit: 2 };
         assert_eq!(window.page(vec![4, 7, 9], |id| *id), (vec![4, 7], Some("7".to_owned())));
         assert_eq!(window.page(vec![4, 7], |id| *id), (vec![4, 7], None));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {
+    fn cursor_is_parsed_only_in_its_written_form() {
         for key in [Key::Id(42), Key::Name("e-mail@x".into()), Key::Name("42".into())] {
             for descending in [false, true] {
                 let cursor = Cursor { key: key.clone(), descending };

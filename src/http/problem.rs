@@ -1,4 +1,4 @@
-//! Errors as `application/problem+json` (RFC 9457): one shape for the domain's and for the framework's own.
+//! Errors as `application/problem+json` (RFC 9457): one format for the domain's errors and for the framework's own.
 
 use poem::{
     Response,
@@ -17,14 +17,14 @@ use crate::{
     request_context,
 };
 
-/// Media type.
+/// Media type of problems.
 pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
-/// What an anonymous caller is told.
+/// Hint for anonymous callers.
 pub(crate) const SIGN_IN: &str = "sign in with user name and password (HTTP Basic) or a token (Bearer)";
-/// Seconds after which trying again may help.
+/// Seconds to wait before the next attempt.
 const RETRY_AFTER_SECS: u64 = 5;
 
-/// A problem before it is written.
+/// A problem before it is serialized.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Problem {
     #[serde(rename = "type")]
@@ -37,7 +37,7 @@ pub(crate) struct Problem {
     errors: Vec<FieldError>,
     #[serde(skip_serializing_if = "String::is_empty")]
     request_id: String,
-    /// Told by the header.
+    /// Sent in the header `Retry-After`.
     #[serde(skip)]
     retry_after_secs: u64,
 }
@@ -82,7 +82,7 @@ fn status_of(code: Code) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Carries the problem as data; the middleware writes it, since only that knows the request's id.
+/// Carries the problem as data; the middleware serializes it, because only the middleware knows the request's id.
 impl From<Error> for poem::Error {
     fn from(error: Error) -> Self {
         let code = error.code();
@@ -98,9 +98,9 @@ impl From<Error> for poem::Error {
             Error::LoginThrottled { retry_after_secs } | Error::RateLimited { retry_after_secs } => {
                 problem.retry_after_secs = retry_after_secs;
             }
-            // Logged once, here; the caller gets the request's id to ask about it.
+            // Logged only here; the caller gets the request's id, with which staff can find the log entry.
             Error::Unavailable(cause) => {
-                tracing::error!(error = format!("{cause:#}"), "a part of the service does not answer");
+                tracing::error!(error = format!("{cause:#}"), "a dependency of the service is unavailable");
             }
             Error::Internal(cause) => tracing::error!(error = format!("{cause:#}"), "request failed"),
             Error::Malformed(_)
@@ -117,7 +117,7 @@ impl From<Error> for poem::Error {
     }
 }
 
-/// The document's part of errors is made from what an operation takes, in `spec`.
+/// Empty, because `spec` adds the errors to the document, depending on the operation's parameters and body.
 impl ApiResponse for Error {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }
@@ -126,7 +126,7 @@ impl ApiResponse for Error {
     fn register(_: &mut Registry) {}
 }
 
-/// The code of a status that the framework makes up itself.
+/// Returns the code of a status that the framework itself produces.
 const fn code_of(status: StatusCode) -> Code {
     match status.as_u16() {
         401 => Code::Unauthenticated,
@@ -147,14 +147,14 @@ const fn code_of(status: StatusCode) -> Code {
     }
 }
 
-/// The framework's texts are for developers of servers; these are for callers.
+/// Replaces the framework's texts, which are for server developers, by texts for callers.
 async fn of_framework(status: StatusCode, response: &mut Response) -> Problem {
     let detail = match status {
         StatusCode::UNAUTHORIZED => SIGN_IN.to_owned(),
-        StatusCode::NOT_FOUND => "there is nothing at this address; see /api/ for what there is".to_owned(),
-        StatusCode::METHOD_NOT_ALLOWED => "this address does not take this method; see the header Allow".to_owned(),
+        StatusCode::NOT_FOUND => "this path does not exist; GET /api/ lists the operations".to_owned(),
+        StatusCode::METHOD_NOT_ALLOWED => "this path does not support this method; see the header Allow".to_owned(),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "send the body as application/json".to_owned(),
-        StatusCode::URI_TOO_LONG => "the address is longer than 8 KiB".to_owned(),
+        StatusCode::URI_TOO_LONG => "the URI is longer than 8 KiB".to_owned(),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the headers are larger than 32 KiB".to_owned(),
         status if status.is_server_error() => "internal error".to_owned(),
         _ => body::plain(&response.take_body().into_string().await.unwrap_or_default()),
@@ -162,14 +162,14 @@ async fn of_framework(status: StatusCode, response: &mut Response) -> Problem {
     Problem::new(code_of(status), detail)
 }
 
-/// One of this status, for the document.
+/// Returns a problem with this status, for the document.
 pub(crate) fn example(status: u16) -> serde_json::Value {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let detail = match status {
         StatusCode::UNPROCESSABLE_ENTITY => "one field is wrong",
-        _ => "what was wrong, and what would be right",
+        _ => "what is wrong, and the accepted form",
     };
-    // Conflicts are the domain's, which has many.
+    // Conflicts come from the domain, which has many codes for them.
     let code = if status == StatusCode::CONFLICT { Code::NameTaken } else { code_of(status) };
     let mut problem = Problem::new(code, detail.to_owned());
     if status == StatusCode::UNPROCESSABLE_ENTITY {
@@ -179,7 +179,7 @@ pub(crate) fn example(status: u16) -> serde_json::Value {
     serde_json::to_value(problem).unwrap_or_default()
 }
 
-/// Makes every answer from 400 up a problem, if it is not written as one already.
+/// Converts every response from 400 up to a problem, unless it is one already.
 pub(crate) async fn write(mut response: Response) -> Response {
     let status = response.status();
     let is_problem = status.is_client_error() || status.is_server_error();

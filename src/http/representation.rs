@@ -1,8 +1,10 @@
-//! ETags: answering "nothing new" to a read, and refusing an edit of something that is no longer what its caller has read.
+//! ETags: let the server return 304 for an unchanged read, and refuse an edit of an object that has changed since the
+//! caller read it.
 //!
-//! An object's ETag is a hash of what people decide about it and, after a dot, one of all that is shown: its job's progress
-//! is something new to read, but no reason to refuse an edit. A read's is made of its answer; an edit makes it again under
-//! the lock of the object's row ([`check_if_match`]), so that nobody else's edit can come in between.
+//! An object's ETag is a hash of what people decide about it and, after a dot, a hash of everything that is shown: its
+//! job's progress is news for a read, but no reason to refuse an edit. For a read, the ETag is computed from its
+//! response; an edit computes it again while it holds the lock of the object's row ([`check_if_match`]), so that no
+//! other edit can come in between.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use poem::http::{HeaderMap, HeaderName};
@@ -12,7 +14,7 @@ use tokio::task_local;
 
 use crate::error::{Error, FieldError};
 
-/// Bytes of each hash: enough, since whoever brings two objects to the same one gains nothing.
+/// Length of each hash in bytes; this is enough, since a collision of two objects gains nothing.
 const HASH_LEN: usize = 12;
 /// Members that machines change.
 const PROGRESS: [&str; 15] = [
@@ -37,13 +39,13 @@ task_local! {
     static IF_MATCH: Tags;
 }
 
-/// How an object is shown, as JSON: what its ETag is made of.
+/// An object's JSON representation, from which its ETag is computed.
 pub trait Representation {
-    /// The same as a read's answer.
+    /// Returns the same JSON as a read's response.
     fn representation(self) -> Option<Value>;
 }
 
-/// The tags of a header `If-Match` or `If-None-Match`.
+/// The tags of an `If-Match` or `If-None-Match` header.
 #[derive(Debug, Clone)]
 pub(crate) struct Tags(Vec<String>);
 
@@ -57,18 +59,18 @@ impl Tags {
         if alone && (any || tags.iter().all(|tag| is_tag(tag, weak))) {
             return Ok(Some(Self(tags)));
         }
-        let message = "must be * or ETags of answers, in quotation marks and with commas between them";
+        let message = "must be * or ETags of responses, in quotation marks and separated by commas";
         let name = if weak { "If-None-Match" } else { "If-Match" };
         Err(FieldError::of("header", name, message))
     }
 
-    /// By what people decide.
+    /// Returns whether a tag matches in the part about people's decisions.
     fn has_decided(&self, etag: &str) -> bool {
         let decided = |tag: &str| tag.split_once('.').map(|(decided, _)| decided.to_owned());
         self.0.iter().any(|tag| tag == "*" || decided(tag).is_some_and(|tag| decided(etag) == Some(tag)))
     }
 
-    /// Also by a weak tag, which will do for reads.
+    /// Compares weakly, which is sufficient for reads.
     pub(crate) fn has_weakly(&self, etag: &str) -> bool {
         self.0.iter().any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
     }
@@ -89,13 +91,13 @@ pub(crate) fn etag(shown: &[u8]) -> String {
     format!("\"{}.{}\"", hash(&decided), hash(shown))
 }
 
-/// Runs an edit under what its caller has read.
+/// Runs an edit under its caller's precondition.
 pub(crate) async fn under<F: Future>(if_match: Tags, edit: F) -> F::Output {
     IF_MATCH.scope(if_match, edit).await
 }
 
-/// Refuses an edit (412) when its caller has read another state. To be called with the object's row locked; `current` is
-/// only asked for when the caller cares.
+/// Refuses an edit (412) if the object has changed since its caller read it. Must be called with the object's row
+/// locked; `current` is evaluated only if the caller has set a precondition.
 pub async fn check_if_match<T: Representation>(current: impl Future<Output = Result<T, Error>>) -> Result<(), Error> {
     let Ok(tags) = IF_MATCH.try_with(Clone::clone) else { return Ok(()) };
     let shown = serde_json::to_vec(&current.await?.representation()).map_err(anyhow::Error::new)?;
@@ -109,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_news_but_no_obstacle() {
+    fn progress_change_alters_read_tag_but_allows_edit() {
         let tag = |port: u16, state: &str| {
             etag(format!("{{\"listen_port\":{port},\"job\":{{\"state\":\"{state}\"}}}}").as_bytes())
         };
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_have_tags_of_ours() {
+    fn tags_header_with_invalid_form_is_refused() {
         let parse = |text: &str, weak| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_MATCH, HeaderValue::from_str(text).expect("a header"));

@@ -1,4 +1,4 @@
-//! What a token may be used for.
+//! Scopes of tokens.
 
 use poem::http::Method;
 use poem_openapi::{Enum, registry::MetaSchema, types::Type as _};
@@ -9,7 +9,7 @@ use crate::{
     http::{Scalar, scalar},
 };
 
-/// A part of what a user may do.
+/// A scope: a part of the user's permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -18,7 +18,7 @@ pub enum Scope {
     Read,
     /// Change: all other methods.
     Write,
-    /// Act as staff, as long as the user is staff. Without it the user is like any customer.
+    /// Act as staff, as long as the user is staff. Without this scope the user is treated as a customer.
     Staff,
 }
 
@@ -34,27 +34,27 @@ impl Scope {
     }
 }
 
-/// The parts that a caller may do; a password is good for all.
+/// Scopes of a caller's credentials; a password has all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scopes(Vec<Scope>);
 
 impl Scopes {
-    /// Those.
+    /// Creates the set from these scopes.
     pub const fn new(scopes: Vec<Scope>) -> Self {
         Self(scopes)
     }
 
-    /// Whether this part is among them.
+    /// Returns whether the set contains this scope.
     pub fn has(&self, scope: Scope) -> bool {
         self.0.contains(&scope)
     }
 
-    /// Their names.
+    /// Returns the names of the scopes.
     pub fn names(&self) -> Vec<&'static str> {
         self.0.iter().map(|scope| scope.as_str()).collect()
     }
 
-    /// Refuses a call that needs another part.
+    /// Refuses a request that needs a scope that is not in the set.
     pub fn allow(&self, method: &Method, for_staff: bool) -> Result<(), Error> {
         let needed = if method == Method::GET { Scope::Read } else { Scope::Write };
         for (scope, needed) in [(needed, true), (Scope::Staff, for_staff)] {
@@ -78,9 +78,7 @@ impl Scalar for Scopes {
             max_items: Some(Scope::ALL.len()),
             unique_items: Some(true),
             example: Some(json!(["read"])),
-            description: Some(
-                "What a token may be used for: read (GET), write (all other methods), staff (act as staff).",
-            ),
+            description: Some("Scopes of a token: read (GET), write (all other methods), staff (act as staff)."),
             ..MetaSchema::new("array")
         }
     }
@@ -103,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_call_needs_its_scopes() {
+    fn allow_without_needed_scope_is_refused() {
         let allowed = |scopes: &[Scope], method, staff| Scopes::new(scopes.to_vec()).allow(&method, staff).is_ok();
         assert!(allowed(&[Scope::Read], Method::GET, false));
         assert!(!allowed(&[Scope::Write], Method::GET, false));

@@ -1,18 +1,18 @@
-//! The orders in which lists can be had.
+//! Sort orders of lists.
 
-/// How a list is sorted: by id, which is the order in which its objects were made.
+/// The sort order of a list: by id, which is the order in which its objects were created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, poem_openapi::Enum)]
 pub enum Sort {
-    /// The oldest first.
+    /// Oldest first.
     #[default]
     #[oai(rename = "id:asc")]
     IdAscending,
-    /// The newest first.
+    /// Newest first.
     #[oai(rename = "id:desc")]
     IdDescending,
 }
 
-/// The order of lists of what has happened, when the caller does not say.
+/// Returns the default order of lists of past events.
 pub const fn newest_first() -> Sort {
     Sort::IdDescending
 }

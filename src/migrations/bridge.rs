@@ -1,7 +1,7 @@
-//! The bridge from the 25 migrations 0001 to 0038 to the ten that replaced them and make the same schema. A database that
-//! has exactly the 25 is recorded as having the ten: only rows of `_sqlx_migrations` change.
+//! The bridge from the 25 migrations 0001 to 0038 to the ten that replaced them and create the same schema. A database
+//! that has exactly the 25 is recorded as having the ten: only rows of `_sqlx_migrations` change.
 //!
-//! To be deleted, with `before_0101.txt` and `catalogue.sql`, when no database has the 25 any more.
+//! Delete this file, `before_0101.txt` and `catalogue.sql` when no database has the 25 any more.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -12,18 +12,18 @@ use sqlx::{
     migrate::{Migrate as _, Migrator},
 };
 
-/// The last of the ten; the later migrations are sqlx's to apply.
+/// The last of the ten migrations; sqlx applies the later ones.
 const LAST_OF_THE_TEN: i64 = 110;
 
-/// Hashes of the 25 migrations and of the objects that they made, each on a line with the name. The hash of `migration N` is
-/// sqlx's checksum of its file, that of an object the SHA-256 of its definition in [`CATALOGUE`].
+/// Hashes of the 25 migrations and of the objects that they created, each on a line with the name. The hash of
+/// `migration N` is sqlx's checksum of its file, that of an object the SHA-256 of its definition in [`CATALOGUE`].
 const BEFORE: &str = include_str!("before_0101.txt");
 
-/// A query that describes the schema: a row for each object, of its name and its definition.
+/// A query that describes the schema: one row for each object, with its name and its definition.
 const CATALOGUE: &str = include_str!("catalogue.sql");
 
-/// Settings that change the texts of definitions. The search path is the schema of `_sqlx_migrations`, so that its name is
-/// in none of them.
+/// Settings that change the texts of definitions. The search path is the schema of `_sqlx_migrations`, so that no
+/// definition contains its name.
 const PLAIN: &str = "
     set local datestyle = 'ISO, YMD';
     set local intervalstyle = postgres;
@@ -32,9 +32,10 @@ const PLAIN: &str = "
     select set_config('search_path', relnamespace::regnamespace::text, true)
         from pg_class where oid = to_regclass('_sqlx_migrations')";
 
-/// Replaces the records of the 25 by those of the ten, if the database has exactly the 25 and the schema is still as they
-/// made it. Fails if it lacks some of them, or the schema was changed. Leaves all else to sqlx: an empty database, one that
-/// has the ten, and one with migrations that this program does not know. The caller has sqlx's lock.
+/// Replaces the records of the 25 by those of the ten, if the database has exactly the 25 and the schema is unchanged
+/// since. Fails if some of the 25 are missing, or the schema was changed. Leaves everything else to sqlx: an empty
+/// database, one that has the ten, and one with migrations that this program does not know. The caller holds sqlx's
+/// lock.
 pub(super) async fn cross(connection: &mut PgConnection, migrations: &Migrator) -> anyhow::Result<()> {
     let mut transaction = connection.begin().await?;
     match missing(&applied(&mut transaction).await?) {
@@ -59,7 +60,7 @@ pub(super) async fn cross(connection: &mut PgConnection, migrations: &Migrator) 
         transaction.skip("_sqlx_migrations", migration).await?;
     }
     transaction.commit().await?;
-    tracing::info!("migrations 0001 to 0038 are recorded as 0101 to 0110, which make the same schema");
+    tracing::info!("migrations 0001 to 0038 are now recorded as 0101 to 0110, which create the same schema");
     Ok(())
 }
 
@@ -87,9 +88,9 @@ fn missing(applied: &[(i64, Vec<u8>, bool)]) -> Option<Vec<i64>> {
     (!applied.is_empty()).then_some(missing)
 }
 
-/// Names the objects that are missing or have another definition. Further objects are the operator's own and do not count:
-/// tables, functions, indexes that are not unique. Further columns, constraints, unique indexes and triggers of a table of
-/// ours do, because they are part of that table's definition.
+/// Returns the names of objects that are missing or have another definition. Additional objects are the operator's own
+/// and do not count: tables, functions, indexes that are not unique. Additional columns, constraints, unique indexes
+/// and triggers of one of the schema's tables do, because they are part of that table's definition.
 async fn changed(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     sqlx::raw_sql(PLAIN).execute(&mut *connection).await?;
     let objects: Vec<(String, String)> = sqlx::query_as(CATALOGUE).fetch_all(connection).await?;

@@ -1,26 +1,26 @@
-//! The schema's migrations, and the one way to apply them.
+//! The schema's migrations, and the only function that applies them.
 
 mod bridge;
 
 use anyhow::Context as _;
 use sqlx::{Connection as _, PgPool, migrate::Migrate as _, migrate::Migrator};
 
-/// The migrations in their order; only ever added to. Private, so that no caller goes past the bridge.
+/// The migrations in their order, to which new ones are only appended. Private, so that no caller bypasses the bridge.
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Brings the schema up to date. Servers that start at the same time, of any version, wait for each other.
+/// Brings the schema up to date. Servers of any version that start at the same time wait for each other.
 pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
-    migrate_to(pool, i64::MAX).await.context("the database's schema could not be brought up to date")?;
+    migrate_to(pool, i64::MAX).await.context("could not bring the database's schema up to date")?;
     let version = MIGRATIONS.iter().map(|migration| migration.version).max();
     tracing::info!(version, "the schema is up to date");
     Ok(())
 }
 
-/// Stops after version `last`: a test of an earlier migration does not have to know the later ones.
+/// Stops after version `last`, so that a test of an earlier migration does not have to know the later ones.
 ///
 /// Holds sqlx's own lock from the bridge's first query to the last migration; sqlx takes it a second time on the same
-/// connection, which does not wait. The connection is taken out of the pool, because an error leaves the lock to it: closing
-/// it gives the lock back.
+/// connection, which does not wait. The connection is detached from the pool, because after an error it still holds the
+/// lock, which closing it releases.
 pub async fn migrate_to(pool: &PgPool, last: i64) -> anyhow::Result<()> {
     let mut connection = pool.acquire().await?.detach();
     connection.lock().await?;

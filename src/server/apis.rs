@@ -1,4 +1,4 @@
-//! Which operations there are, and what each of them works with.
+//! The list of all operations, and the state that each of them needs.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,21 +23,21 @@ use crate::{
 
 /// All operations.
 pub(super) type Apis = (Itself, Jobs, Vpn, Products, Addresses, Orders, Bills, Accounts);
-/// The service itself.
+/// Operations of the service itself.
 type Itself = (HealthApi, MetricsApi, IndexApi, CodeApi);
-/// Networks of customers, and where they are from.
+/// Customers' networks, and the pools that their prefixes come from.
 type Vpn = (NetworkApi, AdminNetworkApi, PoolApi);
-/// Who may ask, and who changed what.
+/// Users, their tokens and the audit log.
 type Accounts = (UserApi, TokenApi, AuditApi);
-/// What customers buy.
+/// Orders of customers.
 type Orders = (OrderApi, AdminOrderApi);
-/// What customers pay, and how staff bill it.
+/// Bills that customers pay, and the operations with which staff create them.
 type Bills = (BillApi, AdminBillApi, BillItemApi, BillRunApi);
-/// What workers do, and how staff steer it.
+/// The jobs of workers, and the operations with which staff manage them.
 type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
-/// What can be bought.
+/// Products and their recurring periods.
 type Products = (ProductApi, AdminProductApi, PeriodApi);
-/// Who is billed, who bills, and VAT.
+/// Addresses of the billed customers and of the seller, and VAT rates.
 type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 
 pub(super) fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {

@@ -1,4 +1,4 @@
-//! What the operations work with.
+//! The state that the operations share.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use sqlx::PgPool;
 use super::middleware::{Origin, RateLimits};
 use crate::{accounts::Authenticator, http::TrustedProxies, metrics::Metrics, queue::Notifier, seal::Sealer};
 
-/// What the operations work with.
+/// The state that the operations share.
 #[derive(Clone)]
 pub struct App {
-    /// The truth.
+    /// The database, which is the source of truth.
     pub pool: PgPool,
-    /// The carrier.
+    /// Redis, which delivers the jobs.
     pub redis: redis::Client,
     /// Encryption at rest.
     pub sealer: Arc<Sealer>,
     /// Wakes relay and long polls.
     pub wake: Arc<Notifier>,
-    /// What this process counts.
+    /// Counters of this process.
     pub metrics: Arc<Metrics>,
-    /// Says who is asking.
+    /// Authenticates callers.
     pub authenticator: Arc<Authenticator>,
-    /// Whose word counts about where a request comes from.
+    /// Proxies whose headers about a request's origin are trusted.
     pub proxies: Arc<TrustedProxies>,
-    /// Whose pages may call the API from a browser; nobody's but ours by default.
+    /// Web origins whose pages may call the API from a browser; only the server's own by default.
     pub origins: Vec<Origin>,
-    /// How often anybody may ask.
+    /// Request rate limits.
     pub rates: RateLimits,
 }

@@ -1,4 +1,4 @@
-//! The document and the docs page.
+//! The OpenAPI document and the docs page as static responses.
 
 use hyper::body::Bytes;
 use poem::{
@@ -9,7 +9,8 @@ use poem::{
 
 use crate::http::representation::{Tags, etag};
 
-/// A text that is the same for everybody and as long as this process lives: held once, however many read it.
+/// Serves a text that is the same for every caller and never changes while the process runs; it is held in memory once,
+/// for all readers.
 pub(super) fn asset(content_type: &'static str, text: String) -> impl Endpoint<Output = Response> {
     let etag = etag(text.as_bytes());
     let text = Bytes::from(text);
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_is_read_once_and_by_reading_only() {
+    async fn asset_read_again_returns_not_modified_and_rejects_delete() {
         let asset = asset("text/plain", "text".to_owned());
         let ask = async |method: Method, known: &str| {
             let request = Request::builder().method(method).header(header::IF_NONE_MATCH, known).finish();

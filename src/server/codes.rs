@@ -1,4 +1,4 @@
-//! `GET /v1/problem`: what can go wrong, for programs.
+//! `GET /v1/problem`: the possible errors, for programs.
 
 use poem_openapi::{Object, OpenApi, payload::Json};
 
@@ -7,29 +7,29 @@ use crate::{code::Code, http::Tags};
 /// A kind of problem.
 #[derive(Debug, Object)]
 pub struct ProblemCode {
-    /// What `code` of a problem says. Its meaning never changes.
+    /// The value of a problem's `code`. Its meaning never changes.
     pub code: String,
-    /// The HTTP status that it comes with.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// What it means, for people.
+    /// The meaning of the code, for people.
     pub description: String,
 }
 
 /// All kinds of problems.
 #[derive(Debug, Object)]
 pub struct ProblemCodeList {
-    /// By status.
+    /// The codes, sorted by status.
     pub items: Vec<ProblemCode>,
 }
 
-/// The operation.
+/// Operation that lists the problem codes.
 pub struct CodeApi;
 
 #[OpenApi(tag = "Tags::Service")]
 impl CodeApi {
     /// List the codes of problems
     ///
-    /// All that `code` of a problem can be. New versions of the service may add to the list.
+    /// Returns every possible value of a problem's `code`. New versions of the service may add codes.
     #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/v1/problem", method = "get", operation_id = "problem_list")]
     async fn list(&self) -> Json<ProblemCodeList> {

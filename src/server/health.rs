@@ -1,4 +1,4 @@
-//! Is the service there, and can it work?
+//! Liveness and readiness of the service.
 
 use std::{
     sync::OnceLock,
@@ -13,49 +13,50 @@ use uncloud_wire::stream::reconnecting;
 
 use crate::{error::Error, http::Tags};
 
-/// Longest wait for one part's answer.
+/// Longest wait for the response of one dependency.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// For so long an answer is good for everybody.
+/// Time for which one readiness result is returned to all callers.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Whether a part answers.
+/// State of a dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum Dependency {
-    /// It answers.
+    /// The dependency responds.
     Ok,
-    /// It does not.
+    /// The dependency does not respond.
     Unavailable,
 }
 
-/// The process answers.
+/// Liveness of the process.
 #[derive(Debug, Object)]
 pub struct Health {
     /// Always `ok`.
     pub status: Dependency,
 }
 
-/// What the service depends on.
+/// State of the service's dependencies.
 #[derive(Debug, Clone, Copy, Object)]
 pub struct Readiness {
-    /// The truth; without it nothing works.
+    /// PostgreSQL, the source of truth; nothing works without it.
     pub postgres: Dependency,
-    /// The carrier; without it requests are accepted, and done when it is back.
+    /// Redis, which delivers jobs; without it the server accepts requests, and their jobs run once it is back.
     pub redis: Dependency,
 }
 
-/// The operations.
+/// Operations that report liveness and readiness.
 pub struct HealthApi {
     pool: PgPool,
     redis: redis::Client,
-    /// On which Redis is asked: anybody may ask us, and each question is not to cost a connection.
+    /// Redis connection that all checks share: these operations are public, and a request must not cost a connection
+    /// each.
     connection: OnceLock<ConnectionManager>,
-    /// What Postgres and Redis answered last, and when; locked while they are asked.
+    /// The last result and its time; locked while PostgreSQL and Redis are being checked.
     last: Mutex<Option<(Instant, Readiness)>>,
 }
 
 impl HealthApi {
-    /// Asks these two.
+    /// Creates the operations that check these two.
     pub fn new(pool: PgPool, redis: redis::Client) -> Self {
         Self { pool, redis, connection: OnceLock::new(), last: Mutex::default() }
     }
@@ -63,18 +64,19 @@ impl HealthApi {
 
 #[OpenApi(tag = "Tags::Service")]
 impl HealthApi {
-    /// Is the process alive
+    /// Report whether the process is alive
     ///
-    /// Without asking the database or anything else: for whoever restarts a process that hangs.
+    /// Does not check the database or any other dependency; meant for a supervisor that restarts a hanging process.
     #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/healthz", method = "get", operation_id = "health_read")]
     async fn healthz(&self) -> Json<Health> {
         Json(Health { status: Dependency::Ok })
     }
 
-    /// Can requests be accepted
+    /// Report whether the service can accept requests
     ///
-    /// 503 while Postgres does not answer; `detail` tells about both. Without Redis the answer is 200 and says so.
+    /// Returns 503 while PostgreSQL is unavailable; `detail` gives the state of both dependencies. Without Redis it
+    /// returns 200 and reports that Redis is unavailable.
     #[oai(path = "/readyz", method = "get", operation_id = "readiness_read")]
     async fn readyz(&self) -> Result<Json<Readiness>, Error> {
         let mut last = self.last.lock().await;
@@ -91,9 +93,9 @@ impl HealthApi {
         match readiness {
             Readiness { postgres: Dependency::Ok, .. } => Ok(Json(readiness)),
             Readiness { redis: Dependency::Ok, .. } => {
-                Err(Error::NotReady("Postgres does not answer; Redis does".into()))
+                Err(Error::NotReady("PostgreSQL is unavailable; Redis is available".into()))
             }
-            _ => Err(Error::NotReady("neither Postgres nor Redis answers".into())),
+            _ => Err(Error::NotReady("PostgreSQL and Redis are unavailable".into())),
         }
     }
 
@@ -102,9 +104,9 @@ impl HealthApi {
         let failure = match &answer {
             Ok(Ok(_)) => return true,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {PATIENCE:?}"),
+            Err(_) => format!("no response within {PATIENCE:?}"),
         };
-        tracing::error!(error = failure, "Postgres does not answer");
+        tracing::error!(error = failure, "PostgreSQL is unavailable");
         false
     }
 

@@ -1,4 +1,4 @@
-//! Forgetting what has had its time.
+//! Deletion of expired rows.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::accounts;
 
 const PERIOD: Duration = Duration::from_mins(1);
 
-/// Every minute, until `stop` becomes true. Any number of servers may do so.
+/// Deletes expired rows every minute until `stop` becomes true. Any number of servers may run it at the same time.
 pub async fn keep_house(pool: PgPool, mut stop: watch::Receiver<bool>) {
     let mut minutes = tokio::time::interval(PERIOD);
     loop {
@@ -23,7 +23,7 @@ pub async fn keep_house(pool: PgPool, mut stop: watch::Receiver<bool>) {
             accounts::forget_ended_tokens(&pool).await
         };
         if let Err(error) = done.await {
-            tracing::warn!(%error, "old rows are not forgotten; trying again in a minute");
+            tracing::warn!(%error, "expired rows could not be deleted; trying again in a minute");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /api/`: what the caller may use, with links.
+//! `GET /api/`: the operations that the caller may use, with links.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,44 +8,46 @@ use poem_openapi::{Object, OpenApi, payload::Json};
 use super::{middleware::auth, openapi::operation::Operation};
 use crate::http::{Tags, caller::Caller};
 
-/// What can be asked for.
+/// An operation of the API.
 #[derive(Debug, Object)]
 pub struct Endpoint {
     /// HTTP method.
     pub method: String,
-    /// Address; parts in braces are to be filled in.
+    /// Path of the operation; the parts in braces are parameters.
     pub href: String,
-    /// What it does.
+    /// Summary of the operation.
     pub summary: String,
-    /// Its name in generated clients.
+    /// Name of the operation in generated clients.
     pub operation_id: String,
 }
 
-/// The start.
+/// Entry point of the API.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub struct Index {
-    /// Who is asking; absent for anonymous callers.
+    /// Name of the authenticated user; absent for anonymous callers.
     pub username: Option<String>,
-    /// What the caller may use.
+    /// Operations that the caller may use.
     pub endpoints: Vec<Endpoint>,
-    /// The OpenAPI document.
+    /// Path of the OpenAPI document.
     pub openapi: String,
-    /// The same for people.
+    /// Path of the documentation page for people.
     pub docs: String,
 }
 
-/// The operation. The list is made from the document, which is complete only after this is part of it.
+/// Operation that returns the index. The list is made from the document, which is only complete after this operation is
+/// part of it.
 pub struct IndexApi {
-    /// All operations.
+    /// All operations of the document.
     pub(super) operations: Arc<OnceLock<Vec<Operation>>>,
 }
 
 #[OpenApi(tag = "Tags::Service")]
 impl IndexApi {
-    /// List what the caller may use
+    /// List the operations that the caller may use
     ///
-    /// Anonymous callers see the public operations, customers theirs, staff all; who has a token, what it is good for.
+    /// Anonymous callers get the public operations, customers get theirs, staff get all; with a token, only those that
+    /// its scopes allow.
     #[expect(clippy::unused_async, reason = "the framework's signature")]
     #[oai(path = "/api", method = "get", operation_id = "api_index")]
     async fn index(&self, request: &Request) -> Json<Index> {

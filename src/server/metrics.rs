@@ -1,4 +1,4 @@
-//! `GET /metrics`: for staff with the API, and for everybody who reaches an address of its own.
+//! `GET /metrics`: for staff with the API, and for anonymous readers on a separate address.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,19 +24,19 @@ use crate::{
 };
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Longest wait for one part's answer.
+/// Longest wait for the response of one dependency.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The operation. Whoever reads it learns which hosts there are and how much is going on, so on the API's address it is for
-/// staff. (Callers from this machine are no exception: behind a proxy everybody is one.) A scraper that shall know no
-/// password of staff gets an address of its own: `--metrics-listen`.
+/// Operation that returns the metrics. They reveal the hosts and the amount of activity, so on the API's address they
+/// are for staff. (Callers from this machine are no exception: behind a proxy every caller is one.) `--metrics-listen`
+/// opens a separate address for a scraper that must not have a password of staff.
 #[derive(Clone)]
 pub struct MetricsApi {
-    /// The truth.
+    /// The database, which is the source of truth.
     pub pool: PgPool,
-    /// The carrier.
+    /// Redis, which delivers the jobs.
     pub redis: redis::Client,
-    /// What was counted.
+    /// Counters of this process.
     pub metrics: Arc<Metrics>,
 }
 
@@ -49,9 +49,10 @@ enum Exposition {
 
 #[OpenApi(tag = "Tags::Service")]
 impl MetricsApi {
-    /// Read metrics, for Prometheus
+    /// Read metrics in Prometheus' format
     ///
-    /// Requests and jobs are counted by each server for itself. While Postgres does not answer, what it knows is left out.
+    /// Each server counts requests and jobs for itself. While PostgreSQL is unavailable, the response leaves out the
+    /// metrics that come from it.
     #[oai(path = "/metrics", method = "get", operation_id = "metrics_read")]
     async fn read(&self, _staff: Staff) -> Exposition {
         Exposition::Text(PlainText(self.exposition().await))
@@ -65,7 +66,7 @@ impl MetricsApi {
         let redis = async { reconnecting(&self.redis)?.ping::<String>().await };
         let known = async { tokio::try_join!(depths(&self.pool), inspect::workers(&self.pool, None)) };
         let (redis, known) = tokio::join!(tokio::time::timeout(PATIENCE, redis), tokio::time::timeout(PATIENCE, known));
-        text.family("uncloud_part_up", "gauge", "Whether what the server depends on answers.");
+        text.family("uncloud_part_up", "gauge", "Whether the server's dependency is available.");
         for (part, up) in [("postgres", matches!(known, Ok(Ok(_)))), ("redis", matches!(redis, Ok(Ok(_))))] {
             text.sample("uncloud_part_up", &[("part", part)], u8::from(up));
         }
@@ -83,11 +84,7 @@ fn write_depths(text: &mut Text, depths: &[Depth]) {
         let labels = [("queue", depth.queue.as_str()), ("state", depth.state.as_str())];
         text.sample("uncloud_queue_jobs", &labels, depth.jobs);
     }
-    text.family(
-        "uncloud_queue_oldest_available_seconds",
-        "gauge",
-        "How long the oldest job that could start has waited.",
-    );
+    text.family("uncloud_queue_oldest_available_seconds", "gauge", "How long the oldest available job has waited.");
     for depth in depths {
         if let Some(secs) = depth.oldest_available_seconds {
             text.sample("uncloud_queue_oldest_available_seconds", &[("queue", &depth.queue)], secs);
@@ -96,12 +93,12 @@ fn write_depths(text: &mut Text, depths: &[Depth]) {
 }
 
 fn write_workers(text: &mut Text, workers: &[WorkerLine]) {
-    text.family("uncloud_workers_alive", "gauge", "Live workers of queues that had one within the hour.");
+    text.family("uncloud_workers_alive", "gauge", "Live workers of queues that had one within the last hour.");
     for queue in workers.chunk_by(|a, b| a.queue == b.queue) {
         let alive = queue.iter().filter(|worker| worker.alive).count();
         text.sample("uncloud_workers_alive", &[("queue", &queue[0].queue)], alive);
     }
-    text.family("uncloud_worker_leases_lost_total", "counter", "Jobs that others took over from a worker.");
+    text.family("uncloud_worker_leases_lost_total", "counter", "Jobs that other workers took over from this worker.");
     for worker in workers {
         let id = worker.worker_id.to_string();
         let labels = [("queue", worker.queue.as_str()), ("worker", &worker.name), ("id", &id)];
@@ -109,7 +106,7 @@ fn write_workers(text: &mut Text, workers: &[WorkerLine]) {
     }
 }
 
-/// Serves `/metrics`, and nothing else, without asking who reads it; ends when `stop` becomes true.
+/// Serves `/metrics`, and nothing else, without authentication; ends when `stop` becomes true.
 pub async fn listen(
     address: SocketAddr,
     api: MetricsApi,
@@ -118,7 +115,7 @@ pub async fn listen(
     let acceptor: TcpAcceptor = TcpListener::bind(address)
         .into_acceptor()
         .await
-        .with_context(|| format!("can't listen on {address} for metrics; is another server there?"))?;
+        .with_context(|| format!("can't listen on {address} for metrics; is another server using it?"))?;
     let bound = acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(address);
     tracing::info!(address = %bound, "serving metrics");
     let read = make(move |_| {
@@ -129,7 +126,7 @@ pub async fn listen(
     let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
     Ok(async move {
         if let Err(error) = Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(route, stopped, None).await {
-            tracing::error!(%error, "metrics are served no longer");
+            tracing::error!(%error, "the metrics server has stopped; metrics are no longer served");
         }
     })
 }

@@ -1,4 +1,5 @@
-//! The server: all operations of the nouns behind one address, and what every request passes through.
+//! The server: serves the operations of all modules at one address, with the middleware that every request passes
+//! through.
 
 pub mod listen;
 

@@ -1,4 +1,4 @@
-//! The whole service: routes, and what every request passes through.
+//! The whole service: its routes, and the pipeline that every request passes through.
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,7 +35,7 @@ use crate::{
     seal::Sealer,
 };
 
-/// The OpenAPI document, as people read it.
+/// Returns the OpenAPI document as formatted text.
 pub fn document() -> anyhow::Result<String> {
     let pool = PgPool::connect_lazy("postgres://never.connected")?;
     let app = App {
@@ -55,7 +55,7 @@ pub fn document() -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-/// Everything that answers requests.
+/// Returns the endpoint that handles all requests.
 pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + use<>> {
     let operations: Arc<OnceLock<Vec<Operation>>> = Arc::default();
     let apis = apis(app, Arc::clone(&operations));
@@ -81,10 +81,10 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     Ok(guard.around(door.around(routes)))
 }
 
-/// Asked every few seconds by whoever watches us: not part of the log's story while all is well.
+/// Paths that monitoring requests every few seconds; successful requests to them are left out of the log.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// What every request passes, whatever it is about.
+/// The pipeline that every request passes through.
 struct RequestPipeline {
     operations: Arc<Vec<Operation>>,
     metrics: Arc<Metrics>,
@@ -105,7 +105,7 @@ impl RequestPipeline {
         })
     }
 
-    /// Around everything: the request's id, the log's line, the alias, problems.
+    /// Handles a request: adds its id, resolves the alias, writes problems and the log line.
     async fn answer<E>(&self, next: &E, mut request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response>,
@@ -135,7 +135,7 @@ impl RequestPipeline {
                 response.headers_mut().insert(request::ID, id);
             }
             let (status, elapsed) = (response.status().as_u16(), started.elapsed());
-            // What is no operation (the docs, or anything that somebody makes up) has one name.
+            // Everything that is not an operation (the docs, or made-up paths) shares one name.
             let operation =
                 operation::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
             metrics.note_request(operation, status, elapsed);
@@ -151,7 +151,7 @@ impl RequestPipeline {
     }
 }
 
-/// The handbook also writes `/admin/vpnpool/` without `/v1`.
+/// Adds the missing `/v1`: the handbook also writes `/admin/vpnpool/`.
 fn resolve_alias(request: &mut Request) {
     let uri = request.uri();
     if uri.path().starts_with("/admin/") {
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_our_fault_and_says_nothing_else() {
+    async fn service_with_panicking_handler_returns_bare_internal_error() {
         let door = RequestPipeline { operations: Arc::default(), metrics: Arc::default(), proxies: Arc::default() };
         let service = door.around(make_sync(|_| -> Response { panic!("a secret") }));
         let response = service.get_response(Request::builder().uri_str("/v1/net/vpn").finish()).await;

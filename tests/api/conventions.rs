@@ -115,7 +115,7 @@ async fn a_body_where_none_is_taken_is_refused() {
     let path = format!("/v1/net/vpn/{}", app.network("alice", new_key()).await["id"]);
     let delete = async |body: Value| app.request(Method::DELETE, &path, Some("alice"), Some(body)).await;
     let refused = delete(json!({ "when": "tomorrow" })).await.expect(400);
-    assert_eq!(refused["detail"], "this operation takes no body; leave it out");
+    assert_eq!(refused["detail"], "this operation does not take a body; leave it out");
     app.get(&path, "alice").await.expect(200);
     delete(json!({})).await.expect(202);
 }
@@ -147,7 +147,7 @@ async fn a_member_that_comes_twice_is_refused() {
     let app = TestApp::start().await;
     let body = r#"{"name": "x", "scopes": ["read"], "scopes": ["read", "write"]}"#;
     let refused = app.raw(Method::POST, "/v1/token", Some("alice"), Some(("application/json", body.into()))).await;
-    assert!(refused.expect(400)["detail"].as_str().is_some_and(|detail| detail.contains("\"scopes\" is there twice")));
+    assert!(refused.expect(400)["detail"].as_str().is_some_and(|detail| detail.contains("\"scopes\" occurs twice")));
 }
 
 #[tokio::test]

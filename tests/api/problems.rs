@@ -76,6 +76,6 @@ async fn an_outage_of_the_database_is_503_and_never_401() {
     assert!(!answer.text.contains("uncloud-test"), "nothing internal: {}", answer.text);
     let ready = app.request(Method::GET, "/readyz", None, None).await;
     assert_problem(&ready, 503, "unavailable");
-    assert_eq!(ready.json()["detail"], "Postgres does not answer; Redis does");
+    assert_eq!(ready.json()["detail"], "PostgreSQL is unavailable; Redis is available");
     assert_eq!(app.request(Method::GET, "/healthz", None, None).await.status, 200);
 }

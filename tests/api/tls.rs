@@ -136,8 +136,8 @@ async fn what_cannot_be_served_is_said_at_the_start() {
         error
     };
     assert!(refusal(&certificate, &other_key).contains("of no use"), "they do not fit");
-    assert!(refusal("", &key).contains("server.pem has no certificate in it"));
-    assert!(refusal(&certificate, &certificate).contains("server.key has no private key in it"));
+    assert!(refusal("", &key).contains("server.pem does not contain a certificate"));
+    assert!(refusal(&certificate, &certificate).contains("server.key does not contain a private key"));
     fs::remove_file(site.path("server.key")).expect("removed");
     let error = uncloud::server::listen::Tls::start(site.files()).expect_err("refused");
     assert!(uncloud_wire::logging::one_line(&error).contains("can't read the private key"), "{error:#}");

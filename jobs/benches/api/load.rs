@@ -1,4 +1,5 @@
-//! Callers that cost next to nothing: requests as bytes, one connection each, the next one when the answer is there.
+//! A load generator that costs next to nothing: requests as bytes, one connection per client, which sends its next
+//! request when it has the response.
 
 use std::{
     io::{Read as _, Write as _},
@@ -7,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Before it counts: connections, caches and plans get warm.
+/// Time before measuring, in which connections, caches and plans warm up.
 const WARM_UP: Duration = Duration::from_secs(1);
 const GIVE_UP: Duration = Duration::from_secs(30);
 
-/// A request as it is sent.
+/// A request as the bytes that are sent.
 #[derive(Clone)]
 pub(crate) struct Request(Vec<u8>);
 
@@ -26,13 +27,13 @@ impl Request {
     }
 }
 
-/// An answer.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
 
-/// One connection, kept.
+/// A persistent connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -46,7 +47,7 @@ impl Connection {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Sends a request and waits for all of its answer.
+    /// Sends a request and waits for the complete response.
     pub(crate) fn ask(&mut self, request: &Request) -> Answer {
         self.stream.write_all(&request.0).expect("sent");
         self.buffer.clear();
@@ -66,13 +67,13 @@ impl Connection {
 
     fn read(&mut self) {
         let mut part = [0; 16 * 1024];
-        let count = self.stream.read(&mut part).expect("an answer in time");
+        let count = self.stream.read(&mut part).expect("a response in time");
         assert!(count > 0, "closed in the middle of {:?}", String::from_utf8_lossy(&self.buffer));
         self.buffer.extend_from_slice(&part[..count]);
     }
 }
 
-/// Where the body begins, and its length; none while headers are missing.
+/// Returns the start of the body and its length; `None` while headers are incomplete.
 fn head(buffer: &[u8]) -> Option<(usize, usize)> {
     let end = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
     let text = std::str::from_utf8(&buffer[..end]).expect("headers");
@@ -81,9 +82,9 @@ fn head(buffer: &[u8]) -> Option<(usize, usize)> {
     Some((end + 4, length.1.trim().parse().expect("a number")))
 }
 
-/// What was measured.
+/// The measured load.
 pub(crate) struct Load {
-    /// Of each request.
+    /// Duration of each request in milliseconds.
     pub(crate) millis: Vec<f64>,
     took: Duration,
 }
@@ -94,7 +95,8 @@ impl Load {
     }
 }
 
-/// So many callers ask what `request` makes for each as fast as they can, and get this status each time.
+/// Runs this many clients, each of which sends the request made by `request` as fast as it can; every response must
+/// have this status.
 pub(crate) fn measure(
     address: SocketAddr,
     callers: usize,

@@ -1,8 +1,8 @@
-//! `./dev bench api`: how many requests a second, and how long each takes, with a password of the directory and with a
-//! token, beside `pgbench -S` on the same PostgreSQL in the same run.
+//! `./dev bench api`: requests per second and the duration of each, with a password of the directory and with a token,
+//! compared with `pgbench -S` on the same PostgreSQL in the same run.
 //!
 //! Everything is real: `uncloud serve` as shipped (but without rate limits), a durable PostgreSQL, Redis, slapd. The
-//! callers are threads here, on the same processors.
+//! clients are threads of this program, on the same processors.
 
 mod load;
 mod peer;
@@ -19,17 +19,17 @@ use crate::{
     report::{self, Output, Report},
 };
 
-/// Callers at the same time, each with one connection, over HTTP and to PostgreSQL.
+/// Number of concurrent clients, each with one connection, over HTTP and to PostgreSQL.
 const CALLERS: usize = 16;
-/// Networks on the page that is listed.
+/// Number of networks on the listed page.
 const PAGE: usize = 10;
 
-/// Measures requests a second with password and with token, beside `pgbench -S`.
+/// Measures requests per second with a password and with a token, compared with `pgbench -S`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     output: Output,
-    /// Seconds that each figure is measured for.
+    /// Duration of each measurement in seconds.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     secs: u64,
 }

@@ -1,4 +1,4 @@
-//! `pgbench -S`: one row by its key, the least that a read can cost.
+//! `pgbench -S`, which reads one row by its key: the minimum cost of a read.
 
 use std::process::Command;
 
@@ -7,10 +7,10 @@ use uncloud_testkit::command::succeed;
 use super::place::Place;
 use crate::pgbench::transactions_per_second;
 
-/// Rows of its table: 100,000 for each.
+/// Scale of its table: 100,000 rows for each unit.
 const SCALE: &str = "5";
 
-/// Returns the transactions a second.
+/// Returns the transactions per second.
 pub(crate) fn selects(place: &Place, clients: usize, secs: u64) -> f64 {
     let url = place.pgbench_url.expose();
     succeed(Command::new("pgbench").args(["-i", "-q", "-s", SCALE, url]), "");

@@ -1,4 +1,4 @@
-//! The servers that are measured, and what is in them: a pool, a customer of the directory with networks.
+//! The measured servers and their data: a pool, and a customer of the directory with networks.
 
 use std::{net::SocketAddr, process::Command};
 
@@ -25,7 +25,7 @@ pub(crate) struct Place {
     /// An empty database beside the provider's.
     pub(crate) pgbench_url: Secret<String>,
     pub(crate) address: SocketAddr,
-    /// The customer's header.
+    /// The customer's `Authorization` header.
     pub(crate) basic: String,
     server: Process,
     _postgres: PostgresServer,
@@ -37,7 +37,7 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// A request's body for one more network.
+/// Returns the body of a request for one more network.
 pub(crate) fn new_network() -> String {
     json!({ "network_size": 64, "wireguard_public_key": new_key().to_string() }).to_string()
 }
@@ -63,14 +63,14 @@ impl Place {
         place
     }
 
-    /// Something that is made, once.
+    /// Creates an object and returns it.
     fn made(&self, path: &str, authorization: &str, body: &str) -> Value {
         let answer = Connection::open(self.address).ask(&Request::new("POST", path, authorization, Some(body)));
         assert_eq!(answer.status, 201, "{}", answer.body);
         serde_json::from_str(&answer.body).expect("JSON")
     }
 
-    /// A pool with room for all that is created; the customer's row comes with the first login.
+    /// Creates a pool with room for everything that is created; the first login creates the customer's row.
     fn furnish(&self) {
         let pool =
             json!({ "network": "2a0a:e5c1:200::/40", "subnetwork_size": 64, "vpn_hostname": "vpn-1.example.ch" });
@@ -78,18 +78,18 @@ impl Place {
         self.token();
     }
 
-    /// A token of the customer's.
+    /// Creates a token of the customer.
     pub(crate) fn token(&self) -> String {
         let body = json!({ "name": "bench", "scopes": ["read", "write"] });
         self.made("/v1/token", &self.basic, &body.to_string())["secret"].as_str().expect("a secret").to_owned()
     }
 
-    /// From now on the peak counts: what it takes to start is another figure.
+    /// Resets the peak memory, so that it does not include the start, which is a figure of its own.
     pub(crate) fn forget_peak(&self) {
         cost::forget_peak(self.server.pid());
     }
 
-    /// The server's peak, since that was forgotten.
+    /// Returns the server's peak memory since the last reset.
     pub(crate) fn most_rss_mb(&self) -> f64 {
         cost::peak_mb(self.server.pid())
     }

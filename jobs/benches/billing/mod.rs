@@ -1,7 +1,7 @@
-//! `./dev bench billing`: how long a bill run takes, beside COPY of the rows that it writes, and whether history or size
-//! change that.
+//! `./dev bench billing`: the duration of a bill run, compared with COPY of the rows that it writes, and its growth
+//! with history and size.
 //!
-//! The run is the shipped `uncloud bill run` with its two transactions at a time; PostgreSQL is durable.
+//! Runs the shipped `uncloud bill run` with its two concurrent transactions, on a durable PostgreSQL.
 
 mod provider;
 mod run;
@@ -13,13 +13,13 @@ use uncloud_testkit::servers::PostgresServer;
 use self::provider::Provider;
 use crate::report::{Output, Report};
 
-/// Months of bills behind a customer before history is said to cost nothing.
+/// Number of months of a customer's bills with which the cost of history is measured.
 const MONTHS: usize = 24;
 
-/// Measures a bill run beside COPY of its rows, by size and by history.
+/// Measures a bill run, compared with COPY of its rows, by size and by history.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How many orders; a tenth of them is measured too, for the growth.
+    /// Number of orders; a tenth of them is measured too, to show the growth.
     #[arg(long, default_value_t = 100_000)]
     orders: usize,
     #[command(flatten)]
@@ -79,7 +79,7 @@ async fn one_size(postgres: &PostgresServer, orders: usize, report: &mut Report)
     first.secs / f64::from(u32::try_from(orders).expect("small"))
 }
 
-/// The aims are for a million.
+/// Returns the aim, which is defined for a million orders.
 fn aim(orders: usize, secs: f64) -> &'static str {
     match (orders, secs > 10.0) {
         (1_000_000, true) => "<= 20",
@@ -88,7 +88,7 @@ fn aim(orders: usize, secs: f64) -> &'static str {
     }
 }
 
-/// The same new orders beside as many old ones: billed for two years, ended and closed.
+/// Measures new orders beside as many old ones, which were billed for two years, have ended and are closed.
 async fn growth_by_history(postgres: &PostgresServer, orders: usize, report: &mut Report) {
     eprintln!("== {MONTHS} months of history for {orders} orders");
     let fresh = Provider::with_orders(postgres, "fresh", orders).await.run(provider::START);

@@ -7,10 +7,10 @@ use uncloud_testkit::servers::PostgresServer;
 
 use super::run::{Took, bill_run};
 
-/// When all new orders are due: every one starts in the four weeks before.
+/// The time at which all new orders are due: each starts in the four weeks before.
 pub(crate) const START: &str = "2025-06-01T00:00:00Z";
 
-/// Two customers in five: some with one order, some with many.
+/// Two customers for every five orders: some have one order, some have many.
 const CUSTOMERS_PER_ORDER: (usize, usize) = (2, 5);
 
 pub(crate) struct Provider {
@@ -19,14 +19,14 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    /// Customers of all kinds that VAT knows, with so many orders that never were billed.
+    /// Creates customers of all kinds that VAT distinguishes, with this many orders that have never been billed.
     pub(crate) async fn with_orders(postgres: &PostgresServer, name: &str, orders: usize) -> Self {
         let provider = Self::new(postgres, name, orders).await;
         provider.add_orders(orders).await;
         provider
     }
 
-    /// The same customers with as many orders that ran for months, were billed each of them, and have ended.
+    /// Creates the same customers with as many orders that ran for months, were billed in each of them, and have ended.
     pub(crate) async fn with_history(postgres: &PostgresServer, name: &str, orders: usize, months: usize) -> Self {
         let provider = Self::new(postgres, name, orders).await;
         let begin = format!("timestamptz '{START}' - interval '{} months'", months + 1);
@@ -71,7 +71,8 @@ impl Provider {
         provider
     }
 
-    /// In advance, most of them for 30 days, from some second of the four weeks before the first run.
+    /// Adds orders paid in advance, most of them for 30 days, which start at some second of the four weeks before the
+    /// first run.
     pub(crate) async fn add_orders(&self, orders: usize) {
         self.insert_orders(
             orders,
@@ -104,8 +105,8 @@ impl Provider {
         self.one(&format!("select count(*) from {table}")).await
     }
 
-    /// Seconds of COPY of all that the run wrote, into tables without any constraint or index; orders count, because
-    /// the run writes each anew.
+    /// Returns the seconds that COPY of all rows of the run takes, into tables without any constraint or index; orders
+    /// count, because the run rewrites each.
     pub(crate) async fn copy(&self) -> f64 {
         let mut secs = 0.0;
         for table in ["bill", "bill_record", "bill_vat", "bill_number", "orders"] {
@@ -119,7 +120,7 @@ impl Provider {
             self.execute(&format!("copy bare_{table} from '{file}'")).await;
             secs += started.elapsed().as_secs_f64();
             self.execute(&format!("drop table bare_{table}")).await;
-            // The file is the server's, which may be another user; a file of the same name takes its place next time.
+            // The file may belong to another user, PostgreSQL's; the next run replaces it by a file of the same name.
             let _ = std::fs::remove_file(&file);
         }
         secs

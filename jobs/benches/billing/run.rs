@@ -11,13 +11,13 @@ use uncloud_testkit::programs;
 
 use crate::cost::status_mb;
 
-/// What it took.
+/// Cost of a run.
 pub(crate) struct Took {
     pub secs: f64,
     pub peak_mb: f64,
 }
 
-/// Runs it to its end; from outside, as an operator would.
+/// Runs it to its end, from outside, as an operator would.
 pub(crate) fn bill_run(database_url: &str, as_of: &str) -> Took {
     let started = Instant::now();
     let mut child = Command::new(programs::uncloud())

@@ -1,4 +1,4 @@
-//! Redis and workers alone: how fast jobs get in and out, with everything that makes them safe.
+//! Redis and workers alone: the rate at which jobs are sent and consumed, with all safety measures.
 
 use std::{
     thread,
@@ -25,7 +25,7 @@ pub(crate) fn sink(stage: &Stage) -> StreamBackend {
     )
 }
 
-/// A job that does this, as the relay sends it.
+/// Returns a job with this action, as the relay sends it.
 pub(crate) fn task(job_id: i64, action: &Action) -> Task<Envelope> {
     let envelope = Envelope {
         queue: queue_name(),
@@ -66,7 +66,7 @@ pub(crate) fn forget(stage: &Stage) {
     }
 }
 
-/// Jobs a second, microseconds of CPU for each, megabytes at most.
+/// Returns jobs per second, microseconds of CPU per job, and peak memory in megabytes.
 fn consume(stage: &Stage, jobs: u32, concurrency: usize) -> (f64, f64, f64) {
     forget(stage);
     fill(stage, jobs);
@@ -80,7 +80,7 @@ fn consume(stage: &Stage, jobs: u32, concurrency: usize) -> (f64, f64, f64) {
         let left = left();
         let (began, at_first, cpu) = *first.get_or_insert_with(|| (Instant::now(), left, cpu_seconds(worker.pid())));
         if left == jobs {
-            first = None; // it has not begun
+            first = None; // it has not started
         }
         if left == 0 {
             let done = f64::from(at_first);

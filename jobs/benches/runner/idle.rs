@@ -1,4 +1,4 @@
-//! Nothing to do, then one job: how soon does it begin?
+//! Latency of a single job on an idle system.
 
 use std::{
     sync::mpsc,
@@ -20,7 +20,7 @@ use crate::report::{Report, percentile};
 const SAMPLES: usize = 1000;
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Milliseconds from push to the begin of the handler.
+/// Returns the milliseconds from the push to the start of the handler.
 fn worker(stage: &Stage) -> Vec<f64> {
     carrier::forget(stage);
     let _worker = stage.worker();
@@ -36,14 +36,15 @@ fn worker(stage: &Stage) -> Vec<f64> {
         let options = StreamReadOptions::default().block(10_000);
         let reply: StreamReadReply = redis.xread_options(&[&events], &["0"], &options).expect("an event");
         let event = &reply.keys[0].ids[0];
-        let began: u64 = event.get::<String>("body").and_then(|text| text.parse().ok()).expect("when it began");
+        let began: u64 =
+            event.get::<String>("body").and_then(|text| text.parse().ok()).expect("the time at which it started");
         times.push(Duration::from_nanos(began.saturating_sub(pushed)).as_secs_f64() * 1000.0);
         let _: usize = redis.xdel(&events, &[&event.id]).expect("deleted");
     }
     times
 }
 
-/// The same with two connections and nothing else.
+/// Measures the same with two connections and nothing else.
 fn bare(stage: &Stage) -> Vec<f64> {
     let (arrived_in, arrived) = mpsc::channel();
     let (mut reader, mut writer) = (stage.redis.connect(), stage.redis.connect());
@@ -53,7 +54,7 @@ fn bare(stage: &Stage) -> Vec<f64> {
             for _ in 0..SAMPLES {
                 let options = StreamReadOptions::default().group("group", "reader").block(10_000);
                 let _: StreamReadReply = reader.xread_options(&["bare"], &[">"], &options).expect("an entry");
-                arrived_in.send(Instant::now()).expect("somebody listens");
+                arrived_in.send(Instant::now()).expect("the receiver is there");
             }
         });
         let mut times = Vec::new();

@@ -1,7 +1,7 @@
-//! `./dev bench runner`: what a job costs, beside `redis-benchmark` and `pgbench` on the same servers.
+//! `./dev bench runner`: the cost of a job, compared with `redis-benchmark` and `pgbench` on the same servers.
 //!
-//! Workers are processes with all of `uncloud-worker` but for what their jobs do, which is nothing. The server's part
-//! runs here, as it does in `uncloud serve`. PostgreSQL keeps what it has committed.
+//! Workers are processes with all of `uncloud-worker`, but their jobs do nothing. The server's part runs in this
+//! process, as it does in `uncloud serve`. PostgreSQL is durable.
 
 mod carrier;
 mod idle;
@@ -18,12 +18,12 @@ use crate::{
     report::{Output, Report},
 };
 
-/// Measures what a job costs, beside `redis-benchmark` and `pgbench` on the same servers.
+/// Measures the cost of a job, compared with `redis-benchmark` and `pgbench` on the same servers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     output: Output,
-    /// Also run a million jobs, and see what they leave in Redis.
+    /// Also run a million jobs, and measure the memory that they leave in use in Redis.
     #[arg(long)]
     million: bool,
 }

@@ -1,4 +1,4 @@
-//! The programs that come with the servers, doing the same work.
+//! The servers' own benchmark programs, with the same work.
 
 use std::{io::Write as _, process::Command};
 
@@ -9,7 +9,7 @@ use uncloud_testkit::{
 
 use crate::{pgbench::transactions_per_second, report::Report};
 
-/// LPUSH and RPOP, the least that a queue in Redis can do. Returns RPOP's rate.
+/// Measures LPUSH and RPOP, the minimum work of a queue in Redis. Returns RPOP's rate.
 pub(crate) fn redis_benchmark(stage: &Stage, report: &mut Report) -> f64 {
     let socket = stage.addresses.redis_url.trim_start_matches("redis+unix://");
     let mut command = Command::new("redis-benchmark");
@@ -25,7 +25,7 @@ pub(crate) fn redis_benchmark(stage: &Stage, report: &mut Report) -> f64 {
     rate("RPOP")
 }
 
-/// What [`uncloud::queue::enqueue`] says to PostgreSQL.
+/// The SQL with which [`uncloud::queue::enqueue`] creates a job.
 pub(crate) const ENQUEUE: &str = r#"with asked as (
     insert into job (queue, kind, payload, unique_key, serial_key, run_at, waits_for, parents, request_id,
         max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms, hard_limit_ms, priority, keep_seconds)
@@ -36,13 +36,13 @@ pub(crate) const ENQUEUE: &str = r#"with asked as (
 asker as (insert into job_requester (job_id, user_id) select job_id, null::bigint from asked where null::bigint is not null on conflict do nothing)
 select job_id from asked"#;
 
-/// A job's whole life, one row at a time: what claiming and settling change, without anybody in between.
+/// The SQL of a job's whole life, one row at a time: the changes of claiming and settling, without any other step.
 const LIFE: &str = "update job set state = 'dispatched', attempt = attempt + 1, progress = null,
     dispatched_at = clock_timestamp(), last_seen_at = clock_timestamp() where job_id = :job_id;
 update job set state = 'succeeded', worker = 'peer', result = '[]', error = null, duration_ms = 1,
     finished_at = clock_timestamp() where job_id = :job_id;";
 
-/// Transactions a second of a script, with so many clients.
+/// Returns the transactions per second of a script with this many clients.
 fn pgbench(stage: &Stage, script: &str, clients: usize) -> f64 {
     let mut file = tempfile::NamedTempFile::new().expect("file");
     file.write_all(script.as_bytes()).expect("written");
@@ -50,9 +50,9 @@ fn pgbench(stage: &Stage, script: &str, clients: usize) -> f64 {
     transactions_per_second(&["-M", "prepared", "-f", &path], clients, 5, &stage.addresses.database_url)
 }
 
-/// Returns the rate of single rows, beside which ours stands.
+/// Returns the rate of single rows, with which the runner's own rate is compared.
 pub(crate) fn postgres(stage: &Stage, clients: usize, report: &mut Report) -> f64 {
-    assert_ne!(QUEUE, "peer", "nobody works on these");
+    assert_ne!(QUEUE, "peer", "no worker runs these");
     let enqueue = pgbench(stage, &format!("{ENQUEUE};"), clients);
     let note = format!("{clients} clients, synchronous_commit = on");
     report.add("pgbench_enqueue_per_s", "pgbench, the SQL of enqueuing", enqueue, "/s", "", &note);

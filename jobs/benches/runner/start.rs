@@ -1,4 +1,4 @@
-//! What a worker costs before it has done anything.
+//! The cost of a worker before it runs any job.
 
 use std::{
     process::Command,
@@ -16,7 +16,7 @@ use crate::{
 
 const STARTS: usize = 15;
 
-/// The program itself, from nothing to being ready to read jobs.
+/// Measures the program itself, from its start until it is ready to read jobs.
 pub(crate) fn measure(stage: &Stage, report: &mut Report) {
     let folder = tempfile::tempdir().expect("folder");
     let mut redis = stage.redis.connect();
@@ -30,8 +30,8 @@ pub(crate) fn measure(stage: &Stage, report: &mut Report) {
         let started = Instant::now();
         let worker = Process::start("uncloud-worker", &mut command);
         let key = format!("uncloud:{{{queue}}}:jobs");
-        while !redis.exists::<_, bool>(&key).expect("an answer") {
-            assert!(started.elapsed() < Duration::from_secs(10), "it does not start");
+        while !redis.exists::<_, bool>(&key).expect("a reply") {
+            assert!(started.elapsed() < Duration::from_secs(10), "the worker does not start");
             thread::sleep(Duration::from_micros(300));
         }
         times.push(started.elapsed().as_secs_f64());

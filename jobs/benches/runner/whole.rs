@@ -1,4 +1,4 @@
-//! The whole way: a row in PostgreSQL, Redis, a worker, and back to the row.
+//! The complete path of a job: from a row in PostgreSQL through Redis and a worker, and back to the row.
 
 use std::{
     sync::Arc,
@@ -23,11 +23,11 @@ use crate::{
     report::{Report, percentile},
 };
 
-/// Requests at the same time.
+/// Number of concurrent requests.
 const CLIENTS: usize = 16;
 const SINGLE: usize = 20_000;
 const BULK: usize = 100_000;
-/// Jobs in one transaction.
+/// Number of jobs in one transaction.
 const TOGETHER: usize = 1000;
 
 /// The server's part, as in `uncloud serve`.
@@ -54,7 +54,7 @@ impl<'a> Server<'a> {
         Self { stage, runner, _stop: stop }
     }
 
-    /// One job in a transaction of its own, and the relay is woken, as after a request.
+    /// Creates one job in a separate transaction and wakes the relay, as a request does.
     async fn enqueue(runner: &Runner) -> i64 {
         let queue = queue_name();
         let job = NewJob::new(&queue, "nothing", json!({ "kind": "nothing" }), Policy::DEFAULT);
@@ -96,7 +96,7 @@ impl<'a> Server<'a> {
         });
     }
 
-    /// Looks every 10 ms, by the indexes of what has not ended: looking through all rows would cost more than the jobs.
+    /// Checks every 10 ms, using the indexes of unfinished jobs: reading all rows would cost more than the jobs.
     fn wait_until_done(&self) {
         let options: PgConnectOptions = self.stage.addresses.database_url.parse().expect("a URL");
         let options = options.options([("enable_seqscan", "off")]);
@@ -106,11 +106,11 @@ impl<'a> Server<'a> {
             loop {
                 let sql = "select exists (select from job where state = 'queued' and waits_for = 0)
                                or exists (select from job where state in ('dispatched', 'running'))";
-                let more: bool = sqlx::query_scalar(sql).fetch_one(&mut watch).await.expect("an answer");
+                let more: bool = sqlx::query_scalar(sql).fetch_one(&mut watch).await.expect("a result");
                 if !more {
                     return;
                 }
-                assert!(Instant::now() < deadline, "it does not end");
+                assert!(Instant::now() < deadline, "the jobs do not finish");
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
@@ -200,7 +200,7 @@ pub(crate) fn measure(stage: &Stage, million: bool, report: &mut Report) {
     report.add("worker_rss_mb", "worker: memory after them", memory_mb(worker.pid()), "MB", "<= 10 MB", "100 slots");
 }
 
-/// What waits already, and how fast it goes.
+/// Measures the rate at which a backlog is processed.
 fn backlog(server: &Server<'_>, concurrency: usize, report: &mut Report) {
     let stage = server.stage;
     stage.run_uncloud(&["queue", "pause", QUEUE]);

@@ -1,4 +1,4 @@
-//! One change in pools of three sizes: what the full state of a pool costs as it grows.
+//! One change in pools of three sizes: the cost of a pool's full state as the pool grows.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,12 @@ use crate::{
 
 const SIZES: [u32; 3] = [256, 4096, 65536];
 const REPEATS: usize = 5;
-/// So long a change may take; then the row says that it did not come to an end.
+/// Maximum duration of a change; after that, the row reports that it did not finish.
 const GIVE_UP: Duration = Duration::from_secs(40);
 
-/// Fills a /28 with so many /48s of the staff user, by SQL: requests would take minutes and are not what is measured.
+/// Fills a /28 with this many /48s of the staff user, by SQL: requests would take minutes and are not what is measured.
 fn fill(up: &RunningInstance, pool_id: i64, first_hextet: &str, count: u32) -> i64 {
-    // Each is delivered for an order of its own.
+    // Each is provisioned for a separate order.
     let insert = "with placed as (
             insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing_mode, commitment_periods,
                 time_zone, starts_at, ordered_at, deliver_at, delivered_at, closed)
@@ -49,7 +49,7 @@ fn fill(up: &RunningInstance, pool_id: i64, first_hextet: &str, count: u32) -> i
     })
 }
 
-/// Gives a network another key; time from the request until the host has confirmed.
+/// Replaces a network's key; returns the time from the request until the host has confirmed.
 fn change(up: &RunningInstance, network_id: i64) -> Option<f64> {
     let staff = up.admin();
     let body = json!({ "wireguard_public_key": new_key().to_string() });
@@ -66,7 +66,7 @@ fn change(up: &RunningInstance, network_id: i64) -> Option<f64> {
     None
 }
 
-/// Bytes of the last job that went out, as the server's log says.
+/// Returns the size in bytes of the last dispatched job, according to the server's log.
 fn payload_bytes(up: &RunningInstance) -> f64 {
     let log = up.process.stderr();
     let line = log.lines().rev().find(|line| line.contains("job dispatched")).expect("dispatched");
@@ -84,7 +84,7 @@ pub(crate) fn measure(up: &RunningInstance, report: &mut Report) {
         let what = |what: &str| format!("pool of {size} networks: {what}");
         let name = |what: &str| format!("pool_{size}_{what}");
         let Some(first) = change(up, network) else {
-            report.leave_out(&name("change_ms"), &what("one change"), "it did not come to an end in 40 s");
+            report.leave_out(&name("change_ms"), &what("one change"), "it did not finish in 40 s");
             continue;
         };
         report.add(&name("filled_ms"), &what("all peers at once"), first, "ms", "", "");

@@ -1,4 +1,4 @@
-//! How many networks a second are accepted from many clients at once, with everything behind it at work.
+//! Rate at which networks are accepted from many concurrent clients, with everything behind it at work.
 
 use std::{
     sync::{Arc, Mutex},
@@ -16,13 +16,13 @@ use super::pool;
 use crate::report::{Report, percentile};
 
 const CLIENTS: usize = 32;
-/// Half of them are staff, half customers with a quota; each has as many clients.
+/// Half of the users are staff, half customers with a quota; each has the same number of clients.
 const USERS: usize = 8;
 const LASTS: Duration = Duration::from_secs(10);
-/// In the end the host has to have them all.
+/// Maximum wait until the host has all networks.
 const GIVE_UP: Duration = Duration::from_mins(1);
 
-/// The users, their quota raised, each known to the server already: a first login costs a tenth of a second.
+/// Creates the users with a raised quota and logs each in once: a first login costs a tenth of a second.
 fn users(up: &RunningInstance) -> Vec<ApiClient> {
     for n in 0..USERS {
         let options: &[&str] = if n % 2 == 0 { &["--staff"] } else { &[] };
@@ -41,7 +41,7 @@ fn users(up: &RunningInstance) -> Vec<ApiClient> {
     users
 }
 
-/// Clients of their own, so that measuring costs as little as it can: one task each, no thread.
+/// Runs a client as a task without a thread, so that measuring costs as little as possible.
 async fn client(base: String, user: String, end: Instant, times: Arc<Mutex<Vec<f64>>>) -> Option<i64> {
     let client = reqwest::Client::new();
     let mut last = None;
@@ -49,7 +49,7 @@ async fn client(base: String, user: String, end: Instant, times: Arc<Mutex<Vec<f
         let body = json!({ "network_size": 48, "wireguard_public_key": new_key().to_string() });
         let asked = Instant::now();
         let request = client.post(format!("{base}/v1/net/vpn")).basic_auth(&user, Some(PASSWORD)).json(&body);
-        let response = request.send().await.expect("an answer");
+        let response = request.send().await.expect("a response");
         assert_eq!(response.status().as_u16(), 201);
         let network: serde_json::Value = response.json().await.expect("JSON");
         times.lock().expect("no panic").push(asked.elapsed().as_secs_f64() * 1000.0);
@@ -89,5 +89,5 @@ pub(crate) fn measure(up: &RunningInstance, report: &mut Report) {
     report.add("creation_p50_ms", "one of these, p50", percentile(&times, 50), "ms", "", "");
     report.add("creation_p99_ms", "one of these, p99", percentile(&times, 99), "ms", "", "");
     let behind = behind.elapsed().as_secs_f64();
-    report.add("creation_caught_up_s", "after the last answer the host has them all in", behind, "s", "", "");
+    report.add("creation_caught_up_s", "from the last response until the host has all", behind, "s", "", "");
 }

@@ -1,4 +1,4 @@
-//! From the 201 to the peer on the host, one request after the other, on an interface that is there.
+//! Latency from the 201 response to the peer on the host, one request after the other, on an existing interface.
 
 use std::{
     io::{Read as _, Write as _},
@@ -25,12 +25,12 @@ use super::{machine, pool};
 use crate::report::{Report, percentile};
 
 const REQUESTS: usize = 120;
-/// The first ones make connections, caches and the interface warm.
+/// Number of requests that warm up connections, caches and the interface.
 const WARM_UP: usize = 10;
 const GIVE_UP: Duration = Duration::from_secs(20);
 const SUDO_HOST: &str = "vpn-sudo.example.ch";
 
-/// What `wg show` reads of a userspace interface, without the cost of starting `wg` for every look.
+/// Reads what `wg show` reads of a userspace interface, without the cost of starting `wg` for every check.
 fn has_peer(interface: &str, key_hex: &str) -> bool {
     let path = format!("/run/wireguard/{interface}.sock");
     let mut text = String::new();
@@ -58,7 +58,7 @@ struct Times {
     active: Vec<f64>,
 }
 
-/// Requests networks one by one from the first pool with room, whose interface this is.
+/// Requests networks one by one from the first pool with room; `interface` must be that pool's.
 fn sequence(staff: &ApiClient, interface: &str) -> Times {
     let mut times = Times { accepted: Vec::new(), visible: Vec::new(), active: Vec::new() };
     for n in 0..REQUESTS + WARM_UP {
@@ -68,7 +68,7 @@ fn sequence(staff: &ApiClient, interface: &str) -> Times {
         let network = staff.create_network(&key);
         let accepted = Instant::now();
         while !has_peer(interface, &wanted) {
-            assert!(accepted.elapsed() < GIVE_UP, "the peer does not come: {network}");
+            assert!(accepted.elapsed() < GIVE_UP, "the peer does not appear: {network}");
             thread::sleep(Duration::from_micros(300));
         }
         let visible = accepted.elapsed();
@@ -106,13 +106,13 @@ fn add(report: &mut Report, who: &str, name: &str, times: &Times, commands: f64)
     report.add(&format!("{name}_active_p50_ms"), &format!("201 -> job succeeded, {who}, p50"), active, "ms", "", "");
 }
 
-/// With the rights to do it.
+/// Measures with a worker that has the required capability.
 pub(crate) fn measure(up: &RunningInstance, commands: f64, report: &mut Report) {
     let times = sequence(&up.admin(), "wg-1");
     add(report, "CAP_NET_ADMIN", "visible_cap", &times, commands);
 }
 
-/// Puts the program that sudo may run where the packaging puts it, for this world only.
+/// Installs the program that sudo may run at the packaged path, for this world only.
 fn install_helper(world: &World) {
     let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging");
     world.sh(&format!(
@@ -122,7 +122,8 @@ fn install_helper(world: &World) {
     ));
 }
 
-/// With `sudo -n` before each command that needs rights. The worker is root here as well: what sudo costs is the same.
+/// Measures with `sudo -n` before each privileged command. The worker is root here as well: the cost of sudo is the
+/// same.
 pub(crate) fn measure_with_sudo(world: &World, up: &RunningInstance, report: &mut Report) {
     let help = output(clear_env(Command::new(programs::uncloud_worker()).arg("--help")), "");
     let offered = String::from_utf8_lossy(&help.stdout).contains("--sudo");
@@ -131,7 +132,7 @@ pub(crate) fn measure_with_sudo(world: &World, up: &RunningInstance, report: &mu
         return report.leave_out("visible_sudo_p50_ms", what, "uncloud-worker has no --sudo yet");
     }
     if !machine::sudo_works() {
-        return report.leave_out("visible_sudo_p50_ms", what, "no sudo here");
+        return report.leave_out("visible_sudo_p50_ms", what, "sudo is not installed");
     }
     install_helper(world);
     let commands = machine::commands_of_a_change(&up.namespace(), "/usr/bin/sudo -n");
@@ -143,7 +144,7 @@ pub(crate) fn measure_with_sudo(world: &World, up: &RunningInstance, report: &mu
     std::fs::create_dir_all("/run/sudo-state").expect("folder");
     let _worker = Process::start("uncloud-worker --sudo", clear_env(&mut command).env("REDIS_URL", redis.expose()));
     let staff = up.admin();
-    // The first pool has to be full for requests to come to the second.
+    // The first pool has to be full, so that requests use the second.
     let first = staff.get("/v1/admin/vpnpool/1").expect(200)["free"].as_i64().expect("a number");
     for _ in 0..first {
         staff.create_network(&new_key());

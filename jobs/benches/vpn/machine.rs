@@ -1,4 +1,4 @@
-//! The machine's own part: how busy it is, and what disk, commands and sudo cost here.
+//! The machine's own part: its load, and the cost of disk, commands and sudo.
 
 use std::{
     fs::File,
@@ -29,7 +29,7 @@ fn median(mut work: impl FnMut()) -> f64 {
     percentile(&times, 50)
 }
 
-/// Everything that is the same for all figures.
+/// Measures everything that all figures share.
 pub(crate) fn measure(up: &RunningInstance, disk: &Path, report: &mut Report) {
     add_cores(report);
     add_load(report, "before");
@@ -53,7 +53,7 @@ pub(crate) fn measure(up: &RunningInstance, disk: &Path, report: &mut Report) {
         let sudo = median(|| run(Command::new("sudo").args(["-n", "true"])));
         report.add("sudo_true_ms", "one `sudo -n true` (median)", sudo, "ms", "", "");
     } else {
-        report.leave_out("sudo_true_ms", "one `sudo -n true`", "no sudo here");
+        report.leave_out("sudo_true_ms", "one `sudo -n true`", "sudo is not installed");
     }
 }
 
@@ -62,12 +62,12 @@ pub(crate) fn sudo_works() -> bool {
     quiet(Command::new("sudo").args(["-n", "true"])).is_ok_and(|status| status.success())
 }
 
-/// Runs something on a thread that is in a namespace, so that entering it costs nothing per command.
+/// Runs a closure on a thread in a namespace, so that commands do not have to enter it each.
 fn inside<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let work = move || {
             let file = File::open(Path::new("/run/netns").join(namespace)).expect("namespace");
-            nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter it");
+            nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).expect("root is allowed to enter it");
             work()
         };
         scope.spawn(work).join().expect("no panic")
@@ -79,9 +79,8 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// The commands that a worker needs until the peer of a change is there, run as it runs them and nothing else: one
-/// look at the addresses, five more at once, one `wg syncconf`; those of `wg` with something before them. Median of
-/// the whole.
+/// Runs the commands that a worker needs until a changed peer exists, as the worker runs them: one reads the addresses,
+/// five more run at once, then one `wg syncconf`; `prefix` goes before those of `wg`. Returns the median of the total.
 pub(crate) fn commands_of_a_change(namespace: &str, prefix: &'static str) -> f64 {
     const ADDRESSES: &str = "/usr/sbin/ip -j addr show dev wg-1";
     const MORE: [&str; 5] = [
@@ -99,7 +98,8 @@ pub(crate) fn commands_of_a_change(namespace: &str, prefix: &'static str) -> f64
         command
     };
     inside(namespace, || {
-        // Empty input changes private key and peers, so a list of what to change stands in: `wg set` of the port.
+        // Empty input would change the private key and the peers, so `wg set` of the port stands in for a list of
+        // changes.
         let port = "/usr/bin/wg set wg-1 listen-port 51820";
         median(|| {
             run(&mut command(ADDRESSES));

@@ -1,6 +1,6 @@
-//! `./dev bench vpn`: how fast a request becomes a tunnel, how many a second, and what large pools cost.
+//! `./dev bench vpn`: latency from a request to its tunnel, throughput, and the cost of large pools.
 //!
-//! Measured is `uncloud up` with a durable PostgreSQL on a disk, its workers, and WireGuard in a network namespace.
+//! Measures `uncloud up` with a durable PostgreSQL on a disk, its workers, and WireGuard in a network namespace.
 
 mod changes;
 mod creation;
@@ -22,7 +22,7 @@ use crate::{
     report::{Output, Report},
 };
 
-/// Measures how fast a request becomes a tunnel, how many a second, and what large pools cost.
+/// Measures latency from a request to its tunnel, throughput, and the cost of large pools.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -49,14 +49,14 @@ fn measure(world: &World, args: &Args) {
     report.finish(&args.output);
 }
 
-/// Makes a folder on a disk, not in memory, which PostgreSQL's user can reach.
+/// Creates a folder on a disk, not in memory, that PostgreSQL's user can access.
 fn disk() -> TempDir {
     let folder = tempfile::Builder::new().prefix("uncloud-bench-").tempdir_in("/var/tmp").expect("a folder");
     fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("chmod");
     folder
 }
 
-/// Makes a pool of /48s and waits until its host has it.
+/// Creates a pool of /48s and waits until its host has it.
 fn pool(up: &RunningInstance, host: &str, network: &str, port: u16) -> i64 {
     let body = json!({ "network": network, "subnetwork_size": 48, "vpn_hostname": host, "listen_port": port });
     let staff = up.admin();

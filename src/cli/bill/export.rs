@@ -1,4 +1,4 @@
-//! `uncloud bill export`.
+//! The command `uncloud bill export`.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -26,7 +26,7 @@ pub(super) struct ExportArgs {
     format: Format,
 }
 
-/// Writes the file to stdout while it is read.
+/// Writes the file to stdout while it reads the bills.
 pub(super) async fn run(pool: PgPool, args: ExportArgs) -> anyhow::Result<()> {
     if args.from >= args.to {
         return Err(Failure::usage("--to must be later than --from").into());

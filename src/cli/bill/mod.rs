@@ -1,4 +1,4 @@
-//! `uncloud bill`.
+//! The command `uncloud bill`.
 
 mod export;
 mod run;
@@ -36,7 +36,7 @@ enum BillCommand {
     Run(run::RunArgs),
     /// List bills.
     Ls(show::ListArgs),
-    /// Show a bill with its records, which suffice to compute it again by hand.
+    /// Show a bill with its records, from which it can be recomputed.
     Show(show::ShowArgs),
     /// Write the bills of a period with their VAT to stdout, for the accounts.
     Export(export::ExportArgs),
@@ -69,6 +69,6 @@ async fn verify(pool: &sqlx::PgPool, output: &Output) -> anyhow::Result<()> {
         table.row([fault.order_id.into(), fault.bill_id.into(), fault.detail.clone().into()]);
     }
     output.rows(&table)?;
-    anyhow::ensure!(faults.is_empty(), "{} orders or bills are not billed as they should be", faults.len());
+    anyhow::ensure!(faults.is_empty(), "{} orders or bills differ from the expected billing", faults.len());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `uncloud bill run`.
+//! The command `uncloud bill run`.
 
 use std::io::IsTerminal as _;
 
@@ -23,7 +23,7 @@ use crate::{
     user::Username,
 };
 
-/// Transactions at the same time.
+/// Maximum number of concurrent transactions.
 const WORKERS: usize = 2;
 
 /// Options of `bill run`.
@@ -86,7 +86,7 @@ fn print(summary: Vec<Summary>, problems: &[Problem], output: &Output) -> anyhow
         say(&format!("customer {}: {} ({})\n", problem.user_id, problem.detail, problem.code));
     }
     if !problems.is_empty() {
-        bail!("{} customers could not be billed; the next run bills what is due from them", problems.len());
+        bail!("{} customers could not be billed; the next run bills their due items", problems.len());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `uncloud bill ls` and `show`.
+//! The commands `uncloud bill ls` and `show`.
 
 use chrono::{DateTime, Utc};
 use clap::Args;

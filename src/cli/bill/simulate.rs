@@ -1,4 +1,4 @@
-//! `uncloud bill simulate`.
+//! The command `uncloud bill simulate`.
 
 use std::path::PathBuf;
 
@@ -40,10 +40,10 @@ pub(super) async fn run(pool: &PgPool, args: SimulateArgs) -> anyhow::Result<()>
     }
     print(serde_json::to_string_pretty(&json!({ "cases": shown }))? + "\n")?;
     if !wrong.is_empty() {
-        bail!("{} of {expecting} cases differ from what they expect: {}", wrong.len(), wrong.join(", "));
+        bail!("{} of {expecting} cases differ from their expected results: {}", wrong.len(), wrong.join(", "));
     }
     if expecting > 0 {
-        say(&format!("all {expecting} cases are as they expect\n"));
+        say(&format!("all {expecting} cases match their expected results\n"));
     }
     Ok(())
 }

@@ -1,21 +1,21 @@
-//! How a table is fitted into a terminal: nothing is cut off, cells are wrapped.
+//! Layout of tables in a terminal: cells are wrapped, never truncated.
 
-/// Blanks between columns.
+/// Number of spaces between columns.
 pub(super) const GAP: usize = 2;
 
-/// Columns are not made narrower than this; a table that needs it has a line for each value instead.
+/// Minimum width of columns; a table that would need narrower ones has a line for each value instead.
 const NARROWEST: usize = 8;
 
-/// The shape of a table.
+/// The layout of a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// Columns of these widths.
+    /// Columns with these widths.
     Columns(Vec<usize>),
-    /// A line for each value.
+    /// One line for each value.
     Records,
 }
 
-/// The shape in which these lines of cells are at most so wide. Wide columns are made narrower first.
+/// Returns the layout of these lines of cells for a maximum width. Wide columns are narrowed first.
 pub(super) fn layout(lines: &[Vec<String>], width: Option<usize>) -> Layout {
     let columns = lines.first().map_or(0, Vec::len);
     let widest = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
@@ -28,7 +28,8 @@ pub(super) fn layout(lines: &[Vec<String>], width: Option<usize>) -> Layout {
     }
     match (NARROWEST..width).rev().find(|cap| total(*cap) <= width) {
         Some(cap) => {
-            // What is left over goes to the columns that want more, the last one first: that is where the text is.
+            // The remaining width goes to the columns that need more, starting with the last, which usually holds the
+            // text.
             let mut rest = width - total(cap);
             let mut fitted: Vec<usize> = widths.iter().map(|width| (*width).min(cap)).collect();
             for (fitted, wanted) in fitted.iter_mut().zip(&widths).rev() {
@@ -42,8 +43,7 @@ pub(super) fn layout(lines: &[Vec<String>], width: Option<usize>) -> Layout {
     }
 }
 
-/// The lines of a cell that is so wide: broken at blanks, else after punctuation or before the time of a day, else
-/// anywhere.
+/// Wraps a cell: at spaces, else after punctuation or before the time of day, else anywhere.
 pub(super) fn wrapped(cell: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest: Vec<char> = cell.chars().collect();
@@ -58,12 +58,12 @@ pub(super) fn wrapped(cell: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The place to break at, which is at most `width` and more than 0.
+/// Returns the position at which to break, which is at most `width` and more than 0.
 fn break_before(text: &[char], width: usize) -> usize {
     let is_time = |at: usize| text[at] == 'T' && at >= 10 && text[at - 1].is_ascii_digit() && text[at - 3] == '-';
     let places = || (1..=width).rev();
     let at_blank = places().find(|at| text[*at] == ' ');
-    // In the first half a blank leaves more room empty than a part of a word is worth.
+    // Breaking at a space in the first half would waste more width than splitting a word is worth avoiding.
     let at_blank = at_blank.filter(|at| *at * 2 >= width);
     let at_mark =
         || places().find(|at| is_time(*at) || matches!(text[at - 1], '-' | '.' | '/' | ',' | ':' | '_' | '@'));
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_broken_where_people_would() {
+    fn wrapped_breaks_cells_at_natural_positions() {
         for (cell, width, lines) in [
             ("short", 8, &["short"][..]),
             ("", 8, &[""]),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_columns_are_made_narrower_first() {
+    fn layout_without_room_narrows_wide_columns_first() {
         let lines = |widths: &[usize]| vec![widths.iter().map(|width| "x".repeat(*width)).collect::<Vec<_>>()];
         for (widths, width, expected) in [
             (&[4, 10, 40][..], None, Layout::Columns(vec![4, 10, 40])),

@@ -1,4 +1,4 @@
-//! The results that commands print: tables for people, JSON for programs.
+//! Results that commands print: tables for people, JSON for programs.
 
 mod layout;
 mod table;
@@ -13,7 +13,7 @@ use uncloud_wire::{
     program::{print, width},
 };
 
-/// How to print.
+/// Options for the output.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Output {
     /// Format of the result.
@@ -23,19 +23,19 @@ pub(super) struct Output {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum OutputFormat {
-    /// Columns for people, as wide as the terminal.
+    /// Columns for people, fitted to the terminal's width.
     Table,
     /// The API's object, or a list of objects.
     Json,
 }
 
 impl Output {
-    /// Whether a program reads the result.
+    /// Returns whether the output is for programs.
     pub(super) const fn is_json(&self) -> bool {
         matches!(self.format, OutputFormat::Json)
     }
 
-    /// Prints one object as the API returns it; the table for people.
+    /// Prints one object: as the API returns it, or as a table for people.
     pub(super) fn object<T: Representation>(&self, object: T, table: impl FnOnce(&T) -> Table) -> anyhow::Result<()> {
         if self.is_json() {
             self.json(&object.representation().unwrap_or_default())
@@ -44,7 +44,7 @@ impl Output {
         }
     }
 
-    /// Prints a list of objects, each as the API returns it; the table for people.
+    /// Prints a list of objects: each as the API returns it, or as a table for people.
     pub(super) fn list<T: Representation>(
         &self,
         list: Vec<T>,
@@ -57,12 +57,12 @@ impl Output {
         }
     }
 
-    /// Prints rows that the API has no objects for.
+    /// Prints rows that have no corresponding object in the API.
     pub(super) fn rows(&self, table: &Table) -> anyhow::Result<()> {
         if self.is_json() { self.json(&table.objects().into()) } else { self.table(table) }
     }
 
-    /// Prints the only row of a table that the API has no object for.
+    /// Prints the only row of a table that has no corresponding object in the API.
     pub(super) fn row(&self, table: &Table) -> anyhow::Result<()> {
         if self.is_json() { self.json(&table.objects().pop().unwrap_or_default()) } else { self.table(table) }
     }

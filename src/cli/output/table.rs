@@ -1,4 +1,4 @@
-//! A table of equal rows.
+//! A table whose rows all have the same columns.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::builder::styling::{AnsiColor, Style};
@@ -6,13 +6,13 @@ use serde_json::{Map, Value};
 
 use super::layout::{Layout, layout};
 
-/// Rows of equal columns.
+/// Rows with the same columns.
 pub(in crate::cli) struct Table {
     columns: Vec<&'static str>,
     rows: Vec<Vec<Value>>,
 }
 
-/// A time as the API writes it, in whole seconds.
+/// Returns a time as the API writes it, in whole seconds.
 pub(in crate::cli) fn time(time: DateTime<Utc>) -> Value {
     time.to_rfc3339_opts(SecondsFormat::Secs, true).into()
 }
@@ -22,7 +22,7 @@ impl Table {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
-    /// The lines of one object: names and values. Those without a value are left out.
+    /// Creates a table of one object: a line for each name and value. Facts without a value are left out.
     pub(in crate::cli) fn facts<const N: usize>(facts: [(&'static str, Value); N]) -> Self {
         let mut table = Self::new(&["field", "value"]);
         for (name, value) in facts {
@@ -38,7 +38,7 @@ impl Table {
         self.rows.push(row.into());
     }
 
-    /// The rows as objects.
+    /// Returns the rows as objects.
     pub(super) fn objects(&self) -> Vec<Value> {
         let object = |row: &Vec<Value>| {
             let members = self.columns.iter().map(ToString::to_string).zip(row.iter().cloned());
@@ -47,7 +47,7 @@ impl Table {
         self.rows.iter().map(object).collect()
     }
 
-    /// The text for people: at most so wide, where there is a limit.
+    /// Returns the text for people, with lines of at most this width if there is a limit.
     pub(super) fn text(&self, width: Option<usize>, colour: bool) -> String {
         let header = self.columns.iter().map(|column| column.to_uppercase().replace('_', " ")).collect();
         let lines: Vec<Vec<String>> =
@@ -81,7 +81,7 @@ impl Table {
         text
     }
 
-    /// A line for each value, and an empty one between rows.
+    /// Returns one line for each value, and an empty line between rows.
     fn in_records(&self, lines: &[Vec<String>], width: Option<usize>, colour: bool) -> String {
         let Some((header, rows)) = lines.split_first() else { return String::new() };
         let name_width = header.iter().map(|name| name.chars().count()).max().unwrap_or(0);
@@ -104,7 +104,7 @@ impl Table {
         text
     }
 
-    /// States have colours: it is the failed ones that people look for.
+    /// Returns the colour of a cell: states are coloured, because people look for failed ones.
     fn style(&self, column: usize, cell: &str) -> Style {
         let is_state = |column: &&str| *column == "state" || column.ends_with("_state") || *column == "reply";
         let colour = match cell {
@@ -129,7 +129,7 @@ fn push_styled(text: &mut String, part: &str, style: Style, colour: bool) {
     }
 }
 
-/// One line of plain text: what others wrote must neither break the table nor steer the terminal.
+/// Returns one line of plain text: foreign text must neither break the table nor control the terminal.
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_line_up_and_json_keeps_types() {
+    fn table_as_text_aligns_columns_and_as_json_keeps_types() {
         let mut table = Table::new(&["id", "applied_at"]);
         table.row([1.into(), Value::Null]);
         table.row([1000.into(), "now".into()]);
@@ -192,7 +192,7 @@ ID    STATE      CREATED AT  ERROR
     }
 
     #[test]
-    fn colours_change_nothing_but_the_colour() {
+    fn text_with_colour_differs_only_by_escape_codes() {
         let coloured = jobs().text(None, true);
         assert!(coloured.contains("\x1b[31mfailed\x1b[0m") && coloured.contains("\x1b[1mID\x1b[0m"), "{coloured:?}");
         let plain = jobs().text(None, false);
@@ -205,7 +205,7 @@ ID    STATE      CREATED AT  ERROR
     }
 
     #[test]
-    fn control_characters_reach_no_terminal() {
+    fn cell_with_control_characters_is_escaped() {
         let mut table = Table::new(&["error"]);
         table.row(["two\nlines \x1b[2J".into()]);
         assert_eq!(table.text(None, false), "ERROR\ntwo lines \\u{1b}[2J\n");

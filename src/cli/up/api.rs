@@ -1,4 +1,4 @@
-//! The API, served by this very process.
+//! The API, served by this process.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -21,31 +21,31 @@ use crate::{
     server,
 };
 
-/// How long the API may take to say that database and Redis are there.
+/// Longest wait until the API reports that database and Redis are available.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
-/// How long the server may take to end: longer than it gives the requests under way.
+/// Longest wait for the server to stop; longer than the server's own wait for the requests in progress.
 const DRAIN: Duration = server::listen::DRAIN.saturating_add(Duration::from_secs(25));
 
 /// The running API.
 #[derive(Debug)]
 pub(super) struct Api {
-    /// Where it listens.
+    /// The address it listens on.
     pub(super) address: SocketAddr,
-    /// Who vouches for it, with TLS.
+    /// Certificate file of its authority, with TLS.
     pub(super) authority: Option<PathBuf>,
     stop: watch::Sender<bool>,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Api {
-    /// Starts it and waits until it listens.
+    /// Starts the API and waits until it listens.
     pub(super) async fn start(settings: ServeSettings, authority: Option<PathBuf>) -> anyhow::Result<Self> {
         let (ready, listening) = oneshot::channel();
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(serve(settings, ready, stopped));
         match listening.await {
             Ok(address) => Ok(Self { address, authority, stop, task }),
-            // It ended before it listened, and knows why.
+            // The server ended before it listened, and returns the reason.
             Err(_) => match task.await.context("the API")? {
                 Ok(()) => bail!("the API ended before it listened"),
                 Err(error) => Err(error),
@@ -53,10 +53,10 @@ impl Api {
         }
     }
 
-    /// Waits until `GET /readyz` answers 200.
+    /// Waits until `GET /readyz` returns 200.
     pub(super) async fn ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_DEADLINE;
-        let mut answer = String::from("no answer");
+        let mut answer = String::from("no response");
         let tls = self.authority.as_deref().map(trusting).transpose()?;
         while Instant::now() < deadline {
             if self.task.is_finished() {
@@ -67,20 +67,20 @@ impl Api {
                 Ok(Ok(status)) if status.split(' ').nth(1) == Some("200") => return Ok(()),
                 Ok(Ok(status)) => answer = status,
                 Ok(Err(error)) => answer = error.to_string(),
-                Err(_) => "no answer in 5 s".clone_into(&mut answer),
+                Err(_) => "no response in 5 s".clone_into(&mut answer),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        bail!("the API did not become ready; GET /readyz said last: {answer}")
+        bail!("the API did not become ready; last response to GET /readyz: {answer}")
     }
 
-    /// Waits for its end, which nobody has asked for.
+    /// Waits until the API ends by itself, which is always an error.
     pub(super) async fn ended(&mut self) -> anyhow::Result<()> {
         (&mut self.task).await.context("the API")?.context("the API ended")?;
-        bail!("the API ended unasked")
+        bail!("the API ended unexpectedly")
     }
 
-    /// Ends it; running requests may finish unless there is a hurry.
+    /// Stops the API; running requests may finish unless `hurry` becomes true.
     pub(super) async fn stop(mut self, mut hurry: watch::Receiver<bool>) {
         if self.task.is_finished() {
             return;
@@ -96,14 +96,14 @@ impl Api {
             Some(Ok(Err(error))) => tracing::warn!("the API ended with an error: {error:#}"),
             Some(Err(error)) => tracing::warn!("the API ended with an error: {error:#}"),
             None => {
-                tracing::warn!("requests are cut off");
+                tracing::warn!("closing the connections of requests in progress");
                 self.task.abort();
             }
         }
     }
 }
 
-/// An address to connect to: listening on all addresses includes the loopback one.
+/// Returns an address to connect to: listening on all addresses includes the loopback one.
 pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -123,7 +123,7 @@ fn trusting(authority: &Path) -> anyhow::Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// The status line of `GET /readyz`. One request that is always the same: not worth an HTTP client in the program.
+/// Returns the status line of `GET /readyz`. A single fixed request does not justify an HTTP client in the program.
 async fn get_readyz(address: SocketAddr, tls: Option<&TlsConnector>) -> anyhow::Result<String> {
     let stream = TcpStream::connect(address).await?;
     match tls {
@@ -137,5 +137,5 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, address: SocketAdd
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(64 * 1024).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or("an empty answer").to_owned())
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or("an empty response").to_owned())
 }

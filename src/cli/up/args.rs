@@ -48,7 +48,7 @@ pub struct UpArgs {
     #[arg(short = 'Q', long = "queue", value_name = "HOST")]
     pub(super) queues: Vec<String>,
 
-    /// Let the workers configure this machine's own network instead of a namespace per host.
+    /// Allow the workers to configure this machine's own network instead of a namespace per host.
     #[arg(long)]
     pub(super) host_network: bool,
 

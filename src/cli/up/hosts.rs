@@ -1,4 +1,4 @@
-//! The hosts that this machine plays: what it can do as a host, and the worker of each.
+//! The hosts that this machine simulates: their capabilities, and the worker of each.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use uncloud_wire::Secret;
 use super::settings::{BILLING, Settings};
 use crate::embedded::{ChildSpec, DataDir, HostRecord, Log, StopPlan, find_program, netns};
 
-/// Longer than a worker lets its running jobs take after the first SIGTERM.
+/// Longest wait for a worker to stop; longer than a worker gives its running jobs after the first SIGTERM.
 const WORKER_GRACE: Duration = Duration::from_secs(40);
 
-/// Prepares one host: a network of its own where that is possible, and how WireGuard is done there. What is impossible
-/// becomes a dry run that says why, never an error.
+/// Prepares one host: a network namespace where possible, and the WireGuard implementation there. A missing capability
+/// becomes a dry run that reports the reason, never an error.
 pub(super) fn prepare(data_dir: &DataDir, host: &str, settings: &Settings) -> anyhow::Result<HostRecord> {
     use std::os::unix::fs::DirBuilderExt as _;
     let state_dir = data_dir.path().join("hosts").join(host);
@@ -30,12 +30,13 @@ pub(super) fn prepare(data_dir: &DataDir, host: &str, settings: &Settings) -> an
         });
     }
     if !Uid::effective().is_root() {
-        let missing = "not root: a network of its own for each host and WireGuard need `uncloud up` started as root";
+        let missing =
+            "not root: WireGuard and a network namespace for each host need `uncloud up` to be started as root";
         return Ok(HostRecord { dry_run: Some(missing.to_owned()), ..record });
     }
     let namespace = netns::name(data_dir.id(), host);
     if let Err(error) = netns::create(&namespace) {
-        let missing = format!("no network namespace can be made here: {error:#}");
+        let missing = format!("can't create a network namespace: {error:#}");
         return Ok(HostRecord { dry_run: Some(missing), ..record });
     }
     match probe(Some(&namespace)) {
@@ -50,7 +51,8 @@ pub(super) fn prepare(data_dir: &DataDir, host: &str, settings: &Settings) -> an
     }
 }
 
-/// How WireGuard can be done in a namespace (or in the machine's own network), tried for real; else what is missing.
+/// Determines by trial which WireGuard implementation works in a namespace (or in the machine's own network); the error
+/// names the missing capability.
 fn probe(namespace: Option<&str>) -> Result<&'static str, String> {
     if find_program("wg").is_none() {
         return Err("wg is not installed: apt-get install wireguard-tools or apk add wireguard-tools".to_owned());
@@ -69,18 +71,21 @@ fn probe(namespace: Option<&str>) -> Result<&'static str, String> {
         return Err(format!("this kernel has no WireGuard ({kernel:#}), and wireguard-go is not installed"));
     }
     if !Path::new("/dev/net/tun").exists() {
-        return Err("no /dev/net/tun, which wireguard-go needs: modprobe tun, or give the container that device".into());
+        return Err(
+            "/dev/net/tun, which wireguard-go needs, is missing: modprobe tun, or give the container that device"
+                .into(),
+        );
     }
     match ip(&["tuntap", "add", "dev", &name, "mode", "tun"]) {
         Ok(_) => {
             delete()?;
             Ok("wireguard-go")
         }
-        Err(error) => Err(format!("no tunnel can be made here: {error:#}")),
+        Err(error) => Err(format!("can't create a tunnel: {error:#}")),
     }
 }
 
-/// Fails when a worker in a namespace of its own would have to reach a Redis over the network, which is not there.
+/// Fails if a worker in its own namespace would have to reach Redis over the network, which does not exist there.
 pub(super) fn ensure_redis_reachable(hosts: &[HostRecord], redis_url: &Secret<String>) -> anyhow::Result<()> {
     let scheme = redis_url.expose().split("://").next().unwrap_or_default();
     let is_socket = matches!(scheme, "unix" | "redis+unix" | "valkey+unix");
@@ -94,7 +99,7 @@ pub(super) fn ensure_redis_reachable(hosts: &[HostRecord], redis_url: &Secret<St
     }
 }
 
-/// What every worker is started with.
+/// Settings that all workers are started with.
 #[derive(Debug)]
 pub(super) struct Workers {
     program: PathBuf,
@@ -104,7 +109,7 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Finds `uncloud-worker` beside our own program.
+    /// Finds `uncloud-worker` in the folder of the running program.
     pub(super) fn new(
         redis_url: Secret<String>,
         redis_ca_file: Option<PathBuf>,
@@ -118,21 +123,21 @@ impl Workers {
         Ok(Self { program, redis_url, redis_ca_file, database_url })
     }
 
-    /// The worker of a host. It gets no database: what it has to know comes with the job.
+    /// Returns the worker of a host. It has no database access: jobs contain all that the worker needs.
     pub(super) fn of_host(&self, host: &HostRecord) -> ChildSpec {
         let mut args = vec![OsString::from("--queue"), (&host.queue).into()];
         args.extend(host_args(host));
         self.in_network_of(host, args)
     }
 
-    /// `restore` for a host: brings back the tunnels that its state folder knows.
+    /// Returns the command `restore` for a host, which restores the tunnels recorded in its state folder.
     pub(super) fn restore(&self, host: &HostRecord) -> ChildSpec {
         let mut args = vec![OsString::from("restore")];
         args.extend(host_args(host));
         self.in_network_of(host, args)
     }
 
-    /// The worker for the provider's own jobs, which work on the database.
+    /// Returns the worker for the provider's own jobs, which use the database.
     pub(super) fn of_billing(&self, state_dir: &Path) -> ChildSpec {
         let args = vec!["--queue".into(), BILLING.into(), "--state-dir".into(), state_dir.into()];
         let mut spec = self.spec(BILLING, self.program.clone(), args);
@@ -187,7 +192,7 @@ mod tests {
     use super::{HostRecord, Secret, Workers, ensure_redis_reachable};
 
     #[test]
-    fn a_namespace_needs_redis_on_a_unix_socket() {
+    fn namespaced_worker_with_redis_over_network_is_refused() {
         let alone = [HostRecord { queue: "a.net".into(), netns: Some("ns".into()), ..HostRecord::default() }];
         let url = |url: &str| Secret::new(url.to_owned());
         ensure_redis_reachable(&alone, &url("redis+unix:///run/redis.sock")).expect("by socket");
@@ -197,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn only_billing_knows_the_database() {
+    fn worker_specs_contain_the_database_for_billing_only() {
         let secret = |text: &str| Secret::new(text.to_owned());
         let workers = Workers {
             program: "/x/uncloud-worker".into(),
@@ -211,6 +216,6 @@ mod tests {
         assert!(!has_database(workers.restore(&HostRecord::default())));
         let has_ca =
             workers.of_host(&HostRecord::default()).env.contains(&("REDIS_CA_FILE".into(), "/x/ca.pem".into()));
-        assert!(has_ca, "a worker trusts whom the server trusts");
+        assert!(has_ca, "a worker trusts the server's authority");
     }
 }

@@ -1,4 +1,4 @@
-//! `uncloud up`: the whole provider on one machine, from nothing.
+//! The command `uncloud up`, which runs the whole provider on one machine, from nothing.
 
 mod api;
 mod args;
@@ -23,10 +23,12 @@ pub use self::args::UpArgs;
 use self::{settings::Settings, stack::Stack};
 use crate::embedded::{DataDir, Registry, end_leftovers};
 
-/// Signals this close together are one wish: `timeout` and some supervisors send theirs to the process and to its group.
+/// Signals this close together count as one request: `timeout` and some supervisors send theirs to the process and to
+/// its group.
 const SAME_WISH: Duration = Duration::from_millis(500);
 
-/// Runs until a signal ends it. Whatever happens after the data folder is locked, what was started is ended again.
+/// Runs until a signal stops it. Once the data folder is locked, everything that was started is stopped again, whatever
+/// happens.
 pub async fn up(args: UpArgs) -> anyhow::Result<()> {
     let settings = Settings::from_args(args)?;
     let (stop, hurry) = end_signals()?;
@@ -39,7 +41,7 @@ pub async fn up(args: UpArgs) -> anyhow::Result<()> {
     outcome
 }
 
-/// The first SIGINT, SIGTERM or SIGHUP says stop, the next says hurry.
+/// Turns the first SIGINT, SIGTERM or SIGHUP into a request to stop, and the next one into a request to hurry.
 fn end_signals() -> anyhow::Result<(watch::Receiver<bool>, watch::Receiver<bool>)> {
     let listen = |kind| signal(kind).context("listening for signals");
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -58,11 +60,11 @@ fn end_signals() -> anyhow::Result<(watch::Receiver<bool>, watch::Receiver<bool>
                 if first.is_some_and(|first: Instant| first.elapsed() < SAME_WISH) {
                     continue;
                 }
-                tracing::warn!("asked to end again: not waiting for running work any more");
+                tracing::warn!("second signal: no longer waiting for running work");
                 hurry.send_replace(true);
             } else {
                 first = Some(Instant::now());
-                tracing::info!("asked to end: ending everything in order (once more to hurry)");
+                tracing::info!("stopping everything in order (signal again to hurry)");
             }
         }
     });

@@ -1,4 +1,4 @@
-//! Secrets of an instance: given, or made at the first start and kept in the data folder.
+//! Secrets of an instance: given by option, or created at the first start and stored in the data folder.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use uncloud_wire::{Secret, program::read_secret};
 
 use crate::embedded::write_private;
 
-/// The password of `admin`: the one in `DIR/admin-password`, which is made at the first start.
+/// Returns the password of `admin` from `DIR/admin-password`, which the first start creates.
 pub(super) fn kept_admin_password(data_dir: &Path) -> anyhow::Result<Secret<String>> {
     kept(&data_dir.join("admin-password"), || Ok(URL_SAFE_NO_PAD.encode(random::<18>()?)))
 }
 
-/// The key that encrypts private keys at rest: the one in `DIR/secret-key`, which is made at the first start.
+/// Returns the key that encrypts private keys at rest from `DIR/secret-key`, which the first start creates.
 pub(super) fn kept_secret_key(data_dir: &Path) -> anyhow::Result<Secret<String>> {
     kept(&data_dir.join("secret-key"), || Ok(STANDARD.encode(random::<32>()?)))
 }
@@ -25,13 +25,13 @@ fn kept(path: &Path, make: impl Fn() -> anyhow::Result<String>) -> anyhow::Resul
     }
     let value = make()?;
     write_private(path, format!("{value}\n").as_bytes())?;
-    tracing::info!(file = %path.display(), "made a new secret");
+    tracing::info!(file = %path.display(), "created a new secret");
     Ok(Secret::new(value))
 }
 
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system has no randomness"))?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system can't generate random numbers"))?;
     Ok(bytes)
 }
 
@@ -42,7 +42,7 @@ mod tests {
     use super::{kept_admin_password, kept_secret_key};
 
     #[test]
-    fn made_secrets_are_private_and_stay() {
+    fn kept_secret_is_private_and_read_again_unchanged() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let password = kept_admin_password(folder.path()).expect("password");
         assert!(password.expose().len() >= 20);

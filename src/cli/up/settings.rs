@@ -1,4 +1,4 @@
-//! What `uncloud up` was asked to do, checked and with the defaults filled in.
+//! Settings of `uncloud up`: its options, checked, with the defaults filled in.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,17 +17,17 @@ use crate::{
     server::{Origin, RateLimits},
 };
 
-/// The provider's own queue, for work that no host does.
+/// The provider's own queue, for jobs that do not run on a host.
 pub(super) const BILLING: &str = "billing";
 
-/// As in [`UpArgs`], checked.
+/// The checked settings from [`UpArgs`].
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) data_dir: PathBuf,
     pub(super) listen: SocketAddr,
     pub(super) tls: bool,
     pub(super) metrics_listen: Option<SocketAddr>,
-    /// Names of the hosts, lower-cased, each once.
+    /// Names of the hosts in lower case, each once.
     pub(super) hosts: Vec<String>,
     pub(super) host_network: bool,
     pub(super) run_as: Option<String>,
@@ -92,7 +92,7 @@ fn machine_name() -> String {
     nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// A host's name becomes part of file names, namespaces and queues, so it is checked before anything is done with it.
+/// Checks a host's name, because it becomes part of file names, namespaces and queues.
 fn host_name(text: &str) -> anyhow::Result<String> {
     let name = text.to_ascii_lowercase();
     if name == BILLING {
@@ -121,7 +121,7 @@ mod tests {
     use super::{host_name, host_names};
 
     #[test]
-    fn host_names_are_lower_cased_and_checked() {
+    fn host_name_is_lower_cased_and_refused_if_invalid() {
         assert_eq!(host_name("VPN1.Example.Net").expect("a name"), "vpn1.example.net");
         for bad in ["", ".", "a..b", "../x", "a/b", "-a", "a-", "a b", "a_b", "billing", "Billing", &"a".repeat(64)] {
             host_name(bad).expect_err(bad);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_one_worker() {
+    fn duplicate_host_gets_one_worker() {
         let names = ["a.net", "A.net", "b.net"].map(str::to_owned);
         assert_eq!(host_names(&names).expect("names"), ["a.net", "b.net"]);
     }

@@ -1,4 +1,4 @@
-//! What `uncloud up` starts, in order, and ends in the opposite one.
+//! The parts that `uncloud up` starts, in order, and stops in reverse order.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -24,11 +24,11 @@ use crate::{
     user::Username,
 };
 
-/// How long bringing back a host's tunnels may take; its worker starts even when it does not succeed.
+/// Longest wait for restoring a host's tunnels; its worker starts even if that fails.
 const RESTORE_DEADLINE: Duration = Duration::from_mins(1);
 const ADMIN: &str = "admin";
 
-/// Everything that runs.
+/// All running parts.
 #[derive(Debug)]
 pub(super) struct Stack {
     data_dir: DataDir,
@@ -57,7 +57,7 @@ impl Stack {
         }
     }
 
-    /// Starts everything and stays until `stop`. What was started is in `self` at any time, for [`Stack::end`].
+    /// Starts everything and runs until `stop`. `self` always holds what was started, for [`Stack::end`].
     pub(super) async fn run(&mut self, settings: &Settings, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         self.start(settings, &stop).await?;
         if *stop.borrow() {
@@ -71,7 +71,7 @@ impl Stack {
         }
     }
 
-    /// Looks for the wish to stop between the steps.
+    /// Checks for a request to stop between the steps.
     async fn start(&mut self, settings: &Settings, stop: &watch::Receiver<bool>) -> anyhow::Result<()> {
         self.prepare_hosts(settings)?;
         let (database_url, redis_url) = self.start_databases(settings).await?;
@@ -187,13 +187,13 @@ impl Stack {
         Ok(())
     }
 
-    /// Brings back the tunnels that the hosts had, as a host does when it boots.
+    /// Restores the tunnels that the hosts had, as a host does when it boots.
     async fn restore(&self, workers: &Workers) {
         for host in &self.hosts {
             match tokio::time::timeout(RESTORE_DEADLINE, run_to_end(&workers.restore(host))).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(host = host.queue, "its tunnels are not restored: {error:#}"),
-                Err(_) => tracing::warn!(host = host.queue, "its tunnels are not restored in time"),
+                Ok(Err(error)) => tracing::warn!(host = host.queue, "could not restore its tunnels: {error:#}"),
+                Err(_) => tracing::warn!(host = host.queue, "restoring its tunnels timed out"),
             }
         }
     }
@@ -207,10 +207,10 @@ impl Stack {
         Ok(())
     }
 
-    /// Ends everything: who uses something before what is used.
+    /// Stops everything: users of a part before the part itself.
     pub(super) async fn end(self) {
         if !self.workers.is_empty() {
-            tracing::info!("ending the workers");
+            tracing::info!("stopping the workers");
         }
         let workers: Vec<_> =
             self.workers.into_iter().map(|worker| tokio::spawn(worker.stop(self.hurry.clone()))).collect();
@@ -218,12 +218,12 @@ impl Stack {
             let _ = worker.await;
         }
         if let Some(api) = self.api {
-            tracing::info!("ending the API");
+            tracing::info!("stopping the API");
             api.stop(self.hurry.clone()).await;
         }
         for (name, child) in [("Redis", self.redis), ("PostgreSQL", self.postgres)] {
             if let Some(child) = child {
-                tracing::info!("ending {name}");
+                tracing::info!("stopping {name}");
                 child.stop(self.hurry.clone()).await;
             }
         }
@@ -231,7 +231,7 @@ impl Stack {
         for namespace in self.hosts.iter().filter_map(|host| host.netns.as_deref()) {
             if let Err(error) = netns::remove(namespace) {
                 left = true;
-                tracing::warn!(namespace, "is left for the next start: {error:#}");
+                tracing::warn!(namespace, "left for the next start: {error:#}");
             }
         }
         if let Some(runtime) = &self.runtime {
@@ -270,7 +270,7 @@ impl Stack {
         }
         text.push_str("Ctrl-C ends everything in order.\n\n");
         let mut stdout = std::io::stdout().lock();
-        // Nobody has to listen: a closed pipe is no reason to end.
+        // Output is optional: a closed pipe is no reason to stop.
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
 }

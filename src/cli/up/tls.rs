@@ -1,5 +1,4 @@
-//! TLS on one machine: an authority of its own, which can vouch for this machine's own names and nothing else, so that
-//! trusting it costs nothing.
+//! TLS on one machine: a local authority, limited to this machine's own names, so that trusting it is safe.
 
 use std::{
     fs::{DirBuilder, Permissions, set_permissions},
@@ -18,39 +17,40 @@ use uncloud_wire::program::read_secret;
 
 use crate::{embedded::write_private, server::listen::TlsFiles};
 
-/// The name that the certificate is for; the addresses stand beside it.
+/// The name in the certificate, which also has the loopback addresses.
 pub(super) const NAME: &str = "localhost";
 const ADDRESSES: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 const AUTHORITY_DAYS: i64 = 3650;
-/// The server's is made anew at each start. Some clients take none for longer.
+/// Validity of the server's certificate, which every start creates anew. Some clients refuse longer ones.
 const SERVER_DAYS: i64 = 800;
 
-/// What there is afterwards.
+/// The prepared files.
 #[derive(Debug)]
 pub(super) struct LocalTls {
     pub(super) files: TlsFiles,
-    /// To be trusted by those who call.
+    /// Certificate file of the authority, which clients must trust.
     pub(super) authority: PathBuf,
 }
 
-/// Makes the authority at the first start, and a certificate at each. `id` tells authorities of one machine apart.
+/// Creates the authority at the first start, and a certificate at each start. `id` distinguishes authorities of one
+/// machine.
 pub(super) fn prepare(data_dir: &Path, id: &str, now: DateTime<Utc>) -> anyhow::Result<LocalTls> {
     let folder = data_dir.join("tls");
-    // Others may look, so that they can trust it; keys are private by themselves.
+    // Readable for everyone, so that all users can trust the authority; the keys' own files are private.
     let made = DirBuilder::new().recursive(true).mode(0o755).create(&folder);
     made.with_context(|| format!("creating {}", folder.display()))?;
     let file = |name: &str| folder.join(name);
     let (authority, authority_key) = (file("ca.pem"), file("ca.key"));
     let key = match read_secret(&authority_key)? {
         Some(kept) => KeyPair::from_pem(kept.expose())
-            .with_context(|| format!("{} is no private key; remove it", authority_key.display()))?,
+            .with_context(|| format!("{} is not a private key; remove it", authority_key.display()))?,
         None => KeyPair::generate()?,
     };
     let params = authority_params(id, now)?;
     if !authority.exists() || !authority_key.exists() {
         write_private(&authority_key, key.serialize_pem().as_bytes())?;
         write_public(&authority, &params.self_signed(&key)?.pem())?;
-        tracing::info!(file = %authority.display(), "made an authority for TLS on this machine");
+        tracing::info!(file = %authority.display(), "created a TLS authority for this machine");
     }
     let server_key = KeyPair::generate()?;
     let server = server_params(now)?.signed_by(&server_key, &Issuer::new(params, key))?;
@@ -95,7 +95,7 @@ fn named(name: &str) -> DistinguishedName {
     full
 }
 
-/// From yesterday, because clocks differ.
+/// Sets the validity from yesterday on, because clocks differ.
 fn valid(mut params: CertificateParams, now: DateTime<Utc>, days: i64) -> anyhow::Result<CertificateParams> {
     let midnight = |date: DateTime<Utc>| {
         let (month, day) = (u8::try_from(date.month())?, u8::try_from(date.day())?);
@@ -111,14 +111,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_authority_stays_and_keys_are_private() {
+    fn authority_prepared_again_is_unchanged_and_keys_are_private() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let now = DateTime::from_timestamp(1_790_000_000, 0).expect("a time");
         let read = |path: &Path| std::fs::read_to_string(path).expect("a file");
         let first = prepare(folder.path(), "0", now).expect("made");
         let (authority, server) = (read(&first.authority), read(&first.files.certificate));
         let second = prepare(folder.path(), "0", now).expect("made again");
-        assert_eq!(read(&second.authority), authority, "who trusts it goes on doing so");
+        assert_eq!(read(&second.authority), authority, "clients that trust it keep trusting it");
         assert_ne!(read(&second.files.certificate), server);
         for (name, mode) in [("ca.pem", 0o644), ("ca.key", 0o600), ("server.pem", 0o644), ("server.key", 0o600)] {
             let permissions = folder.path().join("tls").join(name).metadata().expect(name).permissions();

@@ -1,5 +1,5 @@
-//! JSON of requests, more strictly than RFC 8259 has it: a member that comes twice means one thing to us and perhaps another
-//! to whoever looked at the request before us, so it is refused.
+//! JSON of requests, parsed more strictly than RFC 8259 requires: a duplicate member may mean one thing to this server
+//! and another to a proxy that inspected the request before it, so it is refused.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// A value in which no object has a member twice.
+/// A value in which no object has a duplicate member.
 struct Unambiguous(Value);
 
-/// Parses a whole text.
+/// Parses a complete text.
 pub(super) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Unambiguous>(text).map(|value| value.0)
 }
@@ -73,7 +73,7 @@ impl<'de> Visitor<'de> for Values {
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
                 let name: String = name.chars().take(40).collect();
-                return Err(A::Error::custom(format_args!("the member {name:?} is there twice")));
+                return Err(A::Error::custom(format_args!("the member {name:?} occurs twice; send it once")));
             }
             let Unambiguous(value) = members.next_value()?;
             object.insert(name, value);
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_unambiguous_is_read_as_it_is() {
+    fn json_without_duplicate_members_is_parsed_unchanged() {
         for value in [
             json!({ "a": [null, true, -1, 18_446_744_073_709_551_615_u64, 1.5, "\u{e9}"], "b": { "a": {} } }),
             json!([]),
@@ -103,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_comes_twice_is_refused_at_any_depth() {
+    fn json_with_duplicate_member_at_any_depth_is_refused() {
         for twice in [r#"{"size": 64, "size": 48}"#, r#"{"a": [{"size": 1, "b": 2, "s\u0069ze": 1}]}"#] {
             let error = parse(twice.as_bytes()).expect_err("twice").to_string();
-            assert!(error.contains("\"size\" is there twice"), "{error}");
+            assert!(error.contains("\"size\" occurs twice"), "{error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! JSON bodies: limited, and refused with all that is wrong at once. The framework would stop at the first field.
+//! JSON bodies: limited in size, and refused with all errors at once. The framework would stop at the first field.
 
 mod json;
 
@@ -19,18 +19,18 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, FieldError};
 
-/// Bytes. The largest request of ours has a few hundred.
+/// Maximum size of a body in bytes. The largest valid request has a few hundred.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
-/// Bytes that say nothing.
+/// Maximum size in bytes of a body that carries no data.
 const MAX_EMPTY: usize = 16;
 
-/// An object of a request. Made by [`input!`].
+/// An object in a request, declared with [`input!`].
 pub(crate) trait Input: Type + Sized {
-    /// The object, or all that is wrong with it.
+    /// Returns the parsed object, or all errors in it.
     fn parse(object: &Map<String, Value>) -> Result<Self, Vec<FieldError>>;
 }
 
-/// Declares an object of a request. The framework's own derive would stop at the first wrong member.
+/// Declares an object of a request. The framework's own derive would stop at the first invalid member.
 macro_rules! input {
     ($(#[doc = $doc:literal])* pub struct $name:ident { $($(#[doc = $field_doc:literal])* pub $field:ident: $ty:ty,)* }) => {
         $(#[doc = $doc])*
@@ -95,18 +95,18 @@ macro_rules! input {
 }
 pub(crate) use input;
 
-/// A member of an object of a request: a scalar, or a list of objects.
+/// A member of an object in a request: a scalar, or a list of objects.
 pub(crate) trait Member: Type + Sized {
-    /// From its value, or all that is wrong with it.
+    /// Parses the member's value, or returns all errors in it.
     fn from_value(value: Option<&Value>) -> Result<Self, Vec<FieldError>>;
 }
 
-/// The one error of a member, wherever it is.
+/// Returns a single error about a member; the caller adds its path.
 pub(crate) fn wrong(message: impl Into<String>) -> Vec<FieldError> {
     vec![FieldError { place: "body", pointer: String::new(), message: message.into() }]
 }
 
-/// The framework says of every error which of its types it was about; callers do not know these.
+/// Removes the framework's type names from an error, which callers do not know.
 pub(crate) fn plain(message: &str) -> String {
     let (mut text, mut rest) = (String::new(), message);
     while let Some((before, after)) = rest.split_once("failed to parse \"") {
@@ -123,11 +123,11 @@ impl<T: ParseFromJSON> Member for T {
     }
 }
 
-/// A list of objects of a request; none when it is left out. Errors name the item by its index.
+/// A list of objects in a request; empty when it is left out. Errors name the item by its index.
 #[derive(Debug)]
 pub struct Items<T>(pub Vec<T>);
 
-/// No list of ours is longer.
+/// Maximum length of any list in a request.
 const MAX_ITEMS: usize = 100;
 
 impl<T: Input> Member for Items<T> {
@@ -174,7 +174,7 @@ impl<T: Type> Type for Items<T> {
     }
 }
 
-/// One member; none, and errors, when it is wrong.
+/// Parses one member; returns `None` and adds errors if it is invalid.
 pub(crate) fn member<T: Member>(object: &Map<String, Value>, name: &str, errors: &mut Vec<FieldError>) -> Option<T> {
     let value = object.get(name);
     let member = match value {
@@ -185,14 +185,14 @@ pub(crate) fn member<T: Member>(object: &Map<String, Value>, name: &str, errors:
     member.map_err(|wrong| errors.extend(wrong.into_iter().map(|error| error.inside(name)))).ok()
 }
 
-/// Members that the object does not have.
+/// Returns an error for each member that the object does not have.
 pub(crate) fn unknown_members(object: &Map<String, Value>, known: &[&str]) -> Vec<FieldError> {
     let unknown = object.keys().filter(|name| !known.contains(&name.as_str()));
-    unknown.map(|name| FieldError::new(shown(name), format!("is unknown; known are: {}", known.join(", ")))).collect()
+    unknown.map(|name| FieldError::new(shown(name), format!("is unknown; allowed: {}", known.join(", ")))).collect()
 }
 
-/// A member's name as it may be repeated in an answer. Whoever forgets the name sends the value in its place, and that may
-/// be a private key (44 characters) or a password.
+/// Returns a member's name in a form that is safe to repeat in a response. A caller that forgets the name may send the
+/// value in its place, which may be a private key (44 characters) or a password.
 pub(crate) fn shown(name: &str) -> &str {
     let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if is_name { name } else { "..." }
@@ -223,10 +223,10 @@ impl<T: Input> ParsePayload for Body<T> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(_: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        // On the stream itself: a body need not announce its length.
+        // Limits the stream itself, because a body need not declare its length.
         let bytes = body.take()?.into_bytes_limit(MAX_BODY).await.map_err(unread)?;
-        let value =
-            json::parse(&bytes).map_err(|error| Error::Malformed(format!("the body is no JSON: {error}").into()))?;
+        let value = json::parse(&bytes)
+            .map_err(|error| Error::Malformed(format!("the body is not valid JSON: {error}").into()))?;
         let Value::Object(object) = &value else {
             return Err(Error::Malformed("the body must be a JSON object".into()).into());
         };
@@ -234,14 +234,15 @@ impl<T: Input> ParsePayload for Body<T> {
     }
 }
 
-/// Refuses a body where none is taken, for its sender counts on its being read. An object without members says nothing.
+/// Refuses a body where the operation takes none, because the sender expects it to be read. An object without members
+/// is accepted.
 pub(crate) async fn refuse(request: &mut Request) -> Result<(), Error> {
     let sent =
         [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| request.headers().contains_key(name));
     if sent {
         let body = request.take_body().into_bytes_limit(MAX_EMPTY).await;
         if !body.is_ok_and(|body| [&b""[..], b"{}"].contains(&body.trim_ascii())) {
-            return Err(Error::Malformed("this operation takes no body; leave it out".into()));
+            return Err(Error::Malformed("this operation does not take a body; leave it out".into()));
         }
     }
     Ok(())
@@ -267,7 +268,7 @@ mod tests {
     use super::plain;
 
     #[test]
-    fn messages_do_not_speak_of_types() {
+    fn framework_messages_are_returned_without_type_names() {
         for (message, expected) in [
             (
                 "failed to parse \"Id\": must be a whole number (occurred while parsing \"optional_Id\")",
@@ -277,7 +278,7 @@ mod tests {
                 "failed to parse path `id`: failed to parse \"Id\": must be one",
                 "failed to parse path `id`: must be one",
             ),
-            ("the body is no JSON", "the body is no JSON"),
+            ("the body is not valid JSON", "the body is not valid JSON"),
         ] {
             assert_eq!(plain(message), expected);
         }

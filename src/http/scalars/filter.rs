@@ -1,4 +1,4 @@
-//! Scalars of lists and switches: queues, parts of texts, yes and no.
+//! Scalars of filters: queue names, parts of texts, booleans.
 
 use poem_openapi::{
     registry::MetaSchema,
@@ -31,7 +31,7 @@ impl Scalar for QueueText {
                 "queue",
                 r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
                 "vpn-2a0ae5c1200.ungleich.ch",
-                "A host's name, or a word for the provider's own work; folded to lower case.",
+                "A host's name, or a word for the provider's own work; converted to lower case.",
             )
         }
     }
@@ -48,7 +48,7 @@ impl ParseFromParameter for QueueText {
     }
 }
 
-/// What to look for in texts.
+/// Text to search for.
 #[derive(Debug, Clone)]
 pub struct TextPart(pub String);
 
@@ -68,7 +68,7 @@ impl Scalar for TextPart {
     }
 
     fn schema() -> MetaSchema {
-        let schema = string_schema("text-part", r"^[^\x00-\x1f\x7f-\x9f]+$", "timed out", "What to look for.");
+        let schema = string_schema("text-part", r"^[^\x00-\x1f\x7f-\x9f]+$", "timed out", "Text to search for.");
         MetaSchema { min_length: Some(1), max_length: Some(200), ..schema }
     }
 
@@ -84,8 +84,8 @@ impl ParseFromParameter for TextPart {
     }
 }
 
-/// A boolean. A string is accepted too, because httpie sends `key=value` as one; the document only names the boolean, so
-/// that generated clients have a plain type.
+/// A boolean. A string is accepted too, because httpie sends `key=value` as one; the document only names the boolean,
+/// so that generated clients have a plain type.
 #[derive(Debug, Clone, Copy)]
 pub struct Flag(pub bool);
 

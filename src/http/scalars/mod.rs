@@ -1,4 +1,4 @@
-//! Scalars of requests: each parses strictly and says in the document what it takes.
+//! Scalars of requests: each is parsed strictly and describes its accepted form in the document.
 
 mod filter;
 mod moment;
@@ -21,17 +21,17 @@ use std::{fmt::Display, str::FromStr};
 use poem_openapi::registry::MetaSchema;
 use serde_json::Value;
 
-/// What a scalar of ours says of itself; the macro below makes it one of the framework's.
+/// A custom scalar's description and parser; the macro below makes it one of the framework's types.
 pub(crate) trait Scalar: Sized {
-    /// Whether the document repeats its schema in place: a component of its own would give generated clients a type of its
-    /// own for a plain number, boolean, text or time.
+    /// True if the document repeats its schema in place: a component would give generated clients a separate type for a
+    /// plain number, boolean, text or time.
     const IS_INLINE: bool = false;
 
-    /// Its name, and its component in the document unless it is inline.
+    /// Returns its name, which is also its component in the document unless it is inline.
     fn component() -> String;
-    /// Its schema.
+    /// Returns its schema.
     fn schema() -> MetaSchema;
-    /// From what was sent.
+    /// Parses the value from the request.
     fn parse(value: &Value) -> Result<Self, String>;
 }
 

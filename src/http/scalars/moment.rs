@@ -17,7 +17,7 @@ impl Moment {
     fn from_text(text: &str) -> Result<Self, String> {
         let wrong = || "must be a time as in 2026-11-25T04:00:00Z (RFC 3339)".to_owned();
         let time = DateTime::parse_from_rfc3339(text).map_err(|_| wrong())?.to_utc();
-        // PostgreSQL's and everybody's calendars agree on these years.
+        // PostgreSQL and all common calendars agree on these years.
         if (1..=9999).contains(&chrono::Datelike::year(&time)) { Ok(Self(time)) } else { Err(wrong()) }
     }
 }
@@ -30,7 +30,7 @@ impl Scalar for Moment {
     }
 
     fn schema() -> MetaSchema {
-        // The format says it all; with a pattern besides, generators no longer know that it is a time.
+        // The format is sufficient; with a pattern as well, generators would no longer recognize a time.
         MetaSchema {
             example: Some("2026-11-25T04:00:00Z".into()),
             ..MetaSchema::new_with_format("string", "date-time")

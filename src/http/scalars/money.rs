@@ -1,4 +1,4 @@
-//! Scalars of money: amounts, currencies, countries, rates, recurring periods; read and written in the one form.
+//! Scalars of money: amounts, currencies, countries, rates, recurring periods; parsed and serialized in one form.
 
 use chrono_tz::Tz;
 use poem_openapi::{
@@ -53,7 +53,7 @@ text_scalar!(
     "money",
     r"^-?(0|[1-9][0-9]{0,11})\.[0-9]{2}$",
     "10.00",
-    "An amount of money with exactly two decimals, of either sign; the currency stands beside it."
+    "An amount of money with exactly two decimals, of either sign; the currency is a separate member."
 );
 text_scalar!(
     Price,
@@ -61,7 +61,7 @@ text_scalar!(
     "money",
     r"^(0|[1-9][0-9]{0,11})\.[0-9]{2}$",
     "10.00",
-    "A price with exactly two decimals, never negative; the currency stands beside it."
+    "A price with exactly two decimals, never negative; the currency is a separate member."
 );
 text_scalar!(
     Currency,
@@ -69,7 +69,7 @@ text_scalar!(
     "currency-code",
     "^[A-Z]{3}$",
     "CHF",
-    "A currency by its three letters (ISO 4217)."
+    "A currency as its three-letter code (ISO 4217)."
 );
 text_scalar!(
     Country,
@@ -77,7 +77,7 @@ text_scalar!(
     "country-code",
     "^[A-Z]{2}$",
     "CH",
-    "A country by its two letters (ISO 3166-1); Greece is GR, the United Kingdom GB."
+    "A country as its two-letter code (ISO 3166-1); Greece is GR, the United Kingdom GB."
 );
 text_scalar!(
     Rate,
@@ -93,7 +93,7 @@ text_scalar!(
     "duration",
     "^P(T(1000|[1-9][0-9]{0,2})H|(1000|[1-9][0-9]{0,2})D|(600|[1-5][0-9]{2}|[1-9][0-9]?)M|(50|[1-4][0-9]|[1-9])Y)$",
     "P30D",
-    "How often a price is paid (ISO 8601): P30D is 30 days, PT1H an hour, P1M a calendar month, P1Y a year; at most 50 years."
+    "Interval at which a price is paid (ISO 8601): P30D is 30 days, PT1H an hour, P1M a calendar month, P1Y a year; at most 50 years."
 );
 
 text_scalar!(
@@ -102,7 +102,7 @@ text_scalar!(
     "time-zone",
     "^[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}$",
     "Europe/Zurich",
-    "A time zone by its name in the tz database (IANA)."
+    "A time zone as its name in the tz database (IANA)."
 );
 
 /// A time zone.
@@ -119,7 +119,7 @@ impl std::str::FromStr for TimeZone {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let zone = text.parse().map_err(|_| "must be a zone of the tz database, such as Europe/Zurich".to_owned());
+        let zone = text.parse().map_err(|_| "must be a time zone of the tz database, such as Europe/Zurich".to_owned());
         zone.map(Self)
     }
 }
@@ -146,13 +146,13 @@ impl std::str::FromStr for Price {
 word_scalar!(
     Timing,
     "BillingMode",
-    "Whether a period is billed when it begins (advance) or when it has ended (arrears).",
+    "Time at which a period is billed: at its start (advance) or after its end (arrears).",
     ["advance" => Self::Advance, "arrears" => Self::Arrears]
 );
 word_scalar!(
     UpgradeCredit,
     "UpgradeCredit",
-    "What an upgrade does with the period that it interrupts: only what was used of it is charged (prorate), or all (none).",
+    "Charge for the period that an upgrade interrupts: only the used part of it (prorate), or all of it (none).",
     ["prorate" => Self::Prorate, "none" => Self::None]
 );
 
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prices_are_texts_with_two_decimals_that_are_not_negative() {
+    fn price_without_two_decimals_or_negative_is_refused() {
         let parse = |value: Value| Price::parse(&value).map(|price| price.to_string());
         assert_eq!(parse(json!("0.00")), Ok("0.00".into()));
         for wrong in ["-1.00", "-0.00", "1", "1.005", "1.5", "01.00", "1e3", "1'000.00", " 1.00", ""] {

@@ -46,7 +46,7 @@ impl ParseFromParameter for Id {
 pub struct Number<const MIN: u32, const MAX: u32>(u32);
 
 impl<const MIN: u32, const MAX: u32> Number<MIN, MAX> {
-    /// The number. `MAX` must fit into `T`.
+    /// Returns the number. `MAX` must fit into `T`.
     pub fn get<T: TryFrom<u32>>(self) -> T {
         T::try_from(self.0).ok().expect("the type's bounds fit the number's use")
     }
@@ -72,7 +72,7 @@ impl<const MIN: u32, const MAX: u32> Scalar for Number<MIN, MAX> {
         let wrong = || format!("must be a whole number from {MIN} to {MAX}");
         let number = match value {
             Value::Number(number) => number.as_u64(),
-            // Without sign, leading zero or space: one way to write a number.
+            // Without sign, leading zeros or spaces: every number has exactly one written form.
             Value::String(text) => text.parse::<u64>().ok().filter(|number| number.to_string() == *text),
             _ => None,
         };
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_taken_as_numbers_and_as_plain_strings_only() {
+    fn number_in_unusual_notation_is_refused() {
         let parse = |value: Value| Number::<1, 128>::parse(&value).map(Number::get::<u8>).ok();
         assert_eq!(parse(json!(40)), Some(40));
         assert_eq!(parse(json!("40")), Some(40));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_in_paths_are_plain_numbers() {
+    fn id_in_unusual_notation_is_refused() {
         let parse = |text: &str| Id::parse_from_parameter(text).ok().map(|id| id.0);
         assert_eq!(parse("7"), Some(7));
         for wrong in ["0", "-1", "+1", "1.0", "", "x", "9223372036854775808"] {

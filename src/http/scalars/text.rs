@@ -1,4 +1,4 @@
-//! Scalars of texts that people write.
+//! Scalars of texts written by people.
 
 use poem_openapi::{
     registry::MetaSchema,
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Scalar, scalar, string_schema};
 
-/// One line of 1 to `MAX` characters, without space at its ends.
+/// One line of 1 to `MAX` characters, without leading or trailing spaces.
 #[derive(Debug, Clone)]
 pub struct Line<const MAX: usize>(pub String);
 
@@ -36,13 +36,13 @@ impl<const MAX: usize> Scalar for Line<MAX> {
         if fits && !text.chars().any(char::is_control) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("must be one line of 1 to {MAX} characters, without space at its ends"))
+            Err(format!("must be one line of 1 to {MAX} characters, without leading or trailing spaces"))
         }
     }
 }
 scalar!([const MAX: usize] Line<MAX>);
 
-/// At most `MAX` characters, in lines.
+/// A text of at most `MAX` characters, which may have several lines.
 #[derive(Debug, Clone)]
 pub struct Lines<const MAX: usize>(pub String);
 
@@ -69,13 +69,13 @@ impl<const MAX: usize> Scalar for Lines<MAX> {
         if text.chars().count() <= MAX && text.chars().all(is_text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("must be a text of at most {MAX} characters, with no control characters but line feeds"))
+            Err(format!("must be a text of at most {MAX} characters, without control characters except line feeds"))
         }
     }
 }
 scalar!([const MAX: usize] Lines<MAX>);
 
-/// The name of a product for programs.
+/// The machine-readable name of a product.
 #[derive(Debug, Clone)]
 pub struct ProductName(pub String);
 
@@ -85,7 +85,7 @@ impl Scalar for ProductName {
     }
 
     fn schema() -> MetaSchema {
-        let description = "A product's name for programs; it never changes.";
+        let description = "A product's machine-readable name; it never changes.";
         let schema = string_schema("product-name", "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "ipv6-vm", description);
         MetaSchema { min_length: Some(1), max_length: Some(63), ..schema }
     }
@@ -97,7 +97,7 @@ impl Scalar for ProductName {
         if fits && text.bytes().all(is_ours) {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be 1 to 63 small letters, digits and dashes, with a letter or digit at its ends, as in ipv6-vm"
+            Err("must be 1 to 63 lowercase letters, digits and dashes, with a letter or digit at both ends, as in ipv6-vm"
                 .into())
         }
     }
@@ -110,7 +110,7 @@ impl ParseFromParameter for ProductName {
     }
 }
 
-/// The name of a product's parameter for programs.
+/// The machine-readable name of a product's parameter.
 #[derive(Debug, Clone)]
 pub struct ParameterName(pub String);
 
@@ -120,7 +120,7 @@ impl Scalar for ParameterName {
     }
 
     fn schema() -> MetaSchema {
-        let description = "A parameter's name for programs.";
+        let description = "A parameter's machine-readable name.";
         string_schema("parameter-name", "^[a-z][a-z0-9_]{0,39}$", "memory_gb", description)
     }
 
@@ -133,7 +133,8 @@ impl Scalar for ParameterName {
         {
             Ok(Self(text.to_owned()))
         } else {
-            Err("must be 1 to 40 small letters, digits and underscores, with a letter first, as in memory_gb".into())
+            Err("must be 1 to 40 lowercase letters, digits and underscores, starting with a letter, as in memory_gb"
+                .into())
         }
     }
 }
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_have_no_breaks_and_no_space_around() {
+    fn line_with_break_or_outer_space_is_refused() {
         assert!(Line::<5>::parse(&json!("Zür i")).is_ok());
         for wrong in [json!(""), json!(" a"), json!("a "), json!("a\nb"), json!("a\u{0}b"), json!("123456"), json!(1)] {
             assert!(Line::<5>::parse(&wrong).is_err(), "{wrong}");
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn names_for_programs_are_plain() {
+    fn name_with_special_characters_is_refused() {
         assert!(ProductName::parse(&json!("ipv6-vm")).is_ok() && ParameterName::parse(&json!("memory_gb")).is_ok());
         for wrong in ["", "-vm", "vm-", "VM", "v m", "v_m", "vä"] {
             assert!(ProductName::parse(&json!(wrong)).is_err(), "{wrong}");

@@ -25,7 +25,12 @@ impl Scalar for UsernameText {
     }
 
     fn schema() -> MetaSchema {
-        string_schema("username", "^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$", "alice", "A user's name; folded to lower case.")
+        string_schema(
+            "username",
+            "^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$",
+            "alice",
+            "A user's name; converted to lower case.",
+        )
     }
 
     fn parse(value: &Value) -> Result<Self, String> {

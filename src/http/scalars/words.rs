@@ -1,4 +1,4 @@
-//! Scalars that are one of a few words.
+//! Scalars that are one of a fixed set of words.
 
 macro_rules! word_scalar {
     ($ty:ty, $component:literal, $description:literal, [$first:literal => $first_value:expr $(, $word:literal => $value:expr)*]) => {

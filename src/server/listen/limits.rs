@@ -1,4 +1,4 @@
-//! How much one caller, and all together, may take of the server by being slow or many.
+//! Limits on how much of the server slow or numerous connections may use, from one address and in total.
 
 use std::{
     collections::HashMap,
@@ -11,23 +11,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::accounts::network_of;
 
-/// What connections may take.
+/// Limits on connections.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open at the same time; further ones wait. With room for PostgreSQL, Redis and the directory it stays below the
-    /// 1,024 open files that a process usually has.
+    /// Connections open at the same time; further ones wait. With room for PostgreSQL, Redis and the directory it stays
+    /// below the 1,024 open files that a process usually may have.
     pub connections: usize,
-    /// Of these from one address (IPv6: one /64); further ones are closed. Trusted proxies may have all.
+    /// Connections from one address (IPv6: one /64); the server closes further ones. Trusted proxies may use the total.
     pub of_address: usize,
-    /// Until TLS is agreed on.
+    /// Time limit for the TLS handshake.
     pub handshake: Duration,
-    /// Until a request's headers are there, counted from the connection or from the last answer.
+    /// Time limit for a request's headers, counted from the start of the connection or from the last response.
     pub headers: Duration,
-    /// Until a request's body is there.
+    /// Time limit for a request's body.
     pub body: Duration,
-    /// Until the caller takes more of an answer.
+    /// Time limit for the client to read more of a response.
     pub unread_answer: Duration,
-    /// Bytes of a request's headers.
+    /// Maximum size of a request's headers, in bytes.
     pub header_bytes: usize,
 }
 
@@ -45,14 +45,14 @@ impl Default for Limits {
     }
 }
 
-/// Counts connections.
+/// Counts connections, in total and by address.
 pub(super) struct ConnectionLimiter {
     all: Arc<Semaphore>,
     of_address: usize,
     taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-/// One of an address' connections, as long as the value lives.
+/// One of an address' connection slots, held as long as the value lives.
 pub(super) struct Place {
     address: IpAddr,
     taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
@@ -64,12 +64,12 @@ impl ConnectionLimiter {
         Self { all, of_address: limits.of_address, taken: Arc::default() }
     }
 
-    /// One of all, as soon as there is one; none only if there never will be.
+    /// Waits for one of the total slots; `None` only if there will never be one.
     pub(super) async fn any(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.all).acquire_owned().await.ok()
     }
 
-    /// One of this address', if there is one.
+    /// Takes one of this address' slots, if one is free.
     pub(super) fn of(&self, address: IpAddr) -> Option<Place> {
         let address = network_of(address);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The socket that requests come in by: our own, or one that outlives us.
+//! The listening socket: the server's own, or an inherited one that outlives the process.
 
 use std::{
     io,
@@ -14,23 +14,23 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct Listener(TcpListener);
 
 impl Listener {
-    /// The socket that systemd hands over (`LISTEN_FDS`, see uncloud.socket), else one of our own at `address`.
+    /// Takes the socket inherited from systemd (`LISTEN_FDS`, see uncloud.socket), or else opens one at `address`.
     ///
-    /// A socket that is handed over stays open while one server ends and the next starts; who connects meanwhile waits in
-    /// the kernel's queue, and nobody is refused. `SO_REUSEPORT` would not do: what waits for a socket that is closed is
-    /// reset.
+    /// An inherited socket stays open between the end of one server and the start of the next; meanwhile connections
+    /// wait in the kernel's queue and none is refused. `SO_REUSEPORT` would not do: the kernel resets the connections
+    /// that wait on a socket when it is closed.
     pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let Some(socket) = inherited()? else {
             let own = TcpListener::bind(address).await;
-            return own.map(Self).with_context(|| format!("can't listen on {address}; is another server there?"));
+            return own.map(Self).with_context(|| format!("can't listen on {address}; is another server using it?"));
         };
         socket.set_nonblocking(true)?;
         let listener = Self(TcpListener::from_std(socket)?);
-        tracing::info!(address = %listener.address()?, "listening on the socket that was handed over");
+        tracing::info!(address = %listener.address()?, "listening on the inherited socket");
         Ok(listener)
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
@@ -42,6 +42,6 @@ impl Listener {
 
 fn inherited() -> anyhow::Result<Option<StdListener>> {
     let mut sockets = ListenFd::from_env();
-    ensure!(sockets.len() <= 1, "{} sockets were handed over (LISTEN_FDS); one is served", sockets.len());
-    sockets.take_tcp_listener(0).context("what was handed over (LISTEN_FDS) is no listening TCP socket")
+    ensure!(sockets.len() <= 1, "{} sockets were inherited (LISTEN_FDS); pass exactly one", sockets.len());
+    sockets.take_tcp_listener(0).context("the inherited file descriptor (LISTEN_FDS) is not a listening TCP socket")
 }

@@ -1,7 +1,7 @@
-//! Connections: accepted, limited, served, and ended so that no request fails for it.
+//! Connections: the server accepts, limits, serves and closes them so that no request fails because of it.
 //!
-//! HTTP/1.1 only. HTTP/2 would let one connection do what many may not, and nobody who calls an API like this gains by
-//! it; a proxy in front speaks it to browsers.
+//! HTTP/1.1 only. HTTP/2 would let one connection do what the limits deny to many, and callers of an API like this gain
+//! nothing from it; a proxy in front can speak it to browsers.
 
 mod limits;
 mod listener;
@@ -34,15 +34,16 @@ use tokio::{
 
 use crate::http::TrustedProxies;
 
-/// Longest wait for requests under way when the server is to end.
+/// Longest wait at shutdown for requests in progress.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept when the server is to end. Whoever uses it meanwhile is told to take a new one;
-/// closing it at once would cross with a request that is on its way.
+/// Time for which an idle connection stays open at shutdown. A client that uses it meanwhile is told to open a new one;
+/// closing it at once could collide with a request that is already on its way.
 const LINGER: Duration = Duration::from_secs(1);
-/// Without a file descriptor for the next connection it is no use to try again at once.
+/// Wait before the next attempt when no file descriptor is free for a connection; trying again at once would be
+/// useless.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
 
-/// What every connection is served with.
+/// The shared state of every connection.
 struct Service {
     endpoint: Box<dyn DynEndpoint<Output = Response>>,
     tls: Option<Tls>,
@@ -50,7 +51,7 @@ struct Service {
     stop: watch::Receiver<bool>,
 }
 
-/// Serves until `stop` becomes true and the requests under way are answered.
+/// Serves until `stop` becomes true and the requests in progress have been responded to.
 pub async fn run(
     listener: Listener,
     endpoint: impl Endpoint<Output = Response> + 'static,
@@ -64,7 +65,7 @@ pub async fn run(
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
-            let place = places.any().await; // before accepting: who finds none waits in the kernel's queue
+            let place = places.any().await; // before accepting: without one, connections wait in the kernel's queue
             listener.accept().await.map(|accepted| (accepted, place))
         };
         let accepted = tokio::select! {
@@ -76,7 +77,7 @@ pub async fn run(
             Ok(((stream, peer), place)) => {
                 let address = peer.ip().to_canonical();
                 let of_address = if proxies.trusts(address) { Some(None) } else { places.of(address).map(Some) };
-                // Dropped: closed. Whoever has so many connections gets to know it by that.
+                // Dropping the stream closes it, which is all that a client with too many connections gets to know.
                 let Some(of_address) = of_address else { continue };
                 let service = Arc::clone(&service);
                 connections.spawn(async move {
@@ -85,7 +86,7 @@ pub async fn run(
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(OUT_OF_FILES).await;
             }
         }
@@ -93,7 +94,7 @@ pub async fn run(
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(DRAIN, ended).await.is_err() {
-        tracing::warn!("requests that took longer than {DRAIN:?} are cut off");
+        tracing::warn!("closing the connections of requests that took longer than {DRAIN:?}");
         connections.shutdown().await;
     }
 }
@@ -102,16 +103,16 @@ impl Service {
     async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
         let Ok(local) = stream.local_addr() else { return };
         let addresses = (LocalAddr(local.into()), RemoteAddr(peer.into()));
-        // Answers are written in one go, and who does not take them must not hold the connection.
+        // Responses are written at once, and a client that does not read them must not hold the connection.
         let unread = u32::try_from(self.limits.unread_answer.as_millis()).unwrap_or(u32::MAX);
         if stream.set_nodelay(true).is_err() || setsockopt(&stream, TcpUserTimeout, &unread).is_err() {
-            return; // the caller has gone
+            return; // the client has disconnected
         }
         let Some(tls) = &self.tls else { return self.http(stream, addresses, &Scheme::HTTP).await };
         match timeout(self.limits.handshake, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.http(stream, addresses, &Scheme::HTTPS).await,
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
-            Err(_) => tracing::debug!(%peer, "no TLS in time"),
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
         }
     }
 
@@ -155,11 +156,11 @@ impl Service {
         response
     }
 
-    /// Until idle connections have been told, or not been used, for long enough.
+    /// Completes when idle connections have been told to close, or have been unused, for long enough.
     async fn lingered(&self) {
         let mut stop = self.stop.clone();
         if stop.wait_for(|stop| *stop).await.is_err() {
-            std::future::pending::<()>().await; // whoever could have said so is gone
+            std::future::pending::<()>().await; // the sender is gone, so this never happens
         }
         tokio::time::sleep(LINGER).await;
     }
@@ -170,7 +171,7 @@ fn has_body(request: &Request) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING) || headers.contains_key(header::CONTENT_LENGTH)
 }
 
-/// A body that is an error when it has not come to its end by then.
+/// Wraps a body so that it fails when it has not ended in time.
 fn in_time(body: Body, patience: Duration) -> Body {
     let deadline = Instant::now() + patience;
     Body::from_bytes_stream(stream::unfold(Box::pin(body.into_bytes_stream()), move |mut parts| async move {

@@ -1,4 +1,4 @@
-//! TLS: a certificate and its key, from files that may change while they are in use.
+//! TLS: a certificate and its key, read from files that may change while they are in use.
 
 use std::{
     fmt, fs, io,
@@ -19,27 +19,27 @@ use rustls::{
 use tokio::{net::TcpStream, task::JoinSet};
 use tokio_rustls::{Accept, TlsAcceptor};
 
-/// How often the files are looked at. Two `stat` calls; a signal instead would be one more thing that whoever renews
-/// certificates can forget, with nobody noticing until the old one has expired.
+/// Interval between checks of the files. A check is two `stat` calls; a signal instead would be one more step that a
+/// renewal of certificates can forget, which shows only when the old certificate has expired.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Where certificate and key are.
+/// Paths of the certificate and its key.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
-    /// The server's certificate and those between it and its authority (PEM).
+    /// The server's certificate and its intermediate certificates (PEM).
     pub certificate: PathBuf,
     /// The certificate's private key (PEM).
     pub key: PathBuf,
 }
 
-/// Ready to agree on TLS; follows the files as long as it lives.
+/// TLS with the current certificate; follows changes of the files as long as it lives.
 pub struct Tls {
     acceptor: TlsAcceptor,
     _follows: JoinSet<()>,
 }
 
 impl Tls {
-    /// Reads the files, which must fit each other.
+    /// Reads the files; fails unless the key belongs to the certificate.
     pub fn start(files: TlsFiles) -> anyhow::Result<Self> {
         let provider = Arc::new(ring::default_provider());
         let seen = files.stamps();
@@ -65,7 +65,7 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// What new connections are shown.
+/// The certificate that new connections get.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -75,8 +75,8 @@ impl ResolvesServerCert for Current {
     }
 }
 
-/// Takes what is new. The two files are not written at once, so that they do not fit each other may be for a moment only:
-/// the old pair stays until a new one is whole.
+/// Loads changed files. The two files are not written at the same moment, so a mismatch may be temporary: the old pair
+/// stays in use until a new one is complete.
 async fn follow(files: TlsFiles, provider: Arc<CryptoProvider>, current: Arc<Current>, mut seen: [Option<Stamp>; 2]) {
     loop {
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -88,16 +88,16 @@ async fn follow(files: TlsFiles, provider: Arc<CryptoProvider>, current: Arc<Cur
         match files.load(&provider) {
             Ok(pair) => {
                 *current.0.write().unwrap_or_else(PoisonError::into_inner) = pair;
-                tracing::info!(file = %files.certificate.display(), "new connections get the new certificate");
+                tracing::info!(file = %files.certificate.display(), "using the new certificate for new connections");
             }
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "the new certificate can't be used; the old one stays");
+                tracing::warn!(error = format!("{error:#}"), "the new certificate can't be used; keeping the old one");
             }
         }
     }
 }
 
-/// By which a file that was written or replaced is told from the one before.
+/// Attributes that change when a file is written or replaced.
 type Stamp = (u64, u64, i64, i64);
 
 impl TlsFiles {
@@ -113,13 +113,13 @@ impl TlsFiles {
         let (certificate, key) = (self.certificate.display(), self.key.display());
         let chain = CertificateDer::pem_file_iter(&self.certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let chain = chain.with_context(|| format!("can't read the certificate {certificate}"))?;
-        ensure!(!chain.is_empty(), "{certificate} has no certificate in it (PEM, -----BEGIN CERTIFICATE-----)");
-        // What the error would add is a part of the key at worst.
+        ensure!(!chain.is_empty(), "{certificate} does not contain a certificate (PEM, -----BEGIN CERTIFICATE-----)");
+        // The error's own text is left out: at worst it contains a part of the key.
         let private = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| match error {
             rustls::pki_types::pem::Error::Io(error) => anyhow::anyhow!("can't read the private key {key}: {error}"),
-            _ => anyhow::anyhow!("{key} has no private key in it (PEM, -----BEGIN PRIVATE KEY-----)"),
+            _ => anyhow::anyhow!("{key} does not contain a private key (PEM, -----BEGIN PRIVATE KEY-----)"),
         })?;
         let pair = CertifiedKey::from_der(chain, private, provider);
-        Ok(Arc::new(pair.with_context(|| format!("the certificate {certificate} and the key {key} are of no use"))?))
+        Ok(Arc::new(pair.with_context(|| format!("the certificate {certificate} and the key {key} can't be used"))?))
     }
 }

@@ -1,4 +1,4 @@
-//! Who is asking: checked once, before anything else is looked at.
+//! Authentication and access: checked once, before anything else.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ use crate::{
     server::openapi::operation::{Access, Operation},
 };
 
-/// Refuses who may not ask for this operation at all; before anything else is looked at, also answers that were kept.
+/// Refuses callers that may not use this operation at all; checked before anything else, including stored responses.
 pub(in crate::server) fn authorize(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {
     let for_staff = operation.callers == Access::Staff;
     let caller = match operation.callers {
@@ -32,13 +32,14 @@ pub(in crate::server) fn authorize(operation: &Operation, caller: Option<&Caller
     if for_staff { staff(Some(caller)).map(drop) } else { Ok(()) }
 }
 
-/// Whether a request has a token that was right a moment ago.
+/// Returns whether a request has a token that was valid a moment ago.
 pub(in crate::server) fn has_known_token(authenticator: &Authenticator, request: &Request) -> bool {
     let bearer = request.headers().typed_get::<Authorization<authorization::Bearer>>();
     bearer.is_some_and(|bearer| authenticator.remembers_token(&Secret::new(bearer.token().to_owned())))
 }
 
-/// Whom a request names, if anybody; wrong credentials are refused wherever they are sent.
+/// Returns the authenticated caller of a request, if it has credentials; wrong credentials are refused on every
+/// operation.
 pub(in crate::server) async fn caller(
     authenticator: &Authenticator,
     request: &Request,

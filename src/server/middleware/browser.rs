@@ -1,4 +1,5 @@
-//! What browsers are told: what a page of ours may load, who may show it, and whose pages may call the API.
+//! Response headers for browsers: what the server's pages may load, which pages may embed them, and which origins may
+//! call the API.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -10,10 +11,10 @@ use poem::{
 use ring::digest::{SHA256, digest};
 use url::Url;
 
-/// Nothing at all, for what is no page. Also: nobody may show it in a frame.
+/// Policy of responses that are not pages: they may load nothing, and no page may show them in a frame.
 const NO_PAGE: HeaderValue =
     HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-/// A year; see [`SecurityHeaders::tell`] for when.
+/// One year; [`SecurityHeaders::tell`] decides which responses have it.
 const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue =
@@ -21,10 +22,10 @@ const REQUEST_HEADERS: HeaderValue =
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
     "Allow, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
 );
-/// Seconds for which a browser need not ask again.
+/// Seconds for which a browser may cache a preflight response.
 const PREFLIGHT_KEPT: HeaderValue = HeaderValue::from_static("600");
 
-/// Whose pages may call the API from a browser, as in `https://panel.example.ch`.
+/// A web origin whose pages may call the API from a browser, such as `https://panel.example.ch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 
@@ -32,18 +33,18 @@ impl FromStr for Origin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("{text:?} is no origin: scheme and host, as in https://panel.example.ch");
+        let wrong = || format!("{text:?} is not an origin; must be scheme and host, as in https://panel.example.ch");
         let url = Url::parse(text).map_err(|_| wrong())?;
-        // `*` and `null` would let everybody in.
+        // `*` and `null` would allow every origin.
         let exact = ["http", "https"].contains(&url.scheme())
             && url.origin().ascii_serialization() == text
-            && !text.contains('*'); // which a URL may have, but no host has
+            && !text.contains('*'); // valid in a URL, but not in a host name
         exact.then(|| HeaderValue::from_str(text).ok().map(Self)).flatten().ok_or_else(wrong)
     }
 }
 
-/// What the docs page may do: run and load what is in it, and ask the API. Its scripts are named by their hashes, so that
-/// nothing that finds its way into the page is run.
+/// Returns the policy of the docs page: it may run and load its own content, and call the API. The policy names the
+/// page's scripts by their hashes, so that no injected script runs.
 pub(in crate::server) fn policy_of(html: &str) -> Option<HeaderValue> {
     let hash = |script: &str| format!("'sha256-{}'", STANDARD.encode(digest(&SHA256, script.as_bytes())));
     let scripts: Vec<String> = scripts(html).map(hash).collect();
@@ -55,7 +56,7 @@ pub(in crate::server) fn policy_of(html: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&policy).ok()
 }
 
-/// The contents of the page's script elements, as a browser sees them.
+/// Returns the contents of the page's script elements, as a browser sees them.
 fn scripts(html: &str) -> impl Iterator<Item = &str> {
     let mut rest = html;
     std::iter::from_fn(move || {
@@ -67,15 +68,15 @@ fn scripts(html: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What goes around every answer.
+/// Headers that are added to every response.
 #[derive(Debug)]
 pub(in crate::server) struct SecurityHeaders {
     pub origins: Vec<Origin>,
-    /// Of the page at `/docs`.
+    /// Policy of the page at `/docs`.
     pub docs_policy: Option<HeaderValue>,
 }
 
-/// What of a request matters for the answer's headers.
+/// The parts of a request that determine the response's headers.
 struct Asked {
     docs: bool,
     only_tls: bool,
@@ -108,7 +109,7 @@ impl SecurityHeaders {
         let origin = request.headers().get(header::ORIGIN);
         Asked {
             docs: request.uri().path().trim_end_matches('/') == "/docs",
-            // Every service of a developer's machine is called localhost, and most have no TLS.
+            // Every service on a developer's machine is called localhost, and most have no TLS.
             only_tls: *request.scheme() == Scheme::HTTPS && name != "localhost",
             origin: origin.filter(|origin| self.origins.iter().any(|known| known.0 == *origin)).cloned(),
         }
@@ -121,7 +122,7 @@ impl SecurityHeaders {
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
         if !headers.contains_key(header::CACHE_CONTROL) {
-            // Bills and secrets are nothing for a browser's disk; what has a tag may stay in its memory.
+            // Bills and secrets must not be on a browser's disk; a response with an ETag may stay in its memory.
             let kept = if headers.contains_key(header::ETAG) { "private, no-cache" } else { "no-store" };
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
         }
@@ -129,7 +130,7 @@ impl SecurityHeaders {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
         }
         if !self.origins.is_empty() {
-            // Caches must not give one origin's answer to another.
+            // Caches must not return one origin's response to another.
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
         if let Some(origin) = &asked.origin {
@@ -139,8 +140,8 @@ impl SecurityHeaders {
     }
 }
 
-/// The answer to a browser that asks, before a page's request, whether it may send it. Pages of others get the same
-/// answer as anybody who comes with this method, which is no leave.
+/// Returns the response to a preflight request, with which a browser checks whether a page may send its request. Pages
+/// of other origins get the same response as any request with this method, which does not allow them anything.
 fn preflight(request: &Request, asked: &Asked) -> Option<Response> {
     let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
@@ -160,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_exact() {
+    fn origin_without_exact_form_is_refused() {
         for right in ["https://panel.example.ch", "http://localhost:3000", "https://[2001:db8::1]:8443"] {
             right.parse::<Origin>().expect(right);
         }
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_are_found_as_a_browser_finds_them() {
+    fn scripts_with_odd_markup_are_found_like_in_a_browser() {
         let html = "<script charset=x>a('<script>')</script><style>b</style><script>\nc\n</script>";
         assert_eq!(scripts(html).collect::<Vec<_>>(), ["a('<script>')", "\nc\n"]);
     }

@@ -1,4 +1,4 @@
-//! What every operation's call passes through, whichever noun it is of.
+//! The middleware that the call of every operation passes through.
 
 use std::{sync::Arc, time::Instant};
 
@@ -24,7 +24,7 @@ use crate::{
     server::openapi::operation::{self, Kind, Operation},
 };
 
-/// What is asked on the way to an operation.
+/// Checks that every call passes on the way to its operation.
 pub(in crate::server) struct OperationMiddleware {
     pub authenticator: Arc<Authenticator>,
     pub proxies: Arc<TrustedProxies>,
@@ -34,7 +34,7 @@ pub(in crate::server) struct OperationMiddleware {
 }
 
 impl OperationMiddleware {
-    /// Puts this on the way to an endpoint.
+    /// Wraps an endpoint in this middleware.
     pub fn around<E>(self: &Arc<Self>, endpoint: E) -> impl Endpoint<Output = Response> + use<E>
     where
         E: Endpoint<Output = Response> + 'static,
@@ -46,7 +46,7 @@ impl OperationMiddleware {
         })
     }
 
-    /// Finds out who asks for what and how often, and lets the operation answer.
+    /// Authenticates the caller, applies the rate limits, and runs the operation.
     async fn call<E>(&self, next: Arc<E>, request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,
@@ -64,7 +64,7 @@ impl OperationMiddleware {
         Ok(response)
     }
 
-    /// Who asks, and how often they still may.
+    /// Authenticates the caller and counts the request.
     async fn counted(
         &self,
         request: &Request,
@@ -75,8 +75,8 @@ impl OperationMiddleware {
         let client = self.proxies.client_of(request);
         let address = network_of(client);
         if is_named && let Err(left) = self.rates.addresses.check(address, Instant::now()) {
-            // Strangers at the same address are not to keep out a program that was let in just now. Of passwords nothing is
-            // said here: whether one is right could be asked as often as one likes.
+            // Strangers at the same address must not lock out a program that has just been authenticated. This does not
+            // hold for passwords: an attacker could test whether one is right without limit.
             if !auth::has_known_token(&self.authenticator, request) {
                 return Err(left);
             }
@@ -140,7 +140,7 @@ struct Page {
     next: Option<String>,
 }
 
-/// Tells where the next page is (RFC 8288).
+/// Adds the link to the next page (RFC 8288).
 async fn linked(uri: &Uri, mut response: Response) -> Response {
     let Ok(body) = response.take_body().into_bytes().await else { return response };
     let next = serde_json::from_slice::<Page>(&body).ok().and_then(|page| page.next);

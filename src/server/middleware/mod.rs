@@ -1,4 +1,4 @@
-//! What every request passes through before and after its operation.
+//! Middleware that every request passes through before and after its operation.
 
 pub(super) mod auth;
 pub(super) mod browser;

@@ -1,5 +1,5 @@
-//! Parameters of addresses, checked before the operation begins: all that is wrong at once, where the framework would stop
-//! at the first, and those that the document does not have.
+//! Validation of path and query parameters before the operation starts: reports all errors at once, where the framework
+//! would stop at the first, and refuses parameters that the document does not have.
 
 use poem::Response;
 use poem_openapi::{error::ParseParamError, types::ParseFromParameter};
@@ -12,10 +12,10 @@ use crate::{
     money::{amount::Currency, country::Country},
 };
 
-/// What a decoder puts in the place of bytes that are no UTF-8.
+/// The character that a decoder substitutes for bytes that are not valid UTF-8.
 const NO_TEXT: char = char::REPLACEMENT_CHARACTER;
 
-/// A parameter as the document describes it.
+/// A parameter as described in the document.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Parameter {
     name: String,
@@ -25,7 +25,7 @@ pub(in crate::server) struct Parameter {
     rule: Rule,
 }
 
-/// Or what is wrong.
+/// Checks a value; the error says what is wrong with it.
 type Check = fn(&str) -> Result<(), String>;
 
 #[derive(Debug, Clone)]
@@ -35,9 +35,9 @@ enum Rule {
         max: i64,
     },
     OneOf(Vec<String>),
-    /// One of our scalars, which says what is wrong.
+    /// A custom scalar, which reports its own errors.
     Scalar(Check),
-    /// Whether it is right, only the operation knows.
+    /// No rule: only the operation can check the value.
     Any,
 }
 
@@ -45,7 +45,7 @@ fn parses<T: ParseFromParameter>(text: &str) -> Result<(), String> {
     T::parse_from_parameter(text).map(drop).map_err(poem_openapi::types::ParseError::into_message)
 }
 
-/// The scalar that a component of the document describes.
+/// Returns the check of the scalar that a component of the document describes.
 fn scalar(component: &str) -> Option<Check> {
     Some(match component {
         "CountryCode" => parses::<Country>,
@@ -95,7 +95,7 @@ impl Rule {
 }
 
 impl Parameter {
-    /// From the document; none that the middleware looks at itself.
+    /// Reads a parameter from the document; `None` for those that the middleware itself handles.
     pub(in crate::server) fn of(document: &Value, parameter: &Value) -> Option<Self> {
         let place = ["query", "path"].into_iter().find(|place| parameter["in"] == *place)?;
         let name = parameter["name"].as_str()?.to_owned();
@@ -108,7 +108,7 @@ impl Parameter {
         &self.name
     }
 
-    /// False when only the operation knows whether a value is right.
+    /// Returns whether the value can be checked before the operation.
     #[cfg(test)]
     pub(in crate::server) const fn has_rule(&self) -> bool {
         !matches!(self.rule, Rule::Any)
@@ -130,7 +130,7 @@ impl Parameter {
     }
 }
 
-/// Refuses what an operation with these parameters does not take. `in_path` are the path's values by name.
+/// Refuses parameters that the operation does not accept. `in_path` are the path's values by name.
 pub(in crate::server) fn check<'a>(
     parameters: &[Parameter],
     query: &str,
@@ -142,7 +142,7 @@ pub(in crate::server) fn check<'a>(
     for (name, _) in query.iter().filter(|(name, _)| !known.iter().any(|known| known.name == **name)) {
         let names: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let message = format!("is unknown; known are: {names}");
+        let message = format!("is unknown; allowed: {names}");
         errors.push(FieldError::of("query", shown(name), message));
     }
     for parameter in known {
@@ -151,10 +151,10 @@ pub(in crate::server) fn check<'a>(
             (None, _) if parameter.required => errors.push(parameter.error("is missing")),
             (None, _) => {}
             (Some(value), None) => errors.extend(parameter.check(value)),
-            (Some(_), Some(_)) => errors.push(parameter.error("must be there only once")),
+            (Some(_), Some(_)) => errors.push(parameter.error("must occur only once")),
         }
     }
-    // What is encoded, the operation decodes.
+    // The operation itself decodes percent-encoded values.
     for (name, value) in in_path.filter(|(_, value)| !value.contains('%')) {
         let parameter = parameters.iter().find(|known| !known.is_query() && known.name == name);
         errors.extend(parameter.and_then(|parameter| parameter.check(value)));
@@ -162,8 +162,8 @@ pub(in crate::server) fn check<'a>(
     if errors.is_empty() { Ok(()) } else { Err(Error::Parameters(errors)) }
 }
 
-/// An operation's refusal as an answer, and what the framework says about a parameter in our words: it was encoded in the
-/// path, for all others were checked.
+/// Converts an operation's error to a response, and rewords the framework's error about a parameter. Only a
+/// percent-encoded parameter of the path can cause one, because all others have been checked.
 pub(in crate::server) fn named(error: poem::Error) -> Response {
     match error.downcast_ref::<ParseParamError>() {
         Some(ParseParamError { name, reason }) => {

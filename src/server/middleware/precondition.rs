@@ -1,4 +1,4 @@
-//! What a request's caller has read already: `If-Match` and `If-None-Match`.
+//! Conditional requests: `If-Match` and `If-None-Match`.
 
 use poem::{
     Response,
@@ -11,18 +11,18 @@ use crate::{
     server::openapi::operation::{Kind, Operation},
 };
 
-/// What a request's caller has read.
+/// Preconditions of a request, which name the state that its caller has read.
 pub(in crate::server) struct Preconditions {
     if_match: Option<Tags>,
     if_none_match: Option<Tags>,
 }
 
 impl Preconditions {
-    /// Refuses headers that are wrong, and `If-Match` where nobody would look at it: its caller counts on it.
+    /// Refuses invalid headers, and `If-Match` on operations that ignore it, since its caller relies on it.
     pub(in crate::server) fn of(operation: &Operation, headers: &HeaderMap) -> Result<Self, Error> {
         let wrong = |error| Error::Parameters(vec![error]);
         if !operation.takes_if_match && headers.contains_key(header::IF_MATCH) {
-            let message = "must be left out: this operation does not look at it";
+            let message = "must be left out: this operation does not support it";
             return Err(wrong(FieldError::of("header", "If-Match", message)));
         }
         let reads = operation.answer == Kind::Object && operation.method == Method::GET;
@@ -38,7 +38,7 @@ impl Preconditions {
         }
     }
 
-    /// Gives the answer about one object its tag; the answer to a read says 304 when its caller has that already.
+    /// Adds the ETag to a response about one object; a read returns 304 if its caller already has that state.
     pub(in crate::server) async fn tagged(&self, mut response: Response) -> Response {
         let Ok(body) = response.take_body().into_bytes().await else { return response };
         let etag = etag(&body);

@@ -1,4 +1,4 @@
-//! How often anybody may ask. Counted in this process: with several servers each counts what it sees.
+//! Request rate limits. Each process counts for itself: of several servers, each counts the requests that it receives.
 
 use std::{
     collections::HashMap,
@@ -16,27 +16,27 @@ use poem::{
 use crate::error::Error;
 
 const WINDOW: Duration = Duration::from_mins(1);
-/// Counts of either kind.
+/// Maximum number of counters of each kind.
 const MOST: usize = 20_000;
 
-/// Requests a minute; 0: any number.
+/// Requests per minute; 0 disables the limit.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimits {
-    /// Of one user, wherever from and however signed in.
+    /// Limit per user, from any address and with any authentication method.
     pub user: u32,
-    /// Of one address (IPv6: one /64), of callers without credentials or with wrong ones. Above that, nobody there is asked
-    /// for credentials.
+    /// Limit per address (IPv6: one /64) for callers without credentials or with wrong ones. Above it, the server
+    /// refuses the address' requests without checking credentials.
     pub address: u32,
 }
 
 impl RateLimits {
-    /// Enough for any program that asks as it should, also for what it does at its start.
+    /// Enough for any well-behaved program, including its startup.
     pub const DEFAULT: Self = Self { user: 6000, address: 1200 };
-    /// For machines that measure.
+    /// No limits, for benchmarks.
     pub const NONE: Self = Self { user: 0, address: 0 };
 }
 
-/// Both counts.
+/// The counters per user and per address.
 #[derive(Debug)]
 pub(in crate::server) struct Rates {
     pub users: Rate<i64>,
@@ -55,7 +55,7 @@ struct Count {
     since: Instant,
 }
 
-/// Requests in the current minute, each counted from somebody's first one on.
+/// Requests in the current minute, which starts with the first request of each key.
 #[derive(Debug)]
 pub(in crate::server) struct Rate<K> {
     name: &'static str,
@@ -63,7 +63,7 @@ pub(in crate::server) struct Rate<K> {
     counts: Mutex<HashMap<K, Count>>,
 }
 
-/// What is left of a minute.
+/// The remainder of a minute's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) struct RateLimitStatus {
     name: &'static str,
@@ -82,7 +82,7 @@ impl<K: Eq + Hash + Copy> Rate<K> {
         Self { name, most, counts: Mutex::default() }
     }
 
-    /// Refuses who has had it all, without counting.
+    /// Refuses a caller that has used up its limit, without counting the request.
     pub(in crate::server) fn check(&self, who: K, now: Instant) -> Result<(), RateLimitStatus> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get(&who).filter(|count| now.duration_since(count.since) < WINDOW);
@@ -92,7 +92,7 @@ impl<K: Eq + Hash + Copy> Rate<K> {
         }
     }
 
-    /// Counts a request, or refuses it; none when there is no limit.
+    /// Counts a request or refuses it; returns `None` when there is no limit.
     pub(in crate::server) fn ask(&self, who: K, now: Instant) -> Result<Option<RateLimitStatus>, RateLimitStatus> {
         if self.most == 0 {
             return Ok(None);
@@ -119,7 +119,7 @@ impl<K: Eq + Hash + Copy> Rate<K> {
     }
 }
 
-/// Whoever has so many addresses gains nothing by a new minute for all of them.
+/// Evicts all old counts at once, so that a caller with very many addresses gains nothing by starting a new minute.
 fn make_room<K: Eq + Hash>(counts: &mut HashMap<K, Count>, now: Instant) {
     counts.retain(|_, count| now.duration_since(count.since) < WINDOW);
     if counts.len() > MOST / 2 {
@@ -128,12 +128,12 @@ fn make_room<K: Eq + Hash>(counts: &mut HashMap<K, Count>, now: Instant) {
 }
 
 impl RateLimitStatus {
-    /// Nothing was.
+    /// Returns the error for a caller that has used up its limit.
     pub(in crate::server) const fn refusal(self) -> Error {
         Error::RateLimited { retry_after_secs: self.secs }
     }
 
-    /// Tells the caller (draft-ietf-httpapi-ratelimit-headers).
+    /// Adds the headers that describe the limit (draft-ietf-httpapi-ratelimit-headers).
     pub(in crate::server) fn tell(self, response: &mut Response) {
         let Self { name, most, requests, secs } = self;
         let headers = response.headers_mut();
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_so_many_in_a_minute() {
+    fn ask_beyond_limit_is_refused_until_next_minute() {
         let (rate, start) = (Rate::new("user", 2), Instant::now());
         let at = |secs| start + Duration::from_secs(secs);
         let ask = |who: u32, secs| rate.ask(who, at(secs)).map(|left| left.map(|left| (left.requests, left.secs)));

@@ -1,8 +1,9 @@
-//! Examples of bodies whose members depend on each other. Those of other bodies follow from their members.
+//! Examples of bodies whose members depend on each other. The examples of other bodies are made from those of their
+//! members.
 
 use serde_json::{Value, json};
 
-/// By component.
+/// Returns the example of a component.
 pub(in crate::server) fn example(component: &str) -> Option<Value> {
     let body = match component {
         "VpnPoolCreate" => json!({

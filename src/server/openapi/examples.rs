@@ -1,15 +1,16 @@
-//! Examples in the document: one for every scalar, and from those one for every parameter, body and answer, so that each
-//! is of the shape that stands beside it.
+//! Examples in the document: one for every scalar, from which those of all parameters, bodies and responses are made,
+//! so that each matches the schema beside it.
 
 use serde_json::{Map, Value, json};
 
 use super::bodies;
 use crate::http::problem;
 
-/// Schemas do not refer to themselves, so none is as deep as this (an object's property of another component is three deep).
+/// Maximum depth of schemas. They do not refer to themselves, so none is this deep (a property of another component is
+/// three levels deep).
 const DEPTH: usize = 32;
 
-/// Adds the examples. Problems get theirs by status, since one schema serves all of them.
+/// Adds the examples. Problems get theirs by status, since all of them share one schema.
 pub(in crate::server) fn add(document: &mut Value) {
     for (name, schema) in members(&mut document["components"]["schemas"]) {
         of_properties(schema);
@@ -51,7 +52,7 @@ fn of_content(content: &mut Value, schemas: &Value, status: &str) {
     }
 }
 
-/// Scalars among an object's properties that have no example yet.
+/// Adds examples to scalar properties of an object that have none yet.
 fn of_properties(schema: &mut Value) {
     for (name, property) in schema.get_mut("properties").into_iter().flat_map(members) {
         let scalar = ["string", "integer", "number", "boolean"].iter().any(|kind| property["type"] == *kind);
@@ -86,7 +87,7 @@ fn of_schema(name: &str, schema: &Value, schemas: &Value, depth: usize) -> Value
     }
 }
 
-/// All parts of an object that is put together from several, the first of alternatives.
+/// Merges the parts of a composed object (`allOf`), or takes the first alternative.
 fn of_parts(name: &str, schema: &Value, deeper: &impl Fn(&str, &Value) -> Value) -> Value {
     let mut whole = Map::new();
     let parts = schema["allOf"].as_array().map_or(&[][..], Vec::as_slice);
@@ -105,7 +106,7 @@ fn of_parts(name: &str, schema: &Value, deeper: &impl Fn(&str, &Value) -> Value)
     whole.into()
 }
 
-/// By name where the name says what it is, else by what the schema says.
+/// Returns an example by the property's name if it is known, or else by its schema.
 fn of_scalar(name: &str, schema: &Value) -> Value {
     let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
     if let Some(word) = schema["enum"].get(0) {

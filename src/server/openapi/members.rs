@@ -1,12 +1,12 @@
-//! What the members of answers are, by their names: identifiers and scalars are of one type wherever they stand, so that
-//! what an answer says can be asked for without a conversion, and no number of ours is negative.
+//! Types of response members, by name: identifiers and scalars have the same type everywhere, so that values from
+//! responses can be used in requests without a conversion; no number is negative.
 
 use serde_json::{Value, json};
 
-/// What names an object without ending in `_id`.
+/// Members that are identifiers although their names do not end in `_id`.
 const IDS: [&str; 7] = ["id", "order", "replaced_by", "replaces", "superseded_by", "vat_verified_by", "vpn_network"];
 
-/// The scalars of requests that come back in answers.
+/// Scalars of requests that also occur in responses.
 const SCALARS: [(&str, &str); 17] = [
     ("country", "CountryCode"),
     ("cron", "Cron"),
@@ -27,7 +27,7 @@ const SCALARS: [(&str, &str); 17] = [
     ("voided_by", "Username"),
 ];
 
-/// Texts that are one of a few, for ever.
+/// Texts with a fixed set of values.
 const WORDS: [(&str, &[&str]); 6] = [
     ("category", &["S", "AE", "O"]),
     ("document", &["invoice", "credit_note"]),
@@ -37,7 +37,7 @@ const WORDS: [(&str, &[&str]); 6] = [
     ("vat_category", &["S", "AE", "O"]),
 ];
 
-/// Adds to an object's members what they are, where the framework only knows text and numbers.
+/// Adds to an object's members the types that the framework does not know.
 pub(in crate::server) fn describe(schema: &mut Value) {
     for (name, member) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         let is_plain = ["format", "pattern", "enum"].iter().all(|form| member.get(*form).is_none());

@@ -1,51 +1,51 @@
-//! The operations of the document, as far as others need to know them, and which one a request asks for.
+//! The operations of the document, reduced to what the middleware needs, and the lookup of a request's operation.
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::server::middleware::parameters::Parameter;
 
-/// Under which a path has operations.
+/// The methods under which a path has operations.
 pub(in crate::server) const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// What an operation answers with.
+/// The kind of an operation's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum Kind {
     /// One object, with its ETag.
     Object,
-    /// A part of a list.
+    /// One page of a list.
     Page,
     Other,
 }
 
-/// Who may ask for an operation.
+/// The callers that may use an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum Access {
     Anybody,
     SignedIn,
-    /// Not by a token.
+    /// Users who sign in with their password, not with a token.
     WithPassword,
     Staff,
 }
 
-/// An operation, as far as others need to know it.
+/// An operation, reduced to what the middleware needs.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Operation {
     pub method: Method,
     pub path: String,
-    /// The path's parts; none: a parameter.
+    /// Segments of the path; `None` stands for a parameter.
     parts: Vec<Option<String>>,
     pub id: String,
     pub summary: String,
     pub callers: Access,
     pub answer: Kind,
     pub takes_body: bool,
-    /// An edit that heeds If-Match.
+    /// True for an edit that supports If-Match.
     pub takes_if_match: bool,
     pub parameters: Vec<Parameter>,
 }
 
-/// All operations of a corrected document.
+/// Returns all operations of a corrected document.
 pub(in crate::server) fn operations(document: &Value) -> Vec<Operation> {
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
@@ -77,7 +77,7 @@ pub(in crate::server) fn operations(document: &Value) -> Vec<Operation> {
 }
 
 impl Operation {
-    /// The parameters in a path, as they are written.
+    /// Returns the parameters in a path, still encoded.
     pub(in crate::server) fn in_path<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let parts = self.path.split('/').zip(path.split('/'));
         parts.filter_map(|(part, value)| Some((part.strip_prefix('{')?.strip_suffix('}')?, value)))
@@ -93,7 +93,8 @@ impl Operation {
     }
 }
 
-/// The operations at a path; literal parts win over parameters. Every request comes here, so paths are taken apart once.
+/// Returns the operations at a path; literal segments win over parameters. Runs on every request, so the operations'
+/// paths are split only once.
 fn at<'a>(operations: &'a [Operation], path: &str) -> impl Iterator<Item = &'a Operation> {
     let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let here: Vec<&Operation> = operations.iter().filter(|operation| operation.is_at(&asked)).collect();
@@ -101,13 +102,13 @@ fn at<'a>(operations: &'a [Operation], path: &str) -> impl Iterator<Item = &'a O
     here.into_iter().filter(move |operation| Some(operation.literals()) == most)
 }
 
-/// The operation that a request asks for; HEAD is GET without the body.
+/// Returns the operation of a request; HEAD is treated as GET without the body.
 pub(in crate::server) fn find<'a>(operations: &'a [Operation], method: &Method, path: &str) -> Option<&'a Operation> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
     at(operations, path).find(|operation| operation.method == *method)
 }
 
-/// The methods that an address takes, for the header `Allow`.
+/// Returns the methods that a path supports, for the header `Allow`.
 pub(in crate::server) fn allowed_methods(operations: &[Operation], path: &str) -> String {
     let mut methods: Vec<&str> = at(operations, path).map(|operation| operation.method.as_str()).collect();
     methods.sort_unstable();
@@ -115,7 +116,7 @@ pub(in crate::server) fn allowed_methods(operations: &[Operation], path: &str) -
     methods.join(", ")
 }
 
-/// Who may ask for an operation.
+/// Returns the callers that may use an operation.
 pub(in crate::server) fn callers(path: &str, operation: &Value) -> Access {
     let ways = operation["security"].as_array().map_or(&[][..], Vec::as_slice);
     if ways.is_empty() || ways.contains(&json!({})) {
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_parameter_has_a_rule() {
+    async fn document_parameters_all_have_rules() {
         let document: Value =
             serde_json::from_str(&crate::server::service::document().expect("a document")).expect("JSON");
         for operation in operations(&document) {

@@ -1,5 +1,5 @@
-//! The OpenAPI document: what the framework generates, corrected. The served document, the docs page, the `Allow`
-//! header, `/api/` and the committed `openapi/openapi.json` all come from here.
+//! The OpenAPI document: the framework's, corrected. The served document, the docs page, the `Allow` header, `/api/`
+//! and the committed `openapi/openapi.json` are all derived from it.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{code::Code, error::MAX_ERRORS, http::problem::CONTENT_TYPE};
 
-/// The document as the framework prints it -> the document as it is served.
+/// Converts the document that the framework prints to the one that is served.
 pub(in crate::server) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
     let mut document: Value = serde_json::from_str(generated)?;
     document["openapi"] = "3.0.3".into();
@@ -32,7 +32,8 @@ pub(in crate::server) fn corrected(generated: &str) -> Result<Value, serde_json:
         for (method, operation) in object(item) {
             if METHODS.contains(&method.as_str()) {
                 if operation.get("security").is_none() {
-                    // Said, not left out: it was not forgotten. Clients send credentials only where they are named.
+                    // An explicit empty list shows that security was not forgotten. Clients send credentials only where
+                    // they are named.
                     operation["security"] = if path == TELLS_WHO_ASKS { ways.clone() } else { json!([]) };
                 }
                 add_problems(path, method, operation);
@@ -62,7 +63,7 @@ fn walk(value: &mut Value) {
     }
 }
 
-/// `application/json; charset=utf-8` is no key that generators look for.
+/// Generators do not recognize `application/json; charset=utf-8` as a key.
 fn strip_media_type_parameters(map: &mut Map<String, Value>) {
     let with_parameters: Vec<String> = map.keys().filter(|key| key.contains("; charset=")).cloned().collect();
     for key in with_parameters {
@@ -72,7 +73,7 @@ fn strip_media_type_parameters(map: &mut Map<String, Value>) {
     }
 }
 
-/// OpenAPI knows int32, int64 and date; the other integers are those with bounds.
+/// OpenAPI defines int32, int64 and date; the other integers are described by their bounds.
 fn name_known_formats(map: &mut Map<String, Value>) {
     let (format, max) = match map.get("format").and_then(Value::as_str) {
         Some("uint8") => ("int32", i64::from(u8::MAX)),
@@ -92,7 +93,7 @@ fn name_known_formats(map: &mut Map<String, Value>) {
     map.entry("maximum").or_insert(max.into());
 }
 
-/// What stands beside a reference is repeated inside `allOf`; generators make a second type of it.
+/// Removes what stands beside a reference and is repeated inside `allOf`; generators make a second type of it.
 fn say_things_once(map: &mut Map<String, Value>) {
     if let Some(Value::Array(parts)) = map.get_mut("allOf")
         && parts.iter().any(|part| part.get("$ref").is_some())
@@ -108,11 +109,11 @@ fn problem_schema() -> Value {
         |description: &str, example: &str| json!({ "type": "string", "description": description, "example": example });
     json!({
         "type": "object",
-        "description": "Why a request was not done (RFC 9457). Nothing was written.",
+        "description": "An error (RFC 9457). The request has not changed anything.",
         "required": ["type", "title", "status", "detail", "code", "request_id"],
         "properties": {
-            "type": text("Always `about:blank`; `code` says what kind of problem it is.", "about:blank"),
-            "title": text("The status in words.", "Unprocessable Entity"),
+            "type": text("Always `about:blank`; `code` identifies the kind of problem.", "about:blank"),
+            "title": text("The status as text.", "Unprocessable Entity"),
             "status": {
                 "type": "integer",
                 "format": "int32",
@@ -121,20 +122,20 @@ fn problem_schema() -> Value {
                 "maximum": 599,
                 "example": 422
             },
-            "detail": text("What was wrong and what would be right, for a person.", "one field is wrong"),
+            "detail": text("What is wrong and how to correct it, for people.", "one field is wrong"),
             // Without a pattern: generators would make a type of it, with the name of the list's items.
             "code": {
                 "type": "string",
-                "description": format!("Stable, for programs. New versions may add to these:\n\n{codes}"),
+                "description": format!("A stable code for programs. New versions may add further codes:\n\n{codes}"),
                 "example": "invalid"
             },
             "errors": {
                 "type": "array",
-                "description": "The wrong fields.",
+                "description": "The invalid fields.",
                 "maxItems": MAX_ERRORS,
                 "items": { "$ref": "#/components/schemas/ProblemField" }
             },
-            "request_id": text("Names the request in the server's log.", "9f86d081884c7d65")
+            "request_id": text("Identifies the request in the server's log.", "9f86d081884c7d65")
         }
     })
 }
@@ -142,29 +143,29 @@ fn problem_schema() -> Value {
 fn problem_field_schema() -> Value {
     json!({
         "type": "object",
-        "description": "A wrong field.",
+        "description": "An invalid field.",
         "required": ["in", "pointer", "message"],
         "properties": {
-            "in": { "type": "string", "enum": ["body", "query", "path", "header"], "description": "Where the field is.", "example": "body" },
-            "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body; of a parameter its name after a slash.", "example": "/network_size" },
-            "message": { "type": "string", "description": "What is wrong and what would be right.", "example": "must be a whole number from 1 to 128" }
+            "in": { "type": "string", "enum": ["body", "query", "path", "header"], "description": "Location of the field.", "example": "body" },
+            "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body; for a parameter its name after a slash.", "example": "/network_size" },
+            "message": { "type": "string", "description": "What is wrong, and the accepted form.", "example": "must be a whole number from 1 to 128" }
         }
     })
 }
 
-/// It answers anybody, and everybody otherwise.
+/// The path that is public, but whose response depends on the caller.
 const TELLS_WHO_ASKS: &str = "/api";
 
-/// Every scheme of the document, or none.
+/// Returns every security scheme of the document, and the empty one.
 fn ways_to_sign_in(document: &Value) -> Value {
     let schemes = document["components"]["securitySchemes"].as_object().into_iter().flatten();
     std::iter::once(json!({})).chain(schemes.map(|(name, _)| json!({ name: [] }))).collect()
 }
 
-/// There is one of each, or none yet.
+/// Paths of single objects, which may not exist yet.
 const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billing_address"];
 
-/// Which errors an operation can answer with follows from what it takes.
+/// Adds the errors that an operation can return, which follow from its parameters and body.
 fn add_problems(path: &str, method: &str, operation: &mut Value) {
     let callers = callers(path, operation);
     let has_body = operation.get("requestBody").is_some();
@@ -179,10 +180,10 @@ fn add_problems(path: &str, method: &str, operation: &mut Value) {
         operation["responses"][status] = response;
     };
     let wait = json!({ "Retry-After": { "$ref": "#/components/headers/RetryAfter" } });
-    add("400", "Not even the form is right", Value::Null);
-    // Credentials that are wrong, or not good for it, are refused wherever they are sent.
+    add("400", "Malformed request", Value::Null);
+    // Wrong or insufficient credentials are refused on every operation.
     let sign_in = json!({ "description": "How to sign in", "schema": { "type": "string", "example": "Bearer realm=\"uncloud\"" } });
-    add("401", "Nobody known asked", json!({ "WWW-Authenticate": sign_in }));
+    add("401", "Missing or wrong credentials", json!({ "WWW-Authenticate": sign_in }));
     add("429", "Too many requests, or too many wrong passwords", wait.clone());
     match callers {
         Access::Anybody => {}
@@ -194,22 +195,22 @@ fn add_problems(path: &str, method: &str, operation: &mut Value) {
         add("404", "Not set yet", Value::Null);
     }
     if path.contains('{') {
-        add("404", "No such object, or not the caller's", Value::Null);
+        add("404", "The object does not exist, or belongs to another customer", Value::Null);
     }
     if has_body || (path.contains('{') && method != "get") {
-        add("409", "At odds with what is there", Value::Null);
+        add("409", "Conflict with the current state", Value::Null);
     }
     if has_body {
         add("408", "The body took too long to arrive", Value::Null);
         add("413", "The body is too large", Value::Null);
-        add("415", "The body is no JSON", Value::Null);
-        add("422", "Fields with wrong values, all of them", Value::Null);
+        add("415", "The body is not declared as JSON", Value::Null);
+        add("422", "All fields with invalid values", Value::Null);
     }
-    add("500", "Our fault", Value::Null);
-    add("503", "A part does not answer; try again later", wait);
+    add("500", "Internal error", Value::Null);
+    add("503", "A dependency is unavailable; try again later", wait);
     for (_, response) in object(&mut operation["responses"]) {
         if response["description"] == "" {
-            response["description"] = "As asked".into();
+            response["description"] = "Success".into();
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Keys and answers in Postgres.
+//! Idempotency keys and recorded responses in PostgreSQL.
 
 use sqlx::PgPool;
 
 use crate::request_context::IdempotencyAttempt;
 
-/// Attempts older than this are dead, if they have changed nothing: no request takes as long.
+/// Attempts older than this are dead if they have not changed anything: no request takes that long.
 const GIVEN_UP_SECS: f64 = 60.0;
-/// How many rows one statement forgets.
+/// Maximum number of rows that one statement deletes.
 const BATCH: i64 = 500;
 
-/// What is known of a key.
+/// The stored state of a key.
 pub(super) struct KeyRecord {
     pub request_hash: Vec<u8>,
     pub changed: bool,
-    /// Nobody works on it any more.
+    /// True if its attempt is dead.
     pub given_up: bool,
     pub status: Option<i16>,
     pub location: Option<String>,
@@ -22,7 +22,7 @@ pub(super) struct KeyRecord {
     pub body_key_id: Option<String>,
 }
 
-/// An answer to be kept.
+/// A response to be recorded.
 pub(super) struct Answer<'a> {
     pub status: i16,
     pub location: Option<&'a str>,
@@ -31,8 +31,8 @@ pub(super) struct Answer<'a> {
     pub body_key_id: &'a str,
 }
 
-/// Takes a key that is new, over, or whose attempt died without having changed anything. Does not wait for one that is under
-/// way, whose transaction has the row locked.
+/// Claims a key that is new, expired, or whose attempt died without changing anything. Does not wait for an attempt
+/// that is in progress, whose transaction has the row locked.
 pub(super) async fn claim(
     pool: &PgPool,
     user_id: i64,
@@ -40,7 +40,7 @@ pub(super) async fn claim(
     request_hash: &[u8],
 ) -> sqlx::Result<Option<IdempotencyAttempt>> {
     let new = sqlx::query_scalar!(
-        // Looked for first: a conflict waits for whoever is changing the row.
+        // Checked first: a conflict would wait for the transaction that is changing the row.
         "insert into idempotency (user_id, key, request_hash)
          select $1, $2, $3 where not exists (select from idempotency where user_id = $1 and key = $2)
          on conflict do nothing returning attempt",
@@ -110,7 +110,7 @@ pub(super) async fn answered(pool: &PgPool, attempt: &IdempotencyAttempt, answer
     .map(drop)
 }
 
-/// Gives a key back whose attempt has changed nothing.
+/// Releases the key of an attempt that has not changed anything.
 pub(super) async fn release(pool: &PgPool, attempt: &IdempotencyAttempt) -> sqlx::Result<()> {
     sqlx::query!(
         "delete from idempotency where user_id = $1 and key = $2 and attempt = $3 and not changed",
@@ -123,7 +123,7 @@ pub(super) async fn release(pool: &PgPool, attempt: &IdempotencyAttempt) -> sqlx
     .map(drop)
 }
 
-/// Forgets what is older than a day, little by little.
+/// Deletes keys older than a day, in batches.
 pub(in crate::server) async fn forget(pool: &PgPool) -> sqlx::Result<()> {
     loop {
         let forgotten = sqlx::query!(

@@ -1,15 +1,17 @@
-//! `Idempotency-Key`: a POST that may be sent again without being done again.
+//! `Idempotency-Key`: allows a POST to be sent again without repeating its effect.
 //!
-//! What is guaranteed: with one key a change is made at most once, whatever dies in between. That it is made is noted in
-//! its own transaction (`request_context::begin`); the answer is recorded right after. If the server dies between the two, the key
-//! says so (409, `response_lost`) instead of making the change again. If it dies before, the request may be sent again after
-//! a minute. A caller that goes away stops nothing: it will come again for the answer. An answer from 500 up is not
-//! recorded.
+//! The guarantee: with one key a change is made at most once, even if the server dies at any point. The change's own
+//! transaction (`request_context::begin`) notes that the change is made; the response is recorded right after it. If
+//! the server dies between the two, the key reports this (409, `response_lost`) instead of making the change again. If
+//! it dies earlier, the request may be sent again after a minute. A caller that disconnects does not stop the
+//! operation: it is expected to come back for the response. Responses from 500 up are not recorded.
 //!
-//! What is shown once (a token's secret) is shown again to whoever sends the same request with the same key within the day,
-//! since that caller may never have seen it. So answers rest encrypted, under the key that VPN keys rest under.
+//! A value that is returned once (a token's secret) is returned again to a caller that sends the same request with the
+//! same key within a day, since it may never have received the first response. Recorded responses are therefore
+//! encrypted, with the same key as the VPN keys.
 //!
-//! A refusal that is long (it names a hundred wrong fields) is not kept: nothing was changed, and the request is refused again.
+//! A long refusal (one that lists a hundred wrong fields) is not recorded: nothing was changed, and the request is
+//! refused again.
 
 mod db;
 
@@ -36,14 +38,14 @@ use crate::{
 };
 pub(in crate::server) use db::forget;
 
-/// The header.
+/// The request header.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Bytes; those of a few wrong fields.
+/// Maximum size in bytes of a recorded refusal; enough for a few wrong fields.
 const MAX_REFUSAL: usize = 1024;
-/// Tells that nothing was done this time.
+/// Response header that marks a repeated response.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// The key of a request, if it has one that counts.
+/// Returns the request's key, if it has one and its method uses it.
 fn key_of(request: &Request) -> Result<Option<String>, Error> {
     let Some(value) = request.headers().get(KEY).filter(|_| request.method() == Method::POST) else { return Ok(None) };
     let wrong = || {
@@ -55,7 +57,7 @@ fn key_of(request: &Request) -> Result<Option<String>, Error> {
     if right { Ok(Some(text.to_owned())) } else { Err(wrong()) }
 }
 
-/// Where answers are kept.
+/// Stores the keys and their responses.
 #[derive(Clone)]
 pub(in crate::server) struct IdempotencyStore {
     pub pool: PgPool,
@@ -63,7 +65,7 @@ pub(in crate::server) struct IdempotencyStore {
 }
 
 impl IdempotencyStore {
-    /// Lets an operation answer, or answers as it did before.
+    /// Runs an operation, or returns its recorded response.
     pub(in crate::server) async fn call<E>(
         &self,
         mut call: Call,
@@ -100,27 +102,26 @@ impl IdempotencyStore {
         }
     }
 
-    /// The answer to a request that was here before.
+    /// Returns the response to a request whose key is already known.
     async fn before(&self, user_id: i64, key: &str, request_hash: &[u8]) -> Result<Response, Error> {
         let conflict = |code, detail: &str| Error::Conflict { code, detail: detail.into(), field: None };
-        let running = || {
-            conflict(Code::IdempotencyKeyInUse, "the first request with this Idempotency-Key is still being worked on")
-        };
-        // None: it was given back in this moment.
+        let running =
+            || conflict(Code::IdempotencyKeyInUse, "the first request with this Idempotency-Key is still in progress");
+        // None: the key was released at this very moment.
         let known = db::known(&self.pool, user_id, key).await?.ok_or_else(running)?;
         if known.request_hash != request_hash {
-            let message = "was used for another request; take a new one for each";
+            let message = "was used for another request; use a new key for each request";
             return Err(Error::Invalid(vec![FieldError::of("header", "Idempotency-Key", message)]));
         }
         let lost = || {
             let detail =
-                "the change was made, but its answer was lost; look at what is there before asking for it again";
+                "the change was made, but its response was lost; check the current state before requesting it again";
             conflict(Code::ResponseLost, detail)
         };
         let (Some(status), Some(body), Some(key_id)) = (known.status, known.body, known.body_key_id) else {
             return Err(if known.changed && known.given_up { lost() } else { running() });
         };
-        // Under a secret key that this server no longer has.
+        // Encrypted with a secret key that this server no longer has.
         let body = self.sealer.open(&seal_context(user_id, key), &key_id, &body).map_err(|_| lost())?;
         let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
         let mut response = Response::builder().status(status.unwrap_or_default()).body(body);
@@ -134,7 +135,7 @@ impl IdempotencyStore {
         Ok(response)
     }
 
-    /// Keeps the answer. When that fails the caller gets it all the same: the change is made, and noted as such.
+    /// Records the response. If that fails, the caller still gets it: the change is made, and noted as made.
     async fn record(&self, attempt: &IdempotencyAttempt, mut response: Response) -> Response {
         let recorded = if response.status().is_server_error() {
             db::release(&self.pool, attempt).await.map_err(Error::from)
@@ -142,7 +143,7 @@ impl IdempotencyStore {
             self.keep(attempt, &mut response).await
         };
         if let Err(Error::Internal(cause) | Error::Unavailable(cause)) = recorded {
-            tracing::error!(error = format!("{cause:#}"), "the answer to an Idempotency-Key could not be recorded");
+            tracing::error!(error = format!("{cause:#}"), "the response for an Idempotency-Key could not be recorded");
         }
         response
     }
