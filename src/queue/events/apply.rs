@@ -35,7 +35,7 @@ pub(super) async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>
             // A worker that took the job over after its end has dropped it.
             Outcome::Running if over.contains(&(event.job_id, event.fence)) => {}
             Outcome::Running => running.push(event),
-            _ if !reported.insert((event.job_id, event.fence, event.delivery)) => {} // a repetition: the first one counts
+            _ if !reported.insert((event.job_id, event.fence, event.delivery)) => {} // repeated: the first counts
             Outcome::Succeeded => match result_of(&event) {
                 Ok(result) => succeeded.push((event, result)),
                 Err(error) => others.push(Event { outcome: Outcome::Failed, body: error, ..event }),
