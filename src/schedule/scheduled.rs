@@ -16,7 +16,7 @@ pub enum Scheduled {
     VpnReconcile,
     /// Delete jobs that ended long ago, and workers that are gone.
     JobCleanup,
-    /// Bill all customers what is due.
+    /// Bill all customers for what is due.
     BillRun,
 }
 
