@@ -116,7 +116,7 @@ codes! {
         OrderNotRecurring "order_not_recurring" "The order was paid once, so it can be neither cancelled nor replaced."
             "Place another order."
         OrderPending "order_pending" "The order has not started yet."
-            "Wait until the order begins."
+            "Wait until the order starts."
         OrderReplaced "order_replaced" "Another order has replaced this one."
             "Use the order that replaced it."
         OtherVatNumber "other_vat_number" "The billing address has another VAT number by now."

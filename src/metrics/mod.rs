@@ -82,7 +82,11 @@ impl Metrics {
     /// Writes all counters.
     pub(crate) fn write(&self, text: &mut Text) {
         let counts = self.counts();
-        text.family("uncloud_http_request_duration_seconds", "histogram", "Completed requests by operation and status.");
+        text.family(
+            "uncloud_http_request_duration_seconds",
+            "histogram",
+            "Completed requests by operation and status.",
+        );
         for ((operation, status), histogram) in &counts.requests {
             let labels = [("operation", operation.as_str()), ("status", &status.to_string())];
             text.histogram("uncloud_http_request_duration_seconds", &labels, histogram);

@@ -34,7 +34,7 @@ pub struct JobView {
     pub error: Option<String>,
     /// The result that the worker reported.
     pub result: Option<Value>,
-    /// When it was requested.
+    /// The time at which it was requested.
     pub created_at: DateTime<Utc>,
     /// The earliest time of the next attempt.
     pub run_at: DateTime<Utc>,

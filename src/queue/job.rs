@@ -21,7 +21,7 @@ pub enum JobState {
     Dispatched,
     /// A worker has run it for longer than a heartbeat.
     Running,
-    /// Completed.
+    /// Completed successfully.
     Succeeded,
     /// Failed permanently; see the error.
     Failed,

@@ -105,7 +105,7 @@ impl Notifier {
     }
 
     /// Ends all waits because the server shuts down: long polls return the current state at once, and clients that
-    /// still wait ask the next server.
+    /// still wait send their requests to the next server.
     pub(super) fn end_waits(&self) {
         self.ending.store(true, Ordering::SeqCst);
         self.finished(Finished::Unknown);

@@ -165,8 +165,9 @@ impl QueueApi {
 impl QueueApi {
     async fn find(&self, name: &QueueName) -> Result<Json<QueueBody>, Error> {
         let queue = inspect::queues(&self.pool, Some(name.as_str())).await?.pop();
-        let queue = queue
-            .ok_or_else(|| Error::NotFound(format!("queue {name} not found: it has no jobs, no worker and no settings").into()))?;
+        let queue = queue.ok_or_else(|| {
+            Error::NotFound(format!("queue {name} not found: it has no jobs, no worker and no settings").into())
+        })?;
         Ok(Json(queue.into()))
     }
 }

@@ -62,7 +62,8 @@ fn result_of(event: &Event) -> Result<Value, String> {
     if event.body.contains("\\u0000") {
         return Err("its worker reported a result that contains a NUL character".to_owned());
     }
-    serde_json::from_str(&event.body).map_err(|error| format!("its worker reported a result that is not valid JSON: {error}"))
+    serde_json::from_str(&event.body)
+        .map_err(|error| format!("its worker reported a result that is not valid JSON: {error}"))
 }
 
 async fn mark_running(tx: &mut PgConnection, queue: &QueueName, events: &[Event]) -> sqlx::Result<()> {

@@ -131,8 +131,7 @@ async fn take(runner: &Runner, queue: &QueueName, stream: Stream, entries: &[Str
                 tracing::error!(%queue, entry = entry.id, error, "the database refuses a worker's report");
                 if let (Stream::Events, Some(event)) = (stream, parse(queue, entry)) {
                     // The database would refuse it again, so the job must not be retried.
-                    let body =
-                        "the database refuses the worker's report; read the server's log".to_owned();
+                    let body = "the database refuses the worker's report; read the server's log".to_owned();
                     take_events(runner, queue, vec![Event { outcome: Outcome::Failed, body, ..event }]).await?;
                 }
             }
