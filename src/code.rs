@@ -1,36 +1,37 @@
-//! The stable codes of problems. This is the one list: refusals, `GET /v1/problem`, the document and
-//! docs/reference/errors.md come from it. Each has its meaning and, on the next line, what to do.
+//! The stable codes of problems. This is the only list: error responses, `GET /v1/problem`, the OpenAPI document and
+//! docs/reference/errors.md come from it. Each code has its meaning and, on the next line, the remedy.
 
 use std::fmt;
 
 macro_rules! codes {
     ($($status:literal { $($variant:ident $name:literal $about:literal $remedy:literal)* })*) => {
-        /// What went wrong, for programs. A code never changes its meaning and never goes; new ones may come.
+        /// A problem's code, for programs. A code never changes its meaning and is never removed; new ones may be
+        /// added.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code {
             $($(#[doc = $about] $variant,)*)*
         }
 
         impl Code {
-            /// All of them, by HTTP status.
+            /// All codes, by HTTP status.
             pub const ALL: &[Self] = &[$($(Self::$variant,)*)*];
 
-            /// As programs read it.
+            /// Returns the name that programs read.
             pub const fn name(self) -> &'static str {
                 match self { $($(Self::$variant => $name,)*)* }
             }
 
-            /// The HTTP status that it comes with.
+            /// Returns the HTTP status of responses with this code.
             pub const fn status(self) -> u16 {
                 match self { $($(Self::$variant => $status,)*)* }
             }
 
-            /// What it means, for people.
+            /// Returns the meaning, for people.
             pub const fn about(self) -> &'static str {
                 match self { $($(Self::$variant => $about,)*)* }
             }
 
-            /// The next step for the caller.
+            /// Returns the next step for the client.
             pub const fn remedy(self) -> &'static str {
                 match self { $($(Self::$variant => $remedy,)*)* }
             }
@@ -115,7 +116,7 @@ codes! {
         OrderNotRecurring "order_not_recurring" "The order was paid once, so it can be neither cancelled nor replaced."
             "Place another order."
         OrderPending "order_pending" "The order has not started yet."
-            "Wait until the order begins."
+            "Wait until the order starts."
         OrderReplaced "order_replaced" "Another order has replaced this one."
             "Use the order that replaced it."
         OtherVatNumber "other_vat_number" "The billing address has another VAT number by now."
@@ -182,7 +183,7 @@ codes! {
 }
 
 impl Code {
-    /// As it is kept in the database, where a newer version may have written another one.
+    /// Returns the code that the database stores by this name; a newer version may have written another one.
     pub fn of_bill_problem(name: &str) -> Self {
         Self::ALL.iter().copied().find(|code| code.name() == name).unwrap_or(Self::NotBillable)
     }
@@ -205,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_plain_words_and_each_is_there_once() {
+    fn names_of_codes_are_lowercase_words_and_unique() {
         let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
         assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
         names.sort_unstable();

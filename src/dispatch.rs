@@ -1,4 +1,5 @@
-//! Which noun renders and settles which kind of job, and which one realises what is ordered. The matches are exhaustive: a forgotten kind does not compile.
+//! Maps each kind of job to the module that renders and settles it, and each delivery to the module that provides it.
+//! The matches are exhaustive: a missing kind does not compile.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,7 +15,7 @@ use crate::{
     vpn,
 };
 
-/// The noun that realises a kind of delivery; none when staff deliver.
+/// Returns the service that provides a kind of delivery; none if staff deliver.
 pub fn services(delivery: Delivery) -> Option<&'static dyn Service> {
     match delivery {
         Delivery::VpnNetwork => Some(&vpn::VpnService),
@@ -22,9 +23,9 @@ pub fn services(delivery: Delivery) -> Option<&'static dyn Service> {
     }
 }
 
-/// What rendering and settling need.
+/// The implementation of all kinds of jobs.
 pub struct Kinds {
-    /// Opens what is encrypted at rest.
+    /// Decrypts secrets that are encrypted at rest.
     pub sealer: Arc<Sealer>,
 }
 
@@ -64,9 +65,9 @@ impl JobKinds for Kinds {
                 Some(Kind::VpnApply) => vpn::settle(tx, &job.queue, &job.payload, &job.result).await,
                 Some(Kind::VpnStatus) => vpn::settle_status(tx, &job.payload, &job.result).await,
                 Some(Kind::VpnReconcile | Kind::JobCleanup) => {
-                    Ok(Settled::Unreadable("a worker reported on what servers do themselves".into()))
+                    Ok(Settled::Unreadable("a worker reported on a job that only servers run".into()))
                 }
-                // They were done in the database.
+                // They were completed in the database.
                 Some(Kind::BillRun | Kind::BillPart | Kind::BillEnd | Kind::OrderService) => Ok(Settled::Done),
                 None => Ok(Settled::Unreadable(format!("this server does not know jobs of kind {}", job.kind))),
             }

@@ -1,34 +1,34 @@
-//! The one error of the domain: variants by what the caller can do about it. `http::problem` turns it into
-//! `application/problem+json`; causes of faults are logged there and never shown.
+//! The error type of the domain: variants by what the client can do about the error. `http::problem` turns it into
+//! `application/problem+json`; causes of internal errors are logged there and never returned.
 
 use std::borrow::Cow;
 
 pub use crate::code::Code;
 
-/// What was wrong with one field of a request.
+/// An error in one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FieldError {
-    /// Where the field is: `body`, `query`, `path` or `header`.
+    /// The part of the request with the field: `body`, `query`, `path` or `header`.
     #[serde(rename = "in")]
     pub place: &'static str,
-    /// JSON pointer (RFC 6901) into the request's body; of a parameter its name after a slash.
+    /// A JSON pointer (RFC 6901) into the request's body; for a parameter, its name after a slash.
     pub pointer: String,
-    /// What is wrong and what would be right.
+    /// The problem, and the accepted form.
     pub message: String,
 }
 
 impl FieldError {
-    /// An error of a member of the body's object.
+    /// Creates an error of a member of the body's object.
     pub fn new(field: &str, message: impl Into<String>) -> Self {
         Self::of("body", field, message)
     }
 
-    /// An error of a field elsewhere.
+    /// Creates an error of a field in another place.
     pub fn of(place: &'static str, field: &str, message: impl Into<String>) -> Self {
         Self { place, pointer: String::new(), message: message.into() }.inside(field)
     }
 
-    /// The same error, seen from the object (or list) that has what it names as its member (or item).
+    /// Returns the same error, seen from the object (or list) that contains the named object as its member (or item).
     #[must_use]
     pub fn inside(self, field: &str) -> Self {
         let field = field.replace('~', "~0").replace('/', "~1");
@@ -36,65 +36,66 @@ impl FieldError {
     }
 }
 
-/// No answer names more wrong fields: one could be asked for that is a hundred times as large as its question.
+/// The largest number of wrong fields that a response names: otherwise a response could be a hundred times as large as
+/// its request.
 pub const MAX_ERRORS: usize = 100;
 
-/// Why a request was not done. Nothing was written.
+/// The reason why a request was refused. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// 400: not even the form is right.
+    /// 400: the form of the request is invalid.
     #[error("{0}")]
     Malformed(Cow<'static, str>),
-    /// 400: parameters with wrong values, all of them.
+    /// 400: all parameters with wrong values.
     #[error("{}", count_wrong("parameter", .0))]
     Parameters(Vec<FieldError>),
-    /// 401: nobody known asked.
+    /// 401: the request has no valid credentials.
     #[error("{0}")]
     Unauthenticated(Cow<'static, str>),
     /// 403: the caller may not do this at all.
     #[error("{0}")]
     Forbidden(Cow<'static, str>),
-    /// 403: the caller's token may not be used for this.
-    #[error("this token lacks the scope `{0}`; make another one with POST /v1/token")]
+    /// 403: the scopes of the caller's token do not allow this.
+    #[error("this token lacks the scope `{0}`; create another one with POST /v1/token")]
     InsufficientScope(&'static str),
-    /// 404: no such object, or not the caller's.
+    /// 404: the object does not exist, or is not the caller's.
     #[error("{0}")]
     NotFound(Cow<'static, str>),
-    /// 409: at odds with what is there.
+    /// 409: the request conflicts with the present state.
     #[error("{detail}")]
     Conflict {
-        /// What kind of conflict.
+        /// The code of the conflict.
         code: Code,
-        /// What is there, and what would work.
+        /// The present state, and what would be accepted.
         detail: String,
-        /// The field at odds, if it is one.
+        /// The conflicting field, if there is one.
         field: Option<&'static str>,
     },
-    /// 412: the object is no longer what the caller has read.
-    #[error("this has changed since you read it; read it again, and see whether you still want your change")]
+    /// 412: the object has changed since the caller read it.
+    #[error("the object has changed since you read it; read it again, then repeat the change if it is still needed")]
     PreconditionFailed,
-    /// 422: fields with wrong values, all of them.
+    /// 422: all fields with wrong values.
     #[error("{}", count_wrong("field", .0))]
     Invalid(Vec<FieldError>),
     /// 429: too many wrong passwords.
     #[error("too many wrong passwords; try again in {retry_after_secs} s")]
     LoginThrottled {
-        /// Earlier is in vain.
+        /// The seconds to wait; earlier requests are refused.
         retry_after_secs: u64,
     },
     /// 429: too many requests.
-    #[error("you ask too often; try again in {retry_after_secs} s")]
+    #[error("too many requests; try again in {retry_after_secs} s")]
     RateLimited {
-        /// Earlier is in vain.
+        /// The seconds to wait; earlier requests are refused.
         retry_after_secs: u64,
     },
-    /// 503: a part that we need does not answer, said to whoever watches us.
+    /// 503: a required part of the service does not respond; the text is for the monitoring system.
     #[error("{0}")]
     NotReady(Cow<'static, str>),
-    /// 503: a part that we need does not answer; trying again later helps.
-    #[error("a part of the service does not answer")]
+    /// 503: a required part of the service does not respond; retrying later helps.
+    #[error("a part of the service does not respond; retry later")]
     Unavailable(#[source] anyhow::Error),
-    /// 500: our fault.
+    /// 500: a fault of the server.
     #[error("internal error")]
     Internal(#[source] anyhow::Error),
 }
@@ -108,19 +109,19 @@ fn count_wrong(what: &str, errors: &[FieldError]) -> String {
 }
 
 impl Error {
-    /// One wrong field.
+    /// Creates an error with one wrong field.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
     }
 
-    /// A conflict over one field.
+    /// Creates a conflict over one field.
     pub fn conflict(code: Code, field: &'static str, detail: impl Into<String>) -> Self {
         Self::Conflict { code, detail: detail.into(), field: Some(field) }
     }
 }
 
-/// Postgres says so while it starts or stops (57P), lacks connections (53), does not let us in (08, 28, 3D), or let
-/// another transaction go first (40).
+/// Returns true if PostgreSQL is unavailable: it starts or stops (57P), lacks connections (53), refuses the login (08,
+/// 28, 3D), or prefers another transaction (40).
 pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
@@ -146,13 +147,13 @@ impl From<anyhow::Error> for Error {
 
 impl From<ring::error::Unspecified> for Error {
     fn from(_: ring::error::Unspecified) -> Self {
-        Self::Internal(anyhow::anyhow!("the system gave no random numbers, or a ciphertext is damaged"))
+        Self::Internal(anyhow::anyhow!("the system provides no random numbers, or a ciphertext is damaged"))
     }
 }
 
-/// Turns a refusal by a named constraint into an answer for the caller.
+/// Turns the violation of a named constraint into an error for the client.
 pub trait OnConstraint<T> {
-    /// If the database refused because of `constraint`, the error is what `refusal` says.
+    /// Returns the error of `refusal` if the database refused the change because of `constraint`.
     fn on_constraint(self, constraint: &str, refusal: impl FnOnce() -> Error) -> Result<T, Error>;
 }
 
@@ -162,9 +163,9 @@ impl<T, E: Into<Error> + AsConstraint> OnConstraint<T> for Result<T, E> {
     }
 }
 
-/// Errors that may name a constraint.
+/// An error that may contain the name of a constraint.
 pub trait AsConstraint {
-    /// Its name.
+    /// Returns the constraint's name.
     fn constraint(&self) -> Option<&str>;
 }
 

@@ -1,5 +1,5 @@
-//! uncloud: a hosting provider's backend. The library is what the provider knows and promises; the
-//! binary `uncloud` serves and administers it, `uncloud-worker` (package `uncloud-jobs`) realises it on hosts.
+//! The backend of a hosting provider. The library contains the provider's data and rules; the binary `uncloud` serves
+//! and administers it, and `uncloud-worker` (package `uncloud-jobs`) applies it to the hosts.
 
 pub mod accounts;
 pub mod audit;

@@ -1,5 +1,5 @@
-//! Where a change comes from: the request, its operation and who asked. Noted with every change by the database (`audit`), in
-//! the transaction that makes it.
+//! The origin of a change: the request, its operation and its user. The database records it with every change
+//! (`audit`), in the transaction that makes the change.
 
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
@@ -10,40 +10,40 @@ task_local! {
     static CALL: Call;
 }
 
-/// An operation that somebody asks for.
+/// A requested operation.
 #[derive(Debug, Clone, Serialize)]
 pub struct Call {
-    /// Who.
+    /// The user that requested the operation.
     pub user_id: i64,
-    /// Its name in the OpenAPI document.
+    /// The operation's id in the OpenAPI document.
     pub operation_id: String,
-    /// With which Idempotency-Key.
+    /// The attempt, if the request has an Idempotency-Key.
     #[serde(skip)]
     pub attempt: Option<IdempotencyAttempt>,
 }
 
-/// One of several attempts to have a request with an Idempotency-Key done.
+/// One of several attempts at a request with an Idempotency-Key.
 #[derive(Debug, Clone)]
 pub struct IdempotencyAttempt {
-    /// Whose key.
+    /// The user that the key belongs to.
     pub user_id: i64,
-    /// The key.
+    /// The Idempotency-Key.
     pub key: String,
-    /// Which attempt.
+    /// The number of the attempt.
     pub attempt: i64,
 }
 
-/// Runs `work` as part of that request: jobs and changes that it makes carry its id.
+/// Runs `work` as part of that request: jobs and changes that it creates carry the request's id.
 pub async fn of_request<F: Future>(request_id: String, work: F) -> F::Output {
     REQUEST_ID.scope(request_id, work).await
 }
 
-/// Runs `work` for that operation and whoever asks for it.
+/// Runs `work` for that operation and its user.
 pub async fn of_call<F: Future>(call: Call, work: F) -> F::Output {
     CALL.scope(call, work).await
 }
 
-/// The id of the request that this runs for; none in background tasks and on the command line.
+/// Returns the id of the current request; none in background tasks and on the command line.
 pub fn request_id() -> Option<String> {
     REQUEST_ID.try_with(Clone::clone).ok()
 }
@@ -55,17 +55,17 @@ struct Origin<'a> {
     call: &'a Call,
 }
 
-/// Begins a transaction that looks through many rows for few: each query is planned for the filters that it has. A plan for
-/// any filters would read whole tables.
+/// Starts a transaction that searches many rows for a few: each query is planned for its actual filters. A generic plan
+/// would read whole tables.
 pub async fn begin_search(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
     pool.begin_with("begin read only; set local plan_cache_mode = force_custom_plan").await
 }
 
-/// Begins a transaction that tells the database where its changes come from. Takes no longer than any other beginning:
-/// both are one message. With an Idempotency-Key it also notes that the change was made.
+/// Starts a transaction that passes the origin of its changes to the database. It takes no longer than a plain start:
+/// both are one message. With an Idempotency-Key it also records that the change was made.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    // Nobody asked: the provider's own work.
+    // Without a request: the provider's own work.
     let Ok(call) = CALL.try_with(Clone::clone) else { return pool.begin().await };
     let origin = serde_json::to_string(&Origin { request_id: request_id(), call: &call });
     let origin = origin.map_err(|error| sqlx::Error::Encode(error.into()))?.replace('\'', "''");

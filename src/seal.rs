@@ -1,4 +1,4 @@
-//! Encryption at rest of what the database must not show, under `UNCLOUD_SECRET_KEY`.
+//! Encryption of secrets at rest, under `UNCLOUD_SECRET_KEY`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::{
@@ -8,33 +8,33 @@ use ring::{
 };
 use uncloud_wire::Secret;
 
-/// Bytes of the key.
+/// The length of the key in bytes.
 pub const SECRET_KEY_LEN: usize = 32;
 
-/// Why a text is no secret key.
+/// The error of a text that is not a secret key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the secret key must be 32 random bytes in base64; make one with `openssl rand -base64 32`")]
+#[error("the secret key must be 32 random bytes in base64; create one with `openssl rand -base64 32`")]
 pub struct SecretKeyError;
 
-/// Why a ciphertext could not be read.
+/// The reason why a ciphertext could not be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Another key made it.
+    /// It was encrypted under another key.
     #[error(
-        "it was encrypted under the secret key {needed}, but this server has {present}; start it with the old UNCLOUD_SECRET_KEY"
+        "it was encrypted under the secret key {needed}, but this server has {present}; start the server with the old UNCLOUD_SECRET_KEY"
     )]
     OtherKey {
-        /// The id beside the ciphertext.
+        /// The key's id that is stored with the ciphertext.
         needed: String,
-        /// The id of the key at hand.
+        /// The id of the server's key.
         present: String,
     },
-    /// It was changed, or belongs to another row.
+    /// The ciphertext was changed, or belongs to another row.
     #[error("it is damaged or belongs to another object")]
     Damaged,
 }
 
-/// The key, with the id that stands beside each ciphertext, so that it can be replaced some day.
+/// The secret key, with the id that is stored with each ciphertext, so that the key can be replaced later.
 pub struct Sealer {
     key: LessSafeKey,
     key_id: String,
@@ -42,7 +42,7 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// From 32 bytes in base64.
+    /// Creates a sealer from a key of 32 bytes in base64.
     pub fn new(secret_key: &Secret<String>) -> Result<Self, SecretKeyError> {
         let bytes = STANDARD.decode(secret_key.expose().trim()).map_err(|_| SecretKeyError)?;
         if bytes.len() != SECRET_KEY_LEN {
@@ -54,12 +54,13 @@ impl Sealer {
         Ok(Self { key: LessSafeKey::new(unbound), key_id, random: SystemRandom::new() })
     }
 
-    /// Names the key without telling it.
+    /// Returns the key's id, which does not reveal the key.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// Encrypts; `context` names the row's object, so that a ciphertext moved to another one can't be read.
+    /// Encrypts a secret; `context` identifies the row's object, so that a ciphertext moved to another object can't be
+    /// decrypted.
     pub fn seal(&self, context: &str, plaintext: &[u8]) -> Result<Vec<u8>, ring::error::Unspecified> {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce)?;
@@ -72,7 +73,7 @@ impl Sealer {
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// Decrypts what [`Self::seal`] made under the same key and context.
+    /// Decrypts a ciphertext that [`Self::seal`] returned under the same key and context.
     pub fn open(&self, context: &str, key_id: &str, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
         if key_id != self.key_id {
             return Err(OpenError::OtherKey { needed: key_id.to_owned(), present: self.key_id.clone() });
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_only_under_its_key_and_context() {
+    fn open_with_another_key_or_context_fails() {
         let (one, other) = (sealer(1), sealer(2));
         let sealed = one.seal("vpn_pool", b"secret").expect("sealed");
         assert_eq!(one.open("vpn_pool", one.key_id(), &sealed).as_deref(), Ok(b"secret".as_slice()));
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_another_length_are_refused() {
+    fn new_with_a_key_of_another_length_is_refused() {
         for wrong in ["", "AAAA", "not base64!"] {
             assert!(Sealer::new(&Secret::new(wrong.to_owned())).is_err(), "{wrong:?}");
         }

@@ -4,16 +4,17 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 
-/// Somebody who may ask.
+/// A user of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Identifies the user.
     pub user_id: i64,
-    /// Lower case.
+    /// The user name, in lower case.
     pub username: String,
-    /// May do everything: made staff by hand, or in the directory's staff group at the last login.
+    /// True for a member of staff, who may do everything: made staff manually, or in the directory's staff group at the
+    /// last login.
     pub staff: bool,
-    /// When the user was first seen.
+    /// The time at which the user was first recorded.
     pub created_at: DateTime<Utc>,
 }
 
@@ -21,13 +22,13 @@ pub struct User {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
-/// Why a text is no user name.
+/// The error of a text that is not a user name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a user name has 1 to 64 letters, digits or . _ @ -, and starts with a letter or digit")]
+#[error("a user name must be 1 to 64 letters, digits or . _ @ -, and start with a letter or digit")]
 pub struct UsernameError;
 
 impl Username {
-    /// The name as it is stored.
+    /// Returns the name as it is stored.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_folded_and_what_could_be_code_is_refused() {
+    fn parse_folds_case_and_refuses_special_characters() {
         assert_eq!("NicoCustomer".parse::<Username>().expect("valid").as_str(), "nicocustomer");
         for wrong in ["", "-a", ".a", "a b", "a)(uid=*", "a\n", "ä", &"a".repeat(65)] {
             assert_eq!(wrong.parse::<Username>(), Err(UsernameError), "{wrong:?}");

@@ -23,7 +23,6 @@ const FRESH: Duration = Duration::from_millis(20);
 
 /// Options that name a database.
 #[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_field_names, reason = "clap makes the options' names of them")]
 struct DatabaseOptions {
     /// URL of PostgreSQL, as in postgres://uncloud@db.example.ch/uncloud?sslmode=verify-full
     #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", value_hint = ValueHint::Url)]

@@ -1,12 +1,12 @@
-//! Counts by upper bounds, as Prometheus has them.
+//! Histograms: counts by upper bounds, as Prometheus defines them.
 
 use std::time::Duration;
 
-/// How often something took how long.
+/// A distribution of durations.
 #[derive(Debug, Clone)]
 pub(super) struct Histogram {
     pub(super) bounds: &'static [f64],
-    /// For each bound how often it was not exceeded, but the one before was; then the rest.
+    /// For each bound the number of durations up to it and above the bound before; then the number of longer ones.
     pub(super) counts: Vec<u64>,
     pub(super) sum: f64,
 }

@@ -1,9 +1,9 @@
-//! What Prometheus reads of a server.
+//! The metrics that Prometheus reads from a server.
 //!
-//! What happens is counted in the memory of the process that sees it happen: each event is applied by one server, so the sum
-//! over all servers is right, a job costs no further write, and nobody counts the table of jobs, which grows with history.
-//! Prometheus expects counters to begin anew with a process. What *is* (depths, workers) is asked of the database when
-//! somebody looks, by the partial indexes on unfinished jobs.
+//! Events are counted in the memory of the process that handles them: each event is applied by one server, so the sum
+//! over all servers is right, a job costs no further write, and the table of jobs, which grows with history, is never
+//! counted. Prometheus expects counters to restart with a process. The current state (depths, workers) is read from the
+//! database on each scrape, by the partial indexes on unfinished jobs.
 
 mod histogram;
 mod text;
@@ -18,27 +18,27 @@ use std::{
 
 use self::histogram::Histogram;
 
-/// Seconds. From a job that is done at once to one that ran into its limit.
+/// Upper bounds in seconds, from a job that is done at once to one that reaches its limit.
 const JOB_BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0, 3600.0];
-/// Seconds. Up to the longest of long polls.
+/// Upper bounds in seconds, up to the longest long poll.
 const HTTP_BOUNDS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 60.0];
 
 /// The end of an attempt at a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobAttempt {
-    /// What it did.
+    /// The kind of the job.
     pub kind: String,
-    /// Whose work it was.
+    /// The job's queue.
     pub queue: String,
-    /// `succeeded`, `retry`, `snoozed`, `failed`, `revoked`, `superseded` or `lost`.
+    /// The outcome: `succeeded`, `retry`, `snoozed`, `failed`, `revoked`, `superseded` or `lost`.
     pub outcome: &'static str,
-    /// From when the job was due until it began; none when it never did.
+    /// The time from when the job was due until it started; none if it never did.
     pub waited: Option<Duration>,
-    /// From then until its end.
+    /// The time from its start to its end.
     pub ran: Option<Duration>,
 }
 
-/// What this process has seen.
+/// The counters of this process.
 #[derive(Debug, Default)]
 pub struct Metrics(Mutex<Counts>);
 
@@ -58,13 +58,13 @@ impl Metrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request was answered. Operations are those of the document: a caller can't make up any.
+    /// Counts a completed request. Operations are those of the OpenAPI document: a client can't create new labels.
     pub fn note_request(&self, operation: &str, status: u16, took: Duration) {
         let key = (operation.to_owned(), status);
         self.counts().requests.entry(key).or_insert_with(|| Histogram::new(&HTTP_BOUNDS)).note(took);
     }
 
-    /// Attempts have ended. Call it after the commit.
+    /// Counts ended attempts. Call it after the commit.
     pub fn note_attempts(&self, attempts: impl IntoIterator<Item = JobAttempt>) {
         let mut counts = self.counts();
         for JobAttempt { kind, queue, outcome, waited, ran } in attempts {
@@ -82,19 +82,23 @@ impl Metrics {
     /// Writes all counters.
     pub(crate) fn write(&self, text: &mut Text) {
         let counts = self.counts();
-        text.family("uncloud_http_request_duration_seconds", "histogram", "Answered requests by operation and status.");
+        text.family(
+            "uncloud_http_request_duration_seconds",
+            "histogram",
+            "Completed requests by operation and status.",
+        );
         for ((operation, status), histogram) in &counts.requests {
             let labels = [("operation", operation.as_str()), ("status", &status.to_string())];
             text.histogram("uncloud_http_request_duration_seconds", &labels, histogram);
         }
-        text.family("uncloud_job_attempts_total", "counter", "Ended attempts at jobs, by what became of them.");
+        text.family("uncloud_job_attempts_total", "counter", "Ended attempts at jobs, by outcome.");
         for ((kind, queue, outcome), count) in &counts.attempts {
             let labels = [("kind", kind.as_str()), ("queue", queue), ("outcome", outcome)];
             text.sample("uncloud_job_attempts_total", &labels, count);
         }
         let families = [
-            ("uncloud_job_wait_seconds", "From when a job was due until a worker began.", &counts.waits),
-            ("uncloud_job_run_seconds", "From when a worker began until it had ended.", &counts.runs),
+            ("uncloud_job_wait_seconds", "Time from when a job was due until a worker started it.", &counts.waits),
+            ("uncloud_job_run_seconds", "Time from the start of an attempt to its end.", &counts.runs),
         ];
         for (name, help, histograms) in families {
             text.family(name, "histogram", help);
@@ -110,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn histograms_are_cumulative_and_labels_are_escaped() {
+    fn write_cumulates_histograms_and_escapes_labels() {
         let metrics = Metrics::default();
         for millis in [1, 3, 61_000] {
             metrics.note_request("job_read", 200, Duration::from_millis(millis));

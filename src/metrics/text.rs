@@ -1,16 +1,16 @@
-//! Prometheus' text format, version 0.0.4. A writer of fifty lines; the crates for it bring registries with them.
+//! Prometheus' text format, version 0.0.4. A writer of fifty lines; the crates for this format include registries.
 
 use std::fmt::{Display, Write as _};
 
 use super::histogram::Histogram;
 
-/// An exposition.
+/// An exposition in the text format.
 #[derive(Debug, Default)]
 pub(crate) struct Text(String);
 
 impl Text {
     pub(crate) fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}"); // a String takes everything
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}"); // writing to a String can't fail
     }
 
     pub(crate) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {

@@ -53,6 +53,9 @@ pub enum Blocker {
 /// Values of parameters that the catalogue knows.
 type Numbers = BTreeMap<String, i64>;
 
+/// The request that the service has read, if the product has one, and the parameters that the catalogue prices.
+type ReadParameters = (Option<Arc<dyn Provision>>, Numbers);
+
 /// As long as the database lets a description be.
 const MAX_DESCRIPTION: usize = 500;
 
@@ -74,7 +77,7 @@ impl OrderRequest {
     }
 
     /// What the product's service is to provision, and the parameters that the catalogue prices; or all that is wrong.
-    fn read(&self, services: Services) -> Result<(Option<Arc<dyn Provision>>, Numbers), Vec<FieldError>> {
+    fn read(&self, services: Services) -> Result<ReadParameters, Vec<FieldError>> {
         let service = services(self.product.delivery);
         let (numbers, mut errors) = self.numbers(service.map_or(&[], Service::parameters));
         match service.map(|service| service.read(&self.parameters)) {
@@ -155,7 +158,7 @@ async fn quote_read(
     customer: &db::Customer,
     user_id: i64,
     wanted: OrderRequest,
-    (provision, parameters): (Option<Arc<dyn Provision>>, Numbers),
+    (provision, parameters): ReadParameters,
 ) -> Result<Quote, Error> {
     let choice = Choice { recurring_period: wanted.recurring_period, currency: wanted.currency, parameters };
     let priced = catalog::price(&wanted.product, &choice, customer.instant).map_err(Error::Invalid)?;

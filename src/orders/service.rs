@@ -204,7 +204,7 @@ async fn by_hand(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, E
 
 /// A network's prefix belongs to its order for good.
 pub(super) async fn refuse_network(tx: &mut PgConnection, order_id: i64) -> Result<(), Error> {
-    if db::delivery(tx, order_id).await?.by != Delivery::Manual { Err(network_stays(order_id)) } else { Ok(()) }
+    if db::delivery(tx, order_id).await?.by == Delivery::Manual { Ok(()) } else { Err(network_stays(order_id)) }
 }
 
 pub(super) fn network_stays(order_id: i64) -> Error {

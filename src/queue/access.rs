@@ -9,21 +9,22 @@ use ring::{
 };
 use uncloud_wire::{QueueName, Secret};
 
-/// What the names of workers' users begin with: others are never touched.
+/// The prefix of the names of workers' users; other users are never touched.
 const PREFIX: &str = "host-";
 
-/// What the worker's side of [`uncloud_wire::stream`] sends, and nothing else; a test holds the two together.
+/// The commands that the worker's side of [`uncloud_wire::stream`] sends, and nothing else; a test keeps the two in
+/// step.
 const COMMANDS: [&str; 9] =
     ["+multi", "+exec", "+xgroup|create", "+xreadgroup", "+xautoclaim", "+xpending", "+xclaim", "+xack", "+xdel"];
 
-/// The user of Redis that a queue's workers log in as.
+/// Returns the Redis user that a queue's workers log in as.
 pub fn user_name(queue: &QueueName) -> String {
     format!("{PREFIX}{queue}")
 }
 
-/// The user's rules for `ACL SETUSER` or, in one line, for an ACL file. Events and reports can be
-/// written only, so that nobody reads what others of the queue said; jobs and commands can't be added, so that no host
-/// makes work for itself.
+/// Returns the user's rules for `ACL SETUSER` or, in one line, for an ACL file. Events and reports are write-only, so
+/// that no worker reads what other workers of the queue reported; jobs and commands can't be added, so that no host
+/// creates work for itself.
 pub fn rules(queue: &QueueName, password: &Secret<String>) -> Vec<String> {
     let hash = hex(digest(&SHA256, password.expose().as_bytes()).as_ref());
     let mut rules: Vec<String> =
@@ -35,20 +36,20 @@ pub fn rules(queue: &QueueName, password: &Secret<String>) -> Vec<String> {
     rules
 }
 
-/// A new password, without characters that mean something in a URL.
+/// Generates a password without characters that have a meaning in a URL.
 pub fn new_password() -> anyhow::Result<Secret<String>> {
     let mut random = [0; 32];
-    SystemRandom::new().fill(&mut random).map_err(|_| anyhow::anyhow!("the system has no randomness"))?;
+    SystemRandom::new().fill(&mut random).map_err(|_| anyhow::anyhow!("the system provides no random numbers"))?;
     Ok(Secret::new(hex(&random)))
 }
 
-/// The broker's URL for a worker: Redis at `address`, which is a URL too, with the worker's user.
+/// Returns the broker's URL for a worker: that of Redis at `address`, which is a URL too, with the worker's user.
 pub fn broker_url(
     address: &Secret<String>,
     queue: &QueueName,
     password: &Secret<String>,
 ) -> anyhow::Result<Secret<String>> {
-    uncloud_wire::broker::client(address, None)?; // says what is wrong with it
+    uncloud_wire::broker::client(address, None)?; // reports an invalid address
     let (user, password) = (user_name(queue), password.expose());
     let (scheme, rest) = address.expose().split_once("://").unwrap_or_default();
     if scheme.ends_with("unix") {
@@ -57,20 +58,20 @@ pub fn broker_url(
     }
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    ensure!(!host.is_empty(), "the URL of Redis names no host");
+    ensure!(!host.is_empty(), "the URL of Redis has no host; write it as in redis://redis.example.ch:6379");
     Ok(Secret::new(format!("{scheme}://{user}:{password}@{host}{path}")))
 }
 
-/// A worker's user as Redis has it.
+/// A worker's user as Redis lists it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Whose.
+    /// The queue whose workers log in as this user.
     pub queue: QueueName,
-    /// Whether it may log in.
+    /// True if the user may log in.
     pub enabled: bool,
 }
 
-/// The workers' users among the lines of `ACL LIST`.
+/// Returns the workers' users among the lines of `ACL LIST`.
 pub fn listed(lines: &[String]) -> Vec<Access> {
     let access = |line: &String| {
         let mut words = line.split(' ');
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_name_one_queue_and_no_password() {
+    fn rules_contain_one_queue_and_no_password() {
         let queue = "vpn-1.example.ch".parse().expect("a queue");
         let rules = rules(&queue, &secret("hunter2")).join(" ");
         let expected = "reset on #f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7 resetchannels -@all \
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_workers_url_has_its_user_instead_of_the_administrators() {
+    fn broker_url_for_a_worker_has_its_own_user() {
         let queue = "vpn-1.example.ch".parse().expect("a queue");
         let url = |address: &str| {
             let url = broker_url(&secret(address), &queue, &secret("pw")).map_err(|error| error.to_string())?;
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn only_workers_users_are_listed() {
+    fn listed_ignores_users_that_are_not_workers() {
         let lines = [
             "user default on nopass ~* &* +@all",
             "user host-vpn-1.example.ch on #ab ~x",

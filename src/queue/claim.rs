@@ -1,4 +1,5 @@
-//! Which jobs go out next: by queue, then by priority, then by time; as many as the queue's workers can soon begin.
+//! Selects the jobs to dispatch next: by queue, then by priority, then by time; as many as the queue's workers can soon
+//! start.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,23 +9,23 @@ use uncloud_wire::{JobId, queue_name::SERVER};
 
 use super::job::JobState;
 
-/// Jobs claimed in one transaction. Small, because each may carry a large payload.
+/// The number of jobs claimed in one transaction. Small, because each job may carry a large payload.
 const BATCH: i64 = 256;
 
-/// A row that is about to be dispatched.
+/// A job that is about to be dispatched.
 #[derive(Debug)]
 pub struct Claimed {
-    /// The row.
+    /// The job's id.
     pub job_id: JobId,
-    /// Whose work it is.
+    /// The job's queue.
     pub queue: String,
-    /// What to do.
+    /// The kind of the job.
     pub kind: String,
-    /// Whom it is about.
+    /// The job's payload.
     pub payload: Value,
-    /// Names this dispatch.
+    /// Identifies this dispatch.
     pub fence: i64,
-    /// What it waited for, in the order of their rows.
+    /// The jobs that it waited for, in the order of their ids.
     pub parents: Vec<Parent>,
     pub(super) soft_limit: Option<Duration>,
     pub(super) hard_limit: Option<Duration>,
@@ -34,25 +35,25 @@ pub struct Claimed {
 /// A job that another one waited for.
 #[derive(Debug, Clone)]
 pub struct Parent {
-    /// The row.
+    /// The job's id.
     pub job_id: JobId,
-    /// How it ended.
+    /// The final state.
     pub state: JobState,
-    /// Why it failed.
+    /// The error, if it failed.
     pub error: Option<String>,
-    /// What it reported.
+    /// The result that it reported.
     pub result: Option<Value>,
-    /// Whether its success matters.
+    /// True if the waiting job requires its success.
     pub needed: bool,
 }
 
 impl Claimed {
-    /// Why the job can't run: a parent that it needs did not succeed.
+    /// Returns the reason why the job can't run, if a parent that it requires did not succeed.
     pub(super) fn missed_parent(&self) -> Option<String> {
         let missed = self.parents.iter().find(|parent| parent.needed && parent.state != JobState::Succeeded)?;
         let why = missed.error.as_deref().map_or_else(String::new, |error| format!(": {error}"));
         Some(format!(
-            "job {}, which this one waits for, {}{why}; run that one again, then this one",
+            "job {}, which this one waits for, {}{why}; retry that job first, then this one",
             missed.job_id,
             match missed.state {
                 JobState::Failed => "failed",
@@ -63,28 +64,28 @@ impl Claimed {
     }
 }
 
-/// What was claimed.
+/// The jobs claimed in one transaction.
 pub(super) struct Batch {
     pub jobs: Vec<Claimed>,
-    /// Perhaps more is due.
+    /// True if more jobs may be due.
     pub full: bool,
-    /// When a queue with a rate limit may have its next job.
+    /// The time until a queue with a rate limit may start its next job.
     pub next_token: Option<Duration>,
 }
 
-/// A queue with jobs that wait, and how many more of them may be on their way.
+/// A queue with waiting jobs, and the number of further jobs that may be dispatched.
 struct OpenQueue {
     queue: String,
     capacity: i64,
     rate_limit: Option<i32>,
 }
 
-/// Whose jobs are claimed.
+/// The jobs that a claim is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClaimScope {
-    /// Workers', of all queues.
+    /// Workers' jobs, of all queues.
     Workers,
-    /// The servers' own, one at a time.
+    /// The servers' own jobs, one at a time.
     Server,
 }
 
@@ -108,7 +109,7 @@ pub(super) async fn claim(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Res
         }
     }
     open.retain(|queue| queue.capacity > 0);
-    // Each queue gets its share, so that one with a long backlog holds up no other.
+    // Each queue gets its share, so that a long backlog in one queue does not delay the others.
     let share = match whose {
         ClaimScope::Workers => (BATCH / i64::try_from(open.len()).unwrap_or(BATCH).max(1)).max(1),
         ClaimScope::Server => 1,
@@ -128,14 +129,15 @@ pub(super) async fn claim(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Res
     Ok(Batch { jobs: jobs.into_iter().map(|(job, _)| job).collect(), full, next_token })
 }
 
-/// Claims hold a lock until their commit, and whoever pauses a queue waits for it: then all that was on its way is seen.
+/// Waits until all claims in progress have committed: they hold a lock until then. The transaction that pauses a queue
+/// waits for it, so that it sees all dispatched jobs.
 pub(super) async fn wait_for_claims(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('job_claim', 0))").execute(tx).await.map(drop)
 }
 
-/// Queues with jobs that may be due. Only so much is on its way that priority and revocation keep their meaning: some
-/// for each of the workers' slots. Names are looked for from the index's end: at its begin, entries of jobs that have gone
-/// pile up until they are vacuumed.
+/// Returns the queues with jobs that may be due. Few jobs are in flight at any time, so that priority and revocation
+/// keep their effect: some for each of the workers' slots. Names are read from the index's end: at its start, entries
+/// of deleted jobs pile up until they are vacuumed.
 async fn open_queues(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Result<Vec<OpenQueue>> {
     sqlx::query_as!(
         OpenQueue,
@@ -160,17 +162,17 @@ async fn open_queues(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Result<V
     .await
 }
 
-/// What a queue with a rate limit may spend.
+/// The tokens that a queue with a rate limit may consume.
 #[derive(Clone, Copy, Default)]
 struct Tokens {
     whole: i64,
     next: Duration,
 }
 
-/// Refills the buckets of these queues and keeps them locked. Those that another relay has locked are left to it.
+/// Refills the buckets of these queues and keeps them locked. Buckets that another relay has locked are skipped.
 async fn refill_buckets(tx: &mut PgConnection, queues: &[String]) -> sqlx::Result<HashMap<String, Tokens>> {
-    // A bucket holds a tenth of a second's worth, and at least one. What it holds at first is taken off what it gets, so
-    // that never more than the limit start in a period, wherever that begins.
+    // A bucket holds a tenth of a second's worth, and at least one. Its initial content is subtracted from its refill,
+    // so that no more jobs than the limit start in any period, wherever that period starts.
     let buckets = sqlx::query!(
         r#"with turn as (
                select queue, greatest(1, rate_limit::float8 / rate_period_seconds / 10) as size
@@ -207,13 +209,13 @@ async fn consume_tokens(tx: &mut PgConnection, limited: &[String], jobs: &[(Clai
     Ok(())
 }
 
-/// The jobs, and how many parents each has.
+/// Marks the next jobs as dispatched; returns them with the number of their parents.
 async fn dispatch(tx: &mut PgConnection, open: &[OpenQueue]) -> sqlx::Result<Vec<(Claimed, i32)>> {
     let queues: Vec<String> = open.iter().map(|queue| queue.queue.clone()).collect();
     let rooms: Vec<i64> = open.iter().map(|queue| queue.capacity).collect();
-    // One range of the index for each priority: what is not due yet is never looked at. The levels come in their order
-    // because a lateral join keeps that of its left side. How many they come to the planner can't know, and would look
-    // through all jobs that ever were; an array it takes for a short one.
+    // One range of the index for each priority: jobs that are not due yet are never read. The levels come in order
+    // because a lateral join keeps the order of its left side. The planner can't know how many jobs these are, and
+    // would scan all jobs in history; it takes an array for a short one.
     let rows = sqlx::query!(
         r#"with due as (
                select pick.job_id from unnest($1::text[], $2::bigint[]) as open (queue, capacity), lateral (
@@ -237,7 +239,7 @@ async fn dispatch(tx: &mut PgConnection, open: &[OpenQueue]) -> sqlx::Result<Vec
     .fetch_all(tx)
     .await?;
     let mut rows = rows;
-    // RETURNING has no order.
+    // RETURNING guarantees no order.
     rows.sort_by(|a, b| b.priority.cmp(&a.priority).then(a.run_at.cmp(&b.run_at)).then(a.job_id.cmp(&b.job_id)));
     let limit = |millis: Option<i32>| millis.and_then(|millis| millis.try_into().ok()).map(Duration::from_millis);
     let claimed = rows.into_iter().map(|row| {

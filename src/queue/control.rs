@@ -1,4 +1,4 @@
-//! Tells workers what staff want, again and again until it is so.
+//! Sends staff's commands to workers, and repeats them until they have taken effect.
 
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use super::{Runner, db, rescuer};
 use crate::request_context;
 
 const PERIOD: Duration = Duration::from_secs(2);
-/// Commands kept for workers that start later; older ones are repeated if they still matter.
+/// The number of commands kept for workers that start later; older ones are repeated if they still matter.
 const KEPT: usize = 1000;
 
-/// Removes a job that no worker has read. One script, so that none reads it between the look and the removal.
+/// Removes a job that no worker has read. One script, so that no worker reads the job between the check and the
+/// removal.
 const TAKE_UNREAD: &str = r"
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
     local fields = {}
@@ -33,7 +34,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     let mut connection = None;
     loop {
         if let Err(error) = tell(&runner, &mut connection).await {
-            rescuer::put_off(&error, "workers are not told what staff want");
+            rescuer::put_off(&error, "commands are not sent to workers");
         }
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
@@ -111,11 +112,11 @@ async fn note_revoked(runner: &Runner, job_id: JobId, fence: i64) -> sqlx::Resul
     .fetch_optional(&mut *tx)
     .await?;
     if row.is_some() {
-        db::revoke(&mut tx, &[job_id], "revoked by staff before a worker had begun").await?;
+        db::revoke(&mut tx, &[job_id], "revoked by staff before a worker started it").await?;
         db::release_children(&mut tx, &[job_id]).await?;
     }
     tx.commit().await?;
-    tracing::warn!(job = job_id, "job revoked before a worker had begun");
+    tracing::warn!(job = job_id, "job revoked before a worker started it");
     runner.finished(&[job_id]).await?;
     runner.wake.queued();
     Ok(())

@@ -1,4 +1,4 @@
-//! Reading jobs, and the state changes that more than one part makes.
+//! Reads jobs, and changes their states where several modules do so.
 
 use std::time::Duration;
 
@@ -13,40 +13,40 @@ use super::{
     notifier::{Finished, Notifier},
 };
 
-/// A job as its askers see it. One that gave way to a newer twin shows what became of that twin.
+/// A job as its requesters see it. A superseded job shows the state of the newer duplicate.
 #[derive(Debug, Clone)]
 pub struct JobView {
-    /// Identifies it.
+    /// Identifies the job.
     pub job_id: JobId,
-    /// Where it is in its life, or the twin that it gave way to.
+    /// The state of the job, or of the duplicate that superseded it.
     pub state: JobState,
-    /// The twin.
+    /// The newer duplicate that superseded this job.
     pub superseded_by: Option<JobId>,
-    /// See [`uncloud_wire::Kind`].
+    /// The kind of the job; see [`uncloud_wire::Kind`].
     pub kind: String,
-    /// Whose work it is.
+    /// The job's queue.
     pub queue: String,
-    /// Dispatches so far.
+    /// The number of dispatches so far.
     pub attempt: i32,
-    /// Who ran it last.
+    /// The worker that ran it last.
     pub worker: Option<String>,
     /// The last error.
     pub error: Option<String>,
-    /// What the worker reported.
+    /// The result that the worker reported.
     pub result: Option<Value>,
-    /// When it was asked for.
+    /// The time at which it was requested.
     pub created_at: DateTime<Utc>,
-    /// Earliest time of the next attempt.
+    /// The earliest time of the next attempt.
     pub run_at: DateTime<Utc>,
-    /// When it was last sent to a worker.
+    /// The time of its last dispatch to a worker.
     pub dispatched_at: Option<DateTime<Utc>>,
-    /// When it reached its final state.
+    /// The time at which it reached its final state.
     pub finished_at: Option<DateTime<Utc>>,
-    /// How far it is, as its handler said.
+    /// The progress that its handler reported.
     pub progress: Option<Value>,
 }
 
-/// One job; `requester` limits it to those that this user asked for.
+/// Returns one job; `requester` limits the search to the jobs that this user requested.
 pub async fn find(pool: &PgPool, job_id: JobId, requester: Option<i64>) -> sqlx::Result<Option<JobView>> {
     sqlx::query_as!(
         JobView,
@@ -63,7 +63,7 @@ pub async fn find(pool: &PgPool, job_id: JobId, requester: Option<i64>) -> sqlx:
     .await
 }
 
-/// Like [`find`], but waits until the job is final or `wait` is over; then answers with what it is.
+/// Returns a job like [`find`], but waits until the job is final or `wait` has elapsed.
 pub async fn wait_until_finished(
     pool: &PgPool,
     wake: &Notifier,
@@ -71,10 +71,10 @@ pub async fn wait_until_finished(
     requester: Option<i64>,
     wait: Duration,
 ) -> sqlx::Result<Option<JobView>> {
-    // Announcements may get lost between processes; looking again now and then bounds what that costs.
+    // Announcements may get lost between processes; checking again periodically limits the delay.
     const LOOK_AGAIN: Duration = Duration::from_secs(5);
     let deadline = Instant::now() + wait;
-    let mut finished = wake.subscribe(); // before looking, so that nothing is missed in between
+    let mut finished = wake.subscribe(); // before the first check, so that nothing is missed in between
     loop {
         let job = find(pool, job_id, requester).await?;
         let Some(view) = &job else { return Ok(None) };
@@ -93,12 +93,12 @@ pub async fn wait_until_finished(
                 }
             }
         };
-        // Either way the loop looks again.
+        // Either way the loop checks again.
         let _ = tokio::time::timeout_at(look_again, announced).await;
     }
 }
 
-/// Notes what became of an attempt that was not the job's success. The caller has the row locked.
+/// Records the outcome of an attempt that did not succeed. The caller has the row locked.
 pub(super) async fn close_attempt(
     tx: &mut PgConnection,
     job_id: JobId,
@@ -118,8 +118,8 @@ pub(super) async fn close_attempt(
     .map(drop)
 }
 
-/// Puts a job back, unless staff want it revoked, or a newer twin waits already: then it gives way. The caller has
-/// the row locked, and releases the children when the new state is final.
+/// Queues a job again, unless staff requested its revocation, or a newer duplicate already waits: then that one
+/// supersedes it. The caller has the row locked, and releases the children when the new state is final.
 pub(super) async fn requeue(
     tx: &mut PgConnection,
     job_id: JobId,
@@ -155,7 +155,7 @@ pub(super) async fn requeue(
     Ok(JobState::Queued)
 }
 
-/// The job of that key that waits, locked: it must not end before what waits for the other one waits for it.
+/// Returns the waiting job of that key, locked: it must not end before the dependents of the other job wait for it.
 async fn waiting_twin(tx: &mut PgConnection, job_id: JobId, key: &str) -> sqlx::Result<Option<JobId>> {
     sqlx::query_scalar!(
         "select job_id from job where unique_key = $1 and state = 'queued' and job_id <> $2 for update",
@@ -166,7 +166,7 @@ async fn waiting_twin(tx: &mut PgConnection, job_id: JobId, key: &str) -> sqlx::
     .await
 }
 
-/// Makes these jobs revoked, whatever they wait for. The caller has the rows locked and releases the children.
+/// Revokes these jobs, whatever they wait for. The caller has the rows locked and releases the children.
 pub(super) async fn revoke(tx: &mut PgConnection, jobs: &[JobId], reason: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "update job set state = 'revoked', error = $2, finished_at = clock_timestamp()
@@ -179,7 +179,7 @@ pub(super) async fn revoke(tx: &mut PgConnection, jobs: &[JobId], reason: &str) 
     .map(drop)
 }
 
-/// Lets those that waited for these ended jobs run, when they wait for nothing else.
+/// Releases the jobs that waited for these ended jobs; those that wait for nothing else can run.
 pub(super) async fn release_children(tx: &mut PgConnection, ended: &[JobId]) -> sqlx::Result<()> {
     if ended.is_empty() {
         return Ok(());
@@ -197,7 +197,7 @@ pub(super) async fn release_children(tx: &mut PgConnection, ended: &[JobId]) -> 
     .map(drop)
 }
 
-/// Lets `duplicate` do the work of `job_id` and of all that gave way to it, for all who asked for them or wait for them.
+/// Makes `duplicate` replace `job_id` and all jobs that it superseded, for all their requesters and dependents.
 async fn supersede(tx: &mut PgConnection, job_id: JobId, duplicate: JobId) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into job_requester (job_id, user_id)
@@ -229,8 +229,8 @@ async fn supersede(tx: &mut PgConnection, job_id: JobId, duplicate: JobId) -> sq
     .map(drop)
 }
 
-/// Puts an ended job back to the start, with all its attempts before it: it waits for those of its parents that run again
-/// as well, and behind all others of its serial key. The caller has the row locked.
+/// Restarts an ended job and keeps its earlier attempts: it waits for those of its parents that run again as well, and
+/// behind all other jobs of its serial key. The caller has the row locked.
 pub(super) async fn run_again(tx: &mut PgConnection, job_id: JobId) -> sqlx::Result<JobState> {
     let serial_key = sqlx::query_scalar!(
         "update job set failures = 0, revoke_requested_at = null where job_id = $1 returning serial_key",
@@ -250,15 +250,16 @@ pub(super) async fn run_again(tx: &mut PgConnection, job_id: JobId) -> sqlx::Res
     Ok(state)
 }
 
-/// Lets a job that waits for its time go at once.
+/// Makes a job that waits for its time run at once.
 pub(super) async fn run_now(tx: &mut PgConnection, job_id: JobId) -> sqlx::Result<JobState> {
     sqlx::query!("update job set run_at = least(run_at, now()) where job_id = $1", job_id).execute(tx).await?;
     Ok(JobState::Queued)
 }
 
-/// The last job of a serial key, besides `besides`. Whoever adds another one has the key locked from here on.
+/// Returns the last job of a serial key, except `besides`. The transaction that adds another job holds the lock on the
+/// key from here on.
 pub(super) async fn last_of_key(tx: &mut PgConnection, key: &str, besides: JobId) -> sqlx::Result<Option<JobId>> {
-    // Two at a time: the second has to see the first one's row.
+    // Concurrent transactions: the second one has to see the first one's row.
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", key).execute(&mut *tx).await?;
     sqlx::query_scalar!(
         "select job_id from job
@@ -284,10 +285,10 @@ async fn queue_behind(tx: &mut PgConnection, job_id: JobId, last: JobId) -> sqlx
     .map(drop)
 }
 
-/// Makes a job that runs again wait for those of its parents that have not ended (any more). It can't come to wait for
-/// itself: nothing waits for a job that has ended, as this one had.
+/// Makes a job that runs again wait for those of its parents that have not ended or run again. It can't come to wait
+/// for itself: nothing waits for an ended job, as this one was.
 async fn wait_for_parents(tx: &mut PgConnection, job_id: JobId) -> sqlx::Result<()> {
-    // None may end between the look at its state and our commit.
+    // None may end between the check of its state and our commit.
     sqlx::query!(
         "select job_id from job where job_id in (select parent_id from job_parent where job_id = $1)
          order by job_id for share",

@@ -1,23 +1,23 @@
-//! How many jobs are where, for machines that ask often.
+//! The depths of queues, for programs that read them often.
 
 use sqlx::PgExecutor;
 
 use super::JobState;
 
-/// Unfinished jobs of a queue in one state.
+/// The unfinished jobs of a queue in one state.
 #[derive(Debug, Clone)]
 pub struct Depth {
-    /// Whose work they are.
+    /// The jobs' queue.
     pub queue: String,
-    /// Where they are in their lives.
+    /// The jobs' state.
     pub state: JobState,
-    /// So many.
+    /// The number of jobs.
     pub jobs: i64,
-    /// How long the one that is due longest has waited.
+    /// The time that the job which is due longest has waited.
     pub oldest_available_seconds: Option<f64>,
 }
 
-/// By queue and state. Each part has a partial index of its own: finished jobs are not looked at.
+/// Returns the depths by queue and state. Each part has its own partial index: finished jobs are not read.
 pub async fn depths(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Depth>> {
     sqlx::query_as!(
         Depth,

@@ -1,33 +1,33 @@
-//! Why a job does not get on, and what to do about it.
+//! Explains why a job is stuck and suggests a fix.
 
 use sqlx::PgPool;
 use uncloud_wire::JobId;
 
 use super::{inspect::JobDetail, job::JobState};
 
-/// One or two sentences for staff; none when all is well.
+/// Returns one or two sentences for staff; none if nothing is wrong.
 pub(super) async fn hint(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
     let id = job.line.job_id;
     Ok(match job.line.state {
         JobState::Queued => waiting(db, job).await?,
         JobState::Dispatched | JobState::Running if job.revoke_requested_at.is_some() => {
             let silence = silence(db, id).await?.map_or_else(String::new, |silence| format!(": {silence}"));
-            Some(format!("staff want it revoked, and its worker has not confirmed that yet{silence}"))
+            Some(format!("staff requested its revocation, and its worker has not confirmed it yet{silence}"))
         }
         JobState::Dispatched => {
-            let busy = "its workers are busy with other jobs; more of them, or `uncloud worker scale`, would help";
+            let busy = "its workers are busy with other jobs; start more workers, or use `uncloud worker scale`";
             Some(silence(db, id).await?.unwrap_or_else(|| busy.to_owned()))
         }
         JobState::Running => silence(db, id).await?,
         JobState::Failed => Some(format!(
-            "it was given up; when the cause of its error is gone, run it again: `uncloud job retry {id}`"
+            "it failed permanently; fix the cause of its error, then run it again: `uncloud job retry {id}`"
         )),
-        JobState::Revoked => Some(format!("it was revoked; `uncloud job retry {id}` runs it after all")),
+        JobState::Revoked => Some(format!("it was revoked; run it again with `uncloud job retry {id}`")),
         JobState::Succeeded | JobState::Superseded => None,
     })
 }
 
-/// What the database says of a queue whose worker is silent.
+/// Returns what the database reports of a queue whose worker is silent.
 async fn silence(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!("select worker_silence(queue, state, dispatched_at) from job where job_id = $1", job_id)
         .fetch_one(db)
@@ -54,21 +54,21 @@ async fn waiting(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
     .fetch_one(db)
     .await?;
     if known.paused == Some(true) {
-        return Ok(Some(format!("queue {queue} is paused; `uncloud queue resume {queue}` lets its jobs go")));
+        return Ok(Some(format!("queue {queue} is paused; resume it with `uncloud queue resume {queue}`")));
     }
     if known.secs_until > 0.0 {
-        let failed = if job.failures > 0 { "it failed and is tried again" } else { "it is due" };
-        let now = format!("`uncloud job retry {}` does not wait", job.line.job_id);
+        let failed = if job.failures > 0 { "it failed and will be retried" } else { "it is due" };
+        let now = format!("`uncloud job retry {}` runs it at once", job.line.job_id);
         return Ok(Some(format!("{failed} in {:.0} s; {now}", known.secs_until.ceil())));
     }
     if let Some(busy) = known.busy {
-        return Ok(Some(format!("it waits for the end of job {busy}, which is about the same thing")));
+        return Ok(Some(format!("it waits for the end of job {busy}, which has the same unique key")));
     }
     if let (Some(jobs), Some(secs)) = (known.rate_limit, known.rate_period_seconds) {
-        return Ok(Some(format!("queue {queue} starts at most {jobs} jobs in {secs} s; it waits for its turn")));
+        return Ok(Some(format!("queue {queue} starts at most {jobs} jobs in {secs} s; this job waits for its turn")));
     }
     if known.in_flight > 0 {
-        return Ok(Some(format!("{} jobs of queue {queue} are on their way before it", known.in_flight)));
+        return Ok(Some(format!("{} jobs of queue {queue} were dispatched before it", known.in_flight)));
     }
     Ok(Some(
         "no server has dispatched it yet; is `uncloud serve` running, and does it reach Redis (GET /readyz)?".into(),

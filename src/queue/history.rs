@@ -1,25 +1,26 @@
-//! A job's life, step by step.
+//! The history of a job, step by step.
 
 use chrono::{DateTime, Utc};
 
 use super::inspect::{JobAttempt, JobDetail};
 
-/// What happened to a job.
+/// An event in the history of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// When.
+    /// The time of the event.
     pub at: DateTime<Utc>,
-    /// Its state from then on, or what became of an attempt: `retry`, `snoozed`, `lost`.
+    /// The job's state from then on, or the outcome of an attempt: `retry`, `snoozed`, `lost`.
     pub what: String,
-    /// Counts from 1; none before the first one.
+    /// The number of the attempt, from 1; none before the first one.
     pub attempt: Option<i32>,
-    /// Who ran it.
+    /// The worker that ran it.
     pub worker: Option<String>,
-    /// What went wrong.
+    /// The error, if it failed.
     pub error: Option<String>,
 }
 
-/// From its begin to now. `running` is known of attempts that took longer than a heartbeat.
+/// Returns the steps from the job's creation to now. `running` is only known of attempts that took longer than a
+/// heartbeat.
 pub fn history(job: &JobDetail) -> Vec<Step> {
     let mut steps = vec![step(Some(job.line.created_at), "queued", None)];
     for attempt in &job.attempts {

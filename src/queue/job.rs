@@ -1,4 +1,4 @@
-//! Words of a job's life.
+//! The states of a job, and its policy.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use uncloud_wire::Kind;
 
-/// Where a job is in its life.
+/// The state of a job.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, poem_openapi::Enum, clap::ValueEnum,
 )]
@@ -15,24 +15,24 @@ use uncloud_wire::Kind;
 #[oai(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum JobState {
-    /// Waits for its time, for its parents, for a twin to end or for Redis to be back.
+    /// Waits for its time, for its parents, for the end of a duplicate or for Redis to be available.
     Queued,
-    /// On its way to a worker.
+    /// Sent to a worker.
     Dispatched,
-    /// A worker has been at it for longer than a heartbeat.
+    /// A worker has run it for longer than a heartbeat.
     Running,
-    /// Done.
+    /// Completed successfully.
     Succeeded,
-    /// Given up; the error says why.
+    /// Failed permanently; see the error.
     Failed,
-    /// Revoked.
+    /// Revoked by staff, or by the server because nothing was left to do.
     Revoked,
-    /// Gave way to a newer twin that does its work too.
+    /// Replaced by a newer duplicate that does its work too.
     Superseded,
 }
 
 impl JobState {
-    /// True when nothing more will happen to the job.
+    /// Returns true if the state is final.
     pub const fn is_final(self) -> bool {
         match self {
             Self::Queued | Self::Dispatched | Self::Running => false,
@@ -40,7 +40,7 @@ impl JobState {
         }
     }
 
-    /// Its name in rows.
+    /// Returns the name that the database stores.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -54,27 +54,27 @@ impl JobState {
     }
 }
 
-/// A job's terms: the kind has them, and whoever enqueues may change them for one job.
+/// A job's policy: each kind has one, and the code that enqueues a job may change it for that job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// Failures after which the job is given up.
+    /// The number of failures after which the job fails permanently.
     pub max_failures: i32,
-    /// Longest wait after the first failure; doubles with each further one.
+    /// The longest wait after the first failure; doubles with each further one.
     pub backoff_base: Duration,
-    /// Longest wait at all.
+    /// The upper limit of all waits.
     pub backoff_max: Duration,
-    /// The handler is asked to wind up after this long.
+    /// The time after which the handler is requested to finish.
     pub soft_limit: Option<Duration>,
-    /// The handler and its child processes are ended after this long; counts as a failure.
+    /// The time after which the handler and its child processes are terminated; counts as a failure.
     pub hard_limit: Option<Duration>,
-    /// 0 to 9; 9 goes first.
+    /// The priority, 0 to 9; jobs of priority 9 run first.
     pub priority: i16,
-    /// How long the finished job is kept; a failed one is kept for a quarter of a year at least.
+    /// The time for which a finished job is retained; a failed one is retained for at least a quarter of a year.
     pub keep: Duration,
 }
 
 impl Policy {
-    /// What most kinds want.
+    /// The policy of most kinds.
     pub const DEFAULT: Self = Self {
         max_failures: 8,
         backoff_base: Duration::from_secs(1),
@@ -85,18 +85,18 @@ impl Policy {
         keep: Duration::from_hours(7 * 24),
     };
 
-    /// The terms of a kind's jobs, unless the one who enqueues wants others.
+    /// Returns the policy of a kind's jobs, unless the caller that enqueues a job changes it.
     pub const fn of(kind: Kind) -> Self {
         match kind {
             Kind::VpnApply => Self { hard_limit: Some(Duration::from_mins(5)), ..Self::DEFAULT },
-            // Somebody waits for the answer; whoever still wants it asks again.
+            // A user waits for the response; a user who still needs it requests it again.
             Kind::VpnStatus => Self {
                 max_failures: 1,
                 hard_limit: Some(Duration::from_secs(30)),
                 keep: Duration::from_hours(1),
                 ..Self::DEFAULT
             },
-            // All of it is one transaction that has locks.
+            // The whole job is one transaction that holds locks.
             Kind::VpnReconcile => Self { hard_limit: Some(Duration::from_mins(1)), ..Self::DEFAULT },
             Kind::JobCleanup => Self {
                 hard_limit: Some(Duration::from_mins(1)),
@@ -105,23 +105,23 @@ impl Policy {
                 ..Self::DEFAULT
             },
             Kind::BillRun | Kind::BillPart | Kind::BillEnd => Self::DEFAULT,
-            // Whoever cancelled pays no more, so it is tried until it works.
+            // The customer cancelled and no longer pays, so it is retried until it succeeds.
             Kind::OrderService => Self { max_failures: 1000, backoff_max: Duration::from_hours(1), ..Self::DEFAULT },
         }
     }
 }
 
-/// The wait before the next attempt: exponential with full jitter, so that jobs which failed together do not come
-/// back together. `random` is uniform in 0..=1.
+/// Returns the wait before the next attempt: exponential with full jitter, so that jobs that failed together are not
+/// retried together. `random` is uniform in 0..=1.
 pub(super) fn backoff(base: Duration, max: Duration, failures: i32, random: f64) -> Duration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0).min(30);
     base.saturating_mul(1 << doublings).min(max).mul_f64(random.clamp(0.0, 1.0))
 }
 
-/// A number uniform in 0..=1, for jitter.
+/// Returns a random number, uniform in 0..=1, for jitter.
 pub(super) fn jitter(random: &SystemRandom) -> f64 {
     let mut bytes = [0; 4];
-    // Without random numbers the full wait is as good.
+    // Without random numbers, the full wait is acceptable.
     if random.fill(&mut bytes).is_err() { 1.0 } else { f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX) }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backoff_doubles_up_to_its_limit_and_is_spread_over_the_whole_span() {
+    fn backoff_with_more_failures_doubles_up_to_its_limit() {
         let after = |failures, random| backoff(Duration::from_secs(1), Duration::from_mins(1), failures, random);
         let longest: Vec<u64> = (1..=8).map(|failures| after(failures, 1.0).as_secs()).collect();
         assert_eq!(longest, [1, 2, 4, 8, 16, 32, 60, 60]);

@@ -1,4 +1,5 @@
-//! What the runner asks of the nouns: it carries jobs and does not know what they mean.
+//! The interface between the job runner and the domain modules: the runner transports jobs and does not know their
+//! meaning.
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -6,42 +7,43 @@ use sqlx::PgConnection;
 
 use super::{Claimed, Succeeded};
 
-/// A job made ready for its worker, or why not.
+/// A job prepared for its worker, or the reason why it was not dispatched.
 #[derive(Debug)]
 pub enum Prepared {
-    /// JSON for the worker.
+    /// The payload for the worker, as JSON.
     Payload(Vec<u8>),
-    /// It was all the database's work and has been done in this transaction; no worker needs to know.
+    /// The job needed only the database and was done in this transaction; no worker takes part.
     Done {
-        /// What became of it.
+        /// The job's result.
         result: Value,
-        /// What is left, so that no transaction takes long: the payload of a job like this one, which goes on.
+        /// The remaining work, so that no transaction takes long: the payload of a continuation, a job of the same
+        /// kind.
         rest: Option<Value>,
     },
-    /// There is nothing left to do.
+    /// Nothing is left to do; the text is the reason.
     Cancel(String),
-    /// It can't be done like this; staff must look.
+    /// The job can't be done in this form; staff must look at it.
     Fail(String),
 }
 
-/// What became of a job's result.
+/// The outcome of settling a job's result.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// The noun knows.
+    /// The module has applied the result.
     Done,
-    /// The worker reported something else than its kind does.
+    /// The worker's report does not match the job's kind.
     Unreadable(String),
 }
 
-/// Which noun renders and settles which kind of job; see [`crate::kinds`].
+/// Renders and settles the jobs of each kind; see [`crate::dispatch`].
 pub trait JobKinds: Send + Sync {
-    /// Payloads for jobs, in their order; one pass per kind, so a batch costs as many queries as one job.
+    /// Renders the payloads of jobs, in their order; one pass per kind, so a batch costs as many queries as one job.
     fn render<'a>(
         &'a self,
         tx: &'a mut PgConnection,
         jobs: &'a [Claimed],
     ) -> BoxFuture<'a, anyhow::Result<Vec<Prepared>>>;
 
-    /// Tells the noun what its worker did, in the transaction that makes the job succeeded.
+    /// Applies the worker's result, in the transaction that marks the job as succeeded.
     fn settle<'a>(&'a self, tx: &'a mut PgConnection, job: &'a Succeeded) -> BoxFuture<'a, sqlx::Result<Settled>>;
 }

@@ -1,9 +1,10 @@
-//! The job runner: Postgres remembers, Redis carries, workers converge.
+//! The job runner: PostgreSQL is the source of truth, Redis delivers the jobs, workers run them.
 //!
-//! A job is a row written together with the change that wants it ([`enqueue`]). The *relay* pushes due rows to
-//! Redis, a worker runs them and reports by *events*, which become the row's new state. The *sweep* takes back
-//! what Redis lost, and *control* tells workers what staff want. Jobs of the queue `server` are done by the *desk*, in the
-//! database alone. The runner knows no noun: what a kind of job means is told by [`JobKinds`].
+//! A job is a row written together with the change that requires it ([`enqueue`]). The *relay* pushes due rows to
+//! Redis; a worker runs them and reports by *events*, which update the row's state. The *rescuer* queues jobs again
+//! that Redis lost, and *control* sends staff's commands to workers. Jobs of the queue `server` are run by the servers
+//! themselves (`server_jobs`), in the database alone. The runner knows no domain: the meaning of each kind of job comes
+//! from [`JobKinds`].
 
 pub mod access;
 pub mod job;
@@ -45,8 +46,8 @@ use std::sync::Arc;
 
 use tokio::{sync::watch, task::JoinSet};
 
-/// Starts relay, desk, events consumer, sweep and the listener for other processes' wake-ups. Any number of
-/// processes may run them against one database. They end when `stop` becomes true.
+/// Starts the relay, the server's own jobs, the events consumer, the rescuer and the listener for other processes'
+/// notifications. Any number of processes may run them against one database. They end when `stop` becomes true.
 pub fn start(runner: &Runner, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(relay::run(runner.clone(), stop.clone()));

@@ -1,6 +1,6 @@
-//! Waking those who wait, so that nobody polls: the relay for due jobs, long polls for finished ones.
+//! Wakes waiting tasks, so that no task polls: the relay for due jobs, long polls for finished ones.
 //!
-//! Inside a process by memory; between processes by Postgres `NOTIFY`, sent outside of the busy transactions
+//! Within a process in memory; between processes by PostgreSQL's `NOTIFY`, sent outside of the busy transactions
 //! (inside, it costs more than three times the insert).
 
 use std::{
@@ -18,34 +18,34 @@ use uncloud_wire::{JobId, QueueName};
 
 /// Channel: a job was enqueued by a process without a relay.
 const QUEUED: &str = "uncloud_job_queued";
-/// Channel: schedules were made or changed.
+/// Channel: schedules were created or changed.
 const SCHEDULES: &str = "uncloud_schedule";
-/// Channel: staff want something of jobs, queues or workers.
+/// Channel: staff changed jobs, queues or workers.
 const CONTROL: &str = "uncloud_job_control";
-/// Channel: jobs reached a final state; the payload lists them, or is empty when they were too many.
+/// Channel: jobs reached a final state; the payload lists them, or is empty if they were too many.
 const FINISHED: &str = "uncloud_job_finished";
-/// Postgres takes less than 8000 bytes in a notification.
+/// The longest payload that is sent; PostgreSQL accepts less than 8000 bytes in a notification.
 const MAX_PAYLOAD: usize = 7900;
 
-/// The bell that relay and long polls wait for.
+/// The notifier that the relay and long polls wait for.
 pub struct Notifier {
     queued: Notify,
-    /// By announcement only, not with each job of a worker: the desk's come from schedules and from staff.
+    /// By announcement only, not with each job of a worker: the servers' own jobs come from schedules and from staff.
     desk: Notify,
     schedules: Notify,
     control: Notify,
     finished: broadcast::Sender<Finished>,
-    /// Queues from which reports are expected; only grows.
+    /// The queues from which reports are expected; only grows.
     queues: watch::Sender<BTreeSet<QueueName>>,
     ending: AtomicBool,
 }
 
-/// Which jobs have finished.
+/// The jobs that have finished.
 #[derive(Debug, Clone)]
 pub(super) enum Finished {
-    /// Just this one.
+    /// Only this job.
     Job(JobId),
-    /// Some, unknown which: look again.
+    /// Some jobs, without their ids: check again.
     Unknown,
 }
 
@@ -64,7 +64,7 @@ impl Default for Notifier {
 }
 
 impl Notifier {
-    /// There may be due jobs. Call it after the commit.
+    /// Wakes the relay, because jobs may be due. Call it after the commit.
     pub fn queued(&self) {
         self.queued.notify_one();
     }
@@ -77,7 +77,7 @@ impl Notifier {
         self.desk.notified().await;
     }
 
-    /// Ends when schedules were made or changed, in whatever process.
+    /// Returns when schedules were created or changed, in any process.
     pub async fn wait_for_schedules(&self) {
         self.schedules.notified().await;
     }
@@ -100,11 +100,12 @@ impl Notifier {
     }
 
     fn finished(&self, finished: Finished) {
-        // Nobody listening is fine.
+        // It is fine if nothing listens.
         let _ = self.finished.send(finished);
     }
 
-    /// The server is to end: long polls answer at once with what there is, and whoever waits on asks the next server.
+    /// Ends all waits because the server shuts down: long polls return the current state at once, and clients that
+    /// still wait send their requests to the next server.
     pub(super) fn end_waits(&self) {
         self.ending.store(true, Ordering::SeqCst);
         self.finished(Finished::Unknown);
@@ -114,7 +115,7 @@ impl Notifier {
         self.ending.load(Ordering::SeqCst)
     }
 
-    /// Who knows what: everybody looks again.
+    /// Wakes all tasks, because notifications may have been missed.
     fn missed(&self) {
         self.queued.notify_one();
         self.desk.notify_one();
@@ -127,7 +128,7 @@ impl Notifier {
     }
 }
 
-/// Tells this process and all others that these jobs have finished.
+/// Announces to this process and all others that these jobs have finished.
 pub(super) async fn announce_finished(pool: &PgPool, wake: &Notifier, jobs: &[JobId]) -> sqlx::Result<()> {
     for job in jobs {
         wake.finished(Finished::Job(*job));
@@ -137,17 +138,17 @@ pub(super) async fn announce_finished(pool: &PgPool, wake: &Notifier, jobs: &[Jo
     notify(pool, FINISHED, &payload).await
 }
 
-/// Tells the relays of other processes that there is work.
+/// Announces to the relays of other processes that jobs were queued.
 pub(super) async fn announce_queued(executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
     notify(executor, QUEUED, "").await
 }
 
-/// Tells all servers, this one too, that schedules were made or changed. Call it after the commit.
+/// Announces to all servers, including this one, that schedules were created or changed. Call it after the commit.
 pub async fn announce_schedules(executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
     notify(executor, SCHEDULES, "").await
 }
 
-/// Tells the servers that staff want something.
+/// Announces to the servers that staff changed jobs, queues or workers.
 pub(super) async fn announce_control(executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
     notify(executor, CONTROL, "").await
 }
@@ -156,11 +157,11 @@ async fn notify(executor: impl PgExecutor<'_>, channel: &str, payload: &str) -> 
     sqlx::query!("select pg_notify($1, $2)", channel, payload).execute(executor).await.map(drop)
 }
 
-/// Passes on what other processes announce, for ever.
+/// Forwards the announcements of other processes, forever.
 pub async fn listen(pool: PgPool, wake: Arc<Notifier>) {
     loop {
         if let Err(error) = forward(&pool, &wake).await {
-            tracing::warn!(%error, "listening for other processes' jobs was interrupted; trying again");
+            tracing::warn!(%error, "listening for other processes' jobs was interrupted; retrying");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -169,7 +170,7 @@ pub async fn listen(pool: PgPool, wake: Arc<Notifier>) {
 async fn forward(pool: &PgPool, wake: &Notifier) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen_all([QUEUED, SCHEDULES, CONTROL, FINISHED]).await?;
-    // What was announced while nobody listened.
+    // Announcements may have been missed while this task did not listen.
     wake.missed();
     loop {
         // `None`: the connection was lost and is back, with notifications missed in between.

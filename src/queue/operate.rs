@@ -1,4 +1,4 @@
-//! What staff do with jobs, queues and workers. Each is a change of rows; the servers see to the rest.
+//! Staff's operations on jobs, queues and workers. Each changes rows; the servers do the rest.
 
 use sqlx::PgPool;
 use uncloud_wire::{JobId, QueueName};
@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{code::Code, error::Error, request_context};
 
-/// How many jobs one transaction revokes or runs again.
+/// The number of jobs that one transaction revokes or runs again.
 const BATCH: i64 = 1000;
 
-/// Revokes a job. One that waits is revoked at once; of one that is on its way or running the workers are told, and
-/// it ends when they have heard of it. Returns the job's state now.
+/// Revokes a job. A waiting job is revoked at once; if the job was dispatched or is running, its workers are notified,
+/// and it ends when they have received the command. Returns the job's current state.
 pub async fn revoke(db: &PgPool, wake: &Notifier, job_id: JobId) -> Result<JobState, Error> {
     let mut tx = request_context::begin(db).await?;
     let state =
@@ -44,18 +44,18 @@ pub async fn revoke(db: &PgPool, wake: &Notifier, job_id: JobId) -> Result<JobSt
             Ok(state)
         }
         ended => {
-            let detail = format!("job {job_id} has ended already: it is {}", ended.as_str());
+            let detail = format!("job {job_id} has already ended: it is {}", ended.as_str());
             Err(Error::Conflict { code: Code::JobEnded, detail, field: None })
         }
     }
 }
 
-/// Revokes all jobs of a queue that wait. Returns how many those were.
+/// Revokes all waiting jobs of a queue. Returns their number.
 pub async fn purge(db: &PgPool, wake: &Notifier, queue: &QueueName) -> Result<u64, Error> {
     let mut purged = 0;
     loop {
         let mut tx = request_context::begin(db).await?;
-        // That one of the two holds goes without saying, but it names the two indexes without ended jobs.
+        // One of the two always holds, but the condition names the two indexes without ended jobs.
         let jobs = sqlx::query_scalar!(
             "select job_id from job where queue = $1 and state = 'queued' and (waits_for = 0 or waits_for > 0)
              order by job_id limit $2 for update",
@@ -64,7 +64,7 @@ pub async fn purge(db: &PgPool, wake: &Notifier, queue: &QueueName) -> Result<u6
         )
         .fetch_all(&mut *tx)
         .await?;
-        db::revoke(&mut tx, &jobs, "revoked by staff with all that waited in its queue").await?;
+        db::revoke(&mut tx, &jobs, "revoked by staff with all waiting jobs of its queue").await?;
         db::release_children(&mut tx, &jobs).await?;
         tx.commit().await?;
         if jobs.is_empty() {
@@ -75,8 +75,8 @@ pub async fn purge(db: &PgPool, wake: &Notifier, queue: &QueueName) -> Result<u6
     }
 }
 
-/// Runs a job again that failed or was revoked, as if for the first time; one whose twin waits already gives way to
-/// it. A job that waits for its time does so no longer.
+/// Runs a failed or revoked job again, with its counters reset; if a duplicate of it already waits, that one supersedes
+/// it. A job that waits for its time runs at once.
 pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
     let mut tx = request_context::begin(db).await?;
     let state =
@@ -89,7 +89,7 @@ pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
         JobState::Queued => db::run_now(&mut tx, job_id).await?,
         JobState::Dispatched | JobState::Running | JobState::Succeeded | JobState::Superseded => {
             let state = state.as_str();
-            let detail = format!("job {job_id} is {state}; only what failed, was revoked or waits can be told to run");
+            let detail = format!("job {job_id} is {state}; only failed, revoked and waiting jobs can be retried");
             return Err(Error::Conflict { code: Code::JobNotRetryable, detail, field: None });
         }
     };
@@ -98,7 +98,7 @@ pub async fn retry(db: &PgPool, job_id: JobId) -> Result<JobState, Error> {
     Ok(state)
 }
 
-/// Runs all jobs again that failed and match. Returns how many those were.
+/// Runs all failed jobs that match again. Returns their number.
 pub async fn retry_all(db: &PgPool, filter: &JobFilter) -> Result<u64, Error> {
     let (mut after, mut retried) = (0, 0);
     loop {
@@ -129,16 +129,16 @@ pub async fn retry_all(db: &PgPool, filter: &JobFilter) -> Result<u64, Error> {
     }
 }
 
-/// What staff want of a queue.
+/// The settings of a queue that staff change.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct QueueWish {
-    /// Stop or go on dispatching.
+    /// True pauses dispatching, false resumes it.
     pub paused: Option<bool>,
-    /// So many jobs in so many seconds; the inner none lifts the limit.
+    /// The number of jobs, and the seconds in which they may start; the inner none removes the limit.
     pub rate: Option<Option<(i32, i32)>>,
 }
 
-/// Changes what staff want of a queue.
+/// Changes the settings of a queue.
 pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx::Result<()> {
     let mut tx = request_context::begin(db).await?;
     let rate = wish.rate.flatten();
@@ -165,7 +165,7 @@ pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx:
     notifier::announce_queued(db).await
 }
 
-/// Asks a queue's workers to report at once.
+/// Requests an immediate report from a queue's workers.
 pub async fn ping(db: &PgPool, queue: &QueueName) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into job_queue (queue, ping_at) values ($1, clock_timestamp())
@@ -177,7 +177,7 @@ pub async fn ping(db: &PgPool, queue: &QueueName) -> sqlx::Result<()> {
     notifier::announce_control(db).await
 }
 
-/// How many jobs a live worker shall run at the same time.
+/// Sets the number of jobs that a live worker runs at the same time.
 pub async fn set_concurrency(db: &PgPool, worker_id: i64, concurrency: u16) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let known = sqlx::query!(
@@ -188,7 +188,7 @@ pub async fn set_concurrency(db: &PgPool, worker_id: i64, concurrency: u16) -> R
     .execute(&mut *tx)
     .await?;
     if known.rows_affected() == 0 {
-        return Err(Error::NotFound(format!("there is no running worker {worker_id}").into()));
+        return Err(Error::NotFound(format!("running worker {worker_id} not found").into()));
     }
     tx.commit().await?;
     notifier::announce_control(db).await?;
@@ -196,5 +196,5 @@ pub async fn set_concurrency(db: &PgPool, worker_id: i64, concurrency: u16) -> R
 }
 
 fn not_found(job_id: JobId) -> Error {
-    Error::NotFound(format!("there is no job {job_id}").into())
+    Error::NotFound(format!("job {job_id} not found").into())
 }

@@ -1,4 +1,4 @@
-//! Writing a job in the transaction of the change that wants it.
+//! Writes jobs in the transaction of the change that requires them.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -8,45 +8,45 @@ use uncloud_wire::{JobId, Kind, QueueName, job::millis};
 use super::{db, job::Policy, notifier};
 use crate::request_context;
 
-/// A job to be. Made with [`NewJob::new`]; the other fields are for those who want more.
+/// A job to be enqueued. [`NewJob::new`] creates it; the other fields are optional settings.
 #[derive(Debug)]
 pub struct NewJob<'a> {
-    /// Whose work it is.
+    /// The queue that the job goes to.
     pub queue: &'a QueueName,
-    /// What to do; see [`uncloud_wire::Kind`].
+    /// The kind of the job; see [`uncloud_wire::Kind`].
     pub kind: &'a str,
-    /// Whom it is about; no secrets.
+    /// The payload; it must not contain secrets.
     pub payload: Value,
-    /// Its terms: the kind's, or others for this job.
+    /// The policy: that of the kind, or another one for this job.
     pub policy: Policy,
-    /// Jobs of one key run one at a time, and a request joins the one that waits.
+    /// A key whose jobs run one at a time; a request joins the job that waits.
     pub unique_key: Option<&'a str>,
-    /// Jobs of one key run one after the other, and each of them runs.
+    /// A key whose jobs run one after the other; each of them runs.
     pub serial_key: Option<&'a str>,
-    /// Not before; none: at once.
+    /// The earliest time to run; none: at once.
     pub run_at: Option<DateTime<Utc>>,
-    /// What has to end first.
+    /// The jobs that have to end first.
     pub after: DependsOn<'a>,
     /// The user who may follow it through the API.
     pub requester: Option<i64>,
 }
 
-/// The jobs that another one waits for.
+/// The jobs that another job waits for.
 #[derive(Debug, Clone, Copy)]
 pub enum DependsOn<'a> {
-    /// All of these have to succeed; otherwise the job fails and names the one that did not.
+    /// All of these have to succeed; otherwise the job fails and its error names the one that did not.
     Success(&'a [JobId]),
-    /// All of these have to end, however.
+    /// All of these have to end, in any final state.
     End(&'a [JobId]),
 }
 
 impl<'a> NewJob<'a> {
-    /// A job of that kind on its kind's terms.
+    /// Creates a job of that kind with its kind's policy.
     pub const fn of(kind: Kind, queue: &'a QueueName, payload: Value) -> Self {
         Self::new(queue, kind.as_str(), payload, Policy::of(kind))
     }
 
-    /// Due at once, with nothing to wait for, for nobody in particular.
+    /// Creates a job that is due at once, waits for nothing and has no requester.
     pub const fn new(queue: &'a QueueName, kind: &'a str, payload: Value, policy: Policy) -> Self {
         Self {
             queue,
@@ -62,14 +62,14 @@ impl<'a> NewJob<'a> {
     }
 }
 
-/// Writes a job, or joins the waiting one with the same unique key.
+/// Writes a job, or joins the waiting job with the same unique key.
 ///
-/// `do update` locks the waiting row until this transaction ends: the relay passes over it meanwhile, so what it
+/// `do update` locks the waiting row until this transaction ends: the relay skips it meanwhile, so the payload that it
 /// renders later contains this change. With `do nothing` such changes get lost.
 pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<JobId> {
     let parents = lock_parents(tx, job).await?;
     let policy = &job.policy;
-    // One statement, because the caller holds locks that others wait for.
+    // One statement, because the caller holds locks that other transactions wait for.
     let job_id = sqlx::query_scalar!(
         r#"with asked as (
                insert into job (queue, kind, payload, unique_key, serial_key, run_at, waits_for, parents, request_id,
@@ -128,7 +128,7 @@ pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Jo
     Ok(job_id)
 }
 
-/// The jobs that have to end first, locked so that none ends between the look at its state and our commit.
+/// Returns the jobs that have to end first, locked so that none ends between the check of its state and our commit.
 async fn lock_parents(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Vec<(JobId, bool)>> {
     let (asked, needed) = match job.after {
         DependsOn::Success(jobs) => (jobs, true),
@@ -152,7 +152,7 @@ async fn lock_parents(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<V
     Ok(parents)
 }
 
-/// Writes a job that goes on with what another one has left, on the same terms.
+/// Writes a continuation: a job with the remaining work of another one, with the same policy.
 pub(super) async fn enqueue_continuation(tx: &mut PgConnection, job_id: JobId, rest: &Value) -> sqlx::Result<JobId> {
     sqlx::query_scalar!(
         "insert into job (queue, kind, payload, request_id, max_failures, backoff_base_ms, backoff_max_ms, soft_limit_ms,
@@ -196,11 +196,11 @@ pub async fn enqueue_all(
     )
     .fetch_all(tx)
     .await?;
-    ids.sort_unstable(); // numbered in the order of the rows, returned in any
+    ids.sort_unstable(); // numbered in the order of the rows, returned in any order
     Ok(ids)
 }
 
-/// Wakes the relays of the running servers. For processes that have no relay themselves, after their commit.
+/// Wakes the relays of the running servers. For processes that have no relay, after their commit.
 pub async fn wake_relays(executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
     notifier::announce_queued(executor).await
 }

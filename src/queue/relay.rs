@@ -1,4 +1,4 @@
-//! Pushes due jobs from Postgres to Redis.
+//! Pushes due jobs from PostgreSQL to Redis.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -22,14 +22,14 @@ use super::{
 };
 use crate::{metrics::JobAttempt, request_context};
 
-/// Wake-ups from other processes may get lost; looking now and then bounds what that costs.
+/// The interval of checks: notifications from other processes may get lost, and checking periodically limits the delay.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// What one look at the queues came to.
+/// The result of one pass over the queues.
 struct Round {
-    /// There may be more that is due.
+    /// True if more jobs may be due.
     more: bool,
-    /// When a queue with a rate limit may have its next job.
+    /// The time until a queue with a rate limit may start its next job.
     next_token: Option<Duration>,
 }
 
@@ -39,13 +39,13 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     let mut sink = StreamBackend::new(StreamConfig::new(runner.redis.clone(), queue, "relay".to_owned(), 1), never);
     let mut was_up = true;
     loop {
-        // Postgres must not be drained into a Redis that does not answer.
+        // PostgreSQL must not be drained into a Redis that does not respond.
         let up = sink.answers().await;
         if up != was_up {
             if up {
-                tracing::info!("Redis is back; queued jobs go out");
+                tracing::info!("Redis responds again; queued jobs are dispatched");
             } else {
-                tracing::warn!("Redis does not answer; jobs are accepted and wait in Postgres");
+                tracing::warn!("Redis does not respond; jobs are accepted and wait in PostgreSQL");
             }
             was_up = up;
         }
@@ -57,7 +57,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
                     next_token.map_or(due, |token| token.min(due))
                 }
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "could not dispatch jobs; trying again");
+                    tracing::warn!(error = format!("{error:#}"), "could not dispatch jobs; retrying");
                     Duration::from_secs(1)
                 }
             }
@@ -72,7 +72,8 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// One batch: claim, render, commit, and only then push. If pushing fails, the sweep takes the jobs back.
+/// Dispatches one batch: claim, render, commit, and only then push. If pushing fails, the rescuer queues the jobs
+/// again.
 async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<Round> {
     let mut tx = request_context::begin(&runner.pool).await?;
     let batch = claim(&mut tx, ClaimScope::Workers).await?;
@@ -81,7 +82,7 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<R
         tx.commit().await?;
         return Ok(round);
     }
-    // A later statement of the same transaction, so that it sees every change whose job was joined to these.
+    // A later statement of the same transaction, so that it sees every change whose request joined one of these jobs.
     let rendered = runner.kinds.render(&mut tx, &batch.jobs).await?;
     let AppliedPrepared { envelopes, ended: Ended { finished, attempts } } =
         apply_prepared(&mut tx, batch.jobs, rendered).await?;
@@ -99,18 +100,18 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<R
         return Ok(round);
     }
     runner.finished(&finished).await?;
-    Ok(Round { more: true, ..round }) // their children, and what they have enqueued, are due
+    Ok(Round { more: true, ..round }) // their children, and the jobs that they enqueued, are due
 }
 
-/// What becomes of rendered jobs, when the transaction has been committed.
+/// The outcome of prepared jobs, once the transaction has committed.
 pub(super) struct AppliedPrepared {
-    /// For workers.
+    /// The envelopes for workers.
     pub envelopes: Vec<Envelope>,
-    /// Ended here.
+    /// The jobs that ended without a worker.
     pub ended: Ended,
 }
 
-/// Makes the jobs what their rendering says.
+/// Applies the prepared results to the jobs' rows.
 pub(super) async fn apply_prepared(
     tx: &mut PgConnection,
     jobs: Vec<Claimed>,
@@ -132,7 +133,7 @@ pub(super) async fn apply_prepared(
                     None => None,
                 };
                 finish(tx, job_id, JobState::Succeeded, None, Some(&result)).await?;
-                tracing::info!(job = job_id, kind = job.kind, %result, next, request = job.request_id, "job done here");
+                tracing::info!(job = job_id, kind = job.kind, %result, next, request = job.request_id, "job done by the server");
                 ended.finished.push(job_id);
                 "succeeded"
             }
@@ -195,7 +196,8 @@ async fn finish(
     .map(drop)
 }
 
-/// Until the next job is due. What is due already but waits for its twin or for room is woken by what ends.
+/// Returns the time until the next job is due. A job that is due but waits for its duplicate or for capacity is woken
+/// by the end of another job.
 async fn next_due(runner: &Runner) -> Option<Duration> {
     let seconds = sqlx::query_scalar!(
         r#"select extract(epoch from run_at - now())::float8 as "seconds!" from job

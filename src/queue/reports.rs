@@ -1,4 +1,4 @@
-//! Takes workers' reports: who is there, and how far jobs are. What is lost is replaced by the next one.
+//! Applies workers' reports: their state, and their jobs' progress. A lost report is replaced by the next one.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ pub(super) async fn apply(runner: &Runner, queue: &QueueName, entries: &[StreamI
                 progress.insert((job, fence, entry.get("delivery").unwrap_or(1)), news);
             }
         } else {
-            tracing::error!(%queue, entry = entry.id, "a worker's report can't be read and is dropped; does its version fit?");
+            tracing::error!(%queue, entry = entry.id, "a worker's report can't be read and is dropped; check that worker and server have the same version");
         }
     }
     for report in workers.into_values() {
@@ -47,7 +47,8 @@ pub(super) async fn apply(runner: &Runner, queue: &QueueName, entries: &[StreamI
     Ok(())
 }
 
-/// A host may write what it likes: nothing of it may stop us from reading what the others write.
+/// Reads a report, unless it exceeds the limits. A host may write anything: no report may stop the server from reading
+/// those of other hosts.
 fn checked(text: &str) -> Option<WorkerReport> {
     const MAX_NAME: usize = 300;
     let mut report: WorkerReport = serde_json::from_str(text).ok()?;
@@ -94,12 +95,12 @@ async fn note_worker(runner: &Runner, queue: &QueueName, report: WorkerReport) -
     .fetch_one(&runner.pool)
     .await?;
     if news {
-        runner.wake.queued(); // there is room for more of its jobs
+        runner.wake.queued(); // there is capacity for more of its jobs
     }
     Ok(())
 }
 
-/// For staff who look at the row.
+/// Reads the stored progress of a job, for its representations.
 pub(super) fn shown(progress: Option<Value>) -> Option<Progress> {
     serde_json::from_value(progress?).ok()
 }

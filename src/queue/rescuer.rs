@@ -1,4 +1,4 @@
-//! Takes back jobs that Redis no longer has: it was emptied, or the relay died between commit and push.
+//! Queues jobs again that Redis no longer has: it was emptied, or the relay died between commit and push.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -13,27 +13,28 @@ use super::{Runner, db};
 use crate::{metrics::JobAttempt, request_context};
 
 const PERIOD: Duration = Duration::from_secs(2);
-/// Between two looks at a Redis that does not answer.
+/// The interval of checks while Redis does not respond.
 const RETRY: Duration = Duration::from_millis(500);
-/// Workers have so long to say what they are at, before jobs that Redis does not have count as lost.
+/// The time that workers have to report their jobs, before jobs that Redis does not have count as lost.
 const HEARING: Duration = Duration::from_secs(3);
-/// From then on a row is looked for in Redis. With [`PERIOD`] and [`HEARING`] a lost job is back within 10 seconds.
+/// The age from which a row is looked up in Redis. With [`PERIOD`] and [`HEARING`] a lost job is queued again within 10
+/// seconds.
 const LOOKED_FOR_SECS: f64 = 2.0;
-/// Longer than a worker's heartbeat: nothing that a worker says it is at is ever lost.
+/// Longer than a worker's heartbeat: a job that a worker reports is never considered lost.
 const UNSEEN_SECS: f64 = 5.0;
-/// Entries looked at in one go; Redis does nothing else meanwhile.
+/// The number of entries read at once; Redis does nothing else meanwhile.
 const PAGE: usize = 500;
 
-/// A row that nobody has spoken of for a while.
+/// A dispatched job that no worker has reported for a while.
 struct StaleDispatch {
     job_id: JobId,
     fence: i64,
     queue: String,
-    /// For longer than [`UNSEEN_SECS`].
+    /// True if no worker has reported it for longer than [`UNSEEN_SECS`].
     stale: bool,
 }
 
-/// Dispatches that Redis does not have, and since when.
+/// The dispatches that Redis does not have, and since when.
 type Missing = HashMap<(JobId, i64), Instant>;
 
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
@@ -48,26 +49,27 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
         wait = match sweep(&runner, &mut connection, &mut missing).await {
             Ok(()) => PERIOD,
             Err(error) => {
-                // What workers could not say meanwhile they are to say first.
+                // Workers first get the time to report what they could not report meanwhile.
                 missing.clear();
-                put_off(&error, "lost jobs are not looked for");
+                put_off(&error, "lost jobs are not rescued");
                 RETRY
             }
         }
     }
 }
 
-/// That Redis is away is said once, by the relay. That it refuses us is for staff to mend.
+/// Logs an error of Redis. The relay already reports that Redis is unavailable; that it refuses a command is for staff
+/// to fix.
 pub(super) fn put_off(error: &anyhow::Error, what: &str) {
     let refused = error.downcast_ref::<RedisError>().is_some_and(|error| error.code() == Some("NOPERM"));
     let error = format!("{error:#}");
     if refused {
         tracing::error!(
             error,
-            "{what}: Redis refuses the server's user a command; docs/operations/redis.md has its line"
+            "{what}: Redis refuses a command of the server's user; set its rules as in docs/operations/redis.md"
         );
     } else {
-        tracing::debug!(error, "{what} for now; trying again");
+        tracing::debug!(error, "{what} for now; retrying");
     }
 }
 
@@ -96,7 +98,7 @@ async fn sweep(
     for jobs in unseen.chunk_by(|a, b| a.queue == b.queue) {
         let queue: QueueName = jobs[0].queue.parse()?;
         let known = listed(redis, &queue.jobs_key()).await?;
-        // Asked after the jobs: a job that ended in between has left its event, committed or still here.
+        // Read after the jobs: a job that ended in between has left its event, committed or still here.
         let reported = listed(redis, &queue.events_key()).await?;
         let (here, gone): (Vec<&StaleDispatch>, Vec<&StaleDispatch>) =
             jobs.iter().partition(|job| known.contains(&(job.job_id, job.fence)));
@@ -121,7 +123,8 @@ async fn sweep(
     Ok(())
 }
 
-/// A page of what is in a stream, without the payloads, which may be large: the last entry's id, then job and fence of each.
+/// Returns a page of a stream's entries, without the payloads, which may be large: the last entry's id, then job and
+/// fence of each.
 const LIST: &str = r"
 local found = {}
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', ARGV[3])) do
@@ -139,7 +142,7 @@ async fn listed(redis: &mut ConnectionManager, stream: &str) -> anyhow::Result<H
     let script = Script::new(LIST);
     let mut known = HashSet::new();
     let mut from = "-".to_owned();
-    // What comes meanwhile is for the next look; somebody may write faster than we read.
+    // Entries that arrive meanwhile are left to the next pass; a host may write faster than this reads.
     let newest: StreamRangeReply = redis.xrevrange_count(stream, "+", "-", 1).await?;
     let Some(newest) = newest.ids.first() else { return Ok(known) };
     loop {
@@ -150,7 +153,7 @@ async fn listed(redis: &mut ConnectionManager, stream: &str) -> anyhow::Result<H
     }
 }
 
-/// Queues that have streams: their workers report, or an earlier life of this server has left events.
+/// Finds the queues that have streams: their workers report, or an earlier process of this server has left events.
 async fn find_queues(runner: &Runner, redis: &mut ConnectionManager) -> anyhow::Result<()> {
     let mut keys = redis.scan_match::<_, String>("uncloud:{*}:*").await?;
     let mut queues = BTreeSet::new();
@@ -182,7 +185,7 @@ async fn take_back(runner: &Runner, queue: &QueueName, lost: &[&StaleDispatch]) 
             if db::requeue(&mut tx, job.job_id, Duration::ZERO, None).await?.is_final() {
                 finished.push(job.job_id);
             }
-            tracing::warn!(job = job.job_id, %queue, "job was lost with Redis; it is queued again");
+            tracing::warn!(job = job.job_id, %queue, "Redis lost the job; it is queued again");
         }
     }
     db::release_children(&mut tx, &finished).await?;

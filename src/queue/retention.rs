@@ -1,4 +1,4 @@
-//! Forgetting: jobs that ended long ago with all that belongs to them, and workers that are gone.
+//! Deletes jobs that ended long ago, with all that belongs to them, and workers that are gone.
 
 use serde_json::json;
 use sqlx::PgConnection;
@@ -6,10 +6,11 @@ use uncloud_wire::JobId;
 
 use super::{claim::Claimed, kinds::Prepared};
 
-/// Jobs forgotten in one transaction: some hundredths of a second, in which nobody waits for any of them.
+/// The number of jobs deleted in one transaction: some hundredths of a second, in which no other transaction waits for
+/// these jobs.
 const BATCH: i64 = 1000;
 
-/// Forgets a batch for each job; while batches are full, a job of the same kind goes on.
+/// Deletes a batch for each job; while batches are full, a continuation follows.
 pub async fn render_cleanup(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
     let mut rendered = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -21,8 +22,9 @@ pub async fn render_cleanup(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::R
     Ok(rendered)
 }
 
-/// By the partial index on `keep_until`, so that it costs what there is to forget. Kept are jobs that others still need: the
-/// newer twin of a job that is kept, and the parent of one that has yet to run.
+/// Deletes expired jobs, by the partial index on `keep_until`, so that the cost depends on the deleted rows only. Jobs
+/// that others still need are retained: the duplicate that superseded a retained job, and the parent of a job that has
+/// yet to run.
 async fn forget_jobs(tx: &mut PgConnection) -> sqlx::Result<u64> {
     let forgotten = sqlx::query!(
         "with old as (
@@ -41,7 +43,7 @@ async fn forget_jobs(tx: &mut PgConnection) -> sqlx::Result<u64> {
     Ok(forgotten.rows_affected())
 }
 
-/// Staff see those of the last hour.
+/// Deletes workers of the past. Staff see those of the last hour.
 async fn forget_workers(tx: &mut PgConnection) -> sqlx::Result<u64> {
     let forgotten =
         sqlx::query!("delete from worker where last_seen_at < now() - interval '1 day'").execute(tx).await?;

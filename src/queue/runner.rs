@@ -1,4 +1,4 @@
-//! What the control plane's background tasks share.
+//! The state shared by the control plane's background tasks.
 
 use std::sync::Arc;
 
@@ -11,23 +11,23 @@ use super::{
 };
 use crate::metrics::Metrics;
 
-/// What the control plane's background tasks share.
+/// The state shared by the control plane's background tasks.
 #[derive(Clone)]
 pub struct Runner {
-    /// The truth.
+    /// The database: the source of truth.
     pub pool: PgPool,
-    /// The carrier.
+    /// The client of Redis, which delivers jobs and events.
     pub redis: redis::Client,
-    /// What each kind of job means.
+    /// The implementation of each kind of job.
     pub kinds: Arc<dyn JobKinds>,
-    /// Wakes those who wait for work or for results.
+    /// Wakes tasks that wait for work or for results.
     pub wake: Arc<Notifier>,
-    /// Counts what becomes of jobs.
+    /// Counts the outcomes of jobs.
     pub metrics: Arc<Metrics>,
 }
 
 impl Runner {
-    /// Tells everybody, after the commit, that these jobs have ended.
+    /// Announces, after the commit, that these jobs have ended.
     pub(super) async fn finished(&self, jobs: &[JobId]) -> sqlx::Result<()> {
         notifier::announce_finished(&self.pool, &self.wake, jobs).await
     }

@@ -1,5 +1,6 @@
-//! Does the servers' own jobs: all of their work is in the database, so each is one transaction with its own end, and has its
-//! effect once whoever dies. They go neither through Redis nor to a worker, and hold up no job that does.
+//! Runs the servers' own jobs: all of their work is in the database, so each is one transaction with its own end, and
+//! takes effect once even if a server dies. These jobs go neither through Redis nor to a worker, and do not delay jobs
+//! that do.
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,10 @@ use super::{
     relay::{AppliedPrepared, apply_prepared},
 };
 
-/// Announcements may get lost, and jobs that failed have their time; looking now and then bounds what that costs.
+/// The interval of checks: notifications may get lost, and failed jobs wait for their backoff; checking periodically
+/// limits the delay.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// Longest wait for a lock. Somebody else may want what we hold.
+/// The longest wait for a lock. Another transaction may want the locks that this one holds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
@@ -27,7 +29,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "could not do the server's own jobs; trying again");
+                tracing::warn!(error = format!("{error:#}"), "could not run the server's own jobs; retrying");
             }
         }
         tokio::select! {
@@ -38,7 +40,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// One job; false when there is none.
+/// Runs one job; returns false if none is due.
 async fn work(runner: &Runner) -> anyhow::Result<bool> {
     let mut tx = crate::request_context::begin(&runner.pool).await?;
     let jobs = claim(&mut tx, ClaimScope::Server).await?.jobs;
@@ -46,7 +48,7 @@ async fn work(runner: &Runner) -> anyhow::Result<bool> {
         tx.commit().await?;
         return Ok(false);
     };
-    // What fails is undone; that it failed is kept.
+    // A failure undoes the attempt's changes, but its record is kept.
     let mut attempt = tx.begin().await?;
     let began = Instant::now();
     let mut ended = match perform(runner, &mut attempt, jobs).await {
@@ -67,7 +69,7 @@ async fn work(runner: &Runner) -> anyhow::Result<bool> {
     if !ended.finished.is_empty() {
         runner.finished(&ended.finished).await?;
     }
-    runner.wake.queued(); // what it has asked for
+    runner.wake.queued(); // the jobs that it has enqueued
     Ok(true)
 }
 
@@ -84,7 +86,7 @@ async fn perform(runner: &Runner, tx: &mut PgConnection, jobs: Vec<Claimed>) -> 
     apply_prepared(tx, jobs, rendered).await
 }
 
-/// As of a worker's job: tried again after a backoff, up to its limit.
+/// Records a failure as for a worker's job: it is retried after a backoff, up to its limit.
 async fn note_failure(tx: &mut PgConnection, job_id: JobId, fence: i64, error: &anyhow::Error) -> sqlx::Result<Ended> {
     let event = Event::failure(job_id, fence, clean(&format!("{error:#}")));
     let mut ended = Ended::default();

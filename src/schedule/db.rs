@@ -1,4 +1,4 @@
-//! Schedules in Postgres.
+//! Schedules in PostgreSQL.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::queue::JobState;
 
-/// A schedule as its row has it.
+/// A row of the table `schedule`.
 struct Row {
     schedule_id: i64,
     name: String,
@@ -70,7 +70,7 @@ impl Row {
     }
 }
 
-/// Which schedules are meant.
+/// The schedules that a query selects.
 #[derive(Clone, Copy)]
 pub(super) enum Which<'a> {
     All,
@@ -78,7 +78,7 @@ pub(super) enum Which<'a> {
     Name(&'a str),
 }
 
-/// Schedules by name.
+/// Returns the selected schedules, by name.
 pub(super) async fn schedules(db: impl PgExecutor<'_>, which: Which<'_>) -> sqlx::Result<Vec<Schedule>> {
     let (id, name) = match which {
         Which::All => (None, None),
@@ -107,7 +107,7 @@ pub(super) async fn lock(tx: &mut PgConnection, schedule_id: i64) -> sqlx::Resul
     Ok(schedules(tx, Which::Id(schedule_id)).await?.pop())
 }
 
-/// Locks the schedule that is due longest, of those that no other server is at, and that this program knows.
+/// Locks the schedule that is due longest, of those that no other server has locked and whose kind this program knows.
 pub(super) async fn lock_due(tx: &mut PgConnection) -> sqlx::Result<Option<Schedule>> {
     let due = sqlx::query_scalar!(
         "select schedule_id from schedule where next_run_at <= clock_timestamp() and kind = any($1)
@@ -122,7 +122,7 @@ pub(super) async fn lock_due(tx: &mut PgConnection) -> sqlx::Result<Option<Sched
     }
 }
 
-/// Seconds until the next one is due, negative when it is.
+/// Returns the seconds until the next schedule is due, negative if it is overdue.
 pub(super) async fn secs_to_next(db: impl PgExecutor<'_>) -> sqlx::Result<Option<f64>> {
     sqlx::query_scalar!(
         "select extract(epoch from min(next_run_at) - clock_timestamp())::float8 from schedule where kind = any($1)",
@@ -136,7 +136,7 @@ fn known_kinds() -> Vec<String> {
     <Scheduled as clap::ValueEnum>::value_variants().iter().map(|known| known.kind().as_str().to_owned()).collect()
 }
 
-/// A timing as its columns: cron, time zone, seconds.
+/// Returns the columns of a timing: cron, time zone, seconds.
 fn columns(timing: &Timing) -> (Option<String>, Option<String>, Option<i32>) {
     match timing {
         Timing::Cron(cron, zone) => (Some(cron.to_string()), Some(zone.to_string()), None),
@@ -144,12 +144,12 @@ fn columns(timing: &Timing) -> (Option<String>, Option<String>, Option<i32>) {
     }
 }
 
-/// What can be changed of a schedule.
+/// The settings of a schedule that can be changed.
 pub(super) struct Settings<'a> {
     pub payload: &'a Value,
     pub timing: &'a Timing,
     pub terms: Terms,
-    /// None: paused.
+    /// The next due time; none if the schedule is paused.
     pub next_run_at: Option<DateTime<Utc>>,
 }
 
@@ -204,7 +204,7 @@ pub(super) async fn update(tx: &mut PgConnection, schedule_id: i64, settings: &S
     .map(drop)
 }
 
-/// Pauses a schedule that can't be read; somebody has changed its row by hand.
+/// Pauses a schedule whose row can't be read; it was changed manually.
 pub(super) async fn pause(tx: &mut PgConnection, schedule_id: i64) -> sqlx::Result<()> {
     sqlx::query!("update schedule set next_run_at = null, paused_at = now() where schedule_id = $1", schedule_id)
         .execute(tx)
@@ -217,7 +217,7 @@ pub(super) async fn delete(tx: &mut PgConnection, schedule_id: i64) -> sqlx::Res
     Ok(deleted.rows_affected() > 0)
 }
 
-/// False when this due time has had its job already.
+/// Records a tick; returns false if this due time already had its job.
 pub(super) async fn note_tick(
     tx: &mut PgConnection,
     schedule_id: i64,

@@ -1,4 +1,4 @@
-//! What a schedule is, and what it takes to make or change one.
+//! The types of schedules, and of requests to create or change one.
 
 use std::time::Duration;
 
@@ -9,37 +9,37 @@ use uncloud_wire::JobId;
 use super::{ScheduleName, scheduled::Scheduled, timing::Timing};
 use crate::queue::{JobState, Policy};
 
-/// A schedule.
+/// A schedule, as it is stored.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// Identifies it.
+    /// Identifies the schedule.
     pub schedule_id: i64,
-    /// Its name.
+    /// The name of the schedule.
     pub name: String,
-    /// The kind of its jobs; a newer program may have made it up.
+    /// The kind of its jobs; a newer program may have introduced it.
     pub kind: String,
     /// The payload of its jobs.
     pub payload: Value,
-    /// When it is due, or why that can't be read.
+    /// The due times, or the reason why they can't be read.
     pub timing: Result<Timing, String>,
-    /// The next tick; none while it is paused.
+    /// The due time of the next tick; none while it is paused.
     pub next_run_at: Option<DateTime<Utc>>,
-    /// Since when it is paused.
+    /// The time since which it is paused.
     pub paused_at: Option<DateTime<Utc>>,
-    /// When the last tick was due.
+    /// The due time of the last tick.
     pub last_due_at: Option<DateTime<Utc>>,
-    /// When its last job was asked for, by a tick or by hand.
+    /// The time at which its last job was requested, by a tick or manually.
     pub last_run_at: Option<DateTime<Utc>>,
-    /// That job, until it is forgotten.
+    /// The last job and its state, until the job is deleted.
     pub last_job: Option<(JobId, JobState)>,
-    /// Where its jobs' terms differ from their kind's.
+    /// The terms of its jobs that differ from those of their kind.
     pub terms: Terms,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: DateTime<Utc>,
 }
 
 impl Schedule {
-    /// Why it does not run, where its row can't be read by this program.
+    /// Returns the reason why the schedule does not run, if this program can't read its row.
     pub fn error(&self) -> Option<String> {
         match (&self.timing, Scheduled::parse(&self.kind)) {
             (Err(error), _) => Some(error.clone()),
@@ -48,7 +48,7 @@ impl Schedule {
         }
     }
 
-    /// The next due times.
+    /// Returns the next due times.
     pub fn next_runs(&self, count: usize) -> Vec<DateTime<Utc>> {
         match (&self.timing, self.next_run_at) {
             (Ok(timing), Some(next)) => timing.following(next).take(count).collect(),
@@ -57,16 +57,16 @@ impl Schedule {
     }
 }
 
-/// Terms of a schedule's jobs that differ from those of their kind.
+/// The terms of a schedule's jobs that differ from those of their kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// 0 to 9; 9 goes first.
+    /// The priority, 0 to 9; jobs of priority 9 run first.
     pub priority: Option<i16>,
-    /// Failures after which a job is given up.
+    /// The number of failures after which a job fails permanently.
     pub max_failures: Option<i32>,
-    /// A job is ended after this long.
+    /// The seconds after which a job is terminated.
     pub hard_limit_seconds: Option<i32>,
-    /// How long a finished job is kept.
+    /// The seconds for which a finished job is retained.
     pub keep_seconds: Option<i32>,
 }
 
@@ -82,7 +82,7 @@ impl Terms {
         }
     }
 
-    /// These, and the older ones where these say nothing.
+    /// Returns these terms, completed by the older ones.
     pub(super) fn or(self, older: Self) -> Self {
         Self {
             priority: self.priority.or(older.priority),
@@ -93,33 +93,33 @@ impl Terms {
     }
 }
 
-/// What staff want of a new schedule.
+/// A schedule to be created.
 #[derive(Debug)]
 pub struct NewSchedule {
-    /// Its name.
+    /// The name of the schedule.
     pub name: ScheduleName,
-    /// What to do.
+    /// The kind of its jobs.
     pub kind: Scheduled,
-    /// Whom it is about.
+    /// The payload of its jobs.
     pub payload: Value,
-    /// When.
+    /// The due times.
     pub timing: Timing,
-    /// Not yet.
+    /// True if the schedule is created without starting it.
     pub paused: bool,
-    /// The jobs' terms.
+    /// The terms of its jobs.
     pub terms: Terms,
 }
 
-/// What to change of a schedule; what is left out stays.
+/// A change of a schedule; a field that is none stays as it is.
 #[derive(Debug, Default)]
 pub struct Change {
-    /// Whom it is about.
+    /// The payload of its jobs.
     pub payload: Option<Value>,
-    /// When.
+    /// The due times.
     pub timing: Option<Timing>,
-    /// Stops the ticks, or lets them go on; those in between are not caught up.
+    /// True pauses the ticks, false resumes them; due times in between are skipped.
     pub paused: Option<bool>,
-    /// The jobs' terms.
+    /// The terms of its jobs.
     pub terms: Terms,
 }
 
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_are_the_kinds_where_a_schedule_says_nothing() {
+    fn terms_left_open_are_those_of_the_kind() {
         let terms = Terms { priority: Some(9), keep_seconds: Some(60), ..Terms::default() };
         let policy = terms.over(Policy::DEFAULT);
         let expected = Policy { priority: 9, keep: Duration::from_mins(1), ..Policy::DEFAULT };

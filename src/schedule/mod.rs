@@ -1,5 +1,5 @@
-//! Schedules: what is to be done again and again. A schedule's tick is a job; every `uncloud serve` looks after all of them, and
-//! the database sees to it that each tick comes once.
+//! Schedules of recurring jobs. A schedule's tick is a job; every `uncloud serve` runs all of them, and the database
+//! ensures that each tick occurs once.
 
 mod api;
 mod db;
@@ -29,31 +29,31 @@ use crate::{
     queue::{self, NewJob, enqueue, wake_relays},
 };
 
-/// All schedules, by name.
+/// Returns all schedules, by name.
 pub async fn list(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Schedule>> {
     db::schedules(db, Which::All).await
 }
 
-/// One schedule.
+/// Returns one schedule.
 pub async fn find(db: impl PgExecutor<'_>, schedule_id: i64) -> Result<Schedule, Error> {
     db::schedules(db, Which::Id(schedule_id)).await?.pop().ok_or_else(|| not_found(schedule_id))
 }
 
-/// One schedule, by name.
+/// Returns the schedule of that name.
 pub async fn named(db: impl PgExecutor<'_>, name: &ScheduleName) -> Result<Schedule, Error> {
     let found = db::schedules(db, Which::Name(name.as_str())).await?.pop();
-    found.ok_or_else(|| Error::NotFound(format!("there is no schedule {name}").into()))
+    found.ok_or_else(|| Error::NotFound(format!("schedule {name} not found").into()))
 }
 
 fn not_found(schedule_id: i64) -> Error {
-    Error::NotFound(format!("there is no schedule {schedule_id}").into())
+    Error::NotFound(format!("schedule {schedule_id} not found").into())
 }
 
 fn checked(kind: Scheduled, payload: &Value) -> Result<(), Error> {
     kind.check(payload).map_err(|wrong| Error::field("payload", wrong))
 }
 
-/// The first due time that is later than now and than the last tick, whatever the clock says meanwhile.
+/// Returns the first due time that is later than now and than the last tick, even if the clock was put back.
 async fn first_due(
     tx: &mut PgConnection,
     timing: &Timing,
@@ -61,10 +61,10 @@ async fn first_due(
 ) -> Result<DateTime<Utc>, Error> {
     let now = crate::clock::now(tx).await?.trunc_subsecs(0);
     let from = last_due.map_or(now, |last| last.max(now));
-    Ok(timing.next(from, from).ok_or_else(|| anyhow::anyhow!("the schedule never comes again"))?)
+    Ok(timing.next(from, from).ok_or_else(|| anyhow::anyhow!("the schedule has no further due time"))?)
 }
 
-/// Makes a schedule; its first tick is the next due time.
+/// Creates a schedule; its first tick is the next due time.
 pub async fn create(db: &PgPool, new: &NewSchedule) -> Result<Schedule, Error> {
     checked(new.kind, &new.payload)?;
     let mut tx = crate::request_context::begin(db).await?;
@@ -80,7 +80,7 @@ pub async fn create(db: &PgPool, new: &NewSchedule) -> Result<Schedule, Error> {
         Error::conflict(
             Code::NameTaken,
             "name",
-            format!("there is a schedule {} already; edit it, or choose another name", new.name),
+            format!("schedule {} already exists; change it, or choose another name", new.name),
         )
     })?;
     let schedule = find(&mut *tx, schedule_id).await?;
@@ -89,7 +89,7 @@ pub async fn create(db: &PgPool, new: &NewSchedule) -> Result<Schedule, Error> {
     Ok(schedule)
 }
 
-/// Changes a schedule. The next tick is thought out anew where its time or its pause changes.
+/// Changes a schedule. The next tick is computed again if its timing or its pause changes.
 pub async fn change(db: &PgPool, schedule_id: i64, change: Change) -> Result<Schedule, Error> {
     let mut tx = crate::request_context::begin(db).await?;
     let old = db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
@@ -123,7 +123,7 @@ fn known_kind(kind: &str) -> Result<Scheduled, Error> {
     })
 }
 
-/// Ends a schedule. Its jobs stay.
+/// Deletes a schedule. Its jobs stay.
 pub async fn delete(db: &PgPool, schedule_id: i64) -> Result<(), Error> {
     let mut tx = crate::request_context::begin(db).await?;
     db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
@@ -133,7 +133,7 @@ pub async fn delete(db: &PgPool, schedule_id: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Asks for a schedule's job at once, also of a paused one. The next tick stays as it is.
+/// Enqueues a schedule's job at once, also that of a paused schedule. The next tick stays as it is.
 pub async fn run_now(db: &PgPool, schedule_id: i64) -> Result<JobId, Error> {
     let mut tx = crate::request_context::begin(db).await?;
     let schedule = db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
@@ -143,7 +143,8 @@ pub async fn run_now(db: &PgPool, schedule_id: i64) -> Result<JobId, Error> {
     Ok(job)
 }
 
-/// One at a time: while the last job runs, one may wait, which further ticks join. A schedule never piles up work.
+/// Enqueues a schedule's job. Its jobs run one at a time: while the last job runs, one may wait, which further ticks
+/// join. A schedule never piles up work.
 async fn ask(tx: &mut PgConnection, schedule: &Schedule, kind: Scheduled) -> sqlx::Result<JobId> {
     let queue = kind.queue();
     let key = format!("schedule:{}", schedule.name);

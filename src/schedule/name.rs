@@ -1,4 +1,4 @@
-//! Names of schedules.
+//! The names of schedules.
 
 use std::{fmt, str::FromStr};
 
@@ -6,13 +6,13 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleName(String);
 
-/// Why a text is no name.
+/// The error of a text that is not a schedule's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be 1 to 63 lower-case letters, digits and hyphens, as in vpn-reconcile, without a hyphen at either end")]
+#[error("must be 1 to 63 lowercase letters, digits and hyphens, as in vpn-reconcile, without a hyphen at either end")]
 pub struct ScheduleNameError;
 
 impl ScheduleName {
-    /// The name as it is written.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_words() {
+    fn parse_accepts_only_letters_digits_and_inner_hyphens() {
         for right in ["a", "vpn-reconcile", "7", &"a".repeat(63)] {
             assert_eq!(right.parse::<ScheduleName>().map(|name| name.to_string()), Ok(right.to_owned()));
         }

@@ -1,4 +1,4 @@
-//! When a schedule is due: cron expressions in a time zone, and intervals.
+//! The due times of schedules: cron expressions in a time zone, and intervals.
 
 use std::{fmt, str::FromStr};
 
@@ -8,17 +8,18 @@ use croner::{
     parser::{CronParser, Seconds, Year},
 };
 
-/// Longer ones are no expressions of people.
+/// The longest expression; people do not write longer ones.
 const MAX_CRON: usize = 200;
 
-/// Five fields of cron: minute, hour, day of the month, month, day of the week; see crontab(5). `L`, `W` and `#` are known as well.
+/// A cron expression of five fields: minute, hour, day of the month, month, day of the week; see crontab(5). `L`, `W`
+/// and `#` are supported as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CronText {
     text: String,
     cron: Box<croner::Cron>,
 }
 
-/// Why a text is no cron expression.
+/// The error of a text that is not a cron expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be minute, hour, day of the month, month and day of the week, as in \"17 3 * * mon-fri\": {0}")]
 pub struct CronError(String);
@@ -28,17 +29,17 @@ impl FromStr for CronText {
 
     fn from_str(text: &str) -> Result<Self, CronError> {
         if text.len() > MAX_CRON || text.chars().any(char::is_control) {
-            return Err(CronError(format!("one line of at most {MAX_CRON} characters")));
+            return Err(CronError(format!("it must be one line of at most {MAX_CRON} characters")));
         }
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let fields = text.split(' ').count();
         if fields != 5 && !text.starts_with('@') {
-            return Err(CronError(format!("these are {} fields", if text.is_empty() { 0 } else { fields })));
+            return Err(CronError(format!("it has {} fields", if text.is_empty() { 0 } else { fields })));
         }
         let cron = parsed(&text).map_err(|error| CronError(wrong_field(&text).unwrap_or(error)))?;
-        // As the 30th of February. From where one looks does not matter: the calendar repeats itself.
+        // Such as the 30th of February. The start of the search does not matter: the calendar repeats itself.
         if cron.find_next_occurrence(&DateTime::UNIX_EPOCH, false).is_err() {
-            return Err(CronError("there is no such day".to_owned()));
+            return Err(CronError("no such day exists".to_owned()));
         }
         Ok(Self { text, cron: Box::new(cron) })
     }
@@ -52,14 +53,14 @@ fn parsed(text: &str) -> Result<croner::Cron, String> {
     })
 }
 
-/// The first field that is wrong by itself, and why.
+/// Returns the first field that is invalid by itself, with the reason.
 fn wrong_field(text: &str) -> Option<String> {
     const NAMES: [&str; 5] = ["minute", "hour", "day of the month", "month", "day of the week"];
     text.split(' ').zip(NAMES).enumerate().find_map(|(place, (field, name))| {
         let mut alone = ["*"; NAMES.len()];
         alone[place] = field;
         let why = parsed(&alone.join(" ")).err()?;
-        Some(format!("{field:?} is no {name} ({})", why.trim_end_matches('.')))
+        Some(format!("{field:?} is not a valid {name} ({})", why.trim_end_matches('.')))
     })
 }
 
@@ -74,11 +75,11 @@ impl fmt::Display for CronText {
 pub struct Zone(chrono_tz::Tz);
 
 impl Zone {
-    /// The same everywhere.
+    /// Coordinated Universal Time.
     pub const UTC: Self = Self(chrono_tz::UTC);
 }
 
-/// Why a text is no time zone.
+/// The error of a text that is not a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a time zone of the IANA database, as in Europe/Zurich or UTC")]
 pub struct ZoneError;
@@ -103,20 +104,21 @@ impl fmt::Display for Zone {
     }
 }
 
-/// When a schedule is due.
+/// The due times of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Timing {
-    /// By the wall clock of a place. What is due in an hour that is left out in spring comes right after it; what is due in an
-    /// hour that comes twice in autumn comes once, but `*` minutes and hours go on through both.
+    /// By the wall clock of a place. A time in an hour that is skipped in spring is due right after it; a time in an
+    /// hour that occurs twice in autumn is due once, but `*` minutes and hours continue through both.
     Cron(CronText, Zone),
-    /// So many seconds after the last due time.
+    /// The given number of seconds after the last due time.
     Every(u32),
 }
 
 impl Timing {
-    /// The first due time after `after`. Intervals are counted from `due`, an earlier one, so that they keep their beat.
+    /// Returns the first due time after `after`. Intervals are counted from `due`, an earlier one, so that they stay
+    /// regular.
     ///
-    /// None when the calendar has come to its end.
+    /// None at the end of the calendar.
     pub fn next(&self, after: DateTime<Utc>, due: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
             Self::Cron(CronText { cron, .. }, Zone(zone)) => {
@@ -130,7 +132,7 @@ impl Timing {
         }
     }
 
-    /// `first`, and the due times after it.
+    /// Returns `first`, and the due times after it.
     pub fn following(&self, first: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
         std::iter::successors(Some(first), |last| self.next(*last, *last))
     }
@@ -154,18 +156,18 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_with_what_would_be_right() {
+    fn parse_invalid_expression_is_refused_with_a_valid_example() {
         let long = "1,".repeat(150);
         for (wrong, why) in [
             ("", "0 fields"),
             ("* * * *", "4 fields"),
             ("0 0 3 * * *", "6 fields"),
-            ("60 * * * *", "\"60\" is no minute"),
-            ("* 24 * * *", "\"24\" is no hour"),
+            ("60 * * * *", "\"60\" is not a valid minute"),
+            ("* 24 * * *", "\"24\" is not a valid hour"),
             ("0 0 30 2 *", "no such day"),
-            ("0 0 * * fry", "\"fry\" is no day of the week"),
-            ("0 0 * 13 *", "\"13\" is no month"),
-            ("*/0 * * * *", "\"*/0\" is no minute"),
+            ("0 0 * * fry", "\"fry\" is not a valid day of the week"),
+            ("0 0 * 13 *", "\"13\" is not a valid month"),
+            ("*/0 * * * *", "\"*/0\" is not a valid minute"),
             ("@never", ""),
             ("0 0 * *\n*", "one line"),
             (&long, "200"),
@@ -184,25 +186,25 @@ mod tests {
     }
 
     #[test]
-    fn the_wall_clock_of_the_place_counts() {
+    fn cron_in_a_time_zone_follows_its_wall_clock() {
         let daily = cron("30 8 * * *", "Europe/Zurich");
         assert_eq!(next(&daily, "2026-03-28T00:00:00Z", 3), ["03-28 07:30:00", "03-29 06:30:00", "03-30 06:30:00"]);
         assert_eq!(next(&daily, "2026-10-24T12:00:00Z", 2), ["10-25 07:30:00", "10-26 07:30:00"]);
     }
 
     #[test]
-    fn a_wall_time_that_is_left_out_comes_once_right_after() {
+    fn cron_at_a_skipped_wall_time_is_due_once_right_after() {
         // 02:00 to 03:00 of 2026-03-29 does not exist in Zurich: 01:00Z is 03:00 there.
         let nightly = cron("30 2 * * *", "Europe/Zurich");
         assert_eq!(next(&nightly, "2026-03-28T00:00:00Z", 3), ["03-28 01:30:00", "03-29 01:00:00", "03-30 00:30:00"]);
     }
 
     #[test]
-    fn a_wall_time_that_comes_twice_is_due_once() {
-        // 02:00 to 03:00 of 2026-10-25 comes twice in Zurich, at 00:00Z and at 01:00Z.
+    fn cron_at_a_repeated_wall_time_is_due_once() {
+        // 02:00 to 03:00 of 2026-10-25 occurs twice in Zurich, at 00:00Z and at 01:00Z.
         let nightly = cron("30 2 * * *", "Europe/Zurich");
         assert_eq!(next(&nightly, "2026-10-24T12:00:00Z", 2), ["10-25 00:30:00", "10-26 01:30:00"]);
-        // Also when a server looks in between the two.
+        // Also when a server checks in between the two.
         assert_eq!(next(&nightly, "2026-10-25T00:45:00Z", 1), ["10-26 01:30:00"]);
         let always = cron("*/30 * * * *", "Europe/Zurich");
         let through = ["10-25 00:30:00", "10-25 01:00:00", "10-25 01:30:00", "10-25 02:00:00"];
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_whole_seconds_and_later() {
+    fn next_is_later_and_a_whole_second() {
         let always = cron("* * * * *", "UTC");
         assert_eq!(next(&always, "2026-01-01T00:00:00Z", 1), ["01-01 00:01:00"]);
         assert_eq!(next(&always, "2026-01-01T00:00:59.999Z", 1), ["01-01 00:01:00"]);
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_keeps_its_beat_and_skips_what_was_missed() {
+    fn interval_after_missed_due_times_skips_them_and_stays_regular() {
         let minute = Timing::Every(60);
         let due = at("2026-01-01T00:00:05Z");
         let next = |after: &str| minute.next(at(after), due).map(|time| time.to_rfc3339());

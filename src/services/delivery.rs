@@ -1,24 +1,24 @@
-//! Who delivers what is ordered.
+//! The ways of delivering an order.
 
 use serde::{Deserialize, Serialize};
 
 use crate::http::word_scalar;
 
-/// Who realises an order.
+/// A way of delivering an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Delivery {
-    /// The VPN hosts.
+    /// Delivered by the VPN hosts.
     VpnNetwork,
-    /// Staff.
+    /// Delivered manually by staff.
     Manual,
 }
 
 word_scalar!(
     Delivery,
     "Delivery",
-    "How an order is realised: by the VPN hosts, or manually by staff.",
+    "The way of delivering an order: by the VPN hosts, or manually by staff.",
     ["manual" => Self::Manual, "vpn_network" => Self::VpnNetwork]
 );
 
@@ -31,7 +31,7 @@ mod tests {
     use crate::http::Scalar as _;
 
     #[test]
-    fn words_are_read_as_they_are_written() {
+    fn parse_of_a_written_word_returns_the_same_delivery() {
         for word in ["manual", "vpn_network"] {
             assert_eq!(Delivery::parse(&json!(word)).expect("one").to_json(), Some(json!(word)));
         }

@@ -1,7 +1,8 @@
-//! What orders deliver, whichever noun realises it.
+//! The services that orders deliver, whichever module provides them.
 //!
-//! Orders know a service only by the trait [`Service`]; the noun that realises it implements the trait, and `dispatch` says
-//! which noun that is. So an arrow leads from the nouns to the orders, and none back.
+//! Orders know a service only by the trait [`Service`]; the module that provides it implements the trait, and
+//! `dispatch` maps each delivery to its module. So modules that provide services depend on the orders, and never the
+//! other way.
 
 mod delivery;
 mod service_change;
@@ -26,7 +27,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The value as orders keep it.
+    /// Returns the value as orders store it.
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Number(number) => (*number).into(),
@@ -35,18 +36,18 @@ impl Value {
     }
 }
 
-/// An order's parameters by name: those that the catalogue prices, and those that the service reads itself.
+/// An order's parameters by name: those that the catalogue prices, and those that the service itself reads.
 pub type Parameters = BTreeMap<String, Value>;
 
-/// What realises the orders of one kind of product.
+/// A service that provides the orders of one kind of product.
 pub trait Service: Sync {
-    /// Names of the parameters that the service reads itself.
+    /// Returns the names of the parameters that the service itself reads.
     fn parameters(&self) -> &'static [&'static str];
 
-    /// Reads the service's own parameters, once; returns what can be provisioned, or all that is wrong with them.
+    /// Reads the service's own parameters, once; returns what can be provisioned, or all errors in them.
     fn read(&self, parameters: &Parameters) -> Result<Arc<dyn Provision>, Vec<FieldError>>;
 
-    /// Ends what was provisioned for a customer's order; repeated, it changes nothing.
+    /// Deprovisions a customer's order; idempotent.
     fn deprovision<'a>(
         &'a self,
         tx: &'a mut PgConnection,
@@ -66,5 +67,5 @@ pub trait Provision: Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<(), Error>>;
 }
 
-/// The service behind a kind of delivery; none when staff deliver.
+/// Maps a kind of delivery to its service; none if staff deliver.
 pub type Services = fn(Delivery) -> Option<&'static dyn Service>;

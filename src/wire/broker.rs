@@ -1,4 +1,4 @@
-//! Where Redis is: a URL, and for `rediss://` the authority that its certificate must come from.
+//! The broker's address: a URL of Redis, and for `rediss://` the certificate authority.
 
 use std::path::Path;
 
@@ -7,35 +7,35 @@ use redis::{ConnectionAddr, ConnectionInfo, TlsCertificates};
 
 use super::secret::Secret;
 
-/// A client for server and workers alike; nothing is connected yet.
+/// Creates a client for server and workers alike, without connecting yet.
 ///
-/// With a CA file only that authority is trusted, else the machine's. No error quotes the URL, password and all, as
-/// those of the crate `redis` do.
+/// With a CA file only that authority is trusted, otherwise those of the machine. No error quotes the URL, which may
+/// contain a password, as errors of the crate `redis` do.
 pub fn client(url: &Secret<String>, ca_file: Option<&Path>) -> anyhow::Result<redis::Client> {
     let Ok(info) = url.expose().parse::<ConnectionInfo>() else {
         bail!(
-            "the broker is no URL of Redis, as in rediss://user:password@redis.example.ch:6379, \
+            "the broker is not a valid URL of Redis, such as rediss://user:password@redis.example.ch:6379, \
              redis://127.0.0.1:6379 or redis+unix:///run/redis.sock"
         );
     };
-    // It announces its name otherwise, which a host's user may not do: one refusal in Redis' log per connection.
+    // Otherwise it sends its name, which a host's user may not do: one refusal in Redis' log per connection.
     let settings = info.redis_settings().clone().set_skip_set_lib_name();
     let info = info.set_redis_settings(settings);
     let insecure = matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. });
-    ensure!(!insecure, "the broker's URL ends with #insecure, which trusts everybody; name its CA file instead");
+    ensure!(!insecure, "the broker's URL ends with #insecure, which accepts any certificate; use a CA file instead");
     let Some(ca_file) = ca_file.filter(|file| !file.as_os_str().is_empty()) else {
         return redis::Client::open(info).map_err(|_| anyhow::anyhow!("the broker's URL can't be used"));
     };
     ensure!(
         matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
-        "a CA file is named ({}), but the broker's URL does not begin with rediss://: nothing would be encrypted",
+        "a CA file is set ({}), but the broker's URL does not start with rediss://: nothing would be encrypted",
         ca_file.display()
     );
     let pem = std::fs::read(ca_file)
         .with_context(|| format!("can't read the certificates of the broker's CA in {}", ca_file.display()))?;
     ensure!(
         pem.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----"),
-        "{} has no certificate in it (PEM, -----BEGIN CERTIFICATE-----)",
+        "{} contains no certificate; it must be PEM (-----BEGIN CERTIFICATE-----)",
         ca_file.display()
     );
     let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
@@ -55,11 +55,11 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_what_is_wrong_without_the_password() {
+    fn client_with_an_invalid_url_fails_without_the_password() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let file = folder.path().join("ca.pem");
-        assert!(refusal("http://x:hunter2@redis", None).contains("no URL of Redis"));
-        assert!(refusal("hunter2", None).contains("no URL of Redis"));
+        assert!(refusal("http://x:hunter2@redis", None).contains("not a valid URL of Redis"));
+        assert!(refusal("hunter2", None).contains("not a valid URL of Redis"));
         assert!(refusal("rediss://x:hunter2@redis/#insecure", None).contains("#insecure"));
         assert!(refusal("redis://x:hunter2@redis", Some(&file)).contains("nothing would be encrypted"));
         assert!(refusal("rediss://x:hunter2@redis", Some(&file)).contains("can't read"));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn usual_urls_are_taken() {
+    fn client_with_a_valid_url_is_created() {
         for url in
             ["redis://127.0.0.1:6379", "rediss://u:p@redis.example.ch", "redis+unix:///run/redis.sock?user=u&pass=p"]
         {

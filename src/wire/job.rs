@@ -1,33 +1,33 @@
-//! A job's name, and how a handler's failure is to be taken.
+//! A job's id, and the errors of its handler.
 
 use std::time::Duration;
 
 /// Identifies a job.
 pub type JobId = i64;
 
-/// How a handler's failure is to be taken; chosen where the failure happens.
+/// An error of a handler, which determines whether the job is retried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
-    /// May well work later: counted against the job's limit, tried again after a backoff.
+    /// The job may succeed later: counted against its limit, retried after a backoff.
     #[error("{0}")]
     Retry(String),
-    /// Can't work yet, and nobody is to blame: tried again after that long, and not counted.
+    /// The job can't run yet, for no fault of its own: retried after that time, and not counted.
     #[error("{reason}")]
     Snooze {
-        /// How long to wait.
+        /// The time to wait.
         after: Duration,
-        /// What it waits for.
+        /// The reason for the wait.
         reason: String,
     },
-    /// Will never work: no further attempt.
+    /// The job will never succeed: no further attempt.
     #[error("{0}")]
     Fail(String),
-    /// Was revoked while it ran; [`super::stream::JobControl::run`] says so, not a handler.
+    /// The job was revoked while it ran; [`super::stream::JobControl::run`] returns this, not a handler.
     #[error("revoked by staff while it ran")]
     Revoked,
 }
 
-/// Whole milliseconds, as rows and Redis have them.
+/// Returns whole milliseconds, as rows and Redis store them.
 pub fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }

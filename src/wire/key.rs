@@ -7,48 +7,49 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use x25519_dalek::StaticSecret;
 
-/// Bytes in a WireGuard key.
+/// The length of a WireGuard key in bytes.
 pub const KEY_LEN: usize = 32;
 
-/// Why a text is not a usable WireGuard key.
+/// The error of a text that is not a usable WireGuard key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Not canonical padded base64 of 32 bytes.
+    /// The text is not canonical padded base64 of 32 bytes.
     #[error(
         "must be 32 bytes in standard base64 with padding (44 characters), as `wg genkey` and `wg pubkey` print it"
     )]
     Encoding,
     /// A point of low order (all zero among them): every handshake with it would fail.
     #[error(
-        "is not a usable Curve25519 public key (low order or not canonical); make one with `wg genkey | wg pubkey`"
+        "is not a usable Curve25519 public key (low order or not canonical); create one with `wg genkey | wg pubkey`"
     )]
     LowOrder,
     /// The all-zero private key, which WireGuard reads as "unset".
-    #[error("must not be all zero; make one with `wg genkey`")]
+    #[error("must not be all zero; create one with `wg genkey`")]
     Zero,
 }
 
-/// The public half: names a peer.
+/// A public key, which identifies a peer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; KEY_LEN]);
 
 impl PublicKey {
-    /// The raw key.
+    /// Returns the raw key.
     pub const fn as_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
     }
 }
 
-/// The largest field element plus one is p = 2^255 - 19; bytes from there on name a point a second time.
+/// Returns true if the bytes are the canonical encoding of a point. The largest field element plus one is p = 2^255 -
+/// 19; bytes from there on encode a point a second time.
 fn is_canonical(bytes: &[u8; KEY_LEN]) -> bool {
     let top = bytes[KEY_LEN - 1];
     let at_or_above_p = top == 0x7f && bytes[1..KEY_LEN - 1].iter().all(|byte| *byte == 0xff) && bytes[0] >= 0xed;
     top < 0x80 && !at_or_above_p
 }
 
-/// The points of low order, on the curve and on its twist: what every secret shared with them is zero for. All that have a
-/// canonical encoding (D. J. Bernstein, https://cr.yp.to/ecdh.html#validate). A list, because each key of a pool is read
-/// several times per change, and multiplying to find out takes a hundred thousand times as long.
+/// The points of low order, on the curve and on its twist: every secret shared with them is zero. All that have a
+/// canonical encoding (D. J. Bernstein, https://cr.yp.to/ecdh.html#validate). A list, because each key of a pool is
+/// read several times per change, and a check by multiplication takes a hundred thousand times as long.
 const LOW_ORDER: [[u8; KEY_LEN]; 5] = {
     let (mut one, mut minus_one) = ([0; KEY_LEN], [0xff; KEY_LEN]);
     one[0] = 1;
@@ -106,7 +107,7 @@ impl<'de> Deserialize<'de> for PublicKey {
     }
 }
 
-/// As the database has it: 32 bytes.
+/// The key as a database column: 32 bytes.
 #[cfg(feature = "sqlx")]
 mod column {
     use sqlx::{
@@ -131,36 +132,37 @@ mod column {
     }
 }
 
-/// The private half of a pool's server: clamped, never printed.
+/// The private key of a pool's server: clamped, never printed.
 #[derive(Clone)]
 pub struct PrivateKey(StaticSecret);
 
 impl PrivateKey {
-    /// A fresh key from the system's random numbers.
+    /// Generates a key from the system's random numbers.
     pub fn generate(random: &SystemRandom) -> Result<Self, ring::error::Unspecified> {
         let mut bytes = [0; KEY_LEN];
         random.fill(&mut bytes)?;
         Ok(Self::clamped(bytes))
     }
 
-    /// WireGuard clamps what it is given; storing the clamped form keeps what is read back equal.
+    /// Clamps a key. WireGuard clamps each key that it reads; storing the clamped form keeps a key equal when it is
+    /// read back.
     fn clamped(mut bytes: [u8; KEY_LEN]) -> Self {
         bytes[0] &= 0b1111_1000;
         bytes[31] = (bytes[31] & 0b0111_1111) | 0b0100_0000;
         Self(StaticSecret::from(bytes))
     }
 
-    /// The public key that belongs to it.
+    /// Returns the public key that belongs to it.
     pub fn public_key(&self) -> PublicKey {
         PublicKey(x25519_dalek::PublicKey::from(&self.0).to_bytes())
     }
 
-    /// The raw key, for encryption at rest and for `wg`'s standard input.
+    /// Returns the raw key, for encryption at rest and for `wg`'s standard input.
     pub fn expose(&self) -> &[u8; KEY_LEN] {
         self.0.as_bytes()
     }
 
-    /// The key as `wg` reads it.
+    /// Returns the key as `wg` reads it.
     pub fn expose_base64(&self) -> String {
         STANDARD.encode(self.0.as_bytes())
     }
@@ -188,7 +190,7 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Only for the payload on its way to the host: the key rests in no job row, listing or log.
+/// Only for the payload on its way to the host: the key is never stored in a job row, listing or log.
 impl Serialize for PrivateKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.expose_base64())
@@ -202,7 +204,7 @@ impl<'de> Deserialize<'de> for PrivateKey {
     }
 }
 
-/// The engine `STANDARD` refuses missing padding, the URL-safe alphabet and stray trailing bits.
+/// Decodes a key. The engine `STANDARD` refuses missing padding, the URL-safe alphabet and stray trailing bits.
 fn decode(text: &str) -> Result<[u8; KEY_LEN], KeyError> {
     let bytes = STANDARD.decode(text).map_err(|_| KeyError::Encoding)?;
     bytes.try_into().map_err(|_| KeyError::Encoding)
@@ -217,14 +219,14 @@ mod tests {
     const PUBLIC: &str = "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=";
 
     #[test]
-    fn derives_the_public_key_of_rfc_7748() {
+    fn public_key_of_rfc_7748_private_key_is_derived() {
         let private: PrivateKey = PRIVATE.parse().expect("valid");
         assert_eq!(private.public_key().to_string(), PUBLIC);
         assert_eq!(PUBLIC.parse::<PublicKey>().expect("valid").to_string(), PUBLIC);
     }
 
     #[test]
-    fn refuses_every_other_encoding() {
+    fn parse_with_another_encoding_is_refused() {
         let wrong = [
             "",
             "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo",    // no padding
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_points_of_low_order_and_second_names_of_a_point() {
+    fn public_key_of_low_order_or_not_canonical_is_refused() {
         let mut one = [0; KEY_LEN];
         one[0] = 1;
         let mut p_plus_nine = [0xff; KEY_LEN];
@@ -254,8 +256,8 @@ mod tests {
     }
 
     #[test]
-    fn the_listed_points_are_of_low_order() {
-        // Any clamped scalar sends such a point to zero (RFC 7748, section 6.1).
+    fn low_order_points_listed_have_no_contribution() {
+        // Any clamped scalar maps such a point to zero (RFC 7748, section 6.1).
         let secret = StaticSecret::from([1; KEY_LEN]);
         let contributes =
             |bytes: [u8; KEY_LEN]| secret.diffie_hellman(&x25519_dalek::PublicKey::from(bytes)).was_contributory();
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_zero_private_key_and_hides_the_others() {
+    fn private_key_of_zero_is_refused_and_others_are_redacted() {
         assert_eq!(PrivateKey::try_from([0; KEY_LEN]).err(), Some(KeyError::Zero));
         let key = PrivateKey::generate(&SystemRandom::new()).expect("random numbers");
         assert_eq!(format!("{key:?}"), "[redacted]");

@@ -1,9 +1,10 @@
-//! Kinds of jobs: what the provider and its hosts call what is to be done.
+//! The kinds of jobs that the provider and its hosts know.
 
 /// Declares kinds with their names, so that none can be left out of [`KINDS`].
 macro_rules! kinds {
     ($($(#[$about:meta])+ $kind:ident $name:literal)+) => {
-        /// What a job does. Rows and Redis carry the name, so a kind is never renamed; payloads only ever gain fields.
+        /// The kind of a job. Rows and Redis store the name, so a kind is never renamed; payloads only ever gain
+        /// fields.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Kind {
             $($(#[$about])+ $kind,)+
@@ -13,7 +14,7 @@ macro_rules! kinds {
         pub const KINDS: &[Kind] = &[$(Kind::$kind),+];
 
         impl Kind {
-            /// Its name in rows and Redis.
+            /// Returns the name that rows and Redis store.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)+
@@ -24,26 +25,26 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Bring a VPN pool's interface on its host to the desired state.
+    /// Applies the desired state of a VPN pool's interface on its host.
     VpnApply "vpn_apply"
-    /// Ask a VPN pool's host for the last handshakes and the traffic of its peers.
+    /// Reads the latest handshakes and the traffic of a VPN pool's peers from its host.
     VpnStatus "vpn_status"
-    /// Ask for the full state of all VPN pools, or of a host's, once more. Done by a server.
+    /// Requests the full state of all VPN pools, or of those of a host, once more. Run by a server.
     VpnReconcile "vpn_reconcile"
-    /// Forget jobs that ended long ago, and workers that are gone. Done by a server.
+    /// Deletes jobs that ended long ago, and workers that are gone. Run by a server.
     JobCleanup "job_cleanup"
-    /// Begin a bill run and ask for its shares.
+    /// Starts a bill run and enqueues its parts.
     BillRun "bill_run"
-    /// Bill a share of a run.
+    /// Bills a part of a run.
     BillPart "bill_part"
-    /// Give a run's bills their numbers.
+    /// Assigns the numbers of a run's bills.
     BillEnd "bill_end"
-    /// End what an order delivers, now that its time has come.
+    /// Terminates the service of an order whose end has come.
     OrderService "order_service"
 }
 
 impl Kind {
-    /// The kind of that name; none when a newer program made it up.
+    /// Returns the kind of that name; none if a newer program introduced it.
     pub fn parse(text: &str) -> Option<Self> {
         KINDS.iter().copied().find(|kind| kind.as_str() == text)
     }

@@ -1,4 +1,4 @@
-//! What the provider and its hosts say to each other, and what carries it: the vocabulary of `uncloud-worker`.
+//! The protocol between the provider and its hosts, and its transport: shared by `uncloud` and `uncloud-worker`.
 
 pub mod broker;
 pub mod desired;

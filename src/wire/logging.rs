@@ -1,4 +1,4 @@
-//! Logs: messages on stderr or in a file, as text for people or as JSON.
+//! Logs: messages on stderr or in a file, as text for people or as JSON for programs.
 
 use std::{
     fs::{File, OpenOptions},
@@ -27,13 +27,13 @@ pub enum Format {
 /// The least important messages that are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Level {
-    /// Failures that need a person.
+    /// Failures that need attention.
     Error,
-    /// Also what may become a failure.
+    /// Also possible problems.
     Warn,
-    /// Also what happens.
+    /// Also normal events.
     Info,
-    /// Also how it happens.
+    /// Also details of these events.
     Debug,
     /// Every step.
     Trace,
@@ -71,12 +71,12 @@ pub struct LogFileArgs {
     loglevel: Option<Level>,
 }
 
-/// Starts a log on stderr. To be called once, first. Without a level, `RUST_LOG` selects the messages.
+/// Starts a log on stderr. Call it once, before all else. Without a level, `RUST_LOG` selects the messages.
 pub fn init(format: Format, level: Option<Level>) {
     start(format, level, BoxMakeWriter::new(std::io::stderr), colour(&std::io::stderr()));
 }
 
-/// Starts a log where the options say. To be called once, first.
+/// Starts a log as the options specify. Call it once, before all else.
 pub fn init_with(format: Format, args: &LogFileArgs) -> anyhow::Result<()> {
     let Some(file) = &args.logfile else {
         init(format, args.loglevel);
@@ -87,8 +87,8 @@ pub fn init_with(format: Format, args: &LogFileArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns whether colours belong there: on a terminal that has them, unless `NO_COLOR` or `CLICOLOR` says otherwise.
-/// clap decides in the same way about help.
+/// Returns true if the stream supports colours: it is a terminal that has them, and neither `NO_COLOR` nor `CLICOLOR`
+/// disables them. clap decides in the same way about help.
 pub fn colour<S: RawStream>(stream: &S) -> bool {
     AutoStream::choice(stream) != ColorChoice::Never
 }
@@ -101,13 +101,13 @@ fn start<W>(format: Format, level: Option<Level>, writer: W, ansi: bool)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // The libraries' own chatter is left out; ours tells the story. sqlx' warnings would quote parts of a mistyped URL.
+    // The libraries' own messages are left out. sqlx's warnings would quote parts of a mistyped URL.
     let ours = |level: Level| EnvFilter::new(format!("{},poem=warn,sqlx=error", level.as_str()));
     let filter = match level {
         Some(level) => ours(level),
         None => EnvFilter::try_from_default_env().unwrap_or_else(|_| ours(Level::Info)),
     };
-    // Errors of the log itself have nowhere to go: printing them would panic on a full disk, and end the program.
+    // Errors of the log itself are ignored: printing them would panic on a full disk, and end the program.
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
@@ -119,7 +119,7 @@ where
     }
 }
 
-/// An error of a command for its user: one line, and what a cause repeats is said once.
+/// Returns an error of a command in one line; text that a cause repeats occurs only once.
 pub fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
@@ -139,7 +139,7 @@ mod tests {
     use super::one_line;
 
     #[test]
-    fn an_error_is_one_line_without_repetition() {
+    fn one_line_of_repeated_causes_contains_each_once() {
         let error = anyhow::anyhow!("no such host").context("asking DNS: no such host").context("can't connect");
         assert_eq!(one_line(&error), "can't connect: asking DNS: no such host");
         assert_eq!(one_line(&anyhow::anyhow!("its log:\n\n  first\n  second\n")), "its log:; first; second");

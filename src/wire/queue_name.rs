@@ -1,4 +1,4 @@
-//! Queue names: what a worker is started with.
+//! The names of queues, which workers are started with.
 
 use std::{fmt, str::FromStr};
 
@@ -9,67 +9,71 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct QueueName(String);
 
-/// Why a text is no queue name.
+/// The error of a text that is not a queue name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a queue is a host name (letters, digits, hyphens and dots, at most 253 characters) such as vpn-1.example.ch, or billing"
+    "a queue must be a host name (letters, digits, hyphens and dots, at most 253 characters) such as vpn-1.example.ch, or billing"
 )]
 pub struct QueueNameError;
 
-/// See [`QueueName::server`].
+/// The name of the servers' own queue; see [`QueueName::server`].
 pub const SERVER: &str = "server";
-/// The queue of the provider's own work, whose workers have the database.
+/// The name of the queue of the provider's own work, whose workers have the database's credentials.
 const BILLING: &str = "billing";
 
 impl QueueName {
-    /// The queue of what the servers do themselves, in the database alone. It never comes to Redis, and needs no worker.
+    /// Returns the queue of the jobs that servers run themselves, in the database alone. It never reaches Redis, and
+    /// needs no worker.
     pub fn server() -> Self {
         Self(SERVER.to_owned())
     }
 
-    /// The queue of bill runs. No host has that name: a host's has a dot.
+    /// Returns the queue of bill runs. It can't be a host's name, which contains a dot.
     pub fn billing() -> Self {
         Self(BILLING.to_owned())
     }
 
-    /// Whether its workers have the database's credentials.
+    /// Returns true if its workers have the database's credentials.
     pub fn is_billing(&self) -> bool {
         self.0 == BILLING
     }
 
-    /// The name as it is written.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Redis stream of the jobs that are ready to run. The braces are a hash tag: one queue, one cluster slot.
+    /// Returns the Redis stream of the jobs that are ready to run. The braces are a hash tag: one queue, one cluster
+    /// slot.
     pub fn jobs_key(&self) -> String {
         format!("uncloud:{{{}}}:jobs", self.0)
     }
 
-    /// Redis stream of what comes back. One for each queue, so that a host can't touch another's results.
+    /// Returns the Redis stream of workers' events. One for each queue, so that a host can't write another host's
+    /// results.
     pub fn events_key(&self) -> String {
         format!("uncloud:{{{}}}:events", self.0)
     }
 
-    /// Redis stream of news that may get lost: who is there, how far a job is. Bounded.
+    /// Returns the Redis stream of reports that may get lost: workers' states, jobs' progress. Bounded.
     pub fn reports_key(&self) -> String {
         format!("uncloud:{{{}}}:reports", self.0)
     }
 
-    /// Redis stream of what the server tells the queue's workers. Bounded, and repeated until it has been obeyed.
+    /// Returns the Redis stream of the server's commands to the queue's workers. Bounded; commands are repeated until
+    /// they have taken effect.
     pub fn control_key(&self) -> String {
         format!("uncloud:{{{}}}:control", self.0)
     }
 
-    /// The queue that a key of the streams above belongs to.
+    /// Returns the queue that a key of the streams above belongs to.
     pub fn of_key(key: &str) -> Option<Self> {
         let (name, _) = key.strip_prefix("uncloud:{")?.split_once("}:")?;
         name.parse().ok()
     }
 }
 
-/// A label of a host name by RFC 1123, section 2.1.
+/// Returns true if the text is a label of a host name by RFC 1123, section 2.1.
 fn is_label(label: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
@@ -109,13 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_names_are_folded_to_lower_case() {
+    fn queue_name_in_upper_case_is_folded() {
         assert_eq!("VPN-1.Example.CH".parse::<QueueName>().map(String::from), Ok("vpn-1.example.ch".into()));
         assert_eq!("billing".parse::<QueueName>().map(|name| name.jobs_key()), Ok("uncloud:{billing}:jobs".into()));
     }
 
     #[test]
-    fn what_could_leave_the_key_is_refused() {
+    fn queue_name_with_special_characters_is_refused() {
         for wrong in ["", ".", "a..b", "-a", "a-", "a}b", "a b", "a\n", "ü", &"a".repeat(64), &"a.".repeat(130)] {
             assert_eq!(wrong.parse::<QueueName>(), Err(QueueNameError), "{wrong:?}");
         }

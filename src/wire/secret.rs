@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A value whose content never reaches logs, errors or debug output.
 ///
-/// There is no `Display` and no `Serialize`: whoever needs the content says so with [`Secret::expose`].
+/// It implements neither `Display` nor `Serialize`: code that needs the content calls [`Secret::expose`] explicitly.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
 
@@ -14,7 +14,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The content, for the one place that needs it.
+    /// Returns the content, for the one place that needs it.
     pub const fn expose(&self) -> &T {
         &self.0
     }
@@ -45,7 +45,7 @@ mod tests {
     use super::Secret;
 
     #[test]
-    fn debug_output_hides_the_content() {
+    fn debug_of_a_secret_is_redacted() {
         let secret = Secret::new("hunter2".to_owned());
         assert_eq!(format!("{secret:?}"), "[redacted]");
         assert_eq!(secret.expose(), "hunter2");

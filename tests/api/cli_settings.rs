@@ -80,7 +80,8 @@ fn help_shows_no_secret() {
         "UNCLOUD_LDAP_URL",
         "UNCLOUD_LDAP_BASE_DN",
     ];
-    let lines: String = names.iter().map(|name| format!("{name}={SECRET}\n")).collect();
+    let lines: Vec<String> = names.iter().map(|name| format!("{name}={SECRET}\n")).collect();
+    let lines = lines.concat();
     let settings = file(&lines);
     let path = settings.to_str().expect("UTF-8");
     for command in ["up", "serve", "migrate", "job", "worker-host", "bootstrap-user"] {

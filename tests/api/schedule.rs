@@ -147,7 +147,7 @@ async fn a_schedule_runs_when_it_is_due_and_when_told() {
     assert!(last["request_id"].is_string(), "the request that ran it: {last}");
     app.delete(&format!("{SCHEDULES}/{}", made["id"]), "admin").await.expect(204);
     let gone = app.cli(&["schedule", "show", "often"]).await.expect_err("gone");
-    assert!(gone.contains("there is no schedule often"), "{gone}");
+    assert!(gone.contains("schedule often not found"), "{gone}");
 }
 
 #[tokio::test]

@@ -111,10 +111,10 @@ fn way_back(arrows: &[BTreeMap<usize, &str>], start: usize) -> Option<Vec<usize>
                 way.reverse();
                 return Some(way);
             }
-            if !from.contains_key(&there) {
-                from.insert(there, here);
+            from.entry(there).or_insert_with(|| {
                 next.push_back(there);
-            }
+                here
+            });
         }
     }
     None

@@ -65,12 +65,14 @@ fn section(page: &mut String, own: &Command, built: &mut Command, level: usize, 
         let options: Vec<&Arg> = own.get_arguments().filter(shown).filter(|arg| titled(arg) == title).collect();
         if !options.is_empty() {
             write!(page, "{title}:\n\n").expect("text");
-            options.into_iter().for_each(|arg| page.push_str(&option(arg)));
+            for arg in options {
+                page.push_str(&option(arg));
+            }
             page.push('\n');
         }
     }
     if let Some(after) = own.get_after_help() {
-        write!(page, "{}\n", prose_and_code(&after.to_string())).expect("text");
+        writeln!(page, "{}", prose_and_code(&after.to_string())).expect("text");
     }
     for below in own.get_subcommands() {
         let name = below.get_name().to_owned();

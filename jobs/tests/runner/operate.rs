@@ -99,7 +99,7 @@ fn a_purge_takes_what_waits_and_leaves_what_runs() {
     stage.run_uncloud(&["job", "purge", QUEUE]);
     stage.run_uncloud(&["queue", "resume", QUEUE]);
     for job in [waiting, after] {
-        stage.wait_for(job, "revoked").assert_error("with all that waited");
+        stage.wait_for(job, "revoked").assert_error("with all waiting jobs");
         assert!(stage.starts(job).is_empty());
     }
     stage.wait_for(running, "succeeded");

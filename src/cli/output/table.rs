@@ -1,5 +1,7 @@
 //! A table whose rows all have the same columns.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Map, Value};
@@ -123,7 +125,7 @@ const HEADER: Style = Style::new().bold();
 
 fn push_styled(text: &mut String, part: &str, style: Style, colour: bool) {
     if colour && !part.is_empty() && !style.is_plain() {
-        text.push_str(&format!("{style}{part}{style:#}"));
+        let _ = write!(text, "{style}{part}{style:#}"); // a String takes everything
     } else {
         text.push_str(part);
     }

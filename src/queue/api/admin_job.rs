@@ -1,4 +1,4 @@
-//! All jobs over HTTP; staff only.
+//! The operations on all jobs; staff only.
 
 use std::sync::Arc;
 
@@ -21,31 +21,31 @@ use crate::{
 };
 
 input! {
-    /// Which of the failed jobs to run again; what is left out limits nothing.
+    /// The failed jobs to run again; an omitted field does not limit them.
     pub struct JobRetryFilter {
-        /// Those of this queue.
+        /// Only jobs of this queue.
         pub queue: Option<QueueText>,
-        /// Those of this kind.
+        /// Only jobs of this kind.
         pub kind: Option<TextPart>,
-        /// Those whose error has this in it, in upper or lower case.
+        /// Only jobs whose error contains this text, ignoring case.
         pub error: Option<TextPart>,
-        /// Those that were asked for at least so many seconds ago.
+        /// Only jobs that were requested at least this many seconds ago.
         pub min_age_seconds: Option<Number<0, 1_000_000_000>>,
     }
 }
 
-/// How many jobs an operation was about.
+/// The number of jobs that an operation affected.
 #[derive(Debug, Object)]
 pub(super) struct JobCount {
-    /// That many.
+    /// The number of jobs.
     pub(super) jobs: u64,
 }
 
-/// The operations.
+/// The operations on all jobs.
 pub struct AdminJobApi {
-    /// Where the jobs are.
+    /// The database.
     pub pool: PgPool,
-    /// Wakes those who wait for them.
+    /// Wakes tasks that wait for the jobs.
     pub wake: Arc<Notifier>,
 }
 
@@ -53,29 +53,29 @@ pub struct AdminJobApi {
 impl AdminJobApi {
     /// List jobs
     ///
-    /// The newest first. `state=failed` are the dead letters: they were given up and wait for staff.
+    /// The newest first. `state=failed` lists the dead letters: jobs that failed permanently and wait for staff.
     #[oai(path = "/", method = "get", operation_id = "admin_job_list")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Those in this state.
+        /// Only jobs in this state.
         state: Query<Option<JobState>>,
-        /// Those of this queue.
+        /// Only jobs of this queue.
         queue: Query<Option<QueueText>>,
-        /// Those of this kind.
+        /// Only jobs of this kind.
         kind: Query<Option<TextPart>>,
-        /// Those whose last error has this in it, in upper or lower case.
+        /// Only jobs whose last error contains this text, ignoring case.
         error: Query<Option<TextPart>>,
-        /// Those that were asked for at least so many seconds ago.
+        /// Only jobs that were requested at least this many seconds ago.
         #[oai(validator(minimum(value = "0"), maximum(value = "1000000000")))]
         min_age_seconds: Query<Option<i32>>,
-        /// Jobs on a page.
+        /// The number of jobs on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The start of the page: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The order of the list.
         #[oai(default = "crate::http::newest_first")]
         sort: Query<Sort>,
     ) -> Result<Json<AdminJobList>, Error> {
@@ -94,7 +94,7 @@ impl AdminJobApi {
 
     /// Read a job with its history
     ///
-    /// With its attempts, its steps in time, what it waits for, and a hint where it needs help.
+    /// Includes its attempts, its history, its parents, and a hint if it is stuck.
     #[oai(path = "/:id", method = "get", operation_id = "admin_job_read")]
     async fn read(
         &self,
@@ -103,14 +103,14 @@ impl AdminJobApi {
         id: Path<Id>,
     ) -> Result<Json<AdminJobDetail>, Error> {
         let job = inspect::job(&self.pool, id.0.0).await?;
-        let job = job.ok_or_else(|| Error::NotFound(format!("there is no job {}", id.0.0).into()))?;
+        let job = job.ok_or_else(|| Error::NotFound(format!("job {} not found", id.0.0).into()))?;
         Ok(Json(job.into()))
     }
 
     /// Revoke a job
     ///
-    /// One that waits is revoked at once. Of one that is on its way or running the worker is told; it ends, with its
-    /// child processes, when the worker has heard of it.
+    /// A waiting job is revoked at once. If the job was dispatched or is running, its worker is notified; the job ends,
+    /// with its child processes, when the worker has received the command.
     #[oai(path = "/:id/revoke", method = "post", operation_id = "admin_job_revoke")]
     async fn revoke(
         &self,
@@ -124,7 +124,7 @@ impl AdminJobApi {
 
     /// Run a job again
     ///
-    /// One that failed or was revoked, as if for the first time; or one that waits for its time, at once.
+    /// A failed or revoked job starts over; a job that waits for its time runs at once.
     #[oai(path = "/:id/retry", method = "post", operation_id = "admin_job_retry")]
     async fn retry(
         &self,
@@ -139,7 +139,7 @@ impl AdminJobApi {
 
     /// Run failed jobs again
     ///
-    /// All that match, at once. Jobs that ended well, and those that are still under way, are not touched.
+    /// Runs all failed jobs that match, at once. Jobs that succeeded, and unfinished jobs, are not changed.
     #[oai(path = "/retry", method = "post", operation_id = "admin_job_retry_all")]
     async fn retry_all(&self, _staff: Staff, body: Body<JobRetryFilter>) -> Result<Json<JobCount>, Error> {
         let filter = JobFilter {

@@ -1,4 +1,4 @@
-//! Jobs as staff see them.
+//! The representations of jobs for staff.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::types::ToJSON as _;
@@ -16,31 +16,31 @@ use crate::{
     },
 };
 
-/// A job as staff see it in a list.
+/// A job in a list for staff.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct AdminJob {
     /// Identifies the job.
     id: JobId,
-    /// Where it is in its life.
+    /// The state of the job.
     state: JobState,
-    /// What it does.
+    /// The kind of the job.
     kind: String,
-    /// Whose work it is: a host's name, or a word for the provider's own work.
+    /// The job's queue: a host's name, or a word for the provider's own work.
     queue: String,
-    /// 0 to 9; 9 goes first.
+    /// The priority, 0 to 9; jobs of priority 9 run first.
     priority: i16,
-    /// How often it was sent to a worker.
+    /// The number of dispatches to a worker.
     attempt: i32,
-    /// When it was asked for.
+    /// The time at which it was requested.
     created_at: DateTime<Utc>,
-    /// Earliest time of the next attempt.
+    /// The earliest time of the next attempt.
     run_at: DateTime<Utc>,
-    /// When nothing more was to be done.
+    /// The time at which it reached its final state.
     finished_at: Option<DateTime<Utc>>,
     /// The last error.
     error: Option<String>,
-    /// How far it is.
+    /// The progress of the job.
     progress: Option<JobProgress>,
 }
 
@@ -72,7 +72,7 @@ impl Representation for JobLine {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct AdminJobList {
-    /// In the order asked for.
+    /// The jobs, in the requested order.
     pub(super) items: Vec<AdminJob>,
     /// Cursor of the next page; absent on the last.
     pub(super) next: Option<String>,
@@ -82,55 +82,56 @@ pub(super) struct AdminJobList {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct AdminJobDetail {
-    /// What a list shows.
+    /// The members that a list shows.
     job: AdminJob,
-    /// Why the job is stuck, and a fix; absent when all is well.
+    /// The reason why the job is stuck, and a fix; absent if nothing is wrong.
     hint: Option<String>,
-    /// Whom it is about.
+    /// The payload of the job.
     payload: Any<Value>,
-    /// What its worker reported.
+    /// The result that its worker reported.
     result: Option<Any<Value>>,
     /// The newer job that does this one's work too.
     superseded_by: Option<JobId>,
-    /// Failures that count against the limit.
+    /// The number of failures that count against the limit.
     failures: i32,
-    /// The limit.
+    /// The number of failures after which the job fails permanently.
     max_failures: i32,
-    /// Jobs of one key run one at a time, and at most one waits.
+    /// A key whose jobs run one at a time; at most one of them waits.
     unique_key: Option<String>,
-    /// Jobs of one key run one after the other.
+    /// A key whose jobs run one after the other.
     serial_key: Option<String>,
-    /// Who ran it last.
+    /// The worker that ran it last.
     worker: Option<String>,
-    /// When it was last sent to a worker.
+    /// The time of its last dispatch to a worker.
     dispatched_at: Option<DateTime<Utc>>,
-    /// When a worker was first known to be at the last attempt; absent when that was shorter than a heartbeat.
+    /// The time at which a worker first reported that it runs the last attempt; absent if that was shorter than a
+    /// heartbeat.
     running_at: Option<DateTime<Utc>>,
-    /// When staff wanted it revoked.
+    /// The time at which staff requested its revocation.
     revoke_requested_at: Option<DateTime<Utc>>,
-    /// How long the last attempt ran, in milliseconds.
+    /// The duration of the last attempt, in milliseconds.
     duration_ms: Option<i32>,
-    /// The HTTP request that wanted it; it stands in the logs of server and worker.
+    /// The id of the HTTP request that created it; the logs of server and worker contain it.
     request_id: Option<String>,
-    /// What it waits or waited for.
+    /// The jobs that it waits or waited for.
     parents: Vec<AdminJobParent>,
-    /// What became of attempts that were not its success, the first one first.
+    /// The attempts that did not succeed, in order.
     attempts: Vec<AdminJobAttempt>,
-    /// Its life, step by step.
+    /// The history of the job, step by step.
     history: Vec<AdminJobStep>,
 }
 
-/// A job that another one waits or waited for.
+/// A job that another job waits or waited for.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct AdminJobParent {
-    /// The job.
+    /// Identifies the job.
     id: JobId,
-    /// Where it is in its life.
+    /// The state of the job.
     state: JobState,
-    /// Whether its success matters.
+    /// True if the waiting job requires its success.
     needed: bool,
-    /// Why it failed.
+    /// The error, if it failed.
     error: Option<String>,
 }
 
@@ -140,25 +141,26 @@ impl From<ParentLine> for AdminJobParent {
     }
 }
 
-/// An attempt that was not the job's success.
+/// An attempt that did not succeed.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct AdminJobAttempt {
-    /// Counts from 1.
+    /// The number of the attempt, from 1.
     attempt: i32,
-    /// `retry`, `snoozed`, `failed`, `lost` (with Redis) or `revoked`.
+    /// The outcome: `retry`, `snoozed`, `failed`, `lost` (with Redis) or `revoked`.
     outcome: String,
-    /// When it was sent to a worker.
+    /// The time of its dispatch to a worker.
     dispatched_at: Option<DateTime<Utc>>,
-    /// When a worker was first known to be at it; absent when it was shorter than a heartbeat.
+    /// The time at which a worker first reported that it runs this attempt; absent if that was shorter than a
+    /// heartbeat.
     running_at: Option<DateTime<Utc>>,
-    /// How long it ran, in milliseconds, by the worker's clock.
+    /// The duration, in milliseconds, by the worker's clock.
     duration_ms: Option<i32>,
-    /// When its end was known.
+    /// The time at which the server recorded its end.
     ended_at: DateTime<Utc>,
-    /// Who ran it.
+    /// The worker that ran it.
     worker: Option<String>,
-    /// What went wrong.
+    /// The error, if there was one.
     error: Option<String>,
 }
 
@@ -177,19 +179,19 @@ impl From<JobAttempt> for AdminJobAttempt {
     }
 }
 
-/// What happened to a job.
+/// An event in the history of a job.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct AdminJobStep {
-    /// When.
+    /// The time of the event.
     at: DateTime<Utc>,
-    /// Its state from then on, or what became of an attempt: `retry`, `snoozed` or `lost`.
+    /// The job's state from then on, or the outcome of an attempt: `retry`, `snoozed` or `lost`.
     what: String,
-    /// Counts from 1; absent before the first one.
+    /// The number of the attempt, from 1; absent before the first one.
     attempt: Option<i32>,
-    /// Who ran it.
+    /// The worker that ran it.
     worker: Option<String>,
-    /// What went wrong.
+    /// The error, if there was one.
     error: Option<String>,
 }
 

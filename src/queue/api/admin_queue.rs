@@ -1,4 +1,4 @@
-//! Queues over HTTP; staff only.
+//! The operations on queues; staff only.
 
 use std::sync::Arc;
 
@@ -19,29 +19,29 @@ use crate::{
     },
 };
 
-/// The work of one host, or of the provider.
+/// A queue: the work of one host, or of the provider.
 #[derive(Debug, Object)]
 #[oai(rename = "Queue", skip_serializing_if_is_none)]
 struct QueueBody {
-    /// A host's name, or a word for the provider's own work.
+    /// The queue's name: a host's name, or a word for the provider's own work.
     name: String,
-    /// Since when nothing more is dispatched; absent when it is not paused.
+    /// The time since which no job is dispatched; absent if the queue is not paused.
     paused_at: Option<DateTime<Utc>>,
-    /// So many jobs start in a period, on all workers together; absent when there is no limit.
+    /// The number of jobs that may start in a period, on all workers together; absent if there is no limit.
     rate_limit: Option<i32>,
-    /// The period, in seconds.
+    /// The period of the rate limit, in seconds.
     rate_period_seconds: Option<i32>,
-    /// Jobs that wait, for whatever.
+    /// The number of waiting jobs, for any reason.
     queued: i64,
-    /// Jobs that could start now.
+    /// The number of jobs that could start now.
     available: i64,
-    /// How long the first of those has waited, in seconds.
+    /// The time that the first of those has waited, in seconds.
     oldest_available_seconds: Option<f64>,
-    /// Jobs on their way or running.
+    /// The number of dispatched and running jobs.
     in_flight: i64,
-    /// Live workers.
+    /// The number of live workers.
     workers: i64,
-    /// Jobs that they can run at the same time.
+    /// The number of jobs that they can run at the same time.
     slots: i64,
 }
 
@@ -68,21 +68,22 @@ impl Representation for QueueLine {
     }
 }
 
-/// All queues.
+/// The list of all queues.
 #[derive(Debug, Object)]
 struct QueueList {
-    /// By name: those with jobs, workers or settings.
+    /// The queues that have jobs, workers or settings, by name.
     items: Vec<QueueBody>,
 }
 
 input! {
-    /// What to change of a queue; what is left out stays.
+    /// A change of a queue; an omitted field stays as it is.
     pub struct QueueUpdate {
-        /// Stops dispatching, or goes on. What is on its way is finished: paused and without jobs in flight, the queue is drained.
+        /// True pauses dispatching, false resumes it. Jobs in flight are finished: a paused queue without jobs in
+        /// flight is drained.
         pub paused: Option<Flag>,
-        /// So many jobs start in a period, on all workers together; 0 lifts the limit.
+        /// The number of jobs that may start in a period, on all workers together; 0 removes the limit.
         pub rate_limit: Option<Number<0, 1_000_000>>,
-        /// The period in seconds; 1 when left out. Only together with `rate_limit`.
+        /// The period in seconds; 1 if omitted. Only allowed together with `rate_limit`.
         pub rate_period_seconds: Option<Number<1, 86_400>>,
     }
 }
@@ -90,7 +91,7 @@ input! {
 impl QueueUpdate {
     fn wish(self) -> Result<QueueWish, Error> {
         if self.rate_limit.is_none() && self.rate_period_seconds.is_some() {
-            let error = FieldError::new("rate_period_seconds", "means nothing without rate_limit");
+            let error = FieldError::new("rate_period_seconds", "must be omitted without rate_limit");
             return Err(Error::Invalid(vec![error]));
         }
         let period = self.rate_period_seconds.map_or(1, Number::get);
@@ -99,9 +100,9 @@ impl QueueUpdate {
     }
 }
 
-/// The operations.
+/// The operations on queues.
 pub struct QueueApi {
-    /// Where the jobs are.
+    /// The database.
     pub pool: PgPool,
     /// Wakes the relay.
     pub wake: Arc<Notifier>,
@@ -111,7 +112,7 @@ pub struct QueueApi {
 impl QueueApi {
     /// List queues
     ///
-    /// By name: those that have jobs, workers or settings.
+    /// Lists the queues that have jobs, workers or settings, by name.
     #[oai(path = "/", method = "get", operation_id = "admin_queue_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<QueueList>, Error> {
         let queues = inspect::queues(&self.pool, None).await?;
@@ -120,25 +121,25 @@ impl QueueApi {
 
     /// Read a queue
     ///
-    /// How many jobs wait, run and have failed, who works for it, and its limits.
+    /// Returns the numbers of waiting and running jobs, the workers, and the limits of the queue.
     #[oai(path = "/:name", method = "get", operation_id = "admin_queue_read")]
     async fn read(
         &self,
         _staff: Staff,
-        /// The queue.
+        /// The name of the queue.
         name: Path<QueueText>,
     ) -> Result<Json<QueueBody>, Error> {
         self.find(&name.0.0).await
     }
 
-    /// Pause a queue, let it go on, or limit its rate
+    /// Pause, resume or rate-limit a queue
     ///
-    /// What is on its way or running goes on; a pause and a limit hold for what waits. What is left out stays.
+    /// Jobs in flight continue; a pause and a limit apply to waiting jobs. An omitted field stays as it is.
     #[oai(path = "/:name", method = "patch", operation_id = "admin_queue_update")]
     async fn edit(
         &self,
         _staff: Staff,
-        /// The queue.
+        /// The name of the queue.
         name: Path<QueueText>,
         body: Body<QueueUpdate>,
     ) -> Result<Json<QueueBody>, Error> {
@@ -147,14 +148,14 @@ impl QueueApi {
         self.find(&name.0.0).await
     }
 
-    /// Revoke all jobs of a queue that wait
+    /// Revoke all waiting jobs of a queue
     ///
-    /// What is on its way or running is not touched.
+    /// Dispatched and running jobs are not affected.
     #[oai(path = "/:name/purge", method = "post", operation_id = "admin_queue_purge")]
     async fn purge(
         &self,
         _staff: Staff,
-        /// The queue.
+        /// The name of the queue.
         name: Path<QueueText>,
     ) -> Result<Json<JobCount>, Error> {
         Ok(Json(JobCount { jobs: operate::purge(&self.pool, &self.wake, &name.0.0).await? }))
@@ -164,8 +165,9 @@ impl QueueApi {
 impl QueueApi {
     async fn find(&self, name: &QueueName) -> Result<Json<QueueBody>, Error> {
         let queue = inspect::queues(&self.pool, Some(name.as_str())).await?.pop();
-        let queue = queue
-            .ok_or_else(|| Error::NotFound(format!("queue {name} has no jobs, no worker and no settings").into()))?;
+        let queue = queue.ok_or_else(|| {
+            Error::NotFound(format!("queue {name} not found: it has no jobs, no worker and no settings").into())
+        })?;
         Ok(Json(queue.into()))
     }
 }

@@ -1,4 +1,4 @@
-//! Workers over HTTP; staff only.
+//! The operations on workers; staff only.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{
@@ -24,46 +24,46 @@ use crate::{
 #[derive(Debug, Object)]
 #[oai(rename = "Worker", skip_serializing_if_is_none)]
 struct WorkerBody {
-    /// Identifies it, from its start to its end.
+    /// Identifies the worker, from its start to its end.
     id: i64,
-    /// Whose work it does.
+    /// The queue that the worker serves.
     queue: String,
     /// The name it was started with.
     name: String,
     /// The program's version.
     version: String,
-    /// False when it has said goodbye, or nothing for a while.
+    /// False if the worker has stopped, or has not reported for a while.
     alive: bool,
-    /// Jobs at the same time.
+    /// The number of jobs that it runs at the same time.
     concurrency: i32,
     /// The concurrency that staff requested, until the worker has it.
     desired_concurrency: Option<i32>,
-    /// The jobs that it holds.
+    /// The jobs that the worker holds.
     active: Vec<WorkerJob>,
-    /// The kinds that it knows.
+    /// The kinds of jobs that the worker knows.
     kinds: Vec<String>,
-    /// When it was started, by its own clock.
+    /// The time of its start, by its own clock.
     started_at: DateTime<Utc>,
-    /// When it last reported.
+    /// The time of its last report.
     last_seen_at: DateTime<Utc>,
-    /// Jobs done since it was started.
+    /// The number of jobs completed since its start.
     succeeded: i64,
-    /// Attempts failed since it was started.
+    /// The number of failed attempts since its start.
     failed: i64,
-    /// Jobs that other workers took over from it since it was started.
+    /// The number of jobs that other workers took over from it since its start.
     leases_lost: i64,
-    /// Its memory.
+    /// The resident memory, in bytes.
     rss_bytes: i64,
 }
 
 /// A job that a worker holds.
 #[derive(Debug, Object)]
 struct WorkerJob {
-    /// The job.
+    /// Identifies the job.
     id: JobId,
-    /// What it does.
+    /// The kind of the job.
     kind: String,
-    /// Seconds since the worker received it.
+    /// The seconds since the worker received it.
     elapsed_seconds: u64,
 }
 
@@ -98,24 +98,24 @@ impl Representation for WorkerLine {
     }
 }
 
-/// Workers.
+/// A list of workers.
 #[derive(Debug, Object)]
 struct WorkerList {
-    /// By queue and name: those that are there, or were within the hour.
+    /// The workers that are alive or reported within the last hour, by queue and name.
     items: Vec<WorkerBody>,
 }
 
 input! {
-    /// What to change of a worker.
+    /// A change of a worker.
     pub struct WorkerUpdate {
-        /// Jobs at the same time, until it ends. Running ones are finished.
+        /// The number of jobs at the same time, until the worker ends. Running jobs are finished.
         pub concurrency: Number<1, 1024>,
     }
 }
 
-/// The operations.
+/// The operations on workers.
 pub struct WorkerApi {
-    /// Where the workers' reports are.
+    /// The database.
     pub pool: PgPool,
 }
 
@@ -123,12 +123,12 @@ pub struct WorkerApi {
 impl WorkerApi {
     /// List workers
     ///
-    /// By queue and name: those that are alive, and those that have not been heard of for a while.
+    /// Lists the workers that are alive, and those that have not reported for a while, by queue and name.
     #[oai(path = "/", method = "get", operation_id = "admin_worker_list")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Those of this queue.
+        /// Only workers of this queue.
         queue: Query<Option<QueueText>>,
     ) -> Result<Json<WorkerList>, Error> {
         let queue = queue.0.map(|queue| String::from(queue.0));
@@ -138,7 +138,7 @@ impl WorkerApi {
 
     /// Read a worker
     ///
-    /// What it runs now, and what it has done since it was started.
+    /// Returns its current jobs, and its counters since its start.
     #[oai(path = "/:id", method = "get", operation_id = "admin_worker_read")]
     async fn read(
         &self,
@@ -148,13 +148,13 @@ impl WorkerApi {
     ) -> Result<Json<WorkerBody>, Error> {
         let workers = inspect::workers(&self.pool, None).await?;
         let worker = workers.into_iter().find(|worker| worker.worker_id == id.0.0);
-        let worker = worker.ok_or_else(|| Error::NotFound(format!("there is no worker {}", id.0.0).into()))?;
+        let worker = worker.ok_or_else(|| Error::NotFound(format!("worker {} not found", id.0.0).into()))?;
         Ok(Json(worker.into()))
     }
 
     /// Change how many jobs a live worker runs at the same time
     ///
-    /// It holds until the worker is started again.
+    /// The change lasts until the worker is restarted.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_worker_update")]
     async fn edit(
         &self,

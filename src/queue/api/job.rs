@@ -1,4 +1,4 @@
-//! Jobs over HTTP.
+//! The operations on a user's own jobs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,53 +26,53 @@ use crate::{
     },
 };
 
-/// A job, in short.
+/// A reference to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 pub struct JobRef {
-    /// Identifies it: `GET /v1/job/{id}`.
+    /// Identifies the job: `GET /v1/job/{id}`.
     pub id: JobId,
-    /// Where it is in its life.
+    /// The state of the job.
     pub state: JobState,
 }
 
 impl JobRef {
-    /// Both or nothing.
+    /// Returns a reference if both parts are known.
     pub fn of(id: Option<JobId>, state: Option<JobState>) -> Option<Self> {
         Some(Self { id: id?, state: state? })
     }
 }
 
-/// Work that a worker does.
+/// A job that a worker or a server runs.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub struct Job {
     /// Identifies the job.
     pub id: JobId,
-    /// Where it is in its life. A job that gave way to a newer one shows the state of that one.
+    /// The state of the job. A superseded job shows the state of the newer one.
     pub state: JobState,
     /// The newer job that does this one's work too.
     pub superseded_by: Option<JobId>,
-    /// What it does.
+    /// The kind of the job.
     pub kind: String,
-    /// How often it was sent to a worker.
+    /// The number of dispatches to a worker.
     pub attempt: i32,
-    /// The last error; a job that is tried again keeps it until then.
+    /// The last error; a job that is retried keeps it until then.
     pub error: Option<String>,
-    /// When it was asked for.
+    /// The time at which it was requested.
     pub created_at: DateTime<Utc>,
-    /// Earliest time of the next attempt.
+    /// The earliest time of the next attempt.
     pub run_at: DateTime<Utc>,
-    /// When it was last sent to a worker.
+    /// The time of its last dispatch to a worker.
     pub dispatched_at: Option<DateTime<Utc>>,
-    /// When nothing more was to be done.
+    /// The time at which it reached its final state.
     pub finished_at: Option<DateTime<Utc>>,
-    /// How far it is, where its handler says so.
+    /// The progress, if its handler reports it.
     pub progress: Option<JobProgress>,
     /// Staff only: the queue, which is the host's name.
     pub queue: Option<String>,
     /// Staff only: the worker that ran it last.
     pub worker: Option<String>,
-    /// Staff only: what the worker reported.
+    /// Staff only: the result that the worker reported.
     pub result: Option<Any<Value>>,
 }
 
@@ -97,16 +97,16 @@ impl Job {
     }
 }
 
-/// As staff see it.
+/// The representation for staff.
 impl Representation for JobView {
     fn representation(self) -> Option<Value> {
         Job::new(self, true).to_json()
     }
 }
 
-/// The operations.
+/// The operations on a user's own jobs.
 pub struct JobApi {
-    /// Where the jobs are.
+    /// The database.
     pub pool: PgPool,
     /// Wakes long polls.
     pub wake: Arc<Notifier>,
@@ -116,22 +116,22 @@ pub struct JobApi {
 impl JobApi {
     /// Read a job
     ///
-    /// With `wait` the answer comes when the job has finished, or after that many seconds with what it is by then.
-    /// Customers see the jobs that they asked for, staff see all.
+    /// With `wait`, the response is sent when the job has finished, or after that many seconds with its current state.
+    /// Customers see the jobs that they requested; staff see all.
     #[oai(path = "/:id", method = "get", operation_id = "job_read")]
     async fn read(
         &self,
         caller: AuthenticatedUser,
         /// Identifies the job.
         id: Path<Id>,
-        /// Seconds to wait for the job's end.
+        /// The seconds to wait for the job's end.
         #[oai(validator(minimum(value = "0"), maximum(value = "60")), default)]
         wait: Query<u8>,
     ) -> Result<Json<Job>, Error> {
         let requester = (!caller.0.staff).then_some(caller.0.user_id);
         let wait = Duration::from_secs(wait.0.into());
         let view = wait_until_finished(&self.pool, &self.wake, id.0.0, requester, wait).await?;
-        let view = view.ok_or_else(|| Error::NotFound(format!("there is no job {}", id.0.0).into()))?;
+        let view = view.ok_or_else(|| Error::NotFound(format!("job {} not found", id.0.0).into()))?;
         Ok(Json(Job::new(view, caller.0.staff)))
     }
 }

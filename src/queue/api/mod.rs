@@ -1,4 +1,4 @@
-//! Jobs, queues and workers over HTTP.
+//! The operations on jobs, queues and workers.
 
 mod admin_job;
 mod admin_job_body;

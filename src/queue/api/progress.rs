@@ -1,17 +1,17 @@
-//! How far a job is, in answers.
+//! The progress of a job in responses.
 
 use poem_openapi::Object;
 use uncloud_wire::stream;
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(rename = "Progress")]
 pub struct JobProgress {
-    /// Steps done.
+    /// The number of completed steps.
     pub done: u64,
-    /// All steps.
+    /// The number of all steps.
     pub total: u64,
-    /// What is being done.
+    /// The current activity, for people.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! Events become the jobs' states.
+//! Applies workers' events to the jobs' rows.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -21,8 +21,9 @@ use crate::{
     request_context,
 };
 
-/// One transaction; returns what became final. Each statement looks at queue, fence, delivery and state: a host can only
-/// report on its own jobs, a worker on what no other has taken over from it, and of several results the first wins.
+/// Applies events in one transaction; returns the jobs that became final. Each statement checks queue, fence, delivery
+/// and state: a host can only report on its own jobs, a worker only on jobs that no other worker has taken over, and of
+/// several results the first one counts.
 pub(super) async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> sqlx::Result<Vec<JobId>> {
     let (mut reported, mut over) = (HashSet::new(), HashSet::new());
     let (mut running, mut succeeded, mut others) = (Vec::new(), Vec::new(), Vec::new());
@@ -31,10 +32,10 @@ pub(super) async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>
             over.insert((event.job_id, event.fence));
         }
         match event.outcome {
-            // Whoever took it over when it was over has let go of it.
+            // A worker that took the job over after its end has dropped it.
             Outcome::Running if over.contains(&(event.job_id, event.fence)) => {}
             Outcome::Running => running.push(event),
-            _ if !reported.insert((event.job_id, event.fence, event.delivery)) => {} // twice: the first counts
+            _ if !reported.insert((event.job_id, event.fence, event.delivery)) => {} // repeated: the first counts
             Outcome::Succeeded => match result_of(&event) {
                 Ok(result) => succeeded.push((event, result)),
                 Err(error) => others.push(Event { outcome: Outcome::Failed, body: error, ..event }),
@@ -56,12 +57,13 @@ pub(super) async fn apply(runner: &Runner, queue: &QueueName, events: Vec<Event>
     Ok(ended.finished)
 }
 
-/// Postgres' jsonb can't hold the character NUL.
+/// Reads the result of a job. PostgreSQL's jsonb can't hold the character NUL.
 fn result_of(event: &Event) -> Result<Value, String> {
     if event.body.contains("\\u0000") {
-        return Err("its worker reported a result with a NUL character".to_owned());
+        return Err("its worker reported a result that contains a NUL character".to_owned());
     }
-    serde_json::from_str(&event.body).map_err(|error| format!("its worker reported a result that is no JSON: {error}"))
+    serde_json::from_str(&event.body)
+        .map_err(|error| format!("its worker reported a result that is not valid JSON: {error}"))
 }
 
 async fn mark_running(tx: &mut PgConnection, queue: &QueueName, events: &[Event]) -> sqlx::Result<()> {
@@ -149,7 +151,7 @@ async fn mark_succeeded(
     Ok(())
 }
 
-/// How long a job waited before it began, and how long it ran, when it began at all.
+/// Returns how long a job waited before it started, and how long it ran, if it started at all.
 fn times(secs_since_due: f64, duration_ms: Option<i32>) -> (Option<Duration>, Option<Duration>) {
     let Some(ran) = duration_ms.and_then(|millis| millis.try_into().ok()).map(Duration::from_millis) else {
         return (None, None);
@@ -158,7 +160,8 @@ fn times(secs_since_due: f64, duration_ms: Option<i32>) -> (Option<Duration>, Op
     (Some(since_due.saturating_sub(ran)), Some(ran))
 }
 
-/// One at a time, because a retry may have to give way to a twin. These are few.
+/// Records the end of an attempt. One event at a time, because a duplicate may supersede a retried job. These events
+/// are few.
 pub(in crate::queue) async fn mark_ended(
     tx: &mut PgConnection,
     queue: &QueueName,
@@ -189,14 +192,14 @@ pub(in crate::queue) async fn mark_ended(
     let state = match event.outcome {
         Outcome::Snooze => {
             db::close_attempt(tx, job, "snoozed", Some(&error)).await?;
-            tracing::info!(job, kind, %queue, reason = error, again_in = ?event.after, "job waits");
+            tracing::info!(job, kind, %queue, reason = error, again_in = ?event.after, "job snoozed");
             db::requeue(tx, job, event.after, None).await?
         }
         Outcome::Retry if failures < row.max_failures => {
             db::close_attempt(tx, job, "retry", Some(&error)).await?;
             let millis = |millis: i32| Duration::from_millis(millis.try_into().unwrap_or_default());
             let after = backoff(millis(row.backoff_base_ms), millis(row.backoff_max_ms), failures, jitter(random));
-            tracing::warn!(job, kind, %queue, error, failures, retry_in = ?after, "job failed; it runs again");
+            tracing::warn!(job, kind, %queue, error, failures, retry_in = ?after, "job failed; it will be retried");
             db::requeue(tx, job, after, None).await?
         }
         Outcome::Revoked => {
@@ -210,7 +213,7 @@ pub(in crate::queue) async fn mark_ended(
             sqlx::query!("update job set state = 'failed', finished_at = clock_timestamp() where job_id = $1", job)
                 .execute(tx)
                 .await?;
-            tracing::error!(job, kind, %queue, error, failures, "job failed for good");
+            tracing::error!(job, kind, %queue, error, failures, "job failed permanently");
             JobState::Failed
         }
     };

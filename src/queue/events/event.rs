@@ -1,4 +1,4 @@
-//! What workers reported, and what came of it.
+//! Workers' events, and their effects.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use uncloud_wire::{JobId, queue_name::SERVER, stream::Outcome};
 
 use crate::metrics::JobAttempt;
 
-/// What a worker said of one dispatch.
+/// A worker's event about one dispatch.
 pub(in crate::queue) struct Event {
     pub(super) job_id: JobId,
     pub(super) fence: i64,
-    /// Counts the workers that were given this dispatch; only the last one's reports count.
+    /// The number of workers that have received this dispatch; only the last one's reports count.
     pub(super) delivery: i32,
     pub(super) outcome: Outcome,
     pub(super) body: String,
     pub(super) worker: String,
-    /// How long the handler ran; none when it never began.
+    /// The handler's run time; none if it never started.
     pub(super) duration_ms: Option<i32>,
-    /// How long a job wants to be left alone.
+    /// The wait before the next attempt, for a snoozed job.
     pub(super) after: Duration,
 }
 
 impl Event {
-    /// Of a job that a server itself could not do.
+    /// Creates the event of a server's own job that failed.
     pub(in crate::queue) fn failure(job_id: JobId, fence: i64, error: String) -> Self {
         let worker = SERVER.to_owned();
         let outcome = Outcome::Retry;
@@ -31,26 +31,26 @@ impl Event {
     }
 }
 
-/// What came to its end in a transaction.
+/// The jobs and attempts that ended in a transaction.
 #[derive(Default)]
 pub(in crate::queue) struct Ended {
-    /// Jobs of which nothing more will come.
+    /// The jobs that reached a final state.
     pub finished: Vec<JobId>,
-    /// For the metrics.
+    /// The attempts, for the metrics.
     pub attempts: Vec<JobAttempt>,
 }
 
-/// A row whose worker reported success.
+/// A job whose worker reported success.
 #[derive(Debug)]
 pub struct Succeeded {
-    /// The row.
+    /// Identifies the job.
     pub job_id: JobId,
-    /// Whose work it was.
+    /// The job's queue.
     pub queue: String,
-    /// What it did.
+    /// The kind of the job.
     pub kind: String,
-    /// Whom it is about.
+    /// The job's payload.
     pub payload: Value,
-    /// What the worker reported.
+    /// The result that the worker reported.
     pub result: Value,
 }

@@ -1,8 +1,8 @@
-//! Takes what workers report and makes it the jobs' state.
+//! Consumes workers' events and applies them to the jobs' rows.
 //!
-//! Events are read from the start of their streams and deleted once they are committed: no consumer group, no
-//! cursor, nothing to take over from a server that died. Two servers may read one event; the first changes the
-//! row, the second finds nothing left to change.
+//! Events are read from the start of their streams and deleted once they are committed: no consumer group, no cursor,
+//! nothing to take over from a server that died. Two servers may read the same event; the first one changes the row,
+//! the second one finds nothing left to change.
 
 mod apply;
 mod event;
@@ -31,10 +31,10 @@ use uncloud_wire::{
 use super::{Runner, reports};
 
 const BLOCK: Duration = Duration::from_secs(5);
-/// Events of one queue in one transaction.
+/// The number of events of one queue in one transaction.
 const BATCH: usize = 500;
 
-/// No job has a reason to wait longer for its next attempt, and times have an end.
+/// The longest wait for a next attempt: no job has a reason to wait longer, and timestamps have a limit.
 const LONGEST: Duration = Duration::from_hours(50 * 365 * 24);
 
 pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
@@ -43,7 +43,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
             result = consume(&runner) => {
                 if let Err(error) = result {
-                    tracing::warn!(error = format!("{error:#}"), "could not take workers' reports; trying again");
+                    tracing::warn!(error = format!("{error:#}"), "could not read workers' reports; retrying");
                 }
             }
         }
@@ -54,15 +54,15 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Reads until something fails. A read that is dropped halfway leaves its connection unusable, so a new queue
-/// means a new connection; reading from the start, nothing can be lost by that.
+/// Reads until an error occurs. A cancelled read leaves its connection unusable, so a new queue means a new connection;
+/// since each connection reads from the start, nothing is lost by that.
 async fn consume(runner: &Runner) -> anyhow::Result<()> {
     let mut queues = runner.wake.queues();
     loop {
         let mut connection = blocking(&runner.redis, BLOCK).await?;
         let mut looked_at: Option<Instant> = None;
         loop {
-            // Queues that other servers, or this one in an earlier life, have dispatched to.
+            // Queues to which other servers, or an earlier process of this one, have dispatched jobs.
             if looked_at.is_none_or(|at| at.elapsed() >= BLOCK) {
                 runner.wake.expect_events_of(&queues_in_flight(runner).await?);
                 looked_at = Some(Instant::now());
@@ -87,7 +87,8 @@ async fn queues_in_flight(runner: &Runner) -> anyhow::Result<BTreeSet<QueueName>
     Ok(names.into_iter().map(|name| name.parse()).collect::<Result<_, _>>()?)
 }
 
-/// What a worker writes: events are the jobs' state and must not get lost, reports are news that the next one replaces.
+/// The streams that a worker writes: events are the jobs' state and must not get lost; reports are news that the next
+/// one replaces.
 #[derive(Clone, Copy)]
 enum Stream {
     Events,
@@ -116,8 +117,8 @@ async fn read_and_apply(
     Ok(())
 }
 
-/// Takes entries together; one by one if the database refuses what they say. A host may write what it likes: nothing of it
-/// may stop us from reading what comes after it, or what other hosts write.
+/// Applies entries together, or one by one if the database refuses their content. A host may write anything: no entry
+/// may stop the server from reading later entries, or those of other hosts.
 async fn take(runner: &Runner, queue: &QueueName, stream: Stream, entries: &[StreamId]) -> anyhow::Result<()> {
     match take_together(runner, queue, stream, entries).await {
         Err(error) if is_refusal(&error) => {}
@@ -127,11 +128,10 @@ async fn take(runner: &Runner, queue: &QueueName, stream: Stream, entries: &[Str
         match take_together(runner, queue, stream, slice::from_ref(entry)).await {
             Err(error) if is_refusal(&error) => {
                 let error = format!("{error:#}");
-                tracing::error!(%queue, entry = entry.id, error, "the database refuses what a worker reported");
+                tracing::error!(%queue, entry = entry.id, error, "the database refuses a worker's report");
                 if let (Stream::Events, Some(event)) = (stream, parse(queue, entry)) {
-                    // It would be refused again, so the job is not to be run again for it.
-                    let body =
-                        "the worker reported what the database can't keep; the server's log says what".to_owned();
+                    // The database would refuse it again, so the job must not be retried.
+                    let body = "the database refuses the worker's report; read the server's log".to_owned();
                     take_events(runner, queue, vec![Event { outcome: Outcome::Failed, body, ..event }]).await?;
                 }
             }
@@ -155,12 +155,13 @@ async fn take_events(runner: &Runner, queue: &QueueName, events: Vec<Event>) -> 
     if !finished.is_empty() {
         runner.finished(&finished).await?;
     }
-    // A twin may have waited for one of these, or one of them waits for its next attempt.
+    // A duplicate may have waited for one of these, or one of them waits for its next attempt.
     runner.wake.queued();
     Ok(())
 }
 
-/// A value that no column takes (22), that breaks a constraint (23), that comes twice (21) or is too large (54).
+/// Returns true if the database refuses a value: no column accepts it (22), it violates a constraint (23), occurs twice
+/// (21) or is too large (54).
 fn is_refusal(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<sqlx::Error>() {
         Some(sqlx::Error::Encode(_)) => true,
@@ -185,7 +186,7 @@ fn parse(queue: &QueueName, entry: &StreamId) -> Option<Event> {
         })
     })();
     if event.is_none() {
-        tracing::error!(%queue, entry = entry.id, "a worker's report can't be read and is dropped; does its version fit?");
+        tracing::error!(%queue, entry = entry.id, "a worker's report can't be read and is dropped; check that worker and server have the same version");
     }
     event
 }

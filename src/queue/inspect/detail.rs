@@ -1,4 +1,4 @@
-//! A job as staff see it.
+//! The details of a job for staff.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -6,102 +6,102 @@ use uncloud_wire::{JobId, stream::Progress};
 
 use crate::queue::job::JobState;
 
-/// Everything about a job.
+/// A job with its history.
 #[derive(Debug, Clone)]
 pub struct JobDetail {
-    /// What a list shows.
+    /// The fields that a list shows.
     pub line: JobLine,
-    /// Whom it is about.
+    /// The job's payload.
     pub payload: Value,
-    /// What its worker reported.
+    /// The result that its worker reported.
     pub result: Option<Value>,
     /// The newer job that does this one's work too.
     pub superseded_by: Option<JobId>,
-    /// Failures that count against the limit.
+    /// The number of failures that count against the limit.
     pub failures: i32,
-    /// The limit.
+    /// The number of failures after which the job fails permanently.
     pub max_failures: i32,
-    /// Jobs of one key run one at a time, and at most one waits.
+    /// A key whose jobs run one at a time; at most one of them waits.
     pub unique_key: Option<String>,
-    /// Jobs of one key run one after the other.
+    /// A key whose jobs run one after the other.
     pub serial_key: Option<String>,
-    /// Who ran it last.
+    /// The worker that ran it last.
     pub worker: Option<String>,
-    /// When it was last sent to a worker.
+    /// The time of its last dispatch to a worker.
     pub dispatched_at: Option<DateTime<Utc>>,
-    /// When a worker was first known to be at the last attempt.
+    /// The time at which a worker first reported that it runs the last attempt.
     pub running_at: Option<DateTime<Utc>>,
-    /// When staff wanted it revoked.
+    /// The time at which staff requested its revocation.
     pub revoke_requested_at: Option<DateTime<Utc>>,
-    /// How long the last attempt ran.
+    /// The duration of the last attempt, in milliseconds.
     pub duration_ms: Option<i32>,
-    /// The HTTP request that wanted it.
+    /// The id of the HTTP request that created it.
     pub request_id: Option<String>,
-    /// What it waits or waited for.
+    /// The jobs that it waits or waited for.
     pub parents: Vec<ParentLine>,
-    /// What became of attempts that were not its success, the first one first.
+    /// The attempts that did not succeed, in order.
     pub attempts: Vec<JobAttempt>,
-    /// Why it does not get on, and what to do; none when all is well.
+    /// The reason why it is stuck, and a fix; none if nothing is wrong.
     pub hint: Option<String>,
 }
 
-/// A job that another one waits or waited for.
+/// A job that another job waits or waited for.
 #[derive(Debug, Clone)]
 pub struct ParentLine {
-    /// The job.
+    /// Identifies the job.
     pub job_id: JobId,
-    /// Where it is in its life.
+    /// The state of the job.
     pub state: JobState,
-    /// Whether its success matters.
+    /// True if the waiting job requires its success.
     pub needed: bool,
-    /// Why it failed.
+    /// The error, if it failed.
     pub error: Option<String>,
 }
 
-/// An attempt that was not the job's success.
+/// An attempt that did not succeed.
 #[derive(Debug, Clone)]
 pub struct JobAttempt {
-    /// Counts from 1.
+    /// The number of the attempt, from 1.
     pub attempt: i32,
-    /// `retry`, `snoozed`, `failed`, `lost` or `revoked`.
+    /// The outcome: `retry`, `snoozed`, `failed`, `lost` or `revoked`.
     pub outcome: String,
-    /// When it was sent to a worker.
+    /// The time of its dispatch to a worker.
     pub dispatched_at: Option<DateTime<Utc>>,
-    /// When a worker was first known to be at it; none when it was shorter than a heartbeat.
+    /// The time at which a worker first reported that it runs this attempt; none if that was shorter than a heartbeat.
     pub running_at: Option<DateTime<Utc>>,
-    /// How long it ran, by the worker's clock.
+    /// The duration in milliseconds, by the worker's clock.
     pub duration_ms: Option<i32>,
-    /// When its end was known.
+    /// The time at which the server recorded its end.
     pub ended_at: DateTime<Utc>,
-    /// Who ran it.
+    /// The worker that ran it.
     pub worker: Option<String>,
-    /// What went wrong.
+    /// The error, if there was one.
     pub error: Option<String>,
 }
 
 /// A job in a list.
 #[derive(Debug, Clone)]
 pub struct JobLine {
-    /// Identifies it.
+    /// Identifies the job.
     pub job_id: JobId,
-    /// Where it is in its life.
+    /// The state of the job.
     pub state: JobState,
-    /// What it does.
+    /// The kind of the job.
     pub kind: String,
-    /// Whose work it is.
+    /// The job's queue.
     pub queue: String,
-    /// 9 goes first.
+    /// The priority; jobs of priority 9 run first.
     pub priority: i16,
-    /// How often it was sent to a worker.
+    /// The number of dispatches to a worker.
     pub attempt: i32,
-    /// When it was asked for.
+    /// The time at which it was requested.
     pub created_at: DateTime<Utc>,
-    /// Earliest time of the next attempt.
+    /// The earliest time of the next attempt.
     pub run_at: DateTime<Utc>,
-    /// When nothing more was to be done.
+    /// The time at which it reached its final state.
     pub finished_at: Option<DateTime<Utc>>,
     /// The last error.
     pub error: Option<String>,
-    /// How far it is.
+    /// The progress of the job.
     pub progress: Option<Progress>,
 }

@@ -1,4 +1,4 @@
-//! Jobs, one by one and in lists.
+//! Reads jobs for staff, one by one and in lists.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -16,22 +16,22 @@ use crate::{
     request_context,
 };
 
-/// Which jobs staff mean; what is none limits nothing.
+/// A filter of jobs; a field that is none does not limit them.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
-    /// Where they are in their lives.
+    /// The state of the jobs.
     pub state: Option<JobState>,
-    /// Whose work they are.
+    /// The queue of the jobs.
     pub queue: Option<String>,
-    /// What they do.
+    /// The kind of the jobs.
     pub kind: Option<String>,
-    /// Asked for at least so many seconds ago.
+    /// The minimum age in seconds, since the request.
     pub min_age_seconds: Option<i32>,
-    /// Their last error has this in it, in upper or lower case.
+    /// A text that the last error contains, ignoring case.
     pub error: Option<String>,
 }
 
-/// A job as its row has it.
+/// A row of the table `job`.
 struct Row {
     job_id: JobId,
     state: JobState,
@@ -55,7 +55,7 @@ impl From<Row> for JobLine {
     }
 }
 
-/// A window of the jobs that match.
+/// Returns a page of the jobs that match.
 pub async fn jobs(db: &PgPool, filter: &JobFilter, window: PageQuery) -> sqlx::Result<Vec<JobLine>> {
     let mut search = request_context::begin_search(db).await?;
     let rows = in_order!(
@@ -79,7 +79,7 @@ pub async fn jobs(db: &PgPool, filter: &JobFilter, window: PageQuery) -> sqlx::R
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// One job, with all that staff may want to know.
+/// Returns one job with its details.
 pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> {
     let Some(row) = sqlx::query!(
         r#"select state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at, error,

@@ -1,4 +1,4 @@
-//! What staff see of jobs, queues and workers. Nothing here grows with the number of finished jobs.
+//! Reads jobs, queues and workers for staff. No cost here grows with the number of finished jobs.
 
 mod detail;
 mod job;
@@ -11,5 +11,5 @@ pub use job::{JobFilter, job, jobs};
 pub use queue::{QueueLine, queues};
 pub use worker::{WorkerLine, workers};
 
-/// A worker that has said nothing for so long is not there.
+/// The silence in seconds after which a worker counts as gone.
 const SILENCE_SECS: f64 = 15.0;

@@ -1,36 +1,36 @@
-//! Queues.
+//! Reads queues for staff.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
 use super::SILENCE_SECS;
 
-/// A queue.
+/// A queue in a list.
 #[derive(Debug, Clone)]
 pub struct QueueLine {
-    /// Its name.
+    /// The queue's name.
     pub queue: String,
-    /// Since when nothing more is dispatched.
+    /// The time since which no job is dispatched.
     pub paused_at: Option<DateTime<Utc>>,
-    /// So many jobs start in a period.
+    /// The number of jobs that may start in a period.
     pub rate_limit: Option<i32>,
-    /// The period.
+    /// The period of the rate limit, in seconds.
     pub rate_period_seconds: i32,
-    /// Jobs that wait, for whatever.
+    /// The number of waiting jobs, for any reason.
     pub queued: i64,
-    /// Jobs that are due.
+    /// The number of jobs that are due.
     pub available: i64,
-    /// Jobs on their way or running.
+    /// The number of dispatched and running jobs.
     pub in_flight: i64,
-    /// How long the job that is due longest has been.
+    /// The time that the job which is due longest has waited.
     pub oldest_available_seconds: Option<f64>,
-    /// Live workers.
+    /// The number of live workers.
     pub workers: i64,
-    /// Jobs that they can run at the same time.
+    /// The number of jobs that they can run at the same time.
     pub slots: i64,
 }
 
-/// Queues with jobs, workers or settings; only one of that name, if one is given.
+/// Returns the queues with jobs, workers or settings; only the one of that name, if a name is given.
 pub async fn queues(db: impl PgExecutor<'_>, name: Option<&str>) -> sqlx::Result<Vec<QueueLine>> {
     sqlx::query_as!(
         QueueLine,

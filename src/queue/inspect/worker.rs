@@ -1,4 +1,4 @@
-//! Workers.
+//! Reads workers for staff.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, types::Json};
@@ -9,39 +9,39 @@ use super::SILENCE_SECS;
 /// A worker as it last reported.
 #[derive(Debug, Clone)]
 pub struct WorkerLine {
-    /// Identifies it, from its first report to its end.
+    /// Identifies the worker, from its first report to its end.
     pub worker_id: i64,
-    /// Whose work it does.
+    /// The queue that the worker serves.
     pub queue: String,
     /// The name it was started with.
     pub name: String,
     /// The program's version.
     pub version: String,
-    /// Jobs at the same time.
+    /// The number of jobs that it runs at the same time.
     pub concurrency: i32,
-    /// What staff want instead.
+    /// The concurrency that staff requested.
     pub desired_concurrency: Option<i32>,
-    /// The jobs that it holds.
+    /// The jobs that the worker holds.
     pub active: Json<Vec<ActiveJob>>,
-    /// The kinds that it knows.
+    /// The kinds of jobs that the worker knows.
     pub kinds: Vec<String>,
-    /// When it was started, by its clock.
+    /// The time of its start, by its own clock.
     pub started_at: DateTime<Utc>,
-    /// Jobs since then.
+    /// The number of jobs completed since its start.
     pub succeeded: i64,
-    /// Attempts since then.
+    /// The number of failed attempts since its start.
     pub failed: i64,
-    /// Jobs that others took over from it since then.
+    /// The number of jobs that other workers took over from it since its start.
     pub leases_lost: i64,
-    /// Memory.
+    /// The resident memory, in bytes.
     pub rss_bytes: i64,
-    /// Its last report.
+    /// The time of its last report.
     pub last_seen_at: DateTime<Utc>,
-    /// False when it has said goodbye, or nothing for a while.
+    /// False if the worker has stopped, or has not reported for a while.
     pub alive: bool,
 }
 
-/// Workers that are there, or were a moment ago; by queue and name.
+/// Returns the workers that reported within the last hour, by queue and name.
 pub async fn workers(db: impl PgExecutor<'_>, queue: Option<&str>) -> sqlx::Result<Vec<WorkerLine>> {
     sqlx::query_as!(
         WorkerLine,

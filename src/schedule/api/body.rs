@@ -1,4 +1,4 @@
-//! Schedules in requests and answers.
+//! Schedules in requests and responses.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{
@@ -19,62 +19,62 @@ use crate::{
     },
 };
 
-/// Due times that are shown ahead.
+/// The number of due times that a response lists.
 const AHEAD: usize = 5;
 
 input! {
-    /// A schedule to be made: either `cron` or `every_seconds`.
+    /// A schedule to be created, with either `cron` or `every_seconds`.
     pub struct ScheduleCreate {
-        /// Its name, which stays.
+        /// The name; it can't be changed.
         pub name: NameText,
-        /// What to do.
+        /// The kind of its jobs.
         pub kind: KindText,
-        /// Whom it is about; nothing when left out.
+        /// The payload of its jobs; empty if omitted.
         pub payload: Option<PayloadObject>,
-        /// When, by the wall clock.
+        /// The due times, as a cron expression by the wall clock.
         pub cron: Option<CronField>,
-        /// Whose wall clock; UTC when left out.
+        /// The time zone of the wall clock; UTC if omitted.
         pub time_zone: Option<TimeZone>,
-        /// Or every so many seconds, from now on.
+        /// The interval in seconds, from now on; an alternative to `cron`.
         pub every_seconds: Option<Number<1, 31_622_400>>,
-        /// Make it without letting it run.
+        /// True creates the schedule without starting it.
         pub paused: Option<Flag>,
-        /// The jobs' priority, where it is not their kind's; 9 goes first.
+        /// The priority of its jobs, if it is not that of their kind; jobs of priority 9 run first.
         pub priority: Option<Number<0, 9>>,
-        /// Failures after which a job is given up, where these are not its kind's.
+        /// The number of failures after which a job fails permanently, if it is not that of the jobs' kind.
         pub max_failures: Option<Number<1, 1000>>,
-        /// Seconds after which a job is ended, where these are not its kind's.
+        /// The seconds after which a job is terminated, if they are not those of its kind.
         pub hard_limit_seconds: Option<Number<1, 86_400>>,
-        /// Seconds for which a finished job is kept, where these are not its kind's.
+        /// The seconds for which a finished job is retained, if they are not those of its kind.
         pub keep_seconds: Option<Number<0, 315_360_000>>,
     }
 }
 
 input! {
-    /// What to change of a schedule; what is left out stays.
+    /// A change of a schedule; an omitted field stays as it is.
     pub struct ScheduleUpdate {
-        /// Whom it is about.
+        /// The payload of its jobs.
         pub payload: Option<PayloadObject>,
-        /// When, by the wall clock.
+        /// The due times, as a cron expression by the wall clock.
         pub cron: Option<CronField>,
-        /// Whose wall clock.
+        /// The time zone of the wall clock.
         pub time_zone: Option<TimeZone>,
-        /// Or every so many seconds, from now on.
+        /// The interval in seconds, from now on; an alternative to `cron`.
         pub every_seconds: Option<Number<1, 31_622_400>>,
-        /// Stops it, or lets it go on with the next due time; those in between are not caught up.
+        /// True pauses the schedule, false resumes it at the next due time; due times in between are skipped.
         pub paused: Option<Flag>,
-        /// The jobs' priority; 9 goes first.
+        /// The priority of its jobs; jobs of priority 9 run first.
         pub priority: Option<Number<0, 9>>,
-        /// Failures after which a job is given up.
+        /// The number of failures after which a job fails permanently.
         pub max_failures: Option<Number<1, 1000>>,
-        /// Seconds after which a job is ended.
+        /// The seconds after which a job is terminated.
         pub hard_limit_seconds: Option<Number<1, 86_400>>,
-        /// Seconds for which a finished job is kept.
+        /// The seconds for which a finished job is retained.
         pub keep_seconds: Option<Number<0, 315_360_000>>,
     }
 }
 
-/// The timing that was asked for; none when nothing was said of it. `old` fills in what a change leaves out.
+/// Returns the requested timing; none if the request does not mention it. `old` fills in what a change omits.
 fn timing(
     cron: Option<CronField>,
     zone: Option<TimeZone>,
@@ -83,13 +83,13 @@ fn timing(
 ) -> Result<Option<Timing>, Error> {
     let zone = zone.map(|zone| zone.0.into());
     match (cron, zone, every_seconds, old) {
-        (Some(_), _, Some(_), _) => Err(Error::field("every_seconds", "must be left out where there is cron")),
+        (Some(_), _, Some(_), _) => Err(Error::field("every_seconds", "must be omitted if cron is given")),
         (Some(CronField(cron)), Some(zone), None, _) => Ok(Some(Timing::Cron(cron, zone))),
         (Some(CronField(cron)), None, None, Some(Timing::Cron(_, zone))) => Ok(Some(Timing::Cron(cron, *zone))),
         (Some(CronField(cron)), None, None, _) => Ok(Some(Timing::Cron(cron, Zone::UTC))),
         (None, None, Some(secs), _) => Ok(Some(Timing::Every(secs))),
         (None, Some(zone), None, Some(Timing::Cron(cron, _))) => Ok(Some(Timing::Cron(cron.clone(), zone))),
-        (None, Some(_), _, _) => Err(Error::field("time_zone", "means nothing without cron")),
+        (None, Some(_), _, _) => Err(Error::field("time_zone", "must be omitted without cron")),
         (None, None, None, _) => Ok(None),
     }
 }
@@ -97,7 +97,7 @@ fn timing(
 impl ScheduleCreate {
     pub(super) fn new_schedule(self) -> Result<NewSchedule, Error> {
         let timing = timing(self.cron, self.time_zone, self.every_seconds.map(Number::get), None)?;
-        let missing = || Error::Invalid(vec![FieldError::new("cron", "is missing; give it, or every_seconds")]);
+        let missing = || Error::Invalid(vec![FieldError::new("cron", "is missing; set cron or every_seconds")]);
         Ok(NewSchedule {
             name: self.name.0,
             kind: self.kind.0,
@@ -131,47 +131,47 @@ impl ScheduleUpdate {
     }
 }
 
-/// What is done again and again.
+/// A schedule, which enqueues a job at each of its due times.
 #[derive(Debug, Object)]
 #[oai(rename = "Schedule", skip_serializing_if_is_none)]
 pub(super) struct ScheduleBody {
     /// Identifies the schedule.
     id: i64,
-    /// Its name.
+    /// The name of the schedule.
     name: String,
-    /// What is done: the kind of its jobs.
+    /// The kind of its jobs.
     kind: String,
-    /// Whose work its jobs are; absent when this server does not know the kind.
+    /// The queue of its jobs; absent if this server does not know the kind.
     queue: Option<String>,
-    /// Whom it is about.
+    /// The payload of its jobs.
     payload: Any<Value>,
-    /// When, by the wall clock.
+    /// The due times, as a cron expression by the wall clock.
     cron: Option<String>,
-    /// Whose wall clock.
+    /// The time zone of the wall clock.
     time_zone: Option<String>,
-    /// Or every so many seconds.
+    /// The interval in seconds; an alternative to `cron`.
     every_seconds: Option<u32>,
-    /// Why it does not run: its row can't be read.
+    /// The reason why the schedule does not run: its row can't be read.
     error: Option<String>,
-    /// Since when it is paused.
+    /// The time since which it is paused.
     paused_at: Option<DateTime<Utc>>,
-    /// The next due times; none while it is paused.
+    /// The next due times; empty while the schedule is paused.
     next_runs: Vec<DateTime<Utc>>,
-    /// When the last tick was due.
+    /// The due time of the last tick.
     last_due_at: Option<DateTime<Utc>>,
-    /// When its last job was asked for, by a tick or by hand.
+    /// The time at which its last job was requested, by a tick or manually.
     last_run_at: Option<DateTime<Utc>>,
-    /// That job, until it is forgotten.
+    /// The last job, until it is deleted.
     last_job: Option<JobRef>,
-    /// The jobs' priority, where it is not their kind's.
+    /// The priority of its jobs, if it is not that of their kind; jobs of priority 9 run first.
     priority: Option<i16>,
-    /// Failures after which a job is given up, where these are not its kind's.
+    /// The number of failures after which a job fails permanently, if it is not that of the jobs' kind.
     max_failures: Option<i32>,
-    /// Seconds after which a job is ended, where these are not its kind's.
+    /// The seconds after which a job is terminated, if they are not those of its kind.
     hard_limit_seconds: Option<i32>,
-    /// Seconds for which a finished job is kept, where these are not its kind's.
+    /// The seconds for which a finished job is retained, if they are not those of its kind.
     keep_seconds: Option<i32>,
-    /// When it was made.
+    /// The time of its creation.
     created_at: DateTime<Utc>,
 }
 
@@ -214,9 +214,9 @@ impl From<Schedule> for ScheduleBody {
     }
 }
 
-/// All schedules.
+/// The list of all schedules.
 #[derive(Debug, Object)]
 pub(super) struct ScheduleList {
-    /// By name.
+    /// The schedules, by name.
     pub(super) items: Vec<ScheduleBody>,
 }

@@ -1,4 +1,4 @@
-//! Schedules over HTTP; staff only.
+//! The operations on schedules; staff only.
 
 mod body;
 mod scalars;

@@ -1,4 +1,4 @@
-//! Scalars of schedules.
+//! The scalar types of schedules in the API.
 
 use clap::ValueEnum as _;
 use poem_openapi::{registry::MetaSchema, types::Type as _};
@@ -11,7 +11,7 @@ use crate::{
     vpn::HostnameText,
 };
 
-/// A schedule's name.
+/// The name of a schedule.
 #[derive(Debug, Clone)]
 pub struct NameText(pub ScheduleName);
 
@@ -22,7 +22,7 @@ impl Scalar for NameText {
 
     fn schema() -> MetaSchema {
         let pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
-        string_schema("schedule-name", pattern, "vpn-reconcile", "A word for people and commands; stays as it is.")
+        string_schema("schedule-name", pattern, "vpn-reconcile", "A word for people and commands; it can't be changed.")
     }
 
     fn parse(value: &Value) -> Result<Self, String> {
@@ -41,8 +41,8 @@ impl Scalar for CronField {
     }
 
     fn schema() -> MetaSchema {
-        let description = "Minute, hour, day of the month, month and day of the week, as in crontab(5). Wall times that are left \
-                           out in spring come right after, those that come twice in autumn come once.";
+        let description = "Minute, hour, day of the month, month and day of the week, as in crontab(5). Wall times that are \
+                           skipped in spring are due right after, those that occur twice in autumn are due once.";
         MetaSchema {
             max_length: Some(200),
             ..string_schema("cron", r"^\S+(\s+\S+){4}$|^@", "17 3 * * mon-fri", description)
@@ -55,7 +55,7 @@ impl Scalar for CronField {
 }
 scalar!([] CronField);
 
-/// What to do.
+/// The kind of a schedule's jobs.
 #[derive(Debug, Clone, Copy)]
 pub struct KindText(pub Scheduled);
 
@@ -67,7 +67,7 @@ impl Scalar for KindText {
     fn schema() -> MetaSchema {
         MetaSchema {
             enum_items: kinds().map(Value::from).collect(),
-            description: Some("What is done: the kind of the jobs."),
+            description: Some("The kind of the schedule's jobs."),
             example: Some("vpn_reconcile".into()),
             ..MetaSchema::new("string")
         }
@@ -84,7 +84,7 @@ fn kinds() -> impl Iterator<Item = &'static str> {
     Scheduled::value_variants().iter().map(|scheduled| scheduled.kind().as_str())
 }
 
-/// The payload of jobs.
+/// The payload of a schedule's jobs.
 #[derive(Debug, Clone)]
 pub struct PayloadObject(pub Value);
 
@@ -96,7 +96,7 @@ impl Scalar for PayloadObject {
     fn schema() -> MetaSchema {
         MetaSchema {
             description: Some(
-                "Whom it is about. `vpn_reconcile`: nothing for all hosts, or `vpn_hostname` for one. `job_cleanup` and `bill_run`: nothing.",
+                "The payload of the jobs. `vpn_reconcile`: empty for all hosts, or `vpn_hostname` for one. `job_cleanup` and `bill_run`: empty.",
             ),
             example: Some(serde_json::json!({ "vpn_hostname": "vpn-1.example.ch" })),
             properties: vec![("vpn_hostname", HostnameText::schema_ref())],

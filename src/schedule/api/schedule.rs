@@ -12,11 +12,11 @@ use crate::{
 
 #[derive(ApiResponse)]
 enum ScheduleCreated {
-    /// Made.
+    /// The schedule was created.
     #[oai(status = 201)]
     Created(
         Json<ScheduleBody>,
-        /// Where the schedule is.
+        /// The path of the schedule.
         #[oai(header = "Location")]
         String,
     ),
@@ -24,14 +24,14 @@ enum ScheduleCreated {
 
 #[derive(ApiResponse)]
 enum ScheduleDeleted {
-    /// Gone; its jobs stay.
+    /// The schedule was deleted; its jobs stay.
     #[oai(status = 204)]
     Deleted,
 }
 
-/// The operations.
+/// The operations on schedules.
 pub struct ScheduleApi {
-    /// Where the schedules are.
+    /// The database.
     pub pool: PgPool,
 }
 
@@ -49,7 +49,7 @@ impl ScheduleApi {
 
     /// List schedules
     ///
-    /// By name, each with the times at which it is due next.
+    /// Lists the schedules by name, each with its next due times.
     #[oai(path = "/", method = "get", operation_id = "admin_schedule_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<ScheduleList>, Error> {
         let schedules = schedule::list(&self.pool).await?;
@@ -58,7 +58,7 @@ impl ScheduleApi {
 
     /// Read a schedule
     ///
-    /// With the times at which it is due next.
+    /// Includes the next due times.
     #[oai(path = "/:id", method = "get", operation_id = "admin_schedule_read")]
     async fn read(
         &self,
@@ -69,9 +69,9 @@ impl ScheduleApi {
         Ok(Json(schedule::find(&self.pool, id.0.0).await?.into()))
     }
 
-    /// Change a schedule, pause it, or let it go on
+    /// Change, pause or resume a schedule
     ///
-    /// What is left out stays. Jobs that it has already made are not changed.
+    /// An omitted field stays as it is. Jobs that it has already created are not changed.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_schedule_update")]
     async fn edit(
         &self,
@@ -98,9 +98,10 @@ impl ScheduleApi {
         Ok(ScheduleDeleted::Deleted)
     }
 
-    /// Ask for a schedule's job at once
+    /// Run a schedule at once
     ///
-    /// Also while it is paused; the next due time stays. When its last job still waits, that one is meant.
+    /// Creates the schedule's job, also while the schedule is paused; the next due time stays. If its last job still
+    /// waits, no second one is created.
     #[oai(path = "/:id/run", method = "post", operation_id = "admin_schedule_run")]
     async fn run(
         &self,

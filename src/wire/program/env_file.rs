@@ -1,5 +1,5 @@
-//! Files of NAME=value lines, read as systemd reads an `EnvironmentFile=`. What systemd would skip or misread without a
-//! word is refused here, with its line.
+//! Files of NAME=value lines, read as systemd reads an `EnvironmentFile=`. Lines that systemd would silently skip or
+//! misread are errors here, reported with their line number.
 
 use std::{collections::BTreeMap, iter::Peekable, path::Path, str::Chars};
 
@@ -7,10 +7,10 @@ use anyhow::Context as _;
 
 use super::{exit::Failure, secret_file::BYTE_ORDER_MARK};
 
-/// The settings in a file, by their names.
+/// The settings of a file, by their names.
 pub(super) type Settings = BTreeMap<String, String>;
 
-/// What is wrong, and in which line.
+/// An error, with its line.
 #[derive(Debug, PartialEq, Eq)]
 struct Fault {
     line: usize,
@@ -27,11 +27,11 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Settings> {
 
 fn parse(bytes: &[u8]) -> Result<Settings, Fault> {
     if bytes.starts_with(BYTE_ORDER_MARK) {
-        return Err(fault(1, "begins with a byte order mark: save the file as UTF-8 without one"));
+        return Err(fault(1, "starts with a byte order mark: save the file as UTF-8 without one"));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        fault(1 + before.iter().filter(|byte| **byte == b'\n').count(), "is not UTF-8 text")
+        fault(before.split(|byte| *byte == b'\n').count(), "is not UTF-8 text")
     })?;
     let mut reader = Reader { rest: text.chars().peekable(), line: 1 };
     let mut settings = Settings::new();
@@ -54,7 +54,7 @@ const fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r')
 }
 
-/// A place in a file.
+/// A position in a file.
 struct Reader<'a> {
     rest: Peekable<Chars<'a>>,
     line: usize,
@@ -73,7 +73,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The next name, after blank lines and comments; none at the end of the file. Reads the equals sign, too.
+    /// Returns the next name, after blank lines and comments; none at the end of the file. Consumes the equals sign,
+    /// too.
     fn name(&mut self) -> Result<Option<String>, Fault> {
         loop {
             self.skip(|c| is_blank(c) || is_line_end(c));
@@ -103,7 +104,7 @@ impl Reader<'_> {
         Ok(Some(name.to_owned()))
     }
 
-    /// The value up to the end of its line, or of the line in which its last quotation mark is.
+    /// Returns the value up to the end of its line, or of the line with its last quotation mark.
     fn value(&mut self) -> Result<String, Fault> {
         let mut value = String::new();
         self.skip(is_blank);
@@ -125,8 +126,8 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    /// The rest of a quoted part. Between double quotation marks a backslash takes away the meaning of `"`, `\`, `` ` ``
-    /// and `$`, and joins lines.
+    /// Reads the rest of a quoted part. Between double quotation marks a backslash escapes `"`, `\`, `` ` `` and `$`,
+    /// and joins lines.
     fn quoted(&mut self, quote: char, value: &mut String) -> Result<(), Fault> {
         let opened = self.line;
         loop {
@@ -134,18 +135,17 @@ impl Reader<'_> {
                 None => return Err(fault(opened, format!("opens a quotation mark ({quote}) that is never closed"))),
                 Some(c) if c == quote => return Ok(()),
                 Some('\\') if quote == '"' => match self.next() {
-                    Some('\n') => {}
+                    Some('\n') | None => {}
                     Some(c @ ('"' | '\\' | '`' | '$')) => value.push(c),
                     Some(c) => value.extend(['\\', c]),
-                    None => {}
                 },
                 Some(c) => value.push(c),
             }
         }
     }
 
-    /// The rest of a value outside quotation marks. A backslash takes away the meaning of the next character, and joins
-    /// lines; blanks at the end are dropped.
+    /// Reads the rest of a value outside quotation marks. A backslash escapes the next character, and joins lines;
+    /// blanks at the end are dropped.
     fn bare(&mut self, value: &mut String) {
         let mut end = value.len();
         while let Some(c) = self.rest.next_if(|c| !is_line_end(*c)) {

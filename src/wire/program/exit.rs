@@ -1,4 +1,4 @@
-//! Exit codes: one list for both programs, and the one place where a process gets its code.
+//! Exit codes: one list for both programs, and the only place where a process gets its code.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use crate::logging::one_line;
 /// The ways in which a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// The command did what it was told.
+    /// The command succeeded.
     Success,
     /// The command was refused, or failed.
     Failed,
@@ -16,7 +16,7 @@ pub enum Exit {
     Usage,
     /// The object that the command is about does not exist.
     NotFound,
-    /// A server or a worker that the command needs gave no answer.
+    /// A server or a worker that the command needs did not respond.
     NoAnswer,
     /// A second signal ended the process at once.
     Interrupted,
@@ -25,7 +25,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All of them, by their codes.
+    /// All exits, by their codes.
     pub const ALL: [Self; 7] = [
         Self::Success,
         Self::Failed,
@@ -36,7 +36,7 @@ impl Exit {
         Self::OutputClosed,
     ];
 
-    /// The process' exit code. 130 and 141 are what a shell reports after SIGINT and SIGPIPE.
+    /// Returns the process' exit code. 130 and 141 are those that a shell reports after SIGINT and SIGPIPE.
     pub const fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -49,15 +49,15 @@ impl Exit {
         }
     }
 
-    /// The meaning, for people.
+    /// Returns the meaning, for people.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Success => "Success.",
-            Self::Failed => "Refused or failed; the last line on stderr says why.",
+            Self::Failed => "Refused or failed; the last line on stderr is the reason.",
             Self::Usage => "Wrong usage: an option, an argument or a setting is wrong or missing. Nothing was done.",
             Self::NotFound => "Not found: the job, user, bill, queue, worker or host does not exist.",
             Self::NoAnswer => {
-                "No answer: PostgreSQL, Redis, the directory or a worker could not be reached or did not answer in \
+                "No response: PostgreSQL, Redis, the directory or a worker is unreachable or did not respond in \
                  time. Trying again later may help."
             }
             Self::Interrupted => "Interrupted: a second signal stopped uncloud-worker at once.",
@@ -65,7 +65,7 @@ impl Exit {
         }
     }
 
-    /// The list of all codes, for the end of a program's help.
+    /// Returns the list of all codes, for the end of a program's help.
     pub fn help() -> String {
         let lines = Self::ALL.iter().map(|exit| format!("  {:<3}  {}", exit.code(), exit.meaning()));
         format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
@@ -86,22 +86,22 @@ impl Failure {
         Self { exit, message: message.into() }
     }
 
-    /// An option, an argument or a setting is wrong or missing.
+    /// Creates a failure of the usage: an option, an argument or a setting is wrong or missing.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }
 
-    /// The object does not exist.
+    /// Creates a failure: the object does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(Exit::NotFound, message)
     }
 
-    /// A server or a worker gave no answer.
+    /// Creates a failure: a server or a worker did not respond.
     pub fn no_answer(message: impl Into<String>) -> Self {
         Self::new(Exit::NoAnswer, message)
     }
 
-    /// Everything has been said, or nothing is to be said.
+    /// Creates a failure without a message, because none is needed.
     pub(super) const fn silent(exit: Exit) -> Self {
         Self { exit, message: String::new() }
     }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_ascending_and_the_help_has_each_of_them() {
+    fn help_contains_all_codes_in_ascending_order() {
         let codes = Exit::ALL.map(Exit::code);
         assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
         let help = Exit::help();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn failure_below_or_as_a_context_determines_the_code() {
+    fn end_with_a_failure_as_cause_or_context_returns_its_code() {
         let below = anyhow::Error::new(Failure::not_found("job 42 not found")).context("can't show it");
         let context = Err::<(), _>(std::io::Error::other("refused")).context(Failure::no_answer("can't connect"));
         let other = anyhow::anyhow!("no");

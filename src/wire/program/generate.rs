@@ -1,4 +1,4 @@
-//! Files made from a command line: completion for shells, and man pages.
+//! Files generated from a command line: completion scripts for shells, and man pages.
 
 use std::path::PathBuf;
 
@@ -11,12 +11,12 @@ use super::stdout::{print, say};
 /// Options of `completion`.
 #[derive(Debug, Args)]
 pub struct CompletionArgs {
-    /// The shell.
+    /// The shell to complete for.
     #[arg(value_enum)]
     shell: Shell,
 }
 
-/// The shells that completion is made for.
+/// The shells with a completion script.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Shell {
     /// GNU Bash.

@@ -1,5 +1,5 @@
-//! The frame that the command lines of `uncloud` and `uncloud-worker` share: settings from files and the environment,
-//! stdout, exit codes, completion and man pages. It knows no part of the provider.
+//! The common parts of the command lines of `uncloud` and `uncloud-worker`: settings from files and the environment,
+//! stdout, exit codes, completion and man pages. Independent of the provider's domain.
 
 mod env_file;
 mod exit;

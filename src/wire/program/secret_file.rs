@@ -10,7 +10,7 @@ use crate::Secret;
 /// The byte order mark that some editors for Windows write.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The value of a setting that can also come from a file; empty is as good as not set.
+/// Returns the value of a setting that can also come from a file; an empty value counts as not set.
 pub fn secret_or_file(
     name: &str,
     value: Option<Secret<String>>,
@@ -32,15 +32,15 @@ pub fn secret_or_file(
     }
 }
 
-/// The secret in a file: all of it but the last line end, so that blanks count. None when the file is empty or does not
-/// exist.
+/// Reads the secret in a file: all of it but the last line end, so blanks are significant. None if the file is empty or
+/// does not exist.
 pub fn read_secret(path: &Path) -> anyhow::Result<Option<Secret<String>>> {
     let bytes = match std::fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         read => read.with_context(|| Failure::usage(format!("can't read {}", path.display())))?,
     };
     if bytes.starts_with(BYTE_ORDER_MARK) {
-        let what = format!("{} begins with a byte order mark: save it as UTF-8 without one", path.display());
+        let what = format!("{} starts with a byte order mark: save it as UTF-8 without one", path.display());
         return Err(Failure::usage(what).into());
     }
     let Ok(text) = String::from_utf8(bytes) else {
@@ -54,7 +54,7 @@ pub fn read_secret(path: &Path) -> anyhow::Result<Option<Secret<String>>> {
 mod tests {
     use super::*;
 
-    /// What a file of these bytes gives as the setting `X`.
+    /// Returns the setting `X` from a file of these bytes.
     fn read(bytes: &[u8]) -> Result<Option<String>, String> {
         let file = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
         std::fs::write(&file, bytes).expect("written");
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn files_keep_blanks_and_lose_the_last_line_end() {
+    fn read_keeps_blanks_and_drops_the_last_line_end() {
         for (bytes, secret) in [
             (&b"hunter2"[..], "hunter2"),
             (b"hunter2\n", "hunter2"),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_hold_no_secret_are_named() {
+    fn read_of_a_file_without_a_valid_secret_reports_its_path() {
         for (bytes, words) in [
             (&b""[..], "empty"),
             (b"\n", "empty"),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_comes_from_one_place() {
+    fn secret_or_file_with_both_is_refused() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let file = folder.path().join("url");
         std::fs::write(&file, "from-file\n").expect("write");

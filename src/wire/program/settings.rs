@@ -1,4 +1,4 @@
-//! Settings: what the environment and the file of `--config` say about the options of a command line.
+//! Settings: the options' values from the environment and from the file of `--config`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -9,14 +9,15 @@ use clap::{
 
 use super::env_file::{self, Settings};
 
-/// The command with what holds for all options that can also be set by an environment variable: the file of `--config`
-/// fills in what options and environment leave open, a variable without a value is not set, and help shows no values.
+/// Returns the command with the rules for all options that can also be set by an environment variable: the file of
+/// `--config` supplies options that command line and environment omit, a variable without a value is not set, and help
+/// shows no values.
 pub fn command_with_settings(command: Command, args: &[OsString]) -> anyhow::Result<Command> {
     let file = named_file(args).map(|file| env_file::read(&file)).transpose()?;
     Ok(prepared(command, &file.unwrap_or_default()))
 }
 
-/// The file of `--config`, before the command line is parsed for good.
+/// Returns the file of `--config`, before the command line is fully parsed.
 fn named_file(args: &[OsString]) -> Option<PathBuf> {
     let mut args = args.iter().take_while(|arg| *arg != "--");
     let mut named = None;
@@ -42,7 +43,7 @@ fn option_with_settings(arg: Arg, settings: &Settings) -> Arg {
     let Some(name) = arg.get_env().map(std::ffi::OsStr::to_owned) else { return arg };
     let arg = arg.hide_env_values(true);
     let arg = match std::env::var_os(&name) {
-        Some(value) if value.is_empty() => arg.env(Resettable::<OsStr>::Reset), // compose files do that
+        Some(value) if value.is_empty() => arg.env(Resettable::<OsStr>::Reset), // compose files set empty variables
         _ => arg,
     };
     match name.to_str().and_then(|name| settings.get(name)).filter(|value| !value.is_empty()) {
@@ -55,7 +56,7 @@ fn option_with_settings(arg: Arg, settings: &Settings) -> Arg {
     }
 }
 
-/// Reads the value of an option that is on or off.
+/// Parses the value of an option that is on or off.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn file_fills_in_what_options_leave_open() {
+    fn file_supplies_options_that_are_not_given() {
         let file = "UNCLOUD_LIST_FOR_TESTS=a,b\nUNCLOUD_SWITCH_FOR_TESTS=yes\nUNCLOUD_NUMBER_FOR_TESTS=5\nOTHER=1\n";
         let example = parse(file, &[]).expect("complete");
         assert_eq!((&example.list[..], example.switch, example.number), (&["a".into(), "b".into()][..], true, 5));
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn config_is_found_before_and_after_the_command() {
+    fn named_file_before_or_after_the_command_is_found() {
         let find = |args: &[&str]| named_file(&args.iter().map(OsString::from).collect::<Vec<_>>());
         let file = Some(PathBuf::from("f"));
         assert_eq!(find(&["uncloud", "--config", "f", "serve"]), file);

@@ -1,4 +1,4 @@
-//! Stdout and stderr: the one way in which commands write, and what the terminal behind them can show.
+//! Stdout and stderr: the only way in which commands write, and the properties of the terminal.
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
@@ -7,8 +7,8 @@ use terminal_size::{Width, terminal_size_of};
 
 use super::exit::{Exit, Failure};
 
-/// Writes a part of a command's result to stdout. A reader that has gone, as in `uncloud job ls | head`, ends the command
-/// without a word: the result is not complete, so that its exit code is not 0.
+/// Writes a part of a command's result to stdout. If the reader has gone, as in `uncloud job ls | head`, the command
+/// ends silently: the result is not complete, so its exit code is not 0.
 pub fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
@@ -17,13 +17,14 @@ pub fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     }
 }
 
-/// Writes to stderr. A reader of stderr that has gone is no reason to stop.
+/// Writes to stderr. The program continues if the reader of stderr has gone.
 pub fn say(text: &str) {
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
-/// The columns of the terminal behind stdout; none when stdout is not a terminal, whose lines have any length.
+/// Returns the columns of the terminal behind stdout; none if stdout is not a terminal, so that lines can have any
+/// length.
 pub fn width() -> Option<usize> {
     let stdout = std::io::stdout();
     if !stdout.is_terminal() {

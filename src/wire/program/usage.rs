@@ -1,11 +1,11 @@
-//! Wrong arguments, reported as every other error is: in one line.
+//! Errors of arguments, reported like all other errors: in one line.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::exit::{Exit, Failure};
 
-/// Returns what clap has parsed. Help and version are printed here; an error of several lines with an example of the usage
-/// becomes one line.
+/// Returns the parsed arguments. Help and version are printed here; an error of several lines with an example of the
+/// usage becomes one line.
 pub fn parsed<T>(result: Result<T, clap::Error>) -> anyhow::Result<T> {
     result.map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => printed(&error, Exit::Success),
@@ -14,7 +14,7 @@ pub fn parsed<T>(result: Result<T, clap::Error>) -> anyhow::Result<T> {
     })
 }
 
-/// Prints what clap wants to say, with colours where they belong.
+/// Prints clap's message, with colours where the terminal supports them.
 fn printed(said: &clap::Error, exit: Exit) -> anyhow::Error {
     match said.print() {
         Ok(()) => Failure::silent(exit).into(),
@@ -23,7 +23,7 @@ fn printed(said: &clap::Error, exit: Exit) -> anyhow::Error {
     }
 }
 
-/// What clap says, but for URLs that it quotes: they were meant for an option, and may hold a password.
+/// Returns clap's message without the URLs that it quotes: they were meant for an option, and may contain a password.
 fn without_urls(error: &clap::Error) -> String {
     let quoted = [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand];
     let quoted = quoted.into_iter().filter_map(|kind| match error.get(kind)? {
@@ -48,7 +48,7 @@ mod tests {
     use super::one_line;
 
     #[test]
-    fn a_message_of_clap_becomes_one_line() {
+    fn one_line_of_a_clap_error_joins_its_paragraphs() {
         let text = "error: the following required arguments were not provided:\n  --hostname <FQDN>\n\n\
                     Usage: uncloud vpn --hostname <FQDN>\n\nFor more information, try '--help'.\n";
         assert_eq!(

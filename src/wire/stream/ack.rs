@@ -1,4 +1,4 @@
-//! Stores what became of a job: one transaction per batch writes the events and removes the entries.
+//! Stores the outcomes of jobs: one transaction per batch writes the events and removes the entries.
 
 use std::{
     sync::Arc,
@@ -22,25 +22,26 @@ use super::{
 };
 use crate::job::{JobError, millis};
 
-/// Events stored in one transaction at most.
+/// The largest number of events that one transaction stores.
 const BATCH: usize = 256;
 
-/// One event, with the entry that it settles.
+/// An event, with the entry that it settles.
 pub(super) struct Ack {
     entry: String,
     pub(super) whose: Option<DeliveryId>,
     pub(super) outcome: Outcome,
     pub(super) body: String,
     worker: String,
-    /// How long the handler ran.
+    /// The handler's run time.
     took: Option<Duration>,
-    /// How long a snoozing job wants to be left alone.
+    /// The wait before the next attempt of a snoozed job.
     after: Option<Duration>,
     stored: Option<oneshot::Sender<()>>,
 }
 
 impl Ack {
-    /// An entry that never reaches a handler. Without a readable job there is nobody to tell: it is only removed.
+    /// Creates the acknowledgement of an entry that never reaches a handler. Without a readable job no event is
+    /// written: the entry is only removed.
     pub(super) fn refusal(entry: String, whose: Option<DeliveryId>, outcome: Outcome, body: String) -> Self {
         Self { entry, whose, outcome, body, worker: String::new(), took: None, after: None, stored: None }
     }
@@ -66,7 +67,7 @@ impl Ack {
     }
 }
 
-/// Stores acknowledgements until the last sender is gone, however long Redis is away.
+/// Stores acknowledgements until the last sender is gone, however long Redis is unavailable.
 pub(super) async fn run(config: Arc<StreamConfig>, mut acks: mpsc::UnboundedReceiver<Ack>) {
     let (jobs_key, events_key) = (config.queue.jobs_key(), config.queue.events_key());
     let mut batch = Vec::with_capacity(BATCH);
@@ -105,7 +106,7 @@ pub(super) async fn run(config: Arc<StreamConfig>, mut acks: mpsc::UnboundedRece
     }
 }
 
-/// Puts the acknowledgement around everything else, timeouts and panics included.
+/// A layer that acknowledges jobs; it encloses all other layers, including timeouts and panics.
 #[derive(Clone)]
 pub struct AckLayer {
     acks: mpsc::UnboundedSender<Ack>,
@@ -127,7 +128,7 @@ impl<S> Layer<S> for AckLayer {
     }
 }
 
-/// See [`AckLayer`].
+/// The service of [`AckLayer`].
 #[derive(Clone)]
 pub struct AckService<S> {
     inner: S,
@@ -178,7 +179,8 @@ where
                 after,
                 stored: Some(stored),
             };
-            // The job counts as running until its event is stored: a warm stop waits for that, the lease covers it.
+            // The job counts as running until its event is stored: a graceful stop waits for that, and the lease covers
+            // it.
             if layer.acks.send(ack).is_ok() {
                 let _ = wait.await;
             }
@@ -197,7 +199,8 @@ fn succeeded(response: &impl Serialize) -> AttemptReport {
     }
 }
 
-/// Only [`JobError`] chooses; whatever else goes wrong (a panic, say) may well work the next time.
+/// Returns the report of a failed attempt. Only [`JobError`] determines the outcome; all other errors (such as a panic)
+/// are retried.
 fn failed(error: &BoxDynError) -> AttemptReport {
     match error.downcast_ref::<JobError>() {
         Some(JobError::Fail(message)) => (Outcome::Failed, clean(message), None),
@@ -213,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_handler_chooses_between_retry_and_failure() {
+    fn failed_with_a_job_error_reports_its_outcome() {
         let (retry, fail): (BoxDynError, BoxDynError) =
             (JobError::Retry("later".into()).into(), JobError::Fail("never".into()).into());
         assert_eq!(failed(&retry), (Outcome::Retry, "later".to_owned(), None));

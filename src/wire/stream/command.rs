@@ -1,4 +1,4 @@
-//! What the server tells a queue's workers.
+//! The server's commands to a queue's workers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,36 +12,36 @@ use serde::{Deserialize, Serialize};
 use super::{StreamConfig, connection::blocking, report::State};
 use crate::job::JobId;
 
-/// One entry of the control stream. Commands that do not concern a worker are left alone by it.
+/// An entry of the control stream. A worker ignores commands that do not concern it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do")]
 pub enum Command {
-    /// Report at once.
+    /// Requests an immediate report.
     Ping,
-    /// Run so many jobs at the same time.
+    /// Sets the number of jobs that run at the same time.
     Concurrency {
-        /// Which worker.
+        /// The instance of the worker.
         instance: String,
-        /// How many.
+        /// The number of jobs.
         concurrency: u16,
     },
-    /// End this dispatch of a job, or do not begin it.
+    /// Ends this dispatch of a job, or prevents its start.
     Revoke {
-        /// The job.
+        /// The job's id.
         job: JobId,
-        /// The dispatch.
+        /// The fence, which identifies the dispatch.
         fence: i64,
     },
 }
 
 const BLOCK: Duration = Duration::from_secs(30);
 
-/// Reads commands for ever.
+/// Reads and executes commands, forever.
 pub(super) async fn obey(config: Arc<StreamConfig>, state: Arc<State>) {
     loop {
-        // What was said before may still matter to what is read from now on, so each connection begins at the start.
+        // Earlier commands may still matter to jobs that are read from now on, so each connection reads from the start.
         if let Err(error) = listen(&config, &state).await {
-            tracing::debug!(queue = %config.queue, %error, "the server's commands can't be read; trying again");
+            tracing::debug!(queue = %config.queue, %error, "could not read the server's commands; retrying");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -50,7 +50,7 @@ pub(super) async fn obey(config: Arc<StreamConfig>, state: Arc<State>) {
 async fn listen(config: &StreamConfig, state: &State) -> Result<(), RedisError> {
     let mut connection = blocking(&config.redis, BLOCK).await?;
     let mut last = "0".to_owned();
-    let mut news = false; // the first answer is history
+    let mut news = false; // the first reply is history
     loop {
         let entries = read(config, &mut connection, &last, news).await?;
         for (id, command) in entries {
@@ -63,7 +63,7 @@ async fn listen(config: &StreamConfig, state: &State) -> Result<(), RedisError> 
                 Some(Command::Ping) if news => state.report_now(),
                 Some(Command::Ping | Command::Concurrency { .. }) => {}
                 None => {
-                    tracing::warn!(queue = %config.queue, entry = id, "the server wants something that this version does not know");
+                    tracing::warn!(queue = %config.queue, entry = id, "the server sent a command that this version does not know; update uncloud-worker");
                 }
             }
             last = id;

@@ -7,11 +7,12 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
 };
 
-/// Longest wait for a connection, and for an answer to a command that does not block.
+/// The longest wait for a connection, and for the reply to a command that does not block.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection for commands that block up to `block`. The default response timeout of half a second would cut
-/// them; after an error it must not be used again, because the late answer would be taken for another's.
+/// Opens a connection for commands that block up to `block`. The default response timeout of half a second would
+/// interrupt them; after an error the connection must not be used again, because the late reply would be taken for
+/// another command's.
 pub async fn blocking(client: &Client, block: Duration) -> Result<MultiplexedConnection, RedisError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -19,7 +20,7 @@ pub async fn blocking(client: &Client, block: Duration) -> Result<MultiplexedCon
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// A connection for short commands that comes back by itself after a loss. Opened at its first use.
+/// Creates a connection for short commands that reconnects by itself after a loss. It is opened at its first use.
 pub fn reconnecting(client: &Client) -> Result<ConnectionManager, RedisError> {
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))

@@ -1,4 +1,4 @@
-//! How a running job is spoken to: limits, revocation, progress.
+//! The control of a running job: limits, revocation, progress.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -24,7 +24,7 @@ struct Inner {
     hard_limit: Option<Duration>,
     started: Instant,
     revoked: watch::Sender<bool>,
-    /// What was not reported yet.
+    /// The latest progress that has not been reported yet.
     progress: Mutex<Option<Progress>>,
     news: Arc<Notify>,
 }
@@ -43,19 +43,20 @@ impl JobControl {
         }))
     }
 
-    /// The job.
+    /// Returns the job's id.
     pub fn job_id(&self) -> JobId {
         self.0.job_id
     }
 
-    /// Says how far the job is; staff and the customer see it. Cheap: only the last of a moment is sent.
+    /// Reports the job's progress, which staff and the customer see. Cheap: of several calls in a short time only the
+    /// last one is sent.
     pub fn progress(&self, done: u64, total: u64, message: impl Into<String>) {
         let progress = Progress { done, total, message: message.into() };
         *self.0.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
         self.0.news.notify_one();
     }
 
-    /// Ends when the job's soft limit is over: time to wind up. Never, without one.
+    /// Returns when the job's soft limit has elapsed: time to finish. Never returns without a limit.
     pub async fn soft_limit(&self) {
         match self.0.soft_limit {
             Some(limit) => sleep(limit.saturating_sub(self.0.started.elapsed())).await,
@@ -64,14 +65,14 @@ impl JobControl {
     }
 
     /// Runs the handler's work up to the hard limit, or until staff revoke the job. The work is then dropped where it
-    /// waits, and with it its child processes.
+    /// waits, together with its child processes.
     pub async fn run<T>(&self, work: impl Future<Output = Result<T, JobError>>) -> Result<T, JobError> {
         let mut revoked = self.0.revoked.subscribe();
         let limit = self.0.hard_limit.unwrap_or(Duration::MAX);
         tokio::select! {
             biased;
             _ = revoked.wait_for(|revoked| *revoked) => Err(JobError::Revoked),
-            () = sleep(limit) => Err(JobError::Retry(format!("it ran longer than its hard limit of {limit:?} and was ended"))),
+            () = sleep(limit) => Err(JobError::Retry(format!("it ran longer than its hard limit of {limit:?} and was terminated"))),
             result = work => result,
         }
     }

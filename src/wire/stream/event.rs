@@ -1,32 +1,32 @@
-//! What workers report of jobs.
+//! Workers' events about jobs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::job::JobId;
 
-/// Bytes of an error text that are kept.
+/// The length to which error texts are truncated, in bytes.
 const MAX_ERROR: usize = 2000;
 
-/// What an event says.
+/// The outcome in an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// A heartbeat found it running.
+    /// The job was running at a heartbeat.
     Running,
-    /// Done; the body is the result as JSON.
+    /// The job succeeded; the body is the result as JSON.
     Succeeded,
-    /// Failed, may work later; the body says why.
+    /// The job failed, but may succeed later; the body is the reason.
     Retry,
-    /// Wants to be left alone for a while; the body says why.
+    /// The job can't run yet and waits; the body is the reason.
     Snooze,
-    /// Failed for good; the body says why.
+    /// The job failed permanently; the body is the reason.
     Failed,
-    /// Revoked before or while it ran.
+    /// The job was revoked before or while it ran.
     Revoked,
 }
 
 impl Outcome {
-    /// Its name in Redis.
+    /// Returns the name that Redis stores.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -38,7 +38,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome of that name.
+    /// Returns the outcome of that name.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Running, Self::Succeeded, Self::Retry, Self::Snooze, Self::Failed, Self::Revoked]
             .into_iter()
@@ -46,27 +46,27 @@ impl Outcome {
     }
 }
 
-/// What an event is about: one delivery of one dispatch.
+/// The subject of an event: one delivery of one dispatch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DeliveryId {
     pub job_id: JobId,
     pub fence: i64,
-    /// How often the entry has been delivered by then. The server goes by the worker that has it now.
+    /// The number of deliveries of the entry so far. The server only accepts reports of the latest one.
     pub deliveries: usize,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Steps done.
+    /// The number of completed steps.
     pub done: u64,
-    /// All steps.
+    /// The number of all steps.
     pub total: u64,
-    /// What is being done.
+    /// The current activity, for people.
     pub message: String,
 }
 
-/// One line of bounded length.
+/// Returns the message as one line of bounded length.
 pub fn clean(message: &str) -> String {
     let mut text: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.len() > MAX_ERROR {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_one_line_of_bounded_length() {
+    fn clean_of_a_long_text_is_one_bounded_line() {
         assert_eq!(clean("a\nb\u{1b}[31m"), "a b [31m");
         assert!(clean(&"ü".repeat(5000)).len() <= MAX_ERROR + '…'.len_utf8());
     }

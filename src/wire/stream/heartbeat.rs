@@ -1,4 +1,4 @@
-//! Renews leases, and says `running` for jobs that take longer than one beat.
+//! Renews leases, and sends `running` events for jobs that take longer than one heartbeat.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -10,7 +10,8 @@ use redis::{
 
 use super::{GROUP, MAX_PENDING, StreamConfig, ack::Ack, connection::reconnecting, lease::LeasedJob, report::State};
 
-/// After a failed heartbeat. Shorter than what others wait before they take jobs over or send them again.
+/// The wait after a failed heartbeat. Shorter than the time after which other workers take jobs over or the server
+/// dispatches them again.
 const RETRY: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(config: Arc<StreamConfig>, state: Arc<State>) {
@@ -18,7 +19,7 @@ pub(super) async fn run(config: Arc<StreamConfig>, state: Arc<State>) {
     let mut connection = loop {
         match reconnecting(&config.redis) {
             Ok(connection) => break connection,
-            Err(error) => tracing::warn!(%error, "no heartbeat yet"),
+            Err(error) => tracing::warn!(%error, "can't send heartbeats yet; retrying"),
         }
         tokio::time::sleep(beat).await;
     };
@@ -60,7 +61,7 @@ async fn renew(
         tracing::warn!(queue = %config.queue, jobs = ?lost.iter().map(|(_, held)| held.whose.job_id).collect::<Vec<_>>(),
             "lease lost: Redis was emptied, or another worker took over");
     }
-    // A job whose entry is gone keeps saying that it runs, or the sweep would start it a second time.
+    // A job whose entry is gone must keep reporting that it runs, or the rescuer would start it a second time.
     {
         let mut leases = state.leases.lock();
         for (entry, _) in &lost {
@@ -89,15 +90,16 @@ async fn renew(
         return Ok(());
     }
     let entries: Vec<&String> = kept.iter().map(|(entry, _)| entry).collect();
-    // JUSTID: being renewed is not being delivered once more.
+    // JUSTID: a renewal does not count as a delivery.
     let options = StreamClaimOptions::default().with_justid();
     let _: Vec<String> =
         connection.xclaim_options(config.queue.jobs_key(), GROUP, &config.worker, 0, &entries, options).await?;
     Ok(())
 }
 
-/// How often each of our entries has been delivered, where a worker of the same name may have had the last one. Ownership
-/// must be checked first: XCLAIM would take a job away from the worker that has taken it over.
+/// Returns the number of deliveries of each of this worker's entries, where another worker of the same name may have
+/// received the last one. Ownership must be checked first: XCLAIM would take a job away from the worker that has taken
+/// it over.
 pub(super) async fn owned_entries(
     config: &StreamConfig,
     connection: &mut (impl ConnectionLike + Send + Sync),

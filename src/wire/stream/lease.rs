@@ -1,4 +1,4 @@
-//! What this process holds.
+//! The leases that this process holds.
 
 use std::{
     collections::HashMap,
@@ -17,22 +17,22 @@ pub(super) struct Delivery {
     pub lease: Lease,
 }
 
-/// Entry in the stream -> the job behind it. The heartbeat renews what is in here.
+/// The held jobs by their entries in the stream. The heartbeat renews these entries.
 #[derive(Clone, Default)]
 pub(super) struct Leases(Arc<Mutex<HashMap<String, LeasedJob>>>);
 
-/// One held job.
+/// A job whose lease this process holds.
 #[derive(Clone)]
 pub(super) struct LeasedJob {
     pub since: Instant,
     pub whose: DeliveryId,
-    /// A `running` event was sent.
+    /// True if a `running` event was sent.
     pub told: bool,
-    /// A handler has taken it; otherwise it can be handed back.
+    /// True if a handler has started; otherwise the job can be handed back.
     pub started: bool,
-    /// Another worker has taken it over, or Redis was emptied.
+    /// True if another worker has taken the job over, or Redis was emptied.
     pub lost: bool,
-    /// How its handler is spoken to.
+    /// The control of the job's handler.
     pub control: JobControl,
 }
 
@@ -41,7 +41,7 @@ impl Leases {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an entry; the lease ends when the last clone of the result is dropped.
+    /// Takes the lease of an entry; the lease ends when the last clone of the result is dropped.
     pub(super) fn take(
         &self,
         entry: String,
@@ -64,7 +64,7 @@ impl Leases {
         Lease(Arc::new(Inner { entry, whose, leases: self.clone(), control, slot: Mutex::new(Some(slot)) }))
     }
 
-    /// True when this process holds that dispatch, whose handler is then told to end.
+    /// Revokes a dispatch: returns true if this process holds it, and notifies its handler.
     pub(super) fn revoke(&self, job_id: JobId, fence: i64) -> bool {
         let leases = self.lock();
         let held = leases.values().find(|held| held.whose.job_id == job_id && held.whose.fence == fence);
@@ -72,7 +72,7 @@ impl Leases {
     }
 }
 
-/// A task's right to its entry; travels in the task's data.
+/// A task's lease on its entry; stored in the task's data.
 #[derive(Clone)]
 pub(super) struct Lease(Arc<Inner>);
 
@@ -103,7 +103,7 @@ impl Lease {
         }
     }
 
-    /// Lets the reader fetch the next job while this one's event is still being stored.
+    /// Frees the slot, so that the reader can fetch the next job while this job's event is still being stored.
     pub(super) fn free_slot(&self) {
         self.0.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

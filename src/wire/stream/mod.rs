@@ -1,9 +1,9 @@
 //! An apalis backend on Redis Streams: [`StreamBackend`] is the worker's source of tasks and the relay's sink.
 //!
-//! One consumer group per queue. A worker holds a *lease* on what it reads and renews it by heartbeat; what a dead
-//! worker held is claimed by the next one. After a job one transaction writes the event, acknowledges the entry and
-//! deletes it, so Redis holds unfinished work only. No error of Redis ever reaches the worker: an `Err` from
-//! `poll_next` would end it, so everything here reconnects for ever.
+//! One consumer group per queue. A worker holds a *lease* on each entry that it reads and renews it by heartbeat; the
+//! next worker claims the entries of a dead one. After a job, one transaction writes the event, acknowledges the entry
+//! and deletes it, so Redis only holds unfinished work. No error of Redis ever reaches the worker: an `Err` from
+//! `poll_next` would end it, so everything here reconnects forever.
 
 mod ack;
 mod command;
@@ -47,30 +47,33 @@ pub use report::{ActiveJob, WorkerReport};
 /// The consumer group of a queue's workers.
 pub const GROUP: &str = "workers";
 
-/// More jobs than the workers of a queue ever hold.
+/// The limit of pending entries that are read; a queue's workers never hold more jobs.
 const MAX_PENDING: usize = 10_000;
 
-/// How a worker takes part in a queue.
+/// The configuration of a worker in a queue.
 #[derive(Debug, Clone)]
 pub struct StreamConfig {
-    /// Where Redis is.
+    /// The client of Redis.
     pub redis: redis::Client,
-    /// The queue to work on.
+    /// The queue that the worker serves.
     pub queue: QueueName,
-    /// This worker's name in the consumer group. Two processes may share it: each only renews what it holds.
+    /// The worker's name in the consumer group. Two processes may share it: each one only renews the leases that it
+    /// holds.
     pub worker: String,
-    /// Jobs run at the same time, and never more are read: others stay free for other workers.
+    /// The number of jobs that run at the same time; never more are read, so that others stay available to other
+    /// workers.
     pub slots: usize,
-    /// After this long without a heartbeat a job is another worker's.
+    /// The time without a heartbeat after which another worker may take a job over.
     pub lease: Duration,
-    /// Deliveries after which a job is reported as failed, because its worker dies each time.
+    /// The number of deliveries after which a job is reported as failed, because its worker dies each time.
     pub max_deliveries: usize,
     /// The kinds of jobs that the worker knows, for people.
     pub kinds: Vec<&'static str>,
 }
 
 impl StreamConfig {
-    /// The defaults: a dead worker's job runs again within ten seconds, and no more than three workers die of it.
+    /// Creates a configuration with the defaults: a dead worker's job runs again within ten seconds, and it kills no
+    /// more than three workers.
     pub fn new(redis: redis::Client, queue: QueueName, worker: String, slots: usize) -> Self {
         Self {
             redis,
@@ -84,33 +87,34 @@ impl StreamConfig {
     }
 }
 
-/// What travels through Redis for one attempt of a job.
+/// The message in Redis for one attempt of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// Whose work it is; says where the sink puts it.
+    /// The job's queue, which determines the stream.
     pub queue: QueueName,
-    /// The row in table `job`.
+    /// The job's id, in table `job`.
     pub job_id: JobId,
-    /// Names this dispatch: reports of another one change nothing.
+    /// Identifies this dispatch: reports of another dispatch change nothing.
     pub fence: i64,
-    /// See [`crate::kind::Kind`].
+    /// The kind of the job; see [`crate::kind::Kind`].
     pub kind: String,
-    /// JSON, rendered at dispatch. Decoded by the handler: what can't be read fails that job, not the worker.
+    /// The payload as JSON, rendered at dispatch. The handler decodes it: an unreadable payload fails that job, not the
+    /// worker.
     pub payload: Vec<u8>,
-    /// The handler is asked to wind up after this long.
+    /// The time after which the handler is requested to finish.
     pub soft_limit: Option<Duration>,
-    /// The handler is ended after this long.
+    /// The time after which the handler is terminated.
     pub hard_limit: Option<Duration>,
-    /// The HTTP request that wanted it.
+    /// The id of the HTTP request that created the job.
     pub request_id: Option<String>,
 }
 
-/// Something went wrong between us and Redis.
+/// An error of Redis.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct BackendError(#[from] redis::RedisError);
 
-/// Source of tasks for an apalis worker, and sink for the relay.
+/// The source of tasks for an apalis worker, and the sink of the relay.
 pub struct StreamBackend {
     config: Arc<StreamConfig>,
     stop: watch::Receiver<bool>,
@@ -126,7 +130,7 @@ pub struct StreamBackend {
 struct Running {
     deliveries: mpsc::Receiver<lease::Delivery>,
     reader: JoinHandle<()>,
-    /// Ends the carrier's thread when it is dropped.
+    /// Ends the background thread when it is dropped.
     _carrier: oneshot::Sender<()>,
 }
 
@@ -137,8 +141,9 @@ impl Drop for Running {
 }
 
 impl StreamBackend {
-    /// Nothing happens before it is polled or pushed to. When `stop` becomes true, no further job is read; apalis
-    /// does not poll a backend while it waits for running jobs, so its own stop signal would come too late.
+    /// Creates a backend, which does nothing before it is polled or pushed to. When `stop` becomes true, no further job
+    /// is read; apalis does not poll a backend while it waits for running jobs, so its own stop signal would come too
+    /// late.
     pub fn new(config: StreamConfig, stop: watch::Receiver<bool>) -> Self {
         let (acks, acks_to_store) = mpsc::unbounded_channel();
         let sink = sink::Sink::new(config.redis.clone());
@@ -165,7 +170,8 @@ impl StreamBackend {
             self.stop.clone(),
         );
         if let Some(acks) = self.acks_to_store.take() {
-            // Not among the tasks that end with us: it stores what is still to be stored, then ends by itself.
+            // Not among the tasks that end with the backend: it stores the remaining acknowledgements, then ends by
+            // itself.
             tokio::spawn(ack::run(Arc::clone(&self.config), acks));
         }
         let carrier = carrier(Arc::clone(&self.config), Arc::clone(&self.state));
@@ -173,13 +179,14 @@ impl StreamBackend {
     }
 }
 
-/// What must go on while handlers block every thread of the runtime: leases are renewed, staff are heard and answered.
+/// Starts a thread for the tasks that must continue while handlers block every thread of the runtime: renewing leases,
+/// executing commands and reporting.
 fn carrier(config: Arc<StreamConfig>, state: Arc<report::State>) -> oneshot::Sender<()> {
     let (stop, stopped) = oneshot::channel();
     std::thread::spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return tracing::error!(%error, "no heartbeat: jobs go to another worker when they take long"),
+            Err(error) => return tracing::error!(%error, "can't send heartbeats: other workers take over long jobs"),
         };
         runtime.block_on(async {
             tokio::select! {
@@ -220,7 +227,7 @@ impl Backend for StreamBackend {
                     .build();
                 Poll::Ready(Some(Ok(task)))
             }
-            // `None` would end the stream and hang the worker: pending until the monitor stops us.
+            // `None` would end the stream and hang the worker: pending until the monitor stops it.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
@@ -240,7 +247,7 @@ impl Backend for StreamBackend {
 impl BackendConfig for StreamBackend {
     type Args = Envelope;
     type Id = String;
-    // Not durable in apalis' sense: there a payload that can't be decoded ends the worker.
+    // Not durable in apalis' sense: there, a payload that can't be decoded ends the worker.
     type Kind = Ephemeral;
     type Config = StreamConfig;
     type Layer = AckLayer;

@@ -33,7 +33,7 @@ pub(super) struct Reader {
     acks: mpsc::UnboundedSender<Ack>,
     stop: watch::Receiver<bool>,
     connection: Option<MultiplexedConnection>,
-    /// When to look again for jobs whose worker went silent.
+    /// The next time to look for jobs whose worker went silent.
     claim_at: Instant,
 }
 
@@ -71,7 +71,8 @@ impl Reader {
                 }
                 Err(error) => {
                     self.connection = None;
-                    // If Redis was away, nobody could renew: first all the others have their heartbeats.
+                    // If Redis was unavailable, no worker could renew its leases: first all the others have to send
+                    // their heartbeats.
                     self.claim_at = Instant::now() + self.config.lease + self.config.lease / 3;
                     tracing::warn!(queue = %self.config.queue, %error, retry_in = ?backoff, "could not read jobs from Redis");
                     tokio::select! {
@@ -84,7 +85,7 @@ impl Reader {
         }
     }
 
-    /// Up to `count` entries; empty when none came for a while.
+    /// Reads up to `count` entries; returns none if no entry arrived for a while.
     async fn read(&mut self, count: usize) -> Result<Vec<Entry>, RedisError> {
         let block = self.config.lease / 3;
         let connection = match &mut self.connection {
@@ -163,7 +164,8 @@ async fn read_new(
     Ok(entries.map(|stream_id| Entry { stream_id, deliveries: 1 }).collect())
 }
 
-/// From the start of the stream, never from its end: jobs pushed before the group exists must not be missed.
+/// Creates the consumer group from the start of the stream, never from its end: jobs pushed before the group exists
+/// must not be missed.
 async fn create_group(queue: &QueueName, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
     match connection.xgroup_create_mkstream(queue.jobs_key(), GROUP, "0").await {
         Err(error) if error.code() == Some("BUSYGROUP") => Ok(()), // another worker was faster

@@ -1,4 +1,4 @@
-//! What a worker says of itself: who it is, what it does, how far its jobs are. News only: what gets lost is replaced.
+//! A worker's reports: its identity, its jobs and their progress. Reports are news: a lost one is replaced by the next.
 
 use std::{
     collections::VecDeque,
@@ -27,61 +27,61 @@ use super::{
 };
 use crate::job::JobId;
 
-/// Between two reports when nothing is asked.
+/// The interval between two reports, unless one is requested.
 const PERIOD: Duration = Duration::from_secs(5);
-/// Between two reports of progress.
+/// The interval between two reports of progress.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
-/// Reports kept in Redis, for a server that is away.
+/// The number of reports retained in Redis, while no server reads them.
 const KEPT: usize = 1000;
-/// Revoked jobs that are remembered, should they come yet.
+/// The number of revoked jobs that are remembered, in case they arrive later.
 const REMEMBERED: usize = 1000;
 
-/// A worker, as it says.
+/// The state of a worker, as it reports it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WorkerReport {
-    /// Made at the process' start.
+    /// A random id of the process, generated at its start.
     pub instance: String,
     /// The name it was started with.
     pub name: String,
-    /// The program's.
+    /// The program's version.
     pub version: String,
-    /// Jobs at the same time.
+    /// The number of jobs that run at the same time.
     pub concurrency: u16,
-    /// The jobs that it holds.
+    /// The jobs that the worker holds.
     pub active: Vec<ActiveJob>,
-    /// The kinds that it knows.
+    /// The kinds of jobs that the worker knows.
     pub kinds: Vec<String>,
-    /// By the host's clock.
+    /// The time of the process' start, by the host's clock.
     pub started_at: DateTime<Utc>,
-    /// Jobs since then.
+    /// The number of jobs completed since then.
     pub succeeded: u64,
-    /// Attempts since then.
+    /// The number of failed attempts since then.
     pub failed: u64,
-    /// Jobs that another worker took over while this one had them, since then.
+    /// The number of jobs that another worker took over while this one held them, since then.
     pub leases_lost: u64,
-    /// Memory.
+    /// The resident memory, in bytes.
     pub rss_bytes: u64,
-    /// It ends.
+    /// True in the last report, when the worker stops.
     pub stopped: bool,
 }
 
 /// A job that a worker holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ActiveJob {
-    /// The row.
+    /// The job's id.
     pub job: JobId,
-    /// What it does.
+    /// The kind of the job.
     pub kind: String,
-    /// Seconds since it came.
+    /// The seconds since the worker received it.
     pub secs: u64,
 }
 
-/// What the tasks of one worker share.
+/// The state shared by the tasks of one worker.
 pub(super) struct State {
     pub instance: String,
     pub leases: Leases,
     pub slots: Slots,
-    /// Rings when there is something to report.
+    /// Notified when a report is due.
     pub news: Arc<Notify>,
     asked: AtomicBool,
     started_at: DateTime<Utc>,
@@ -94,7 +94,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(slots: usize) -> Self {
         let mut bytes = [0; 8];
-        // Without random numbers two workers of one name would show as one.
+        // Without random numbers, two workers of one name would appear as one.
         let _ = SystemRandom::new().fill(&mut bytes);
         #[expect(clippy::disallowed_methods, reason = "for people, and no decision hangs on it")]
         let started_at = Utc::now();
@@ -129,7 +129,7 @@ impl State {
         self.news.notify_one();
     }
 
-    /// Ends that dispatch, or remembers it for when it comes.
+    /// Ends that dispatch, or remembers it in case it arrives later.
     pub(super) fn revoke(&self, job_id: JobId, fence: i64) {
         if self.leases.revoke(job_id, fence) {
             return;
@@ -176,14 +176,14 @@ impl State {
     }
 }
 
-/// Resident memory, by proc(5).
+/// Returns the resident memory in bytes, from proc(5).
 fn rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// Reports for ever.
+/// Sends reports, forever.
 pub(super) async fn run(config: Arc<StreamConfig>, state: Arc<State>) {
     let mut connection = None;
     let mut next = Instant::now();
@@ -198,15 +198,15 @@ pub(super) async fn run(config: Arc<StreamConfig>, state: Arc<State>) {
         }
         let report = whole.then(|| state.report(&config, false));
         if let Err(error) = send(&config, &mut connection, report, state.progress()).await {
-            tracing::debug!(queue = %config.queue, %error, "could not report to the server; trying again");
+            tracing::debug!(queue = %config.queue, %error, "could not report to the server; retrying");
         }
         tokio::time::sleep(PROGRESS_PERIOD).await;
     }
 }
 
-/// The last report.
+/// Sends the last report.
 pub(super) async fn say_goodbye(config: &StreamConfig, state: &State) {
-    // Who does not hear it will notice the silence.
+    // If it gets lost, the server notices the silence.
     let _ = send(config, &mut None, Some(state.report(config, true)), state.progress()).await;
 }
 

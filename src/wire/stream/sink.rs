@@ -13,7 +13,7 @@ use redis::{AsyncCommands as _, Client, Pipeline, RedisError, aio::ConnectionMan
 use super::{BackendError, Envelope, StreamBackend, connection::reconnecting};
 use crate::job::millis;
 
-/// What is buffered, and what is under way.
+/// The buffered envelopes, and the push in progress.
 pub(super) struct Sink {
     client: Client,
     connection: Option<ConnectionManager>,
@@ -55,8 +55,8 @@ impl Sink {
 }
 
 impl StreamBackend {
-    /// Whether Redis answers on the connection that pushing uses. After a restart of Redis the first command on an old
-    /// connection is lost; on another connection than this one that would not show.
+    /// Returns true if Redis responds on the connection that pushes use. After a restart of Redis the first command on
+    /// an old connection is lost; another connection would not reveal that.
     pub async fn answers(&mut self) -> bool {
         match self.sink.connection() {
             Ok(mut connection) => connection.ping::<String>().await.is_ok(),
@@ -65,7 +65,7 @@ impl StreamBackend {
     }
 }
 
-/// Never with MAXLEN: trimming would lose jobs.
+/// Adds all envelopes to their streams. Never with MAXLEN: trimming would lose jobs.
 fn add_all(envelopes: Vec<Envelope>) -> Pipeline {
     let mut pipe = redis::pipe();
     for envelope in envelopes {
@@ -93,7 +93,7 @@ fn add_all(envelopes: Vec<Envelope>) -> Pipeline {
     pipe
 }
 
-/// With this apalis makes the backend a `TaskSink`.
+/// With this implementation, apalis makes the backend a `TaskSink`.
 impl futures_util::Sink<Task<Envelope>> for StreamBackend {
     type Error = BackendError;
 

@@ -1,4 +1,4 @@
-//! How many jobs run at the same time; staff may change it while they run.
+//! The slots of a worker: the number of jobs that run at the same time, which staff may change meanwhile.
 
 use std::sync::{
     Arc,
@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) struct Slots {
     free: Arc<Semaphore>,
     total: AtomicUsize,
-    /// Slots to be taken away as soon as their jobs have ended.
+    /// Slots to be removed as soon as their jobs have ended.
     surplus: AtomicUsize,
 }
 
@@ -41,7 +41,7 @@ impl Slots {
         }
     }
 
-    /// Only one task resizes, so the two counts need no common lock.
+    /// Changes the number of slots. Only one task resizes, so the two counts need no common lock.
     pub(super) fn resize(&self, total: usize) {
         let before = self.total.swap(total, Ordering::Relaxed);
         if total >= before {
@@ -52,7 +52,7 @@ impl Slots {
         }
     }
 
-    /// Takes up to `limit` from what is still to be taken away, and returns how many those are.
+    /// Takes up to `limit` of the slots that are still to be removed, and returns their number.
     fn take_surplus(&self, limit: usize) -> usize {
         let spare = |surplus: usize| Some(surplus.saturating_sub(limit));
         let before = self.surplus.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spare).unwrap_or_default();
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_smaller_number_holds_once_the_running_jobs_have_ended() {
+    async fn resize_to_fewer_slots_applies_when_running_jobs_end() {
         let slots = Slots::new(4);
         let running = slots.free().await;
         assert_eq!(running.len(), 4);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn growing_again_spares_what_was_to_be_taken_away() {
+    async fn resize_back_before_jobs_end_restores_all_slots() {
         let slots = Slots::new(4);
         let running = slots.free().await;
         slots.resize(1);

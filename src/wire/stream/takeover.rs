@@ -1,4 +1,5 @@
-//! From one worker to another: jobs whose worker went silent, and what a worker that ends had not begun.
+//! Moves jobs between workers: takes over those of a silent worker, and hands back those that an ending worker has not
+//! started.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,22 +23,22 @@ use super::{
     report::{self, State},
 };
 
-/// What was read, and how often it has been delivered by now.
+/// An entry that was read, with the number of its deliveries so far.
 pub(super) struct Entry {
     pub stream_id: StreamId,
     pub deliveries: usize,
 }
 
 impl Entry {
-    /// None of what can't be read so far.
+    /// Returns the delivery's id; none if the entry can't be read so far.
     pub(super) fn whose(&self) -> Option<DeliveryId> {
         let (job_id, fence) = (self.stream_id.get("job")?, self.stream_id.get("fence")?);
         Some(DeliveryId { job_id, fence, deliveries: self.deliveries })
     }
 }
 
-/// Takes over what no worker has renewed for a lease. Of those that may be tried only once more, one at a time: a job that
-/// kills its workers would otherwise take with it, time after time, what was taken over beside it.
+/// Takes over entries whose lease no worker has renewed. Of those with only one delivery left, one at a time: otherwise
+/// a job that kills its workers would repeatedly take down the jobs taken over with it.
 pub(super) async fn claim(
     config: &StreamConfig,
     state: &State,
@@ -77,8 +78,9 @@ pub(super) async fn claim(
     announce(config, connection, reply.ids.into_iter().map(entry).collect()).await
 }
 
-/// Says who has these jobs now, before any of them starts: from here on the server takes no report from the worker that had
-/// it before. What that worker has settled meanwhile is left out, for it may run again already.
+/// Announces the new worker of these jobs, before any of them starts: from here on the server accepts no report from
+/// the previous worker. Jobs that the previous worker has settled meanwhile are left out, because they may already run
+/// again.
 async fn announce(
     config: &StreamConfig,
     connection: &mut MultiplexedConnection,
@@ -101,7 +103,7 @@ async fn announce(
     Ok(entries.into_iter().zip(pending).filter_map(|(entry, now)| is_ours(&entry, &now).then_some(entry)).collect())
 }
 
-/// Ends a backend: what was read but never started goes back at once, and does not count as a delivery.
+/// Ends a backend: jobs that were read but never started are handed back at once, and do not count as delivered.
 pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut running: Running) {
     running.reader.abort();
     let _ = (&mut running.reader).await; // so that it reads nothing more
@@ -117,15 +119,15 @@ pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut 
     let count = unstarted.len();
     match release(&config, unstarted).await {
         Ok(count) => tracing::info!(queue = %config.queue, count, "handed back jobs that had not started"),
-        // They are claimed by another worker when the lease ends.
+        // Another worker claims them when the lease ends.
         Err(error) => {
             tracing::warn!(queue = %config.queue, count, %error, "could not hand back jobs that had not started");
         }
     }
 }
 
-/// Makes entries look long abandoned, and as if they had not been delivered this time. What another worker has taken over
-/// is left to it. Returns how many those were.
+/// Makes entries look long abandoned, and as if they had not been delivered this time. Entries that another worker has
+/// taken over are not touched. Returns the number of released entries.
 async fn release(config: &StreamConfig, unstarted: Vec<(String, LeasedJob)>) -> Result<usize, RedisError> {
     const LONG_AGO_MILLIS: usize = 24 * 60 * 60 * 1000;
     let mut connection = blocking(&config.redis, Duration::ZERO).await?;

@@ -2,7 +2,7 @@ use std::process::Command;
 
 use super::*;
 
-/// systemd's own reader of such files, as a program: it prints what it has read.
+/// systemd's own reader of such files, as a program: it prints the settings that it has read.
 const SYSTEMD: &str = "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator";
 
 /// Lines and the value of `X` in them.
@@ -38,7 +38,7 @@ const VALUES: &[(&str, &str)] = &[
     ("X=z\u{fc}rich", "z\u{fc}rich"),
 ];
 
-/// Bytes that are refused, the line that is named, and words of the message.
+/// Bytes that are refused, the line in the error, and words of the message.
 const FAULTS: &[(&[u8], usize, &str)] = &[
     (b"X=1\nnonsense\n", 2, "no `=`"),
     (b"X=1\n\n# comment\n=2\n", 4, "valid name"),
@@ -63,15 +63,15 @@ fn value(text: &str) -> String {
 }
 
 #[test]
-fn values_are_read_as_the_table_says() {
+fn parse_of_valid_lines_returns_the_expected_values() {
     for (text, expected) in VALUES {
         assert_eq!(value(text), *expected, "{text:?}");
     }
 }
 
 #[test]
-fn only_the_shell_knows_export_and_dollar_stays_a_dollar() {
-    // systemd ignores `export X=value`; a `$` it takes as it is in a unit's file, but not in those of the test below.
+fn parse_ignores_export_and_does_not_expand_variables() {
+    // systemd ignores `export X=value`; it leaves `$` as it is in a unit's file, but not in those of the test below.
     assert_eq!(value("export X=value"), "value");
     assert_eq!(value("export\tX=value"), "value");
     assert_eq!(parse(b"export=1").expect("a name like another")["export"], "1");
@@ -82,7 +82,7 @@ fn only_the_shell_knows_export_and_dollar_stays_a_dollar() {
 }
 
 #[test]
-fn faults_are_named_with_their_lines() {
+fn parse_of_invalid_lines_reports_the_line() {
     for (bytes, line, words) in FAULTS {
         let text = String::from_utf8_lossy(bytes);
         let fault = parse(bytes).expect_err(&text);
@@ -91,7 +91,7 @@ fn faults_are_named_with_their_lines() {
 }
 
 #[test]
-fn file_is_named_and_its_values_are_not() {
+fn read_of_an_invalid_file_reports_its_path_without_values() {
     let file = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
     std::fs::write(&file, "DATABASE_URL=postgres://u:hunter2@h/x\nhunter2\n").expect("written");
     let error = read(&file).expect_err("refused").to_string();
@@ -101,7 +101,7 @@ fn file_is_named_and_its_values_are_not() {
     assert!(error.contains("/nonexistent/file"), "{error}");
 }
 
-/// What systemd prints in quotation marks has a backslash before each special character.
+/// Returns the value that systemd printed: in quotation marks, it escapes each special character with a backslash.
 fn printed_value(printed: &str) -> String {
     let Some(quoted) = printed.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return printed.to_owned();
@@ -118,7 +118,7 @@ fn printed_value(printed: &str) -> String {
 #[test]
 fn systemd_reads_the_same_values() {
     if !Path::new(SYSTEMD).exists() {
-        eprintln!("left out: {SYSTEMD} is not installed (package systemd)");
+        eprintln!("skipped: {SYSTEMD} is not installed (package systemd)");
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
@@ -129,7 +129,7 @@ fn systemd_reads_the_same_values() {
         let mut command = Command::new(SYSTEMD);
         let output = command.env_clear().env("XDG_CONFIG_HOME", home.path()).output().expect("systemd");
         let said = String::from_utf8(output.stdout).expect("text");
-        // An empty one is not printed: in the files that this program is for, it unsets the variable.
+        // An empty value is not printed: in the files that this program reads, it unsets the variable.
         let printed = said.lines().find_map(|line| line.strip_prefix("X=")).unwrap_or_default();
         assert_eq!(printed_value(printed), *expected, "{text:?}: {said}");
     }
