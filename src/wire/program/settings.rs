@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Eq, Parser)]
-    struct Example {
+    struct Sample {
         #[arg(long, env = "UNCLOUD_EXAMPLE_FOR_TESTS")]
         example: String,
         #[arg(long, env = "UNCLOUD_LIST_FOR_TESTS", value_delimiter = ',')]
@@ -83,13 +83,13 @@ mod tests {
         number: u16,
     }
 
-    fn parse(file: &str, args: &[&str]) -> Result<Example, clap::Error> {
+    fn parse(file: &str, args: &[&str]) -> Result<Sample, clap::Error> {
         let path = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
         std::fs::write(&path, file).expect("written");
         let args: Vec<OsString> = [&["x", "--example=e"], args].concat().iter().map(OsString::from).collect();
         let args = [args.get(..1).expect("a name"), &args[1..]].concat();
-        let command = prepared(Example::command(), &env_file::read(&path).expect("readable"));
-        command.try_get_matches_from(args).and_then(|matches| Example::from_arg_matches(&matches))
+        let command = prepared(Sample::command(), &env_file::read(&path).expect("readable"));
+        command.try_get_matches_from(args).and_then(|matches| Sample::from_arg_matches(&matches))
     }
 
     #[test]
