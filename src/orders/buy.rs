@@ -129,7 +129,10 @@ async fn order_quoted(
         return Ok(place::place(tx, customer.now, starts_at, &new).await?.order_id);
     };
     if starts_at > customer.now {
-        return Err(Error::field("starts_at", "must not be in the future: a VPN network is created when it is ordered"));
+        return Err(Error::field(
+            "starts_at",
+            "must not be in the future: a VPN network is created when it is ordered",
+        ));
     }
     let order_id = place::place_delivered(tx, customer.now, starts_at, &new).await?.order_id;
     provision.provision(tx, user_id, order_id).await?;

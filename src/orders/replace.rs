@@ -100,7 +100,8 @@ pub(super) async fn void_pending_successor(
 ) -> Result<Option<i64>, Error> {
     let Some(mut successor) = db::successor(tx, order.order_id).await? else { return Ok(None) };
     if successor.starts_at <= now {
-        let detail = format!("order {} is replaced by order {}; change that order instead", order.order_id, successor.order_id);
+        let detail =
+            format!("order {} is replaced by order {}; change that order instead", order.order_id, successor.order_id);
         return Err(Error::Conflict { code: Code::OrderReplaced, detail, field: None });
     }
     successor.void = true;

@@ -179,16 +179,11 @@ pub async fn terminated(db: &PgPool, staff: &User, order_id: i64) -> Result<(), 
         return Ok(());
     }
     if let Some(successor) = service.replaced_by {
-        return refuse(
-            Code::OrderReplaced,
-            format!("is replaced by order {successor}, which takes over its service"),
-        );
+        return refuse(Code::OrderReplaced, format!("is replaced by order {successor}, which takes over its service"));
     }
     match service.terminate_at {
         None => refuse(Code::TooEarly, "has no end; cancel it first".into()),
-        Some(at) if at > customer.now => {
-            refuse(Code::TooEarly, format!("must not be terminated before {}", shown(at)))
-        }
+        Some(at) if at > customer.now => refuse(Code::TooEarly, format!("must not be terminated before {}", shown(at))),
         Some(_) => {
             db::mark_terminated(&mut tx, order_id, customer.now, Some(staff.user_id)).await?;
             tx.commit().await?;

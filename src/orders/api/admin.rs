@@ -108,10 +108,8 @@ impl CustomerOrderCreate {
             (None, None) => Err(Error::field("product", "is missing; name a product, or describe what was negotiated")),
             (None, Some(description)) => {
                 let once = recurring_period.is_none();
-                let mut errors = superfluous(
-                    &[("parameters", !self.parameters.0.is_empty())],
-                    "must be omitted without a product",
-                );
+                let mut errors =
+                    superfluous(&[("parameters", !self.parameters.0.is_empty())], "must be omitted without a product");
                 let recurs = [
                     ("recurring", self.recurring.is_some()),
                     ("commitment_periods", self.commitment_periods.is_some()),
@@ -206,7 +204,8 @@ impl AdminOrderApi {
     async fn create(&self, staff: Staff, body: Body<CustomerOrderCreate>) -> Result<OrderCreated, Error> {
         let name = &body.0.username.0;
         let customer = accounts::find(&self.pool, name).await?;
-        let customer = customer.ok_or_else(|| Error::field("username", format!("{} is not a known user", name.as_str())))?;
+        let customer =
+            customer.ok_or_else(|| Error::field("username", format!("{} is not a known user", name.as_str())))?;
         let starts_at = body.0.starts_at.map(|time| time.0);
         if starts_at.is_some_and(|time| !YEARS.contains(&time.year())) {
             return Err(Error::field("starts_at", "must be in the years 2000 to 2099"));

@@ -23,7 +23,10 @@ pub(in crate::orders) struct Customer {
 impl Customer {
     /// Returns the time zone of calendar periods.
     pub fn zone(&self) -> Result<Tz, Error> {
-        Ok(self.time_zone.parse().map_err(|_| anyhow::anyhow!("the seller's {} is not a valid time zone", self.time_zone))?)
+        Ok(self
+            .time_zone
+            .parse()
+            .map_err(|_| anyhow::anyhow!("the seller's {} is not a valid time zone", self.time_zone))?)
     }
 }
 
