@@ -80,7 +80,7 @@ pub fn check_reconcile(payload: &Value) -> Result<(), String> {
     }
 }
 
-/// Asks for the full state of some pools; while there are more, a job of the same kind goes on.
+/// Enqueues the full state of some pools; while there are more, a job of the same kind continues.
 pub async fn render_reconcile(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
     let mut rendered = Vec::with_capacity(jobs.len());
     for job in jobs {
