@@ -58,8 +58,7 @@ struct Cli {
     work: WorkArgs,
     #[command(flatten)]
     host: HostArgs,
-    /// File of NAME=value lines with settings; options and environment variables take precedence over
-    /// it.
+    /// File of NAME=value lines with settings; options and environment variables win over it.
     #[arg(long, global = true, env = "UNCLOUD_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     /// Format of the log.
@@ -72,7 +71,7 @@ struct Cli {
 /// Options of a worker that runs jobs.
 #[derive(Debug, Args)]
 struct WorkArgs {
-    /// Queue to run jobs of; may be repeated, or be a comma-separated list.
+    /// Queue to run jobs of; may be repeated, or a comma-separated list.
     #[arg(short = 'Q', long = "queue", value_delimiter = ',', required = true, value_name = "NAME")]
     queues: Vec<QueueName>,
     /// URL of Redis, as in rediss://user:password@redis.example.ch
@@ -204,7 +203,11 @@ async fn restore(args: HostArgs) -> anyhow::Result<()> {
             failed += 1;
         }
     }
-    ensure!(failed == 0, "{failed} of {} interfaces could not be restored; see the log for the reasons", restored.len());
+    ensure!(
+        failed == 0,
+        "{failed} of {} interfaces could not be restored; see the log for the reasons",
+        restored.len()
+    );
     tracing::info!(interfaces = restored.len(), "restored");
     Ok(())
 }
@@ -241,8 +244,9 @@ async fn work(args: WorkArgs, host: HostArgs) -> anyhow::Result<()> {
 }
 
 async fn database(url: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<Database> {
-    let url = secret_or_file("DATABASE_URL", url, file)?
-        .ok_or_else(|| Failure::usage("the queue billing requires a database: set DATABASE_URL or DATABASE_URL_FILE"))?;
+    let url = secret_or_file("DATABASE_URL", url, file)?.ok_or_else(|| {
+        Failure::usage("the queue billing requires a database: set DATABASE_URL or DATABASE_URL_FILE")
+    })?;
     provider::connect(&url).await
 }
 

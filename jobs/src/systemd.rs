@@ -7,9 +7,8 @@ use tokio::sync::watch;
 
 /// Notifies systemd until the worker ends. Without systemd it does nothing.
 ///
-/// It runs among the handlers on purpose: if they block every thread for longer than
-/// `WatchdogSec=`, systemd restarts the worker, which is the only way to end a handler that does
-/// not yield.
+/// It runs among the handlers on purpose: if they block every thread for longer than `WatchdogSec=`, systemd restarts
+/// the worker, which is the only way to end a handler that does not yield.
 pub async fn tell(mut stop: watch::Receiver<bool>) {
     // Redis may be down: the worker retries for ever, and systemd should not wait for it.
     say(&[NotifyState::Ready]);

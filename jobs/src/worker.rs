@@ -17,8 +17,7 @@ use uncloud_wire::{
 /// The future of a job; its value becomes the job's result.
 pub type Work = Pin<Box<dyn Future<Output = Result<Value, JobError>> + Send>>;
 
-/// The function that runs jobs of all the worker's kinds. A job of an unknown kind fails; the
-/// worker does not.
+/// The function that runs jobs of all the worker's kinds. A job of an unknown kind fails; the worker does not.
 pub type Handler = Arc<dyn Fn(Envelope, JobControl) -> Work + Send + Sync>;
 
 /// The settings of a worker.
@@ -37,8 +36,8 @@ pub struct Settings {
     pub handler: Handler,
 }
 
-/// Runs jobs until `stop` becomes true, then finishes the running ones, returns those that have not
-/// started to the queue, and returns.
+/// Runs jobs until `stop` becomes true, then finishes the running ones, returns those that have not started to the
+/// queue, and returns.
 pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let mut monitor = Monitor::new().should_restart(|context, error| {
         tracing::error!(worker = context.name(), %error, "the worker of a queue ended; restarting it");

@@ -21,8 +21,8 @@ input! {
         pub vpn_quota: Option<Number<0, 1_000_000>>,
         /// True to lock out the user with all tokens; every server knows within a minute.
         pub locked: Option<Flag>,
-        /// True to make the user staff, regardless of the directory. Members of the directory's staff group
-        /// are staff as well.
+        /// True to make the user staff, regardless of the directory. Members of the directory's staff group are staff
+        /// as well.
         pub staff: Option<Flag>,
     }
 }
@@ -56,8 +56,8 @@ pub struct UserApi {
 impl UserApi {
     /// List users
     ///
-    /// Lists all users who have ever signed in or were added manually, in pages, the oldest first
-    /// unless `sort` requests another order.
+    /// Lists all users who have ever signed in or were added manually, in pages, the oldest first unless `sort`
+    /// requests another order.
     #[oai(path = "/", method = "get", operation_id = "admin_user_list")]
     async fn list(
         &self,
@@ -101,9 +101,9 @@ impl UserApi {
 
     /// Change a user
     ///
-    /// Omitted members do not change. A quota below the user's present number of networks removes none.
-    /// Users can't lock or demote themselves, and a token can't lock or demote any user, so that a
-    /// stolen token gives no other access.
+    /// Omitted members do not change. A quota below the user's present number of networks removes none. Users can't
+    /// lock or demote themselves, and a token can't lock or demote any user, so that a stolen token gives no other
+    /// access.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_user_update")]
     async fn edit(
         &self,

@@ -1,9 +1,8 @@
 //! The check of tokens.
 //!
-//! A token does not bypass the source that confirms its user: when the cache entry expires, the
-//! server asks the directory if the user still exists, is not locked, and is staff. The server does
-//! not bind as the user, so a lock after wrong passwords, which anyone can cause, blocks the
-//! passwords and not the tokens.
+//! A token does not bypass the source that confirms its user: when the cache entry expires, the server asks the
+//! directory if the user still exists, is not locked, and is staff. The server does not bind as the user, so a lock
+//! after wrong passwords, which anyone can cause, blocks the passwords and not the tokens.
 //!
 //! Wrong tokens are not counted: 256 bits can't be guessed.
 
@@ -55,8 +54,8 @@ impl Authenticator {
         token::hash(secret).is_some_and(|key| self.tokens.recall(&key).is_some())
     }
 
-    /// Removes a revoked token from the cache. A request that found it just before has cached it by the
-    /// time of our turn.
+    /// Removes a revoked token from the cache. A request that found it just before has cached it by the time of our
+    /// turn.
     pub(super) async fn forget_token(&self, secret_hash: &[u8]) {
         let Ok(key) = Key::try_from(secret_hash) else { return };
         let ticket = self.turns.ticket(key);

@@ -8,8 +8,7 @@ use std::{
 
 use super::throttle::Key;
 
-/// The number of entries at which the cache drops expired ones; while none has expired, further
-/// results are not cached.
+/// The number of entries at which the cache drops expired ones; while none has expired, further results are not cached.
 const MOST: usize = 10_000;
 
 /// Confirmed results by their keyed hash: the cache reveals neither name nor password.
@@ -31,8 +30,7 @@ impl<V: Clone> CredentialCache<V> {
         (Instant::now() < *end).then(|| answer.clone())
     }
 
-    /// Caches a result. `asked` is the time before the check, since the result may have been true only
-    /// then.
+    /// Caches a result. `asked` is the time before the check, since the result may have been true only then.
     pub(super) fn remember(&self, guess: Key, answer: V, asked: Instant) {
         self.remember_for(guess, answer, asked, self.keep);
     }

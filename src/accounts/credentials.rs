@@ -28,8 +28,7 @@ use crate::{
 
 /// The time after which a changed password or a locked or removed user takes effect at the latest.
 const REMEMBER: Duration = Duration::from_secs(45);
-/// The number of local passwords that are checked at the same time; each takes 19 MiB and a
-/// processor.
+/// The number of local passwords that are checked at the same time; each takes 19 MiB and a processor.
 const CONCURRENT_LOCAL: usize = 2;
 /// The number of logins that the directory checks at the same time; each has a connection.
 const CONCURRENT_DIRECTORY: usize = 16;
@@ -87,8 +86,8 @@ impl Authenticator {
         })
     }
 
-    /// Returns the user with this name and password, for a request from `client`. All wrong credentials
-    /// get the same error.
+    /// Returns the user with this name and password, for a request from `client`. All wrong credentials get the same
+    /// error.
     pub async fn authenticate(&self, username: &str, password: Secret<String>, client: IpAddr) -> Result<User, Error> {
         let username: Username = username.parse().map_err(|_| refused())?;
         if !password::is_possible(&password) {
@@ -126,9 +125,9 @@ impl Authenticator {
         self.throttle.verdict(attempt, now).map_or(Ok(None), |verdict| Err(verdict.into()))
     }
 
-    /// Asks the source of the user. The directory is never asked about a user with a local password, so
-    /// that such a user can sign in while the directory is down, and so that a directory user with the
-    /// same name does not become the local user.
+    /// Asks the source of the user. The directory is never asked about a user with a local password, so that such a
+    /// user can sign in while the directory is down, and so that a directory user with the same name does not become
+    /// the local user.
     async fn ask(
         &self,
         username: &Username,
@@ -176,8 +175,7 @@ impl Authenticator {
         }
     }
 
-    /// Waits for permission to check. Meanwhile other attempts may have used up the attempts that were
-    /// still allowed.
+    /// Waits for permission to check. Meanwhile other attempts may have used up the attempts that were still allowed.
     async fn permit<'a>(&self, checks: &'a Semaphore, attempt: &LoginAttempt) -> Result<SemaphorePermit<'a>, Error> {
         let permit = patiently(checks.acquire()).await?.map_err(|closed| Error::Internal(closed.into()))?;
         self.throttle.verdict(attempt, Instant::now()).map_or(Ok(permit), |verdict| Err(verdict.into()))

@@ -51,8 +51,8 @@ pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<UserBody>> {
     Ok(users)
 }
 
-/// Prepares a user as a first login would. An existing user keeps properties that are not given;
-/// staff is only ever added.
+/// Prepares a user as a first login would. An existing user keeps properties that are not given; staff is only ever
+/// added.
 pub async fn bootstrap(
     pool: &PgPool,
     username: &Username,
@@ -77,9 +77,8 @@ pub async fn bootstrap(
     Ok(user)
 }
 
-/// Stores a user whom the directory has just confirmed: a new row at the first login; later only
-/// staff may change. Returns none if the user is locked here, or if a local user has that name, who
-/// may be a different person.
+/// Stores a user whom the directory has just confirmed: a new row at the first login; later only staff may change.
+/// Returns none if the user is locked here, or if a local user has that name, who may be a different person.
 pub(super) async fn from_directory(pool: &PgPool, found: &DirectoryUser) -> sqlx::Result<Option<User>> {
     let user = sqlx::query_as!(
         User,
@@ -158,10 +157,9 @@ pub struct Change {
     pub staff: Option<bool>,
 }
 
-/// Changes the given properties. Requests of the user that have started, and long polls, still
-/// complete; the servers' caches of the user expire within a minute. `asker` must therefore still
-/// be staff, unless the provider runs the command at a terminal: of two staff members who lock each
-/// other out, one succeeds.
+/// Changes the given properties. Requests of the user that have started, and long polls, still complete; the servers'
+/// caches of the user expire within a minute. `asker` must therefore still be staff, unless the provider runs the
+/// command at a terminal: of two staff members who lock each other out, one succeeds.
 pub async fn change(pool: &PgPool, asker: Option<i64>, user_id: i64, change: &Change) -> Result<(), Error> {
     let mut tx = request_context::begin(pool).await?;
     let rows = sqlx::query!(

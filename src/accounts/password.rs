@@ -9,8 +9,7 @@ use uncloud_wire::Secret;
 /// The maximal length of a password in bytes; longer ones only cost time.
 const MAX_LEN: usize = 1024;
 
-/// The hash of a password that no user has: with it, checking an unknown user takes as long as
-/// checking a known one.
+/// The hash of a password that no user has: with it, checking an unknown user takes as long as checking a known one.
 const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$Zr0X1Y5JHnT0JZx7z5z0nq0mE1bQfYwq4V8nq2oQvYk";
 
 /// Hashes a password for storage.
@@ -26,8 +25,7 @@ pub(super) fn is_possible(password: &Secret<String>) -> bool {
     (1..=MAX_LEN).contains(&password.expose().len())
 }
 
-/// Checks a password in a time that does not depend on its content; without a hash it takes as long
-/// and fails.
+/// Checks a password in a time that does not depend on its content; without a hash it takes as long and fails.
 pub(super) fn verify(password: &Secret<String>, hash: Option<&str>) -> bool {
     if !is_possible(password) {
         return false;

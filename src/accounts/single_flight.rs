@@ -1,5 +1,5 @@
-//! Serialised checks: of many requests with the same password only the first is checked, the others
-//! use the cached result.
+//! Serialised checks: of many requests with the same password only the first is checked, the others use the cached
+//! result.
 
 use std::{
     collections::HashMap,

@@ -10,10 +10,9 @@
 //!   on many users, or from many machines. They apply only to unfamiliar addresses: where a user
 //!   has logged in lately, an attacker elsewhere can't lock that user out.
 //!
-//! So an attacker elsewhere can at most delay a user at *new* addresses, by 10 s at a time. The
-//! server locks no user for good, and treats unknown names like existing ones. It keeps counts
-//! under a keyed hash, in bounded memory, in this process: with several servers each counts the
-//! requests that it sees.
+//! So an attacker elsewhere can at most delay a user at *new* addresses, by 10 s at a time. The server locks no user
+//! for good, and treats unknown names like existing ones. It keeps counts under a keyed hash, in bounded memory, in
+//! this process: with several servers each counts the requests that it sees.
 
 use std::{
     collections::HashMap,
@@ -94,8 +93,7 @@ impl Throttle {
         self.lock().wait(&attempt.pair, now)
     }
 
-    /// Returns a verdict if a check would be futile or too early. A repeated wrong password is counted
-    /// here.
+    /// Returns a verdict if a check would be futile or too early. A repeated wrong password is counted here.
     pub(super) fn verdict(&self, attempt: &LoginAttempt, now: Instant) -> Option<Verdict> {
         let mut counts = self.lock();
         if let Some(wait) = counts.wait(&attempt.guess, now) {
@@ -126,8 +124,8 @@ impl Throttle {
         }
     }
 
-    /// Records that the password was checked and is right. Counts do not change: others who share the
-    /// user's address must not gain new guesses.
+    /// Records that the password was checked and is right. Counts do not change: others who share the user's address
+    /// must not gain new guesses.
     pub(super) fn right(&self, attempt: &LoginAttempt, now: Instant) {
         let mut counts = self.lock();
         counts.counts.remove(&attempt.guess);
@@ -162,8 +160,7 @@ impl Counts {
     }
 }
 
-/// Drops expired entries, and if these are few, also those that expire soonest, which have the
-/// lowest counts.
+/// Drops expired entries, and if these are few, also those that expire soonest, which have the lowest counts.
 fn keep_later_half<V>(map: &mut HashMap<Key, V>, now: Instant, end: impl Fn(&V) -> Instant) {
     map.retain(|_, value| end(value) > now);
     if map.len() > MOST / 2 {

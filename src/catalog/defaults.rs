@@ -22,8 +22,8 @@ use crate::{
 const DAY_DIVISOR: i64 = 20;
 const CURRENCIES: [&str; 2] = ["CHF", "EUR"];
 
-/// Adds the periods and products below that are missing. Existing ones stay as they are, even if
-/// they are no longer on sale.
+/// Adds the periods and products below that are missing. Existing ones stay as they are, even if they are no longer on
+/// sale.
 pub async fn add_defaults(pool: &PgPool) -> Result<(), Error> {
     let day = period(Unit::Day, 1)?;
     let thirty_days = period(Unit::Day, 30)?;

@@ -35,8 +35,7 @@ pub struct Product {
     pub created_at: DateTime<Utc>,
     /// The parameters that customers choose.
     pub parameters: Vec<Parameter>,
-    /// The prices, one for each recurring period and currency; the prices of a bundle's components are
-    /// added.
+    /// The prices, one for each recurring period and currency; the prices of a bundle's components are added.
     pub prices: Vec<Price>,
     /// The products that the customer must have or order as well.
     pub requires: Vec<ProductRef>,
@@ -154,15 +153,13 @@ impl Product {
         }
     }
 
-    /// Returns the offers of the product. A bundle has only the offers that all of its components have
-    /// too.
+    /// Returns the offers of the product. A bundle has only the offers that all of its components have too.
     pub fn offers(&self) -> impl Iterator<Item = Offer> {
         let is_whole = |offer: &Offer| self.components.iter().all(|component| component.price(*offer).is_some());
         self.prices.iter().map(Price::offer).filter(is_whole)
     }
 
-    /// Returns the products that the customer must have or order as well, without those that the
-    /// product contains.
+    /// Returns the products that the customer must have or order as well, without those that the product contains.
     pub fn requirements(&self) -> impl Iterator<Item = &ProductRef> {
         let of_components = self.components.iter().flat_map(|component| &component.requires);
         let is_contained = |id: i64| self.components.iter().any(|component| component.product.product_id == id);

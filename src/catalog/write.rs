@@ -155,8 +155,7 @@ async fn write_parts(
 }
 
 impl Product {
-    /// Returns the errors of a bundle's prices that no customer could buy, since a component has no
-    /// such price.
+    /// Returns the errors of a bundle's prices that no customer could buy, since a component has no such price.
     fn unsold_prices(&self) -> Vec<FieldError> {
         let error = |(index, price): (usize, &Price)| {
             let lacks = self.components.iter().find(|component| component.price(price.offer()).is_none())?;

@@ -1,5 +1,4 @@
-//! Ordering and replacing with all their checks. Each runs in one transaction that locks the
-//! customer's other orders.
+//! Ordering and replacing with all their checks. Each runs in one transaction that locks the customer's other orders.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
@@ -70,8 +69,7 @@ pub async fn quote(
     Ok((quote, vat))
 }
 
-/// Places an order for a customer and returns its id. `starts_at` is the time at which charging
-/// begins, if not now.
+/// Places an order for a customer and returns its id. `starts_at` is the time at which charging begins, if not now.
 pub async fn order(
     db: &PgPool,
     services: Services,
@@ -97,9 +95,9 @@ pub async fn order(
     Ok(order_id)
 }
 
-/// Places an order of the caller for a service, on the first terms of the product that the service
-/// provisions, and returns the order's id. The service has read its own parameters, `of_service`,
-/// and provisions in the same transaction.
+/// Places an order of the caller for a service, on the first terms of the product that the service provisions, and
+/// returns the order's id. The service has read its own parameters, `of_service`, and provisions in the same
+/// transaction.
 pub(crate) async fn order_of_service(
     tx: &mut PgConnection,
     caller: &User,
@@ -139,8 +137,8 @@ async fn order_quoted(
     Ok(order_id)
 }
 
-/// Replaces an order, which must belong to `own` if that is given, and checks that no requirement
-/// is missing afterwards.
+/// Replaces an order, which must belong to `own` if that is given, and checks that no requirement is missing
+/// afterwards.
 pub async fn replace_order(
     db: &PgPool,
     services: Services,

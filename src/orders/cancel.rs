@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{code::Code, error::Error, money::Order, services::ServiceChange};
 
-/// Ends an order at the first boundary after its commitment; an order that has not started becomes
-/// void. The service ends when `service_change` says. Repeating the cancellation only changes that
-/// choice. With a pending downgrade everything that it would have taken over ends as well.
+/// Ends an order at the first boundary after its commitment; an order that has not started becomes void. The service
+/// ends when `service_change` says. Repeating the cancellation only changes that choice. With a pending downgrade
+/// everything that it would have taken over ends as well.
 pub async fn cancel(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
@@ -36,8 +36,8 @@ pub async fn cancel(
     order.void = end == order.starts_at;
     let terminate_at = service_change.at(now, end);
     db::end(tx, &order, Some(terminate_at)).await?;
-    // Either may define the present service: a downgrade that was provisioned early, or the order that
-    // it was to replace.
+    // Either may define the present service: a downgrade that was provisioned early, or the order that it was to
+    // replace.
     let others = [successor, order.replaces.filter(|_| order.void)];
     for other in others.into_iter().flatten() {
         db::set_terminate_at(tx, other, terminate_at).await?;

@@ -24,9 +24,9 @@ pub async fn cancel_order(
     Ok(())
 }
 
-/// Ends an order at once, and its charges as soon as they can end. The service calls this when it
-/// removes what it provisioned, also for an order that has ended or that is paid once. Returns
-/// false if the order's service had ended before.
+/// Ends an order at once, and its charges as soon as they can end. The service calls this when it removes what it
+/// provisioned, also for an order that has ended or that is paid once. Returns false if the order's service had ended
+/// before.
 pub(crate) async fn end_of_service(tx: &mut PgConnection, order_id: i64) -> Result<bool, Error> {
     let (user_id, customer) = db::locked_owner(tx, order_id, None).await?;
     let order = db::find(tx, order_id, user_id).await?;

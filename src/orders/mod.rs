@@ -1,8 +1,7 @@
 //! Orders: the products that customers buy, at which price and until when.
 //!
-//! An order's terms never change. A change is a new order that replaces the old one, and fixes the
-//! end of the old and the start of the new order. Bill runs (`billing::run`) bill orders; this
-//! module decides what is billed.
+//! An order's terms never change. A change is a new order that replaces the old one, and fixes the end of the old and
+//! the start of the new order. Bill runs (`billing::run`) bill orders; this module decides what is billed.
 
 mod api;
 mod buy;

@@ -35,8 +35,8 @@ pub struct Quote {
     pub wanted: OrderRequest,
     /// The price with its components.
     pub priced: Priced,
-    /// The provisioning that the service prepared; none if staff provision manually, or if the service
-    /// that places the order provisions itself.
+    /// The provisioning that the service prepared; none if staff provision manually, or if the service that places the
+    /// order provisions itself.
     pub provision: Option<Arc<dyn Provision>>,
     /// The blockers that the customer has to remove first.
     pub blockers: Vec<Blocker>,
@@ -74,8 +74,7 @@ impl OrderRequest {
         Ok(Self { product, parameters, recurring_period, currency, upgrade_credit })
     }
 
-    /// Returns the provisioning of the product's service and the parameters that the catalogue prices,
-    /// or all errors.
+    /// Returns the provisioning of the product's service and the parameters that the catalogue prices, or all errors.
     fn read(&self, services: Services) -> Result<(Option<Arc<dyn Provision>>, Numbers), Vec<FieldError>> {
         let service = services(self.product.delivery);
         let (numbers, mut errors) = self.numbers(service.map_or(&[], Service::parameters));
@@ -88,8 +87,7 @@ impl OrderRequest {
         Err(errors)
     }
 
-    /// Returns the parameters that the catalogue prices, without those that a service reads itself, and
-    /// their errors.
+    /// Returns the parameters that the catalogue prices, without those that a service reads itself, and their errors.
     fn numbers(&self, of_service: &[&str]) -> (Numbers, Vec<FieldError>) {
         let (mut numbers, mut errors) = (BTreeMap::new(), Vec::new());
         let is_priced = |name: &str| self.product.parameters.iter().any(|parameter| parameter.name == name);
@@ -126,8 +124,7 @@ impl Blocker {
     }
 }
 
-/// Returns the price of a configuration for a customer, whom the caller has locked, or all its
-/// errors.
+/// Returns the price of a configuration for a customer, whom the caller has locked, or all its errors.
 pub(super) async fn quote(
     tx: &mut PgConnection,
     services: Services,
@@ -139,8 +136,7 @@ pub(super) async fn quote(
     quote_read(tx, customer, user_id, wanted, (provision, numbers)).await
 }
 
-/// Works like [`quote`] for a product whose service has read the parameters already and provisions
-/// it itself.
+/// Works like [`quote`] for a product whose service has read the parameters already and provisions it itself.
 pub(super) async fn quote_of_service(
     tx: &mut PgConnection,
     customer: &db::Customer,

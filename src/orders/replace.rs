@@ -27,8 +27,8 @@ pub struct Replaced {
 
 /// Replaces an order of the same customer and currency.
 ///
-/// An upgrade takes effect now; a downgrade takes effect at the end of the commitment, and its
-/// service follows `service_change`. A downgrade that has not taken effect becomes void.
+/// An upgrade takes effect now; a downgrade takes effect at the end of the commitment, and its service follows
+/// `service_change`. A downgrade that has not taken effect becomes void.
 pub async fn replace(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
@@ -62,8 +62,8 @@ pub async fn replace(
     Ok(Replaced { old, new, replacement })
 }
 
-/// Refuses to replace a replacement that has not started: the customer has to replace its
-/// predecessor again, or both would follow that order.
+/// Refuses to replace a replacement that has not started: the customer has to replace its predecessor again, or both
+/// would follow that order.
 fn refuse_pending_replacement(order: &Order, now: DateTime<Utc>) -> Result<(), Error> {
     match order.replaces {
         Some(predecessor) if !order.void && order.starts_at > now => {
@@ -91,8 +91,7 @@ pub(super) fn refuse_ended(order: &Order, now: DateTime<Utc>) -> Result<(), Erro
     }
 }
 
-/// Voids a pending replacement in favour of a later change, and returns it; refuses if the
-/// replacement has started.
+/// Voids a pending replacement in favour of a later change, and returns it; refuses if the replacement has started.
 pub(super) async fn void_pending_successor(
     tx: &mut PgConnection,
     order: &Order,

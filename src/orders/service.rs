@@ -1,7 +1,7 @@
 //! The service of an order, and the times at which it changes.
 //!
-//! Manual orders wait in the list of staff from the time at which they are due. Provisioned
-//! services change with the order; a later change is a job that is due then.
+//! Manual orders wait in the list of staff from the time at which they are due. Provisioned services change with the
+//! order; a later change is a job that is due then.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
@@ -24,8 +24,8 @@ pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
     jobs.iter().map(|job| (job.job_id, Prepared::Payload(job.payload.to_string().into_bytes()))).collect()
 }
 
-/// Brings the provisioned service of an order to its desired state; repeated calls have no further
-/// effect. Returns the time of the next change.
+/// Brings the provisioned service of an order to its desired state; repeated calls have no further effect. Returns the
+/// time of the next change.
 pub async fn carry_out(
     tx: &mut PgConnection,
     services: Services,
@@ -47,8 +47,7 @@ pub async fn carry_out(
     Ok(None)
 }
 
-/// Runs [`carry_out`] for a job that was scheduled; the customer may have chosen a later time
-/// since.
+/// Runs [`carry_out`] for a job that was scheduled; the customer may have chosen a later time since.
 pub async fn carry_out_due(db: &PgPool, services: Services, order_id: i64) -> Result<(), JobError> {
     match carry_out_by_clock(db, services, order_id).await {
         Ok(None) => Ok(()),
@@ -97,8 +96,7 @@ pub(crate) async fn parameter_changed(
     Ok(db::set_parameter(tx, order_id, name, value).await?)
 }
 
-/// Changes the time at which a downgrade or a cancellation changes the service, until it has done
-/// so.
+/// Changes the time at which a downgrade or a cancellation changes the service, until it has done so.
 pub async fn choose(
     db: &PgPool,
     services: Services,
@@ -139,8 +137,8 @@ pub async fn choose(
     Ok(())
 }
 
-/// Records that staff have provisioned an order. This ends the service of the orders before it in
-/// its line of replacements.
+/// Records that staff have provisioned an order. This ends the service of the orders before it in its line of
+/// replacements.
 pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
@@ -167,8 +165,7 @@ pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
     Ok(())
 }
 
-/// Records that staff have terminated the service of an order, or of the orders before it in its
-/// line of replacements.
+/// Records that staff have terminated the service of an order, or of the orders before it in its line of replacements.
 pub async fn terminated(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;

@@ -1,5 +1,4 @@
-//! The conversion of rows to the desired state of a host's interface, and of the host's report to
-//! rows.
+//! The conversion of rows to the desired state of a host's interface, and of the host's report to rows.
 
 use std::collections::{HashMap, HashSet};
 
@@ -92,8 +91,8 @@ pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -
     Ok(rendered.collect())
 }
 
-/// Returns the networks of each pool. An invalid key fails only its own pool's job: an error of the
-/// query would block all jobs of all hosts, for ever.
+/// Returns the networks of each pool. An invalid key fails only its own pool's job: an error of the query would block
+/// all jobs of all hosts, for ever.
 async fn peers(tx: &mut PgConnection, pool_ids: &[i64]) -> sqlx::Result<HashMap<i64, Result<Vec<Peer>, String>>> {
     let rows = sqlx::query!(
         "select pool_id, network_id, network, public_key from vpn_network
@@ -142,8 +141,8 @@ fn payload(pool_id: i64, generation: i64, state: InterfaceState) -> Result<Prepa
     serde_json::to_vec(&desired).map(Prepared::Payload).map_err(|error| error.to_string())
 }
 
-/// Records the generation that the host has confirmed: frees the prefixes that it has removed, and
-/// deletes a pool that it has removed.
+/// Records the generation that the host has confirmed: frees the prefixes that it has removed, and deletes a pool that
+/// it has removed.
 pub async fn settle(tx: &mut PgConnection, host: &str, payload: &Value, result: &Value) -> sqlx::Result<Settled> {
     let (Ok(Payload { pool_id }), Ok(report)) = (Payload::deserialize(payload), ApplyReport::deserialize(result))
     else {
@@ -163,8 +162,8 @@ pub async fn settle(tx: &mut PgConnection, host: &str, payload: &Value, result: 
         return Ok(Settled::Done);
     };
     if report.applied_generation > pool.generation {
-        // The host has applied a generation that this database, restored from a backup, does not know: use
-        // a higher one.
+        // The host has applied a generation that this database, restored from a backup, does not know: use a higher
+        // one.
         tracing::warn!(pool = pool_id, host, "the host is ahead of the database; applying the database's state again");
         let host: Hostname = host.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         if !db::overtake(tx, pool_id, report.applied_generation).await? {

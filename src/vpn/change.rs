@@ -33,8 +33,8 @@ async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db:
     Ok(pool)
 }
 
-/// Changes host or port. The old host gets a job of its own to remove the interface; the new host
-/// does not wait for it, because the old one may be gone for good.
+/// Changes host or port. The old host gets a job of its own to remove the interface; the new host does not wait for it,
+/// because the old one may be gone for good.
 pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change: PoolChange) -> Result<Pool, Error> {
     let mut tx = request_context::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
@@ -97,8 +97,8 @@ pub(super) async fn change_network_key(
     key: PublicKey,
 ) -> Result<Network, Error> {
     let mut tx = request_context::begin(db).await?;
-    // Lock in the usual order of customer, pool, network; the customer is locked since the key is a
-    // parameter of the order.
+    // Lock in the usual order of customer, pool, network; the customer is locked since the key is a parameter of the
+    // order.
     orders::lock_customer(&mut tx, caller.user_id).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
     let pool = locked.ok_or_else(|| networks::not_found(network_id))?;

@@ -66,8 +66,7 @@ impl Network {
         }
     }
 
-    /// Returns the customer's WireGuard configuration (wg-quick(8)), complete except for the private
-    /// key.
+    /// Returns the customer's WireGuard configuration (wg-quick(8)), complete except for the private key.
     pub fn client_config(&self) -> String {
         let everything = if self.network.addr().is_ipv4() { "0.0.0.0/0" } else { "::/0" };
         format!(

@@ -17,9 +17,8 @@ use crate::{
     },
 };
 
-/// Allocates the next free prefix of that size from the first pool with free prefixes, and requests
-/// a tunnel from its host. It belongs to the customer of an order that is placed in the same
-/// transaction.
+/// Allocates the next free prefix of that size from the first pool with free prefixes, and requests a tunnel from its
+/// host. It belongs to the customer of an order that is placed in the same transaction.
 pub(super) async fn create(
     tx: &mut PgConnection,
     user_id: i64,
@@ -54,8 +53,8 @@ pub(super) async fn create(
         job_id,
     };
     let network_id = db::insert_network(tx, &row).await.on_constraint("vpn_network_public_key_key", key_in_use)?;
-    // Return the network as it was accepted. Reading it again would cost more than all the other
-    // statements, and would find the same or a slightly later state.
+    // Return the network as it was accepted. Reading it again would cost more than all the other statements, and would
+    // find the same or a slightly later state.
     Ok(Network {
         network_id,
         user_id,
@@ -99,8 +98,8 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
         if let Some(pool) = db::lock_pool_with_room(tx, i16::from(size)).await? {
             return Ok(pool);
         }
-        // The pool may have filled up while the server waited for its lock: then another one may still have
-        // free prefixes.
+        // The pool may have filled up while the server waited for its lock: then another one may still have free
+        // prefixes.
         let offers = db::offers(tx).await?;
         match offers.iter().find(|offer| offer.size == i16::from(size)) {
             Some(offer) if offer.has_room => {}
@@ -124,8 +123,7 @@ pub async fn list(db: &PgPool, caller: &User, window: PageQuery) -> Result<Vec<N
     Ok(db::networks(db, caller.user_id, None, window).await?)
 }
 
-/// Returns a page of all customers' networks with the customers' names, and one more if there are
-/// more.
+/// Returns a page of all customers' networks with the customers' names, and one more if there are more.
 pub async fn search(db: &PgPool, filter: &NetworkFilter, window: PageQuery) -> Result<Vec<(Network, String)>, Error> {
     let mut tx = request_context::begin_search(db).await?;
     let networks = db::all_networks(&mut tx, filter, window).await?;
@@ -149,8 +147,8 @@ pub(super) fn not_found(network_id: i64) -> Error {
     Error::NotFound(format!("VPN network {network_id} not found").into())
 }
 
-/// Starts the removal of an order's network, if it has one that is not already being removed. Its
-/// prefix remains allocated until the host has confirmed.
+/// Starts the removal of an order's network, if it has one that is not already being removed. Its prefix remains
+/// allocated until the host has confirmed.
 pub(super) async fn withdraw(tx: &mut PgConnection, user_id: i64, order_id: i64) -> Result<(), Error> {
     let Some(network_id) = db::network_of_order(tx, order_id).await? else { return Ok(()) };
     // Lock in the usual order of pool, then network, so that two changes never deadlock.

@@ -50,8 +50,7 @@ pub(super) async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Resul
     if orders::end_of_service(&mut tx, order_id).await? {
         networks::withdraw(&mut tx, caller.user_id, order_id).await?;
     }
-    // Read before the commit: after it the host may be faster, and an accepted deletion would return
-    // 404.
+    // Read before the commit: after it the host may be faster, and an accepted deletion would return 404.
     let network = networks::find(&mut *tx, caller, network_id).await?;
     tx.commit().await?;
     Ok(network)

@@ -133,8 +133,7 @@ pub(super) fn not_found(pool_id: i64) -> Error {
     Error::NotFound(format!("VPN pool {pool_id} not found").into())
 }
 
-/// Starts the removal of a pool, first from its host, then from the database: two hosts must not
-/// announce its prefix.
+/// Starts the removal of a pool, first from its host, then from the database: two hosts must not announce its prefix.
 pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Error> {
     let mut tx = request_context::begin(db).await?;
     let locked = db::lock_pool(&mut tx, pool_id).await?.ok_or_else(|| not_found(pool_id))?;
@@ -151,8 +150,7 @@ pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Er
         let job = request_apply(&mut tx, pool_id, hostname.queue(), Some(caller.user_id)).await?;
         db::set_pool_job(&mut tx, pool_id, job).await?;
     }
-    // Read before the commit: after it the host may be faster, and an accepted deletion would return
-    // 404.
+    // Read before the commit: after it the host may be faster, and an accepted deletion would return 404.
     let pool = find(&mut *tx, pool_id).await?;
     tx.commit().await?;
     Ok(pool)

@@ -43,9 +43,9 @@ pub fn index_of(pool: IpNet, network: IpNet) -> Option<u32> {
     index.try_into().ok()
 }
 
-/// Returns the first address that a host may use, with the prefix's length: `::1` of an IPv6
-/// prefix, since `::` is the routers' anycast address (RFC 4291, section 2.6.1), and `.1` of an
-/// IPv4 prefix, whose `.0` is the network address. Prefixes of one or two addresses use the first.
+/// Returns the first address that a host may use, with the prefix's length: `::1` or `.1` of the prefix, since `::` is
+/// the routers' anycast address (RFC 4291, section 2.6.1) and `.0` the network address. Prefixes of one or two
+/// addresses use the first.
 pub fn first_address(prefix: IpNet) -> IpNet {
     let offset = u8::from(prefix.max_prefix_len() - prefix.prefix_len() > 1);
     let address: IpAddr = match prefix.network() {

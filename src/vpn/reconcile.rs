@@ -1,5 +1,4 @@
-//! The repeated sending of the full state: of a host's pools on request of staff, of all pools by
-//! schedule.
+//! The repeated sending of the full state: of a host's pools on request of staff, of all pools by schedule.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,8 +11,7 @@ use crate::{
     vpn::pools,
 };
 
-/// The number of pools that a scheduled job locks in one transaction; customers wait no longer than
-/// for these.
+/// The number of pools that a scheduled job locks in one transaction; customers wait no longer than for these.
 const BATCH: i64 = 50;
 
 /// Sends the full state of every pool of a host again; returns the jobs.

@@ -17,8 +17,8 @@ pub enum NetworkStatus {
 }
 
 impl NetworkStatus {
-    /// Returns the phase, derived from the last change's generation, the generation that the host has
-    /// confirmed, and the change's job, so that it can't become stale.
+    /// Returns the phase, derived from the last change's generation, the generation that the host has confirmed, and
+    /// the change's job, so that it can't become stale.
     pub(super) fn of(deleting: bool, (wanted, applied): (i64, i64), job: Option<JobState>) -> Self {
         match job {
             _ if deleting => Self::Deleting,

@@ -1,5 +1,4 @@
-//! The latest handshake and traffic of networks, requested from the host on demand and cached for a
-//! moment.
+//! The latest handshake and traffic of networks, requested from the host on demand and cached for a moment.
 
 use std::time::Duration;
 
@@ -109,8 +108,7 @@ pub async fn settle_status(tx: &mut PgConnection, payload: &Value, result: &Valu
     };
     let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let keys: Vec<Vec<u8>> = report.peers.iter().map(|peer| peer.public_key.as_bytes().to_vec()).collect();
-    // Do not trust the host: there was no handshake before WireGuard existed, nor at a time that a
-    // column can't hold.
+    // Do not trust the host: there was no handshake before WireGuard existed, nor at a time that a column can't hold.
     let plausible = |at: &DateTime<Utc>| (1970..=9999).contains(&at.year());
     let handshakes: Vec<Option<DateTime<Utc>>> =
         report.peers.iter().map(|peer| peer.last_handshake_at.filter(plausible)).collect();

@@ -1,8 +1,6 @@
-//! The handlers of jobs, one file for each kind. The match is exhaustive: a forgotten kind does not
-//! compile.
+//! The handlers of jobs, one file for each kind. The match is exhaustive: a forgotten kind does not compile.
 //!
-//! Delivery is at least once, so a handler brings about a state; repeating it has no further
-//! effect.
+//! Delivery is at least once, so a handler brings about a state; repeating it has no further effect.
 
 mod vpn_apply;
 mod vpn_status;
@@ -25,8 +23,7 @@ use crate::{
 /// The resources of handlers.
 #[derive(Clone)]
 pub struct Context {
-    /// This machine, or the capability that it lacks for VPN networks; a worker for `billing` does not
-    /// need it.
+    /// This machine, or the capability that it lacks for VPN networks; a worker for `billing` does not need it.
     pub host: Result<Arc<Host>, String>,
     /// The database, for the queue `billing` only: hosts have no credentials for it.
     pub database: Option<Database>,
@@ -72,15 +69,19 @@ struct Version {
     version: u32,
 }
 
-/// Parses a payload. Serde's messages quote the invalid text, which may be a key; so the error
-/// contains only its place.
+/// Parses a payload. Serde's messages quote the invalid text, which may be a key; so the error contains only its place.
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
     let place = |error: serde_json::Error| {
-        format!("the job's payload is invalid (column {}); check that worker and server have the same version", error.column())
+        format!(
+            "the job's payload is invalid (column {}); check that worker and server have the same version",
+            error.column()
+        )
     };
     let Version { version } = serde_json::from_slice(payload).map_err(place)?;
     if version > VERSION {
-        return Err(format!("the payload has version {version}, but this worker supports up to {VERSION}; update the worker"));
+        return Err(format!(
+            "the payload has version {version}, but this worker supports up to {VERSION}; update the worker"
+        ));
     }
     serde_json::from_slice(payload).map_err(place)
 }

@@ -28,10 +28,9 @@ const USERSPACE_WAIT: Duration = Duration::from_secs(5);
 impl Host {
     /// Brings the machine to the desired state and reports its new state.
     ///
-    /// An error leaves the state saved but perhaps not in effect; applying it again continues. Invalid
-    /// states are refused before any change. If the host already has a newer generation, nothing
-    /// changes, unless that one is not in effect yet: then it is brought into effect, because the
-    /// report confirms it.
+    /// An error leaves the state saved but perhaps not in effect; applying it again continues. Invalid states are
+    /// refused before any change. If the host already has a newer generation, nothing changes, unless that one is not
+    /// in effect yet: then it is brought into effect, because the report confirms it.
     pub async fn apply(&self, desired: DesiredInterface) -> Result<ApplyReport, HostError> {
         let started = Instant::now();
         check::check(&desired)?;
@@ -88,8 +87,8 @@ impl Host {
     }
 }
 
-/// Returns the saved state; if it is unreadable, a text for the report. The new state replaces it:
-/// refusing would leave the interface without updates until an operator intervenes.
+/// Returns the saved state; if it is unreadable, a text for the report. The new state replaces it: refusing would leave
+/// the interface without updates until an operator intervenes.
 async fn load(file: &StateFile) -> Result<(Option<Saved>, Option<String>), HostError> {
     match file.load().await {
         Err(HostError::BrokenState { reason, .. }) => Ok((None, Some(format!("saved state was unreadable: {reason}")))),
@@ -189,8 +188,8 @@ impl Work<'_> {
         synced.map_err(|error| self.port_taken(error, Some(config)))
     }
 
-    /// Converts an error into one about a used port. The kernel opens the port when the interface goes
-    /// up, wireguard-go as soon as it is set.
+    /// Converts an error into one about a used port. The kernel opens the port when the interface goes up, wireguard-go
+    /// as soon as it is set.
     fn port_taken(&self, error: HostError, config: Option<&InterfaceConfig>) -> HostError {
         match config {
             Some(config) if error.stderr().contains("Address already in use") => {
@@ -215,8 +214,8 @@ impl Work<'_> {
         }
     }
 
-    /// Starts `wireguard-go`, and waits for the end of a predecessor that lost its interface a moment
-    /// ago and still holds the control socket.
+    /// Starts `wireguard-go`, and waits for the end of a predecessor that lost its interface a moment ago and still
+    /// holds the control socket.
     async fn start_userspace(&self) -> Result<(), HostError> {
         let started = Instant::now();
         let mut told = false;
@@ -235,8 +234,8 @@ impl Work<'_> {
     }
 }
 
-/// Accepts that the object to be deleted was already gone: with an IPv4 address the kernel removes
-/// those of its subnet, with the last one all IPv4 routes of the interface.
+/// Accepts that the object to be deleted was already gone: with an IPv4 address the kernel removes those of its subnet,
+/// with the last one all IPv4 routes of the interface.
 fn gone(deleted: Result<(), HostError>) -> Result<(), HostError> {
     let went = |error: &HostError| {
         ["No such process", "Cannot assign requested address", "Address not found"]
@@ -246,15 +245,14 @@ fn gone(deleted: Result<(), HostError>) -> Result<(), HostError> {
     deleted.or_else(|error| if went(&error) { Ok(()) } else { Err(error) })
 }
 
-/// Returns true if a process listens on a UDP port. If the port is taken just before wireguard-go
-/// goes up, wireguard-go accepts it and then listens on another one.
+/// Returns true if a process listens on a UDP port. If the port is taken just before wireguard-go goes up, wireguard-go
+/// accepts it and then listens on another one.
 fn is_taken(port: u16) -> bool {
     let bound = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port));
     bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// Returns true if two states are the same. They are compared as text, because keys can't be
-/// compared.
+/// Returns true if two states are the same. They are compared as text, because keys can't be compared.
 fn same(a: &Saved, b: &Saved) -> bool {
     matches!((serde_json::to_vec(a), serde_json::to_vec(b)), (Ok(a), Ok(b)) if a == b)
 }

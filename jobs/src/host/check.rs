@@ -1,7 +1,7 @@
 //! The refusal of states that no host could apply, before any change.
 //!
-//! The types already exclude invalid names, keys and prefixes. The checks here are for combinations
-//! that `wg` and `ip` would accept partially or silently misread.
+//! The types already exclude invalid names, keys and prefixes. The checks here are for combinations that `wg` and `ip`
+//! would accept partially or silently misread.
 
 use std::collections::BTreeSet;
 
@@ -65,7 +65,11 @@ fn check_peers(config: &InterfaceConfig) -> Result<(), String> {
 }
 
 fn canonical(what: &str, prefix: &IpNet) -> Result<(), String> {
-    if *prefix == prefix.trunc() { Ok(()) } else { Err(format!("{what} {prefix} has host bits; must be {}", prefix.trunc())) }
+    if *prefix == prefix.trunc() {
+        Ok(())
+    } else {
+        Err(format!("{what} {prefix} has host bits; must be {}", prefix.trunc()))
+    }
 }
 
 #[cfg(test)]
@@ -103,10 +107,7 @@ pub(super) mod tests {
     fn check_newer_version_is_final_with_fix() {
         let error = check(&desired(desired::VERSION + 1, config())).expect_err("newer");
         assert!(error.is_final());
-        assert_eq!(
-            error.to_string(),
-            "wg-1: the state has version 2, this worker supports up to 1; update the worker"
-        );
+        assert_eq!(error.to_string(), "wg-1: the state has version 2, this worker supports up to 1; update the worker");
     }
 
     #[test]

@@ -1,8 +1,6 @@
-//! The calls of `ip`, `wg` and `wireguard-go`: absolute paths, argument arrays, an empty
-//! environment, a time limit.
+//! The calls of `ip`, `wg` and `wireguard-go`: absolute paths, argument arrays, an empty environment, a time limit.
 //!
-//! Arguments are built from typed values only and never contain a secret: every user of the machine
-//! can read them.
+//! Arguments are built from typed values only and never contain a secret: every user of the machine can read them.
 
 use std::{
     ffi::OsString,
@@ -26,8 +24,8 @@ use uncloud_wire::Secret;
 
 use super::{COMMAND_TIMEOUT, HostError, scrub::scrub};
 
-/// The time that a terminated command may take to end. With sudo, `command_timeout`
-/// (packaging/sudoers.d) kills a command that ignores the signal.
+/// The time that a terminated command may take to end. With sudo, `command_timeout` (packaging/sudoers.d) kills a
+/// command that ignores the signal.
 const ENDING: Duration = Duration::from_secs(7);
 
 /// The programs that configure a host.
@@ -62,8 +60,7 @@ impl Program {
         }
     }
 
-    /// Returns the fixed paths of the program: otherwise a user who can change `PATH` would choose what
-    /// runs as root.
+    /// Returns the fixed paths of the program: otherwise a user who can change `PATH` would choose what runs as root.
     const fn candidates(self) -> &'static [&'static str] {
         match self {
             Self::Ip => &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"],
@@ -198,8 +195,8 @@ impl Commands {
         command
             .args(words)
             .args(args)
-            // Error texts are compared, so they must be in English; and wireguard-go reads variables of its
-            // own: WG_PROCESS_FOREGROUND makes it hang, LOG_LEVEL makes it keep our pipes open.
+            // Error texts are compared, so they must be in English; and wireguard-go reads variables of its own:
+            // WG_PROCESS_FOREGROUND makes it hang, LOG_LEVEL makes it keep our pipes open.
             .env_clear()
             .envs([("LC_ALL", "C"), ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")])
             // An interrupt typed at the worker's terminal must not end wireguard-go, which outlives the worker.
@@ -217,8 +214,8 @@ impl Commands {
 /// A running command with its child processes, which are terminated when the value is dropped.
 struct Group {
     leader: Option<Pid>,
-    /// The signal that terminates the group. Sudo must not be killed: its command would continue, and
-    /// could not be ended. On SIGTERM sudo terminates its command.
+    /// The signal that terminates the group. Sudo must not be killed: its command would continue, and could not be
+    /// ended. On SIGTERM sudo terminates its command.
     signal: Signal,
 }
 
@@ -245,12 +242,11 @@ impl Drop for Group {
     }
 }
 
-/// Returns an anonymous file that only this process and its child can reach, and that is complete
-/// before the child starts.
+/// Returns an anonymous file that only this process and its child can reach, and that is complete before the child
+/// starts.
 ///
-/// A pipe would not do: if this process is killed before it has written everything, `wg` takes the
-/// part that arrived for the whole configuration, and without any line it removes all peers and the
-/// private key.
+/// A pipe would not do: if this process is killed before it has written everything, `wg` takes the part that arrived
+/// for the whole configuration, and without any line it removes all peers and the private key.
 fn complete_file(text: &Secret<String>) -> io::Result<File> {
     let mut file = File::from(memfd_create("input", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(text.expose().as_bytes())?;
@@ -264,7 +260,9 @@ fn read(command: String, output: &Output) -> Result<String, HostError> {
         let said = [&output.stderr[..], b"\n", &output.stdout[..]].concat();
         let mut stderr = scrub(&String::from_utf8_lossy(&said));
         if stderr.starts_with("sudo: ") {
-            stderr.push_str("; check that uncloud's rules for sudo are installed (packaging/sudoers.d): `sudo -n -l` lists them");
+            stderr.push_str(
+                "; check that uncloud's rules for sudo are installed (packaging/sudoers.d): `sudo -n -l` lists them",
+            );
         }
         return Err(HostError::Command { command, status: output.status.to_string(), stderr });
     }

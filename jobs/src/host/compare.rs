@@ -13,11 +13,11 @@ use super::{
 /// The number of differences in a report: more add no information and make the report unreadable.
 const MAX_DIFFERENCES: usize = 50;
 
-/// Returns the objects on the machine that neither `before` nor `after` contains, and the missing
-/// objects that both contain.
+/// Returns the objects on the machine that neither `before` nor `after` contains, and the missing objects that both
+/// contain.
 ///
-/// With the saved and the new configuration this is drift; with the same configuration twice it is
-/// every difference. A missing interface is one difference: everything on it was removed with it.
+/// With the saved and the new configuration this is drift; with the same configuration twice it is every difference. A
+/// missing interface is one difference: everything on it was removed with it.
 pub(super) fn differences(seen: &Observed, before: &InterfaceConfig, after: &InterfaceConfig) -> Vec<String> {
     let Some(link) = &seen.link else {
         return vec!["interface is missing".to_owned()];

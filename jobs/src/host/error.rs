@@ -102,8 +102,8 @@ pub enum HostError {
     },
     /// The kernel does not support WireGuard.
     #[error(
-        "{interface}: this kernel does not support WireGuard; load its module (`modprobe wireguard`) or allow the slower \
-         `--wireguard-implementation wireguard-go`"
+        "{interface}: this kernel does not support WireGuard; load its module (`modprobe wireguard`) or allow \
+         the slower `--wireguard-implementation wireguard-go`"
     )]
     NoWireGuard {
         /// The interface that was to be created.
@@ -111,8 +111,8 @@ pub enum HostError {
     },
     /// Another process listens on the port.
     #[error(
-        "{interface}: UDP port {port} is already in use on this host; stop the process that uses it (`ss -lunp sport = :{port}`) \
-         or give the pool another listen port"
+        "{interface}: UDP port {port} is already in use on this host; stop the process that uses it \
+         (`ss -lunp sport = :{port}`) or give the pool another listen port"
     )]
     PortTaken {
         /// The interface.
@@ -128,8 +128,7 @@ pub enum HostError {
     Mismatch {
         /// The interface.
         interface: InterfaceName,
-        /// The differences. Customers read the message, so it does not reveal other customers' peers; the
-        /// log does.
+        /// The differences. Customers read the message, so it does not reveal other customers' peers; the log does.
         differences: Vec<String>,
     },
     /// The worker is shutting down.

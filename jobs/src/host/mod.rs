@@ -1,8 +1,7 @@
 //! The WireGuard interfaces of a VPN host: applied, verified and reported.
 //!
-//! Everything here is level-triggered. Applying a state twice, or an older one after a newer one,
-//! leaves the newest. Only differences are changed, so a customer's tunnel is not affected by its
-//! neighbours' changes.
+//! Everything here is level-triggered. Applying a state twice, or an older one after a newer one, leaves the newest.
+//! Only differences are changed, so a customer's tunnel is not affected by its neighbours' changes.
 
 mod apply;
 mod check;
@@ -37,8 +36,8 @@ pub enum Implementation {
     Kernel,
     /// The kernel, or `wireguard-go` if the kernel does not support WireGuard.
     WireguardGo,
-    /// A dry run: states are saved and counted, and no command is called. Contains the capability that
-    /// the machine lacks.
+    /// A dry run: states are saved and counted, and no command is called. Contains the capability that the machine
+    /// lacks.
     DryRun(String),
 }
 
@@ -58,11 +57,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// Creates a host that keeps its states in `state_dir`, which must exist and belong to the worker's
-    /// user.
+    /// Creates a host that keeps its states in `state_dir`, which must exist and belong to the worker's user.
     ///
-    /// Fails if `ip`, `wg` or a requested `wireguard-go` is not installed; a dry run needs none of
-    /// them.
+    /// Fails if `ip`, `wg` or a requested `wireguard-go` is not installed; a dry run needs none of them.
     pub fn new(state_dir: impl Into<PathBuf>, implementation: Implementation) -> Result<Self, HostError> {
         let mode = match implementation {
             Implementation::Kernel => Mode::Configure(Commands::find(false)?),
@@ -72,8 +69,8 @@ impl Host {
         Ok(Self { state_dir: state_dir.into(), mode })
     }
 
-    /// Makes the host use sudo, for a worker that is an unprivileged user without CAP_NET_ADMIN; the
-    /// rules are in packaging/sudoers.d. Fails if sudo or its helper is not installed.
+    /// Makes the host use sudo, for a worker that is an unprivileged user without CAP_NET_ADMIN; the rules are in
+    /// packaging/sudoers.d. Fails if sudo or its helper is not installed.
     pub fn with_sudo(mut self) -> Result<Self, HostError> {
         if let Mode::Configure(commands) = &mut self.mode {
             commands.use_sudo()?;

@@ -13,8 +13,8 @@ use super::{
     scrub::scrub,
 };
 
-/// The metric of the routes that catch traffic while an interface is down: high enough to never win
-/// over the interface's own route, unusual enough to tell ours from others.
+/// The metric of the routes that catch traffic while an interface is down: high enough to never win over the
+/// interface's own route, unusual enough to tell ours from others.
 pub(super) const UNREACHABLE_METRIC: u32 = 4_278_198_272;
 
 /// The observed state of one interface.
@@ -33,8 +33,7 @@ pub(super) struct Link {
     pub(super) mtu: u32,
     /// The addresses without link-local ones, which the kernel adds.
     pub(super) addresses: BTreeSet<IpNet>,
-    /// The routes of the main table, without the kernel's own. A list, since a prefix may have several
-    /// metrics.
+    /// The routes of the main table, without the kernel's own. A list, since a prefix may have several metrics.
     pub(super) routes: Vec<IpNet>,
     /// The public key as `wg` prints it; `(none)` without a private key.
     pub(super) public_key: String,
@@ -82,8 +81,7 @@ pub(super) async fn observe(commands: &Commands, interface: &InterfaceName) -> R
 }
 
 const SHOW_ADDRESSES: &str = "-j addr show dev IF";
-/// The arguments that show routes: with `table all` one call returns both families; the parser
-/// skips other tables.
+/// The arguments that show routes: with `table all` one call returns both families; the parser skips other tables.
 const SHOW_ROUTES: &str = "-j route show table all dev IF";
 const SHOW_UNREACHABLE: &str = "-j route show table all type unreachable";
 
@@ -127,8 +125,7 @@ struct RouteShow {
     table: Option<serde_json::Value>,
     protocol: Option<String>,
     metric: Option<u32>,
-    /// The preference, which every IPv6 route has and no IPv4 route; it distinguishes the two
-    /// `default`s.
+    /// The preference, which every IPv6 route has and no IPv4 route; it distinguishes the two `default`s.
     pref: Option<serde_json::Value>,
 }
 
@@ -141,14 +138,15 @@ impl RouteShow {
         let unspecified = if self.pref.is_some() { "::/0" } else { "0.0.0.0/0" };
         let text = if self.dst == "default" { unspecified } else { self.dst.as_str() };
         // `ip` prints a host route without its length.
-        text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| format!("{text:?} is not a valid prefix"))
+        text.parse()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| format!("{text:?} is not a valid prefix"))
     }
 }
 
 type UpMtuAddresses = (bool, u32, BTreeSet<IpNet>);
 
-/// Parses the output of `ip -j addr show`; some versions print empty entries before the requested
-/// one.
+/// Parses the output of `ip -j addr show`; some versions print empty entries before the requested one.
 fn parse_link(printed: &str, interface: &str) -> Result<Option<UpMtuAddresses>, String> {
     let links: Vec<AddrShow> = serde_json::from_str(printed).map_err(|error| error.to_string())?;
     let Some(link) = links.into_iter().find(|link| link.ifname.as_deref() == Some(interface)) else {

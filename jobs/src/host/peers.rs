@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use ring::digest;
 use uncloud_wire::desired::{InterfaceConfig, Peer};
 
-/// Public keys by allowed IPs. Keys stay text: a manually added peer may have one that we would
-/// refuse, and must be removed all the same.
+/// Public keys by allowed IPs. Keys stay text: a manually added peer may have one that we would refuse, and must be
+/// removed all the same.
 pub(super) type PeerTable = BTreeMap<String, BTreeSet<IpNet>>;
 
 /// Returns the peers of a configuration.
@@ -19,8 +19,7 @@ pub(super) fn asked_for(config: &InterfaceConfig) -> PeerTable {
     config.peers.iter().map(entry).collect()
 }
 
-/// Parses the output of `wg show IF allowed-ips`: a line per peer, a tab after the key, then
-/// prefixes or `(none)`.
+/// Parses the output of `wg show IF allowed-ips`: a line per peer, a tab after the key, then prefixes or `(none)`.
 pub(super) fn parse(printed: &str) -> Result<PeerTable, String> {
     printed.lines().map(parse_line).collect()
 }
@@ -40,11 +39,10 @@ pub(super) fn join(prefixes: &BTreeSet<IpNet>) -> String {
     prefixes.iter().map(IpNet::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the SHA-256 digest in hexadecimal of a line per peer: public key, tab, allowed IPs,
-/// newline.
+/// Returns the SHA-256 digest in hexadecimal of a line per peer: public key, tab, allowed IPs, newline.
 ///
-/// Lines are sorted by the key's text. Allowed IPs are sorted by address (IPv4 first) and separated
-/// by one space; `(none)` stands for none. `wg` itself prints them in an order of its own.
+/// Lines are sorted by the key's text. Allowed IPs are sorted by address (IPv4 first) and separated by one space;
+/// `(none)` stands for none. `wg` itself prints them in an order of its own.
 pub(super) fn sha256(peers: &PeerTable) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     for (key, prefixes) in peers {

@@ -64,9 +64,9 @@ fn from_nothing(config: &InterfaceConfig) -> Vec<Step> {
     steps
 }
 
-/// Returns the steps for an existing interface. Peers come first: a removed customer loses access
-/// even if a later step fails. The interface goes up before addresses and routes, which the kernel
-/// refuses or drops on an interface that is down.
+/// Returns the steps for an existing interface. Peers come first: a removed customer loses access even if a later step
+/// fails. The interface goes up before addresses and routes, which the kernel refuses or drops on an interface that is
+/// down.
 fn from_link(link: &Link, config: &InterfaceConfig) -> Vec<Step> {
     let mut steps = Vec::new();
     if link.listen_port != config.listen_port
@@ -85,8 +85,8 @@ fn from_link(link: &Link, config: &InterfaceConfig) -> Vec<Step> {
         .map(Step::DeleteAddress)
         .chain(link.routes.iter().filter(|route| !config.routes.contains(route)).copied().map(Step::DeleteRoute))
         .collect();
-    // The kernel deletes more than requested: with an IPv4 address those of the same subnet, with any
-    // address its routes. Restoring everything is idempotent, and surplus is rare.
+    // The kernel deletes more than requested: with an IPv4 address those of the same subnet, with any address its
+    // routes. Restoring everything is idempotent, and surplus is rare.
     let all = !deletions.is_empty();
     steps.extend(deletions);
     let addresses = config.addresses.iter().filter(|address| all || !link.addresses.contains(address));

@@ -1,5 +1,4 @@
-//! The restoration of all interfaces after a reboot, from the saved states, without the control
-//! plane.
+//! The restoration of all interfaces after a reboot, from the saved states, without the control plane.
 
 use uncloud_wire::desired::{ApplyReport, InterfaceName};
 
@@ -30,8 +29,8 @@ impl Host {
         Ok(restored)
     }
 
-    /// Applies one saved state. It is read without the lock: a state that a job saves in the meantime
-    /// is newer, and wins in `apply`.
+    /// Applies one saved state. It is read without the lock: a state that a job saves in the meantime is newer, and
+    /// wins in `apply`.
     async fn restore_one(&self, file: &StateFile) -> Result<Option<ApplyReport>, HostError> {
         match file.load().await? {
             Some(saved) => self.apply(saved.desired).await.map(Some),

@@ -3,14 +3,13 @@
 /// The longest text that is kept. The end is kept, because programs end with the reason.
 const MAX_CHARS: usize = 300;
 
-/// The length from which a run of base64 or hexadecimal digits is treated as a key (a key has 43,
-/// without padding).
+/// The length from which a run of base64 or hexadecimal digits is treated as a key (a key has 43, without padding).
 const KEY_CHARS: usize = 40;
 
 /// Returns one line of printable ASCII without anything that looks like a key.
 ///
-/// `wg` prints the value that it could not parse, which may be a private key; and a control
-/// character could forge a line in a log or control a terminal.
+/// `wg` prints the value that it could not parse, which may be a private key; and a control character could forge a
+/// line in a log or control a terminal.
 pub(super) fn scrub(text: &str) -> String {
     let printable: String = text.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
     let line = without_keys(&printable).split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,7 +1,7 @@
 //! The saved state of an interface: the newest desired state, in a file that only the worker reads.
 //!
-//! The file restores the interface after a reboot, and prevents a late, older job from undoing a
-//! newer one. The files of deleted interfaces remain, without keys, for the second reason.
+//! The file restores the interface after a reboot, and prevents a late, older job from undoing a newer one. The files
+//! of deleted interfaces remain, without keys, for the second reason.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -24,8 +24,7 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 /// The content of a state file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Saved {
-    /// True from before the first command until everything is verified: the machine may be in any state
-    /// in between.
+    /// True from before the first command until everything is verified: the machine may be in any state in between.
     #[serde(default)]
     pub(super) unfinished: bool,
     /// The routes of earlier states whose unreachable routes may still exist.
@@ -97,8 +96,8 @@ impl StateFile {
         self.dir.join(format!("{}.json", self.interface))
     }
 
-    /// Waits for the interface's lock, which is held until the returned file is closed, at the latest
-    /// by the kernel when the process ends.
+    /// Waits for the interface's lock, which is held until the returned file is closed, at the latest by the kernel
+    /// when the process ends.
     pub(super) async fn lock(&self, wait: Duration) -> Result<File, HostError> {
         let path = self.dir.join(format!(".{}.lock", self.interface));
         let options = || OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);

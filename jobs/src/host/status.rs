@@ -25,8 +25,7 @@ impl Host {
     }
 }
 
-/// Joins two tables of lines that start with a key and a tab. A peer that was added or removed in
-/// between is omitted.
+/// Joins two tables of lines that start with a key and a tab. A peer that was added or removed in between is omitted.
 fn join(handshakes: &str, transfer: &str) -> Vec<PeerStatus> {
     let times: BTreeMap<&str, i64> = handshakes
         .lines()

@@ -10,9 +10,8 @@ const NO_PRESHARED_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// Renders an interface from typed values only; it contains no text that could inject a line.
 ///
-/// Without `PrivateKey` syncconf wipes the key, without `ListenPort` it picks one. Omitted values
-/// of a peer keep their manual settings, hence the preshared key and the keepalive. Endpoints are
-/// omitted because customers roam.
+/// Without `PrivateKey` syncconf wipes the key, without `ListenPort` it picks one. Omitted values of a peer keep their
+/// manual settings, hence the preshared key and the keepalive. Endpoints are omitted because customers roam.
 pub(super) fn render(config: &InterfaceConfig) -> Secret<String> {
     let mut text = String::with_capacity(200 + config.peers.len() * 220);
     let _ = writeln!(text, "[Interface]\nPrivateKey = {}", config.private_key.expose_base64());

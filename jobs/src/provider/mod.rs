@@ -1,6 +1,5 @@
-//! The provider's own jobs, on the queue `billing`: its workers have the database, hosts do not. A
-//! worker for hosts alone is built without this module (`--no-default-features`), and so without
-//! SQL, LDAP and web.
+//! The provider's own jobs, on the queue `billing`: its workers have the database, hosts do not. A worker for hosts
+//! alone is built without this module (`--no-default-features`), and so without SQL, LDAP and web.
 
 #[cfg(feature = "provider")]
 mod billing;
@@ -65,8 +64,7 @@ mod left_out {
     #[derive(Debug, Clone)]
     pub enum Database {}
 
-    /// Returns the exit code for an error: one for Redis without response, and a failure for all
-    /// others.
+    /// Returns the exit code for an error: one for Redis without response, and a failure for all others.
     pub fn exit_of(error: &anyhow::Error) -> Exit {
         let is_silent = |error: &redis::RedisError| error.is_io_error() || error.is_timeout();
         if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_silent) {
@@ -78,8 +76,10 @@ mod left_out {
 
     #[expect(clippy::unused_async, reason = "the same as with the provider")]
     pub(crate) async fn connect(_: &Secret<String>) -> anyhow::Result<Database> {
-        Err(Failure::usage("this worker is built for hosts: the queue billing requires one with the feature `provider`")
-            .into())
+        Err(Failure::usage(
+            "this worker is built for hosts: the queue billing requires one with the feature `provider`",
+        )
+        .into())
     }
 
     #[expect(clippy::unused_async, reason = "the same as with the provider")]

@@ -1,5 +1,4 @@
-//! Connections to the directory: one is kept for the service, and each user who binds gets another
-//! one.
+//! Connections to the directory: one is kept for the service, and each user who binds gets another one.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -9,8 +8,8 @@ use tokio::{sync::Mutex, time::Instant};
 use uncloud_wire::Secret;
 use url::Url;
 
-/// The longest time for which a connection is kept unused: a firewall may forget it later, which
-/// shows only as a timeout.
+/// The longest time for which a connection is kept unused: a firewall may forget it later, which shows only as a
+/// timeout.
 const MOST_IDLE: Duration = Duration::from_mins(1);
 /// The number of characters of a directory's text in a log line.
 const MOST_CHARACTERS: usize = 300;
@@ -47,8 +46,7 @@ impl Server {
     }
 }
 
-/// The service's connection: opened on first use, shared by concurrent searches, and reopened when
-/// it is lost.
+/// The service's connection: opened on first use, shared by concurrent searches, and reopened when it is lost.
 #[derive(Debug, Default)]
 pub(super) struct Service {
     /// The DN and password of the service; none searches anonymously.
@@ -93,8 +91,8 @@ pub(super) fn printable(doing: &str, error: &LdapError) -> anyhow::Error {
     anyhow!("{doing}: {text}")
 }
 
-/// Replaces control characters, which could forge lines or control a terminal, and those that
-/// change the writing direction, which could hide text.
+/// Replaces control characters, which could forge lines or control a terminal, and those that change the writing
+/// direction, which could hide text.
 fn harmless(character: char) -> char {
     let hides = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
     if character.is_control() || hides { ' ' } else { character }

@@ -6,8 +6,8 @@ use crate::user::Username;
 
 /// The attribute of a locked entry in the password policy (draft-behera-ldap-password-policy).
 const LOCKED_TIME: &str = "pwdAccountLockedTime";
-/// The value of a lock that only an administrator ends. A lock with any other value may have
-/// expired, which only the directory knows, since it has the duration of locks: the bind shows it.
+/// The value of a lock that only an administrator ends. A lock with any other value may have expired, which only the
+/// directory knows, since it has the duration of locks: the bind shows it.
 const LOCKED_FOR_GOOD: &str = "000001010000Z";
 /// The attribute of locked entries in 389 Directory Server and FreeIPA.
 const ACCOUNT_LOCK: &str = "nsAccountLock";

@@ -1,9 +1,9 @@
 //! The directory (LDAP), which checks names and passwords and defines the staff.
 //!
-//! A login is a search with the service's connection, a bind on a connection of its own, and a
-//! check of the staff group, all within one timeout. A wrong password differs from a failed check:
-//! the server refuses a login only if the directory reports that name or password are wrong; any
-//! other failure (a timeout, a wrong certificate, "busy") is an outage.
+//! A login is a search with the service's connection, a bind on a connection of its own, and a check of the staff
+//! group, all within one timeout. A wrong password differs from a failed check: the server refuses a login only if the
+//! directory reports that name or password are wrong; any other failure (a timeout, a wrong certificate, "busy") is an
+//! outage.
 
 mod connection;
 mod entry;
@@ -32,9 +32,8 @@ const NO_ATTRIBUTES: [&str; 1] = ["1.1"];
 const NO_SUCH_OBJECT: u32 = 32;
 /// The result code sizeLimitExceeded.
 const SIZE_LIMIT_EXCEEDED: u32 = 4;
-/// The result codes of a bind that retrying does not fix: constraintViolation (389 Directory
-/// Server: too many wrong passwords), noSuchObject, inappropriateAuthentication (an entry without a
-/// password), invalidCredentials.
+/// The result codes of a bind that retrying does not fix: constraintViolation (389 Directory Server: too many wrong
+/// passwords), noSuchObject, inappropriateAuthentication (an entry without a password), invalidCredentials.
 const REFUSALS: [u32; 4] = [19, NO_SUCH_OBJECT, 48, 49];
 
 /// A user whom the directory confirms.
@@ -60,9 +59,8 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Checks a name and password in the directory now. Returns `None` if they are wrong or if the
-    /// entry is locked. Every other failure is [`Error::Unavailable`], after the configured timeout at
-    /// the latest.
+    /// Checks a name and password in the directory now. Returns `None` if they are wrong or if the entry is locked.
+    /// Every other failure is [`Error::Unavailable`], after the configured timeout at the latest.
     pub(super) async fn login(
         self: &Arc<Self>,
         username: &Username,
@@ -76,8 +74,8 @@ impl Directory {
         self.in_time(async move { this.check(&username, &password).await }).await
     }
 
-    /// Looks up the user of a row with the service's connection alone. Returns `None` if the user does
-    /// not exist, or if the entry is permanently locked. Errors are as with [`Self::login`].
+    /// Looks up the user of a row with the service's connection alone. Returns `None` if the user does not exist, or if
+    /// the entry is permanently locked. Errors are as with [`Self::login`].
     pub(super) async fn look_up(self: &Arc<Self>, username: &Username) -> Result<Option<DirectoryUser>, Error> {
         let (this, username) = (Arc::clone(self), username.clone());
         let look = async move {
@@ -95,8 +93,8 @@ impl Directory {
         self.in_time(async move { this.service.handle(&this.server).await.map(drop) }).await
     }
 
-    /// Runs a request in a task of its own: ldap3 panics on some malformed responses, and that is an
-    /// outage like any other.
+    /// Runs a request in a task of its own: ldap3 panics on some malformed responses, and that is an outage like any
+    /// other.
     async fn in_time<T: Send + 'static>(
         &self,
         asked: impl Future<Output = anyhow::Result<T>> + Send + 'static,
@@ -137,15 +135,15 @@ impl Directory {
         self.filter.replace(PLACEHOLDER, &ldap_escape(username.as_str()))
     }
 
-    /// Returns the filter for a row's user. The row has the entry's own name, which may differ from the
-    /// typed one. The other conditions of the filter apply as at a login.
+    /// Returns the filter for a row's user. The row has the entry's own name, which may differ from the typed one. The
+    /// other conditions of the filter apply as at a login.
     fn filter_of_row(&self, username: &Username) -> String {
         let (attribute, name) = (&self.username_attribute, ldap_escape(username.as_str()));
         format!("(&({attribute}={name}){})", self.filter.replace(PLACEHOLDER, "*"))
     }
 
-    /// Finds the only entry of a name, and the connection on which it was found. A kept connection may
-    /// have been lost without notice (the directory was restarted), so it is replaced once.
+    /// Finds the only entry of a name, and the connection on which it was found. A kept connection may have been lost
+    /// without notice (the directory was restarted), so it is replaced once.
     async fn find(&self, filter: &str, username: &Username) -> anyhow::Result<(Ldap, Option<Entry>)> {
         let (mut ldap, fresh) = self.service.handle(&self.server).await?;
         let found = match self.search_user(&mut ldap, filter).await {
@@ -178,8 +176,7 @@ impl Directory {
         Ok(found.0.into_iter().map(SearchEntry::construct).collect())
     }
 
-    /// Binds on a connection of its own, which ends here: the server never sends other requests as this
-    /// user.
+    /// Binds on a connection of its own, which ends here: the server never sends other requests as this user.
     async fn bind_as(&self, dn: &str, password: &Secret<String>) -> anyhow::Result<bool> {
         let mut ldap = self.server.connect().await?;
         let answer = ldap.simple_bind(dn, password.expose()).await;
@@ -200,8 +197,8 @@ impl Directory {
         }
     }
 
-    /// Checks the membership in the group itself: `memberOf` needs an overlay that few directories
-    /// have, and may lag behind.
+    /// Checks the membership in the group itself: `memberOf` needs an overlay that few directories have, and may lag
+    /// behind.
     async fn is_staff(&self, ldap: &mut Ldap, entry: &Entry) -> anyhow::Result<bool> {
         let Some(group) = &self.staff_group else { return Ok(false) };
         let (dn, uid) = (ldap_escape(entry.dn.as_str()), ldap_escape(entry.username.as_str()));

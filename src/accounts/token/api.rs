@@ -160,8 +160,7 @@ impl TokenApi {
 
     /// List my tokens
     ///
-    /// Lists my tokens in pages without their secrets, the oldest first unless `sort` requests another
-    /// order.
+    /// Lists my tokens in pages without their secrets, the oldest first unless `sort` requests another order.
     #[oai(path = "/v1/token", method = "get", operation_id = "token_list")]
     async fn list(
         &self,
@@ -194,8 +193,7 @@ impl TokenApi {
 
     /// Revoke a token
     ///
-    /// Takes effect at once on the server that responds; other servers may cache the token for less
-    /// than a minute.
+    /// Takes effect at once on the server that responds; other servers may cache the token for less than a minute.
     #[oai(path = "/v1/token/:id", method = "delete", operation_id = "token_delete")]
     async fn delete(
         &self,
@@ -208,8 +206,8 @@ impl TokenApi {
 
     /// List a user's tokens
     ///
-    /// Lists a user's tokens for staff, in pages without their secrets, the oldest first unless `sort`
-    /// requests another order.
+    /// Lists a user's tokens for staff, in pages without their secrets, the oldest first unless `sort` requests another
+    /// order.
     #[oai(path = "/v1/admin/user/:id/token", method = "get", operation_id = "admin_token_list")]
     async fn list_of(
         &self,

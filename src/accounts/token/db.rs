@@ -86,8 +86,7 @@ pub(super) async fn insert(
     .await
 }
 
-/// Returns a page of a user's tokens, or one of them. Expired tokens are included until they are
-/// deleted.
+/// Returns a page of a user's tokens, or one of them. Expired tokens are included until they are deleted.
 pub(super) async fn tokens(
     db: impl PgExecutor<'_>,
     user_id: i64,

@@ -1,5 +1,4 @@
-//! Bearer tokens, with which programs sign in without a password. Each has fewer rights than its
-//! user, and expires.
+//! Bearer tokens, with which programs sign in without a password. Each has fewer rights than its user, and expires.
 
 mod api;
 pub(super) mod db;

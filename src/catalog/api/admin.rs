@@ -43,8 +43,8 @@ pub struct AdminProductApi {
 impl AdminProductApi {
     /// Add a product to the catalogue
     ///
-    /// Customers can buy it from `sale_from` on. Orders keep the terms on which they were placed when
-    /// the product changes.
+    /// Customers can buy it from `sale_from` on. Orders keep the terms on which they were placed when the product
+    /// changes.
     #[oai(path = "/", method = "post", operation_id = "admin_product_create")]
     async fn create(&self, _staff: Staff, body: Body<ProductCreate>) -> Result<ProductCreated, Error> {
         let (name, draft) = body.0.into_parts();
@@ -55,8 +55,8 @@ impl AdminProductApi {
 
     /// List all products
     ///
-    /// Lists all products in pages, including those not yet or no longer on sale, the oldest first
-    /// unless `sort` requests another order.
+    /// Lists all products in pages, including those not yet or no longer on sale, the oldest first unless `sort`
+    /// requests another order.
     #[oai(path = "/", method = "get", operation_id = "admin_product_list")]
     async fn list(
         &self,
@@ -89,9 +89,8 @@ impl AdminProductApi {
 
     /// Replace a product
     ///
-    /// Replaces everything but its name: parameters, prices, requirements and components as a whole.
-    /// Orders keep the terms on which they were placed. To take a product off sale, set `sale_until`;
-    /// products are never deleted.
+    /// Replaces everything but its name: parameters, prices, requirements and components as a whole. Orders keep the
+    /// terms on which they were placed. To take a product off sale, set `sale_until`; products are never deleted.
     #[oai(path = "/:id", method = "put", operation_id = "admin_product_update")]
     async fn edit(
         &self,

@@ -38,11 +38,9 @@ pub(super) struct ProductBody {
     sale_from: DateTime<Utc>,
     /// The time from which customers can no longer buy the product; absent if not set.
     sale_until: Option<DateTime<Utc>>,
-    /// The parameters that customers choose. The customer of a bundle also chooses the parameters of
-    /// its components.
+    /// The parameters that customers choose. The customer of a bundle also chooses the parameters of its components.
     parameters: Vec<ParameterBody>,
-    /// The product's prices, for each recurring period and currency. The prices of a bundle's
-    /// components are added.
+    /// The product's prices, for each recurring period and currency. The prices of a bundle's components are added.
     prices: Vec<PriceBody>,
     /// The products that the customer must have or order as well.
     requires: Vec<RequirementBody>,
@@ -78,8 +76,7 @@ struct PriceBody {
     one_time: http::Price,
     /// The price of each period.
     recurring: http::Price,
-    /// The number of periods that can't be cancelled. A bundle's own number counts, not that of its
-    /// components.
+    /// The number of periods that can't be cancelled. A bundle's own number counts, not that of its components.
     commitment_periods: u32,
     /// The additional price of one unit of each parameter; a parameter that is not listed is free.
     parameters: Vec<ParameterPriceBody>,

@@ -37,15 +37,14 @@ input! {
         pub prices: Items<ProductPriceCreate>,
         /// The products that the customer must have or order as well.
         pub requires: Items<ProductRequirementCreate>,
-        /// The components of a bundle, which must not be bundles. A parameter's name must be unique in a
-        /// bundle.
+        /// The components of a bundle, which must not be bundles. A parameter's name must be unique in a bundle.
         pub components: Items<ProductComponentCreate>,
     }
 }
 
 input! {
-    /// The new definition of a product, except for its name. It replaces the old one: omitted members
-    /// become empty or get the defaults of a new product; `sale_from` stays as it is.
+    /// The new definition of a product, except for its name. It replaces the old one: omitted members become empty or
+    /// get the defaults of a new product; `sale_from` stays as it is.
     pub struct ProductUpdate {
         /// The product's name for people.
         pub title: Line<200>,
@@ -65,8 +64,7 @@ input! {
         pub prices: Items<ProductPriceCreate>,
         /// The products that the customer must have or order as well.
         pub requires: Items<ProductRequirementCreate>,
-        /// The components of a bundle, which must not be bundles. A parameter's name must be unique in a
-        /// bundle.
+        /// The components of a bundle, which must not be bundles. A parameter's name must be unique in a bundle.
         pub components: Items<ProductComponentCreate>,
     }
 }

@@ -65,8 +65,8 @@ impl TryFrom<PriceRow> for Price {
     }
 }
 
-/// Returns a whole product as of one moment, with one query. [`price`](super::price()) checks if
-/// the product is on sale.
+/// Returns a whole product as of one moment, with one query. [`price`](super::price()) checks if the product is on
+/// sale.
 pub async fn load(db: impl PgExecutor<'_>, product_id: i64) -> Result<Option<Product>, Error> {
     Ok(products(db, &[product_id], None, None).await?.pop())
 }
@@ -81,8 +81,7 @@ pub async fn load_delivering(db: impl PgExecutor<'_>, delivery: Delivery) -> Res
     Ok(products(db, &[], None, Some(delivery)).await?.pop())
 }
 
-/// Returns these products with all their details, in the order of `ids`. One query, so that no
-/// change comes between.
+/// Returns these products with all their details, in the order of `ids`. One query, so that no change comes between.
 pub(in crate::catalog) async fn products(
     db: impl PgExecutor<'_>,
     ids: &[i64],

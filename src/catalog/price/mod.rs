@@ -1,5 +1,5 @@
-//! The price of a configuration of a product with its components, or all its errors. There is no
-//! I/O here: the quote and the order call the same functions.
+//! The price of a configuration of a product with its components, or all its errors. There is no I/O here: the quote
+//! and the order call the same functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,8 +34,7 @@ pub struct Priced {
     pub recurring: Amount,
     /// The number of periods that can't be cancelled: the product's own, regardless of its components.
     pub commitment_periods: u32,
-    /// The components of the price: the product, its parameters, its components and theirs, including
-    /// free ones.
+    /// The components of the price: the product, its parameters, its components and theirs, including free ones.
     pub parts: Vec<PriceComponent>,
 }
 
@@ -112,8 +111,8 @@ fn pieces(product: &Product, offer: Offer) -> Vec<Piece<'_>> {
 }
 
 impl Piece<'_> {
-    /// Returns the price components of the piece and its parameters. The values and the existence of a
-    /// price have been checked.
+    /// Returns the price components of the piece and its parameters. The values and the existence of a price have been
+    /// checked.
     fn parts(&self, values: &BTreeMap<String, i64>) -> Vec<PriceComponent> {
         let Some(price) = self.price else { return Vec::new() };
         let part = |parameter: Option<&str>, quantity, one_time, recurring| PriceComponent {
@@ -146,8 +145,7 @@ fn not_on_sale(product: &Product, now: DateTime<Utc>) -> Option<FieldError> {
     Some(FieldError::new("product", message))
 }
 
-/// Returns the error of the period or the currency for which there is no price, with the offers
-/// that exist.
+/// Returns the error of the period or the currency for which there is no price, with the offers that exist.
 fn not_offered(product: &Product, choice: &Choice) -> Option<FieldError> {
     let offers: Vec<Offer> = product.offers().collect();
     if offers.contains(&(choice.recurring_period, choice.currency)) {

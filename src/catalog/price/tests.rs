@@ -217,8 +217,7 @@ fn price_beyond_largest_amount_is_refused() {
 }
 
 proptest! {
-    /// Accepts a value if and only if it is the minimum plus whole steps, up to the maximum, and counts
-    /// it exactly.
+    /// Accepts a value if and only if it is the minimum plus whole steps, up to the maximum, and counts it exactly.
     #[test]
     fn parameter_value_not_a_whole_step_is_refused(minimum in 0..1000_i32, steps in 0..1000_i32, step in 1..50_i32, value in -10..60_000_i64) {
         let maximum = minimum + steps * step;

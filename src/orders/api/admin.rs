@@ -40,13 +40,12 @@ use crate::{
     services::Services,
 };
 
-/// The years in which an order's charging may begin: accounts go no further back, and orders no
-/// further ahead.
+/// The years in which an order's charging may begin: accounts go no further back, and orders no further ahead.
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2099;
 
 input! {
-    /// An order for a customer: either a product of the catalogue with its parameters, or a description
-    /// with negotiated prices.
+    /// An order for a customer: either a product of the catalogue with its parameters, or a description with negotiated
+    /// prices.
     pub struct CustomerOrderCreate {
         /// The customer's name.
         pub username: UsernameText,
@@ -60,8 +59,7 @@ input! {
         pub one_time: Option<Price>,
         /// The negotiated price of each period before VAT; 0.00 if omitted.
         pub recurring: Option<Price>,
-        /// The negotiated time at which a period is billed, when it begins or when it has ended; `advance`
-        /// if omitted.
+        /// The negotiated time at which a period is billed, when it begins or when it has ended; `advance` if omitted.
         pub billing_mode: Option<Timing>,
         /// The negotiated number of periods that can't be cancelled; 1 if omitted.
         pub commitment_periods: Option<Number<0, 1000>>,
@@ -149,8 +147,7 @@ pub struct AdminOrderApi {
 impl AdminOrderApi {
     /// List orders
     ///
-    /// Lists the orders of all customers in pages, the oldest first unless `sort` requests another
-    /// order.
+    /// Lists the orders of all customers in pages, the oldest first unless `sort` requests another order.
     #[expect(clippy::too_many_arguments, reason = "the framework declares query parameters as arguments")]
     #[oai(path = "/", method = "get", operation_id = "admin_order_list")]
     async fn list(
@@ -198,8 +195,7 @@ impl AdminOrderApi {
 
     /// Order for a customer
     ///
-    /// Places an order for a product, or for negotiated terms. Bills reach back to the start of
-    /// charging.
+    /// Places an order for a product, or for negotiated terms. Bills reach back to the start of charging.
     #[oai(path = "/", method = "post", operation_id = "admin_order_create")]
     async fn create(&self, staff: Staff, body: Body<CustomerOrderCreate>) -> Result<OrderCreated, Error> {
         let name = &body.0.username.0;
@@ -219,8 +215,7 @@ impl AdminOrderApi {
 
     /// Replace a customer's order
     ///
-    /// Works like the customer's operation: price and service change, and the old order ends when the
-    /// new one begins.
+    /// Works like the customer's operation: price and service change, and the old order ends when the new one begins.
     #[oai(path = "/:id/replace", method = "post", operation_id = "admin_order_replace")]
     async fn replace(
         &self,

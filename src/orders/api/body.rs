@@ -53,8 +53,7 @@ pub(super) struct ServiceBody {
     delivered_at: Option<DateTime<Utc>>,
     /// The time at which the service ends.
     terminate_at: Option<DateTime<Utc>>,
-    /// The time at which the service was terminated, which provisioning the replacing order does as
-    /// well.
+    /// The time at which the service was terminated, which provisioning the replacing order does as well.
     terminated_at: Option<DateTime<Utc>>,
     /// The id of the VPN network, as in `GET /v1/net/vpn/{id}`.
     vpn_network: Option<i64>,
@@ -64,15 +63,13 @@ pub(super) struct ServiceBody {
 #[derive(Debug, Object)]
 #[oai(rename = "OrderDelivered")]
 pub(super) struct DeliveredBody {
-    /// The id of the order that defines the service; until a change is provisioned, the order that is
-    /// replaced.
+    /// The id of the order that defines the service; until a change is provisioned, the order that is replaced.
     order: i64,
     /// The parameters of that order.
     parameters: Any<Json>,
 }
 
-/// An order of a customer, with its price and duration. Its terms never change; a change is a new
-/// order.
+/// An order of a customer, with its price and duration. Its terms never change; a change is a new order.
 #[derive(Debug, Object)]
 #[oai(rename = "Order", skip_serializing_if_is_none)]
 pub(super) struct OrderBody {
@@ -122,8 +119,7 @@ pub(super) struct OrderBody {
     replaced_by: Option<i64>,
     /// The service of the order and the times at which it changes.
     service: ServiceBody,
-    /// The service that the customer has now, from this order or from another in its line of
-    /// replacements.
+    /// The service that the customer has now, from this order or from another in its line of replacements.
     delivered: Option<DeliveredBody>,
 }
 
@@ -202,8 +198,8 @@ pub(super) struct OrderList {
 #[derive(Debug, Object)]
 #[oai(rename = "OrderReplaced")]
 pub(super) struct ReplacedBody {
-    /// The kind of replacement: an upgrade costs as much or more per second and takes effect now, a
-    /// downgrade costs less and takes effect at a boundary.
+    /// The kind of replacement: an upgrade costs as much or more per second and takes effect now, a downgrade costs
+    /// less and takes effect at a boundary.
     pub replacement: String,
     /// The order that ends.
     pub old: OrderBody,

@@ -182,8 +182,8 @@ pub struct OrderApi {
 impl OrderApi {
     /// Request a quote
     ///
-    /// Returns every component of the price, the VAT that I would pay, and the blockers of the order.
-    /// Nothing is written.
+    /// Returns every component of the price, the VAT that I would pay, and the blockers of the order. Nothing is
+    /// written.
     #[oai(path = "/quote", method = "post", operation_id = "order_quote")]
     async fn quote(&self, caller: AuthenticatedUser, body: Body<OrderCreate>) -> Result<Json<QuoteBody>, Error> {
         let wanted = body.0.wanted(&self.pool).await?;
@@ -243,9 +243,8 @@ impl OrderApi {
 
     /// Replace an order
     ///
-    /// A replacement that costs as much or more per second takes effect now (upgrade); one that costs
-    /// less takes effect at the end of the commitment (downgrade). A later replacement supersedes a
-    /// downgrade that is still pending.
+    /// A replacement that costs as much or more per second takes effect now (upgrade); one that costs less takes effect
+    /// at the end of the commitment (downgrade). A later replacement supersedes a downgrade that is still pending.
     #[oai(path = "/:id/replace", method = "post", operation_id = "order_replace")]
     async fn replace(
         &self,
@@ -262,8 +261,7 @@ impl OrderApi {
 
     /// Cancel an order
     ///
-    /// Charging ends at the first boundary after the commitment. Repeating the request changes the end
-    /// of the service.
+    /// Charging ends at the first boundary after the commitment. Repeating the request changes the end of the service.
     #[oai(path = "/:id/cancel", method = "post", operation_id = "order_cancel")]
     async fn cancel(
         &self,

@@ -18,8 +18,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Parameters<const REQUIRED: bool = true>(pub services::Parameters);
 
-/// The most members that a request may have: more than any product has, and short enough to be
-/// shown.
+/// The most members that a request may have: more than any product has, and short enough to be shown.
 const MAX_PARAMETERS: usize = 100;
 const MAX_NAME: usize = 40;
 const MAX_TEXT: usize = 64;

@@ -15,13 +15,11 @@ use crate::{
     parties::{VatPreview, VatUnknown},
 };
 
-/// The VAT on a price. A bill rounds VAT once for each tax group, so it may differ from this by a
-/// cent.
+/// The VAT on a price. A bill rounds VAT once for each tax group, so it may differ from this by a cent.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderQuoteVat")]
 pub(super) struct QuoteVatBody {
-    /// The VAT category of UNCL 5305: S for a standard rate, AE for reverse charge, O for outside
-    /// scope.
+    /// The VAT category of UNCL 5305: S for a standard rate, AE for reverse charge, O for outside scope.
     category: String,
     /// The rate as a fraction: 0.081 is 8.1 %. Later services bear the rate of their time.
     rate: Rate,

@@ -32,8 +32,7 @@ pub async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> 
     Ok(rows.into_iter().map(Order::try_from).collect::<Result<_, _>>()?)
 }
 
-/// Moves the billing cursors of orders. Writes nothing at all if one of them has moved since it was
-/// read.
+/// Moves the billing cursors of orders. Writes nothing at all if one of them has moved since it was read.
 pub async fn move_cursors<'a>(
     tx: &mut PgConnection,
     moved: impl Iterator<Item = &'a CursorUpdate> + Clone,

@@ -12,8 +12,7 @@ use crate::error::Error;
 pub(in crate::orders) struct Customer {
     /// The database's time in whole seconds, as in orders. Several servers may have different clocks.
     pub now: DateTime<Utc>,
-    /// The database's time in microseconds: a product that is put on sale in this second is on sale in
-    /// the rest of it.
+    /// The database's time in microseconds: a product that is put on sale in this second is on sale in the rest of it.
     pub instant: DateTime<Utc>,
     /// The seller's time zone; UTC until a seller is set.
     pub time_zone: String,
@@ -30,8 +29,8 @@ impl Customer {
     }
 }
 
-/// Locks the customer and returns the state after all earlier changes of the customer's orders;
-/// later changes wait for this transaction.
+/// Locks the customer and returns the state after all earlier changes of the customer's orders; later changes wait for
+/// this transaction.
 pub(in crate::orders) async fn locked_customer(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Customer> {
     lock_customer(tx, user_id).await?;
     // This statement follows the lock, so that it sees the changes of the lock's last holder.
@@ -98,8 +97,7 @@ pub(in crate::orders) struct Dependent {
     pub required: String,
 }
 
-/// Returns the orders that require a product of this order and would not have it from another order
-/// once this one ends.
+/// Returns the orders that require a product of this order and would not have it from another order once this one ends.
 pub(in crate::orders) async fn dependents(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Vec<Dependent>> {
     sqlx::query_as!(
         Dependent,

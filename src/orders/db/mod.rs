@@ -49,8 +49,7 @@ pub struct OrderRow {
     pub one_time_billed: bool,
 }
 
-/// Converts a row. The database checks these values, so this fails only after a change of the
-/// schema.
+/// Converts a row. The database checks these values, so this fails only after a change of the schema.
 impl TryFrom<OrderRow> for Order {
     type Error = anyhow::Error;
 
@@ -186,8 +185,7 @@ pub(super) async fn insert(
     Ok(order_id)
 }
 
-/// Writes an order's end and its consequences. `terminate_at` is the time at which the service
-/// ends, if there is one.
+/// Writes an order's end and its consequences. `terminate_at` is the time at which the service ends, if there is one.
 pub(super) async fn end(tx: &mut PgConnection, order: &Order, terminate_at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
     let due_at = order.due_at();
     sqlx::query!(

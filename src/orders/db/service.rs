@@ -66,8 +66,8 @@ pub(in crate::orders) async fn set_terminate_at(
     .map(drop)
 }
 
-/// Marks an order as provisioned, which ends the service of the orders that it replaces, directly
-/// or not, and of their other replacements.
+/// Marks an order as provisioned, which ends the service of the orders that it replaces, directly or not, and of their
+/// other replacements.
 pub(in crate::orders) async fn mark_delivered(
     tx: &mut PgConnection,
     order_id: i64,
@@ -97,8 +97,7 @@ pub(in crate::orders) async fn mark_delivered(
     .map(drop)
 }
 
-/// Marks an order's service as terminated, together with the orders that it replaces, directly or
-/// not.
+/// Marks an order's service as terminated, together with the orders that it replaces, directly or not.
 pub(in crate::orders) async fn mark_terminated(
     tx: &mut PgConnection,
     order_id: i64,

@@ -58,8 +58,7 @@ pub struct AdminNetworkApi {
 impl AdminNetworkApi {
     /// List all VPN networks
     ///
-    /// Lists the networks of all customers in pages, the oldest first unless `sort` requests another
-    /// order.
+    /// Lists the networks of all customers in pages, the oldest first unless `sort` requests another order.
     #[expect(clippy::too_many_arguments, reason = "the framework declares query parameters as arguments")]
     #[oai(path = "/", method = "get", operation_id = "admin_vpn_list")]
     async fn list(
@@ -94,8 +93,7 @@ impl AdminNetworkApi {
 
     /// Read a customer's VPN network
     ///
-    /// Returns the network with its status, its customer and, while its host is being configured, the
-    /// job.
+    /// Returns the network with its status, its customer and, while its host is being configured, the job.
     #[oai(path = "/:id", method = "get", operation_id = "admin_vpn_read")]
     async fn read(
         &self,

@@ -151,8 +151,8 @@ pub struct NetworkApi {
 impl NetworkApi {
     /// Request a VPN network
     ///
-    /// Orders the product that the VPN hosts provision. The server chooses the prefix. Follow the job,
-    /// or read the network again, to see when it is active.
+    /// Orders the product that the VPN hosts provision. The server chooses the prefix. Follow the job, or read the
+    /// network again, to see when it is active.
     #[oai(path = "/", method = "post", operation_id = "vpn_create")]
     async fn create(&self, caller: AuthenticatedUser, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
         let wish = NetworkRequest { size: body.0.network_size.get(), public_key: body.0.wireguard_public_key.0 };
@@ -199,8 +199,7 @@ impl NetworkApi {
 
     /// Read the WireGuard configuration
     ///
-    /// Returns a file for `wg-quick`, complete except for the private key, which the server does not
-    /// know.
+    /// Returns a file for `wg-quick`, complete except for the private key, which the server does not know.
     #[oai(path = "/:id/config", method = "get", operation_id = "vpn_config")]
     async fn config(
         &self,
@@ -213,8 +212,7 @@ impl NetworkApi {
 
     /// Delete a VPN network
     ///
-    /// Cancels its order too. The server reuses the prefix only after the host has confirmed the
-    /// removal.
+    /// Cancels its order too. The server reuses the prefix only after the host has confirmed the removal.
     #[oai(path = "/:id", method = "delete", operation_id = "vpn_delete")]
     async fn delete(
         &self,
@@ -245,8 +243,7 @@ impl NetworkApi {
 
     /// Read the status of the tunnel
     ///
-    /// Returns the latest handshake and the traffic as the host reports them, never older than a
-    /// minute.
+    /// Returns the latest handshake and the traffic as the host reports them, never older than a minute.
     #[oai(path = "/:id/status", method = "get", operation_id = "vpn_status")]
     async fn status(
         &self,

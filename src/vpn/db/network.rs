@@ -44,8 +44,8 @@ pub(in crate::vpn) struct Allocation {
     pub generation: i64,
 }
 
-/// Locks and returns the first pool of that size with free prefixes. Returns none also if that pool
-/// filled up while the server waited for its lock.
+/// Locks and returns the first pool of that size with free prefixes. Returns none also if that pool filled up while the
+/// server waited for its lock.
 pub(in crate::vpn) async fn lock_pool_with_room(tx: &mut PgConnection, size: i16) -> sqlx::Result<Option<LockedPool>> {
     sqlx::query_as!(
         LockedPool,
@@ -87,8 +87,8 @@ pub(in crate::vpn) async fn offers(tx: &mut PgConnection) -> sqlx::Result<Vec<Pr
     .await
 }
 
-/// Allocates the lowest freed prefix, else the next that was never used. The caller has locked the
-/// pool in an earlier statement, so this one sees the changes of the lock's last holder.
+/// Allocates the lowest freed prefix, else the next that was never used. The caller has locked the pool in an earlier
+/// statement, so this one sees the changes of the lock's last holder.
 pub(in crate::vpn) async fn allocate_prefix(tx: &mut PgConnection, pool_id: i64) -> sqlx::Result<Allocation> {
     sqlx::query_as!(
         Allocation,
@@ -248,8 +248,8 @@ pub(in crate::vpn) async fn set_network_key(
     Ok(done.rows_affected() == 1)
 }
 
-/// Returns a customer's limit and its use; none for staff, who have no limit. The caller has locked
-/// the customer in an earlier statement, so this one sees the changes of the lock's last holder.
+/// Returns a customer's limit and its use; none for staff, who have no limit. The caller has locked the customer in an
+/// earlier statement, so this one sees the changes of the lock's last holder.
 pub(in crate::vpn) async fn quota(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Quota>> {
     sqlx::query_as!(
         Quota,

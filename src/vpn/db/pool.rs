@@ -109,8 +109,8 @@ pub(in crate::vpn) async fn raise_generation(tx: &mut PgConnection, pool_id: i64
     .await
 }
 
-/// Raises the pool's generation above one that its host has seen. Returns false if that generation
-/// is not plausible, since the pool would run out of generations.
+/// Raises the pool's generation above one that its host has seen. Returns false if that generation is not plausible,
+/// since the pool would run out of generations.
 pub(in crate::vpn) async fn overtake(tx: &mut PgConnection, pool_id: i64, seen: i64) -> sqlx::Result<bool> {
     let raised = sqlx::query!(
         "update vpn_pool set generation = greatest(next_generation(generation), $2 + 1)
@@ -133,8 +133,7 @@ pub(in crate::vpn) async fn mark_pool_deleting(tx: &mut PgConnection, pool_id: i
     .map(drop)
 }
 
-/// Changes host and port of a pool, and sets the generation that every network of the pool now
-/// waits for.
+/// Changes host and port of a pool, and sets the generation that every network of the pool now waits for.
 pub(in crate::vpn) async fn change_pool(
     tx: &mut PgConnection,
     pool_id: i64,
@@ -174,8 +173,7 @@ pub(in crate::vpn) async fn record_removal(
     .map(drop)
 }
 
-/// Deletes the record of a removal, when the host has removed the interface or serves the pool
-/// again.
+/// Deletes the record of a removal, when the host has removed the interface or serves the pool again.
 pub(in crate::vpn) async fn forget_departure(
     tx: &mut PgConnection,
     pool_id: i64,
