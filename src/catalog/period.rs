@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn periods_are_written_in_one_way() {
+    fn parse_period_in_other_form_is_refused() {
         for text in ["P30D", "PT1H", "P1M", "P1Y", "P1000D", "P600M", "P50Y"] {
             assert_eq!(text.parse::<RecurringPeriod>().map(|period| period.to_string()), Ok(text.into()));
         }

@@ -215,7 +215,7 @@ impl Commands {
 struct Group {
     leader: Option<Pid>,
     /// The signal that terminates the group. Sudo must not be killed: its command would continue, and could not be
-    /// ended. On SIGTERM sudo terminates its command.
+    /// ended. On this signal sudo terminates its command.
     signal: Signal,
 }
 

@@ -112,7 +112,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn no_difference() {
+    fn differences_of_desired_state_are_empty() {
         let config = config();
         assert_eq!(differences(&as_asked(&config), &config, &config), Vec::<String>::new());
     }

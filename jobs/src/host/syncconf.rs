@@ -33,7 +33,7 @@ mod tests {
     use crate::host::check::tests::config;
 
     #[test]
-    fn golden() {
+    fn render_config_returns_expected_text() {
         let expected = "[Interface]
 PrivateKey = cAdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LGo=
 ListenPort = 51820

@@ -228,7 +228,7 @@ impl TokenApi {
 
     /// Revoke a user's token
     ///
-    /// Lets staff revoke a stolen token; the user's other tokens and password remain valid.
+    /// Revokes a user's token for staff, as when it was stolen; the user's other tokens and password remain valid.
     #[oai(path = "/v1/admin/user/:id/token/:token_id", method = "delete", operation_id = "admin_token_delete")]
     async fn delete_of(
         &self,
