@@ -71,7 +71,7 @@ struct Cli {
 /// Options of a worker that runs jobs.
 #[derive(Debug, Args)]
 struct WorkArgs {
-    /// Queue whose jobs to run; may be repeated, or be a list with commas.
+    /// Queue to run jobs of; may be repeated, or a comma-separated list.
     #[arg(short = 'Q', long = "queue", value_delimiter = ',', required = true, value_name = "NAME")]
     queues: Vec<QueueName>,
     /// URL of Redis, as in rediss://user:password@redis.example.ch
@@ -99,7 +99,7 @@ struct WorkArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring all interfaces to their last known state, without the control plane. For the machine's boot.
+    /// Bring all interfaces to their last known state at boot, without the control plane.
     #[command(after_help = "Example:\n  uncloud-worker restore --state-dir /etc/wireguard")]
     Restore,
     /// Print a script that makes a shell complete this command.
@@ -113,7 +113,7 @@ Examples:
     Man(ManArgs),
 }
 
-/// Options of a host: they hold for running jobs and for `restore`.
+/// The options of a host, which apply to running jobs and to `restore`.
 #[derive(Debug, Args)]
 struct HostArgs {
     /// Folder of the interfaces' last known states; only the worker's user needs to read it.
@@ -138,7 +138,7 @@ struct HostArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum WireguardImplementation {
-    /// The kernel's.
+    /// The kernel's implementation.
     Kernel,
     /// wireguard-go, where the kernel has no WireGuard.
     WireguardGo,
@@ -161,7 +161,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs what the command line says, and prints an error as one line.
+/// Runs the command line, and prints an error as one line.
 pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     end("uncloud-worker", run(args.into_iter().collect()).await, provider::exit_of)
 }
@@ -180,7 +180,7 @@ async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
     }
 }
 
-/// Refuses options for running jobs beside a subcommand, which would not look at them.
+/// Refuses options for running jobs together with a subcommand, which would ignore them.
 fn ensure_no_option_is_idle(matches: &ArgMatches) -> anyhow::Result<()> {
     let Some(subcommand) = matches.subcommand_name() else { return Ok(()) };
     let options = WorkArgs::augment_args(clap::Command::new("work"));
@@ -199,11 +199,15 @@ async fn restore(args: HostArgs) -> anyhow::Result<()> {
     let mut failed = 0;
     for Restored { interface, outcome } in &restored {
         if let Err(error) = outcome {
-            tracing::error!(%interface, %error, "could not be restored");
+            tracing::error!(%interface, %error, "the interface could not be restored");
             failed += 1;
         }
     }
-    ensure!(failed == 0, "{failed} of {} interfaces could not be restored; the log says why", restored.len());
+    ensure!(
+        failed == 0,
+        "{failed} of {} interfaces could not be restored; see the log for the reasons",
+        restored.len()
+    );
     tracing::info!(interfaces = restored.len(), "restored");
     Ok(())
 }
@@ -220,7 +224,7 @@ async fn work(args: WorkArgs, host: HostArgs) -> anyhow::Result<()> {
     let database = if args.queues.iter().any(QueueName::is_billing) {
         Some(database(args.database_url, args.database_url_file.as_deref()).await?)
     } else {
-        None // whatever the environment says: a host has no business there
+        None // regardless of the environment: a host must not use the database
     };
     let context = handlers::Context { host, database };
     let settings = worker::Settings {
@@ -237,22 +241,23 @@ async fn work(args: WorkArgs, host: HostArgs) -> anyhow::Result<()> {
     worker::run(settings, stop).await?;
     drop::<oneshot::Sender<()>>(done_in);
     reports.await?;
-    tracing::info!("stopped: nothing was left undone");
+    tracing::info!("stopped: all jobs are finished");
     Ok(())
 }
 
 async fn database(url: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<Database> {
-    let url = secret_or_file("DATABASE_URL", url, file)?
-        .ok_or_else(|| Failure::usage("the queue billing needs a database: set DATABASE_URL or DATABASE_URL_FILE"))?;
+    let url = secret_or_file("DATABASE_URL", url, file)?.ok_or_else(|| {
+        Failure::usage("the queue billing requires a database: set DATABASE_URL or DATABASE_URL_FILE")
+    })?;
     provider::connect(&url).await
 }
 
 fn broker_url(url: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<Secret<String>> {
-    let missing = || Failure::usage("no Redis is given: set REDIS_URL or REDIS_URL_FILE, or use --broker").into();
+    let missing = || Failure::usage("Redis is not configured: set REDIS_URL or REDIS_URL_FILE, or use --broker").into();
     secret_or_file("REDIS_URL", url, file)?.ok_or_else(missing)
 }
 
-/// Becomes true at the first signal; the second one ends the process.
+/// Returns a watch that becomes true at the first signal; the second one ends the process.
 fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
     let (stop_in, stop) = watch::channel(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -267,7 +272,7 @@ fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
         tracing::info!("stopping: running jobs are finished; a second signal stops at once");
         stop_in.send_replace(true);
         next().await;
-        tracing::warn!("stopped at once; another worker takes over what was running");
+        tracing::warn!("stopped at once; another worker takes over the running jobs");
         #[expect(clippy::disallowed_methods, reason = "nothing may hold up a cold stop")]
         std::process::exit(Exit::Interrupted.code().into());
     });

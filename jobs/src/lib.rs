@@ -1,4 +1,4 @@
-//! What runs on the hosts: the jobs that `uncloud-worker` performs, and what they need from the machine.
+//! The worker on the hosts: the jobs that `uncloud-worker` runs, and their use of the machine.
 
 pub mod cli;
 pub mod handlers;

@@ -1,17 +1,17 @@
-//! What systemd is told (sd_notify(3)): that the worker is there, that it still moves, and that it stops.
+//! The notifications to systemd (sd_notify(3)): the worker is ready, alive, or stopping.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::sync::{oneshot, watch};
 
-/// Reports until `done` is dropped: ready, alive, and on the way out that the worker stops, in this order however quick the
-/// worker is. Without systemd it does nothing.
+/// Notifies systemd until `done` is dropped: ready, alive, and on the way out stopping, in this order however quickly the
+/// worker stops. Without systemd it does nothing.
 ///
-/// It runs among the handlers on purpose: when they block every thread for longer than `WatchdogSec=`, systemd starts the
-/// worker anew, and that is the only way to end a handler that does not wait.
+/// It runs among the handlers on purpose: if they block every thread for longer than `WatchdogSec=`, systemd restarts
+/// the worker, which is the only way to end a handler that does not yield.
 pub async fn tell(mut stop: watch::Receiver<bool>, mut done: oneshot::Receiver<()>) {
-    // Redis may be away: the worker tries for ever, and nothing should wait for it to succeed.
+    // Redis may be down: the worker retries for ever, and systemd should not wait for it.
     say(&[NotifyState::Ready]);
     let period = sd_notify::watchdog_enabled().map(|limit| limit / 2);
     loop {
@@ -39,6 +39,6 @@ async fn sleep(period: Option<Duration>) {
 
 fn say(news: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(news) {
-        tracing::debug!(%error, "systemd could not be told");
+        tracing::debug!(%error, "could not notify systemd");
     }
 }

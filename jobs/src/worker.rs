@@ -14,32 +14,33 @@ use uncloud_wire::{
     stream::{Envelope, JobControl, StreamBackend, StreamConfig},
 };
 
-/// What a handler does with one job; what it returns becomes the job's result.
+/// The future of a job; its value becomes the job's result.
 pub type Work = Pin<Box<dyn Future<Output = Result<Value, JobError>> + Send>>;
 
-/// Runs jobs of all the worker's kinds. One that it does not know is its failure, not the worker's.
+/// The function that runs jobs of all the worker's kinds. A job of an unknown kind fails; the worker does not.
 pub type Handler = Arc<dyn Fn(Envelope, JobControl) -> Work + Send + Sync>;
 
-/// What a worker is started with.
+/// The settings of a worker.
 pub struct Settings {
-    /// Where the jobs come from.
+    /// The client of the Redis that delivers the jobs.
     pub redis: redis::Client,
-    /// Whose work it does.
+    /// The queues whose jobs the worker runs.
     pub queues: Vec<QueueName>,
-    /// Its name, for people.
+    /// The worker's name, for people.
     pub name: String,
-    /// Jobs at the same time, for each queue.
+    /// The number of concurrent jobs for each queue.
     pub concurrency: usize,
     /// The kinds that the handler knows, for people.
     pub kinds: Vec<&'static str>,
-    /// What it does with a job.
+    /// The function that runs a job.
     pub handler: Handler,
 }
 
-/// Works until `stop` becomes true, then finishes what is running, hands back what had not started, and returns.
+/// Runs jobs until `stop` becomes true, then finishes the running ones, returns those that have not started to the
+/// queue, and returns.
 pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let mut monitor = Monitor::new().should_restart(|context, error| {
-        tracing::error!(worker = context.name(), %error, "worker ended; starting it again");
+        tracing::error!(worker = context.name(), %error, "the worker of a queue ended; restarting it");
         true
     });
     for queue in settings.queues {
@@ -52,7 +53,7 @@ pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> anyhow:
             WorkerBuilder::new(format!("{}/{queue}", config.worker))
                 .backend(StreamBackend::new(config.clone(), backend_stop.clone()))
                 .data(Arc::clone(&handler))
-                .parallelize(tokio::spawn) // a slow handler must hold up neither heartbeat nor neighbours
+                .parallelize(tokio::spawn) // a slow handler must delay neither the heartbeat nor other jobs
                 .layer(CatchPanicLayer::with_panic_handler(panicked))
                 .build(handle)
         });
@@ -65,7 +66,7 @@ pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> anyhow:
     Ok(())
 }
 
-/// Within the job's limits, and with its name in the log.
+/// Runs a job within its limits, and with its name in the log.
 async fn handle(envelope: Envelope, handler: Data<Handler>, control: Data<JobControl>) -> Result<Value, JobError> {
     let span = tracing::info_span!("job", id = envelope.job_id, kind = envelope.kind, request = envelope.request_id);
     let work = handler(envelope, JobControl::clone(&control));
@@ -73,7 +74,7 @@ async fn handle(envelope: Envelope, handler: Data<Handler>, control: Data<JobCon
         let result = control.run(work).await;
         match &result {
             Ok(_) => tracing::info!("job done"),
-            Err(error) => tracing::warn!(%error, "job not done"),
+            Err(error) => tracing::warn!(%error, "job not completed"),
         }
         result
     }

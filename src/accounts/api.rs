@@ -1,4 +1,4 @@
-//! Users over HTTP; staff only.
+//! The API's operations on users, for staff only.
 
 use poem_openapi::{
     Object, OpenApi,
@@ -15,19 +15,20 @@ use crate::{
 };
 
 input! {
-    /// What to change of a user; what is left out stays.
+    /// An update of a user; omitted members do not change.
     pub struct UserUpdate {
-        /// Networks that the user may have.
+        /// The number of networks that the user may have.
         pub vpn_quota: Option<Number<0, 1_000_000>>,
-        /// Shut out, with all tokens; known everywhere within a minute.
+        /// True to lock out the user with all tokens; every server knows within a minute.
         pub locked: Option<Flag>,
-        /// Staff, whatever the directory says. Who is in the directory's staff group is staff besides.
+        /// True to make the user staff, regardless of the directory. Members of the directory's staff group are staff
+        /// as well.
         pub staff: Option<Flag>,
     }
 }
 
 named_sort! {
-    /// How users are sorted.
+    /// The sort order of users.
     UserSort, "username:asc", "username:desc"
 }
 
@@ -35,19 +36,19 @@ named_sort! {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct UserList {
-    /// In the order asked for.
+    /// The users, in the requested sort order.
     items: Vec<UserBody>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last page.
     next: Option<String>,
 }
 
 fn not_found(id: i64) -> Error {
-    Error::NotFound(format!("there is no user {id}").into())
+    Error::NotFound(format!("user {id} not found").into())
 }
 
-/// The operations.
+/// The operations on users.
 pub struct UserApi {
-    /// Where the users are.
+    /// The database with the users.
     pub pool: PgPool,
 }
 
@@ -55,22 +56,22 @@ pub struct UserApi {
 impl UserApi {
     /// List users
     ///
-    /// Everybody who has ever signed in, and whoever was added by hand; the oldest first unless
-    /// `sort` says otherwise, in pages.
+    /// Lists all users who have ever signed in or were added manually, in pages, the oldest first unless `sort`
+    /// requests another order.
     #[oai(path = "/", method = "get", operation_id = "admin_user_list")]
     async fn list(
         &self,
         _staff: Staff,
-        /// The one with this name.
+        /// Returns only the user with this name.
         username: Query<Option<UsernameText>>,
-        /// Only staff, or only customers.
+        /// Returns only staff (true), or only customers (false).
         staff: Query<Option<Flag>>,
-        /// Users on a page.
+        /// The number of users on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the page before.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The sort order.
         #[oai(default)]
         sort: Query<UserSort>,
     ) -> Result<Json<UserList>, Error> {
@@ -87,7 +88,7 @@ impl UserApi {
 
     /// Read a user
     ///
-    /// With the limits that hold for the user.
+    /// Returns the user with the limits that apply.
     #[oai(path = "/:id", method = "get", operation_id = "admin_user_read")]
     async fn read(
         &self,
@@ -100,8 +101,9 @@ impl UserApi {
 
     /// Change a user
     ///
-    /// What is left out stays. A quota below what the user has takes nothing away. Nobody can shut out or demote themselves,
-    /// and with a token nobody at all: one that fell into wrong hands opens no other way in.
+    /// Omitted members do not change. A quota below the user's present number of networks removes none. Users can't
+    /// lock or demote themselves, and a token can't lock or demote any user, so that a stolen token gives no other
+    /// access.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_user_update")]
     async fn edit(
         &self,
@@ -116,12 +118,12 @@ impl UserApi {
             db::Change { vpn_quota: vpn_quota.map(Number::get), locked: flag(locked), staff: flag(make_staff) };
         let rights = change.locked.is_some() || change.staff.is_some();
         if rights && staff.1 == AuthMethod::Token {
-            let detail = "a token can't lock users or say who is staff; sign in with user name and password";
+            let detail = "a token can't lock users or change staff; sign in with user name and password";
             return Err(Error::Forbidden(detail.into()));
         }
         let shuts_out = [("locked", change.locked == Some(true)), ("staff", change.staff == Some(false))];
         let own = shuts_out.into_iter().filter(|(_, shuts_out)| *shuts_out && staff.0.user_id == id.0.0);
-        let message = "would shut yourself out; ask a colleague";
+        let message = "would lock yourself out; have a colleague do it";
         let errors: Vec<_> = own.map(|(field, _)| FieldError::new(field, message)).collect();
         if !errors.is_empty() {
             return Err(Error::Invalid(errors));

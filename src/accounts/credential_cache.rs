@@ -1,4 +1,4 @@
-//! Remembering for a short while which passwords were right.
+//! The cache of recently confirmed passwords and tokens.
 
 use std::{
     collections::HashMap,
@@ -8,14 +8,14 @@ use std::{
 
 use super::throttle::Key;
 
-/// Then those that are over are dropped; when none is, the next ones are asked about each time.
+/// The number of entries at which the cache drops expired ones; while none has expired, further results are not cached.
 const MOST: usize = 10_000;
 
-/// Right answers by their keyed hash: what is in memory tells neither name nor password.
+/// Confirmed results by their keyed hash: the cache reveals neither name nor password.
 #[derive(Debug)]
 pub(super) struct CredentialCache<V> {
     keep: Duration,
-    /// With the time when each ends.
+    /// The results with the time at which each expires.
     answers: Mutex<HashMap<Key, (V, Instant)>>,
 }
 
@@ -30,12 +30,12 @@ impl<V: Clone> CredentialCache<V> {
         (Instant::now() < *end).then(|| answer.clone())
     }
 
-    /// `asked`: from before the question, since the answer may have been true only then.
+    /// Caches a result. `asked` is the time before the check, since the result may have been true only then.
     pub(super) fn remember(&self, guess: Key, answer: V, asked: Instant) {
         self.remember_for(guess, answer, asked, self.keep);
     }
 
-    /// For no longer than that either.
+    /// Caches a result for `most` at the longest.
     pub(super) fn remember_for(&self, guess: Key, answer: V, asked: Instant, most: Duration) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= MOST {

@@ -1,4 +1,4 @@
-//! Checking a name and password; tokens are checked in `bearer`.
+//! The check of names and passwords; `bearer` checks tokens.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -26,21 +26,21 @@ use crate::{
     user::{User, Username},
 };
 
-/// A changed password, a locked or a removed user counts after this long at the latest.
+/// The time after which a changed password or a locked or removed user takes effect at the latest.
 const REMEMBER: Duration = Duration::from_secs(45);
-/// Local passwords checked at the same time; each takes 19 MiB and a processor.
+/// The number of local passwords that are checked at the same time; each takes 19 MiB and a processor.
 const CONCURRENT_LOCAL: usize = 2;
-/// Logins asked of the directory at the same time; each has a connection.
+/// The number of logins that the directory checks at the same time; each has a connection.
 const CONCURRENT_DIRECTORY: usize = 16;
-/// A request waits so long for others' logins before it is told to come again.
+/// The time that a request waits for other logins before the server tells its client to retry.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How users prove who they are.
+/// The settings of the authentication of users.
 #[derive(Debug, Clone)]
 pub struct AccountSettings {
-    /// Vouches for everybody who has no local password.
+    /// The directory that authenticates all users without a local password.
     pub directory: Option<Arc<Directory>>,
-    /// How long a right password is not asked about again.
+    /// The time for which a right password is cached.
     pub remember: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Default for AccountSettings {
     }
 }
 
-/// Answers who is asking: first from memory, then from the local password, else from the directory.
+/// Authenticates users: from the cache, else with the local password, else with the directory.
 pub struct Authenticator {
     pub(super) pool: PgPool,
     pub(super) directory: Option<Arc<Directory>>,
@@ -61,7 +61,7 @@ pub struct Authenticator {
     pub(super) turns: SingleFlight,
     local: Semaphore,
     pub(super) remote: Semaphore,
-    /// When the directory failed last: who waited then need not find out again.
+    /// The time of the directory's last failure, so that logins which waited then need not try again.
     failed: Mutex<Option<Instant>>,
 }
 
@@ -70,7 +70,7 @@ fn refused() -> Error {
 }
 
 impl Authenticator {
-    /// With a key of its own.
+    /// Creates an authenticator with a random key.
     pub fn new(pool: PgPool, settings: AccountSettings) -> Result<Self, ring::error::Unspecified> {
         Ok(Self {
             pool,
@@ -86,7 +86,8 @@ impl Authenticator {
         })
     }
 
-    /// The user with this name and password, who asks from `client`. One answer for all that is wrong with them.
+    /// Returns the user with this name and password, for a request from `client`. All wrong credentials get the same
+    /// error.
     pub async fn authenticate(&self, username: &str, password: Secret<String>, client: IpAddr) -> Result<User, Error> {
         let username: Username = username.parse().map_err(|_| refused())?;
         if !password::is_possible(&password) {
@@ -100,7 +101,7 @@ impl Authenticator {
         let ticket = self.turns.ticket(attempt.pair);
         let _turn = patiently(ticket.lock.lock()).await?;
         if let Some(user) = self.known(&attempt)? {
-            return Ok(user); // another request of the same user was here first
+            return Ok(user); // another request of the same user was faster
         }
         let asked = Instant::now();
         let Some(user) = self.ask(&username, password, &attempt, arrived).await? else {
@@ -112,7 +113,7 @@ impl Authenticator {
         Ok(user)
     }
 
-    /// What memory says: the user, a refusal, or nothing.
+    /// Returns the cached result: the user, a refusal, or none.
     fn known(&self, attempt: &LoginAttempt) -> Result<Option<User>, Error> {
         let now = Instant::now();
         if let Some(verdict) = self.throttle.wait_of_pair(attempt, now) {
@@ -124,8 +125,9 @@ impl Authenticator {
         self.throttle.verdict(attempt, now).map_or(Ok(None), |verdict| Err(verdict.into()))
     }
 
-    /// Asks whoever knows: a user with a local password is never asked of the directory, so that this one works
-    /// while that is away, and nobody becomes a local user by being of the same name there.
+    /// Asks the source of the user. The directory is never asked about a user with a local password, so that such a
+    /// user can sign in while the directory is down, and so that a directory user with the same name does not become
+    /// the local user.
     async fn ask(
         &self,
         username: &Username,
@@ -140,7 +142,7 @@ impl Authenticator {
             }
             (_, login) => {
                 let _permit = self.permit(&self.local, attempt).await?;
-                // Of a locked one the password is checked all the same: the time it takes tells nothing.
+                // Check the password of a locked user all the same, so that the time reveals nothing.
                 let locked = login.as_ref().is_some_and(|login| login.locked);
                 let (user, hash) = login.map(|login| (login.user, login.password_hash)).unzip();
                 let check = move || password::verify(&password, hash.flatten().as_deref());
@@ -162,7 +164,7 @@ impl Authenticator {
         let _permit = self.permit(&self.remote, attempt).await?;
         let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed().is_some_and(|failed| failed > arrived) {
-            return Err(Error::Unavailable(anyhow!("the directory failed while this login waited for its turn")));
+            return Err(Error::Unavailable(anyhow!("the directory failed while this login was queued")));
         }
         let found = directory.login(username, password).await.inspect_err(|_| {
             failed().replace(Instant::now());
@@ -173,7 +175,7 @@ impl Authenticator {
         }
     }
 
-    /// Leave to check. While it was waited for, others may have used up what this attempt was still allowed.
+    /// Waits for permission to check. Meanwhile other attempts may have used up the attempts that were still allowed.
     async fn permit<'a>(&self, checks: &'a Semaphore, attempt: &LoginAttempt) -> Result<SemaphorePermit<'a>, Error> {
         let permit = patiently(checks.acquire()).await?.map_err(|closed| Error::Internal(closed.into()))?;
         self.throttle.verdict(attempt, Instant::now()).map_or(Ok(permit), |verdict| Err(verdict.into()))
@@ -193,7 +195,7 @@ impl Authenticator {
         let mut context = hmac::Context::with_key(&self.key);
         for part in parts {
             context.update(part.as_bytes());
-            context.update(&[0]); // only a password, which comes last, can contain it
+            context.update(&[0]); // only a password can contain it, and comes last
         }
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(context.sign().as_ref());
@@ -205,7 +207,7 @@ impl From<Verdict> for Error {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Wrong => refused(),
-            // Rounded up: who comes back then is not too early again.
+            // Round up, so that a client that waits as told is not too early again.
             Verdict::Wait(left) => {
                 Self::LoginThrottled { retry_after_secs: left.as_secs() + u64::from(left.subsec_nanos() > 0) }
             }
@@ -214,11 +216,11 @@ impl From<Verdict> for Error {
 }
 
 pub(super) async fn patiently<T>(turn: impl Future<Output = T>) -> Result<T, Error> {
-    let busy = |_| Error::Unavailable(anyhow!("more logins wait than can be checked in {PATIENCE:?}"));
+    let busy = |_| Error::Unavailable(anyhow!("more logins are waiting than can be checked in {PATIENCE:?}"));
     tokio::time::timeout(PATIENCE, turn).await.map_err(busy)
 }
 
-/// One customer usually has a whole /64, so that is what counts as an address in IPv6.
+/// Returns the network that counts as one address. A customer usually has a whole /64 in IPv6.
 pub(crate) fn network_of(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -231,14 +233,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_a_whole_prefix_has_one_address() {
+    fn network_of_ipv6_address_is_its_64() {
         let network = |text: &str| network_of(text.parse().expect("an address")).to_string();
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
     }
 
     #[test]
-    fn nobody_is_told_to_come_too_early() {
+    fn retry_after_fraction_is_rounded_up() {
         let after = |left| match Error::from(Verdict::Wait(left)) {
             Error::LoginThrottled { retry_after_secs } => retry_after_secs,
             other => panic!("{other:?}"),

@@ -1,4 +1,4 @@
-//! Users in Postgres.
+//! The queries on users.
 
 use sqlx::{PgExecutor, PgPool};
 use uncloud_wire::Secret;
@@ -11,11 +11,11 @@ use crate::{
     user::{User, Username},
 };
 
-/// What a login compares with.
+/// The stored data that a login is compared with.
 pub(super) struct Login {
     pub user: User,
     pub password_hash: Option<String>,
-    /// Staff have shut the user out.
+    /// True if staff have locked the user.
     pub locked: bool,
 }
 
@@ -33,25 +33,26 @@ pub(super) async fn login(pool: &PgPool, username: &Username) -> sqlx::Result<Op
     }))
 }
 
-/// The user of that name.
+/// Returns the user of that name.
 pub async fn find(pool: &PgPool, username: &Username) -> sqlx::Result<Option<User>> {
     Ok(login(pool, username).await?.map(|login| login.user))
 }
 
-/// The user of that name, as staff see it.
+/// Returns the user of that name, as staff see it.
 pub async fn find_body(pool: &PgPool, username: &Username) -> sqlx::Result<Option<UserBody>> {
     let filter = Filter { username: Some(username.as_str().to_owned()), ..Filter::default() };
     Ok(users(pool, &filter, &PageQuery::all().into()).await?.pop())
 }
 
-/// All users as staff see them, by name.
+/// Returns all users as staff see them, by name.
 pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<UserBody>> {
     let mut users = users(pool, &Filter::default(), &PageQuery::all().into()).await?;
     users.sort_by(|a, b| a.username.cmp(&b.username));
     Ok(users)
 }
 
-/// Prepares a user as a first login would. An existing one keeps what is not given; staff is only ever added.
+/// Prepares a user as a first login would. An existing user keeps properties that are not given; staff is only ever
+/// added.
 pub async fn bootstrap(
     pool: &PgPool,
     username: &Username,
@@ -76,8 +77,8 @@ pub async fn bootstrap(
     Ok(user)
 }
 
-/// Who was just vouched for by the directory: a new row at first login, later on only staff may change. None when the
-/// user is locked here, or when there is a local user of that name, who may be somebody else.
+/// Stores a user whom the directory has just confirmed: a new row at the first login; later only staff may change.
+/// Returns none if the user is locked here, or if a local user has that name, who may be a different person.
 pub(super) async fn from_directory(pool: &PgPool, found: &DirectoryUser) -> sqlx::Result<Option<User>> {
     let user = sqlx::query_as!(
         User,
@@ -91,12 +92,12 @@ pub(super) async fn from_directory(pool: &PgPool, found: &DirectoryUser) -> sqlx
     .fetch_optional(pool)
     .await?;
     if user.is_none() {
-        tracing::warn!(username = %found.username, "refused: the directory's user is locked here, or has the name of a local one");
+        tracing::warn!(username = %found.username, "login refused: the directory's user is locked here, or a local user has the same name");
     }
     Ok(user)
 }
 
-/// The staff user that `uncloud up` promises: exists and has this password.
+/// Ensures that the staff user of `uncloud up` exists and has this password.
 pub async fn ensure_staff_user(pool: &PgPool, username: &Username, password: &Secret<String>) -> anyhow::Result<User> {
     if let Some(login) = login(pool, username).await?
         && login.user.staff
@@ -110,7 +111,7 @@ pub async fn ensure_staff_user(pool: &PgPool, username: &Username, password: &Se
     Ok(user)
 }
 
-/// Which users; none of something limits nothing.
+/// A filter for users; none matches all.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     pub user_id: Option<i64>,
@@ -118,7 +119,7 @@ pub(super) struct Filter {
     pub staff: Option<bool>,
 }
 
-/// A window of the users that match, with the limits that staff set.
+/// Returns a page of the users that match, with the limits that staff set.
 pub(super) async fn users(
     db: impl PgExecutor<'_>,
     filter: &Filter,
@@ -139,26 +140,26 @@ pub(super) async fn users(
     )
 }
 
-/// One user.
+/// Returns one user.
 pub(super) async fn user(db: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<Option<UserBody>> {
     let filter = Filter { user_id: Some(user_id), ..Filter::default() };
     Ok(users(db, &filter, &PageQuery::all().into()).await?.pop())
 }
 
-/// What to change of a user; none: stays.
+/// A change of a user; none leaves a property unchanged.
 #[derive(Debug, Default)]
 pub struct Change {
-    /// Networks that the user may have.
+    /// The number of networks that the user may have.
     pub vpn_quota: Option<i32>,
-    /// Shut out.
+    /// True if the user is locked.
     pub locked: Option<bool>,
-    /// Staff by hand. The directory's staff are staff besides.
+    /// True if staff made the user staff manually. The directory's staff are staff as well.
     pub staff: Option<bool>,
 }
 
-/// Changes what is given. Requests of the user that have begun, and long polls, still get their answers; what servers
-/// remember of the user ends within a minute. So `asker`, if it is not the provider at a terminal, has to be staff still: of
-/// two who shut out each other one succeeds.
+/// Changes the given properties. Requests of the user that have started, and long polls, still complete; the servers'
+/// caches of the user expire within a minute. `asker` must therefore still be staff, unless the provider runs the
+/// command at a terminal: of two staff members who lock each other out, one succeeds.
 pub async fn change(pool: &PgPool, asker: Option<i64>, user_id: i64, change: &Change) -> Result<(), Error> {
     let mut tx = request_context::begin(pool).await?;
     let rows = sqlx::query!(

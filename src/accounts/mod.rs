@@ -1,4 +1,4 @@
-//! Who is asking: users, and how they prove it.
+//! Users and their authentication.
 
 mod api;
 mod bearer;

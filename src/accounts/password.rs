@@ -6,13 +6,13 @@ use argon2::{
 };
 use uncloud_wire::Secret;
 
-/// Longer ones only cost time.
+/// The maximal length of a password in bytes; longer ones only cost time.
 const MAX_LEN: usize = 1024;
 
-/// Hash of a password nobody has: checking against it makes an unknown user cost what a known one does.
+/// The hash of a password that no user has: with it, checking an unknown user takes as long as checking a known one.
 const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$Zr0X1Y5JHnT0JZx7z5z0nq0mE1bQfYwq4V8nq2oQvYk";
 
-/// For storing.
+/// Hashes a password for storage.
 pub(super) fn hash(password: &Secret<String>) -> anyhow::Result<String> {
     Argon2::default()
         .hash_password(password.expose().as_bytes())
@@ -20,12 +20,12 @@ pub(super) fn hash(password: &Secret<String>) -> anyhow::Result<String> {
         .map_err(|error| anyhow::anyhow!("could not hash the password: {error}"))
 }
 
-/// Whether it is worth asking anybody about it.
+/// Returns true if a password can be valid, so that checking it makes sense.
 pub(super) fn is_possible(password: &Secret<String>) -> bool {
     (1..=MAX_LEN).contains(&password.expose().len())
 }
 
-/// In constant time as to the content; without a hash it takes as long and fails.
+/// Checks a password in a time that does not depend on its content; without a hash it takes as long and fails.
 pub(super) fn verify(password: &Secret<String>, hash: Option<&str>) -> bool {
     if !is_possible(password) {
         return false;
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_password_itself_is_accepted() {
+    fn verify_other_password_is_refused() {
         let password = Secret::new("correct horse".to_owned());
         let hash = hash(&password).expect("hashed");
         assert!(hash.starts_with("$argon2id$"));
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_user_costs_a_real_check() {
+    fn verify_unknown_user_hashes_too() {
         assert!(PasswordHash::new(NOBODYS).is_ok());
     }
 }

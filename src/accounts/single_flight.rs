@@ -1,4 +1,5 @@
-//! One at a time for each key: of many requests with the same password only the first asks, the others recall.
+//! Serialised checks: of many requests with the same password only the first is checked, the others use the cached
+//! result.
 
 use std::{
     collections::HashMap,
@@ -7,16 +8,16 @@ use std::{
 
 use super::throttle::Key;
 
-/// Bounded by the requests under way.
+/// The keys with a check in progress, bounded by the number of open requests.
 #[derive(Debug, Default)]
 pub(super) struct SingleFlight(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
 
-/// A place in the queue of a key; `lock` it for the turn.
+/// A place in the queue of a key; the caller awaits `lock` for its turn.
 #[derive(Debug)]
 pub(super) struct FlightTicket<'a> {
     turns: &'a SingleFlight,
     key: Key,
-    /// Locked while it is somebody's turn.
+    /// The lock that is held during a turn.
     pub lock: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -31,7 +32,7 @@ impl SingleFlight {
 impl Drop for FlightTicket<'_> {
     fn drop(&mut self) {
         let mut turns = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map's and ours: nobody else waits.
+        // The map's reference and ours are the only ones: no other request is waiting.
         if Arc::strong_count(&self.lock) == 2 {
             turns.remove(&self.key);
         }
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn nothing_is_left_behind() {
+    async fn ticket_dropped_by_last_holder_removes_key() {
         let turns = SingleFlight::default();
         let (first, second) = (turns.ticket([1; 32]), turns.ticket([1; 32]));
         let turn = first.lock.lock().await;

@@ -1,17 +1,18 @@
-//! Slowing down who guesses passwords, without locking out whom they belong to.
+//! The throttling of password guessing, without locking out the users themselves.
 //!
-//! Wrong passwords are counted in four places, each with a wait that doubles up to a limit:
+//! Wrong passwords are counted in four ways, each with a wait that doubles up to a limit:
 //!
-//! - *pair*, a user name from an address: five different wrong passwords. It holds for right passwords too, since
-//!   otherwise the memory of right ones could be guessed at full speed.
-//! - *guess*, the same wrong password from the same address: a forgotten script with an old password stops only itself,
-//!   not the person beside it, for it learns nothing new.
-//! - *address*, over all names, and *user*, over all addresses: who tries one password on many users, or from many
-//!   machines. They hold for strangers only: where a user has logged in lately, nobody elsewhere can lock that user out.
+//! - *pair*, a user name from an address: five different wrong passwords. It applies to right
+//!   passwords too, since otherwise the cache of right ones could be guessed at full speed.
+//! - *guess*, the same wrong password from the same address: a forgotten script with an old
+//!   password blocks only itself, not another user at that address, since it learns nothing new.
+//! - *address*, over all names, and *user*, over all addresses: an attacker who tries one password
+//!   on many users, or from many machines. They apply only to unfamiliar addresses: where a user
+//!   has logged in lately, an attacker elsewhere can't lock that user out.
 //!
-//! So an attacker elsewhere can at most make a user's *new* places wait, 10 s at a time. Nobody is locked for good, and
-//! names that do not exist are treated like those that do. Counts are kept under a keyed hash, in bounded memory, in
-//! this process: with several servers each counts what it sees.
+//! So an attacker elsewhere can at most delay a user at *new* addresses, by 10 s at a time. The server locks no user
+//! for good, and treats unknown names like existing ones. It keeps counts under a keyed hash, in bounded memory, in
+//! this process: with several servers each counts the requests that it sees.
 
 use std::{
     collections::HashMap,
@@ -22,16 +23,16 @@ use std::{
 /// A keyed hash.
 pub(super) type Key = [u8; 32];
 
-/// Counts end so long after the last wrong password, or after the wait for it.
+/// The time after the last wrong password, or after the wait for it, at which a count expires.
 const WINDOW: Duration = Duration::from_mins(1);
-/// The same wrong password is not asked about again for so long.
+/// The time for which a wrong password is not checked again.
 const WRONG_FOR: Duration = Duration::from_secs(10);
-/// Where a user has logged in, that user is no stranger for so long.
+/// The time for which an address stays familiar after a user has logged in there.
 const FAMILIAR_FOR: Duration = Duration::from_hours(12);
-/// Entries of either kind; about 100 bytes each.
+/// The maximal number of entries of either kind, of about 100 bytes each.
 const MOST: usize = 20_000;
 
-/// When counting turns into waiting, and how long that gets.
+/// The count at which waits start, and their length.
 struct Limit {
     wrong: u32,
     longest: Duration,
@@ -42,23 +43,23 @@ const GUESS: Limit = Limit { wrong: 5, longest: Duration::from_mins(1) };
 const ADDRESS: Limit = Limit { wrong: 20, longest: Duration::from_mins(1) };
 const USER: Limit = Limit { wrong: 30, longest: Duration::from_secs(10) };
 
-/// What is counted for one attempt to log in.
+/// The keys that are counted for one login attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LoginAttempt {
-    /// User name, address and password.
+    /// The key of user name, address and password.
     pub guess: Key,
-    /// User name and address.
+    /// The key of user name and address.
     pub pair: Key,
     pub address: Key,
     pub user: Key,
 }
 
-/// What is known about an attempt before anybody is asked.
+/// A result for an attempt that is known before any check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Too early.
+    /// The attempt is too early; the client has to wait this long.
     Wait(Duration),
-    /// This very password was wrong a moment ago.
+    /// The same password was wrong a moment ago.
     Wrong,
 }
 
@@ -67,18 +68,18 @@ struct Count {
     wrong: u32,
     blocked_until: Instant,
     forget_at: Instant,
-    /// Of a guess: until then it is known to be wrong.
+    /// The time until which a guess is known to be wrong.
     wrong_until: Instant,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     counts: HashMap<Key, Count>,
-    /// Pairs that were right, and until when that counts.
+    /// The pairs that have logged in, and the time until which they are familiar.
     familiar: HashMap<Key, Instant>,
 }
 
-/// See the module.
+/// The counts of wrong passwords; see the module.
 #[derive(Debug, Default)]
 pub(super) struct Throttle(Mutex<Counts>);
 
@@ -87,12 +88,12 @@ impl Throttle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long this user has to wait at this address, whatever the password.
+    /// Returns the wait for this user at this address, regardless of the password.
     pub(super) fn wait_of_pair(&self, attempt: &LoginAttempt, now: Instant) -> Option<Verdict> {
         self.lock().wait(&attempt.pair, now)
     }
 
-    /// Whether asking would be in vain or too early. A repeated wrong password counts here.
+    /// Returns a verdict if a check would be futile or too early. A repeated wrong password is counted here.
     pub(super) fn verdict(&self, attempt: &LoginAttempt, now: Instant) -> Option<Verdict> {
         let mut counts = self.lock();
         if let Some(wait) = counts.wait(&attempt.guess, now) {
@@ -108,7 +109,7 @@ impl Throttle {
         counts.wait(&attempt.address, now).or_else(|| counts.wait(&attempt.user, now))
     }
 
-    /// The password was asked about and is wrong.
+    /// Records that the password was checked and is wrong.
     pub(super) fn wrong(&self, attempt: &LoginAttempt, now: Instant) {
         let mut counts = self.lock();
         let repeated = counts.counts.get(&attempt.guess).is_some_and(|count| now < count.forget_at);
@@ -123,8 +124,8 @@ impl Throttle {
         }
     }
 
-    /// The password was asked about and is right. Counts stay: who shares the address with the user must not get new
-    /// guesses by it.
+    /// Records that the password was checked and is right. Counts do not change: others who share the user's address
+    /// must not gain new guesses.
     pub(super) fn right(&self, attempt: &LoginAttempt, now: Instant) {
         let mut counts = self.lock();
         counts.counts.remove(&attempt.guess);
@@ -159,7 +160,7 @@ impl Counts {
     }
 }
 
-/// Drops what is over, and if that is not much also what is over soonest, which has counted least.
+/// Drops expired entries, and if these are few, also those that expire soonest, which have the lowest counts.
 fn keep_later_half<V>(map: &mut HashMap<Key, V>, now: Instant, end: impl Fn(&V) -> Instant) {
     map.retain(|_, value| end(value) > now);
     if map.len() > MOST / 2 {
@@ -195,7 +196,7 @@ mod tests {
         }
     }
 
-    /// Tries like the authenticator does; true: somebody was asked.
+    /// Attempts a login like the authenticator does; returns true if the password was checked.
     fn guess(throttle: &Throttle, attempt: &LoginAttempt, now: Instant) -> bool {
         let asked = throttle.wait_of_pair(attempt, now).or_else(|| throttle.verdict(attempt, now)).is_none();
         if asked {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_at_one_user_become_one_a_minute() {
+    fn guesses_at_one_user_are_limited_to_one_a_minute() {
         let (throttle, start) = (Throttle::default(), Instant::now());
         let asked = |from: u64, seconds: u64| {
             let ask = |second: u64| {
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_wrong_password_stops_only_itself() {
+    fn repeated_wrong_password_blocks_only_itself() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         let old_script = attempt(1, 1, 7);
         assert!(guess(&throttle, &old_script, now));
@@ -234,12 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn strangers_cannot_lock_out_a_user_where_it_has_logged_in() {
+    fn guesses_elsewhere_do_not_block_familiar_address() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         let at_home = attempt(1, 1, 1);
         throttle.right(&at_home, now);
         let asked = (10..1000).filter(|address| guess(&throttle, &attempt(1, *address, 2), now)).count();
-        assert_eq!(asked, 30, "from ever new addresses");
+        assert_eq!(asked, 30, "from a new address each time");
         assert_eq!(throttle.verdict(&at_home, now), None, "at home");
         let elsewhere = throttle.verdict(&attempt(1, 5000, 1), now);
         assert_eq!(elsewhere, Some(Verdict::Wait(Duration::from_secs(1))), "in a new place, and never for long");
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn throttle_with_many_keys_is_bounded() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         let blocked = attempt(0, 0, 0);
         for password in 0..5 {
@@ -261,6 +262,6 @@ mod tests {
         let counts = throttle.lock();
         assert!(counts.counts.len() <= MOST && counts.familiar.len() <= MOST);
         drop(counts);
-        assert!(throttle.wait_of_pair(&blocked, now).is_some(), "who waits is forgotten last");
+        assert!(throttle.wait_of_pair(&blocked, now).is_some(), "a waiting entry is dropped last");
     }
 }

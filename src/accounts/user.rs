@@ -12,15 +12,15 @@ use crate::http::Representation;
 pub struct UserBody {
     /// Identifies the user.
     pub id: i64,
-    /// Lower case.
+    /// The user's name, in lower case.
     pub username: String,
-    /// May do everything; limits do not count for staff.
+    /// True if the user may do everything; limits do not apply to staff.
     pub staff: bool,
-    /// Shut out by staff. Who is locked in the directory is out too.
+    /// True if staff have locked the user. A user who is locked in the directory can't sign in either.
     pub locked: bool,
-    /// Networks that the user may have.
+    /// The number of networks that the user may have.
     pub vpn_quota: i32,
-    /// When the user was first seen.
+    /// The time at which the user was first seen.
     pub created_at: DateTime<Utc>,
 }
 

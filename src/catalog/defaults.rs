@@ -1,4 +1,4 @@
-//! The catalogue that a new installation starts with.
+//! The catalogue of a new installation.
 
 use sqlx::PgPool;
 
@@ -18,11 +18,12 @@ use crate::{
     services::Delivery,
 };
 
-/// Thirty days cost twenty days by the day.
+/// The divisor for the price of a day: thirty days cost as much as twenty single days.
 const DAY_DIVISOR: i64 = 20;
 const CURRENCIES: [&str; 2] = ["CHF", "EUR"];
 
-/// Adds what is missing of the periods and products below. What is there stays, also when it is no longer on sale.
+/// Adds the periods and products below that are missing. Existing ones stay as they are, even if they are no longer on
+/// sale.
 pub async fn add_defaults(pool: &PgPool) -> Result<(), Error> {
     let day = period(Unit::Day, 1)?;
     let thirty_days = period(Unit::Day, 30)?;
@@ -39,7 +40,7 @@ fn period(unit: Unit, count: i32) -> Result<RecurringPeriod, Error> {
     RecurringPeriod::new(unit, count).map_err(|error| Error::Internal(error.into()))
 }
 
-/// By name; components come before bundles.
+/// Returns the default products by name; components come before bundles.
 fn products(thirty_days: RecurringPeriod, day: RecurringPeriod) -> anyhow::Result<Vec<(&'static str, ProductDraft)>> {
     let by_time = |base: i64, parameters: &[(&str, i64)]| -> anyhow::Result<Vec<Price>> {
         let in_currency = |currency: &&str| {
@@ -114,7 +115,7 @@ fn parameter(name: &str, unit: &str, minimum: i32, maximum: i32, step: i32) -> P
     Parameter { name: name.to_owned(), unit: unit.to_owned(), minimum, maximum, step }
 }
 
-/// In cents.
+/// Builds a price from amounts in cents.
 fn price(
     period: Option<RecurringPeriod>,
     currency: &str,

@@ -1,4 +1,4 @@
-//! A product as staff write it.
+//! A product as staff define it.
 
 use std::collections::HashSet;
 
@@ -11,24 +11,24 @@ use crate::{
     services::Delivery,
 };
 
-/// What staff decide of a product; all but its name can be changed.
+/// The properties of a product that staff define; all but its name can be changed.
 #[derive(Debug, Clone)]
 pub struct ProductDraft {
-    /// Its name for people.
+    /// The product's name for people.
     pub title: String,
-    /// What it is.
+    /// The product's description.
     pub description: String,
-    /// Who realises an order of it.
+    /// The way in which orders of the product are provisioned.
     pub delivery: Delivery,
-    /// Whether a period is billed when it begins or when it has ended.
+    /// The time at which a period is billed: when it begins or when it has ended.
     pub billing_mode: Timing,
-    /// From when on it can be bought; none: from now, or as before.
+    /// The time from which customers can buy the product; none: now for a new product, or unchanged.
     pub sale_from: Option<DateTime<Utc>>,
-    /// From when on it no longer can.
+    /// The time from which customers can no longer buy the product.
     pub sale_until: Option<DateTime<Utc>>,
-    /// What the customer chooses.
+    /// The parameters that customers choose.
     pub parameters: Vec<Parameter>,
-    /// What it costs.
+    /// The product's prices.
     pub prices: Vec<Price>,
     /// The names of the products that it requires.
     pub requires: Vec<String>,
@@ -37,7 +37,7 @@ pub struct ProductDraft {
 }
 
 impl ProductDraft {
-    /// What is wrong with it by itself.
+    /// Returns the errors of the draft that can be found without the database.
     pub(super) fn errors(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if self.sale_from.zip(self.sale_until).is_some_and(|(from, until)| until <= from) {
@@ -46,7 +46,7 @@ impl ProductDraft {
         let mut wrong = |list: &str, index: usize, error: FieldError| {
             errors.push(error.inside(&index.to_string()).inside(list));
         };
-        let twice = |field: &str| FieldError::new(field, "is there twice; once is enough");
+        let twice = |field: &str| FieldError::new(field, "is given twice; remove one of them");
         for index in repeated(self.parameters.iter().map(|parameter| &parameter.name)) {
             wrong("parameters", index, twice("name"));
         }
@@ -56,7 +56,7 @@ impl ProductDraft {
             }
         }
         for index in repeated(self.prices.iter().map(Price::offer)) {
-            let message = "has this period and currency, as a price before it has";
+            let message = "has the period and currency of a previous price; remove one of them";
             wrong("prices", index, FieldError::new("recurring_period", message));
         }
         for (index, price) in self.prices.iter().enumerate() {
@@ -68,7 +68,7 @@ impl ProductDraft {
             wrong("requires", index, twice("name"));
         }
         for index in repeated(self.components.iter().map(|(name, _)| name)) {
-            wrong("components", index, FieldError::new("name", "is there twice; say how many by the quantity"));
+            wrong("components", index, FieldError::new("name", "is given twice; use quantity instead"));
         }
         errors
     }
@@ -77,14 +77,10 @@ impl ProductDraft {
         let mut errors = Vec::new();
         if price.period.is_none() {
             if price.recurring != Amount::ZERO {
-                errors
-                    .push(FieldError::new("recurring", "must be 0.00 or left out where there is no recurring_period"));
+                errors.push(FieldError::new("recurring", "must be 0.00 or omitted without a recurring_period"));
             }
             if price.commitment_periods != 0 {
-                errors.push(FieldError::new(
-                    "commitment_periods",
-                    "must be 0 or left out where there is no recurring_period",
-                ));
+                errors.push(FieldError::new("commitment_periods", "must be 0 or omitted without a recurring_period"));
             }
         }
         let mut wrong = |index: usize, message: String| {
@@ -94,11 +90,11 @@ impl ProductDraft {
         for (index, of_parameter) in price.parameters.iter().enumerate() {
             if !names.contains(&of_parameter.parameter.as_str()) {
                 let known = if names.is_empty() { "it has none".to_owned() } else { names.join(", ") };
-                wrong(index, format!("is no parameter of this product itself: {known}"));
+                wrong(index, format!("is not a parameter of this product itself: {known}"));
             }
         }
         for index in repeated(price.parameters.iter().map(|price| &price.parameter)) {
-            wrong(index, "is there twice; once is enough".to_owned());
+            wrong(index, "is given twice; remove one of them".to_owned());
         }
         errors
     }
@@ -117,7 +113,7 @@ fn parameter_error(parameter: &Parameter) -> Option<FieldError> {
     }
 }
 
-/// The places of what came before.
+/// Returns the indices of items that occur earlier in the list.
 fn repeated<T: Eq + std::hash::Hash>(items: impl IntoIterator<Item = T>) -> Vec<usize> {
     let mut seen = HashSet::new();
     items.into_iter().enumerate().filter_map(|(index, item)| (!seen.insert(item)).then_some(index)).collect()

@@ -1,6 +1,6 @@
-//! What can be bought: products with their parameters, prices, requirements and components.
+//! The catalogue: products with their parameters, prices, requirements and components.
 //!
-//! Orders copy what they need, so staff may change a product at any time. Products are never deleted, only taken off sale.
+//! Orders copy their terms, so staff may change a product at any time. Products are never deleted, only taken off sale.
 
 mod api;
 mod db;

@@ -1,17 +1,17 @@
-//! Recurring periods as they are written: `P30D`, as in ISO 8601.
+//! The text form of recurring periods: `P30D`, as in ISO 8601.
 
 use std::{fmt, str::FromStr};
 
 use crate::money::period::{RecurringPeriod, Unit};
 
-/// Why a text is no recurring period.
+/// The error for a text that is not a valid recurring period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be a recurring period as in P30D (30 days), PT1H (an hour), P1M (a month) or P1Y (a year); at most 1000 of them, and 50 years"
 )]
 pub struct PeriodTextError;
 
-/// The longest period has so many of its unit.
+/// The largest count of the unit in a recurring period.
 const MAX_COUNT: i32 = 1000;
 
 impl fmt::Display for RecurringPeriod {
@@ -39,7 +39,7 @@ impl FromStr for RecurringPeriod {
             .iter()
             .find_map(|(letter, unit)| Some((rest.strip_suffix(*letter)?, *unit)))
             .ok_or(PeriodTextError)?;
-        // Without sign or leading zero: one way to write a period.
+        // Accept neither a sign nor a leading zero, so that each period has one form.
         let number = count.parse().ok().filter(|number: &i32| number.to_string() == count && *number <= MAX_COUNT);
         Self::new(unit, number.ok_or(PeriodTextError)?).map_err(|_| PeriodTextError)
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn periods_are_written_in_one_way() {
+    fn parse_period_in_other_form_is_refused() {
         for text in ["P30D", "PT1H", "P1M", "P1Y", "P1000D", "P600M", "P50Y"] {
             assert_eq!(text.parse::<RecurringPeriod>().map(|period| period.to_string()), Ok(text.into()));
         }

@@ -1,4 +1,4 @@
-//! A product as the catalogue has it, whole.
+//! A whole product of the catalogue.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,118 +12,118 @@ use crate::{
     services::Delivery,
 };
 
-/// What can be bought.
+/// A product of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
-    /// Identifies it.
+    /// Identifies the product.
     pub product_id: i64,
-    /// Its name for programs, which never changes.
+    /// The product's name for programs, which never changes.
     pub name: String,
-    /// Its name for people.
+    /// The product's name for people.
     pub title: String,
-    /// What it is.
+    /// The product's description.
     pub description: String,
-    /// Who realises an order of it.
+    /// The way in which orders of the product are provisioned.
     pub delivery: Delivery,
-    /// Whether a period is billed when it begins or when it has ended.
+    /// The time at which a period is billed: when it begins or when it has ended.
     pub billing_mode: Timing,
-    /// From when on it can be bought.
+    /// The time from which customers can buy the product.
     pub sale_from: DateTime<Utc>,
-    /// From when on it no longer can.
+    /// The time from which customers can no longer buy the product.
     pub sale_until: Option<DateTime<Utc>>,
-    /// When it came into the catalogue.
+    /// The time at which the product was added to the catalogue.
     pub created_at: DateTime<Utc>,
-    /// What the customer chooses.
+    /// The parameters that customers choose.
     pub parameters: Vec<Parameter>,
-    /// What it costs, one for each recurring period and currency; a bundle's components cost besides.
+    /// The prices, one for each recurring period and currency; the prices of a bundle's components are added.
     pub prices: Vec<Price>,
-    /// What the customer must have, or order along.
+    /// The products that the customer must have or order as well.
     pub requires: Vec<ProductRef>,
-    /// What it consists of; none unless it is a bundle.
+    /// The components of a bundle; empty for other products.
     pub components: Vec<Component>,
 }
 
-/// Another product.
+/// A reference to another product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductRef {
-    /// Identifies it.
+    /// Identifies the product.
     pub product_id: i64,
-    /// Its name for programs.
+    /// The product's name for programs.
     pub name: String,
 }
 
-/// What the customer chooses of a product, such as `cores`.
+/// A parameter of a product that customers choose, such as `cores`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
-    /// Its name for programs.
+    /// The parameter's name for programs.
     pub name: String,
-    /// What is counted, such as GB.
+    /// The unit that is counted, such as GB.
     pub unit: String,
     /// The smallest value.
     pub minimum: i32,
-    /// The largest value, whole steps from the smallest.
+    /// The largest value, a whole number of steps above the smallest.
     pub maximum: i32,
-    /// What lies between a value and the next.
+    /// The difference between two adjacent values.
     pub step: i32,
 }
 
-/// What a product costs for a recurring period in a currency.
+/// The price of a product for a recurring period in a currency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    /// How often the recurring price is paid; none for what is paid once.
+    /// The recurring period; none for a one-time purchase.
     pub period: Option<RecurringPeriod>,
-    /// Of all amounts.
+    /// The currency of all amounts.
     pub currency: Currency,
-    /// Once.
+    /// The one-time price.
     pub one_time: Amount,
-    /// For each period.
+    /// The price of each period.
     pub recurring: Amount,
-    /// Periods that can't be cancelled.
+    /// The number of periods that can't be cancelled.
     pub commitment_periods: u32,
-    /// What the parameters cost besides; those that are missing cost nothing.
+    /// The additional prices of the parameters; a parameter that is not listed is free.
     pub parameters: Vec<ParameterPrice>,
 }
 
-/// What one unit of a parameter costs.
+/// The price of one unit of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterPrice {
-    /// Which.
+    /// The parameter's name.
     pub parameter: String,
-    /// Once.
+    /// The one-time price.
     pub one_time: Amount,
-    /// For each period.
+    /// The price of each period.
     pub recurring: Amount,
 }
 
-/// A product as a part of a bundle. It need not be on sale on its own.
+/// A product as a component of a bundle. It need not be on sale on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
-    /// Which product.
+    /// The product.
     pub product: ProductRef,
-    /// Its name for people.
+    /// The product's name for people.
     pub title: String,
-    /// How many of it.
+    /// The quantity in the bundle.
     pub quantity: i32,
-    /// Its parameters, which are the bundle's.
+    /// The product's parameters, which the bundle inherits.
     pub parameters: Vec<Parameter>,
-    /// Its prices.
+    /// The product's prices.
     pub prices: Vec<Price>,
-    /// What it requires.
+    /// The products that the component requires.
     pub requires: Vec<ProductRef>,
 }
 
-/// A recurring period, or none for what is paid once, and a currency.
+/// A recurring period, or none for a one-time purchase, and a currency.
 pub type Offer = (Option<RecurringPeriod>, Currency);
 
 impl Price {
-    /// What it is for.
+    /// Returns the recurring period and currency of the price.
     pub const fn offer(&self) -> Offer {
         (self.period, self.currency)
     }
 }
 
 impl Component {
-    /// Its price in a bundle: for that period, else the one that is paid once.
+    /// Returns the product's price in a bundle: for that period, else its one-time price.
     pub fn price(&self, (period, currency): Offer) -> Option<&Price> {
         let find = |offer: Offer| self.prices.iter().find(|price| price.offer() == offer);
         find((period, currency)).or_else(|| find((None, currency)))
@@ -131,17 +131,17 @@ impl Component {
 }
 
 impl Product {
-    /// It, as others refer to it.
+    /// Returns a reference to the product.
     pub fn reference(&self) -> ProductRef {
         ProductRef { product_id: self.product_id, name: self.name.clone() }
     }
 
-    /// Whether it can be bought.
+    /// Returns true if customers can buy the product.
     pub fn is_on_sale(&self, now: DateTime<Utc>) -> bool {
         self.sale_from <= now && self.sale_until.is_none_or(|until| now < until)
     }
 
-    /// It, as a part of a bundle.
+    /// Returns the product as a component of a bundle.
     pub(super) fn as_component(&self, quantity: i32) -> Component {
         Component {
             product: self.reference(),
@@ -153,13 +153,13 @@ impl Product {
         }
     }
 
-    /// What it is sold for: a bundle only for what all of its components are sold for too.
+    /// Returns the offers of the product. A bundle has only the offers that all of its components have too.
     pub fn offers(&self) -> impl Iterator<Item = Offer> {
         let is_whole = |offer: &Offer| self.components.iter().all(|component| component.price(*offer).is_some());
         self.prices.iter().map(Price::offer).filter(is_whole)
     }
 
-    /// What the customer must have, or order along, that this does not contain.
+    /// Returns the products that the customer must have or order as well, without those that the product contains.
     pub fn requirements(&self) -> impl Iterator<Item = &ProductRef> {
         let of_components = self.components.iter().flat_map(|component| &component.requires);
         let is_contained = |id: i64| self.components.iter().any(|component| component.product.product_id == id);

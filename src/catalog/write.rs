@@ -1,4 +1,4 @@
-//! Changes of the catalogue by staff. Each is one transaction, and they take turns.
+//! The changes of the catalogue by staff. Each is one transaction, and one runs at a time.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -14,15 +14,19 @@ use crate::{
     money::period::RecurringPeriod,
 };
 
-/// Puts a product into the catalogue.
+/// Adds a product to the catalogue.
 pub async fn create(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Product, Error> {
     match add(pool, name, draft).await? {
         Some(product) => Ok(product),
-        None => Err(Error::conflict(Code::NameTaken, "name", format!("there is a product {name} already; edit it"))),
+        None => Err(Error::conflict(
+            Code::NameTaken,
+            "name",
+            format!("the product {name} already exists; update it instead"),
+        )),
     }
 }
 
-/// [`create`], unless there is a product of that name, whatever has become of it.
+/// Works like [`create`], but returns none if a product of that name already exists, even off sale.
 pub async fn add(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Option<Product>, Error> {
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock(&mut tx).await?;
@@ -38,7 +42,7 @@ pub async fn add(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Opti
     Ok(Some(product))
 }
 
-/// Replaces all of a product but its name. None if there is none.
+/// Replaces everything of a product but its name. Returns none if the product does not exist.
 pub async fn edit(pool: &PgPool, product_id: i64, draft: &ProductDraft) -> Result<Option<Product>, Error> {
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock(&mut tx).await?;
@@ -56,18 +60,18 @@ pub async fn edit(pool: &PgPool, product_id: i64, draft: &ProductDraft) -> Resul
 }
 
 fn bundle_in_bundle() -> Error {
-    let message = "must be left out: this is itself a component of a bundle, and a bundle contains no bundles";
+    let message = "must be omitted: this is itself a component of a bundle, and a bundle contains no bundles";
     Error::field("components", message)
 }
 
-/// What a draft refers to, by its place.
+/// The ids to which the draft's names refer, in its order.
 struct Resolved {
     periods: Vec<Option<i64>>,
     requires: Vec<i64>,
     components: Vec<i64>,
 }
 
-/// The rows that a draft names, or everything that is wrong with it.
+/// Returns the rows that a draft names, or all its errors.
 async fn resolved(tx: &mut PgConnection, name: &str, draft: &ProductDraft) -> Result<Resolved, Error> {
     let mut errors = draft.errors();
     let mut wrong = |list: &str, index: usize, error: FieldError| {
@@ -94,7 +98,7 @@ async fn resolved(tx: &mut PgConnection, name: &str, draft: &ProductDraft) -> Re
         match other(tx, name, component).await? {
             Ok((id, false)) => components.push(id),
             Ok((_, true)) => {
-                let error = FieldError::new("name", "is a bundle; name what it consists of");
+                let error = FieldError::new("name", "is a bundle; name its components instead");
                 wrong("components", index, error);
             }
             Err(error) => wrong("components", index, error),
@@ -103,25 +107,25 @@ async fn resolved(tx: &mut PgConnection, name: &str, draft: &ProductDraft) -> Re
     if errors.is_empty() { Ok(Resolved { periods, requires, components }) } else { Err(Error::Invalid(errors)) }
 }
 
-/// Another product by its name, and whether it is a bundle.
+/// Returns another product by its name, and true for a bundle.
 async fn other(tx: &mut PgConnection, own: &str, name: &str) -> sqlx::Result<Result<(i64, bool), FieldError>> {
     if own == name {
         return Ok(Err(FieldError::new("name", "is this product itself")));
     }
-    let unknown = || FieldError::new("name", format!("there is no product {name}; GET /v1/admin/product lists them"));
+    let unknown = || FieldError::new("name", format!("product {name} not found; GET /v1/admin/product lists them"));
     Ok(db::find(tx, name).await?.ok_or_else(unknown))
 }
 
 fn unknown_period(period: RecurringPeriod, known: &[(i64, RecurringPeriod)]) -> FieldError {
     let known: Vec<String> = known.iter().map(|(_, period)| period.to_string()).collect();
     let message = format!(
-        "{period} is no recurring period of this provider: {}; POST /v1/admin/recurring_period adds one",
+        "{period} is not a recurring period of this provider: {}; POST /v1/admin/recurring_period adds one",
         known.join(", ")
     );
     FieldError::new("recurring_period", message)
 }
 
-/// Writes what belongs to a product, and looks at the whole.
+/// Writes the details of a product, and checks the result.
 async fn write_parts(
     tx: &mut PgConnection,
     product_id: i64,
@@ -151,7 +155,7 @@ async fn write_parts(
 }
 
 impl Product {
-    /// A bundle's prices for which a component has none, so that nobody could buy it for them.
+    /// Returns the errors of a bundle's prices that no customer could buy, since a component has no such price.
     fn unsold_prices(&self) -> Vec<FieldError> {
         let error = |(index, price): (usize, &Price)| {
             let lacks = self.components.iter().find(|component| component.price(price.offer()).is_none())?;
@@ -163,7 +167,7 @@ impl Product {
         self.prices.iter().enumerate().filter_map(error).collect()
     }
 
-    /// Customers name a bundle's parameters by their name alone.
+    /// Returns an error if two parameters of a bundle have the same name, by which customers name them.
     fn ambiguous_parameter(&self) -> Option<String> {
         let own = self.parameters.iter().map(|parameter| (&self.name, &parameter.name));
         let of_components = self.components.iter().flat_map(|component| {
@@ -174,7 +178,7 @@ impl Product {
             if let Some((other, _)) = seen.iter().find(|(_, known)| *known == name) {
                 let bundle = &self.name;
                 return Some(format!(
-                    "{other} and {product} both have a parameter {name}; in the bundle {bundle} each name may be there once"
+                    "{other} and {product} both have a parameter {name}; in the bundle {bundle} each name must be unique"
                 ));
             }
             seen.push((product, name));

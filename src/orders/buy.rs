@@ -1,5 +1,4 @@
-//! Ordering and replacing, with all that is to be looked at before. Each in one transaction, in which the customer's other
-//! orders stand still.
+//! Ordering and replacing with all their checks. Each runs in one transaction that locks the customer's other orders.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
@@ -26,37 +25,37 @@ use crate::{
     user::User,
 };
 
-/// What is ordered.
+/// The terms of an order.
 #[derive(Debug, Clone)]
 pub enum Terms {
-    /// A product as the catalogue has it.
+    /// A product of the catalogue.
     Catalogue(OrderRequest),
-    /// What staff and the customer have agreed on.
+    /// Terms that staff and the customer have agreed on.
     NegotiatedTerms(NegotiatedTerms),
 }
 
-/// Terms that staff write down.
+/// Negotiated terms, which staff write down.
 #[derive(Debug, Clone)]
 pub struct NegotiatedTerms {
-    /// As bills call it.
+    /// The description that bills show.
     pub description: String,
-    /// What the prices are in.
+    /// The currency of all amounts.
     pub currency: Currency,
-    /// Due once.
+    /// The one-time price.
     pub one_time: Amount,
-    /// For each period.
+    /// The price of each period.
     pub recurring: Amount,
-    /// How often; none: paid once.
+    /// The recurring period; none for a one-time purchase.
     pub recurring_period: Option<RecurringPeriod>,
-    /// When a period is billed.
+    /// The time at which a period is billed.
     pub billing_mode: Timing,
-    /// Periods that can't be cancelled.
+    /// The number of periods that can't be cancelled.
     pub commitment_periods: u32,
-    /// What an upgrade will do with the time already paid.
+    /// The treatment of time that is already paid when an upgrade interrupts it.
     pub upgrade_credit: UpgradeCredit,
 }
 
-/// What it would cost, with which VAT, and what is in the way. Nothing is written.
+/// Returns the price of an order with its VAT and its blockers. Writes nothing.
 pub async fn quote(
     db: &PgPool,
     services: Services,
@@ -70,7 +69,7 @@ pub async fn quote(
     Ok((quote, vat))
 }
 
-/// Orders for a customer; returns the order's id. `starts_at`: when charging begins, if not now.
+/// Places an order for a customer and returns its id. `starts_at` is the time at which charging begins, if not now.
 pub async fn order(
     db: &PgPool,
     services: Services,
@@ -96,8 +95,9 @@ pub async fn order(
     Ok(order_id)
 }
 
-/// Orders for the caller what a service delivers, on the first terms of the product that it delivers; returns the order's id.
-/// The service has read its own parameters, `of_service`, and provisions in the same transaction.
+/// Places an order of the caller for a service, on the first terms of the product that the service provisions, and
+/// returns the order's id. The service has read its own parameters, `of_service`, and provisions in the same
+/// transaction.
 pub(crate) async fn order_of_service(
     tx: &mut PgConnection,
     caller: &User,
@@ -127,14 +127,18 @@ async fn order_quoted(
         return Ok(place::place(tx, customer.now, starts_at, &new).await?.order_id);
     };
     if starts_at > customer.now {
-        return Err(Error::field("starts_at", "must not be in the future: a VPN network is made when it is ordered"));
+        return Err(Error::field(
+            "starts_at",
+            "must not be in the future: a VPN network is created when it is ordered",
+        ));
     }
     let order_id = place::place_delivered(tx, customer.now, starts_at, &new).await?.order_id;
     provision.provision(tx, user_id, order_id).await?;
     Ok(order_id)
 }
 
-/// Replaces an order, of `own` if that is said, and looks whether anything would be missing afterwards.
+/// Replaces an order, which must belong to `own` if that is given, and checks that no requirement is missing
+/// afterwards.
 pub async fn replace_order(
     db: &PgPool,
     services: Services,
@@ -153,7 +157,7 @@ pub async fn replace_order(
     quote.refuse_obstacles()?;
     let new = quote.new_order(&customer, user_id, caller.user_id)?;
     let replaced = replace::replace(&mut tx, customer.now, order_id, &new, change).await?;
-    // Once more, now that the old order no longer counts.
+    // Check again: the old order no longer counts.
     quote.blockers = quote::missing(&mut tx, user_id, &quote.wanted.product).await?;
     quote.refuse_obstacles()?;
     refuse_needed(&mut tx, order_id).await?;

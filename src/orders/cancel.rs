@@ -1,4 +1,4 @@
-//! Cancelling an order.
+//! The cancellation of an order.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{code::Code, error::Error, money::Order, services::ServiceChange};
 
-/// Ends an order at the first boundary after what is committed; before its start it never comes to be. What is delivered
-/// ends when `service_change` says. Cancelling again only changes that choice. With a downgrade that has not taken effect
-/// all that it would have taken over ends as well.
+/// Ends an order at the first boundary after its commitment; an order that has not started becomes void. The service
+/// ends when `service_change` says. Repeating the cancellation only changes that choice. With a pending downgrade
+/// everything that it would have taken over ends as well.
 pub async fn cancel(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
@@ -30,13 +30,14 @@ pub async fn cancel(
             return Err(Error::Conflict { code: Code::OrderNotRecurring, detail, field: None });
         }
     };
-    // Cancelled before, it ends when that said.
+    // An order that was cancelled before keeps its earlier end.
     let end = order.ends_at.map_or(end, |earlier| earlier.min(end));
     order.ends_at = Some(end);
     order.void = end == order.starts_at;
     let terminate_at = service_change.at(now, end);
     db::end(tx, &order, Some(terminate_at)).await?;
-    // Either may be what is delivered: a downgrade that was delivered early, or what it was to replace.
+    // Either may define the present service: a downgrade that was provisioned early, or the order that it was to
+    // replace.
     let others = [successor, order.replaces.filter(|_| order.void)];
     for other in others.into_iter().flatten() {
         db::set_terminate_at(tx, other, terminate_at).await?;

@@ -1,4 +1,4 @@
-//! Cancelling, with what is delivered.
+//! Cancellations together with the service.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -8,7 +8,7 @@ use crate::{
     services::{ServiceChange, Services},
 };
 
-/// Cancels an order, of `own` if that is said, unless other orders need it.
+/// Cancels an order, which must belong to `own` if that is given, unless other orders depend on it.
 pub async fn cancel_order(
     db: &PgPool,
     services: Services,
@@ -24,8 +24,9 @@ pub async fn cancel_order(
     Ok(())
 }
 
-/// Ends an order at once, and its charges as soon as they can end: what it delivered is being removed by its service, which
-/// calls this. Also for an order that has ended, or that is paid once. Returns false when its delivery had ended before.
+/// Ends an order at once, and its charges as soon as they can end. The service calls this when it removes what it
+/// provisioned, also for an order that has ended or that is paid once. Returns false if the order's service had ended
+/// before.
 pub(crate) async fn end_of_service(tx: &mut PgConnection, order_id: i64) -> Result<bool, Error> {
     let (user_id, customer) = db::locked_owner(tx, order_id, None).await?;
     let order = db::find(tx, order_id, user_id).await?;

@@ -1,7 +1,7 @@
-//! Orders: what customers intend to buy, at which price and until when.
+//! Orders: the products that customers buy, at which price and until when.
 //!
-//! An order's terms never change. What wants to be different is a new order that replaces the old one; both ends and starts
-//! are fixed then. What is billed of an order is in `billing::run`; here is what decides it.
+//! An order's terms never change. A change is a new order that replaces the old one, and fixes the end of the old and
+//! the start of the new order. Bill runs (`billing::run`) bill orders; this module decides what is billed.
 
 mod api;
 mod buy;

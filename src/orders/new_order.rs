@@ -9,50 +9,50 @@ use crate::money::{
     period::RecurringPeriod,
 };
 
-/// What is ordered, with the terms copied from the catalogue or agreed by hand.
+/// An order to be placed, with terms that were copied from the catalogue or negotiated.
 #[derive(Debug, Clone)]
 pub struct NewOrder {
-    /// For whom.
+    /// The customer's id.
     pub user_id: i64,
-    /// Who ordered it; none: the program itself.
+    /// The id of the user who placed the order; none for the program itself.
     pub ordered_by: Option<i64>,
-    /// What; none: agreed by hand.
+    /// The product's id; none for negotiated terms.
     pub product_id: Option<i64>,
-    /// As bills call it.
+    /// The description that bills show.
     pub description: String,
-    /// What the customer chose, by the product's names.
+    /// The values that the customer chose, by the names of the product's parameters.
     pub parameters: Value,
-    /// What the prices are in.
+    /// The currency of all amounts.
     pub currency: Currency,
-    /// Due once.
+    /// The one-time price.
     pub one_time: Amount,
-    /// For each period.
+    /// The price of each period.
     pub recurring: Amount,
-    /// How often; none: paid once.
+    /// The recurring period; none for a one-time purchase.
     pub period: Option<RecurringPeriod>,
-    /// When a period is billed.
+    /// The time at which a period is billed.
     pub timing: Timing,
-    /// Periods that can't be cancelled.
+    /// The number of periods that can't be cancelled.
     pub commitment_periods: u32,
-    /// What an upgrade does with the time already paid.
+    /// The treatment of time that is already paid when an upgrade interrupts it.
     pub upgrade_credit: UpgradeCredit,
-    /// Calendar periods are in this zone: the seller's.
+    /// The time zone of calendar periods, which is the seller's.
     pub zone: Tz,
-    /// What the price consists of; none for what is agreed by hand.
+    /// The components of the price; empty for negotiated terms.
     pub parts: Vec<PriceComponent>,
 }
 
-/// A part of an order's price.
+/// A component of an order's price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceComponent {
-    /// Of which product.
+    /// The product's id.
     pub product_id: i64,
-    /// Its parameter; none: the product itself.
+    /// The product's parameter; none for the product itself.
     pub parameter: Option<String>,
-    /// How many.
+    /// The quantity.
     pub quantity: i32,
-    /// For one, once.
+    /// The one-time price of one unit.
     pub one_time: Amount,
-    /// For one and each period.
+    /// The price of one unit for each period.
     pub recurring: Amount,
 }

@@ -14,34 +14,34 @@ use crate::{
     services::Delivery,
 };
 
-/// Where an order is in its life.
+/// The phase of an order's life cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, poem_openapi::Enum)]
 #[oai(rename = "OrderStatus", rename_all = "snake_case")]
 pub enum Status {
-    /// Has not started yet.
+    /// The order has not started.
     Pending,
-    /// Runs on.
+    /// The order runs without a set end.
     Active,
-    /// Runs, and it is known until when.
+    /// The order runs until a set end.
     Ending,
-    /// Nothing is charged any more.
+    /// The order has ended; nothing is charged any more.
     Ended,
-    /// Never came to be.
+    /// The order was cancelled or superseded before its start.
     Void,
 }
 
-/// What staff have to do for an order now.
+/// The action that staff have to take for an order now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, poem_openapi::Enum)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 #[oai(rename = "OrderPendingAction", rename_all = "snake_case")]
 pub enum PendingAction {
-    /// Deliver what is ordered.
+    /// Provision the order.
     Deliver,
-    /// Terminate what was delivered.
+    /// Terminate the order's service.
     Terminate,
 }
 
-/// An order with everything about it; the columns are explained in the schema.
+/// An order with all its details; the schema explains the columns.
 #[derive(Debug, Clone)]
 pub struct OrderView {
     pub order_id: i64,
@@ -72,16 +72,16 @@ pub struct OrderView {
     pub terminate_at: Option<DateTime<Utc>>,
     pub terminated_at: Option<DateTime<Utc>>,
     pub network_id: Option<i64>,
-    /// The order in its line of replacements whose configuration is there now.
+    /// The order in its line of replacements whose configuration is in service now.
     pub delivered_order: Option<i64>,
     pub delivered_parameters: Option<Value>,
     pub pending_action: Option<PendingAction>,
-    /// When the order was looked at.
+    /// The time of the query.
     pub now: DateTime<Utc>,
     pub parts: Json<Vec<PartView>>,
 }
 
-/// A part of an order's price.
+/// A component of an order's price.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PartView {
     pub product: String,
@@ -92,7 +92,7 @@ pub struct PartView {
 }
 
 impl OrderView {
-    /// Derived, so that it can't go stale.
+    /// Returns the phase of the order's life cycle, derived so that it can't become stale.
     pub fn status(&self) -> Status {
         match self.billing_ends_at {
             _ if self.void => Status::Void,
@@ -103,26 +103,26 @@ impl OrderView {
         }
     }
 
-    /// None: paid once.
+    /// Returns the recurring period; none for a one-time purchase.
     pub fn period(&self) -> anyhow::Result<Option<RecurringPeriod>> {
         let period = self.period_unit.zip(self.period_count);
         Ok(period.map(|(unit, count)| RecurringPeriod::new(unit, count)).transpose()?)
     }
 }
 
-/// Which orders are asked for; none: whichever.
+/// A filter for orders; none matches all.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// This one.
+    /// The order's id.
     pub order_id: Option<i64>,
-    /// Of this user.
+    /// The customer's id.
     pub user_id: Option<i64>,
-    /// Of the user with this name.
+    /// The customer's name.
     pub username: Option<String>,
-    /// Of the product with this name.
+    /// The product's name.
     pub product: Option<String>,
-    /// Whether something is still to be billed.
+    /// True for orders with items still to be billed, false for closed orders.
     pub open: Option<bool>,
-    /// Those that staff have to deliver or terminate now.
+    /// Only orders that staff have to provision or terminate now.
     pub needs_action: bool,
 }

@@ -1,4 +1,4 @@
-//! Placing an order.
+//! The placement of an order.
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use sqlx::PgConnection;
@@ -10,7 +10,7 @@ use crate::{
     orders::new_order::NewOrder,
 };
 
-/// Places an order that starts at `starts_at`. Whether the customer may, is for the caller to say.
+/// Places an order that starts at `starts_at`. The caller checks whether the customer may place it.
 pub async fn place(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
@@ -20,7 +20,7 @@ pub async fn place(
     insert(tx, now, starts_at, starts_at, None, new).await
 }
 
-/// Places an order that is delivered in the same transaction.
+/// Places an order that is provisioned in the same transaction.
 pub(super) async fn place_delivered(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
@@ -32,7 +32,7 @@ pub(super) async fn place_delivered(
     Ok(order)
 }
 
-/// Writes the row. `deliver_at`: when what is delivered is to become what is ordered.
+/// Writes the order's row. `deliver_at` is the time from which the service is due.
 pub(super) async fn insert(
     tx: &mut PgConnection,
     now: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! What an order would cost, and what stands in its way. Quoting and ordering ask the same.
+//! The price of an order and its blockers. Quotes and orders use the same checks.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,60 +13,61 @@ use crate::{
     services::{Parameters, Provision, Service, Services, Value},
 };
 
-/// A configuration of a product, as it is asked for.
+/// A requested configuration of a product.
 #[derive(Debug, Clone)]
 pub struct OrderRequest {
     /// The product.
     pub product: Product,
-    /// Values of its parameters, those of its service among them.
+    /// The values of the product's parameters, including those of its service.
     pub parameters: Parameters,
-    /// How often to pay; none: once.
+    /// The recurring period; none for a one-time purchase.
     pub recurring_period: Option<RecurringPeriod>,
-    /// In which currency.
+    /// The currency of all amounts.
     pub currency: Currency,
-    /// What an upgrade will do with the time already paid.
+    /// The treatment of time that is already paid when an upgrade interrupts it.
     pub upgrade_credit: UpgradeCredit,
 }
 
-/// What a configuration costs, and what keeps the customer from ordering it.
+/// The price of a configuration, and the blockers of its order.
 #[derive(Debug, Clone)]
 pub struct Quote {
-    /// What is asked for.
+    /// The requested configuration.
     pub wanted: OrderRequest,
-    /// What it costs, part by part.
+    /// The price with its components.
     pub priced: Priced,
-    /// What its service is to provision; none when staff deliver, or the noun itself provisions what it orders.
+    /// The provisioning that the service prepared; none if staff provision manually, or if the service that places the
+    /// order provisions itself.
     pub provision: Option<Arc<dyn Provision>>,
-    /// What the customer has to mend first.
+    /// The blockers that the customer has to remove first.
     pub blockers: Vec<Blocker>,
 }
 
-/// What keeps a customer from ordering.
+/// A condition that prevents an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blocker {
-    /// It costs something, and nobody knows where the bill is to go.
+    /// The product is not free, and the customer has no billing address.
     NoBillingAddress,
-    /// It is of no use without another product.
+    /// The product requires another product.
     Requires(String),
 }
 
-/// Values of parameters that the catalogue knows.
+/// Values of the parameters that the catalogue defines.
 type Numbers = BTreeMap<String, i64>;
 
 /// The request that the service has read, if the product has one, and the parameters that the catalogue prices.
 type ReadParameters = (Option<Arc<dyn Provision>>, Numbers);
 
-/// As long as the database lets a description be.
+/// The maximal length of a description in the database.
 const MAX_DESCRIPTION: usize = 500;
 
 impl OrderRequest {
-    /// A product on the first terms that it has.
+    /// Returns a request for a product on the first of its terms.
     pub(super) fn on_first_terms(product: Product, parameters: Parameters) -> Result<Self, Error> {
         let Some((recurring_period, currency)) = product.offers().next() else {
             return Err(Error::Conflict {
                 code: Code::NoVpnProduct,
                 detail: format!(
-                    "product {} has no price, so no network can be ordered; staff have to give it one",
+                    "product {} has no price, so networks can't be ordered; staff have to add a price",
                     product.name
                 ),
                 field: None,
@@ -76,7 +77,7 @@ impl OrderRequest {
         Ok(Self { product, parameters, recurring_period, currency, upgrade_credit })
     }
 
-    /// What the product's service is to provision, and the parameters that the catalogue prices; or all that is wrong.
+    /// Returns the provisioning of the product's service and the parameters that the catalogue prices, or all errors.
     fn read(&self, services: Services) -> Result<ReadParameters, Vec<FieldError>> {
         let service = services(self.product.delivery);
         let (numbers, mut errors) = self.numbers(service.map_or(&[], Service::parameters));
@@ -89,7 +90,7 @@ impl OrderRequest {
         Err(errors)
     }
 
-    /// The parameters that the catalogue prices, without those that a service reads itself, and what is wrong with them.
+    /// Returns the parameters that the catalogue prices, without those that a service reads itself, and their errors.
     fn numbers(&self, of_service: &[&str]) -> (Numbers, Vec<FieldError>) {
         let (mut numbers, mut errors) = (BTreeMap::new(), Vec::new());
         let is_priced = |name: &str| self.product.parameters.iter().any(|parameter| parameter.name == name);
@@ -105,7 +106,7 @@ impl OrderRequest {
 }
 
 impl Blocker {
-    /// For programs.
+    /// Returns the code for programs.
     pub const fn code(&self) -> Code {
         match self {
             Self::NoBillingAddress => Code::NoBillingAddress,
@@ -113,11 +114,11 @@ impl Blocker {
         }
     }
 
-    /// What is missing from a product's buyer, and what would help.
+    /// Describes what the customer is missing and how to fix it.
     pub fn detail(&self, product: &str) -> String {
         match self {
             Self::NoBillingAddress => {
-                format!("{product} is not free, so say first where its bills go: PUT /v1/billing_address")
+                format!("{product} is not free, so set a billing address first: PUT /v1/billing_address")
             }
             Self::Requires(other) => {
                 format!("{product} needs a running order that contains {other}; order that first, or both in a bundle")
@@ -126,7 +127,7 @@ impl Blocker {
     }
 }
 
-/// The price of a configuration for a customer, who is locked, or all that is wrong with it.
+/// Returns the price of a configuration for a customer, whom the caller has locked, or all its errors.
 pub(super) async fn quote(
     tx: &mut PgConnection,
     services: Services,
@@ -138,7 +139,7 @@ pub(super) async fn quote(
     quote_read(tx, customer, user_id, wanted, (provision, numbers)).await
 }
 
-/// The same for a product whose service has read the parameters already and provisions it itself.
+/// Works like [`quote`] for a product whose service has read the parameters already and provisions it itself.
 pub(super) async fn quote_of_service(
     tx: &mut PgConnection,
     customer: &db::Customer,
@@ -170,7 +171,7 @@ async fn quote_read(
     Ok(Quote { wanted, priced, provision, blockers })
 }
 
-/// What the product requires and the customer has not.
+/// Returns the requirements of the product that the customer does not meet.
 pub(super) async fn missing(tx: &mut PgConnection, user_id: i64, product: &Product) -> Result<Vec<Blocker>, Error> {
     let required: Vec<_> = product.requirements().collect();
     if required.is_empty() {
@@ -183,7 +184,7 @@ pub(super) async fn missing(tx: &mut PgConnection, user_id: i64, product: &Produ
 }
 
 impl Quote {
-    /// The first blocker's code, and what is to be done about all of them.
+    /// Refuses an order that has blockers, with the code of the first and the descriptions of all.
     pub(super) fn refuse_obstacles(&self) -> Result<(), Error> {
         let Some(first) = self.blockers.first() else { return Ok(()) };
         let product = &self.wanted.product.name;
@@ -191,7 +192,7 @@ impl Quote {
         Err(Error::Conflict { code: first.code(), detail: details.join("; "), field: None })
     }
 
-    /// The order, with the terms copied.
+    /// Returns the order with its terms copied from the catalogue.
     pub(super) fn new_order(&self, customer: &db::Customer, user_id: i64, ordered_by: i64) -> Result<NewOrder, Error> {
         let Self { wanted, priced, .. } = self;
         let part = |part: &catalog::PriceComponent| PriceComponent {
@@ -221,7 +222,7 @@ impl Quote {
 }
 
 impl OrderRequest {
-    /// As bills call it: `Dual-stack VM (cores 2, ram 4 GB)`.
+    /// Returns the description that bills show, such as `Dual-stack VM (cores 2, ram 4 GB)`.
     fn description(&self) -> String {
         let components = self.product.components.iter().flat_map(|component| &component.parameters);
         let chosen = self.product.parameters.iter().chain(components).filter_map(|parameter| {

@@ -1,4 +1,4 @@
-//! Replacing an order by another: upgrades and downgrades.
+//! The replacement of an order by another: upgrades and downgrades.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -19,16 +19,16 @@ use crate::{
 pub struct Replaced {
     /// The order that ends.
     pub old: Order,
-    /// The order that starts where the old one's service stops.
+    /// The order that starts where the charges of the old one end.
     pub new: Order,
-    /// Upgrade or downgrade.
+    /// The kind of replacement: upgrade or downgrade.
     pub replacement: Replacement,
 }
 
 /// Replaces an order of the same customer and currency.
 ///
-/// An upgrade takes effect now; a downgrade at the end of what is committed, while what is delivered follows
-/// `service_change`. A downgrade that has not taken effect yet becomes void.
+/// An upgrade takes effect now; a downgrade takes effect at the end of the commitment, and its service follows
+/// `service_change`. A downgrade that has not taken effect becomes void.
 pub async fn replace(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
@@ -38,11 +38,11 @@ pub async fn replace(
 ) -> Result<Replaced, Error> {
     let mut old = db::lock(tx, old_id, new.user_id).await?;
     let Some((old_period, new_period)) = old.period.zip(new.period) else {
-        let detail = format!("order {old_id} or its replacement is paid once; only what recurs can be replaced");
+        let detail = format!("order {old_id} or its replacement is paid once; only recurring orders can be replaced");
         return Err(Error::Conflict { code: Code::OrderNotRecurring, detail, field: None });
     };
     if old.currency != new.currency {
-        let detail = format!("order {old_id} is in {}; its replacement has to be too", old.currency);
+        let detail = format!("order {old_id} is in {}; its replacement must be too", old.currency);
         return Err(Error::conflict(Code::CurrencyMismatch, "currency", detail));
     }
     refuse_pending_replacement(&old, now)?;
@@ -62,7 +62,8 @@ pub async fn replace(
     Ok(Replaced { old, new, replacement })
 }
 
-/// A replacement that has not started is replaced by replacing its predecessor again; otherwise both would follow it.
+/// Refuses to replace a replacement that has not started: the customer has to replace its predecessor again, or both
+/// would follow that order.
 fn refuse_pending_replacement(order: &Order, now: DateTime<Utc>) -> Result<(), Error> {
     match order.replaces {
         Some(predecessor) if !order.void && order.starts_at > now => {
@@ -81,7 +82,7 @@ pub(super) fn refuse_ended(order: &Order, now: DateTime<Utc>) -> Result<(), Erro
     let ended = order.ends_at.filter(|end| order.void || *end <= now);
     match ended {
         Some(end) => {
-            let how = if order.void { "never came to be" } else { "has ended" };
+            let how = if order.void { "is void" } else { "has ended" };
             let detail =
                 format!("order {} {how} ({}); place a new one", order.order_id, end.format("%Y-%m-%dT%H:%M:%SZ"));
             Err(Error::Conflict { code: Code::OrderEnded, detail, field: None })
@@ -90,8 +91,7 @@ pub(super) fn refuse_ended(order: &Order, now: DateTime<Utc>) -> Result<(), Erro
     }
 }
 
-/// A later change takes the place of a replacement that has not started; one that has started stands. Returns the one that
-/// is void now.
+/// Voids a pending replacement in favour of a later change, and returns it; refuses if the replacement has started.
 pub(super) async fn void_pending_successor(
     tx: &mut PgConnection,
     order: &Order,
@@ -99,7 +99,8 @@ pub(super) async fn void_pending_successor(
 ) -> Result<Option<i64>, Error> {
     let Some(mut successor) = db::successor(tx, order.order_id).await? else { return Ok(None) };
     if successor.starts_at <= now {
-        let detail = format!("order {} is replaced by order {}; change that one", order.order_id, successor.order_id);
+        let detail =
+            format!("order {} is replaced by order {}; change that order instead", order.order_id, successor.order_id);
         return Err(Error::Conflict { code: Code::OrderReplaced, detail, field: None });
     }
     successor.void = true;

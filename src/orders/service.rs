@@ -1,7 +1,7 @@
-//! What is delivered of an order, and when that changes.
+//! The service of an order, and the times at which it changes.
 //!
-//! What staff deliver waits in their list from its time on. What programs deliver changes with the order, or if it is to
-//! change later, by a job that is due then.
+//! Manual orders wait in the list of staff from the time at which they are due. Provisioned services change with the
+//! order; a later change is a job that is due then.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
@@ -19,13 +19,13 @@ use crate::{
     user::User,
 };
 
-/// Payloads as they rest: they name no secrets.
+/// Prepares payloads as stored: they contain no secrets.
 pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
     jobs.iter().map(|job| (job.job_id, Prepared::Payload(job.payload.to_string().into_bytes()))).collect()
 }
 
-/// Brings what programs deliver of an order to what it is to be; doing it twice is doing it once. Returns when there is
-/// more to do.
+/// Brings the provisioned service of an order to its desired state; repeated calls have no further effect. Returns the
+/// time of the next change.
 pub async fn carry_out(
     tx: &mut PgConnection,
     services: Services,
@@ -47,7 +47,7 @@ pub async fn carry_out(
     Ok(None)
 }
 
-/// [`carry_out`] for a job that was asked for when it is due; the customer may have chosen a later time since.
+/// Runs [`carry_out`] for a job that was scheduled; the customer may have chosen a later time since.
 pub async fn carry_out_due(db: &PgPool, services: Services, order_id: i64) -> Result<(), JobError> {
     match carry_out_by_clock(db, services, order_id).await {
         Ok(None) => Ok(()),
@@ -72,7 +72,7 @@ async fn carry_out_by_clock(
     Ok(next.map(|next| (customer.now, next)))
 }
 
-/// [`carry_out`], and a job for what is left to be done.
+/// Runs [`carry_out`], and enqueues a job for a later change.
 pub(super) async fn follow(
     tx: &mut PgConnection,
     services: Services,
@@ -86,7 +86,7 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// Notes that a service has changed the value of a parameter that it reads itself.
+/// Records that a service has changed the value of a parameter that it reads itself.
 pub(crate) async fn parameter_changed(
     tx: &mut PgConnection,
     order_id: i64,
@@ -96,7 +96,7 @@ pub(crate) async fn parameter_changed(
     Ok(db::set_parameter(tx, order_id, name, value).await?)
 }
 
-/// Changes when a downgrade or a cancellation changes what is delivered; until it has.
+/// Changes the time at which a downgrade or a cancellation changes the service, until it has done so.
 pub async fn choose(
     db: &PgPool,
     services: Services,
@@ -112,19 +112,19 @@ pub async fn choose(
         Err(Error::Conflict { code: Code::NoChangePending, detail: format!("order {order_id} {why}"), field: None })
     };
     if let Some(successor) = service.replaced_by {
-        return nothing(format!("is replaced by order {successor}; choose for that one"));
+        return nothing(format!("is replaced by order {successor}; choose for that order instead"));
     }
     let (takes_effect, done) = match order.ends_at {
-        _ if order.void => return nothing("never came to be".into()),
+        _ if order.void => return nothing("is void".into()),
         Some(end) => (end, service.terminated_at),
         None if order.replaces.is_some() => (order.starts_at, service.delivered_at),
         None => (customer.now, None),
     };
     if let Some(done) = done {
-        return nothing(format!("is past that: what it delivers has changed at {}", shown(done)));
+        return nothing(format!("has no pending change: its service changed at {}", shown(done)));
     }
     if takes_effect <= customer.now {
-        return nothing("has no change ahead of it; a downgrade or a cancellation is one".into());
+        return nothing("has no pending change; downgrade or cancel it first".into());
     }
     let at = change.at(customer.now, takes_effect);
     match order.ends_at {
@@ -137,7 +137,8 @@ pub async fn choose(
     Ok(())
 }
 
-/// Staff have delivered what an order says. What the orders before it in line delivered is gone with that.
+/// Records that staff have provisioned an order. This ends the service of the orders before it in its line of
+/// replacements.
 pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
@@ -145,26 +146,26 @@ pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
     let refuse =
         |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
     if service.delivered_at.is_some() {
-        return Ok(()); // somebody was faster; nothing to add
+        return Ok(()); // another member of staff was faster
     }
     if service.void {
-        return refuse(Code::OrderEnded, "never came to be; there is nothing to deliver".into());
+        return refuse(Code::OrderEnded, "is void; there is nothing to provision".into());
     }
     if let Some(successor) = service.replaced_by.filter(|_| service.is_overtaken) {
-        return refuse(Code::OrderReplaced, format!("is replaced by order {successor}; deliver that one"));
+        return refuse(Code::OrderReplaced, format!("is replaced by order {successor}; provision that order instead"));
     }
     if service.terminate_at.is_some_and(|terminate_at| terminate_at <= customer.now) {
-        return refuse(Code::OrderEnded, "has ended before it was delivered; there is nothing to deliver".into());
+        return refuse(Code::OrderEnded, "ended before it was provisioned; there is nothing to provision".into());
     }
     if service.deliver_at > customer.now {
-        return refuse(Code::TooEarly, format!("is to be delivered at {}, not before", shown(service.deliver_at)));
+        return refuse(Code::TooEarly, format!("must not be provisioned before {}", shown(service.deliver_at)));
     }
     db::mark_delivered(&mut tx, order_id, customer.now, staff.user_id).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Staff have terminated what an order delivered, or what is left of the orders before it in line.
+/// Records that staff have terminated the service of an order, or of the orders before it in its line of replacements.
 pub async fn terminated(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
@@ -175,16 +176,11 @@ pub async fn terminated(db: &PgPool, staff: &User, order_id: i64) -> Result<(), 
         return Ok(());
     }
     if let Some(successor) = service.replaced_by {
-        return refuse(
-            Code::OrderReplaced,
-            format!("is replaced by order {successor}, which takes over what is delivered"),
-        );
+        return refuse(Code::OrderReplaced, format!("is replaced by order {successor}, which takes over its service"));
     }
     match service.terminate_at {
-        None => refuse(Code::TooEarly, "runs on; it has to be cancelled first".into()),
-        Some(at) if at > customer.now => {
-            refuse(Code::TooEarly, format!("is to be terminated at {}, not before", shown(at)))
-        }
+        None => refuse(Code::TooEarly, "has no end; cancel it first".into()),
+        Some(at) if at > customer.now => refuse(Code::TooEarly, format!("must not be terminated before {}", shown(at))),
         Some(_) => {
             db::mark_terminated(&mut tx, order_id, customer.now, Some(staff.user_id)).await?;
             tx.commit().await?;
@@ -196,20 +192,20 @@ pub async fn terminated(db: &PgPool, staff: &User, order_id: i64) -> Result<(), 
 async fn by_hand(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, Error> {
     let service = db::delivery(tx, order_id).await?;
     if service.by != Delivery::Manual {
-        let detail = format!("order {order_id} is delivered by the VPN hosts, not by hand");
+        let detail = format!("order {order_id} is provisioned by the VPN hosts, not manually");
         return Err(Error::Conflict { code: Code::NotManual, detail, field: None });
     }
     Ok(service)
 }
 
-/// A network's prefix belongs to its order for good.
+/// Refuses to replace the order of a network, whose prefix belongs to its order for good.
 pub(super) async fn refuse_network(tx: &mut PgConnection, order_id: i64) -> Result<(), Error> {
     if db::delivery(tx, order_id).await?.by == Delivery::Manual { Ok(()) } else { Err(network_stays(order_id)) }
 }
 
 pub(super) fn network_stays(order_id: i64) -> Error {
     let detail =
-        format!("a VPN network can neither replace nor be replaced: order what is wanted, and cancel order {order_id}");
+        format!("a VPN network can neither replace nor be replaced: place a new order, and cancel order {order_id}");
     Error::Conflict { code: Code::NetworkNotReplaceable, detail, field: None }
 }
 

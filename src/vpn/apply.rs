@@ -1,4 +1,4 @@
-//! From rows to the desired state of a host's interface, and from its report back to rows.
+//! The conversion of rows to the desired state of a host's interface, and of the host's report to rows.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,7 +19,7 @@ use crate::{
     vpn::pools,
 };
 
-/// What a job's row says: only whom it is about.
+/// The payload in a job's row, which only identifies the pool.
 #[derive(Deserialize)]
 pub(super) struct Payload {
     pub(super) pool_id: i64,
@@ -37,14 +37,14 @@ struct PoolState {
     deleting: bool,
 }
 
-/// An interface that a host still has to remove, because its pool has moved.
+/// An interface that a host still has to remove, because its pool has moved to another host.
 struct PendingRemoval {
     pool_id: i64,
     vpn_hostname: String,
     generation: i64,
 }
 
-/// The newest desired state for each job's pool, with all its networks.
+/// Prepares the newest desired state for each job's pool, with all its networks.
 pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
     let pool_of = |job: &Claimed| Payload::deserialize(&job.payload).map(|payload| payload.pool_id);
     let pool_ids: Vec<i64> = jobs.iter().filter_map(|job| pool_of(job).ok()).collect();
@@ -66,7 +66,7 @@ pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -
     .fetch_all(&mut *tx)
     .await?;
     let mut peers = peers(tx, &pool_ids).await?;
-    // By pool and host: a pool that moves is rendered for the host it leaves and for the one it comes to.
+    // Key by pool and host: a pool that moves is prepared both for its old host and for its new one.
     let mut states: HashMap<(i64, String), Prepared> = HashMap::with_capacity(pools.len());
     for departure in departures {
         let absent = payload(departure.pool_id, departure.generation, InterfaceState::Absent);
@@ -84,15 +84,15 @@ pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -
             Ok(pool_id) => states
                 .remove(&(pool_id, job.queue.clone()))
                 .unwrap_or_else(|| Prepared::Cancel(format!("VPN pool {pool_id} is no longer on {}", job.queue))),
-            Err(error) => Prepared::Fail(format!("the job's payload names no pool: {error}")),
+            Err(error) => Prepared::Fail(format!("the job's payload does not identify a pool: {error}")),
         };
         (job.job_id, rendered)
     });
     Ok(rendered.collect())
 }
 
-/// The networks of each pool. A key that is none fails its own pool's job: as an error of the query it would hold up all
-/// jobs of all hosts, for ever.
+/// Returns the networks of each pool. An invalid key fails only its own pool's job: an error of the query would block
+/// all jobs of all hosts, for ever.
 async fn peers(tx: &mut PgConnection, pool_ids: &[i64]) -> sqlx::Result<HashMap<i64, Result<Vec<Peer>, String>>> {
     let rows = sqlx::query!(
         "select pool_id, network_id, network, public_key from vpn_network
@@ -141,12 +141,13 @@ fn payload(pool_id: i64, generation: i64, state: InterfaceState) -> Result<Prepa
     serde_json::to_vec(&desired).map(Prepared::Payload).map_err(|error| error.to_string())
 }
 
-/// Notes what the host has confirmed: frees the prefixes it no longer has, and forgets a pool that is gone.
+/// Records the generation that the host has confirmed: frees the prefixes that it has removed, and deletes a pool that
+/// it has removed.
 pub async fn settle(tx: &mut PgConnection, host: &str, payload: &Value, result: &Value) -> sqlx::Result<Settled> {
     let (Ok(Payload { pool_id }), Ok(report)) = (Payload::deserialize(payload), ApplyReport::deserialize(result))
     else {
         return Ok(Settled::Unreadable(
-            "the worker's report can't be read; do worker and server have one version?".into(),
+            "the worker's report is invalid; check that worker and server have the same version".into(),
         ));
     };
     let pool = sqlx::query!(
@@ -155,18 +156,19 @@ pub async fn settle(tx: &mut PgConnection, host: &str, payload: &Value, result: 
     )
     .fetch_optional(&mut *tx)
     .await?;
-    // What a host says that the pool has left is no news of the pool.
+    // The report of a host that the pool has left does not affect the pool.
     let Some(pool) = pool.filter(|pool| pool.vpn_hostname == host) else {
         db::forget_departure(tx, pool_id, host, report.applied_generation).await?;
         return Ok(Settled::Done);
     };
     if report.applied_generation > pool.generation {
-        // The host has seen a future that this database, restored from a backup, does not know: win over it.
-        tracing::warn!(pool = pool_id, host, "the host is ahead of the database, which wins; applying again");
+        // The host has applied a generation that this database, restored from a backup, does not know: use a higher
+        // one.
+        tracing::warn!(pool = pool_id, host, "the host is ahead of the database; applying the database's state again");
         let host: Hostname = host.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         if !db::overtake(tx, pool_id, report.applied_generation).await? {
             return Ok(Settled::Unreadable(format!(
-                "the host says that it has applied generation {}, which lies more than a year ahead of the database's clock; \
+                "the host reports that it has applied generation {}, which is more than a year ahead of the database's clock; \
                  if the clocks are right, remove the pool's file in the host's state folder and run the job again",
                 report.applied_generation
             )));

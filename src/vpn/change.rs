@@ -1,4 +1,4 @@
-//! Changes of what is there: a pool's host, port and key, a network's key.
+//! Changes of existing objects: a pool's host, port and key, and a network's key.
 
 use ring::rand::SystemRandom;
 use sqlx::{PgConnection, PgPool};
@@ -15,26 +15,26 @@ use crate::{
     vpn::{networks, pools},
 };
 
-/// What staff change of a pool; none stays as it is.
+/// A change of a pool by staff; none leaves a property unchanged.
 #[derive(Debug)]
 pub(super) struct PoolChange {
-    /// Another host.
+    /// The new host.
     pub vpn_hostname: Option<Hostname>,
-    /// Another UDP port.
+    /// The new UDP port.
     pub listen_port: Option<u16>,
 }
 
 async fn lock_changeable_pool(tx: &mut PgConnection, pool_id: i64) -> Result<db::LockedPool, Error> {
     let pool = db::lock_pool(tx, pool_id).await?.ok_or_else(|| pools::not_found(pool_id))?;
     if pool.deleting {
-        let detail = format!("pool {pool_id} is being deleted and can't be changed any more");
+        let detail = format!("pool {pool_id} is being deleted and can no longer be changed");
         return Err(Error::Conflict { code: Code::Deleting, detail, field: None });
     }
     Ok(pool)
 }
 
-/// Changes host or port. A host that is left gets a job of its own to remove the interface; the new one does not
-/// wait for it, because the old one may be gone for good.
+/// Changes host or port. The old host gets a job of its own to remove the interface; the new host does not wait for it,
+/// because the old one may be gone for good.
 pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change: PoolChange) -> Result<Pool, Error> {
     let mut tx = request_context::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
@@ -60,7 +60,7 @@ pub(super) async fn change_pool(db: &PgPool, caller: &User, pool_id: i64, change
     pools::find(db, pool_id).await
 }
 
-/// Gives a pool's host a new key. What customers are told changes when the host has confirmed.
+/// Gives a pool's host a new key. Customers see it when the host has confirmed it.
 pub(super) async fn rotate_pool_key(
     db: &PgPool,
     sealer: &Sealer,
@@ -75,7 +75,7 @@ pub(super) async fn rotate_pool_key(
     let mut tx = request_context::begin(db).await?;
     let before = lock_changeable_pool(&mut tx, pool_id).await?;
     if before.public_key == key.public_key() {
-        return Err(Error::field("wireguard_private_key", "is the key that the pool has already"));
+        return Err(Error::field("wireguard_private_key", "is already the key of the pool"));
     }
     if db::is_peer(&mut tx, pool_id, key.public_key()).await? {
         return Err(Error::field("wireguard_private_key", "is the key of one of the pool's networks"));
@@ -89,7 +89,7 @@ pub(super) async fn rotate_pool_key(
     pools::find(db, pool_id).await
 }
 
-/// Gives a network another key; its prefix stays.
+/// Gives a network another key; its prefix does not change.
 pub(super) async fn change_network_key(
     db: &PgPool,
     caller: &User,
@@ -97,7 +97,8 @@ pub(super) async fn change_network_key(
     key: PublicKey,
 ) -> Result<Network, Error> {
     let mut tx = request_context::begin(db).await?;
-    // Customer before pool before network, as everywhere: the key is a parameter of the order.
+    // Lock in the usual order of customer, pool, network; the customer is locked since the key is a parameter of the
+    // order.
     orders::lock_customer(&mut tx, caller.user_id).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
     let pool = locked.ok_or_else(|| networks::not_found(network_id))?;
@@ -110,7 +111,7 @@ pub(super) async fn change_network_key(
         .await
         .on_constraint("vpn_network_public_key_key", networks::key_in_use)?;
     if !changed {
-        let detail = format!("network {network_id} is being deleted and can't be changed any more");
+        let detail = format!("network {network_id} is being deleted and can no longer be changed");
         return Err(Error::Conflict { code: Code::Deleting, detail, field: None });
     }
     let network = networks::find(&mut *tx, caller, network_id).await?;

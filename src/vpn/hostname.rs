@@ -1,4 +1,4 @@
-//! Names of VPN hosts.
+//! The names of VPN hosts.
 
 use std::{fmt, str::FromStr};
 
@@ -8,20 +8,20 @@ use uncloud_wire::QueueName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hostname(QueueName);
 
-/// Why a text is no host name.
+/// The error for a text that is not a valid host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be the host's full name with at least one dot, as in vpn-1.example.ch (RFC 1123); bare words are queues of the provider's own"
+    "must be the host's full name with at least one dot, as in vpn-1.example.ch (RFC 1123); names without a dot are the provider's own queues"
 )]
 pub struct HostnameError;
 
 impl Hostname {
-    /// The name as it is written.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The queue of the host's worker.
+    /// Returns the queue of the host's worker.
     pub const fn queue(&self) -> &QueueName {
         &self.0
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_have_full_names() {
+    fn parse_hostname_without_dot_is_refused() {
         assert_eq!("VPN-1.Example.CH".parse::<Hostname>().map(|name| name.to_string()), Ok("vpn-1.example.ch".into()));
         for wrong in ["billing", "", "vpn_1.example.ch", "vpn.example.ch.", "-a.ch", "a b.ch", "a.ch\nb", "192.0.2.1"] {
             assert_eq!(wrong.parse::<Hostname>(), Err(HostnameError), "{wrong:?}");

@@ -1,7 +1,7 @@
-//! VPN pools and networks: what staff set up, what customers request, and what their hosts shall look like.
+//! VPN pools and networks: staff set up pools, customers request networks, and hosts apply them.
 //!
-//! Every change raises the pool's *generation* and asks for a job in its transaction. The job carries the whole
-//! interface as data; what the host confirms makes networks `active` and lets freed prefixes be handed out again.
+//! Every change raises the pool's *generation* and enqueues a job in its transaction. The job carries the whole
+//! interface as data; the host's confirmation makes networks `active` and allows the server to reuse freed prefixes.
 
 pub mod prefix;
 

@@ -6,59 +6,59 @@ use uncloud_wire::{JobId, key::PublicKey};
 use super::prefix;
 use crate::{queue::JobState, vpn::status::NetworkStatus};
 
-/// What a customer says of a network that is to be.
+/// A customer's request for a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkRequest {
-    /// Length of the prefix.
+    /// The length of the prefix.
     pub size: u8,
-    /// The customer's key.
+    /// The customer's public key.
     pub public_key: PublicKey,
 }
 
-/// A network as its owner sees it.
+/// A network as its customer sees it.
 #[derive(Debug, Clone)]
 pub struct Network {
-    /// Identifies it.
+    /// Identifies the network.
     pub network_id: i64,
-    /// Whose it is.
+    /// The customer's id.
     pub user_id: i64,
-    /// The order that it is delivered for.
+    /// The id of the network's order.
     pub order_id: i64,
-    /// The pool that it is from.
+    /// The id of the network's pool.
     pub pool_id: i64,
     /// The prefix.
     pub network: IpNet,
-    /// The customer's key.
+    /// The customer's public key.
     pub public_key: PublicKey,
-    /// The host.
+    /// The name of the host.
     pub vpn_hostname: String,
-    /// UDP port.
+    /// The UDP port of the host.
     pub listen_port: i32,
-    /// The host's key.
+    /// The host's public key.
     pub server_public_key: PublicKey,
     /// The pool's generation that first carries the network and its pool as they are.
     pub generation: i64,
-    /// What the host last confirmed.
+    /// The generation that the host last confirmed.
     pub applied_generation: i64,
-    /// To be removed.
+    /// True while the host has to remove the network.
     pub deleting: bool,
-    /// The job that carries the last change.
+    /// The id of the job that carries the last change.
     pub job_id: Option<JobId>,
-    /// Where that job is.
+    /// The state of that job.
     pub job_state: Option<JobState>,
-    /// Why that job does not get on.
+    /// The reason for which that job is stuck.
     pub job_trouble: Option<String>,
-    /// The missing capability, where the host only pretends.
+    /// The missing capability, if the host only simulates changes.
     pub dry_run: Option<String>,
 }
 
 impl Network {
-    /// Where it is in its life.
+    /// Returns the phase of the network's life cycle.
     pub fn status(&self) -> NetworkStatus {
         NetworkStatus::of(self.deleting, (self.generation, self.applied_generation), self.job_state)
     }
 
-    /// Why it is not (fully) working, for a person.
+    /// Returns the reason for which the network does not work, or not fully, for people.
     pub fn reason(&self) -> Option<String> {
         match self.status() {
             NetworkStatus::Active => self.dry_run.as_ref().map(|missing| format!("dry run, no tunnel: {missing}")),
@@ -66,7 +66,7 @@ impl Network {
         }
     }
 
-    /// WireGuard configuration for the customer (wg-quick(8)), complete but for the private key.
+    /// Returns the customer's WireGuard configuration (wg-quick(8)), complete except for the private key.
     pub fn client_config(&self) -> String {
         let everything = if self.network.addr().is_ipv4() { "0.0.0.0/0" } else { "::/0" };
         format!(
@@ -89,15 +89,15 @@ impl Network {
     }
 }
 
-/// Which of everybody's networks staff ask for; what is none does not matter.
+/// A filter for the networks of all customers; none matches all.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkFilter {
-    /// That one.
+    /// The network's id.
     pub network_id: Option<i64>,
-    /// Those of a pool.
+    /// The pool's id.
     pub pool_id: Option<i64>,
-    /// Those on a host.
+    /// The name of the host.
     pub vpn_hostname: Option<String>,
-    /// Those of a user.
+    /// The customer's name.
     pub username: Option<String>,
 }

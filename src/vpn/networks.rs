@@ -1,4 +1,4 @@
-//! Networks: creating, finding and removing them.
+//! The creation, search and removal of networks.
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uncloud_wire::key::PublicKey;
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Takes the next free prefix of that size from the first pool with room, and asks its host for a tunnel. For the customer
-/// of an order that is placed in the same transaction.
+/// Allocates the next free prefix of that size from the first pool with free prefixes, and requests a tunnel from its
+/// host. It belongs to the customer of an order that is placed in the same transaction.
 pub(super) async fn create(
     tx: &mut PgConnection,
     user_id: i64,
@@ -28,7 +28,7 @@ pub(super) async fn create(
     let NetworkRequest { size, public_key } = wish;
     if let Some(limit) = db::quota(tx, user_id).await?.filter(|limit| limit.used >= limit.quota.into()) {
         let detail = format!(
-            "{} of {} networks are taken, those being deleted among them; delete one, or ask the provider for more",
+            "{} of {} networks are in use, including those being deleted; delete one, or contact the provider for more",
             limit.used, limit.quota
         );
         return Err(Error::Conflict { code: Code::QuotaExceeded, detail, field: None });
@@ -38,7 +38,7 @@ pub(super) async fn create(
     let taken = db::allocate_prefix(tx, pool.pool_id).await?;
     let network = index(taken.index)
         .and_then(|index| prefix::subnetwork(pool.network, size, index))
-        .ok_or_else(|| anyhow::anyhow!("pool {} has no prefix number {}", pool.pool_id, taken.index))?;
+        .ok_or_else(|| anyhow::anyhow!("pool {} does not have prefix number {}", pool.pool_id, taken.index))?;
     let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;
     let job_id = pools::request_apply(tx, pool.pool_id, queue.queue(), Some(user_id)).await?;
     let row = db::NetworkRow {
@@ -53,7 +53,8 @@ pub(super) async fn create(
         job_id,
     };
     let network_id = db::insert_network(tx, &row).await.on_constraint("vpn_network_public_key_key", key_in_use)?;
-    // As it was when it was accepted. Asking again would cost more than the rest, and find it the same or a little on.
+    // Return the network as it was accepted. Reading it again would cost more than all the other statements, and would
+    // find the same or a slightly later state.
     Ok(Network {
         network_id,
         user_id,
@@ -74,17 +75,17 @@ pub(super) async fn create(
     })
 }
 
-/// A peer with the server's own key would be dropped silently.
+/// Refuses the server's own key: WireGuard would silently drop a peer with that key.
 pub(super) fn refuse_servers_key(pool: &db::LockedPool, key: PublicKey) -> Result<(), Error> {
     if pool.public_key == key || pool.next_public_key == Some(key) {
-        let message = "is the server's own key; make your own with `wg genkey | tee privatekey | wg pubkey`";
+        let message = "is the server's own key; generate your own with `wg genkey | tee privatekey | wg pubkey`";
         return Err(Error::field("wireguard_public_key", message));
     }
     Ok(())
 }
 
 pub(super) fn key_in_use() -> Error {
-    let detail = "a network of this pool already has this key; every network needs a key of its own";
+    let detail = "a network of this pool already has this key; use another key";
     Error::conflict(Code::KeyInUse, "wireguard_public_key", detail)
 }
 
@@ -97,19 +98,17 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
         if let Some(pool) = db::lock_pool_with_room(tx, i16::from(size)).await? {
             return Ok(pool);
         }
-        // The pool may have filled up while its lock was waited for: then another one may still have room.
+        // The pool may have filled up while the server waited for its lock: then another one may still have free
+        // prefixes.
         let offers = db::offers(tx).await?;
         match offers.iter().find(|offer| offer.size == i16::from(size)) {
             Some(offer) if offer.has_room => {}
             Some(_) => {
-                let detail = format!("all networks of size /{size} are taken; ask the provider for another pool");
+                let detail = format!("all networks of size /{size} are in use; contact the provider");
                 return Err(Error::conflict(Code::PoolExhausted, "network_size", detail));
             }
             None if offers.is_empty() => {
-                return Err(Error::field(
-                    "network_size",
-                    "no VPN networks are offered yet; ask the provider for a pool",
-                ));
+                return Err(Error::field("network_size", "no VPN networks are offered yet; contact the provider"));
             }
             None => {
                 let sizes: Vec<String> = offers.iter().map(|offer| offer.size.to_string()).collect();
@@ -119,12 +118,12 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
     }
 }
 
-/// The caller's networks in a window, and one more than the window has if there are more.
+/// Returns a page of the caller's networks, and one more if there are more.
 pub async fn list(db: &PgPool, caller: &User, window: PageQuery) -> Result<Vec<Network>, Error> {
     Ok(db::networks(db, caller.user_id, None, window).await?)
 }
 
-/// Everybody's networks in a window, with their owners' names, and one more than the window has if there are more.
+/// Returns a page of all customers' networks with the customers' names, and one more if there are more.
 pub async fn search(db: &PgPool, filter: &NetworkFilter, window: PageQuery) -> Result<Vec<(Network, String)>, Error> {
     let mut tx = request_context::begin_search(db).await?;
     let networks = db::all_networks(&mut tx, filter, window).await?;
@@ -138,21 +137,21 @@ pub async fn search(db: &PgPool, filter: &NetworkFilter, window: PageQuery) -> R
     Ok(owned.collect())
 }
 
-/// One of the caller's networks.
+/// Returns one of the caller's networks.
 pub async fn find(db: impl PgExecutor<'_>, caller: &User, network_id: i64) -> Result<Network, Error> {
     let mut networks = db::networks(db, caller.user_id, Some(network_id), PageQuery::all()).await?;
     networks.pop().ok_or_else(|| not_found(network_id))
 }
 
 pub(super) fn not_found(network_id: i64) -> Error {
-    Error::NotFound(format!("there is no VPN network {network_id}").into())
+    Error::NotFound(format!("VPN network {network_id} not found").into())
 }
 
-/// Begins to remove the network of an order, if it has one that is not being removed already. Its prefix stays taken until the
-/// host has confirmed.
+/// Starts the removal of an order's network, if it has one that is not already being removed. Its prefix remains
+/// allocated until the host has confirmed.
 pub(super) async fn withdraw(tx: &mut PgConnection, user_id: i64, order_id: i64) -> Result<(), Error> {
     let Some(network_id) = db::network_of_order(tx, order_id).await? else { return Ok(()) };
-    // Pool before network, as everywhere, so that two changes never wait for each other.
+    // Lock in the usual order of pool, then network, so that two changes never deadlock.
     let pool = db::lock_pool_of_network(tx, network_id, user_id).await?.ok_or_else(|| not_found(network_id))?;
     let generation = db::raise_generation(tx, pool.pool_id).await?;
     let queue: Hostname = pool.vpn_hostname.parse().map_err(anyhow::Error::new)?;

@@ -1,4 +1,4 @@
-//! Ordering a VPN network, and ending its order with it.
+//! Orders of VPN networks, which end with their network.
 
 use sqlx::PgPool;
 
@@ -18,7 +18,7 @@ use crate::{
     vpn::networks,
 };
 
-/// Orders a network on the terms of the product that the VPN hosts deliver.
+/// Orders a network on the terms of the product that the VPN hosts provision.
 pub(super) async fn order(db: &PgPool, caller: &User, wish: NetworkRequest) -> Result<Network, Error> {
     let product = catalog::load_delivering(db, Delivery::VpnNetwork).await?.ok_or_else(|| Error::Conflict {
         code: Code::NoVpnProduct,
@@ -38,11 +38,11 @@ pub(super) async fn order(db: &PgPool, caller: &User, wish: NetworkRequest) -> R
     Ok(network)
 }
 
-/// Ends a network and the order that it is delivered for. Deleting twice is deleting once.
+/// Deletes a network and cancels its order. Repeated deletion has no further effect.
 pub(super) async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Result<Network, Error> {
     let mut tx = request_context::begin(db).await?;
     let order_id = networks::find(&mut *tx, caller, network_id).await?.order_id;
-    // Customer before pool before network, as everywhere, so that two changes never wait for each other.
+    // Lock in the usual order of customer, pool, network, so that two changes never deadlock.
     orders::lock_customer(&mut tx, caller.user_id).await?;
     let locked = db::lock_pool_of_network(&mut tx, network_id, caller.user_id).await?;
     locked.ok_or_else(|| networks::not_found(network_id))?;
@@ -50,7 +50,7 @@ pub(super) async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Resul
     if orders::end_of_service(&mut tx, order_id).await? {
         networks::withdraw(&mut tx, caller.user_id, order_id).await?;
     }
-    // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
+    // Read before the commit: after it the host may be faster, and an accepted deletion would return 404.
     let network = networks::find(&mut *tx, caller, network_id).await?;
     tx.commit().await?;
     Ok(network)

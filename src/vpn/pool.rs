@@ -1,4 +1,4 @@
-//! Pools: prefixes that staff give to VPN hosts.
+//! Pools: prefixes that staff assign to VPN hosts.
 
 use ipnet::IpNet;
 use uncloud_wire::{
@@ -9,65 +9,65 @@ use uncloud_wire::{
 use super::{hostname::Hostname, status::NetworkStatus};
 use crate::queue::JobState;
 
-/// What staff ask for.
+/// A request of staff for a pool.
 #[derive(Debug)]
 pub struct NewPool {
     /// The prefix as it was written, with or without its length.
     pub network: String,
-    /// Its length, where `network` has none.
+    /// The length of the prefix, if `network` has none.
     pub network_size: Option<u8>,
-    /// Prefix length of the customers' networks.
+    /// The prefix length of the customers' networks.
     pub subnetwork_size: u8,
-    /// The host.
+    /// The name of the host.
     pub vpn_hostname: Hostname,
-    /// UDP port.
+    /// The UDP port of the host.
     pub listen_port: u16,
-    /// The host's key; none: made here.
+    /// The host's private key; generated if none.
     pub private_key: Option<PrivateKey>,
 }
 
 /// A pool as staff see it.
 #[derive(Debug, Clone)]
 pub struct Pool {
-    /// Identifies it, and names its interface `wg-<id>`.
+    /// Identifies the pool, and names its interface `wg-<id>`.
     pub pool_id: i64,
     /// The prefix.
     pub network: IpNet,
-    /// Prefix length of the customers' networks.
+    /// The prefix length of the customers' networks.
     pub subnetwork_size: i16,
-    /// The host.
+    /// The name of the host.
     pub vpn_hostname: String,
-    /// UDP port.
+    /// The UDP port of the host.
     pub listen_port: i32,
-    /// The host's key.
+    /// The host's public key.
     pub public_key: PublicKey,
-    /// The key that takes its place when the host has confirmed.
+    /// The key that replaces the present one when the host has confirmed it.
     pub next_public_key: Option<PublicKey>,
-    /// Networks taken, being deleted among them.
+    /// The number of allocated networks, including those being deleted.
     pub used: i32,
-    /// Networks that fit.
+    /// The number of networks that fit into the pool.
     pub capacity: i32,
-    /// Of the last change.
+    /// The generation of the last change.
     pub generation: i64,
-    /// What the host last confirmed.
+    /// The generation that the host last confirmed.
     pub applied_generation: i64,
-    /// Being removed from its host.
+    /// True while the pool is being removed from its host.
     pub deleting: bool,
-    /// The last change's job.
+    /// The id of the last change's job.
     pub job_id: Option<JobId>,
-    /// Where that job is.
+    /// The state of that job.
     pub job_state: Option<JobState>,
-    /// Why that job does not get on.
+    /// The reason for which that job is stuck.
     pub job_trouble: Option<String>,
 }
 
 impl Pool {
-    /// Where it is in its life, with all of its networks.
+    /// Returns the phase of the life cycle of the pool with all its networks.
     pub fn status(&self) -> NetworkStatus {
         NetworkStatus::of(self.deleting, (self.generation, self.applied_generation), self.job_state)
     }
 
-    /// Why the last change is not in effect, for a person.
+    /// Returns the reason for which the last change is not in effect, for people.
     pub fn reason(&self) -> Option<String> {
         self.job_trouble.clone().filter(|_| self.applied_generation < self.generation)
     }

@@ -1,4 +1,4 @@
-//! Pools: creating, finding and removing them.
+//! The creation, search and removal of pools.
 
 use ipnet::IpNet;
 use ring::rand::SystemRandom;
@@ -18,10 +18,10 @@ use crate::{
     vpn::pool::{NewPool, Pool},
 };
 
-/// Names the ciphertexts of pools' private keys.
+/// The context of the encryption of pools' private keys.
 pub(super) const SEAL_CONTEXT: &str = "vpn_pool.private_key";
 
-/// A valid prefix for a pool, or everything that is wrong with it.
+/// Returns a valid prefix for a pool, or all its errors.
 fn pool_prefix(new: &NewPool) -> Result<IpNet, Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut wrong = |field: &str, message: String| errors.push(FieldError::new(field, message));
@@ -31,16 +31,19 @@ fn pool_prefix(new: &NewPool) -> Result<IpNet, Vec<FieldError>> {
     };
     let size = match (written.map(str::parse::<u8>), new.network_size) {
         (Some(Ok(written)), Some(size)) if written != size => {
-            wrong("network_size", format!("is {size}, but network says /{written}; give one of them, or the same"));
+            wrong(
+                "network_size",
+                format!("is {size}, but network has /{written}; give only one of them, or equal values"),
+            );
             None
         }
         (Some(Ok(size)), _) | (None, Some(size)) => Some(size),
         (Some(Err(_)), _) => {
-            wrong("network", "has no number after the slash; write it as in 2a0a:e5c1:200::/40".into());
+            wrong("network", "must have a number after the slash, as in 2a0a:e5c1:200::/40".into());
             None
         }
         (None, None) => {
-            wrong("network_size", "is missing; give the prefix length here, or after a slash in network".into());
+            wrong("network_size", "is missing; give the prefix length here or after a slash in network".into());
             None
         }
     };
@@ -57,9 +60,9 @@ fn pool_prefix(new: &NewPool) -> Result<IpNet, Vec<FieldError>> {
         return Err(errors);
     };
     if network.trunc() != network {
-        wrong("network", format!("has bits set behind its length; the prefix of that length is {}", network.trunc()));
+        wrong("network", format!("has bits set after its length; the prefix of that length is {}", network.trunc()));
     } else if !prefix::is_assignable(network) {
-        wrong("network", "is reserved by the internet protocol; take a prefix that is routed to the host".into());
+        wrong("network", "is reserved by the internet protocol; use a prefix that is routed to the host".into());
     }
     let longest = network.max_prefix_len();
     if new.subnetwork_size <= size || new.subnetwork_size > longest || new.subnetwork_size - size > 30 {
@@ -69,7 +72,7 @@ fn pool_prefix(new: &NewPool) -> Result<IpNet, Vec<FieldError>> {
     if errors.is_empty() { Ok(network) } else { Err(errors) }
 }
 
-/// Makes a pool and asks its host to set up the interface.
+/// Creates a pool and requests its interface from the host.
 pub async fn create(db: &PgPool, sealer: &Sealer, caller: &User, new: NewPool) -> Result<Pool, Error> {
     let network = pool_prefix(&new).map_err(Error::Invalid)?;
     let private_key = match new.private_key {
@@ -110,27 +113,27 @@ pub(super) fn port_in_use(host: &Hostname, port: i32) -> Error {
 
 async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
     let detail = match db::overlapping_pool(db, network).await? {
-        Some((id, other)) => format!("{network} overlaps pool {id} ({other}); take a prefix of its own"),
+        Some((id, other)) => format!("{network} overlaps pool {id} ({other}); use a prefix of its own"),
         None => format!("{network} overlaps a pool that was just removed; try again"),
     };
     Ok(Error::conflict(Code::Overlap, "network", detail))
 }
 
-/// Pools, or one host's, in a window, and one more than the window has if there are more.
+/// Returns a page of the pools, or of one host's, and one more if there are more.
 pub async fn list(db: &PgPool, vpn_hostname: Option<&str>, window: PageQuery) -> Result<Vec<Pool>, Error> {
     Ok(db::pools(db, (None, vpn_hostname), window).await?)
 }
 
-/// One pool.
+/// Returns one pool.
 pub async fn find(db: impl PgExecutor<'_>, pool_id: i64) -> Result<Pool, Error> {
     db::pools(db, (Some(pool_id), None), PageQuery::all()).await?.pop().ok_or_else(|| not_found(pool_id))
 }
 
 pub(super) fn not_found(pool_id: i64) -> Error {
-    Error::NotFound(format!("there is no VPN pool {pool_id}").into())
+    Error::NotFound(format!("VPN pool {pool_id} not found").into())
 }
 
-/// Begins to remove a pool: first from its host, then from here, since its prefix must not be announced twice.
+/// Starts the removal of a pool, first from its host, then from the database: two hosts must not announce its prefix.
 pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Error> {
     let mut tx = request_context::begin(db).await?;
     let locked = db::lock_pool(&mut tx, pool_id).await?.ok_or_else(|| not_found(pool_id))?;
@@ -147,20 +150,20 @@ pub async fn delete(db: &PgPool, caller: &User, pool_id: i64) -> Result<Pool, Er
         let job = request_apply(&mut tx, pool_id, hostname.queue(), Some(caller.user_id)).await?;
         db::set_pool_job(&mut tx, pool_id, job).await?;
     }
-    // Read before the commit: after it the host may be faster, and a deletion that was accepted would answer 404.
+    // Read before the commit: after it the host may be faster, and an accepted deletion would return 404.
     let pool = find(&mut *tx, pool_id).await?;
     tx.commit().await?;
     Ok(pool)
 }
 
-/// Asks the host to take over the pool's newest generation.
+/// Requests that the host apply the pool's newest generation.
 pub(super) async fn request_apply(
     tx: &mut PgConnection,
     pool_id: i64,
     queue: &QueueName,
     requester: Option<i64>,
 ) -> sqlx::Result<JobId> {
-    // With the host: one that is gone for good must not hold up its successor.
+    // The key contains the host: a host that is gone for good must not hold up its successor.
     let key = format!("vpn_pool:{pool_id}@{queue}");
     let job = NewJob::of(Kind::VpnApply, queue, json!({ "pool_id": pool_id }));
     enqueue(tx, &NewJob { unique_key: Some(&key), requester, ..job }).await
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_may_stand_in_either_field_or_the_same_in_both() {
+    fn pool_prefix_with_length_in_either_field_is_accepted() {
         let expected: Result<IpNet, Vec<String>> = Ok("2a0a:e5c1:200::/40".parse().expect("valid"));
         assert_eq!(pool("2a0a:e5c1:200::", Some(40), 48), expected);
         assert_eq!(pool("2a0a:e5c1:200::/40", None, 48), expected);
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_prefix_is_refused_with_its_field() {
+    fn pool_prefix_invalid_is_refused_with_its_field() {
         let network = || Err(vec!["/network".to_owned()]);
         let network_size = || Err(vec!["/network_size".to_owned()]);
         let subnetwork_size = || Err(vec!["/subnetwork_size".to_owned()]);

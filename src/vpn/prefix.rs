@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// The sub-prefix of length `size` with this index in a pool; index 0 is the server's own.
+/// Returns the sub-prefix of length `size` with this index in a pool; index 0 is the server's own.
 ///
-/// None when the index does not fit or `size` is no longer than the pool's length.
+/// Returns none if the index does not fit or `size` is not longer than the pool's length.
 pub fn subnetwork(pool: IpNet, size: u8, index: u32) -> Option<IpNet> {
     let bits = size.checked_sub(pool.prefix_len())?;
     if bits < 32 && u64::from(index) >= 1 << bits {
@@ -24,7 +24,7 @@ pub fn subnetwork(pool: IpNet, size: u8, index: u32) -> Option<IpNet> {
     }
 }
 
-/// The inverse of [`subnetwork`]: which one of its size this is.
+/// Returns the index of a sub-prefix in a pool, the inverse of [`subnetwork`].
 pub fn index_of(pool: IpNet, network: IpNet) -> Option<u32> {
     if !pool.contains(&network) {
         return None;
@@ -43,8 +43,9 @@ pub fn index_of(pool: IpNet, network: IpNet) -> Option<u32> {
     index.try_into().ok()
 }
 
-/// The first address that a host may use, with the prefix's length: `::1` of it, since `::` is the routers' anycast
-/// address (RFC 4291, section 2.6.1) and `.0` the network's name. Prefixes of one or two addresses use the first.
+/// Returns the first address that a host may use, with the prefix's length: `::1` or `.1` of the prefix, since `::` is
+/// the routers' anycast address (RFC 4291, section 2.6.1) and `.0` the network address. Prefixes of one or two
+/// addresses use the first.
 pub fn first_address(prefix: IpNet) -> IpNet {
     let offset = u8::from(prefix.max_prefix_len() - prefix.prefix_len() > 1);
     let address: IpAddr = match prefix.network() {
@@ -54,7 +55,7 @@ pub fn first_address(prefix: IpNet) -> IpNet {
     IpNet::new_assert(address, prefix.prefix_len())
 }
 
-/// Everything that the internet protocol reserves and a customer can't be given.
+/// Returns false for prefixes that the internet protocol reserves, which customers can't have.
 pub fn is_assignable(prefix: IpNet) -> bool {
     let reserved = ["::/8", "fe80::/10", "ff00::/8", "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"];
     let overlaps = |other: IpNet| other.contains(&prefix) || prefix.contains(&other);
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn subnetworks_are_aligned_and_end_with_the_pool() {
+    fn subnetwork_outside_pool_is_none() {
         let pool = net("2a0a:e5c1:200::/40");
         assert_eq!(subnetwork(pool, 48, 0), Some(net("2a0a:e5c1:200::/48")));
         assert_eq!(subnetwork(pool, 48, 1), Some(net("2a0a:e5c1:201::/48")));
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn index_is_the_inverse_of_subnetwork() {
+    fn index_of_subnetwork_returns_its_index() {
         for (pool, size) in
             [("2a0a:e5c1:200::/40", 48), ("10.0.0.0/8", 32), ("2001:db8::/100", 128), ("10.0.0.0/24", 25)]
         {
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_address_is_one_that_a_host_may_use() {
+    fn first_address_is_usable_by_host() {
         assert_eq!(first_address(net("2a0a:e5c1:201::/48")).to_string(), "2a0a:e5c1:201::1/48");
         assert_eq!(first_address(net("10.0.0.64/26")).to_string(), "10.0.0.65/26");
         assert_eq!(first_address(net("10.0.0.64/32")).to_string(), "10.0.0.64/32");
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_prefixes_are_not_assignable() {
+    fn is_assignable_reserved_prefix_is_false() {
         for wrong in ["::/0", "fe80::/64", "ff02::/16", "0.0.0.0/0", "127.0.0.0/24", "224.0.0.0/4", "::1/128"] {
             assert!(!is_assignable(net(wrong)), "{wrong}");
         }

@@ -1,4 +1,4 @@
-//! Sending the full state once more: of a host's pools when staff ask for it, of all pools by schedule.
+//! The repeated sending of the full state: of a host's pools on request of staff, of all pools by schedule.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,10 +11,10 @@ use crate::{
     vpn::pools,
 };
 
-/// Pools locked in one transaction, by schedule: customers wait for no more than that.
+/// The number of pools that a scheduled job locks in one transaction; customers wait no longer than for these.
 const BATCH: i64 = 50;
 
-/// Sends the full state of every pool of a host once more; returns the jobs.
+/// Sends the full state of every pool of a host again; returns the jobs.
 pub async fn reconcile(database: &PgPool, hostname: &Hostname) -> sqlx::Result<Vec<JobId>> {
     let mut tx = crate::request_context::begin(database).await?;
     let sent = send(&mut tx, Some(hostname.as_str()), 0, i64::MAX).await?;
@@ -23,7 +23,7 @@ pub async fn reconcile(database: &PgPool, hostname: &Hostname) -> sqlx::Result<V
     Ok(sent.into_iter().map(|(_, job)| job).collect())
 }
 
-/// Pools after that id, with the job of each.
+/// Enqueues a job for each pool after that id, and returns the pools with their jobs.
 async fn send(
     tx: &mut PgConnection,
     hostname: Option<&str>,
@@ -57,15 +57,15 @@ async fn send(
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reconcile {
-    /// Only this host's pools.
+    /// The only host whose pools to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     vpn_hostname: Option<String>,
-    /// Pools up to this one are done; set by the job before.
+    /// The id up to which pools are done, which the previous job sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     after_pool_id: Option<i64>,
 }
 
-/// Why a schedule of `vpn_reconcile` can't have this payload.
+/// Checks the payload of a schedule of `vpn_reconcile`.
 pub fn check_reconcile(payload: &Value) -> Result<(), String> {
     let right = "must be {} for all hosts, or {\"vpn_hostname\": \"vpn-1.example.ch\"} for one";
     match Reconcile::deserialize(payload) {
@@ -78,13 +78,13 @@ pub fn check_reconcile(payload: &Value) -> Result<(), String> {
     }
 }
 
-/// Asks for the full state of some pools; while there are more, a job of the same kind goes on.
+/// Enqueues the full state of some pools; while there are more, a job of the same kind continues.
 pub async fn render_reconcile(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
     let mut rendered = Vec::with_capacity(jobs.len());
     for job in jobs {
         let done = match Reconcile::deserialize(&job.payload) {
             Ok(asked) => reconcile_some(tx, asked).await?,
-            Err(error) => Prepared::Fail(format!("the job's payload can't be read: {error}")),
+            Err(error) => Prepared::Fail(format!("the job's payload is invalid: {error}")),
         };
         rendered.push((job.job_id, done));
     }
@@ -107,7 +107,7 @@ mod tests {
     use super::check_reconcile;
 
     #[test]
-    fn a_schedule_names_a_host_or_none() {
+    fn check_reconcile_other_payload_is_refused() {
         for right in [json!({}), json!({ "vpn_hostname": "vpn-1.example.ch" })] {
             assert_eq!(check_reconcile(&right), Ok(()), "{right}");
         }

@@ -1,4 +1,4 @@
-//! VPN networks as what orders deliver.
+//! VPN networks as a service of orders.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::{
     vpn::networks,
 };
 
-/// Name of the parameter with the length of the wanted prefix.
+/// The name of the parameter with the length of the requested prefix.
 pub(super) const NETWORK_SIZE: &str = "network_size";
-/// Name of the parameter with the customer's key.
+/// The name of the parameter with the customer's public key.
 pub(super) const PUBLIC_KEY: &str = "wireguard_public_key";
 /// The parameters that a VPN network has besides those of the catalogue.
 pub(super) const PARAMETERS: &[&str] = &[NETWORK_SIZE, PUBLIC_KEY];
@@ -34,7 +34,7 @@ impl Service for VpnService {
             Some(Value::Number(size)) => u8::try_from(*size).ok().filter(|size| (1..=128).contains(size)),
             _ => None,
         };
-        let size = size.ok_or("must be the wanted prefix length, a whole number from 1 to 128".to_owned());
+        let size = size.ok_or("must be a prefix length, a whole number from 1 to 128".to_owned());
         let public_key = match parameters.get(PUBLIC_KEY) {
             Some(Value::Text(text)) => text.parse::<PublicKey>().map_err(|error| error.to_string()),
             _ => Err("must be a public key, as `wg pubkey` prints it".to_owned()),

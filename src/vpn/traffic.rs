@@ -1,4 +1,4 @@
-//! Last handshake and traffic of networks: asked of the host when somebody wants to know, and kept for a moment.
+//! The latest handshake and traffic of networks, requested from the host on demand and cached for a moment.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use crate::{
     vpn::networks,
 };
 
-/// Figures younger than this are answered from memory.
+/// The age in seconds below which the server returns cached figures.
 const FRESH_SECS: f64 = 10.0;
-/// Figures older than this are not shown.
+/// The age in seconds above which figures are not returned.
 const MAX_AGE_SECS: f64 = 60.0;
-/// Longest wait for the host.
+/// The longest wait for the host.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is known of a network's tunnel.
+/// The known state of a network's tunnel.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     pub observed_at: Option<DateTime<Utc>>,
@@ -37,7 +37,7 @@ pub(super) struct Traffic {
     pub reason: Option<String>,
 }
 
-/// What the host says of a network's tunnel, a minute old at most.
+/// Returns the host's report on a network's tunnel, which is a minute old at most.
 pub(super) async fn read(db: &PgPool, wake: &Notifier, caller: &User, network_id: i64) -> Result<Traffic, Error> {
     let network = networks::find(db, caller, network_id).await?;
     if let Some(traffic) = known(db, network_id, FRESH_SECS).await? {
@@ -51,7 +51,7 @@ pub(super) async fn read(db: &PgPool, wake: &Notifier, caller: &User, network_id
     }
     let host = &network.vpn_hostname;
     let reason = job.and_then(|job| job.error).or_else(|| network.reason());
-    let reason = reason.unwrap_or_else(|| format!("{host} has not answered yet; ask again in a moment"));
+    let reason = reason.unwrap_or_else(|| format!("{host} has not responded yet; try again in a moment"));
     Ok(Traffic { reason: Some(reason), ..Traffic::default() })
 }
 
@@ -75,7 +75,7 @@ async fn known(db: &PgPool, network_id: i64, max_age_secs: f64) -> sqlx::Result<
     }))
 }
 
-/// One job for all who ask at the same time.
+/// Enqueues one job for all concurrent requests.
 async fn request(db: &PgPool, pool_id: i64, vpn_hostname: &str) -> Result<JobId, Error> {
     let host: Hostname = vpn_hostname.parse().map_err(anyhow::Error::new)?;
     let mut tx = request_context::begin(db).await?;
@@ -86,7 +86,7 @@ async fn request(db: &PgPool, pool_id: i64, vpn_hostname: &str) -> Result<JobId,
     Ok(job_id)
 }
 
-/// Payloads for jobs of kind `vpn_status`.
+/// Prepares the payloads of jobs of kind `vpn_status`.
 pub fn render_status(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
     let render = |job: &&Claimed| {
         let rendered = Payload::deserialize(&job.payload)
@@ -98,17 +98,17 @@ pub fn render_status(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
     jobs.iter().map(render).collect()
 }
 
-/// Keeps what a host reported; rows that did not change are left alone.
+/// Stores a host's report; rows that did not change are not written.
 pub async fn settle_status(tx: &mut PgConnection, payload: &Value, result: &Value) -> sqlx::Result<Settled> {
     let (Ok(Payload { pool_id }), Ok(report)) = (Payload::deserialize(payload), StatusReport::deserialize(result))
     else {
         return Ok(Settled::Unreadable(
-            "the worker's report can't be read; do worker and server have one version?".into(),
+            "the worker's report is invalid; check that worker and server have the same version".into(),
         ));
     };
     let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let keys: Vec<Vec<u8>> = report.peers.iter().map(|peer| peer.public_key.as_bytes().to_vec()).collect();
-    // A host may say what it likes; no handshake was before WireGuard, nor at a time that a column can't hold.
+    // Do not trust the host: there was no handshake before WireGuard existed, nor at a time that a column can't hold.
     let plausible = |at: &DateTime<Utc>| (1970..=9999).contains(&at.year());
     let handshakes: Vec<Option<DateTime<Utc>>> =
         report.peers.iter().map(|peer| peer.last_handshake_at.filter(plausible)).collect();

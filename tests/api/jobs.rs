@@ -252,7 +252,7 @@ async fn a_result_that_is_none_of_its_kind_is_a_failure_that_says_so() {
     let pool = app.handbook_pool().await;
     let job = app.finished(&pool).await;
     assert_eq!(job["state"], "failed");
-    assert!(job["error"].as_str().is_some_and(|error| error.contains("one version")), "{job}");
+    assert!(job["error"].as_str().is_some_and(|error| error.contains("same version")), "{job}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
-//! What is done for each kind of job: one file per kind. The match is exhaustive: a forgotten kind does not compile.
+//! The handlers of jobs, one file for each kind. The match is exhaustive: a forgotten kind does not compile.
 //!
-//! Delivery is at least once, so a handler brings about a state; doing it twice is doing it once.
+//! Delivery is at least once, so a handler brings about a state; repeating it has no further effect.
 
 mod vpn_apply;
 mod vpn_status;
@@ -20,10 +20,10 @@ use crate::{
     provider::{self, Database},
 };
 
-/// What handlers work with.
+/// The resources of handlers.
 #[derive(Clone)]
 pub struct Context {
-    /// This machine, or what it lacks for VPN networks; a worker for `billing` needs nothing of it.
+    /// This machine, or the capability that it lacks for VPN networks; a worker for `billing` does not need it.
     pub host: Result<Arc<Host>, String>,
     /// The database, for the queue `billing` only: hosts have no credentials for it.
     pub database: Option<Database>,
@@ -40,7 +40,7 @@ impl Context {
     }
 }
 
-/// Runs one job; what it returns becomes the job's result.
+/// Runs one job; the returned value becomes the job's result.
 pub async fn handle(envelope: Envelope, context: Context, control: JobControl) -> Result<Value, JobError> {
     let Some(kind) = Kind::parse(&envelope.kind) else {
         return Err(JobError::Fail(format!(
@@ -54,29 +54,34 @@ pub async fn handle(envelope: Envelope, context: Context, control: JobControl) -
         Kind::VpnApply => vpn_apply::handle(context.host()?, payload).await,
         Kind::VpnStatus => vpn_status::handle(context.host()?, payload).await,
         Kind::VpnReconcile | Kind::JobCleanup => {
-            Err(JobError::Fail(format!("jobs of kind {} are done by servers, in the database alone", envelope.kind)))
+            Err(JobError::Fail(format!("jobs of kind {} are run by servers, in the database alone", envelope.kind)))
         }
         Kind::BillRun | Kind::BillPart | Kind::BillEnd | Kind::OrderService => {
             let done = provider::handle(kind, context.database()?, payload, &control).await;
-            done.unwrap_or_else(|| Err(JobError::Fail(format!("nobody does jobs of kind {}", envelope.kind))))
+            done.unwrap_or_else(|| Err(JobError::Fail(format!("no worker runs jobs of kind {}", envelope.kind))))
         }
     }
 }
 
-/// Read before the rest, whose form may have changed.
+/// The version of a payload, read first, since a newer payload may have another form.
 #[derive(Deserialize)]
 struct Version {
     version: u32,
 }
 
-/// Serde's messages quote what they could not read, which may be a key; so only their place is passed on.
+/// Parses a payload. Serde's messages quote the invalid text, which may be a key; so the error contains only its place.
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
     let place = |error: serde_json::Error| {
-        format!("the job's payload can't be read (column {}); do worker and server have one version?", error.column())
+        format!(
+            "the job's payload is invalid (column {}); check that worker and server have the same version",
+            error.column()
+        )
     };
     let Version { version } = serde_json::from_slice(payload).map_err(place)?;
     if version > VERSION {
-        return Err(format!("the payload has version {version}, this worker knows up to {VERSION}; update the worker"));
+        return Err(format!(
+            "the payload has version {version}, but this worker supports up to {VERSION}; update the worker"
+        ));
     }
     serde_json::from_slice(payload).map_err(place)
 }
@@ -88,10 +93,10 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn what_cannot_be_read_is_refused_without_quoting_it() {
+    fn parse_invalid_payload_does_not_quote_it() {
         let error = parse::<DesiredInterface>(br#"{"version": 1, "interface": "wg-1", "generation": "c2VjcmV0"}"#)
-            .expect_err("no number");
-        assert!(error.contains("one version") && !error.contains("c2VjcmV0"), "{error}");
+            .expect_err("not a number");
+        assert!(error.contains("same version") && !error.contains("c2VjcmV0"), "{error}");
         let error = parse::<DesiredInterface>(br#"{"version": 2, "whatever": true}"#).expect_err("newer");
         assert!(error.contains("update the worker"), "{error}");
         assert!(parse::<DesiredInterface>(b"\xff").is_err());

@@ -1,4 +1,4 @@
-//! Brings a VPN pool's interface on this host to the desired state.
+//! The handler that brings a VPN pool's interface on this host to the desired state.
 
 use serde_json::Value;
 use uncloud_wire::JobError;

@@ -1,4 +1,4 @@
-//! Reads the last handshakes and the traffic of a VPN pool's peers on this host.
+//! The handler that reads the latest handshakes and the traffic of a VPN pool's peers on this host.
 
 use serde_json::Value;
 use uncloud_wire::{JobError, desired::StatusRequest};

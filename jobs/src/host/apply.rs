@@ -1,4 +1,4 @@
-//! Applying one desired state, step by step.
+//! The application of one desired state, step by step.
 
 use std::{
     io,
@@ -22,15 +22,15 @@ use super::{
     syncconf,
 };
 
-/// How long a `wireguard-go` that was just ended may take to give its name free.
+/// The time that a terminated `wireguard-go` may take to release its interface name.
 const USERSPACE_WAIT: Duration = Duration::from_secs(5);
 
 impl Host {
-    /// Brings the machine to the desired state and says what it has then.
+    /// Brings the machine to the desired state and reports its new state.
     ///
-    /// An error leaves the state saved but perhaps not in effect; applying it again continues. Wrong states are
-    /// refused before anything is touched. When the host already has a newer generation, nothing changes, unless
-    /// that one is not in effect yet: then it is brought into effect, because the report confirms it.
+    /// An error leaves the state saved but perhaps not in effect; applying it again continues. Invalid states are
+    /// refused before any change. If the host already has a newer generation, nothing changes, unless that one is not
+    /// in effect yet: then it is brought into effect, because the report confirms it.
     pub async fn apply(&self, desired: DesiredInterface) -> Result<ApplyReport, HostError> {
         let started = Instant::now();
         check::check(&desired)?;
@@ -52,7 +52,7 @@ impl Host {
         Ok(ApplyReport { superseded, ..report })
     }
 
-    /// Saves a state, brings it into effect, and notes that it is; under the interface's lock.
+    /// Saves a state, brings it into effect, and records that it is; under the interface's lock.
     async fn realise(
         &self,
         file: &StateFile,
@@ -70,7 +70,7 @@ impl Host {
         let commands = match &self.mode {
             Mode::Configure(commands) => commands,
             Mode::DryRun(missing) => {
-                info!(%interface, generation, %missing, "saved, not applied");
+                info!(%interface, generation, %missing, "the state is saved but not applied");
                 return Ok(ApplyReport { dry_run: Some(missing.clone()), ..report(generation) });
             }
         };
@@ -87,8 +87,8 @@ impl Host {
     }
 }
 
-/// The saved state; or, when it cannot be read, what to report about that. The new state replaces it: refusing
-/// would leave the interface unattended until somebody comes by.
+/// Returns the saved state; if it is unreadable, a text for the report. The new state replaces it: refusing would leave
+/// the interface without updates until an operator intervenes.
 async fn load(file: &StateFile) -> Result<(Option<Saved>, Option<String>), HostError> {
     match file.load().await {
         Err(HostError::BrokenState { reason, .. }) => Ok((None, Some(format!("saved state was unreadable: {reason}")))),
@@ -96,7 +96,7 @@ async fn load(file: &StateFile) -> Result<(Option<Saved>, Option<String>), HostE
     }
 }
 
-/// What a machine was found with, what was done to it, and what it has now.
+/// The differences that were found on the machine, the changes, and the new state.
 struct Done {
     drift: Vec<String>,
     steps: Vec<Step>,
@@ -111,14 +111,14 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Reads, changes what differs, and reads again to see that it worked.
+    /// Reads the machine's state, changes the differences, and reads again to verify the result.
     async fn perform(&self, config: Option<&InterfaceConfig>, previous: Option<&Saved>) -> Result<Done, HostError> {
         let before = observe(self.commands, self.interface).await?;
-        // After an unfinished state nobody can tell a hand's work from our own half.
+        // After an unfinished state manual changes can't be told from our own incomplete ones.
         let settled = previous.filter(|saved| !saved.unfinished);
         let drift = match (settled.map(Saved::config), config) {
             (Some(Some(old)), new) => compare::differences(&before, old, new.unwrap_or(old)),
-            (Some(None), _) if before.link.is_some() => vec!["interface is not asked for".to_owned()],
+            (Some(None), _) if before.link.is_some() => vec!["interface is unexpected".to_owned()],
             _ => Vec::new(),
         };
         let steps = match config {
@@ -131,7 +131,7 @@ impl Work<'_> {
         let seen = if steps.is_empty() { before } else { observe(self.commands, self.interface).await? };
         let differences = match config {
             Some(config) => compare::differences(&seen, config, config),
-            None => seen.link.iter().map(|_| "interface is still there".to_owned()).collect(),
+            None => seen.link.iter().map(|_| "interface still exists".to_owned()).collect(),
         };
         if differences.is_empty() {
             return Ok(Done { drift, steps, seen });
@@ -142,7 +142,7 @@ impl Work<'_> {
                 Err(HostError::PortTaken { interface, port: config.listen_port })
             }
             _ => {
-                tracing::error!(%interface, ?differences, "after the change the host still differs");
+                tracing::error!(%interface, ?differences, "the host still differs after the change");
                 Err(HostError::Mismatch { interface, differences })
             }
         }
@@ -164,7 +164,7 @@ impl Work<'_> {
             }
             Step::DeleteAddress(net) => gone(self.ip(&["addr", "del", &net.to_string(), "dev", dev]).await),
             Step::DeleteRoute(net) => gone(self.ip(&["route", "del", &net.to_string(), "dev", dev]).await),
-            // Nobody else is on the link who could have the same address, so there is nothing to detect.
+            // No other host on the link could have the same address, so there is nothing to detect.
             Step::ReplaceAddress(net @ IpNet::V6(_)) => {
                 self.ip(&["addr", "replace", &net.to_string(), "dev", dev, "nodad"]).await
             }
@@ -188,7 +188,8 @@ impl Work<'_> {
         synced.map_err(|error| self.port_taken(error, Some(config)))
     }
 
-    /// The kernel opens the port when the interface goes up, wireguard-go when it hears of it.
+    /// Converts an error into one about a used port. The kernel opens the port when the interface goes up, wireguard-go
+    /// as soon as it is set.
     fn port_taken(&self, error: HostError, config: Option<&InterfaceConfig>) -> HostError {
         match config {
             Some(config) if error.stderr().contains("Address already in use") => {
@@ -213,7 +214,8 @@ impl Work<'_> {
         }
     }
 
-    /// A predecessor that lost its interface a moment ago still holds the control socket: wait for its end.
+    /// Starts `wireguard-go`, and waits for the end of a predecessor that lost its interface a moment ago and still
+    /// holds the control socket.
     async fn start_userspace(&self) -> Result<(), HostError> {
         let started = Instant::now();
         let mut told = false;
@@ -222,7 +224,7 @@ impl Work<'_> {
             match run {
                 Err(HostError::Command { .. }) if started.elapsed() < USERSPACE_WAIT => {
                     if !std::mem::replace(&mut told, true) {
-                        warn!(interface = %self.interface, "wireguard-go did not start, trying again for a while");
+                        warn!(interface = %self.interface, "wireguard-go did not start; retrying for a while");
                     }
                     time::sleep(Duration::from_millis(100)).await;
                 }
@@ -232,8 +234,8 @@ impl Work<'_> {
     }
 }
 
-/// Accepts that what was to be deleted went by itself: with an IPv4 address the kernel takes those of its subnet, with
-/// the last one all IPv4 routes of the interface.
+/// Accepts that the object to be deleted was already gone: with an IPv4 address the kernel removes those of its subnet,
+/// with the last one all IPv4 routes of the interface.
 fn gone(deleted: Result<(), HostError>) -> Result<(), HostError> {
     let went = |error: &HostError| {
         ["No such process", "Cannot assign requested address", "Address not found"]
@@ -243,14 +245,14 @@ fn gone(deleted: Result<(), HostError>) -> Result<(), HostError> {
     deleted.or_else(|error| if went(&error) { Ok(()) } else { Err(error) })
 }
 
-/// Whether somebody listens on a UDP port. wireguard-go, told of a taken port just before it goes up, accepts it
-/// and then listens on another one.
+/// Returns true if a process listens on a UDP port. If the port is taken just before wireguard-go goes up, wireguard-go
+/// accepts it and then listens on another one.
 fn is_taken(port: u16) -> bool {
     let bound = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port));
     bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// States have no equality because keys have none; their texts do.
+/// Returns true if two states are the same. They are compared as text, because keys can't be compared.
 fn same(a: &Saved, b: &Saved) -> bool {
     matches!((serde_json::to_vec(a), serde_json::to_vec(b)), (Ok(a), Ok(b)) if a == b)
 }

@@ -1,7 +1,7 @@
-//! Refuses states that no host could realise, before anything is touched.
+//! The refusal of states that no host could apply, before any change.
 //!
-//! Types already rule out odd names, keys and prefixes. What is left are combinations that `wg` and `ip` would
-//! accept halfway or silently read as something else.
+//! The types already exclude invalid names, keys and prefixes. The checks here are for combinations that `wg` and `ip`
+//! would accept partially or silently misread.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use uncloud_wire::desired::{self, DesiredInterface, InterfaceConfig, InterfaceSt
 
 use super::HostError;
 
-/// Below this the kernel takes IPv6 off an interface.
+/// The smallest MTU for which the kernel keeps IPv6 on an interface.
 const MIN_MTU: u16 = 1280;
 
 /// Accepts a state that can be applied.
@@ -20,7 +20,7 @@ pub(super) fn check(desired: &DesiredInterface) -> Result<(), HostError> {
         return Err(HostError::NewerVersion { interface: interface(), version: desired.version });
     }
     let result = match &desired.state {
-        _ if desired.version == 0 => Err("version 0 was never used".to_owned()),
+        _ if desired.version == 0 => Err("version 0 is not a valid version".to_owned()),
         InterfaceState::Absent => Ok(()),
         InterfaceState::Present(config) => check_config(config),
     };
@@ -29,15 +29,15 @@ pub(super) fn check(desired: &DesiredInterface) -> Result<(), HostError> {
 
 fn check_config(config: &InterfaceConfig) -> Result<(), String> {
     if config.listen_port == 0 {
-        return Err("listen port 0; give a port from 1 to 65535".to_owned());
+        return Err("listen port 0; must be from 1 to 65535".to_owned());
     }
     if config.mtu < MIN_MTU {
-        return Err(format!("MTU {}; IPv6 needs at least {MIN_MTU}", config.mtu));
+        return Err(format!("MTU {}; must be at least {MIN_MTU} for IPv6", config.mtu));
     }
     for route in &config.routes {
         canonical("route", route)?;
         if route.prefix_len() == 0 {
-            return Err(format!("route {route} would take over all of the host's traffic"));
+            return Err(format!("route {route} would capture all of the host's traffic"));
         }
     }
     check_peers(config)
@@ -49,10 +49,10 @@ fn check_peers(config: &InterfaceConfig) -> Result<(), String> {
     for peer in &config.peers {
         let key = peer.public_key;
         if key == own_key {
-            return Err(format!("peer {key} is the interface itself, which WireGuard would silently leave out"));
+            return Err(format!("peer {key} is the interface itself, which WireGuard would silently ignore"));
         }
         if !keys.insert(key) {
-            return Err(format!("peer {key} is in the list twice; only the last one would count"));
+            return Err(format!("peer {key} appears twice; only the last one would count"));
         }
         for prefix in &peer.allowed_ips {
             canonical("allowed IPs", prefix)?;
@@ -65,7 +65,11 @@ fn check_peers(config: &InterfaceConfig) -> Result<(), String> {
 }
 
 fn canonical(what: &str, prefix: &IpNet) -> Result<(), String> {
-    if *prefix == prefix.trunc() { Ok(()) } else { Err(format!("{what} {prefix} has host bits; {}", prefix.trunc())) }
+    if *prefix == prefix.trunc() {
+        Ok(())
+    } else {
+        Err(format!("{what} {prefix} has host bits; must be {}", prefix.trunc()))
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +78,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A small interface, for tests of this folder.
+    /// Returns a small interface for the tests of this folder.
     pub(crate) fn config() -> InterfaceConfig {
         let net = |text: &str| text.parse::<IpNet>().expect("prefix");
         let peer = |key: &str, allowed: &[&str]| Peer {
@@ -100,35 +104,32 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_final_and_says_what_to_do() {
+    fn check_newer_version_is_final_with_fix() {
         let error = check(&desired(desired::VERSION + 1, config())).expect_err("newer");
         assert!(error.is_final());
-        assert_eq!(
-            error.to_string(),
-            "wg-1: the state has version 2, this worker understands up to 1; update the worker"
-        );
+        assert_eq!(error.to_string(), "wg-1: the state has version 2, this worker supports up to 1; update the worker");
     }
 
     #[test]
-    fn nonsense_is_final_and_names_what_is_wrong() {
+    fn check_invalid_state_is_final_with_reason() {
         type Change = fn(&mut InterfaceConfig);
         let cases: [(&str, Change); 9] = [
             ("listen port 0", |c| c.listen_port = 0),
             ("MTU 1279", |c| c.mtu = 1279),
             ("route 2a0a:e5c1:200::1/40 has host bits", |c| c.routes[0] = "2a0a:e5c1:200::1/40".parse().expect("net")),
-            ("route ::/0 would take over", |c| c.routes[0] = "::/0".parse().expect("net")),
+            ("route ::/0 would capture", |c| c.routes[0] = "::/0".parse().expect("net")),
             ("the interface itself", |c| c.peers[1].public_key = c.private_key.public_key()),
-            ("is in the list twice", |c| c.peers[1].public_key = c.peers[0].public_key),
+            ("appears twice", |c| c.peers[1].public_key = c.peers[0].public_key),
             ("10.1.0.0/24 appears twice", |c| c.peers[1].allowed_ips = vec![c.peers[0].allowed_ips[1]]),
             ("10.1.0.0/24 appears twice", |c| {
                 let again = c.peers[0].allowed_ips[1];
                 c.peers[0].allowed_ips.push(again);
             }),
-            ("allowed IPs 10.2.0.1/24 has host bits; 10.2.0.0/24", |c| {
+            ("allowed IPs 10.2.0.1/24 has host bits; must be 10.2.0.0/24", |c| {
                 c.peers[1].allowed_ips = vec!["10.2.0.1/24".parse().expect("net")];
             }),
         ];
-        check(&desired(1, config())).expect("the unchanged one is fine");
+        check(&desired(1, config())).expect("the unchanged state is valid");
         for (reason, change) in cases {
             let mut changed = config();
             change(&mut changed);

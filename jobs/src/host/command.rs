@@ -1,6 +1,6 @@
-//! Calls of `ip`, `wg` and `wireguard-go`: absolute paths, argument arrays, an empty environment, a time limit.
+//! The calls of `ip`, `wg` and `wireguard-go`: absolute paths, argument arrays, an empty environment, a time limit.
 //!
-//! Arguments are built from typed values only and never hold a secret: everybody on the machine can read them.
+//! Arguments are built from typed values only and never contain a secret: every user of the machine can read them.
 
 use std::{
     ffi::OsString,
@@ -24,18 +24,18 @@ use uncloud_wire::Secret;
 
 use super::{COMMAND_TIMEOUT, HostError, scrub::scrub};
 
-/// How long a command may take to end that was told to: with sudo, one that does not listen is killed by its
-/// `command_timeout` (packaging/sudoers.d).
+/// The time that a terminated command may take to end. With sudo, `command_timeout` (packaging/sudoers.d) kills a
+/// command that ignores the signal.
 const ENDING: Duration = Duration::from_secs(7);
 
-/// The programs a host is configured with.
+/// The programs that configure a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Program {
     Ip,
     Wg,
     WireguardGo,
     Sudo,
-    /// `wg syncconf IF /dev/stdin` for use with sudo; packaging/libexec/wg-syncconf says why.
+    /// The helper for `wg syncconf IF /dev/stdin` with sudo; packaging/libexec/wg-syncconf explains it.
     WgSyncconf,
 }
 
@@ -60,7 +60,7 @@ impl Program {
         }
     }
 
-    /// Fixed places: whoever could change `PATH` would otherwise choose what runs as root.
+    /// Returns the fixed paths of the program: otherwise a user who can change `PATH` would choose what runs as root.
     const fn candidates(self) -> &'static [&'static str] {
         match self {
             Self::Ip => &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"],
@@ -85,12 +85,12 @@ impl Program {
     }
 }
 
-/// Whether a call needs more rights than any user has.
+/// The rights that a call requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rights {
-    /// Reading addresses and routes.
+    /// The rights of every user, which suffice to read addresses and routes.
     Anybody,
-    /// Changing them, and talking to WireGuard at all.
+    /// The rights to change addresses and routes, and to use WireGuard at all.
     NetAdmin,
 }
 
@@ -99,18 +99,18 @@ pub(super) enum Rights {
 pub(super) struct Commands {
     ip: PathBuf,
     wg: PathBuf,
-    /// Present when the userspace implementation is allowed.
+    /// The path of `wireguard-go`, if the userspace implementation is allowed.
     wireguard_go: Option<PathBuf>,
-    /// Put before every call that needs rights, as in `sudo -n`.
+    /// The words before every call that requires rights, as in `sudo -n`.
     prefix: Vec<OsString>,
-    /// Present when rights come from sudo.
+    /// The path of the helper for `wg syncconf`, if rights come from sudo.
     wg_syncconf: Option<PathBuf>,
-    /// For each call.
+    /// The time limit of each call.
     pub(super) timeout: Duration,
 }
 
 impl Commands {
-    /// Finds the programs at their fixed places.
+    /// Finds the programs at their fixed paths.
     pub(super) fn find(userspace: bool) -> Result<Self, HostError> {
         Ok(Self {
             ip: Program::Ip.find()?,
@@ -122,24 +122,24 @@ impl Commands {
         })
     }
 
-    /// From now on, calls that need rights go through sudo, which never asks for a password.
+    /// Makes further calls that require rights use sudo, which never asks for a password.
     pub(super) fn use_sudo(&mut self) -> Result<(), HostError> {
         self.wg_syncconf = Some(Program::WgSyncconf.find()?);
         self.prefix = vec![Program::Sudo.find()?.into_os_string(), "-n".into()];
         Ok(())
     }
 
-    /// True when `wireguard-go` may step in for the kernel.
+    /// Returns true if `wireguard-go` may replace the kernel's implementation.
     pub(super) const fn userspace_allowed(&self) -> bool {
         self.wireguard_go.is_some()
     }
 
-    /// Calls a program and returns what it printed.
+    /// Calls a program and returns its output.
     pub(super) async fn run(&self, program: Program, rights: Rights, args: &[&str]) -> Result<String, HostError> {
         self.run_with_input(program, rights, args, None).await
     }
 
-    /// Gives an interface a WireGuard configuration, on standard input because there is a key in it.
+    /// Gives an interface a WireGuard configuration, on standard input because it contains a key.
     pub(super) async fn syncconf(&self, interface: &str, text: &Secret<String>) -> Result<(), HostError> {
         let done = if self.wg_syncconf.is_some() {
             self.run_with_input(Program::WgSyncconf, Rights::NetAdmin, &[interface], Some(text)).await
@@ -150,7 +150,7 @@ impl Commands {
         done.map(drop)
     }
 
-    /// Calls a program with a text on its standard input, the only way in for a secret.
+    /// Calls a program with a text on its standard input, the only way to pass a secret.
     async fn run_with_input(
         &self,
         program: Program,
@@ -173,21 +173,21 @@ impl Commands {
             Ok(Err(source)) => Err(start(source)),
             Err(_) => {
                 group.end();
-                // What comes next must not be overtaken by it.
+                // The command must not overtake later calls.
                 let _ = time::timeout(ENDING, end).await;
                 Err(HostError::TimedOut { command: name, after: self.timeout })
             }
         }
     }
 
-    /// The one place that builds an argument list.
+    /// Builds the command of a call. All argument lists are built here.
     fn command(&self, program: Program, rights: Rights, args: &[&str]) -> Result<process::Command, HostError> {
         let path = match program {
             Program::Ip => self.ip.as_path(),
             Program::Wg => self.wg.as_path(),
             Program::WireguardGo => self.wireguard_go.as_deref().ok_or_else(|| program.missing())?,
             Program::WgSyncconf => self.wg_syncconf.as_deref().ok_or_else(|| program.missing())?,
-            Program::Sudo => return Err(program.missing()), // never by itself: it is the prefix of others
+            Program::Sudo => return Err(program.missing()), // never called alone: sudo is the prefix of other calls
         };
         let prefix = if self.is_by_sudo(rights) { self.prefix.as_slice() } else { &[] };
         let mut words = prefix.iter().map(OsString::as_os_str).chain([path.as_os_str()]);
@@ -195,7 +195,7 @@ impl Commands {
         command
             .args(words)
             .args(args)
-            // Error texts are compared, so they have to be in English; and wireguard-go reads variables of its own:
+            // Error texts are compared, so they must be in English; and wireguard-go reads variables of its own:
             // WG_PROCESS_FOREGROUND makes it hang, LOG_LEVEL makes it keep our pipes open.
             .env_clear()
             .envs([("LC_ALL", "C"), ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")])
@@ -211,10 +211,11 @@ impl Commands {
     }
 }
 
-/// A running command with all that it has started: ended with the value, should nobody wait any longer.
+/// A running command with its child processes, which are terminated when the value is dropped.
 struct Group {
     leader: Option<Pid>,
-    /// Sudo must not be killed: its command would go on, and nobody could end it. Told to end, it tells its command.
+    /// The signal that terminates the group. Sudo must not be killed: its command would continue, and could not be
+    /// ended. On this signal sudo terminates its command.
     signal: Signal,
 }
 
@@ -223,7 +224,7 @@ impl Group {
         Self { leader: child.id().and_then(|id| id.try_into().ok()).map(Pid::from_raw), signal }
     }
 
-    /// It has ended; what it leaves behind (wireguard-go) is to stay.
+    /// Keeps the processes that remain after the command has ended (wireguard-go).
     fn keep(mut self) {
         self.leader = None;
     }
@@ -241,10 +242,11 @@ impl Drop for Group {
     }
 }
 
-/// An anonymous file that only this process and its child can reach, and that is whole before the child starts.
+/// Returns an anonymous file that only this process and its child can reach, and that is complete before the child
+/// starts.
 ///
-/// Not a pipe: when this process is killed before it has written all, `wg` takes what came for the whole
-/// configuration, and without a line in it removes all peers and the private key.
+/// A pipe would not do: if this process is killed before it has written everything, `wg` takes the part that arrived
+/// for the whole configuration, and without any line it removes all peers and the private key.
 fn complete_file(text: &Secret<String>) -> io::Result<File> {
     let mut file = File::from(memfd_create("input", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(text.expose().as_bytes())?;
@@ -254,16 +256,18 @@ fn complete_file(text: &Secret<String>) -> io::Result<File> {
 
 fn read(command: String, output: &Output) -> Result<String, HostError> {
     if !output.status.success() {
-        // wireguard-go fills stderr in any case, and says on stdout what is wrong.
+        // wireguard-go always writes to stderr, and writes its errors to stdout.
         let said = [&output.stderr[..], b"\n", &output.stdout[..]].concat();
         let mut stderr = scrub(&String::from_utf8_lossy(&said));
         if stderr.starts_with("sudo: ") {
-            stderr.push_str("; are uncloud's rules for sudo installed (packaging/sudoers.d)? `sudo -n -l` lists them");
+            stderr.push_str(
+                "; check that uncloud's rules for sudo are installed (packaging/sudoers.d): `sudo -n -l` lists them",
+            );
         }
         return Err(HostError::Command { command, status: output.status.to_string(), stderr });
     }
     String::from_utf8(output.stdout.clone())
-        .map_err(|_| HostError::Output { command, reason: "it is not UTF-8".to_owned() })
+        .map_err(|_| HostError::Output { command, reason: "it is not valid UTF-8".to_owned() })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How the machine differs from what was asked for, in words.
+//! The differences between the machine and the desired state, in words.
 
 use std::{collections::BTreeSet, fmt::Display};
 
@@ -10,13 +10,14 @@ use super::{
     peers::{self, PeerTable},
 };
 
-/// More differences than this say nothing new, and a report should stay readable.
+/// The number of differences in a report: more add no information and make the report unreadable.
 const MAX_DIFFERENCES: usize = 50;
 
-/// What the machine has that neither `before` nor `after` asked for, and what it lacks though both did.
+/// Returns the objects on the machine that neither `before` nor `after` contains, and the missing objects that both
+/// contain.
 ///
-/// With the saved and the new configuration this is drift; with the same configuration twice it is every
-/// difference. A missing interface is one difference: everything on it went with it.
+/// With the saved and the new configuration this is drift; with the same configuration twice it is every difference. A
+/// missing interface is one difference: everything on it was removed with it.
 pub(super) fn differences(seen: &Observed, before: &InterfaceConfig, after: &InterfaceConfig) -> Vec<String> {
     let Some(link) = &seen.link else {
         return vec!["interface is missing".to_owned()];
@@ -58,7 +59,7 @@ fn compare_sets(
     found: &mut Vec<String>,
 ) {
     let surplus = seen.iter().filter(|item| !before.contains(item) && !after.contains(item));
-    found.extend(surplus.map(|item| format!("{what} {item} is not asked for")));
+    found.extend(surplus.map(|item| format!("{what} {item} is unexpected")));
     let missing = before.intersection(after).filter(|item| !seen.contains(item));
     found.extend(missing.map(|item| format!("{what} {item} is missing")));
 }
@@ -66,7 +67,7 @@ fn compare_sets(
 fn compare_peers(seen: &PeerTable, before: &PeerTable, after: &PeerTable, found: &mut Vec<String>) {
     for (key, allowed) in seen {
         match (before.get(key), after.get(key)) {
-            (None, None) => found.push(format!("peer {key} is not asked for")),
+            (None, None) => found.push(format!("peer {key} is unexpected")),
             (old, new) if old != Some(allowed) && new != Some(allowed) => {
                 let asked = old.or(new).map(peers::join).unwrap_or_default();
                 found.push(format!("peer {key} has allowed IPs {} instead of {asked}", peers::join(allowed)));
@@ -92,7 +93,7 @@ pub(super) mod tests {
     use super::*;
     use crate::host::check::tests::config;
 
-    /// A machine that has what is asked for.
+    /// Returns a machine in the desired state.
     pub(crate) fn as_asked(config: &InterfaceConfig) -> Observed {
         let link = Link {
             up: true,
@@ -111,13 +112,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn no_difference() {
+    fn differences_of_desired_state_are_empty() {
         let config = config();
         assert_eq!(differences(&as_asked(&config), &config, &config), Vec::<String>::new());
     }
 
     #[test]
-    fn everything_done_by_hand_is_named() {
+    fn differences_after_manual_changes_lists_each() {
         let config = config();
         let mut seen = as_asked(&config);
         seen.unreachable.remove(&config.routes[0]);
@@ -137,13 +138,13 @@ pub(super) mod tests {
             "MTU is 1300 instead of 1420".to_owned(),
             "listen port is 1 instead of 51820".to_owned(),
             format!("public key is (none) instead of {}", config.private_key.public_key()),
-            "address 10.9.9.9/32 is not asked for".to_owned(),
+            "address 10.9.9.9/32 is unexpected".to_owned(),
             "address 2a0a:e5c1:200::1/48 is missing".to_owned(),
-            "route 0.0.0.0/0 is not asked for".to_owned(),
+            "route 0.0.0.0/0 is unexpected".to_owned(),
             "route 10.0.0.0/8 is missing".to_owned(),
             "unreachable route 2a0a:e5c1:200::/40 is missing".to_owned(),
             format!("peer {second} has allowed IPs 10.8.0.0/24 instead of (none)"),
-            "peer added is not asked for".to_owned(),
+            "peer added is unexpected".to_owned(),
             format!("peer {first} is missing"),
         ];
         assert_eq!(differences(&seen, &config, &config), expected);
@@ -152,7 +153,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_change_that_was_asked_for_is_no_drift() {
+    fn differences_after_requested_change_are_empty() {
         let (before, mut after) = (config(), config());
         after.peers.swap_remove(0);
         after.listen_port = 7;
@@ -168,10 +169,10 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_long_list_is_cut() {
+    fn differences_beyond_limit_are_counted() {
         let mut seen = as_asked(&config());
         let link = seen.link.as_mut().expect("there");
-        link.peers.extend((0..60).map(|n| (format!("by hand {n:02}"), BTreeSet::new())));
+        link.peers.extend((0..60).map(|n| (format!("manual {n:02}"), BTreeSet::new())));
         let found = differences(&seen, &config(), &config());
         assert_eq!(found.len(), 51);
         assert_eq!(found[50], "and 10 more");

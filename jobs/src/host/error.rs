@@ -1,134 +1,134 @@
-//! What can go wrong on a host, told to a person; and whether trying again can help.
+//! The errors on a host for people, and their classification: final, or worth retrying.
 
 use std::{io, path::PathBuf, time::Duration};
 
 use uncloud_wire::desired::{self, InterfaceName};
 
-/// Why a desired state is not in effect.
+/// The reason for which a desired state is not in effect.
 ///
-/// No variant carries a secret: what the commands print is scrubbed before it gets here.
+/// No variant contains a secret: the output of commands is scrubbed before.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// This worker might misread the state.
+    /// The state has a newer version, which this worker might misread.
     #[error(
-        "{interface}: the state has version {version}, this worker understands up to {}; update the worker",
+        "{interface}: the state has version {version}, this worker supports up to {}; update the worker",
         desired::VERSION
     )]
     NewerVersion {
-        /// Whose state.
+        /// The interface of the state.
         interface: InterfaceName,
-        /// The version that it claims.
+        /// The version in the state.
         version: u32,
     },
-    /// No host could realise the state.
-    #[error("{interface}: the state makes no sense and was refused before anything was changed: {reason}")]
+    /// The state is invalid: no host could apply it.
+    #[error("{interface}: the state is invalid and was refused before any change: {reason}")]
     InvalidState {
-        /// Whose state.
+        /// The interface of the state.
         interface: InterfaceName,
-        /// What is wrong in it.
+        /// The error in the state.
         reason: String,
     },
-    /// A saved state cannot be read back.
+    /// A saved state is unreadable.
     #[error("{} is not a saved state: {reason}; apply its pool again (`uncloud vpn`), which replaces the file", path.display())]
     BrokenState {
         /// The file.
         path: PathBuf,
-        /// What is wrong in it, scrubbed.
+        /// The error in the file, scrubbed.
         reason: String,
     },
     /// A file operation in the state folder failed.
     #[error("cannot {action} {}: {source}; {}", path.display(), advice(source))]
     State {
-        /// As in "cannot read".
+        /// The operation, as in "cannot read".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// Another process holds the interface's lock.
-    #[error("{interface}: another process has been changing this interface for over {} s; see who holds {}", waited.as_secs(), path.display())]
+    #[error("{interface}: another process has been changing this interface for over {} s; find the process that holds {}", waited.as_secs(), path.display())]
     Locked {
         /// The interface.
         interface: InterfaceName,
         /// The lock file.
         path: PathBuf,
-        /// How long it was waited for.
+        /// The time that the worker waited for the lock.
         waited: Duration,
     },
     /// A program is not installed.
-    #[error("{program} is in none of {looked_in}; install {package}")]
+    #[error("{program} not found in {looked_in}; install {package}")]
     MissingProgram {
-        /// Its name.
+        /// The name of the program.
         program: &'static str,
-        /// Where it was looked for.
+        /// The paths that were searched.
         looked_in: String,
-        /// The Debian package that has it.
+        /// The Debian package of the program.
         package: &'static str,
     },
     /// A program could not be started.
     #[error("cannot run `{command}`: {source}")]
     Start {
-        /// Program and arguments.
+        /// The program and its arguments.
         command: String,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// A program failed.
     #[error("`{command}` failed ({status}): {stderr}")]
     Command {
-        /// Program and arguments.
+        /// The program and its arguments.
         command: String,
-        /// How it ended.
+        /// The exit status.
         status: String,
-        /// What it said, scrubbed.
+        /// The output, scrubbed.
         stderr: String,
     },
-    /// A program was killed because it took too long.
-    #[error("`{command}` was stopped after {} s without an end; see whether the machine is overloaded", after.as_secs_f32())]
+    /// A program was terminated because it took too long.
+    #[error("`{command}` was stopped after {} s; check whether the machine is overloaded", after.as_secs_f32())]
     TimedOut {
-        /// Program and arguments.
+        /// The program and its arguments.
         command: String,
-        /// Its time limit.
+        /// The time limit.
         after: Duration,
     },
-    /// A program said something that this worker cannot read.
-    #[error("cannot read what `{command}` printed: {reason}; is its version supported?")]
+    /// A program printed text that this worker can't parse.
+    #[error("cannot parse the output of `{command}`: {reason}; check that its version is supported")]
     Output {
-        /// Program and arguments.
+        /// The program and its arguments.
         command: String,
-        /// What is wrong in it, scrubbed.
+        /// The error in the output, scrubbed.
         reason: String,
     },
-    /// The kernel does not know WireGuard.
+    /// The kernel does not support WireGuard.
     #[error(
-        "{interface}: this kernel has no WireGuard; load its module (`modprobe wireguard`) or allow the slower \
-         `--wireguard-implementation wireguard-go`"
+        "{interface}: this kernel does not support WireGuard; load its module (`modprobe wireguard`) or allow \
+         the slower `--wireguard-implementation wireguard-go`"
     )]
     NoWireGuard {
-        /// The interface that was to be made.
+        /// The interface that was to be created.
         interface: InterfaceName,
     },
-    /// Somebody else listens on the port.
+    /// Another process listens on the port.
     #[error(
-        "{interface}: UDP port {port} is already in use on this host; stop what uses it (`ss -lunp sport = :{port}`) \
-         or give the pool another listen port"
+        "{interface}: UDP port {port} is already in use on this host; stop the process that uses it \
+         (`ss -lunp sport = :{port}`) or give the pool another listen port"
     )]
     PortTaken {
         /// The interface.
         interface: InterfaceName,
-        /// The port that it shall have.
+        /// The configured port.
         port: u16,
     },
-    /// Every command succeeded, and yet the machine is not as asked for.
+    /// Every command succeeded, but the machine is not in the desired state.
     #[error(
-        "{interface}: after the change the host still differs: {}; is another program configuring it?",
+        "{interface}: the host still differs after the change: {}; check whether another program configures it",
         without_peers(differences)
     )]
     Mismatch {
         /// The interface.
         interface: InterfaceName,
-        /// What differs. Customers read the message, so it does not tell them of each other's peers; the log does.
+        /// The differences. Customers read the message, so it does not reveal other customers' peers; the log does.
         differences: Vec<String>,
     },
     /// The worker is shutting down.
@@ -147,18 +147,18 @@ fn without_peers(differences: &[String]) -> String {
     others.into_iter().map(str::to_owned).chain(peers).collect::<Vec<_>>().join(", ")
 }
 
-/// What a person can do when the state folder can't be worked with.
+/// Suggests a fix for an unusable state folder.
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room on the file system of the state folder (--state-dir), then `uncloud vpn` brings the host up to date"
+            "free space on the file system of the state folder (--state-dir), then `uncloud vpn` brings the host up to date"
         }
-        _ => "the worker's user needs a writable state folder (--state-dir)",
+        _ => "make the state folder writable for the worker's user (--state-dir)",
     }
 }
 
 impl HostError {
-    /// True when the same state fails again however often it is tried; somebody has to act first.
+    /// Returns true if the same state would fail on every retry, until an operator acts.
     pub fn is_final(&self) -> bool {
         match self {
             Self::NewerVersion { .. } | Self::InvalidState { .. } | Self::BrokenState { .. } => true,
@@ -176,7 +176,7 @@ impl HostError {
         }
     }
 
-    /// What a failed command said; empty for every other error.
+    /// Returns the output of a failed command; empty for every other error.
     pub(super) fn stderr(&self) -> &str {
         if let Self::Command { stderr, .. } = self { stderr } else { "" }
     }
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn customers_do_not_read_of_each_others_peers() {
+    fn mismatch_message_hides_peer_keys() {
         let differences =
             ["MTU is 1300 instead of 1420", "peer KEY= is missing", "peer KEY2= has allowed IPs a instead of b"];
         let interface = InterfaceName::for_pool(1);

@@ -1,7 +1,7 @@
-//! A VPN host's WireGuard interfaces: brought to a desired state, checked, and reported.
+//! The WireGuard interfaces of a VPN host: applied, verified and reported.
 //!
-//! Everything here is level-triggered. Applying a state twice, or an older one after a newer one, leaves
-//! the newest. Only what differs is changed, so a customer's tunnel does not notice its neighbours' changes.
+//! Everything here is level-triggered. Applying a state twice, or an older one after a newer one, leaves the newest.
+//! Only differences are changed, so a customer's tunnel is not affected by its neighbours' changes.
 
 mod apply;
 mod check;
@@ -23,28 +23,29 @@ use command::Commands;
 pub use error::HostError;
 pub use restore::Restored;
 
-/// How long one call of `ip` or `wg` may take before it is killed.
+/// The time that one call of `ip` or `wg` may take before it is killed.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait for another process that is working on the same interface.
+/// The time to wait for another process that is working on the same interface.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 
-/// Who moves the packets.
+/// The implementation of WireGuard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Implementation {
-    /// The kernel, and nothing else.
+    /// The kernel only.
     Kernel,
-    /// The kernel; `wireguard-go` where the kernel does not know WireGuard.
+    /// The kernel, or `wireguard-go` if the kernel does not support WireGuard.
     WireguardGo,
-    /// Nobody: states are saved and counted, no command is called. Names the capability that the machine lacks.
+    /// A dry run: states are saved and counted, and no command is called. Contains the capability that the machine
+    /// lacks.
     DryRun(String),
 }
 
-/// What to do with a state once it is saved.
+/// The treatment of a state that is saved.
 #[derive(Debug)]
 enum Mode {
     Configure(Commands),
-    /// With the missing capability.
+    /// A dry run with the missing capability.
     DryRun(String),
 }
 
@@ -56,9 +57,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host that keeps its states in `state_dir`, which must exist and belong to the worker's user.
+    /// Creates a host that keeps its states in `state_dir`, which must exist and belong to the worker's user.
     ///
-    /// Fails when `ip`, `wg` or an asked for `wireguard-go` is not installed; a dry run needs none of them.
+    /// Fails if `ip`, `wg` or a requested `wireguard-go` is not installed; a dry run needs none of them.
     pub fn new(state_dir: impl Into<PathBuf>, implementation: Implementation) -> Result<Self, HostError> {
         let mode = match implementation {
             Implementation::Kernel => Mode::Configure(Commands::find(false)?),
@@ -68,8 +69,8 @@ impl Host {
         Ok(Self { state_dir: state_dir.into(), mode })
     }
 
-    /// Takes rights from sudo, for a worker that is an unprivileged user without CAP_NET_ADMIN; the rules are in
-    /// packaging/sudoers.d. Fails when sudo or its helper is not installed.
+    /// Makes the host use sudo, for a worker that is an unprivileged user without CAP_NET_ADMIN; the rules are in
+    /// packaging/sudoers.d. Fails if sudo or its helper is not installed.
     pub fn with_sudo(mut self) -> Result<Self, HostError> {
         if let Mode::Configure(commands) = &mut self.mode {
             commands.use_sudo()?;
@@ -77,7 +78,7 @@ impl Host {
         Ok(self)
     }
 
-    /// Changes how long one command may take; [`COMMAND_TIMEOUT`] otherwise.
+    /// Changes the time limit of a command, which is [`COMMAND_TIMEOUT`] by default.
     #[must_use]
     pub fn with_command_timeout(mut self, timeout: Duration) -> Self {
         if let Mode::Configure(commands) = &mut self.mode {

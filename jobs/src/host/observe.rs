@@ -1,4 +1,4 @@
-//! Reads what the machine has: six small commands, none of which prints a secret.
+//! Reads the machine's state with six small commands, none of which prints a secret.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -13,29 +13,29 @@ use super::{
     scrub::scrub,
 };
 
-/// Metric of the routes that catch traffic while an interface is down: high enough to never win over the
+/// The metric of the routes that catch traffic while an interface is down: high enough to never win over the
 /// interface's own route, unusual enough to tell ours from others.
 pub(super) const UNREACHABLE_METRIC: u32 = 4_278_198_272;
 
-/// What concerns one interface.
+/// The observed state of one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observed {
-    /// None when there is no such interface.
+    /// The interface; none if it does not exist.
     pub(super) link: Option<Link>,
-    /// Prefixes with an unreachable route of our metric, on the whole machine.
+    /// The prefixes of unreachable routes with our metric, on the whole machine.
     pub(super) unreachable: BTreeSet<IpNet>,
 }
 
-/// An interface that is there.
+/// An existing interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) up: bool,
     pub(super) mtu: u32,
-    /// Without link-local ones, which the kernel adds.
+    /// The addresses without link-local ones, which the kernel adds.
     pub(super) addresses: BTreeSet<IpNet>,
-    /// Of the main table, without the kernel's own. A list: one prefix may be there with several metrics.
+    /// The routes of the main table, without the kernel's own. A list, since a prefix may have several metrics.
     pub(super) routes: Vec<IpNet>,
-    /// As `wg` prints it; `(none)` without a private key.
+    /// The public key as `wg` prints it; `(none)` without a private key.
     pub(super) public_key: String,
     pub(super) listen_port: u16,
     pub(super) peers: PeerTable,
@@ -81,11 +81,11 @@ pub(super) async fn observe(commands: &Commands, interface: &InterfaceName) -> R
 }
 
 const SHOW_ADDRESSES: &str = "-j addr show dev IF";
-/// With `table all` one call shows both families; entries of other tables are left out when reading.
+/// The arguments that show routes: with `table all` one call returns both families; the parser skips other tables.
 const SHOW_ROUTES: &str = "-j route show table all dev IF";
 const SHOW_UNREACHABLE: &str = "-j route show table all type unreachable";
 
-/// The arguments of a template; `IF` is the interface.
+/// Returns the arguments of a template, in which `IF` is the interface.
 fn words<'a>(template: &'static str, interface: &'a str) -> Vec<&'a str> {
     template.split(' ').map(|word| if word == "IF" { interface } else { word }).collect()
 }
@@ -121,11 +121,11 @@ struct AddrInfo {
 struct RouteShow {
     /// A prefix, an address, or `default`.
     dst: String,
-    /// Left out by `ip` for the main table.
+    /// The table, which `ip` omits for the main table.
     table: Option<serde_json::Value>,
     protocol: Option<String>,
     metric: Option<u32>,
-    /// Every IPv6 route has it, no IPv4 route does; it tells the two `default`s apart.
+    /// The preference, which every IPv6 route has and no IPv4 route; it distinguishes the two `default`s.
     pref: Option<serde_json::Value>,
 }
 
@@ -137,14 +137,16 @@ impl RouteShow {
     fn prefix(&self) -> Result<IpNet, String> {
         let unspecified = if self.pref.is_some() { "::/0" } else { "0.0.0.0/0" };
         let text = if self.dst == "default" { unspecified } else { self.dst.as_str() };
-        // A host route is printed without its length.
-        text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| format!("{text:?} is no prefix"))
+        // `ip` prints a host route without its length.
+        text.parse()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| format!("{text:?} is not a valid prefix"))
     }
 }
 
 type UpMtuAddresses = (bool, u32, BTreeSet<IpNet>);
 
-/// Reads `ip -j addr show`; some versions print empty entries before the one asked for.
+/// Parses the output of `ip -j addr show`; some versions print empty entries before the requested one.
 fn parse_link(printed: &str, interface: &str) -> Result<Option<UpMtuAddresses>, String> {
     let links: Vec<AddrShow> = serde_json::from_str(printed).map_err(|error| error.to_string())?;
     let Some(link) = links.into_iter().find(|link| link.ifname.as_deref() == Some(interface)) else {
@@ -171,7 +173,7 @@ fn parse_unreachable(printed: &str) -> Result<BTreeSet<IpNet>, String> {
 }
 
 fn parse_port(printed: &str) -> Result<u16, String> {
-    printed.trim().parse().map_err(|_| format!("{printed:?} is no port"))
+    printed.trim().parse().map_err(|_| format!("{printed:?} is not a valid port"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which steps lead from what the machine has to what it shall have. Pure, so every case can be tested.
+//! The steps from the machine's state to the desired state. Pure, so that every case can be tested.
 
 use std::collections::BTreeSet;
 
@@ -13,13 +13,13 @@ use super::{
 /// One call of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Make the interface.
+    /// Create the interface.
     CreateLink,
-    /// Remove the interface with all that is on it.
+    /// Remove the interface with its addresses and routes.
     DeleteLink,
-    /// Key, port and peers.
+    /// Set key, port and peers.
     SyncWireGuard,
-    /// MTU, and up.
+    /// Set the MTU, and bring the interface up.
     RaiseLink {
         mtu: u16,
     },
@@ -31,9 +31,9 @@ pub(super) enum Step {
     DeleteUnreachable(IpNet),
 }
 
-/// The steps to a configuration; none when everything is as it shall be.
+/// Returns the steps to a configuration; none if the machine is in the desired state.
 ///
-/// `retired` are prefixes of earlier configurations, whose unreachable routes may be left.
+/// `retired` are prefixes of earlier configurations, whose unreachable routes may remain.
 pub(super) fn to_present(seen: &Observed, config: &InterfaceConfig, retired: &[IpNet]) -> Vec<Step> {
     let mut steps = match &seen.link {
         None => from_nothing(config),
@@ -46,7 +46,7 @@ pub(super) fn to_present(seen: &Observed, config: &InterfaceConfig, retired: &[I
     steps
 }
 
-/// The steps to no interface.
+/// Returns the steps that remove the interface.
 pub(super) fn to_absent(seen: &Observed, retired: &[IpNet]) -> Vec<Step> {
     let link = seen.link.iter().map(|_| Step::DeleteLink);
     link.chain(delete_unreachable(seen, retired.iter())).collect()
@@ -64,8 +64,9 @@ fn from_nothing(config: &InterfaceConfig) -> Vec<Step> {
     steps
 }
 
-/// Peers first: a removed customer loses access even if a later step fails. Up before addresses and routes,
-/// which the kernel refuses or drops on an interface that is down.
+/// Returns the steps for an existing interface. Peers come first: a removed customer loses access even if a later step
+/// fails. The interface goes up before addresses and routes, which the kernel refuses or drops on an interface that is
+/// down.
 fn from_link(link: &Link, config: &InterfaceConfig) -> Vec<Step> {
     let mut steps = Vec::new();
     if link.listen_port != config.listen_port
@@ -77,15 +78,15 @@ fn from_link(link: &Link, config: &InterfaceConfig) -> Vec<Step> {
     if !link.up || link.mtu != u32::from(config.mtu) {
         steps.push(Step::RaiseLink { mtu: config.mtu });
     }
-    // Deleted before added: `ip addr replace` does not change the prefix length of an IPv6 address.
+    // Delete before adding: `ip addr replace` does not change the prefix length of an IPv6 address.
     let surplus_addresses = link.addresses.iter().filter(|address| !config.addresses.contains(address));
     let deletions: Vec<Step> = surplus_addresses
         .copied()
         .map(Step::DeleteAddress)
         .chain(link.routes.iter().filter(|route| !config.routes.contains(route)).copied().map(Step::DeleteRoute))
         .collect();
-    // The kernel deletes more than it is told: with an IPv4 address those of the same subnet, with any address its
-    // routes. Putting everything back is idempotent, and surplus is rare.
+    // The kernel deletes more than requested: with an IPv4 address those of the same subnet, with any address its
+    // routes. Restoring everything is idempotent, and surplus is rare.
     let all = !deletions.is_empty();
     steps.extend(deletions);
     let addresses = config.addresses.iter().filter(|address| all || !link.addresses.contains(address));
@@ -105,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_do() {
+    fn plan_for_desired_state_is_empty() {
         let config = config();
         assert_eq!(to_present(&as_asked(&config), &config, &[]), []);
         assert_eq!(to_absent(&Observed { link: None, unreachable: BTreeSet::new() }, &config.routes), []);
     }
 
     #[test]
-    fn from_scratch_in_this_order() {
+    fn plan_from_scratch_has_this_order() {
         let config = config();
         let nothing = Observed { link: None, unreachable: BTreeSet::new() };
         let expected = [
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs() {
+    fn plan_contains_only_differences() {
         let mut config = config();
         let seen = as_asked(&config);
         config.peers.pop();
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn surplus_goes_first_and_everything_is_put_back() {
+    fn plan_with_surplus_deletes_then_restores_all() {
         let config = config();
         let mut seen = as_asked(&config);
         let link = seen.link.as_mut().expect("there");
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn retired_unreachable_routes_go_unless_they_are_wanted_or_gone() {
+    fn plan_deletes_existing_unwanted_retired_routes() {
         let config = config();
         let mut seen = as_asked(&config);
         let old = net("2001:db8:77::/48");

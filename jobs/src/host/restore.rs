@@ -1,4 +1,4 @@
-//! Bringing back all interfaces after a reboot, from what was saved, without the control plane.
+//! The restoration of all interfaces after a reboot, from the saved states, without the control plane.
 
 use uncloud_wire::desired::{ApplyReport, InterfaceName};
 
@@ -7,19 +7,19 @@ use super::{
     state::{self, StateFile},
 };
 
-/// What became of one saved state.
+/// The result of restoring one saved state.
 #[derive(Debug)]
 pub struct Restored {
-    /// Whose state.
+    /// The interface of the state.
     pub interface: InterfaceName,
-    /// As [`Host::apply`] says it.
+    /// The result of [`Host::apply`].
     pub outcome: Result<ApplyReport, HostError>,
 }
 
 impl Host {
     /// Applies every saved state again, each on its own: one that fails does not stop the others.
     ///
-    /// Fails itself only when the state folder cannot be listed.
+    /// Fails itself only if the state folder can't be listed.
     pub async fn restore(&self) -> Result<Vec<Restored>, HostError> {
         let mut restored = Vec::new();
         for file in state::list(&self.state_dir).await? {
@@ -29,7 +29,8 @@ impl Host {
         Ok(restored)
     }
 
-    /// Read without the lock: what a job saves in the meantime is newer, and wins in `apply`.
+    /// Applies one saved state. It is read without the lock: a state that a job saves in the meantime is newer, and
+    /// wins in `apply`.
     async fn restore_one(&self, file: &StateFile) -> Result<Option<ApplyReport>, HostError> {
         match file.load().await? {
             Some(saved) => self.apply(saved.desired).await.map(Some),

@@ -1,22 +1,22 @@
-//! Makes what other programs print fit for errors and logs.
+//! Makes the output of other programs safe for errors and logs.
 
-/// Longest text kept. The end is kept, because programs end with the reason.
+/// The longest text that is kept. The end is kept, because programs end with the reason.
 const MAX_CHARS: usize = 300;
 
-/// From this length on a run of base64 or hexadecimal digits is taken for a key (a key has 43, padding aside).
+/// The length from which a run of base64 or hexadecimal digits is treated as a key (a key has 43, without padding).
 const KEY_CHARS: usize = 40;
 
-/// One line of printable ASCII without anything that looks like a key.
+/// Returns one line of printable ASCII without anything that looks like a key.
 ///
-/// `wg` echoes the value it could not read, which may be a private key; and a control character could
-/// forge a line in a log or steer a terminal.
+/// `wg` prints the value that it could not parse, which may be a private key; and a control character could forge a
+/// line in a log or control a terminal.
 pub(super) fn scrub(text: &str) -> String {
     let printable: String = text.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
     let line = without_keys(&printable).split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() {
-        return "it said nothing".to_owned();
+        return "no output".to_owned();
     }
-    // Only ASCII is left, so bytes are characters.
+    // Only ASCII remains, so bytes are characters.
     match line.len().checked_sub(MAX_CHARS) {
         Some(surplus) if surplus > 0 => format!("...{}", &line[surplus..]),
         _ => line,
@@ -45,7 +45,7 @@ mod tests {
     const KEY: &str = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=";
 
     #[test]
-    fn keys_disappear_in_every_spelling() {
+    fn scrub_replaces_keys_in_every_encoding() {
         let hex = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ac177fba51db92c2a";
         let url_safe = "dwdtCnMYpX08FsFyUbJm_d9ML4frw-kqsXf7pR25LCo";
         let said = format!("Key is not the correct length or format: `{KEY}'\nprivate_key={hex} {url_safe}");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_helps_stays() {
+    fn scrub_keeps_useful_text() {
         let said = "RTNETLINK answers: Address already in use";
         assert_eq!(scrub(said), said);
         let address = "Error: inet6 prefix is expected rather than \"2a0a:e5c1:200:1111:2222:3333:4444:5555/48\".";
@@ -62,13 +62,13 @@ mod tests {
     }
 
     #[test]
-    fn one_line_of_printable_text_is_left() {
+    fn scrub_returns_one_printable_line() {
         assert_eq!(scrub("a\u{1b}[31mb\r\n2026 INFO forged\u{202e}\0"), "a [31mb 2026 INFO forged");
-        assert_eq!(scrub(" \n"), "it said nothing");
+        assert_eq!(scrub(" \n"), "no output");
     }
 
     #[test]
-    fn the_end_of_a_long_text_is_kept() {
+    fn scrub_keeps_end_of_long_text() {
         let said = scrub(&format!("{}the reason", "bla ".repeat(1000)));
         assert!(said.starts_with("...") && said.ends_with("the reason"), "{said}");
         assert_eq!(said.len(), MAX_CHARS + 3);

@@ -1,7 +1,7 @@
-//! What a host remembers of an interface: the newest desired state, in a file that only the worker reads.
+//! The saved state of an interface: the newest desired state, in a file that only the worker reads.
 //!
-//! The file is what a reboot is survived with, and what keeps a late, older job from undoing a newer one.
-//! Deleted interfaces keep theirs, without keys, for the second reason.
+//! The file restores the interface after a reboot, and prevents a late, older job from undoing a newer one. The files
+//! of deleted interfaces remain, without keys, for the second reason.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -18,24 +18,24 @@ use uncloud_wire::desired::{self, DesiredInterface, InterfaceConfig, InterfaceNa
 
 use super::{HostError, scrub::scrub};
 
-/// How often a busy lock is tried.
+/// The interval at which a busy lock is tried.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// The content of a state file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Saved {
-    /// True from before the first command until everything is verified: the machine may be anywhere in between.
+    /// True from before the first command until everything is verified: the machine may be in any state in between.
     #[serde(default)]
     pub(super) unfinished: bool,
-    /// Routes of earlier states whose unreachable twin may still be there.
+    /// The routes of earlier states whose unreachable routes may still exist.
     #[serde(default)]
     pub(super) retired_routes: Vec<IpNet>,
-    /// The state. Last, as the private key is last in it.
+    /// The desired state. It comes last, as the private key does in it.
     pub(super) desired: DesiredInterface,
 }
 
 impl Saved {
-    /// A state that is about to be applied after `previous`.
+    /// Returns a state that is about to be applied after `previous`.
     pub(super) fn unfinished(desired: DesiredInterface, previous: Option<&Self>) -> Self {
         let mut retired: Vec<IpNet> = previous.map(|saved| saved.retired_routes.clone()).unwrap_or_default();
         retired.extend(previous.and_then(Self::config).into_iter().flat_map(|config| &config.routes));
@@ -46,12 +46,12 @@ impl Saved {
         Self { unfinished: true, retired_routes: retired, desired }
     }
 
-    /// The same state once it is in effect.
+    /// Returns the same state once it is in effect.
     pub(super) fn finished(&self) -> Self {
         Self { unfinished: false, retired_routes: Vec::new(), desired: self.desired.clone() }
     }
 
-    /// The configuration, unless the interface shall be absent.
+    /// Returns the configuration; none if the interface should be absent.
     pub(super) const fn config(&self) -> Option<&InterfaceConfig> {
         match &self.desired.state {
             InterfaceState::Absent => None,
@@ -67,7 +67,7 @@ fn routes(state: &InterfaceState) -> &[IpNet] {
     }
 }
 
-/// Enough of any version's file to tell its version.
+/// The part of a file of any version that contains the version.
 #[derive(Deserialize)]
 struct AnyVersion {
     desired: AnyDesired,
@@ -91,13 +91,13 @@ impl StateFile {
         Self { dir: dir.to_owned(), interface: interface.clone() }
     }
 
-    /// Its path.
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> PathBuf {
         self.dir.join(format!("{}.json", self.interface))
     }
 
-    /// Waits for the interface's lock, which is held until the returned file is closed, at the latest by the
-    /// kernel when the process ends.
+    /// Waits for the interface's lock, which is held until the returned file is closed, at the latest by the kernel
+    /// when the process ends.
     pub(super) async fn lock(&self, wait: Duration) -> Result<File, HostError> {
         let path = self.dir.join(format!(".{}.lock", self.interface));
         let options = || OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
@@ -115,7 +115,7 @@ impl StateFile {
         }
     }
 
-    /// The saved state; none before the first one.
+    /// Returns the saved state; none before the first one.
     pub(super) async fn load(&self) -> Result<Option<Saved>, HostError> {
         let file = self.clone();
         blocking(move || file.load_now()).await
@@ -139,11 +139,11 @@ impl StateFile {
         {
             return Err(HostError::NewerVersion { interface, version });
         }
-        // What serde says may quote what it found.
+        // Serde's message may quote the invalid text.
         let broken = |reason: &str| HostError::BrokenState { path: path.clone(), reason: scrub(reason) };
         let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| broken(&error.to_string()))?;
         if saved.desired.interface != self.interface {
-            return Err(broken(&format!("it holds the state of {}", saved.desired.interface)));
+            return Err(broken(&format!("it contains the state of {}", saved.desired.interface)));
         }
         Ok(Some(saved))
     }
@@ -158,7 +158,7 @@ impl StateFile {
         let options = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&tmp);
         let mut file = options.map_err(failed("create", &tmp))?;
         if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_all()) {
-            let _ = fs::remove_file(&tmp); // on a full disk even this half is in the way
+            let _ = fs::remove_file(&tmp); // on a full disk even this partial file takes space
             return Err(failed("write", &tmp)(error));
         }
         fs::rename(&tmp, &path).map_err(failed("replace", &path))?;
@@ -167,7 +167,7 @@ impl StateFile {
     }
 }
 
-/// The interfaces that a folder has states of, with their files; other files are left alone.
+/// Returns the state files in a folder, with their interfaces; other files are ignored.
 pub(super) async fn list(dir: &Path) -> Result<Vec<StateFile>, HostError> {
     let dir = dir.to_owned();
     blocking(move || {
@@ -184,7 +184,7 @@ pub(super) async fn list(dir: &Path) -> Result<Vec<StateFile>, HostError> {
 }
 
 impl StateFile {
-    /// Whose state it is.
+    /// Returns the interface of the state.
     pub(super) const fn interface(&self) -> &InterfaceName {
         &self.interface
     }

@@ -1,4 +1,4 @@
-//! Handshakes and traffic of an interface's peers.
+//! The handshakes and traffic of an interface's peers.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use super::{
 };
 
 impl Host {
-    /// What `wg` counts for each peer. A dry run has no peers.
+    /// Returns the counters of `wg` for each peer. A dry run has no peers.
     pub async fn status(&self, interface: &InterfaceName) -> Result<StatusReport, HostError> {
         let commands = match &self.mode {
             Mode::Configure(commands) => commands,
             Mode::DryRun(_) => return Ok(StatusReport { peers: Vec::new() }),
         };
-        // Never `dump`: it begins with the private key.
+        // Never use `dump`: its output starts with the private key.
         let show = async |what| commands.run(Program::Wg, Rights::NetAdmin, &["show", interface.as_str(), what]).await;
         let handshakes = show("latest-handshakes").await?;
         let transfer = show("transfer").await?;
@@ -25,7 +25,7 @@ impl Host {
     }
 }
 
-/// Two tables of lines that begin with a key and a tab. A peer that came or went in between is left out.
+/// Joins two tables of lines that start with a key and a tab. A peer that was added or removed in between is omitted.
 fn join(handshakes: &str, transfer: &str) -> Vec<PeerStatus> {
     let times: BTreeMap<&str, i64> = handshakes
         .lines()
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_tables_of_wg_are_joined_by_key() {
+    fn join_tables_of_wg_matches_by_key() {
         let (a, b) = ("hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=", "3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08=");
         let peers = join(&format!("{a}\t1795355593\n{b}\t0\n"), &format!("{a}\t692\t524\n{b}\t0\t0\n"));
         assert_eq!(peers.len(), 2);

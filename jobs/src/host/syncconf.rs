@@ -5,14 +5,13 @@ use std::fmt::Write as _;
 use ipnet::IpNet;
 use uncloud_wire::{Secret, desired::InterfaceConfig};
 
-/// No preshared key.
+/// The preshared key of zeros, which means none.
 const NO_PRESHARED_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// Renders an interface from typed values only; there is no text in it that could inject a line.
+/// Renders an interface from typed values only; it contains no text that could inject a line.
 ///
-/// Without `PrivateKey` syncconf wipes the key, without `ListenPort` it picks one. What is left out of a peer
-/// stays as somebody set it by hand, hence the preshared key and the keepalive. Endpoints are left out because
-/// customers roam.
+/// Without `PrivateKey` syncconf wipes the key, without `ListenPort` it picks one. Omitted values of a peer keep their
+/// manual settings, hence the preshared key and the keepalive. Endpoints are omitted because customers roam.
 pub(super) fn render(config: &InterfaceConfig) -> Secret<String> {
     let mut text = String::with_capacity(200 + config.peers.len() * 220);
     let _ = writeln!(text, "[Interface]\nPrivateKey = {}", config.private_key.expose_base64());
@@ -34,7 +33,7 @@ mod tests {
     use crate::host::check::tests::config;
 
     #[test]
-    fn golden() {
+    fn render_config_returns_expected_text() {
         let expected = "[Interface]
 PrivateKey = cAdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LGo=
 ListenPort = 51820

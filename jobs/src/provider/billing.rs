@@ -38,5 +38,5 @@ fn report(control: &JobControl, progress: Progress) {
 }
 
 fn read<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, JobError> {
-    serde_json::from_slice(payload).map_err(|error| JobError::Fail(format!("the job's payload can't be read: {error}")))
+    serde_json::from_slice(payload).map_err(|error| JobError::Fail(format!("the job's payload is invalid: {error}")))
 }

@@ -1,5 +1,5 @@
-//! The provider's own work, on the queue `billing`: its workers have the database, hosts do not. A worker for hosts alone is
-//! built without it (`--no-default-features`), and with it without SQL, LDAP and web.
+//! The provider's own jobs, on the queue `billing`: its workers have the database, hosts do not. A worker for hosts
+//! alone is built without this module (`--no-default-features`), and so without SQL, LDAP and web.
 
 #[cfg(feature = "provider")]
 mod billing;
@@ -27,14 +27,14 @@ mod here {
     /// The provider's database.
     pub type Database = PgPool;
 
-    /// Enough for as many bill transactions at a time as help.
+    /// The number of connections: enough for as many concurrent bill transactions as are useful.
     const CONNECTIONS: u32 = 8;
 
     pub(crate) async fn connect(url: &Secret<String>) -> anyhow::Result<Database> {
         uncloud::cli::connect(url, CONNECTIONS).await
     }
 
-    /// Runs a job of the queue `billing`; none when a kind belongs to hosts or servers.
+    /// Runs a job of the queue `billing`; returns none for a kind of hosts or servers.
     pub(crate) async fn handle(
         kind: Kind,
         database: &Database,
@@ -60,11 +60,11 @@ mod left_out {
         stream::JobControl,
     };
 
-    /// There is none.
+    /// The absent database of a worker that is built for hosts.
     #[derive(Debug, Clone)]
     pub enum Database {}
 
-    /// Redis that gives no answer; everything else is a failure.
+    /// Returns the exit code for an error: one for Redis without response, and a failure for all others.
     pub fn exit_of(error: &anyhow::Error) -> Exit {
         let is_silent = |error: &redis::RedisError| error.is_io_error() || error.is_timeout();
         if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_silent) {
@@ -76,8 +76,10 @@ mod left_out {
 
     #[expect(clippy::unused_async, reason = "the same as with the provider")]
     pub(crate) async fn connect(_: &Secret<String>) -> anyhow::Result<Database> {
-        Err(Failure::usage("this worker is built for hosts: the queue billing needs one with the feature `provider`")
-            .into())
+        Err(Failure::usage(
+            "this worker is built for hosts: the queue billing requires one with the feature `provider`",
+        )
+        .into())
     }
 
     #[expect(clippy::unused_async, reason = "the same as with the provider")]

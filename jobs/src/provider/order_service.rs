@@ -1,4 +1,4 @@
-//! Ends what an order delivers when its time has come, on the queue `billing`.
+//! The job that ends an order's service at its time, on the queue `billing`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ struct Service {
 
 pub(super) async fn handle(database: &PgPool, payload: &[u8]) -> Result<Value, JobError> {
     let Service { order } = serde_json::from_slice(payload)
-        .map_err(|error| JobError::Fail(format!("the job's payload can't be read: {error}")))?;
+        .map_err(|error| JobError::Fail(format!("the job's payload is invalid: {error}")))?;
     orders::carry_out_due(database, dispatch::services, order).await?;
     Ok(json!({ "order": order }))
 }

@@ -63,7 +63,7 @@ fn the_log_goes_to_a_file_at_the_level_that_is_asked_for() {
     });
     assert!(process.terminate().success());
     let before = fs::read_to_string(&file).expect("log");
-    assert!(before.contains("nothing was left undone"), "{before}");
+    assert!(before.contains("all jobs are finished"), "{before}");
     assert_eq!(process.stderr(), "");
     // Appended to, and quieter.
     redis.flush();

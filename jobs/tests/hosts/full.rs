@@ -51,7 +51,7 @@ fn a_full_state_folder_is_said_and_work_goes_on_when_there_is_room() {
             reason = network["status_reason"].as_str().unwrap_or_default().to_owned();
             !reason.is_empty()
         });
-        assert!(reason.contains("No space left on device") && reason.contains("make room"), "{reason}");
+        assert!(reason.contains("No space left on device") && reason.contains("free space"), "{reason}");
         assert_eq!(files(state_dir), before, "the old state is whole, and nothing lies beside it");
         assert_eq!(peers(world), peers_before, "what was not kept is not in effect either");
         let mut restore = world.command(VPN_HOST, programs::uncloud_worker());

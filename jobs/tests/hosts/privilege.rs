@@ -112,7 +112,7 @@ fn missing_rules_are_named() {
         let worker = Account::new(&site, Rights::Sudo);
         world.sh("rm /etc/sudoers.d/uncloud");
         let said = said(&worker.try_apply(&site, &site.desired(1, &[]), &[]));
-        assert!(said.contains("are uncloud's rules for sudo installed"), "{said}");
+        assert!(said.contains("check that uncloud's rules for sudo are installed"), "{said}");
     });
 }
 

@@ -28,8 +28,8 @@ fn an_unknown_kind_and_a_newer_payload_fail_and_say_what_to_do() {
     let admin = provider.api("admin");
     for (kind, payload, advice) in [
         ("vpn_fly", "{}", "does not know jobs of kind vpn_fly; update it, then run the job again"),
-        ("vpn_apply", r#"{"version": 99}"#, "has version 99, this worker knows up to 1; update the worker"),
-        ("vpn_apply", "\u{fffd}", "do worker and server have one version?"),
+        ("vpn_apply", r#"{"version": 99}"#, "has version 99, but this worker supports up to 1; update the worker"),
+        ("vpn_apply", "\u{fffd}", "check that worker and server have the same version"),
     ] {
         let path = format!("/v1/admin/job/{}", sent(&provider, kind, payload));
         wait_until("it has failed", || admin.get(&path).expect(200)["job"]["state"] == "failed");

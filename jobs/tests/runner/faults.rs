@@ -31,7 +31,7 @@ fn what_cannot_be_read_is_said_and_holds_up_nobody() {
     let _: String = redis.xadd(&key, "*", &[("nonsense", "\u{fffd}")]).expect("added");
     let _: String = redis.xadd(&key, "*", &[("job", damaged.to_string()), ("fence", fence)]).expect("added");
     let mut worker = stage.worker();
-    stage.wait_for(damaged, "failed").assert_error("do worker and server have one version?");
+    stage.wait_for(damaged, "failed").assert_error("check that worker and server have the same version");
     worker.wait_for_line("has no readable field `job`");
     let next = stage.enqueue(&Action::Nothing);
     stage.wait_for(next, "succeeded");

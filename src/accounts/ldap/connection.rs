@@ -1,4 +1,4 @@
-//! Connections to the directory: one that is kept for the service, one for each user who binds.
+//! Connections to the directory: one is kept for the service, and each user who binds gets another one.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -8,17 +8,18 @@ use tokio::{sync::Mutex, time::Instant};
 use uncloud_wire::Secret;
 use url::Url;
 
-/// A kept connection that nobody used for so long may have been forgotten by a firewall, which shows only as silence.
+/// The longest time for which a connection is kept unused: a firewall may forget it later, which shows only as a
+/// timeout.
 const MOST_IDLE: Duration = Duration::from_mins(1);
-/// Characters of a directory's text that a log line gets.
+/// The number of characters of a directory's text in a log line.
 const MOST_CHARACTERS: usize = 300;
 
-/// Where the directory is.
+/// The address of the directory.
 #[derive(Debug)]
 pub(super) struct Server {
     pub url: Url,
     pub starttls: bool,
-    /// None: not encrypted.
+    /// The TLS configuration; none for an unencrypted connection.
     pub tls: Option<Arc<rustls::ClientConfig>>,
 }
 
@@ -29,7 +30,7 @@ impl fmt::Display for Server {
 }
 
 impl Server {
-    /// A connection as nobody. The caller limits the time.
+    /// Opens an anonymous connection. The caller limits the time.
     pub(super) async fn connect(&self) -> anyhow::Result<Ldap> {
         let mut settings = LdapConnSettings::new().set_starttls(self.starttls);
         if let Some(tls) = &self.tls {
@@ -38,17 +39,17 @@ impl Server {
         let connected = LdapConnAsync::from_url_with_settings(settings, &self.url).await;
         let (connection, ldap) = connected.map_err(|error| printable("connecting", &error))?;
         tokio::spawn(async move {
-            // Whoever waits for an answer is told, and logs it.
+            // The caller that waits for a response gets the error, and logs it.
             let _ = connection.drive().await;
         });
         Ok(ldap)
     }
 }
 
-/// The service's connection: made when first needed, shared by concurrent searches, made anew when it is lost.
+/// The service's connection: opened on first use, shared by concurrent searches, and reopened when it is lost.
 #[derive(Debug, Default)]
 pub(super) struct Service {
-    /// DN and password; none searches as nobody.
+    /// The DN and password of the service; none searches anonymously.
     pub account: Option<(String, Secret<String>)>,
     kept: Mutex<Option<(Ldap, Instant)>>,
 }
@@ -58,7 +59,7 @@ impl Service {
         Self { account, ..Self::default() }
     }
 
-    /// A handle, and whether its connection is new.
+    /// Returns a handle, and true for a new connection.
     pub(super) async fn handle(&self, server: &Server) -> anyhow::Result<(Ldap, bool)> {
         let mut kept = self.kept.lock().await;
         if let Some((ldap, used)) = &mut *kept
@@ -78,19 +79,20 @@ impl Service {
         Ok((ldap, true))
     }
 
-    /// Lets go of the connection; the next search makes a new one.
+    /// Drops the connection; the next search opens a new one.
     pub(super) async fn forget(&self) {
         drop(self.kept.lock().await.take());
     }
 }
 
-/// An error's text with what a directory wrote into it made harmless for a log.
+/// Returns an error's text in which the directory's part is safe for a log.
 pub(super) fn printable(doing: &str, error: &LdapError) -> anyhow::Error {
     let text: String = error.to_string().chars().take(MOST_CHARACTERS).map(harmless).collect();
     anyhow!("{doing}: {text}")
 }
 
-/// Control characters could forge lines or talk to a terminal; those that turn the writing direction could hide text.
+/// Replaces control characters, which could forge lines or control a terminal, and those that change the writing
+/// direction, which could hide text.
 fn harmless(character: char) -> char {
     let hides = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
     if character.is_control() || hides { ' ' } else { character }
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directorys_text_forges_no_log_lines() {
+    fn printable_directory_text_has_no_control_characters() {
         let result = ldap3::LdapResult {
             rc: 53,
             matched: String::new(),

@@ -1,18 +1,18 @@
-//! What an entry says about its user.
+//! A user's entry in the directory.
 
 use ldap3::SearchEntry;
 
 use crate::user::Username;
 
-/// Password policy (draft-behera-ldap-password-policy): set on a locked entry.
+/// The attribute of a locked entry in the password policy (draft-behera-ldap-password-policy).
 const LOCKED_TIME: &str = "pwdAccountLockedTime";
-/// Its value for a lock that only an administrator ends. With any other the lock may be over, which the directory
-/// knows, since it also knows for how long it locks: the bind tells.
+/// The value of a lock that only an administrator ends. A lock with any other value may have expired, which only the
+/// directory knows, since it has the duration of locks: the bind shows it.
 const LOCKED_FOR_GOOD: &str = "000001010000Z";
-/// 389 Directory Server and FreeIPA.
+/// The attribute of locked entries in 389 Directory Server and FreeIPA.
 const ACCOUNT_LOCK: &str = "nsAccountLock";
 
-/// What to ask for.
+/// Returns the attributes to request.
 pub(super) fn attributes(username_attribute: &str) -> Vec<&str> {
     vec![username_attribute, LOCKED_TIME, ACCOUNT_LOCK]
 }
@@ -26,14 +26,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Nothing when the entry has no name that can be a user's.
+    /// Reads an entry. Returns none if the entry does not have a valid user name.
     pub(super) fn new(entry: SearchEntry, username_attribute: &str) -> Option<Self> {
         let names = values(&entry, username_attribute);
         let username = own_name(&entry.dn, username_attribute, names).and_then(|name| name.parse().ok());
         let Some(username) = username else {
             tracing::warn!(
                 dn = ?entry.dn,
-                "the entry has no single {username_attribute} that can be a user name; it is not let in"
+                "the entry does not have a single {username_attribute} that is a valid user name; login refused"
             );
             return None;
         };
@@ -43,13 +43,13 @@ impl Entry {
     }
 }
 
-/// Attribute names have no case.
+/// Returns the values of an attribute, whose name is case-insensitive.
 fn values<'a>(entry: &'a SearchEntry, attribute: &str) -> &'a [String] {
     let named = entry.attrs.iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute));
     named.map_or(&[], |(_, values)| values)
 }
 
-/// One person is one user, however many names the entry has: of several, the one in the DN counts.
+/// Returns the only name of a user: if an entry has several names, the one in the DN counts.
 fn own_name<'a>(dn: &str, attribute: &str, names: &'a [String]) -> Option<&'a String> {
     match names {
         [name] => Some(name),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_has_one_name_in_lower_case() {
+    fn entry_with_several_names_has_name_of_dn_in_lower_case() {
         let name = |dn, names: &[&str]| entry(dn, &[("UID", names)]).map(|entry| entry.username.to_string());
         assert_eq!(name("cn=A,dc=test", &["Alice"]), Some("alice".into()));
         assert_eq!(name("uid=alice,dc=test", &["zoe", "alice"]), Some("alice".into()));
@@ -87,11 +87,11 @@ mod tests {
     }
 
     #[test]
-    fn locks_that_only_an_administrator_ends_are_seen() {
+    fn entry_with_permanent_lock_is_locked() {
         let locked = |lock| entry("uid=a,dc=test", &[("uid", &["a"]), lock]).expect("an entry").locked;
         assert!(locked(("pwdAccountLockedTime", &["000001010000Z"])));
         assert!(locked(("nsaccountlock", &["TRUE"])));
-        assert!(!locked(("pwdAccountLockedTime", &["20260101000000Z"])), "the bind tells");
+        assert!(!locked(("pwdAccountLockedTime", &["20260101000000Z"])), "the bind shows this lock");
         assert!(!locked(("nsAccountLock", &["false"])));
     }
 }

@@ -1,8 +1,9 @@
-//! The directory (LDAP): whose name and password are right, and who is staff.
+//! The directory (LDAP), which checks names and passwords and defines the staff.
 //!
-//! A login is a search with the service's connection, a bind on a connection of its own, and a look at the staff group,
-//! all within one timeout. "Wrong" and "could not ask" are different answers: only the directory's own word that name or
-//! password are wrong is a refusal; whatever else happens (silence, a wrong certificate, "busy") is an outage.
+//! A login is a search with the service's connection, a bind on a connection of its own, and a check of the staff
+//! group, all within one timeout. A wrong password differs from a failed check: the server refuses a login only if the
+//! directory reports that name or password are wrong; any other failure (a timeout, a wrong certificate, "busy") is an
+//! outage.
 
 mod connection;
 mod entry;
@@ -22,25 +23,25 @@ use self::{
 use crate::{error::Error, user::Username};
 use uncloud_wire::Secret;
 
-/// What the filter has in place of the user's name.
+/// The placeholder of the user's name in the filter.
 const PLACEHOLDER: &str = "{username}";
-/// Asks for no attribute (RFC 4511): only whether there is an entry.
+/// The attribute list that requests no attributes (RFC 4511), for checks of existence.
 const NO_ATTRIBUTES: [&str; 1] = ["1.1"];
 
-/// noSuchObject.
+/// The result code noSuchObject.
 const NO_SUCH_OBJECT: u32 = 32;
-/// sizeLimitExceeded.
+/// The result code sizeLimitExceeded.
 const SIZE_LIMIT_EXCEEDED: u32 = 4;
-/// What a directory says about a bind that will not become right by waiting: constraintViolation (389 Directory Server:
-/// too many wrong passwords), noSuchObject, inappropriateAuthentication (an entry without a password), invalidCredentials.
+/// The result codes of a bind that retrying does not fix: constraintViolation (389 Directory Server: too many wrong
+/// passwords), noSuchObject, inappropriateAuthentication (an entry without a password), invalidCredentials.
 const REFUSALS: [u32; 4] = [19, NO_SUCH_OBJECT, 48, 49];
 
-/// Somebody the directory vouches for.
+/// A user whom the directory confirms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DirectoryUser {
-    /// As in the entry, lower case; the name that was typed may be another one (an e-mail address).
+    /// The name in the entry, in lower case; the user may have typed another one (an e-mail address).
     pub username: Username,
-    /// In the staff group just now.
+    /// True if the user is in the staff group at present.
     pub staff: bool,
 }
 
@@ -58,14 +59,14 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Whether name and password are right, asked of the directory now. `None`: they are not, or the entry is locked.
-    /// Everything else is [`Error::Unavailable`], after the configured timeout at the latest.
+    /// Checks a name and password in the directory now. Returns `None` if they are wrong or if the entry is locked.
+    /// Every other failure is [`Error::Unavailable`], after the configured timeout at the latest.
     pub(super) async fn login(
         self: &Arc<Self>,
         username: &Username,
         password: &Secret<String>,
     ) -> Result<Option<DirectoryUser>, Error> {
-        // RFC 4513, 5.1.2: a bind without a password succeeds as nobody.
+        // A bind without a password succeeds anonymously (RFC 4513, 5.1.2).
         if password.expose().is_empty() {
             return Ok(None);
         }
@@ -73,8 +74,8 @@ impl Directory {
         self.in_time(async move { this.check(&username, &password).await }).await
     }
 
-    /// Whether there still is the user of a row, asked with the service's connection alone. `None`: there is not, or the
-    /// entry is locked for good. Errors are as with [`Self::login`].
+    /// Looks up the user of a row with the service's connection alone. Returns `None` if the user does not exist, or if
+    /// the entry is permanently locked. Errors are as with [`Self::login`].
     pub(super) async fn look_up(self: &Arc<Self>, username: &Username) -> Result<Option<DirectoryUser>, Error> {
         let (this, username) = (Arc::clone(self), username.clone());
         let look = async move {
@@ -86,21 +87,22 @@ impl Directory {
         self.in_time(look).await
     }
 
-    /// Whether the service may bind, for a word at start.
+    /// Checks that the service can bind, for a log line at start.
     pub async fn probe(self: &Arc<Self>) -> Result<(), Error> {
         let this = Arc::clone(self);
         self.in_time(async move { this.service.handle(&this.server).await.map(drop) }).await
     }
 
-    /// A task of its own: ldap3 panics on some malformed answers, and that is an outage like any other.
+    /// Runs a request in a task of its own: ldap3 panics on some malformed responses, and that is an outage like any
+    /// other.
     async fn in_time<T: Send + 'static>(
         &self,
         asked: impl Future<Output = anyhow::Result<T>> + Send + 'static,
     ) -> Result<T, Error> {
         let outcome = match tokio::spawn(tokio::time::timeout(self.timeout, asked)).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(anyhow!("no answer within {:?}", self.timeout)),
-            Err(_) => Err(anyhow!("its answer can't be understood")),
+            Ok(Err(_)) => Err(anyhow!("no response within {:?}", self.timeout)),
+            Err(_) => Err(anyhow!("its response is malformed")),
         };
         if outcome.is_err() {
             self.service.forget().await;
@@ -110,7 +112,7 @@ impl Directory {
 
     async fn check(&self, username: &Username, password: &Secret<String>) -> anyhow::Result<Option<DirectoryUser>> {
         let (mut ldap, entry) = self.find(&self.filter_of_login(username), username).await?;
-        // Without an entry somebody else's name is tried, so that the time does not tell which names exist.
+        // Without an entry, bind with another name, so that the time does not reveal which names exist.
         let nobody = || format!("cn=nobody,{}", self.base_dn);
         let dn = entry.as_ref().map_or_else(nobody, |entry| entry.dn.clone());
         let correct = self.bind_as(&dn, password).await?;
@@ -120,7 +122,7 @@ impl Directory {
         }
     }
 
-    /// What the directory says about an entry's user, whoever asks.
+    /// Returns the directory's data on an entry's user, regardless of the connection.
     async fn vouch(&self, ldap: &mut Ldap, entry: Entry) -> anyhow::Result<Option<DirectoryUser>> {
         if entry.locked || self.is_locked(ldap, &entry.dn).await? {
             return Ok(None);
@@ -133,15 +135,15 @@ impl Directory {
         self.filter.replace(PLACEHOLDER, &ldap_escape(username.as_str()))
     }
 
-    /// The row has the entry's own name, which need not be the one that was typed. What else the filter asks for counts
-    /// as at a login.
+    /// Returns the filter for a row's user. The row has the entry's own name, which may differ from the typed one. The
+    /// other conditions of the filter apply as at a login.
     fn filter_of_row(&self, username: &Username) -> String {
         let (attribute, name) = (&self.username_attribute, ldap_escape(username.as_str()));
         format!("(&({attribute}={name}){})", self.filter.replace(PLACEHOLDER, "*"))
     }
 
-    /// The one entry of a name, and the connection it was found on. A kept connection may be gone without our knowing
-    /// (the directory was restarted), so a lost one is replaced once.
+    /// Finds the only entry of a name, and the connection on which it was found. A kept connection may have been lost
+    /// without notice (the directory was restarted), so it is replaced once.
     async fn find(&self, filter: &str, username: &Username) -> anyhow::Result<(Ldap, Option<Entry>)> {
         let (mut ldap, fresh) = self.service.handle(&self.server).await?;
         let found = match self.search_user(&mut ldap, filter).await {
@@ -152,9 +154,9 @@ impl Directory {
             }
             found => found,
         };
-        let found = found.map_err(|error| printable("searching the user", &error))?;
+        let found = found.map_err(|error| printable("searching for the user", &error))?;
         if found.len() > 1 {
-            tracing::warn!(%username, "the directory has several entries for one user name; nobody is let in by it");
+            tracing::warn!(%username, "the directory has several entries for one user name; login refused");
         }
         let entry = match <[SearchEntry; 1]>::try_from(found) {
             Ok([entry]) => Entry::new(entry, &self.username_attribute),
@@ -174,12 +176,12 @@ impl Directory {
         Ok(found.0.into_iter().map(SearchEntry::construct).collect())
     }
 
-    /// On a connection of its own, which ends with it: nobody ever asks anything as this user.
+    /// Binds on a connection of its own, which ends here: the server never sends other requests as this user.
     async fn bind_as(&self, dn: &str, password: &Secret<String>) -> anyhow::Result<bool> {
         let mut ldap = self.server.connect().await?;
         let answer = ldap.simple_bind(dn, password.expose()).await;
         let answer = answer.map_err(|error| printable("checking a password", &error))?;
-        let _ = ldap.unbind().await; // it has answered all that matters
+        let _ = ldap.unbind().await; // the result is already known
         match answer.rc {
             0 => Ok(true),
             code if REFUSALS.contains(&code) => Ok(false),
@@ -189,33 +191,34 @@ impl Directory {
 
     async fn is_locked(&self, ldap: &mut Ldap, dn: &str) -> anyhow::Result<bool> {
         match &self.locked_filter {
-            // An entry that is not there any more counts as locked.
+            // A missing entry counts as locked.
             Some(filter) => Ok(matches(ldap, dn, filter).await?.unwrap_or(true)),
             None => Ok(false),
         }
     }
 
-    /// Asked of the group itself: `memberOf` needs an overlay that few have, and may lag behind.
+    /// Checks the membership in the group itself: `memberOf` needs an overlay that few directories have, and may lag
+    /// behind.
     async fn is_staff(&self, ldap: &mut Ldap, entry: &Entry) -> anyhow::Result<bool> {
         let Some(group) = &self.staff_group else { return Ok(false) };
         let (dn, uid) = (ldap_escape(entry.dn.as_str()), ldap_escape(entry.username.as_str()));
         let filter = format!("(|(member={dn})(uniqueMember={dn})(memberUid={uid}))");
         let member = matches(ldap, group, &filter).await?;
         if member.is_none() {
-            // A group of names can't be empty, so its last member takes it along.
-            tracing::warn!(group, "the staff group is not in the directory, so none of its users is staff");
+            // A group of names can't be empty, so removing its last member removes the group.
+            tracing::warn!(group, "the staff group does not exist in the directory, so none of its users are staff");
         }
         Ok(member.unwrap_or(false))
     }
 }
 
-/// Whether the entry is there and what the filter says about it.
+/// Returns the result of the filter for an entry; none if the entry does not exist.
 async fn matches(ldap: &mut Ldap, dn: &str, filter: &str) -> anyhow::Result<Option<bool>> {
     let found = ldap.search(dn, Scope::Base, filter, NO_ATTRIBUTES).await;
-    let found = found.map_err(|error| printable("looking at an entry", &error))?;
+    let found = found.map_err(|error| printable("reading an entry", &error))?;
     match found.1.rc {
         0 => Ok(Some(!found.0.is_empty())),
         NO_SUCH_OBJECT => Ok(None),
-        _ => Err(printable("looking at an entry", &found.1.into())),
+        _ => Err(printable("reading an entry", &found.1.into())),
     }
 }

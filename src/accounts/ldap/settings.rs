@@ -1,4 +1,4 @@
-//! Checking what was configured, so that whatever is wrong shows at start and in one line.
+//! The check of the settings at start, with an error of one line.
 
 use std::{
     net::IpAddr,
@@ -17,44 +17,44 @@ use url::Url;
 
 use super::{Directory, PLACEHOLDER, Server, Service};
 
-/// A directory as configured; [`Directory::new`] checks it.
+/// The settings of a directory, which [`Directory::new`] checks.
 #[derive(Debug, Clone)]
 pub struct DirectorySettings {
-    /// `ldap://HOST` or `ldaps://HOST`.
+    /// The URL: `ldap://HOST` or `ldaps://HOST`.
     pub url: String,
-    /// Encrypt an `ldap://` connection before anything is said.
+    /// True to encrypt an `ldap://` connection before the first request.
     pub starttls: bool,
-    /// Certificates to trust, and no others; none: those of the system.
+    /// The file with the only certificates to trust; none for those of the system.
     pub ca_file: Option<PathBuf>,
-    /// Passwords may travel unencrypted to another machine.
+    /// True if passwords may travel unencrypted to another machine.
     pub allow_plaintext: bool,
-    /// Who searches; none: nobody in particular.
+    /// The DN that searches; none for anonymous searches.
     pub bind_dn: Option<String>,
     /// The password of `bind_dn`.
     pub bind_password: Option<Secret<String>>,
-    /// Users are below it.
+    /// The DN below which users are.
     pub base_dn: String,
-    /// Finds the entry of `{username}`.
+    /// The filter that finds the entry of `{username}`.
     pub filter: String,
-    /// Has the name that the user's row gets.
+    /// The attribute with the name that the user's row gets.
     pub username_attribute: String,
-    /// Matches entries that may not log in.
+    /// The filter that matches entries which may not log in.
     pub locked_filter: Option<String>,
-    /// DN of the group whose members are staff.
+    /// The DN of the group whose members are staff.
     pub staff_group: Option<String>,
-    /// For a whole login.
+    /// The timeout of a whole login.
     pub timeout: Duration,
 }
 
 impl Directory {
-    /// Checks the settings; connects to nothing. The errors name the environment variables.
+    /// Checks the settings without any connection. The errors name the environment variables.
     pub fn new(settings: DirectorySettings) -> anyhow::Result<Self> {
         let server = server(&settings)?;
         let account = match (settings.bind_dn, settings.bind_password) {
             (Some(dn), Some(password)) => Some((dn, password)),
             (None, None) => None,
-            (Some(_), None) => bail!("UNCLOUD_LDAP_BIND_DN needs UNCLOUD_LDAP_BIND_PASSWORD or its _FILE"),
-            (None, Some(_)) => bail!("UNCLOUD_LDAP_BIND_PASSWORD is set without UNCLOUD_LDAP_BIND_DN"),
+            (Some(_), None) => bail!("UNCLOUD_LDAP_BIND_DN requires UNCLOUD_LDAP_BIND_PASSWORD or its _FILE"),
+            (None, Some(_)) => bail!("UNCLOUD_LDAP_BIND_PASSWORD requires UNCLOUD_LDAP_BIND_DN"),
         };
         ensure!(
             settings.filter.contains(PLACEHOLDER),
@@ -69,7 +69,7 @@ impl Directory {
             ("UNCLOUD_LDAP_STAFF_GROUP", settings.staff_group.as_ref()),
         ];
         for (name, dn) in dns {
-            ensure!(dn.is_none_or(|dn| dn.contains('=')), "{name} is no DN, as in ou=users,dc=example,dc=ch");
+            ensure!(dn.is_none_or(|dn| dn.contains('=')), "{name} must be a DN, as in ou=users,dc=example,dc=ch");
         }
         ensure!(
             (Duration::from_millis(1)..=Duration::from_mins(1)).contains(&settings.timeout),
@@ -91,14 +91,14 @@ impl Directory {
 fn check_filter(name: &str, filter: &str) -> anyhow::Result<()> {
     ensure!(
         filter.starts_with('(') && ldap3::parse_filter(filter).is_ok(),
-        "{name} is no LDAP filter (RFC 4515), as in (&(objectClass=person)(uid={PLACEHOLDER}))"
+        "{name} must be an LDAP filter (RFC 4515), as in (&(objectClass=person)(uid={PLACEHOLDER}))"
     );
     Ok(())
 }
 
 fn server(settings: &DirectorySettings) -> anyhow::Result<Server> {
     let (url, host) = parse(&settings.url)
-        .context("UNCLOUD_LDAP_URL must be ldap://HOST or ldaps://HOST, with a port if it is another one")?;
+        .context("UNCLOUD_LDAP_URL must be ldap://HOST or ldaps://HOST, with a port if it is not the default")?;
     let secure = url.scheme() == "ldaps";
     ensure!(!(secure && settings.starttls), "UNCLOUD_LDAP_STARTTLS is for ldap://; ldaps:// is encrypted anyway");
     let encrypted = secure || settings.starttls;
@@ -109,9 +109,9 @@ fn server(settings: &DirectorySettings) -> anyhow::Result<Server> {
     let here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     ensure!(
         encrypted || here || settings.allow_plaintext,
-        "passwords would go to {host} unencrypted: use ldaps:// or UNCLOUD_LDAP_STARTTLS, or say UNCLOUD_LDAP_ALLOW_PLAINTEXT"
+        "passwords would go to {host} unencrypted: use ldaps:// or UNCLOUD_LDAP_STARTTLS, or set UNCLOUD_LDAP_ALLOW_PLAINTEXT"
     );
-    // ldap3 does not recognise one in a URL when it compares it with the certificate.
+    // ldap3 does not recognise an IPv6 address in a URL when it compares it with the certificate.
     ensure!(
         !(encrypted && host.contains(':')),
         "the certificate can't be compared with an IPv6 address: use the directory's name in UNCLOUD_LDAP_URL"
@@ -120,7 +120,7 @@ fn server(settings: &DirectorySettings) -> anyhow::Result<Server> {
     Ok(Server { url, starttls: settings.starttls, tls })
 }
 
-/// The URL, and its host without brackets.
+/// Parses the URL; returns it and its host without brackets.
 fn parse(text: &str) -> Option<(Url, String)> {
     let url = Url::parse(text).ok()?;
     let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
@@ -143,19 +143,19 @@ fn tls(ca_file: Option<&Path>) -> anyhow::Result<ClientConfig> {
 fn roots_of(file: &Path) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).context("can't be read")? {
-        roots.add(certificate.context("is no PEM file")?).context("has a certificate that can't be used")?;
+        roots.add(certificate.context("is not a PEM file")?).context("contains an unusable certificate")?;
     }
-    ensure!(!roots.is_empty(), "has no certificate (PEM)");
+    ensure!(!roots.is_empty(), "contains no certificate (PEM)");
     Ok(roots)
 }
 
 fn system_roots() -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    // Some systems have a few that nobody understands; the others still count.
+    // Some systems have a few certificates that can't be parsed; the others still count.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     ensure!(
         !roots.is_empty(),
-        "this system trusts no certificates: install ca-certificates or set UNCLOUD_LDAP_CA_FILE"
+        "this system has no trusted certificates: install ca-certificates or set UNCLOUD_LDAP_CA_FILE"
     );
     Ok(roots)
 }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_complete_is_accepted() {
+    fn directory_settings_complete_are_accepted() {
         for url in ["ldap://127.0.0.1", "ldap://[::1]:1389", "ldap://LOCALHOST/", "ldaps://ldap.example.ch"] {
             Directory::new(settings(url)).expect(url);
         }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_wrong_is_one_line_that_names_it() {
+    fn directory_settings_wrong_are_refused_with_their_name() {
         let here = || settings("ldap://localhost");
         let cases = [
             (settings("localhost"), "UNCLOUD_LDAP_URL"),

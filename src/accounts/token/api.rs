@@ -1,4 +1,4 @@
-//! Tokens over HTTP: everybody's own, and for staff those of others.
+//! The API's operations on the caller's own tokens, and for staff on those of other users.
 
 use std::sync::Arc;
 
@@ -27,40 +27,40 @@ use crate::{
     request_context,
 };
 
-/// Days that a token lives when its maker does not say.
+/// The lifetime of a token in days, if its creator sets none.
 const DAYS: i32 = 90;
 
 input! {
-    /// A token to be made.
+    /// A token to be created.
     pub struct TokenCreate {
-        /// What to call it: the program that will use it.
+        /// The token's name, such as that of the program that will use it.
         pub name: Line<100>,
-        /// What it may be used for.
+        /// The scopes of the token.
         pub scopes: Scopes,
-        /// Days until it ends; 90 when left out.
+        /// The number of days until the token expires; 90 if omitted.
         pub expires_in_days: Option<Number<1, 366>>,
     }
 }
 
-/// How a program signs in without a password.
+/// A credential with which a program signs in without a password.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct Token {
     /// Identifies the token.
     id: i64,
-    /// What its user calls it.
+    /// The name that its user gave it.
     name: String,
-    /// How its secret begins.
+    /// The first characters of its secret.
     prefix: String,
-    /// What it may be used for.
+    /// The scopes of the token.
     scopes: Vec<Scope>,
-    /// When it ends.
+    /// The time at which the token expires.
     expires_at: DateTime<Utc>,
-    /// When it was last used, to about a minute; absent when it never was.
+    /// The time of its last use, to about a minute; absent if it was never used.
     last_used_at: Option<DateTime<Utc>>,
-    /// When it was made.
+    /// The time at which the token was created.
     created_at: DateTime<Utc>,
-    /// What to send as `Authorization: Bearer ...`. Shown this once.
+    /// The secret to send as `Authorization: Bearer ...`. It is returned once, on creation.
     secret: Option<String>,
 }
 
@@ -89,19 +89,19 @@ impl Representation for TokenRow {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct TokenList {
-    /// In the order asked for.
+    /// The tokens, in the requested sort order.
     items: Vec<Token>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last page.
     next: Option<String>,
 }
 
 #[derive(ApiResponse)]
 enum TokenCreated {
-    /// Made. Its secret is in this answer only.
+    /// The token is created. Only this response contains its secret.
     #[oai(status = 201)]
     Created(
         Json<Token>,
-        /// Where the token is.
+        /// The path of the token.
         #[oai(header = "Location")]
         String,
     ),
@@ -109,46 +109,46 @@ enum TokenCreated {
 
 #[derive(ApiResponse)]
 enum TokenDeleted {
-    /// It lets nobody in any more.
+    /// The token is no longer accepted.
     #[oai(status = 204)]
     Deleted,
 }
 
 fn not_found(id: i64) -> Error {
-    Error::NotFound(format!("there is no token {id}").into())
+    Error::NotFound(format!("token {id} not found").into())
 }
 
-/// A page of somebody's tokens.
+/// Returns a page of a user's tokens.
 async fn page(db: &PgPool, user_id: i64, window: PageQuery) -> Result<Json<TokenList>, Error> {
     let (rows, next) = window.page(db::tokens(db, user_id, None, window).await?, |row| row.token_id);
     Ok(Json(TokenList { items: rows.into_iter().map(Into::into).collect(), next }))
 }
 
-/// The operations.
+/// The operations on tokens.
 pub struct TokenApi {
-    /// Where the tokens are.
+    /// The database with the tokens.
     pub pool: PgPool,
-    /// Remembers them.
+    /// The authenticator that caches tokens.
     pub authenticator: Arc<Authenticator>,
 }
 
 #[OpenApi(tag = "Tags::Tokens")]
 impl TokenApi {
-    /// Make a token
+    /// Create a token
     ///
-    /// Only with the password: a token that fell into wrong hands makes no other ones.
+    /// Requires the password: a stolen token can't create other ones.
     #[oai(path = "/v1/token", method = "post", operation_id = "token_create")]
     async fn create(&self, caller: Password, body: Body<TokenCreate>) -> Result<TokenCreated, Error> {
         let scopes = body.0.scopes;
         if scopes.has(Scope::Staff) && !caller.0.staff {
-            return Err(Error::field("scopes", "can't have staff, because you are not staff"));
+            return Err(Error::field("scopes", "must not include staff, because you are not staff"));
         }
         let secret = new_secret()?;
-        let secret_hash = hash(&secret).ok_or_else(|| anyhow::anyhow!("a new secret has the wrong form"))?;
+        let secret_hash = hash(&secret).ok_or_else(|| anyhow::anyhow!("a new secret is malformed"))?;
         let days = body.0.expires_in_days.map_or(DAYS, Number::get);
         let mut tx = request_context::begin(&self.pool).await?;
         if db::count(&mut tx, caller.0.user_id).await? >= db::MOST {
-            let detail = format!("you have {} tokens; delete those that you do not need", db::MOST);
+            let detail = format!("you have {} tokens; delete tokens that you do not need", db::MOST);
             return Err(Error::Conflict { code: Code::TooManyTokens, detail, field: None });
         }
         let (name, given) = (body.0.name.0, (&secret, &secret_hash[..]));
@@ -160,17 +160,17 @@ impl TokenApi {
 
     /// List my tokens
     ///
-    /// The oldest first unless `sort` says otherwise, in pages, without their secrets.
+    /// Lists my tokens in pages without their secrets, the oldest first unless `sort` requests another order.
     #[oai(path = "/v1/token", method = "get", operation_id = "token_list")]
     async fn list(
         &self,
         caller: AuthenticatedUser,
-        /// Tokens on a page.
+        /// The number of tokens on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the page before.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The sort order.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<TokenList>, Error> {
@@ -179,7 +179,7 @@ impl TokenApi {
 
     /// Read a token
     ///
-    /// Without its secret, which is shown only once.
+    /// Returns the token without its secret, which is returned only once.
     #[oai(path = "/v1/token/:id", method = "get", operation_id = "token_read")]
     async fn read(
         &self,
@@ -193,7 +193,7 @@ impl TokenApi {
 
     /// Revoke a token
     ///
-    /// At once on the server that answers; others may still remember it for less than a minute.
+    /// Takes effect at once on the server that responds; other servers may cache the token for less than a minute.
     #[oai(path = "/v1/token/:id", method = "delete", operation_id = "token_delete")]
     async fn delete(
         &self,
@@ -206,19 +206,20 @@ impl TokenApi {
 
     /// List a user's tokens
     ///
-    /// For staff; the oldest first unless `sort` says otherwise, in pages, without their secrets.
+    /// Lists a user's tokens for staff, in pages without their secrets, the oldest first unless `sort` requests another
+    /// order.
     #[oai(path = "/v1/admin/user/:id/token", method = "get", operation_id = "admin_token_list")]
     async fn list_of(
         &self,
         _staff: Staff,
         /// Identifies the user.
         id: Path<Id>,
-        /// Tokens on a page.
+        /// The number of tokens on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the page before.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The sort order.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<TokenList>, Error> {
@@ -227,7 +228,7 @@ impl TokenApi {
 
     /// Revoke a user's token
     ///
-    /// For staff, when a token has fallen into wrong hands; the user's other tokens and the password stay.
+    /// Revokes a user's token for staff, as when it was stolen; the user's other tokens and password remain valid.
     #[oai(path = "/v1/admin/user/:id/token/:token_id", method = "delete", operation_id = "admin_token_delete")]
     async fn delete_of(
         &self,

@@ -1,4 +1,4 @@
-//! Tokens in Postgres.
+//! The queries on tokens.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool};
@@ -11,7 +11,7 @@ use crate::{
     user::User,
 };
 
-/// Most tokens that a user may have.
+/// The maximal number of tokens of a user.
 pub(super) const MOST: i64 = 100;
 
 /// A token as its user sees it.
@@ -25,17 +25,17 @@ pub(super) struct TokenRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// What a secret is good for.
+/// A valid token with its user.
 pub(in crate::accounts) struct Found {
     pub user: User,
-    /// Nobody but us vouches for this user.
+    /// True if the user has a local password, so that no directory confirms the user.
     pub local: bool,
     pub scopes: Vec<Scope>,
-    /// Seconds until the token ends.
+    /// The seconds until the token expires.
     pub left_secs: f64,
 }
 
-/// The token with that secret, unless it has ended. Notes that it was used.
+/// Returns the token with that secret, unless it has expired. Records its use.
 pub(in crate::accounts) async fn find(pool: &PgPool, secret_hash: &[u8]) -> sqlx::Result<Option<Found>> {
     let row = sqlx::query!(
         r#"select token_id, scopes as "scopes: Vec<Scope>", user_id, username, staff, users.created_at,
@@ -54,10 +54,10 @@ pub(in crate::accounts) async fn find(pool: &PgPool, secret_hash: &[u8]) -> sqlx
     Ok(Some(Found { user, local: row.local, scopes: row.scopes, left_secs: row.left_secs }))
 }
 
-/// How many tokens a user has. Whoever adds one has the user locked from here on.
+/// Returns the number of a user's tokens, and locks the user for the caller that adds one.
 pub(super) async fn count(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<i64> {
     sqlx::query!("select from users where user_id = $1 for no key update", user_id).fetch_optional(&mut *tx).await?;
-    // A later statement than the lock, so that it sees what the lock's last holder did.
+    // This statement follows the lock, so that it sees the changes of the lock's last holder.
     sqlx::query_scalar!(r#"select count(*) as "count!" from token where user_id = $1"#, user_id).fetch_one(tx).await
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn insert(
     .await
 }
 
-/// A window of a user's tokens, or one of them; those that have ended among them, until they are forgotten.
+/// Returns a page of a user's tokens, or one of them. Expired tokens are included until they are deleted.
 pub(super) async fn tokens(
     db: impl PgExecutor<'_>,
     user_id: i64,
@@ -110,7 +110,7 @@ pub(super) async fn lock(tx: &mut PgConnection, token_id: i64) -> sqlx::Result<(
     sqlx::query!("select from token where token_id = $1 for update", token_id).fetch_optional(tx).await.map(drop)
 }
 
-/// Removes a token; returns what its secret's hash was.
+/// Deletes a token; returns the hash of its secret.
 pub(super) async fn delete(tx: &mut PgConnection, user_id: i64, token_id: i64) -> sqlx::Result<Option<Vec<u8>>> {
     sqlx::query_scalar!(
         "delete from token where token_id = $1 and user_id = $2 returning secret_hash",
@@ -121,7 +121,7 @@ pub(super) async fn delete(tx: &mut PgConnection, user_id: i64, token_id: i64) -
     .await
 }
 
-/// Forgets tokens that ended a month ago, some of them at a time.
+/// Deletes tokens that expired a month ago, some of them at a time.
 pub async fn forget_ended(pool: &PgPool) -> sqlx::Result<()> {
     let mut tx = request_context::begin(pool).await?;
     sqlx::query!(

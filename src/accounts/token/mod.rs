@@ -1,4 +1,4 @@
-//! Bearer tokens: how programs sign in without a password. Each can do less than its user, and ends.
+//! Bearer tokens, with which programs sign in without a password. Each has fewer rights than its user, and expires.
 
 mod api;
 pub(super) mod db;
@@ -14,21 +14,21 @@ use uncloud_wire::Secret;
 
 use crate::error::Error;
 
-/// What secrets begin with, so that people and scanners of source code know one when they see it.
+/// The first characters of secrets, by which people and scanners of source code recognise them.
 const MARK: &str = "unc_";
-/// Characters of a secret: the mark and 256 bits.
+/// The number of characters of a secret: the mark and 256 bits.
 const SECRET_LEN: usize = MARK.len() + 43;
-/// Characters of a secret that are kept, for recognising it.
+/// The number of characters of a secret that are stored, to recognise it.
 const PREFIX_LEN: usize = MARK.len() + 8;
 
-/// A new token's secret.
+/// Generates a new token's secret.
 fn new_secret() -> Result<Secret<String>, Error> {
     let mut random = [0; 32];
     SystemRandom::new().fill(&mut random)?;
     Ok(Secret::new(format!("{MARK}{}", URL_SAFE_NO_PAD.encode(random))))
 }
 
-/// What is kept of a secret; none when it can't be one of ours.
+/// Returns the hash of a secret that is stored; none if it is not a valid secret.
 pub(super) fn hash(secret: &Secret<String>) -> Option<[u8; 32]> {
     let text = secret.expose();
     let possible = text.len() == SECRET_LEN && text.starts_with(MARK);
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_long_and_of_one_form() {
+    fn hash_of_malformed_secret_is_none() {
         let (one, other) = (new_secret().expect("random"), new_secret().expect("random"));
         assert_ne!(one.expose(), other.expose());
         assert!(hash(&one).is_some() && hash(&one) != hash(&other));

@@ -1,4 +1,4 @@
-//! The whole catalogue; staff only.
+//! The API's operations on the whole catalogue, for staff only.
 
 use poem_openapi::{
     ApiResponse, OpenApi,
@@ -19,32 +19,32 @@ use crate::{
 
 #[derive(ApiResponse)]
 enum ProductCreated {
-    /// In the catalogue.
+    /// The product is in the catalogue.
     #[oai(status = 201)]
     Created(
         Json<ProductBody>,
-        /// Where the product is.
+        /// The path of the product.
         #[oai(header = "Location")]
         String,
     ),
 }
 
 fn not_found(product_id: i64) -> Error {
-    Error::NotFound(format!("there is no product {product_id}").into())
+    Error::NotFound(format!("product {product_id} not found").into())
 }
 
-/// The operations.
+/// The operations of staff on products.
 pub struct AdminProductApi {
-    /// Where the catalogue is.
+    /// The database with the catalogue.
     pub pool: PgPool,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/product", tag = "Tags::Products")]
 impl AdminProductApi {
-    /// Put a product into the catalogue
+    /// Add a product to the catalogue
     ///
-    /// It can be bought from `sale_from` on. Orders keep the terms that they were placed on, whatever becomes of the
-    /// product.
+    /// Customers can buy it from `sale_from` on. Orders keep the terms on which they were placed when the product
+    /// changes.
     #[oai(path = "/", method = "post", operation_id = "admin_product_create")]
     async fn create(&self, _staff: Staff, body: Body<ProductCreate>) -> Result<ProductCreated, Error> {
         let (name, draft) = body.0.into_parts();
@@ -55,17 +55,18 @@ impl AdminProductApi {
 
     /// List all products
     ///
-    /// Also those that are not on sale yet, or no longer; the oldest first unless `sort` says otherwise, in pages.
+    /// Lists all products in pages, including those not yet or no longer on sale, the oldest first unless `sort`
+    /// requests another order.
     #[oai(path = "/", method = "get", operation_id = "admin_product_list")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Products on a page.
+        /// The number of products on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the page before.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The sort order.
         #[oai(default)]
         sort: Query<ProductSort>,
     ) -> Result<Json<ProductList>, Error> {
@@ -74,7 +75,7 @@ impl AdminProductApi {
 
     /// Read a product
     ///
-    /// Whether it is on sale or not.
+    /// Returns the product, on sale or not.
     #[oai(path = "/:id", method = "get", operation_id = "admin_product_read")]
     async fn read(
         &self,
@@ -86,10 +87,10 @@ impl AdminProductApi {
         Ok(Json(product.ok_or_else(|| not_found(id.0.0))?.into()))
     }
 
-    /// Write a product anew
+    /// Replace a product
     ///
-    /// All but its name, parameters, prices, requirements and components as a whole. Orders keep what they were placed
-    /// with. To take it off sale, write it with `sale_until`; products are never deleted.
+    /// Replaces everything but its name: parameters, prices, requirements and components as a whole. Orders keep the
+    /// terms on which they were placed. To take a product off sale, set `sale_until`; products are never deleted.
     #[oai(path = "/:id", method = "put", operation_id = "admin_product_update")]
     async fn edit(
         &self,

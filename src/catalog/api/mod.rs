@@ -1,4 +1,4 @@
-//! The catalogue over HTTP.
+//! The HTTP operations on the catalogue.
 
 mod admin;
 mod period;

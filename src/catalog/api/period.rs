@@ -1,4 +1,4 @@
-//! Recurring periods; staff only.
+//! The API's operations on recurring periods, for staff only.
 
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 use sqlx::PgPool;
@@ -14,18 +14,18 @@ use crate::{
 input! {
     /// A recurring period to be added.
     pub struct RecurringPeriodCreate {
-        /// How long it is.
+        /// The length of the period.
         pub recurring_period: RecurringPeriod,
     }
 }
 
-/// A length for which products can have prices.
+/// A period for which products can have prices.
 #[derive(Debug, Object)]
 #[oai(rename = "RecurringPeriod")]
 struct PeriodBody {
-    /// Identifies it.
+    /// Identifies the recurring period.
     id: i64,
-    /// How long it is.
+    /// The length of the period.
     recurring_period: RecurringPeriod,
 }
 
@@ -33,20 +33,20 @@ struct PeriodBody {
 #[derive(Debug, Object)]
 #[oai(rename = "RecurringPeriodList")]
 struct PeriodList {
-    /// By id.
+    /// The recurring periods, by id.
     items: Vec<PeriodBody>,
 }
 
 #[derive(ApiResponse)]
 enum PeriodCreated {
-    /// Added.
+    /// The recurring period is added.
     #[oai(status = 201)]
     Created(Json<PeriodBody>),
 }
 
-/// The operations.
+/// The operations on recurring periods.
 pub struct PeriodApi {
-    /// Where the catalogue is.
+    /// The database with the catalogue.
     pub pool: PgPool,
 }
 
@@ -54,12 +54,12 @@ pub struct PeriodApi {
 impl PeriodApi {
     /// Add a recurring period
     ///
-    /// Products can then have prices for it.
+    /// Allows products to have prices for it.
     #[oai(path = "/", method = "post", operation_id = "admin_recurring_period_create")]
     async fn create(&self, _staff: Staff, body: Body<RecurringPeriodCreate>) -> Result<PeriodCreated, Error> {
         let period = body.0.recurring_period;
         let Some(id) = db::insert_period(&self.pool, period).await? else {
-            let detail = format!("there is the recurring period {period} already");
+            let detail = format!("the recurring period {period} already exists");
             return Err(Error::conflict(Code::PeriodExists, "recurring_period", detail));
         };
         Ok(PeriodCreated::Created(Json(PeriodBody { id, recurring_period: period })))
@@ -67,7 +67,7 @@ impl PeriodApi {
 
     /// List recurring periods
     ///
-    /// Those for which products can have prices; the oldest first.
+    /// Lists the periods for which products can have prices, the oldest first.
     #[oai(path = "/", method = "get", operation_id = "admin_recurring_period_list")]
     async fn list(&self, _staff: Staff) -> Result<Json<PeriodList>, Error> {
         let periods = db::periods(&self.pool).await?.into_iter();

@@ -1,4 +1,4 @@
-//! What is on sale; for everybody, as price lists are.
+//! The API's operations on products that are on sale. They are public, like price lists.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{
@@ -20,105 +20,105 @@ use crate::{
     services::Delivery,
 };
 
-/// Something that can be bought.
+/// A product of the catalogue.
 #[derive(Debug, Object)]
 #[oai(rename = "Product", skip_serializing_if_is_none)]
 pub(super) struct ProductBody {
-    /// Identifies it.
+    /// Identifies the product.
     id: i64,
-    /// Its name for programs; it never changes.
+    /// The product's name for programs, which never changes.
     name: String,
-    /// Its name for people.
+    /// The product's name for people.
     title: String,
-    /// What it is.
+    /// The product's description.
     description: String,
     delivery: Delivery,
     billing_mode: Timing,
-    /// From when on it can be bought.
+    /// The time from which customers can buy the product.
     sale_from: DateTime<Utc>,
-    /// From when on it no longer can; absent while nobody knows.
+    /// The time from which customers can no longer buy the product; absent if not set.
     sale_until: Option<DateTime<Utc>>,
-    /// What the customer chooses. A bundle's customer also chooses the parameters of its components.
+    /// The parameters that customers choose. The customer of a bundle also chooses the parameters of its components.
     parameters: Vec<ParameterBody>,
-    /// What it costs, for each recurring period and currency. A bundle's components cost besides.
+    /// The product's prices, for each recurring period and currency. The prices of a bundle's components are added.
     prices: Vec<PriceBody>,
-    /// What the customer must have, or order along.
+    /// The products that the customer must have or order as well.
     requires: Vec<RequirementBody>,
-    /// What it consists of, if it is a bundle.
+    /// The components of a bundle.
     components: Vec<ComponentBody>,
 }
 
-/// What a customer chooses of a product.
+/// A parameter of a product, which the customer chooses.
 #[derive(Debug, Object)]
 #[oai(rename = "ProductParameter")]
 struct ParameterBody {
-    /// Its name for programs.
+    /// The parameter's name for programs.
     name: String,
-    /// What is counted.
+    /// The unit that is counted.
     unit: String,
     /// The smallest value.
     minimum: i32,
     /// The largest value.
     maximum: i32,
-    /// Values are whole steps from the minimum.
+    /// The step: values are multiples of it above the minimum.
     step: i32,
 }
 
-/// What a product costs for a recurring period in a currency.
+/// The price of a product for a recurring period in a currency.
 #[derive(Debug, Object)]
 #[oai(rename = "ProductPrice", skip_serializing_if_is_none)]
 struct PriceBody {
-    /// How often the recurring price is paid; absent where all is paid once.
+    /// The recurring period; absent for a one-time purchase.
     recurring_period: Option<RecurringPeriod>,
-    /// Of all amounts.
+    /// The currency of all amounts.
     currency: Currency,
-    /// Once.
+    /// The one-time price.
     one_time: http::Price,
-    /// For each period.
+    /// The price of each period.
     recurring: http::Price,
-    /// Periods that can't be cancelled. A bundle's own count, not those of its components.
+    /// The number of periods that can't be cancelled. A bundle's own number counts, not that of its components.
     commitment_periods: u32,
-    /// What one unit of a parameter costs besides; what is missing costs nothing.
+    /// The additional price of one unit of each parameter; a parameter that is not listed is free.
     parameters: Vec<ParameterPriceBody>,
 }
 
-/// What one unit of a parameter costs.
+/// The price of one unit of a parameter.
 #[derive(Debug, Object)]
 #[oai(rename = "ProductParameterPrice")]
 struct ParameterPriceBody {
-    /// Which parameter.
+    /// The name of the parameter.
     name: String,
-    /// Once.
+    /// The one-time price.
     one_time: http::Price,
-    /// For each period.
+    /// The price of each period.
     recurring: http::Price,
 }
 
-/// A product that another one needs.
+/// A product that another product requires.
 #[derive(Debug, Object)]
 #[oai(rename = "ProductRequirement")]
 struct RequirementBody {
-    /// Identifies it.
+    /// Identifies the product.
     id: i64,
-    /// Its name for programs.
+    /// The product's name for programs.
     name: String,
 }
 
-/// A product as a part of a bundle.
+/// A product as a component of a bundle.
 #[derive(Debug, Object)]
 #[oai(rename = "ProductComponent")]
 struct ComponentBody {
     /// Identifies the product.
     id: i64,
-    /// Its name for programs.
+    /// The product's name for programs.
     name: String,
-    /// Its name for people.
+    /// The product's name for people.
     title: String,
-    /// How many of it.
+    /// The quantity in the bundle.
     quantity: i32,
-    /// Its parameters, which the bundle's customer chooses.
+    /// The parameters of the product, which the bundle's customer chooses.
     parameters: Vec<ParameterBody>,
-    /// Its prices.
+    /// The prices of the product.
     prices: Vec<PriceBody>,
 }
 
@@ -126,9 +126,9 @@ struct ComponentBody {
 #[derive(Debug, Object)]
 #[oai(rename = "ProductList", skip_serializing_if_is_none)]
 pub(super) struct ProductList {
-    /// In the order asked for.
+    /// The products, in the requested sort order.
     pub(super) items: Vec<ProductBody>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last page.
     pub(super) next: Option<String>,
 }
 
@@ -197,11 +197,11 @@ impl Representation for Product {
 }
 
 named_sort! {
-    /// How products are sorted.
+    /// The sort order of products.
     ProductSort, "name:asc", "name:desc"
 }
 
-/// A page of all products, or of those on sale.
+/// Returns a page of all products, or of those on sale.
 pub(super) async fn list(pool: &PgPool, on_sale: bool, window: NamedPageQuery) -> Result<Json<ProductList>, Error> {
     let ids = db::ids(pool, on_sale, &window).await?;
     let products = db::products(pool, &ids, None, None).await?;
@@ -209,26 +209,26 @@ pub(super) async fn list(pool: &PgPool, on_sale: bool, window: NamedPageQuery) -
     Ok(Json(ProductList { items: products.into_iter().map(Into::into).collect(), next }))
 }
 
-/// The operations.
+/// The public operations on products.
 pub struct ProductApi {
-    /// Where the catalogue is.
+    /// The database with the catalogue.
     pub pool: PgPool,
 }
 
 #[OpenApi(prefix_path = "/v1/product", tag = "Tags::Products")]
 impl ProductApi {
-    /// List what is on sale
+    /// List the products on sale
     ///
-    /// The price list; it takes no credentials.
+    /// Returns the price list without credentials.
     #[oai(path = "/", method = "get", operation_id = "product_list")]
     async fn list(
         &self,
-        /// Products on a page.
+        /// The number of products on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the page before.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The sort order.
         #[oai(default)]
         sort: Query<ProductSort>,
     ) -> Result<Json<ProductList>, Error> {
@@ -237,7 +237,7 @@ impl ProductApi {
 
     /// Read a product that is on sale
     ///
-    /// With what can be chosen, and what it costs for each recurring period and currency.
+    /// Returns the product with its parameters, and its prices for each recurring period and currency.
     #[oai(path = "/:id", method = "get", operation_id = "product_read")]
     async fn read(
         &self,

@@ -1,4 +1,4 @@
-//! A product as a request has it.
+//! A product in requests.
 
 use super::super::{
     draft::ProductDraft,
@@ -15,120 +15,120 @@ use crate::{
 };
 
 input! {
-    /// A product to be put into the catalogue.
+    /// A product to be added to the catalogue.
     pub struct ProductCreate {
-        /// Its name for programs.
+        /// The product's name for programs.
         pub name: ProductName,
-        /// Its name for people.
+        /// The product's name for people.
         pub title: Line<200>,
-        /// What it is; nothing when left out.
+        /// The product's description; empty if omitted.
         pub description: Option<Lines<2000>>,
-        /// Who realises an order; `manual` when left out.
+        /// The way in which orders are provisioned; `manual` if omitted.
         pub delivery: Option<Delivery>,
-        /// When a period is billed; `advance` when left out.
+        /// The time at which a period is billed; `advance` if omitted.
         pub billing_mode: Option<Timing>,
-        /// From when on it can be bought, to the second; now when left out.
+        /// The time from which customers can buy the product, to the second; now if omitted.
         pub sale_from: Option<Moment>,
-        /// From when on it no longer can.
+        /// The time from which customers can no longer buy the product.
         pub sale_until: Option<Moment>,
-        /// What the customer chooses.
+        /// The parameters that customers choose.
         pub parameters: Items<ProductParameterCreate>,
-        /// What it costs, for each recurring period and currency.
+        /// The product's prices, for each recurring period and currency.
         pub prices: Items<ProductPriceCreate>,
-        /// What the customer must have, or order along.
+        /// The products that the customer must have or order as well.
         pub requires: Items<ProductRequirementCreate>,
-        /// What it consists of. Products without components of their own; no parameter's name twice in a bundle.
+        /// The components of a bundle, which must not be bundles. A parameter's name must be unique in a bundle.
         pub components: Items<ProductComponentCreate>,
     }
 }
 
 input! {
-    /// All of a product but its name. It takes the place of what was there: what is left out is none, or as for a new
-    /// product; `sale_from` stays.
+    /// The new definition of a product, except for its name. It replaces the old one: omitted members become empty or
+    /// get the defaults of a new product; `sale_from` stays as it is.
     pub struct ProductUpdate {
-        /// Its name for people.
+        /// The product's name for people.
         pub title: Line<200>,
-        /// What it is; nothing when left out.
+        /// The product's description; empty if omitted.
         pub description: Option<Lines<2000>>,
-        /// Who realises an order; `manual` when left out.
+        /// The way in which orders are provisioned; `manual` if omitted.
         pub delivery: Option<Delivery>,
-        /// When a period is billed; `advance` when left out.
+        /// The time at which a period is billed; `advance` if omitted.
         pub billing_mode: Option<Timing>,
-        /// From when on it can be bought; as before when left out.
+        /// The time from which customers can buy the product; unchanged if omitted.
         pub sale_from: Option<Moment>,
-        /// From when on it no longer can.
+        /// The time from which customers can no longer buy the product.
         pub sale_until: Option<Moment>,
-        /// What the customer chooses.
+        /// The parameters that customers choose.
         pub parameters: Items<ProductParameterCreate>,
-        /// What it costs, for each recurring period and currency.
+        /// The product's prices, for each recurring period and currency.
         pub prices: Items<ProductPriceCreate>,
-        /// What the customer must have, or order along.
+        /// The products that the customer must have or order as well.
         pub requires: Items<ProductRequirementCreate>,
-        /// What it consists of. Products without components of their own; no parameter's name twice in a bundle.
+        /// The components of a bundle, which must not be bundles. A parameter's name must be unique in a bundle.
         pub components: Items<ProductComponentCreate>,
     }
 }
 
 input! {
-    /// What a customer chooses of a product.
+    /// A parameter of a product, which the customer chooses.
     pub struct ProductParameterCreate {
-        /// Its name for programs.
+        /// The parameter's name for programs.
         pub name: ParameterName,
-        /// What is counted, such as GB.
+        /// The unit that is counted, such as GB.
         pub unit: Line<40>,
         /// The smallest value.
         pub minimum: Number<0, 1_000_000>,
-        /// The largest value, whole steps from the smallest.
+        /// The largest value, a whole number of steps above the smallest.
         pub maximum: Number<0, 1_000_000>,
-        /// What lies between a value and the next; 1 when left out.
+        /// The difference between two adjacent values; 1 if omitted.
         pub step: Option<Number<1, 1_000_000>>,
     }
 }
 
 input! {
-    /// What a product costs for a recurring period in a currency.
+    /// The price of a product for a recurring period in a currency.
     pub struct ProductPriceCreate {
-        /// How often the recurring price is paid; left out where all is paid once.
+        /// The recurring period; omitted for a one-time purchase.
         pub recurring_period: Option<RecurringPeriod>,
-        /// Of all amounts.
+        /// The currency of all amounts.
         pub currency: Currency,
-        /// Once; nothing when left out.
+        /// The one-time price; 0.00 if omitted.
         pub one_time: Option<http::Price>,
-        /// For each period; nothing when left out.
+        /// The price of each period; 0.00 if omitted.
         pub recurring: Option<http::Price>,
-        /// Periods that can't be cancelled; when left out 1, or 0 where all is paid once.
+        /// The number of periods that can't be cancelled; if omitted 1, or 0 for a one-time purchase.
         pub commitment_periods: Option<Number<0, 1000>>,
-        /// What one unit of a parameter costs besides; what is left out costs nothing.
+        /// The additional price of one unit of each parameter; a parameter that is not listed is free.
         pub parameters: Items<ProductParameterPriceCreate>,
     }
 }
 
 input! {
-    /// What one unit of a parameter costs.
+    /// The price of one unit of a parameter.
     pub struct ProductParameterPriceCreate {
-        /// Which parameter of the product.
+        /// The name of the product's parameter.
         pub name: ParameterName,
-        /// Once; nothing when left out.
+        /// The one-time price; 0.00 if omitted.
         pub one_time: Option<http::Price>,
-        /// For each period; nothing when left out.
+        /// The price of each period; 0.00 if omitted.
         pub recurring: Option<http::Price>,
     }
 }
 
 input! {
-    /// A product that another one needs.
+    /// A product that another product requires.
     pub struct ProductRequirementCreate {
-        /// Its name for programs.
+        /// The product's name for programs.
         pub name: ProductName,
     }
 }
 
 input! {
-    /// A product as a part of a bundle.
+    /// A product as a component of a bundle.
     pub struct ProductComponentCreate {
-        /// Its name for programs.
+        /// The product's name for programs.
         pub name: ProductName,
-        /// How many of it; 1 when left out.
+        /// The quantity in the bundle; 1 if omitted.
         pub quantity: Option<Number<1, 100>>,
     }
 }
@@ -191,7 +191,7 @@ impl From<ProductUpdate> for ProductDraft {
 }
 
 impl ProductCreate {
-    /// The name, and the rest.
+    /// Splits the request into the name and the draft.
     pub(super) fn into_parts(self) -> (String, ProductDraft) {
         let Self {
             name,

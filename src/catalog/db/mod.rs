@@ -1,4 +1,4 @@
-//! The catalogue in Postgres.
+//! The queries on the catalogue.
 
 mod read;
 mod write;

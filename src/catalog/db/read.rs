@@ -1,4 +1,4 @@
-//! Products, whole.
+//! The queries that read whole products.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::{
     services::Delivery,
 };
 
-/// A price as the database has it.
+/// A price as stored in the database.
 #[derive(Debug, Deserialize)]
 struct PriceRow {
     unit: Option<Unit>,
@@ -65,22 +65,23 @@ impl TryFrom<PriceRow> for Price {
     }
 }
 
-/// A product, whole, as it is at one moment. One query; whether it is on sale, [`price`](super::price()) says.
+/// Returns a whole product as of one moment, with one query. [`price`](super::price()) checks if the product is on
+/// sale.
 pub async fn load(db: impl PgExecutor<'_>, product_id: i64) -> Result<Option<Product>, Error> {
     Ok(products(db, &[product_id], None, None).await?.pop())
 }
 
-/// [`load`] by the product's name for programs.
+/// Works like [`load`] with the product's name for programs.
 pub async fn load_named(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Product>, Error> {
     Ok(products(db, &[], Some(name), None).await?.pop())
 }
 
-/// [`load`] the first product on sale that is delivered like that.
+/// Works like [`load`] for the first product on sale that is provisioned in this way.
 pub async fn load_delivering(db: impl PgExecutor<'_>, delivery: Delivery) -> Result<Option<Product>, Error> {
     Ok(products(db, &[], None, Some(delivery)).await?.pop())
 }
 
-/// These products with all that belongs to them, in the order of `ids`. In one query, so that no change comes between.
+/// Returns these products with all their details, in the order of `ids`. One query, so that no change comes between.
 pub(in crate::catalog) async fn products(
     db: impl PgExecutor<'_>,
     ids: &[i64],
@@ -155,7 +156,7 @@ pub(in crate::catalog) async fn products(
     Ok(asked.into_iter().filter_map(whole).collect())
 }
 
-/// A window of the ids of all products, or of those on sale only. Products are never deleted.
+/// Returns the ids of a page of all products, or only of those on sale. Products are never deleted.
 pub(in crate::catalog) async fn ids(db: &PgPool, on_sale: bool, window: &NamedPageQuery) -> sqlx::Result<Vec<i64>> {
     in_order!(
         window,
@@ -169,7 +170,7 @@ pub(in crate::catalog) async fn ids(db: &PgPool, on_sale: bool, window: &NamedPa
     )
 }
 
-/// All recurring periods, by id.
+/// Returns all recurring periods, by id.
 pub(in crate::catalog) async fn periods(db: impl PgExecutor<'_>) -> Result<Vec<(i64, RecurringPeriod)>, Error> {
     let rows =
         sqlx::query!(r#"select period_id, unit as "unit: Unit", count from recurring_period order by period_id"#);

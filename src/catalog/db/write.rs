@@ -1,4 +1,4 @@
-//! Staff's changes.
+//! The queries that change the catalogue.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -12,7 +12,7 @@ use crate::{
     money::period::{RecurringPeriod, Unit},
 };
 
-/// One writer of the catalogue at a time; orders and lists go on.
+/// Locks the catalogue for one writer at a time; orders and lists are not affected.
 pub(in crate::catalog) async fn lock(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("lock table product in share row exclusive mode").execute(tx).await.map(drop)
 }
@@ -21,7 +21,7 @@ pub(in crate::catalog) async fn name(tx: &mut PgConnection, product_id: i64) -> 
     sqlx::query_scalar!("select name from product where product_id = $1", product_id).fetch_optional(tx).await
 }
 
-/// Which product has that name, and whether it is a bundle.
+/// Returns the id of the product of that name, and true for a bundle.
 pub(in crate::catalog) async fn find(tx: &mut PgConnection, name: &str) -> sqlx::Result<Option<(i64, bool)>> {
     let row = sqlx::query!("select product_id, bundle from product where name = $1", name).fetch_optional(tx).await?;
     Ok(row.map(|row| (row.product_id, row.bundle)))
@@ -69,7 +69,7 @@ pub(in crate::catalog) async fn update(
     .map(drop)
 }
 
-/// Everything that belongs to a product.
+/// Deletes the prices, parameters, requirements and components of a product.
 pub(in crate::catalog) async fn delete_parts(tx: &mut PgConnection, product_id: i64) -> sqlx::Result<()> {
     sqlx::query!("delete from product_price where product_id = $1", product_id).execute(&mut *tx).await?;
     sqlx::query!("delete from product_parameter where product_id = $1", product_id).execute(&mut *tx).await?;
@@ -96,7 +96,7 @@ pub(in crate::catalog) async fn insert_parameter(
     .map(drop)
 }
 
-/// With what the parameters cost.
+/// Writes a price of a product and the prices of its parameters.
 pub(in crate::catalog) async fn insert_price(
     tx: &mut PgConnection,
     product_id: i64,
@@ -159,7 +159,7 @@ pub(in crate::catalog) async fn insert_component(
     .map(drop)
 }
 
-/// The bundles that contain a product.
+/// Returns the bundles that contain a product.
 pub(in crate::catalog) async fn bundles_with(tx: &mut PgConnection, product_id: i64) -> Result<Vec<Product>, Error> {
     let ids = sqlx::query_scalar!("select bundle_id from product_component where component_id = $1", product_id)
         .fetch_all(&mut *tx)
@@ -167,7 +167,7 @@ pub(in crate::catalog) async fn bundles_with(tx: &mut PgConnection, product_id: 
     products(tx, &ids, None, None).await
 }
 
-/// Adds a recurring period; none if it is there already.
+/// Adds a recurring period; returns none if it already exists.
 pub(in crate::catalog) async fn insert_period(pool: &PgPool, period: RecurringPeriod) -> sqlx::Result<Option<i64>> {
     let mut tx = crate::request_context::begin(pool).await?;
     let id = sqlx::query_scalar!(

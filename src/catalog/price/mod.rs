@@ -1,5 +1,5 @@
-//! What a configuration of a product costs, part by part, or all that is wrong with it. Without I/O: the quote and the
-//! order call the same.
+//! The price of a configuration of a product with its components, or all its errors. There is no I/O here: the quote
+//! and the order call the same functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,63 +14,63 @@ use crate::{
     },
 };
 
-/// What a customer chooses of a product. Errors name these fields.
+/// A customer's choices for a product. Errors name these fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// How often to pay; none for what is paid once.
+    /// The recurring period; none for a one-time purchase.
     pub recurring_period: Option<RecurringPeriod>,
-    /// In which currency.
+    /// The currency of the price.
     pub currency: Currency,
-    /// A value for each parameter, those of the components among them.
+    /// A value for each parameter, including the components' parameters.
     pub parameters: BTreeMap<String, i64>,
 }
 
-/// What a configuration costs.
+/// The price of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priced {
-    /// Once: the sum of the parts.
+    /// The one-time price: the sum of the parts.
     pub one_time: Amount,
-    /// For each period: the sum of the parts.
+    /// The price of each period: the sum of the parts.
     pub recurring: Amount,
-    /// Periods that can't be cancelled: the product's own, whatever its components say.
+    /// The number of periods that can't be cancelled: the product's own, regardless of its components.
     pub commitment_periods: u32,
-    /// What it consists of: the product, its parameters, its components and theirs, also where they cost nothing.
+    /// The components of the price: the product, its parameters, its components and theirs, including free ones.
     pub parts: Vec<PriceComponent>,
 }
 
-/// A part of a price.
+/// A component of a price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceComponent {
     /// The product or component.
     pub product: ProductRef,
-    /// Which of its parameters; none for itself.
+    /// The parameter; none for the product itself.
     pub parameter: Option<String>,
-    /// How many.
+    /// The quantity.
     pub quantity: i32,
-    /// Once, for one.
+    /// The one-time price of one unit.
     pub one_time: Amount,
-    /// For each period, for one.
+    /// The price of one unit for each period.
     pub recurring: Amount,
 }
 
 impl Priced {
-    /// Whether nothing is ever to be paid.
+    /// Returns true if nothing is ever to be paid.
     pub fn is_free(&self) -> bool {
         self.one_time == Amount::ZERO && self.recurring == Amount::ZERO
     }
 }
 
-/// The product or one of its components.
+/// The product itself or one of its components.
 struct Piece<'a> {
     product_id: i64,
     name: &'a str,
     quantity: i32,
     parameters: &'a [Parameter],
-    /// None where it is not sold for what was chosen.
+    /// The price for the chosen offer; none if it is not sold for that.
     price: Option<&'a Price>,
 }
 
-/// The price of a configuration at a time, or everything that is wrong with it.
+/// Returns the price of a configuration at a time, or all its errors.
 pub fn price(product: &Product, choice: &Choice, now: DateTime<Utc>) -> Result<Priced, Vec<FieldError>> {
     let pieces = pieces(product, (choice.recurring_period, choice.currency));
     let mut errors = Vec::new();
@@ -80,7 +80,7 @@ pub fn price(product: &Product, choice: &Choice, now: DateTime<Utc>) -> Result<P
     if !errors.is_empty() {
         return Err(errors);
     }
-    let too_large = |_| vec![FieldError::new("parameters", "come to more than can be billed; order less")];
+    let too_large = |_| vec![FieldError::new("parameters", "add up to more than can be billed; order less")];
     let commitment_periods = pieces[0].price.map_or(0, |price| price.commitment_periods);
     let parts: Vec<PriceComponent> = pieces.iter().flat_map(|piece| piece.parts(&choice.parameters)).collect();
     let sum = |one: fn(&PriceComponent) -> Amount| {
@@ -91,7 +91,7 @@ pub fn price(product: &Product, choice: &Choice, now: DateTime<Utc>) -> Result<P
     Ok(Priced { one_time, recurring, commitment_periods, parts })
 }
 
-/// The product first, then its components.
+/// Returns the product first, then its components.
 fn pieces(product: &Product, offer: Offer) -> Vec<Piece<'_>> {
     let itself = Piece {
         product_id: product.product_id,
@@ -111,7 +111,8 @@ fn pieces(product: &Product, offer: Offer) -> Vec<Piece<'_>> {
 }
 
 impl Piece<'_> {
-    /// It and its parameters. The values have been checked, and so has that there is a price.
+    /// Returns the price components of the piece and its parameters. The values and the existence of a price have been
+    /// checked.
     fn parts(&self, values: &BTreeMap<String, i64>) -> Vec<PriceComponent> {
         let Some(price) = self.price else { return Vec::new() };
         let part = |parameter: Option<&str>, quantity, one_time, recurring| PriceComponent {
@@ -125,7 +126,7 @@ impl Piece<'_> {
         for Parameter { name, .. } in self.parameters {
             let value = values.get(name).copied().unwrap_or_default();
             let quantity = i32::try_from(i64::from(self.quantity) * value);
-            let quantity = quantity.expect("a hundred times the largest maximum fits");
+            let quantity = quantity.expect("a hundred times the largest maximum fits in an i32");
             let one = price.parameters.iter().find(|price| price.parameter == *name);
             let (one_time, recurring) = one.map_or((Amount::ZERO, Amount::ZERO), |one| (one.one_time, one.recurring));
             parts.push(part(Some(name), quantity, one_time, recurring));
@@ -139,12 +140,12 @@ fn not_on_sale(product: &Product, now: DateTime<Utc>) -> Option<FieldError> {
     let message = match product.sale_until {
         _ if product.is_on_sale(now) => return None,
         Some(until) if until <= now => format!("is no longer on sale, since {}", text(until)),
-        _ => format!("is on sale from {} only", text(product.sale_from)),
+        _ => format!("goes on sale at {}", text(product.sale_from)),
     };
     Some(FieldError::new("product", message))
 }
 
-/// Which of the two is at fault, and what can be had instead.
+/// Returns the error of the period or the currency for which there is no price, with the offers that exist.
 fn not_offered(product: &Product, choice: &Choice) -> Option<FieldError> {
     let offers: Vec<Offer> = product.offers().collect();
     if offers.contains(&(choice.recurring_period, choice.currency)) {
@@ -152,7 +153,7 @@ fn not_offered(product: &Product, choice: &Choice) -> Option<FieldError> {
     }
     let currencies: BTreeSet<Currency> = offers.iter().map(|offer| offer.1).collect();
     if currencies.is_empty() {
-        return Some(FieldError::new("product", "has no price yet; ask the provider"));
+        return Some(FieldError::new("product", "has no price yet; contact the provider"));
     }
     if !currencies.contains(&choice.currency) {
         let message = format!("{} is not offered; choose from: {}", choice.currency, list(currencies));
@@ -160,9 +161,9 @@ fn not_offered(product: &Product, choice: &Choice) -> Option<FieldError> {
     }
     let in_currency = offers.iter().filter(|offer| offer.1 == choice.currency);
     let periods: Vec<RecurringPeriod> = in_currency.clone().filter_map(|offer| offer.0).collect();
-    let or_none = if in_currency.count() > periods.len() { "; or leave it out to pay once" } else { "" };
+    let or_none = if in_currency.count() > periods.len() { "; or omit it to pay once" } else { "" };
     let message = match choice.recurring_period {
-        Some(_) if periods.is_empty() => "must be left out: this is paid once".to_owned(),
+        Some(_) if periods.is_empty() => "must be omitted: this is paid once".to_owned(),
         Some(period) => {
             format!("{period} is not offered in {}; choose from: {}{or_none}", choice.currency, list(periods))
         }
@@ -197,13 +198,13 @@ fn wrong_parameters(pieces: &[Piece<'_>], values: &BTreeMap<String, i64>) -> Vec
 }
 
 impl Parameter {
-    /// Whether it may have that value.
+    /// Returns true if the parameter accepts this value.
     fn takes(&self, value: i64) -> bool {
         (self.minimum.into()..=self.maximum.into()).contains(&value)
             && (value - i64::from(self.minimum)) % i64::from(self.step) == 0
     }
 
-    /// Which values it may have, for a person.
+    /// Describes the values that the parameter accepts, for people.
     fn rule(&self) -> String {
         let Self { unit, minimum, maximum, step, .. } = self;
         match (maximum - minimum) / step {

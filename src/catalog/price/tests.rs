@@ -23,7 +23,7 @@ fn parameter(name: &str, unit: &str, minimum: i32, maximum: i32, step: i32) -> P
     Parameter { name: name.into(), unit: unit.into(), minimum, maximum, step }
 }
 
-/// Each parameter with its recurring price; one-time prices are a tenth of a cent's hundredfold, that is 0.10 each.
+/// Builds a price from the recurring price of each parameter; their one-time prices are 0.10 each.
 fn price_row(periods: &str, currency: &str, base: &str, parameters: &[(&str, &str)]) -> Price {
     let of_parameter = |(name, recurring): &(&str, &str)| ParameterPrice {
         parameter: (*name).into(),
@@ -70,7 +70,7 @@ fn address() -> Product {
     Product { requires: vec![vm().reference()], ..product(2, "ipv4-address", Vec::new(), prices) }
 }
 
-/// Two SSDs and what is paid once.
+/// Builds a bundle with two SSDs and a one-time product.
 fn bundle() -> Product {
     let ssd = product(
         3,
@@ -103,7 +103,7 @@ fn now() -> DateTime<Utc> {
     at("2025-06-01T00:00:00Z")
 }
 
-/// The errors as `pointer message`.
+/// Returns the errors as `pointer message`.
 #[track_caller]
 fn refused(product: &Product, choice: &Choice) -> Vec<String> {
     let errors = price(product, choice, now()).expect_err("refused");
@@ -111,7 +111,7 @@ fn refused(product: &Product, choice: &Choice) -> Vec<String> {
 }
 
 #[test]
-fn a_price_is_the_sum_of_its_parts_and_shows_each() {
+fn price_of_product_is_sum_of_listed_parts() {
     let priced = price(&vm(), &choice("P30D", "CHF", &[("cores", 2), ("memory_gb", 4)]), now()).expect("priced");
     let parts: Vec<_> =
         priced.parts.iter().map(|part| (part.parameter.as_deref(), part.quantity, part.recurring)).collect();
@@ -120,12 +120,12 @@ fn a_price_is_the_sum_of_its_parts_and_shows_each() {
     assert_eq!((priced.one_time, priced.recurring), (money("1.60"), money("30.00")));
     assert_eq!(priced.commitment_periods, 1);
     let without_price = price(&vm(), &choice("P1D", "EUR", &[("cores", 1), ("memory_gb", 4)]), now()).expect("priced");
-    assert_eq!(without_price.recurring, money("0.55"), "a parameter without a price costs nothing, and is shown");
+    assert_eq!(without_price.recurring, money("0.55"), "a parameter without a price is free and listed");
     assert_eq!(without_price.parts.len(), 3);
 }
 
 #[test]
-fn a_bundle_costs_what_it_and_its_components_cost() {
+fn price_of_bundle_includes_components() {
     let values = [("cores", 1), ("memory_gb", 2), ("ssd_gb", 30)];
     let priced = price(&bundle(), &choice("P30D", "CHF", &values), now()).expect("priced");
     let parts: Vec<_> = priced
@@ -152,7 +152,7 @@ fn a_bundle_costs_what_it_and_its_components_cost() {
 }
 
 #[test]
-fn what_a_bundle_contains_is_not_required_besides() {
+fn requirements_of_bundle_exclude_contained_products() {
     assert_eq!(bundle().requirements().count(), 0);
     assert_eq!(address().requirements().collect::<Vec<_>>(), [&vm().reference()]);
     let mut without_vm = bundle();
@@ -161,7 +161,7 @@ fn what_a_bundle_contains_is_not_required_besides() {
 }
 
 #[test]
-fn all_that_is_wrong_is_said_at_once_with_what_would_be_right() {
+fn price_with_several_errors_returns_all_with_hints() {
     let off_sale = Product { sale_until: Some(now()), ..bundle() };
     let wrong = choice("P1D", "USD", &[("cores", 0), ("memory_gb", 3), ("disk_gb", 1)]);
     assert_eq!(
@@ -178,19 +178,19 @@ fn all_that_is_wrong_is_said_at_once_with_what_would_be_right() {
 }
 
 #[test]
-fn a_period_that_is_not_offered_is_answered_with_those_that_are() {
+fn price_for_unoffered_period_lists_offered_periods() {
     let values = [("cores", 1), ("memory_gb", 2)];
     let says = |product: &Product, periods, currency| refused(product, &choice(periods, currency, &values)).join("\n");
     assert_eq!(says(&vm(), "P1D", "CHF"), "/recurring_period P1D is not offered in CHF; choose from: P30D");
     assert_eq!(says(&vm(), "", "CHF"), "/recurring_period is missing; choose from: P30D");
     let mut once = vm();
     once.prices = vec![Price { recurring: Amount::ZERO, ..price_row("", "CHF", "0.00", &[]) }];
-    assert_eq!(says(&once, "P1D", "CHF"), "/recurring_period must be left out: this is paid once");
+    assert_eq!(says(&once, "P1D", "CHF"), "/recurring_period must be omitted: this is paid once");
     once.prices.extend(vm().prices);
-    let either = "/recurring_period P1D is not offered in CHF; choose from: P30D; or leave it out to pay once";
+    let either = "/recurring_period P1D is not offered in CHF; choose from: P30D; or omit it to pay once";
     assert_eq!(says(&once, "P1D", "CHF"), either);
     once.prices.clear();
-    assert_eq!(says(&once, "P1D", "CHF"), "/product has no price yet; ask the provider");
+    assert_eq!(says(&once, "P1D", "CHF"), "/product has no price yet; contact the provider");
     assert_eq!(
         refused(&address(), &choice("P30D", "CHF", &values))[0],
         "/parameters/cores is unknown; this product has no parameters"
@@ -198,7 +198,7 @@ fn a_period_that_is_not_offered_is_answered_with_those_that_are() {
 }
 
 #[test]
-fn a_product_is_on_sale_from_its_first_second_to_before_its_last() {
+fn product_sale_span_includes_start_and_excludes_end() {
     let product = Product { sale_until: Some(at("2025-07-01T00:00:00Z")), ..address() };
     let sells = |t: &str| price(&product, &choice("P30D", "CHF", &[]), at(t)).is_ok();
     assert!(!sells("2024-12-31T23:59:59Z") && sells("2025-01-01T00:00:00Z"));
@@ -206,20 +206,20 @@ fn a_product_is_on_sale_from_its_first_second_to_before_its_last() {
 }
 
 #[test]
-fn a_price_beyond_what_amounts_hold_is_refused() {
+fn price_beyond_largest_amount_is_refused() {
     let mut dear = vm();
     dear.prices[0].parameters[0].recurring = money("999999999999.99");
     let values = [("cores", 2), ("memory_gb", 2)];
     assert_eq!(
         refused(&dear, &choice("P30D", "CHF", &values)),
-        ["/parameters come to more than can be billed; order less"]
+        ["/parameters add up to more than can be billed; order less"]
     );
 }
 
 proptest! {
-    /// A value is taken if and only if it is the minimum and whole steps, not past the maximum; and then counts exactly.
+    /// Accepts a value if and only if it is the minimum plus whole steps, up to the maximum, and counts it exactly.
     #[test]
-    fn values_are_whole_steps_from_the_minimum(minimum in 0..1000_i32, steps in 0..1000_i32, step in 1..50_i32, value in -10..60_000_i64) {
+    fn parameter_value_not_a_whole_step_is_refused(minimum in 0..1000_i32, steps in 0..1000_i32, step in 1..50_i32, value in -10..60_000_i64) {
         let maximum = minimum + steps * step;
         let mut product = address();
         product.parameters = vec![parameter("gb", "GB", minimum, maximum, step)];
@@ -237,9 +237,9 @@ proptest! {
         }
     }
 
-    /// The totals are those of the parts, as the database will check.
+    /// Checks that the totals are the sums of the parts, as the database does.
     #[test]
-    fn totals_are_the_parts(cores in 1..48_i64, memory in 1..256_i64, disk in 1..10_i64) {
+    fn price_totals_equal_sums_of_parts(cores in 1..48_i64, memory in 1..256_i64, disk in 1..10_i64) {
         let values = [("cores", cores), ("memory_gb", 2 * memory), ("ssd_gb", 10 * disk)];
         let priced = price(&bundle(), &choice("P30D", "CHF", &values), now()).expect("priced");
         let sum = |one: fn(&PriceComponent) -> Amount| priced.parts.iter().map(|part| i64::from(part.quantity) * one(part).cents()).sum::<i64>();

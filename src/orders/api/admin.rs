@@ -1,4 +1,4 @@
-//! Everybody's orders over HTTP; staff only.
+//! The API's operations on the orders of all customers, for staff only.
 
 use std::sync::Arc;
 
@@ -40,35 +40,36 @@ use crate::{
     services::Services,
 };
 
-/// Accounts go no further back, and orders no further ahead.
+/// The years in which an order's charging may begin: accounts go no further back, and orders no further ahead.
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2099;
 
 input! {
-    /// An order for a customer: a product of the catalogue with its parameters, or a description with prices that were agreed on.
+    /// An order for a customer: either a product of the catalogue with its parameters, or a description with negotiated
+    /// prices.
     pub struct CustomerOrderCreate {
         /// The customer's name.
         pub username: UsernameText,
-        /// A product's name for programs.
+        /// The product's name for programs.
         pub product: Option<ProductName>,
-        /// A value for each of its parameters.
+        /// A value for each of the product's parameters.
         pub parameters: Parameters<false>,
-        /// What was agreed on, as bills call it; instead of a product.
+        /// The description that bills show for a negotiated order; replaces `product`.
         pub description: Option<Line<500>>,
-        /// Agreed: what is paid once, before VAT; nothing if left out.
+        /// The negotiated one-time price before VAT; 0.00 if omitted.
         pub one_time: Option<Price>,
-        /// Agreed: what is paid for each period, before VAT; nothing if left out.
+        /// The negotiated price of each period before VAT; 0.00 if omitted.
         pub recurring: Option<Price>,
-        /// Agreed: whether a period is billed when it begins or when it has ended; in advance if left out.
+        /// The negotiated time at which a period is billed, when it begins or when it has ended; `advance` if omitted.
         pub billing_mode: Option<Timing>,
-        /// Agreed: periods that can't be cancelled; 1 if left out.
+        /// The negotiated number of periods that can't be cancelled; 1 if omitted.
         pub commitment_periods: Option<Number<0, 1000>>,
-        /// How often to pay; left out for what is paid once.
+        /// The recurring period; omitted for a one-time purchase.
         pub recurring_period: Option<RecurringPeriod>,
-        /// What to pay in.
+        /// The currency of all amounts.
         pub currency: Currency,
-        /// What an upgrade will do with the period that it interrupts; prorate if left out.
+        /// The treatment of the period that a later upgrade interrupts; `prorate` if omitted.
         pub upgrade_credit: Option<UpgradeCredit>,
-        /// When charging begins, also in the past; now if left out.
+        /// The time at which charging begins, which may lie in the past; now if omitted.
         pub starts_at: Option<Moment>,
     }
 }
@@ -90,7 +91,7 @@ impl CustomerOrderCreate {
         };
         match (self.product, self.description) {
             (Some(name), _) => {
-                let errors = superfluous(&agreed, "must be left out: the product says so");
+                let errors = superfluous(&agreed, "must be omitted: the product defines it");
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));
                 }
@@ -102,19 +103,17 @@ impl CustomerOrderCreate {
                     upgrade_credit,
                 }))
             }
-            (None, None) => Err(Error::field("product", "is missing; name a product, or describe what was agreed on")),
+            (None, None) => Err(Error::field("product", "is missing; name a product, or describe what was negotiated")),
             (None, Some(description)) => {
                 let once = recurring_period.is_none();
-                let mut errors = superfluous(
-                    &[("parameters", !self.parameters.0.is_empty())],
-                    "must be left out: there is no product",
-                );
+                let mut errors =
+                    superfluous(&[("parameters", !self.parameters.0.is_empty())], "must be omitted without a product");
                 let recurs = [
                     ("recurring", self.recurring.is_some()),
                     ("commitment_periods", self.commitment_periods.is_some()),
                 ];
                 if once {
-                    errors.extend(superfluous(&recurs, "needs a recurring_period"));
+                    errors.extend(superfluous(&recurs, "requires a recurring_period"));
                 }
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));
@@ -134,13 +133,13 @@ impl CustomerOrderCreate {
     }
 }
 
-/// The operations on everybody's orders.
+/// The operations on the orders of all customers.
 pub struct AdminOrderApi {
-    /// Where the orders are.
+    /// The database with the orders.
     pub pool: PgPool,
-    /// Wakes the relay.
+    /// The notifier that wakes the relay.
     pub wake: Arc<Notifier>,
-    /// What realises orders.
+    /// The services that provision orders.
     pub services: Services,
 }
 
@@ -148,26 +147,26 @@ pub struct AdminOrderApi {
 impl AdminOrderApi {
     /// List orders
     ///
-    /// Everybody's, the oldest first unless `sort` says otherwise, in pages.
-    #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
+    /// Lists the orders of all customers in pages, the oldest first unless `sort` requests another order.
+    #[expect(clippy::too_many_arguments, reason = "the framework declares query parameters as arguments")]
     #[oai(path = "/", method = "get", operation_id = "admin_order_list")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Those of the user with this name.
+        /// Returns only orders of the user with this name.
         username: Query<Option<UsernameText>>,
-        /// Those of this product.
+        /// Returns only orders of this product.
         product: Query<Option<ProductName>>,
-        /// Those of which something is still to be billed, or those that are done with.
+        /// Returns only orders with items still to be billed (true), or only closed orders (false).
         open: Query<Option<Flag>>,
-        /// Those that staff have to deliver or terminate now.
+        /// Returns only orders that staff have to provision or terminate now.
         needs_action: Query<Option<Flag>>,
-        /// Orders on a page.
+        /// The number of orders on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the page before.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The sort order.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<OrderList>, Error> {
@@ -183,7 +182,7 @@ impl AdminOrderApi {
 
     /// Read a customer's order
     ///
-    /// As its customer sees it.
+    /// Returns the order as its customer sees it.
     #[oai(path = "/:id", method = "get", operation_id = "admin_order_read")]
     async fn read(
         &self,
@@ -196,15 +195,16 @@ impl AdminOrderApi {
 
     /// Order for a customer
     ///
-    /// A product, or what was agreed by hand. Bills go back to where charging begins.
+    /// Places an order for a product, or for negotiated terms. Bills reach back to the start of charging.
     #[oai(path = "/", method = "post", operation_id = "admin_order_create")]
     async fn create(&self, staff: Staff, body: Body<CustomerOrderCreate>) -> Result<OrderCreated, Error> {
         let name = &body.0.username.0;
         let customer = accounts::find(&self.pool, name).await?;
-        let customer = customer.ok_or_else(|| Error::field("username", format!("{} is not known", name.as_str())))?;
+        let customer =
+            customer.ok_or_else(|| Error::field("username", format!("{} is not a known user", name.as_str())))?;
         let starts_at = body.0.starts_at.map(|time| time.0);
         if starts_at.is_some_and(|time| !YEARS.contains(&time.year())) {
-            return Err(Error::field("starts_at", "must lie in the years 2000 to 2099"));
+            return Err(Error::field("starts_at", "must be in the years 2000 to 2099"));
         }
         let terms = body.0.terms(&self.pool).await?;
         let order_id = buy::order(&self.pool, self.services, &staff.0, customer.user_id, terms, starts_at).await?;
@@ -215,7 +215,7 @@ impl AdminOrderApi {
 
     /// Replace a customer's order
     ///
-    /// As the customer can: what it costs and delivers changes, and the old order ends when the new one begins.
+    /// Works like the customer's operation: price and service change, and the old order ends when the new one begins.
     #[oai(path = "/:id/replace", method = "post", operation_id = "admin_order_replace")]
     async fn replace(
         &self,
@@ -232,7 +232,7 @@ impl AdminOrderApi {
 
     /// Cancel a customer's order
     ///
-    /// As the customer can; commitments hold here too.
+    /// Works like the customer's operation; commitments apply here too.
     #[oai(path = "/:id/cancel", method = "post", operation_id = "admin_order_cancel")]
     async fn cancel(
         &self,
@@ -246,9 +246,9 @@ impl AdminOrderApi {
         read(&self.pool, (id.0.0, None)).await
     }
 
-    /// Choose when what is delivered changes
+    /// Choose when an order's service changes
     ///
-    /// As the customer can.
+    /// Works like the customer's operation.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_order_update")]
     async fn edit(
         &self,
@@ -262,9 +262,9 @@ impl AdminOrderApi {
         read(&self.pool, (id.0.0, None)).await
     }
 
-    /// Record that an order is delivered
+    /// Record that an order is provisioned
     ///
-    /// The service of the order that it replaces is terminated with that.
+    /// This also terminates the service of the order that it replaces.
     #[oai(path = "/:id/delivered", method = "post", operation_id = "admin_order_delivered")]
     async fn delivered(
         &self,
@@ -278,7 +278,7 @@ impl AdminOrderApi {
 
     /// Record that an order's service is terminated
     ///
-    /// Only after the order was cancelled, and not before its service is to end.
+    /// The order must be cancelled, and the end of its service must have come.
     #[oai(path = "/:id/terminated", method = "post", operation_id = "admin_order_terminated")]
     async fn terminated(
         &self,

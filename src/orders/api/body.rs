@@ -1,4 +1,4 @@
-//! Orders in answers.
+//! Orders in responses.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{
@@ -23,53 +23,53 @@ use crate::{
     services::Delivery,
 };
 
-/// A part of a price.
+/// A component of a price.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderPart", skip_serializing_if_is_none)]
 pub(super) struct PartBody {
-    /// The product, or a component of the bundle.
+    /// The name of the product, or of a component of the bundle.
     pub(super) product: String,
-    /// Which of its parameters; absent for itself.
+    /// The product's parameter; absent for the product itself.
     pub(super) parameter: Option<String>,
-    /// How many.
+    /// The quantity.
     pub(super) quantity: i32,
-    /// Once, for one.
+    /// The one-time price of one unit.
     pub(super) one_time: Amount,
-    /// For each period, for one.
+    /// The price of one unit for each period.
     pub(super) recurring: Amount,
 }
 
-/// What an order delivers.
+/// The service of an order.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderService", skip_serializing_if_is_none)]
 pub(super) struct ServiceBody {
-    /// Who delivers it.
+    /// The way in which the order is provisioned.
     delivery: Delivery,
-    /// What staff have to do now.
+    /// The action that staff have to take now.
     pending_action: Option<PendingAction>,
-    /// When it is to be delivered.
+    /// The time from which the service is due.
     deliver_at: DateTime<Utc>,
-    /// When it was.
+    /// The time at which the service was provisioned.
     delivered_at: Option<DateTime<Utc>>,
-    /// When it is to be terminated.
+    /// The time at which the service ends.
     terminate_at: Option<DateTime<Utc>>,
-    /// When it was terminated; also by the delivery of the order that replaces this one.
+    /// The time at which the service was terminated, which provisioning the replacing order does as well.
     terminated_at: Option<DateTime<Utc>>,
-    /// The network: `GET /v1/net/vpn/{id}`.
+    /// The id of the VPN network, as in `GET /v1/net/vpn/{id}`.
     vpn_network: Option<i64>,
 }
 
-/// What is delivered at the moment.
+/// The service that the customer has at the moment.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderDelivered")]
 pub(super) struct DeliveredBody {
-    /// The order that says what; before a change is delivered, the one that is replaced.
+    /// The id of the order that defines the service; until a change is provisioned, the order that is replaced.
     order: i64,
-    /// Its parameters.
+    /// The parameters of that order.
     parameters: Any<Json>,
 }
 
-/// What a customer buys, at which price and until when. Its terms never change; a change is a new order.
+/// An order of a customer, with its price and duration. Its terms never change; a change is a new order.
 #[derive(Debug, Object)]
 #[oai(rename = "Order", skip_serializing_if_is_none)]
 pub(super) struct OrderBody {
@@ -77,49 +77,49 @@ pub(super) struct OrderBody {
     id: i64,
     /// The customer's name.
     username: String,
-    /// The product; absent: agreed by hand.
+    /// The product's name; absent for negotiated terms.
     product: Option<String>,
-    /// As bills call it.
+    /// The description that bills show.
     description: String,
-    /// What was chosen.
+    /// The values chosen for the product's parameters.
     parameters: Any<Json>,
-    /// Where it is in its life.
+    /// The phase of the order's life cycle.
     status: Status,
-    /// What the amounts are in.
+    /// The currency of all amounts.
     currency: Currency,
-    /// Once, before VAT.
+    /// The one-time price before VAT.
     one_time: Amount,
-    /// For each period, before VAT.
+    /// The price of each period before VAT.
     recurring: Amount,
-    /// How often; absent: paid once.
+    /// The recurring period; absent for a one-time purchase.
     recurring_period: Option<RecurringPeriod>,
-    /// Whether a period is billed when it begins (advance) or when it has ended (arrears).
+    /// The time at which a period is billed: when it begins (advance) or when it has ended (arrears).
     billing_mode: Timing,
-    /// Periods that can't be cancelled.
+    /// The number of periods that can't be cancelled.
     commitment_periods: i32,
-    /// What an upgrade does with the period that it interrupts.
+    /// The treatment of the period that an upgrade interrupts.
     upgrade_credit: UpgradeCredit,
-    /// What the price consists of; nothing for what was agreed by hand.
+    /// The components of the price; empty for negotiated terms.
     parts: Vec<PartBody>,
-    /// When it was ordered.
+    /// The time at which the order was placed.
     ordered_at: DateTime<Utc>,
-    /// By whom.
+    /// The name of the user who placed the order.
     ordered_by: Option<String>,
     /// The first second that is charged.
     starts_at: DateTime<Utc>,
-    /// The last second that is charged; absent while it runs on.
+    /// The last second that is charged; absent until an end is set.
     billing_ends_at: Option<DateTime<Utc>>,
     /// The last second that is on a bill.
     billed_through: Option<DateTime<Utc>>,
-    /// Nothing more is to be billed.
+    /// True when nothing more remains to be billed.
     closed: bool,
-    /// The order that this one replaces.
+    /// The id of the order that this one replaces.
     replaces: Option<i64>,
-    /// The order that replaces this one.
+    /// The id of the order that replaces this one.
     replaced_by: Option<i64>,
-    /// What it delivers, and when that changes.
+    /// The service of the order and the times at which it changes.
     service: ServiceBody,
-    /// What is delivered now, by this order or by one in its line of replacements.
+    /// The service that the customer has now, from this order or from another in its line of replacements.
     delivered: Option<DeliveredBody>,
 }
 
@@ -188,17 +188,18 @@ impl TryFrom<OrderView> for OrderBody {
 #[derive(Debug, Object)]
 #[oai(rename = "OrderList", skip_serializing_if_is_none)]
 pub(super) struct OrderList {
-    /// In the order asked for.
+    /// The orders, in the requested sort order.
     pub items: Vec<OrderBody>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// An order and the one that replaces it.
+/// An order and its replacement.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderReplaced")]
 pub(super) struct ReplacedBody {
-    /// Whether it costs as much or more per second (upgrade, takes effect now) or less (downgrade, at a boundary).
+    /// The kind of replacement: an upgrade costs as much or more per second and takes effect now, a downgrade costs
+    /// less and takes effect at a boundary.
     pub replacement: String,
     /// The order that ends.
     pub old: OrderBody,
@@ -206,10 +207,10 @@ pub(super) struct ReplacedBody {
     pub new: OrderBody,
 }
 
-/// The product of that name.
+/// Returns the product of that name.
 pub(super) async fn product(db: &sqlx::PgPool, name: &str) -> Result<Product, Error> {
     let product = crate::catalog::load_named(db, name).await?;
     product.ok_or_else(|| {
-        Error::field("product", format!("{name} is not in the catalogue; GET /v1/product lists what is"))
+        Error::field("product", format!("{name} is not in the catalogue; GET /v1/product lists the products on sale"))
     })
 }

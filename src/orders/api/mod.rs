@@ -1,4 +1,4 @@
-//! Orders over HTTP.
+//! The HTTP operations on orders.
 
 mod admin;
 mod body;

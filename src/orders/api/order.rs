@@ -1,4 +1,4 @@
-//! Orders over HTTP; everybody's own.
+//! The API's operations on the caller's own orders.
 
 use std::sync::Arc;
 
@@ -35,60 +35,60 @@ use crate::{
 };
 
 input! {
-    /// A product to be ordered, configured.
+    /// An order for a product of the catalogue.
     pub struct OrderCreate {
         /// The product's name for programs.
         pub product: ProductName,
-        /// A value for each of its parameters.
+        /// A value for each of the product's parameters.
         pub parameters: Parameters,
-        /// How often to pay; left out for what is paid once.
+        /// The recurring period; omitted for a one-time purchase.
         pub recurring_period: Option<RecurringPeriod>,
-        /// What to pay in.
+        /// The currency of all amounts.
         pub currency: Currency,
-        /// What an upgrade will do with the period that it interrupts; prorate if left out.
+        /// The treatment of the period that a later upgrade interrupts; `prorate` if omitted.
         pub upgrade_credit: Option<UpgradeCredit>,
     }
 }
 
 input! {
-    /// What is to take an order's place; what is left out stays as it is.
+    /// The order that replaces another one; omitted members keep their present values.
     pub struct OrderReplacementCreate {
-        /// Another product.
+        /// The name of another product.
         pub product: Option<ProductName>,
-        /// A value for each parameter.
+        /// A value for each of the product's parameters.
         pub parameters: Parameters,
         /// Another recurring period.
         pub recurring_period: Option<RecurringPeriod>,
-        /// What a later upgrade will do with the period that it interrupts.
+        /// The treatment of the period that a later upgrade interrupts.
         pub upgrade_credit: Option<UpgradeCredit>,
-        /// When what is delivered follows, if it becomes less; at the end if left out.
+        /// The time at which a downgrade changes the service; `at_end` if omitted.
         pub service_change: Option<ServiceChange>,
     }
 }
 
 input! {
-    /// How to cancel.
+    /// The options of a cancellation.
     pub struct OrderCancelCreate {
-        /// When what is delivered ends; at the end if left out.
+        /// The time at which the service ends; `at_end` if omitted.
         pub service_change: Option<ServiceChange>,
     }
 }
 
 input! {
-    /// What to change of an order.
+    /// An update of an order.
     pub struct OrderUpdate {
-        /// When what is delivered follows the downgrade or cancellation that is ahead.
+        /// The time at which the pending downgrade or cancellation changes the service.
         pub service_change: ServiceChange,
     }
 }
 
 #[derive(ApiResponse)]
 pub(super) enum OrderCreated {
-    /// Ordered.
+    /// The order is placed.
     #[oai(status = 201)]
     Created(
         Json<OrderBody>,
-        /// Where the order is.
+        /// The path of the order.
         #[oai(header = "Location")]
         String,
     ),
@@ -100,7 +100,7 @@ pub(super) enum OrderReplaced {
     #[oai(status = 201)]
     Replaced(
         Json<ReplacedBody>,
-        /// Where the new order is.
+        /// The path of the new order.
         #[oai(header = "Location")]
         String,
     ),
@@ -118,7 +118,7 @@ impl OrderCreate {
     }
 }
 
-/// The answer to a replacement; `place` is where orders are for the caller.
+/// Builds the response to a replacement; `place` is the path of orders for the caller.
 pub(super) async fn replaced(
     db: &PgPool,
     place: &str,
@@ -136,7 +136,7 @@ pub(super) async fn replaced(
 }
 
 impl OrderReplacementCreate {
-    /// What is to take the place of an order of the catalogue.
+    /// Returns the product and options that are to replace an order of the catalogue.
     pub(super) async fn wanted(
         self,
         db: &PgPool,
@@ -144,7 +144,7 @@ impl OrderReplacementCreate {
     ) -> Result<(OrderRequest, ServiceChange), Error> {
         let old = view::read(db, whose).await?;
         let Some(name) = self.product.map(|name| name.0).or_else(|| old.product.clone()) else {
-            return Err(Error::field("product", format!("is missing: order {} was agreed by hand", old.order_id)));
+            return Err(Error::field("product", format!("is missing: order {} has negotiated terms", old.order_id)));
         };
         let wanted = OrderRequest {
             product: product(db, &name).await?,
@@ -157,7 +157,7 @@ impl OrderReplacementCreate {
     }
 }
 
-/// A page of the orders that match.
+/// Returns a page of the orders that match.
 pub(super) async fn list(db: &PgPool, filter: &Filter, window: PageQuery) -> Result<Json<OrderList>, Error> {
     let (orders, next) = window.page(view::list(db, filter, window).await?, |order| order.order_id);
     let items = orders.into_iter().map(OrderBody::try_from).collect::<Result<_, _>>()?;
@@ -168,21 +168,22 @@ pub(super) async fn read(db: &PgPool, whose: (i64, Option<i64>)) -> Result<Json<
     Ok(Json(view::read(db, whose).await?.try_into()?))
 }
 
-/// The operations on orders; everybody's own.
+/// The operations on the caller's own orders.
 pub struct OrderApi {
-    /// Where the orders are.
+    /// The database with the orders.
     pub pool: PgPool,
-    /// Wakes the relay.
+    /// The notifier that wakes the relay.
     pub wake: Arc<Notifier>,
-    /// What realises orders.
+    /// The services that provision orders.
     pub services: Services,
 }
 
 #[OpenApi(prefix_path = "/v1/order", tag = "Tags::Orders")]
 impl OrderApi {
-    /// Ask for a price
+    /// Request a quote
     ///
-    /// Every part of the price, the VAT that I would pay, and what would keep me from ordering. Nothing is written.
+    /// Returns every component of the price, the VAT that I would pay, and the blockers of the order. Nothing is
+    /// written.
     #[oai(path = "/quote", method = "post", operation_id = "order_quote")]
     async fn quote(&self, caller: AuthenticatedUser, body: Body<OrderCreate>) -> Result<Json<QuoteBody>, Error> {
         let wanted = body.0.wanted(&self.pool).await?;
@@ -192,7 +193,7 @@ impl OrderApi {
 
     /// Order a product
     ///
-    /// A VPN network is made with its order; what staff deliver waits in their list.
+    /// The server creates a VPN network with its order; staff see manual orders in their list.
     #[oai(path = "/", method = "post", operation_id = "order_create")]
     async fn create(&self, caller: AuthenticatedUser, body: Body<OrderCreate>) -> Result<OrderCreated, Error> {
         let user_id = caller.0.user_id;
@@ -206,19 +207,19 @@ impl OrderApi {
 
     /// List my orders
     ///
-    /// The oldest first unless `sort` says otherwise, in pages.
+    /// Lists my orders in pages, the oldest first unless `sort` requests another order.
     #[oai(path = "/", method = "get", operation_id = "order_list")]
     async fn list(
         &self,
         caller: AuthenticatedUser,
-        /// Those of which something is still to be billed, or those that are done with.
+        /// Returns only orders with items still to be billed (true), or only closed orders (false).
         open: Query<Option<Flag>>,
-        /// Orders on a page.
+        /// The number of orders on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the page before.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The sort order.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<OrderList>, Error> {
@@ -229,7 +230,7 @@ impl OrderApi {
 
     /// Read an order
     ///
-    /// With what it costs, from when to when, and what is delivered for it.
+    /// Returns the order with its price, its duration and its service.
     #[oai(path = "/:id", method = "get", operation_id = "order_read")]
     async fn read(
         &self,
@@ -242,8 +243,8 @@ impl OrderApi {
 
     /// Replace an order
     ///
-    /// What costs as much or more per second takes effect now (upgrade), what costs less at the end of what is committed
-    /// (downgrade). A downgrade that is still ahead gives way to a later replacement.
+    /// A replacement that costs as much or more per second takes effect now (upgrade); one that costs less takes effect
+    /// at the end of the commitment (downgrade). A later replacement supersedes a downgrade that is still pending.
     #[oai(path = "/:id/replace", method = "post", operation_id = "order_replace")]
     async fn replace(
         &self,
@@ -260,7 +261,7 @@ impl OrderApi {
 
     /// Cancel an order
     ///
-    /// Charging ends at the first boundary after what is committed. Cancelling again changes when the service ends.
+    /// Charging ends at the first boundary after the commitment. Repeating the request changes the end of the service.
     #[oai(path = "/:id/cancel", method = "post", operation_id = "order_cancel")]
     async fn cancel(
         &self,
@@ -275,9 +276,9 @@ impl OrderApi {
         read(&self.pool, whose).await
     }
 
-    /// Choose when what is delivered changes
+    /// Choose when an order's service changes
     ///
-    /// Until a downgrade or a cancellation has changed it.
+    /// Possible until a downgrade or a cancellation has changed the service.
     #[oai(path = "/:id", method = "patch", operation_id = "order_update")]
     async fn edit(
         &self,

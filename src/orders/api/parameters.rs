@@ -1,4 +1,4 @@
-//! A product's parameters in requests.
+//! The parameters of a product in requests.
 
 use std::borrow::Cow;
 
@@ -14,11 +14,11 @@ use crate::{
     services::{self, Value},
 };
 
-/// Values of a product's parameters; none when they are left out, where they may be.
+/// Values of a product's parameters; empty if omitted, where `REQUIRED` allows that.
 #[derive(Debug, Clone)]
 pub(super) struct Parameters<const REQUIRED: bool = true>(pub services::Parameters);
 
-/// More than any product has, and short enough to be shown.
+/// The most members that a request may have: more than any product has, and short enough to be shown.
 const MAX_PARAMETERS: usize = 100;
 const MAX_NAME: usize = 40;
 const MAX_TEXT: usize = 64;
@@ -41,7 +41,7 @@ fn schema() -> MetaSchema {
         max_properties: Some(MAX_PARAMETERS),
         example: Some(serde_json::json!({ "cores": 2, "memory_gb": 4 })),
         description: Some(
-            "A value for each parameter of the product, by its name: a whole number, also written as a string. A VPN \
+            "A value for each parameter of the product, by its name: a whole number, or one as a string. A VPN \
              network has network_size and wireguard_public_key.",
         ),
         ..MetaSchema::new("object")
@@ -99,7 +99,7 @@ fn parameter(name: &str, value: &Json) -> Result<Value, String> {
     let is_text = |text: &str| text.chars().count() <= MAX_TEXT && !text.chars().any(char::is_control);
     let value = match value {
         Json::Number(number) => number.as_i64().map(Value::Number),
-        // Without sign, leading zero or space: one way to write a number.
+        // Accept neither a sign, nor a leading zero, nor a space, so that each number has one form.
         Json::String(text) => match text.parse::<i64>() {
             Ok(number) if number.to_string() == *text => Some(Value::Number(number)),
             _ => Some(Value::Text(text.clone())).filter(|_| is_text(text)),

@@ -1,4 +1,4 @@
-//! Quotes in answers.
+//! Quotes in responses.
 
 use poem_openapi::Object;
 
@@ -15,61 +15,61 @@ use crate::{
     parties::{VatPreview, VatUnknown},
 };
 
-/// The VAT on a price. A bill rounds it once for all that it taxes alike, so there it may differ by a cent.
+/// The VAT on a price. A bill rounds VAT once for each tax group, so it may differ from this by a cent.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderQuoteVat")]
 pub(super) struct QuoteVatBody {
-    /// UNCL 5305: S at a standard rate, AE reverse charge, O outside scope.
+    /// The VAT category of UNCL 5305: S for a standard rate, AE for reverse charge, O for outside scope.
     category: String,
-    /// A fraction: 0.081 is 8.1 %. Later services bear the rate of their time.
+    /// The rate as a fraction: 0.081 is 8.1 %. Later services bear the rate of their time.
     rate: Rate,
     /// The reason for this taxation, for people.
     reason: String,
-    /// The VAT on what is paid once.
+    /// The VAT on the one-time price.
     one_time: Amount,
-    /// The VAT on a period.
+    /// The VAT on the price of a period.
     recurring: Amount,
-    /// What is paid once, with VAT.
+    /// The one-time price with VAT.
     one_time_gross: Amount,
-    /// What is paid for each period, with VAT.
+    /// The price of each period with VAT.
     recurring_gross: Amount,
 }
 
-/// A price, and what prevents the order.
+/// A price, and the blockers of the order.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderQuote", skip_serializing_if_is_none)]
 pub(super) struct QuoteBody {
-    /// The product.
+    /// The product's name.
     product: String,
-    /// What the amounts are in.
+    /// The currency of all amounts.
     currency: Currency,
-    /// Once, before VAT: the sum of the parts.
+    /// The one-time price before VAT, which is the sum of the parts.
     one_time: Amount,
-    /// For each period, before VAT: the sum of the parts.
+    /// The price of each period before VAT, which is the sum of the parts.
     recurring: Amount,
-    /// How often; absent: paid once.
+    /// The recurring period; absent for a one-time purchase.
     recurring_period: Option<RecurringPeriod>,
-    /// Periods that can't be cancelled.
+    /// The number of periods that can't be cancelled.
     commitment_periods: u32,
-    /// What the price consists of.
+    /// The components of the price.
     parts: Vec<PartBody>,
-    /// The VAT, by my billing address as it is now.
+    /// The VAT for my present billing address.
     vat: Option<QuoteVatBody>,
-    /// The reason why it is unknown.
+    /// The reason for which the VAT is not available.
     vat_unavailable_reason: Option<String>,
-    /// Whether it can be ordered like this.
+    /// True if the customer can place this order.
     orderable: bool,
-    /// What prevents the order.
+    /// The blockers of the order.
     blockers: Vec<BlockerBody>,
 }
 
-/// What prevents an order.
+/// A condition that prevents an order.
 #[derive(Debug, Object)]
 #[oai(rename = "OrderBlocker")]
 pub(super) struct BlockerBody {
-    /// For programs; the code with which ordering is refused.
+    /// The code for programs, with which the server would refuse the order.
     code: String,
-    /// What would help.
+    /// The action that removes the blocker.
     detail: String,
 }
 

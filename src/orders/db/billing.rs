@@ -1,4 +1,4 @@
-//! What bill runs read and write of orders.
+//! The queries of bill runs on orders.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Open orders of these customers of which something is due.
+/// Returns the open orders of these customers with billable items.
 pub async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> Result<Vec<Order>, Error> {
     let rows = sqlx::query_as!(
         OrderRow,
@@ -32,7 +32,7 @@ pub async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> 
     Ok(rows.into_iter().map(Order::try_from).collect::<Result<_, _>>()?)
 }
 
-/// Moves the cursors of what is billed of orders. Each moves from where it was read, or nothing is written at all.
+/// Moves the billing cursors of orders. Writes nothing at all if one of them has moved since it was read.
 pub async fn move_cursors<'a>(
     tx: &mut PgConnection,
     moved: impl Iterator<Item = &'a CursorUpdate> + Clone,
@@ -58,7 +58,7 @@ pub async fn move_cursors<'a>(
     .execute(tx)
     .await?;
     if updated.rows_affected() != orders.len() as u64 {
-        return Err(anyhow::anyhow!("orders changed while they were billed, though their customers were locked").into());
+        return Err(anyhow::anyhow!("orders changed during the bill run although their customers were locked").into());
     }
     Ok(())
 }

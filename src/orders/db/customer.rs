@@ -1,4 +1,4 @@
-//! Who orders, and whose an order is.
+//! The queries on customers and on the ownership of orders.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -7,30 +7,33 @@ use sqlx::PgConnection;
 use super::{lock_customer, not_found};
 use crate::error::Error;
 
-/// What of a customer decides about an order.
+/// The properties of a customer that an order depends on.
 #[derive(Debug, Clone)]
 pub(in crate::orders) struct Customer {
-    /// The database's time, since several servers may have several; in whole seconds, as orders are.
+    /// The database's time in whole seconds, as in orders. Several servers may have different clocks.
     pub now: DateTime<Utc>,
-    /// To the microsecond: what is put on sale in this second is on sale in the rest of it.
+    /// The database's time in microseconds: a product that is put on sale in this second is on sale in the rest of it.
     pub instant: DateTime<Utc>,
-    /// The seller's zone; UTC until there is a seller.
+    /// The seller's time zone; UTC until a seller is set.
     pub time_zone: String,
     pub has_billing_address: bool,
 }
 
 impl Customer {
-    /// The zone of calendar periods.
+    /// Returns the time zone of calendar periods.
     pub fn zone(&self) -> Result<Tz, Error> {
-        Ok(self.time_zone.parse().map_err(|_| anyhow::anyhow!("the seller's {} is no time zone", self.time_zone))?)
+        Ok(self
+            .time_zone
+            .parse()
+            .map_err(|_| anyhow::anyhow!("the seller's {} is not a valid time zone", self.time_zone))?)
     }
 }
 
-/// The customer as things are once all earlier changes of the customer's orders are done; later ones wait for this
-/// transaction.
+/// Locks the customer and returns the state after all earlier changes of the customer's orders; later changes wait for
+/// this transaction.
 pub(in crate::orders) async fn locked_customer(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Customer> {
     lock_customer(tx, user_id).await?;
-    // A later statement than the lock, so that it sees what the lock's last holder did.
+    // This statement follows the lock, so that it sees the changes of the lock's last holder.
     sqlx::query_as!(
         Customer,
         r#"select date_trunc('second', instant) as "now!", instant as "instant!",
@@ -43,7 +46,7 @@ pub(in crate::orders) async fn locked_customer(tx: &mut PgConnection, user_id: i
     .await
 }
 
-/// Whose an order is. `own`: only if it is this user's.
+/// Returns the id of an order's customer. `own`: the order must belong to this user.
 pub(in crate::orders) async fn owner(
     tx: &mut PgConnection,
     order_id: i64,
@@ -58,7 +61,7 @@ pub(in crate::orders) async fn owner(
     .await
 }
 
-/// The customer whose order it is, locked. `own`: the order has to be this user's.
+/// Locks an order's customer. `own`: the order must belong to this user.
 pub(in crate::orders) async fn locked_owner(
     tx: &mut PgConnection,
     order_id: i64,
@@ -68,7 +71,7 @@ pub(in crate::orders) async fn locked_owner(
     Ok((user_id, locked_customer(tx, user_id).await?))
 }
 
-/// Of these products, those that no running order of the customer contains.
+/// Returns those of the products that no running order of the customer contains.
 pub(in crate::orders) async fn not_had(
     tx: &mut PgConnection,
     user_id: i64,
@@ -94,7 +97,7 @@ pub(in crate::orders) struct Dependent {
     pub required: String,
 }
 
-/// The orders that need what this one contains, and would have it nowhere else once this one ends.
+/// Returns the orders that require a product of this order and would not have it from another order once this one ends.
 pub(in crate::orders) async fn dependents(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Vec<Dependent>> {
     sqlx::query_as!(
         Dependent,

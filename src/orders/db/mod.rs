@@ -1,4 +1,4 @@
-//! Orders in Postgres.
+//! The queries on orders.
 
 mod billing;
 mod customer;
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// An order as its row has it; what [`Order`] is made from.
+/// The row of an order, from which [`Order`] is made.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the table's columns, explained there")]
 pub struct OrderRow {
@@ -49,7 +49,7 @@ pub struct OrderRow {
     pub one_time_billed: bool,
 }
 
-/// The database holds these values as text with a check; none of this fails but after an edit of the schema.
+/// Converts a row. The database checks these values, so this fails only after a change of the schema.
 impl TryFrom<OrderRow> for Order {
     type Error = anyhow::Error;
 
@@ -68,7 +68,7 @@ impl TryFrom<OrderRow> for Order {
             timing: row.billing_mode,
             commitment_periods: row.commitment_periods.try_into()?,
             upgrade_credit: row.upgrade_credit,
-            zone: row.time_zone.parse().map_err(|_| anyhow::anyhow!("{} is no time zone", row.time_zone))?,
+            zone: row.time_zone.parse().map_err(|_| anyhow::anyhow!("{} is not a valid time zone", row.time_zone))?,
             starts_at: row.starts_at,
             ends_at: row.billing_ends_at,
             replaces: row.replaces,
@@ -78,12 +78,12 @@ impl TryFrom<OrderRow> for Order {
     }
 }
 
-/// Holds off all else that changes this customer's orders or bills, until the transaction ends.
+/// Locks the customer's orders and bills against other changes until the transaction ends.
 pub async fn lock_customer(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
     sqlx::query!("select from users where user_id = $1 for no key update", user_id).execute(tx).await.map(drop)
 }
 
-/// One order of a customer.
+/// Returns one order of a customer.
 pub async fn find(tx: &mut PgConnection, order_id: i64, user_id: i64) -> Result<Order, Error> {
     let row = sqlx::query_as!(
         OrderRow,
@@ -102,16 +102,16 @@ pub async fn find(tx: &mut PgConnection, order_id: i64, user_id: i64) -> Result<
 }
 
 pub(super) fn not_found(order_id: i64) -> Error {
-    Error::NotFound(format!("there is no order {order_id}").into())
+    Error::NotFound(format!("order {order_id} not found").into())
 }
 
-/// One order of a customer, who is locked before it is read.
+/// Locks a customer, then returns one of the customer's orders.
 pub(super) async fn lock(tx: &mut PgConnection, order_id: i64, user_id: i64) -> Result<Order, Error> {
     lock_customer(tx, user_id).await?;
     find(tx, order_id, user_id).await
 }
 
-/// The order that came to replace this one.
+/// Returns the order that replaced this one.
 pub(super) async fn successor(tx: &mut PgConnection, order_id: i64) -> Result<Option<Order>, Error> {
     let row = sqlx::query_as!(
         OrderRow,
@@ -127,7 +127,7 @@ pub(super) async fn successor(tx: &mut PgConnection, order_id: i64) -> Result<Op
     Ok(row.map(Order::try_from).transpose()?)
 }
 
-/// Writes a new order and the parts of its price; returns its id.
+/// Writes a new order and the components of its price; returns the order's id.
 pub(super) async fn insert(
     tx: &mut PgConnection,
     order: &Order,
@@ -185,7 +185,7 @@ pub(super) async fn insert(
     Ok(order_id)
 }
 
-/// Writes an order's end and what follows from it. `terminate_at`: when what is delivered is to end, if it is to.
+/// Writes an order's end and its consequences. `terminate_at` is the time at which the service ends, if there is one.
 pub(super) async fn end(tx: &mut PgConnection, order: &Order, terminate_at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
     let due_at = order.due_at();
     sqlx::query!(

@@ -1,11 +1,11 @@
-//! What is delivered of an order.
+//! The queries on the service of an order.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::services;
 
-/// Where an order's delivery is.
+/// The state of an order's service.
 pub(in crate::orders) struct Delivery {
     pub void: bool,
     pub deliver_at: DateTime<Utc>,
@@ -13,15 +13,15 @@ pub(in crate::orders) struct Delivery {
     pub terminate_at: Option<DateTime<Utc>>,
     pub terminated_at: Option<DateTime<Utc>>,
     pub replaced_by: Option<i64>,
-    /// What replaces it is to be delivered by now.
+    /// True when the replacing order should be provisioned by now.
     pub is_overtaken: bool,
-    /// Who delivers.
+    /// The way in which the order is provisioned.
     pub by: services::Delivery,
-    /// Its service has something for it.
+    /// True when a service has provisioned something for the order.
     pub is_provisioned: bool,
 }
 
-/// The order exists.
+/// Returns the state of an order's service. The order must exist.
 pub(in crate::orders) async fn delivery(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Delivery> {
     sqlx::query_as!(
         Delivery,
@@ -49,7 +49,7 @@ pub(in crate::orders) async fn set_deliver_at(
     sqlx::query!("update orders set deliver_at = $2 where order_id = $1", order_id, at).execute(tx).await.map(drop)
 }
 
-/// When an order's delivery ends, if it was delivered or is to be.
+/// Sets the time at which an order's service ends, if it was or will be provisioned.
 pub(in crate::orders) async fn set_terminate_at(
     tx: &mut PgConnection,
     order_id: i64,
@@ -66,7 +66,8 @@ pub(in crate::orders) async fn set_terminate_at(
     .map(drop)
 }
 
-/// What it replaces, directly or not, is no longer delivered then; nor is what else was to replace that.
+/// Marks an order as provisioned, which ends the service of the orders that it replaces, directly or not, and of their
+/// other replacements.
 pub(in crate::orders) async fn mark_delivered(
     tx: &mut PgConnection,
     order_id: i64,
@@ -96,7 +97,7 @@ pub(in crate::orders) async fn mark_delivered(
     .map(drop)
 }
 
-/// So is what it replaces, directly or not.
+/// Marks an order's service as terminated, together with the orders that it replaces, directly or not.
 pub(in crate::orders) async fn mark_terminated(
     tx: &mut PgConnection,
     order_id: i64,
@@ -120,7 +121,7 @@ pub(in crate::orders) async fn mark_terminated(
     .map(drop)
 }
 
-/// Writes the value that a parameter of an order has now.
+/// Writes the present value of an order's parameter.
 pub(in crate::orders) async fn set_parameter(
     tx: &mut PgConnection,
     order_id: i64,

@@ -1,4 +1,4 @@
-//! Orders as they are shown.
+//! The queries on orders as they are shown.
 
 use sqlx::{PgExecutor, types::Json};
 
@@ -13,7 +13,7 @@ use crate::{
     services::Delivery,
 };
 
-/// A window of the orders.
+/// Returns a page of the orders.
 pub(in crate::orders) async fn views(
     db: impl PgExecutor<'_>,
     filter: &Filter,

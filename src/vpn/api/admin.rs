@@ -1,4 +1,4 @@
-//! Everybody's networks over HTTP; staff only, and only to look at.
+//! The API's read-only operations on the networks of all customers, for staff only.
 
 use poem_openapi::{
     Object, OpenApi,
@@ -17,17 +17,17 @@ use crate::{
     },
 };
 
-/// A network and whose it is.
+/// A network with its customer.
 #[derive(Debug, Object)]
 #[oai(rename = "AdminVpnNetwork")]
 struct OwnedBody {
     #[oai(flatten)]
     network: NetworkBody,
-    /// The customer.
+    /// The customer's id.
     user_id: i64,
     /// The customer's name.
     username: String,
-    /// The pool that it is from.
+    /// The id of the network's pool.
     pool_id: i64,
 }
 
@@ -42,40 +42,40 @@ impl From<(Network, String)> for OwnedBody {
 #[derive(Debug, Object)]
 #[oai(rename = "AdminVpnNetworkList", skip_serializing_if_is_none)]
 struct OwnedList {
-    /// In the order asked for.
+    /// The networks, in the requested sort order.
     items: Vec<OwnedBody>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last page.
     next: Option<String>,
 }
 
-/// The operations on everybody's networks.
+/// The operations on the networks of all customers.
 pub struct AdminNetworkApi {
-    /// Where the networks are.
+    /// The database with the networks.
     pub pool: PgPool,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/net/vpn", tag = "Tags::Vpn")]
 impl AdminNetworkApi {
-    /// List everybody's VPN networks
+    /// List all VPN networks
     ///
-    /// The oldest first unless `sort` says otherwise, in pages.
-    #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
+    /// Lists the networks of all customers in pages, the oldest first unless `sort` requests another order.
+    #[expect(clippy::too_many_arguments, reason = "the framework declares query parameters as arguments")]
     #[oai(path = "/", method = "get", operation_id = "admin_vpn_list")]
     async fn list(
         &self,
         _staff: Staff,
-        /// Those of the user with this name.
+        /// Returns only networks of the user with this name.
         username: Query<Option<UsernameText>>,
-        /// Those of this pool.
+        /// Returns only networks of this pool.
         pool_id: Query<Option<Id>>,
-        /// Those on this host.
+        /// Returns only networks on this host.
         vpn_hostname: Query<Option<QueueText>>,
-        /// Networks on a page.
+        /// The number of networks on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the page before.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The sort order.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<OwnedList>, Error> {
@@ -91,9 +91,9 @@ impl AdminNetworkApi {
         Ok(Json(OwnedList { items: networks.into_iter().map(Into::into).collect(), next }))
     }
 
-    /// Read anybody's VPN network
+    /// Read a customer's VPN network
     ///
-    /// With its status, whose it is and, while its host is being configured, the job.
+    /// Returns the network with its status, its customer and, while its host is being configured, the job.
     #[oai(path = "/:id", method = "get", operation_id = "admin_vpn_read")]
     async fn read(
         &self,

@@ -1,4 +1,4 @@
-//! VPN pools and networks over HTTP.
+//! The HTTP operations on VPN pools and networks.
 
 mod admin;
 mod network;

@@ -1,4 +1,4 @@
-//! Networks over HTTP; everybody's own.
+//! The API's operations on the caller's own networks.
 
 use std::sync::Arc;
 
@@ -27,9 +27,9 @@ use crate::{
 };
 
 input! {
-    /// A network to be made.
+    /// A network to be created.
     pub struct VpnNetworkCreate {
-        /// Length of the wanted prefix.
+        /// The length of the requested prefix.
         pub network_size: Number<1, 128>,
         /// The customer's public key, as `wg pubkey` prints it.
         pub wireguard_public_key: PublicKeyText,
@@ -37,9 +37,9 @@ input! {
 }
 
 input! {
-    /// What to change of a network.
+    /// An update of a network.
     pub struct VpnNetworkUpdate {
-        /// The customer's new public key; the prefix stays.
+        /// The customer's new public key; the prefix does not change.
         pub wireguard_public_key: PublicKeyText,
     }
 }
@@ -50,19 +50,19 @@ input! {
 pub(super) struct NetworkBody {
     /// Identifies the network.
     id: i64,
-    /// The order that it is delivered for: `GET /v1/order/{id}`.
+    /// The id of the network's order, as in `GET /v1/order/{id}`.
     order: i64,
     /// The prefix.
     network: String,
-    /// Where it is in its life.
+    /// The phase of the network's life cycle.
     status: NetworkStatus,
-    /// Why it does not (fully) work.
+    /// The reason for which the network does not work, or not fully.
     status_reason: Option<String>,
-    /// The customer's key.
+    /// The customer's public key.
     wireguard_public_key: String,
-    /// Host and UDP port of the server.
+    /// The host and UDP port of the server.
     endpoint: String,
-    /// The server's key.
+    /// The server's public key.
     server_public_key: String,
     /// The generation of the pool that the host last confirmed.
     applied_generation: i64,
@@ -98,35 +98,35 @@ impl Representation for Network {
 #[derive(Debug, Object)]
 #[oai(rename = "VpnNetworkList", skip_serializing_if_is_none)]
 struct NetworkList {
-    /// In the order asked for.
+    /// The networks, in the requested sort order.
     items: Vec<NetworkBody>,
-    /// Cursor of the next page; absent on the last.
+    /// The cursor of the next page; absent on the last page.
     next: Option<String>,
 }
 
-/// What the host reports of a network's tunnel.
+/// The state of a network's tunnel as the host reports it.
 #[derive(Debug, Object)]
 #[oai(rename = "VpnNetworkStatus", skip_serializing_if_is_none)]
 struct StatusBody {
-    /// When the host was asked; absent when it has not answered for a minute.
+    /// The time of the host's report; absent if the host has not reported for a minute.
     observed_at: Option<DateTime<Utc>>,
-    /// The customer's last handshake; absent when there was none since the interface came up.
+    /// The customer's latest handshake; absent if there was none since the interface was set up.
     latest_handshake_at: Option<DateTime<Utc>>,
-    /// Bytes that the host received from the customer since the interface came up.
+    /// The number of bytes that the host received from the customer since the interface was set up.
     received_bytes: Option<i64>,
-    /// Bytes that the host sent to the customer.
+    /// The number of bytes that the host sent to the customer.
     sent_bytes: Option<i64>,
-    /// Why there are no figures.
+    /// The reason for which there are no figures.
     status_reason: Option<String>,
 }
 
 #[derive(ApiResponse)]
 enum NetworkCreated {
-    /// Made; its host is being set up.
+    /// The network is created; its host is being set up.
     #[oai(status = 201)]
     Created(
         Json<NetworkBody>,
-        /// Where the network is.
+        /// The path of the network.
         #[oai(header = "Location")]
         String,
     ),
@@ -134,16 +134,16 @@ enum NetworkCreated {
 
 #[derive(ApiResponse)]
 enum NetworkDeleting {
-    /// Its host is removing it; it is gone when the job has succeeded.
+    /// The host is removing the network, which is gone when the job has succeeded.
     #[oai(status = 202)]
     Deleting(Json<NetworkBody>),
 }
 
-/// The operations on networks; everybody's own.
+/// The operations on the caller's own networks.
 pub struct NetworkApi {
-    /// Where the networks are.
+    /// The database with the networks.
     pub pool: PgPool,
-    /// Wakes the relay.
+    /// The notifier that wakes the relay.
     pub wake: Arc<Notifier>,
 }
 
@@ -151,8 +151,8 @@ pub struct NetworkApi {
 impl NetworkApi {
     /// Request a VPN network
     ///
-    /// Orders the product that the VPN hosts deliver. The prefix is chosen by the server. Follow the job, or read the network
-    /// again, to see when it is active.
+    /// Orders the product that the VPN hosts provision. The server chooses the prefix. Follow the job, or read the
+    /// network again, to see when it is active.
     #[oai(path = "/", method = "post", operation_id = "vpn_create")]
     async fn create(&self, caller: AuthenticatedUser, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
         let wish = NetworkRequest { size: body.0.network_size.get(), public_key: body.0.wireguard_public_key.0 };
@@ -164,17 +164,17 @@ impl NetworkApi {
 
     /// List my VPN networks
     ///
-    /// The oldest first unless `sort` says otherwise, in pages.
+    /// Lists my networks in pages, the oldest first unless `sort` requests another order.
     #[oai(path = "/", method = "get", operation_id = "vpn_list")]
     async fn list(
         &self,
         caller: AuthenticatedUser,
-        /// Networks on a page.
+        /// The number of networks on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The page's begin: `next` of the page before.
+        /// The cursor of the page: `next` of the page before.
         cursor: Query<Option<Cursor>>,
-        /// In which order.
+        /// The sort order.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<NetworkList>, Error> {
@@ -186,7 +186,7 @@ impl NetworkApi {
 
     /// Read a VPN network
     ///
-    /// With its status and, while its host is being configured, the job.
+    /// Returns the network with its status and, while its host is being configured, the job.
     #[oai(path = "/:id", method = "get", operation_id = "vpn_read")]
     async fn read(
         &self,
@@ -199,7 +199,7 @@ impl NetworkApi {
 
     /// Read the WireGuard configuration
     ///
-    /// A file for `wg-quick`, complete but for the private key, which the server does not know.
+    /// Returns a file for `wg-quick`, complete except for the private key, which the server does not know.
     #[oai(path = "/:id/config", method = "get", operation_id = "vpn_config")]
     async fn config(
         &self,
@@ -212,7 +212,7 @@ impl NetworkApi {
 
     /// Delete a VPN network
     ///
-    /// Cancels its order too. The prefix is given to somebody else only after the host has confirmed.
+    /// Cancels its order too. The server reuses the prefix only after the host has confirmed the removal.
     #[oai(path = "/:id", method = "delete", operation_id = "vpn_delete")]
     async fn delete(
         &self,
@@ -227,7 +227,7 @@ impl NetworkApi {
 
     /// Change the key of a VPN network
     ///
-    /// The prefix stays; the old key stops working when the host has confirmed.
+    /// The prefix does not change; the old key stops working when the host has confirmed the new one.
     #[oai(path = "/:id", method = "patch", operation_id = "vpn_update")]
     async fn edit(
         &self,
@@ -241,9 +241,9 @@ impl NetworkApi {
         Ok(Json(network.into()))
     }
 
-    /// Read the state of the tunnel
+    /// Read the status of the tunnel
     ///
-    /// Last handshake and traffic, as the host reports them; never older than a minute.
+    /// Returns the latest handshake and the traffic as the host reports them, never older than a minute.
     #[oai(path = "/:id/status", method = "get", operation_id = "vpn_status")]
     async fn status(
         &self,

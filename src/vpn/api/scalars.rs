@@ -1,4 +1,4 @@
-//! Prefixes, hosts and keys in requests.
+//! Prefixes, host names and keys in requests.
 
 use poem_openapi::registry::MetaSchema;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::{
     vpn::hostname::Hostname,
 };
 
-/// A prefix, with or without its length; which of them are good for what, the noun decides.
+/// A prefix, with or without its length; the domain decides which prefixes are suitable.
 #[derive(Debug, Clone)]
 pub struct PrefixText(pub String);
 
@@ -23,7 +23,7 @@ impl Scalar for PrefixText {
             "ip-prefix",
             "^[0-9a-fA-F:.]{2,45}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?$",
             "2a0a:e5c1:200::/40",
-            "An IPv6 or IPv4 prefix; its length may stand in the field beside it instead.",
+            "An IPv6 or IPv4 prefix; network_size may contain its length instead.",
         )
     }
 
@@ -41,7 +41,7 @@ impl Scalar for PrefixText {
 }
 scalar!([] PrefixText);
 
-/// Full name of a host.
+/// The full name of a host.
 #[derive(Debug, Clone)]
 pub struct HostnameText(pub Hostname);
 
@@ -57,7 +57,7 @@ impl Scalar for HostnameText {
                 "hostname",
                 r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
                 "vpn-2a0ae5c1200.ungleich.ch",
-                "Full name of a host with at least one dot (RFC 1123); folded to lower case.",
+                "The full name of a host with at least one dot (RFC 1123); converted to lowercase.",
             )
         }
     }
@@ -91,7 +91,7 @@ impl Scalar for PublicKeyText {
 }
 scalar!([] PublicKeyText);
 
-/// A WireGuard private key. Only ever read.
+/// A WireGuard private key, which is only read from requests.
 #[derive(Debug, Clone)]
 pub struct PrivateKeyText(pub PrivateKey);
 

@@ -1,4 +1,4 @@
-//! Pools and networks in Postgres. Locks are taken in the order user, pool, job, network.
+//! The queries on pools and networks. Locks are taken in the order user, pool, job, network.
 
 mod network;
 mod pool;

@@ -1,4 +1,4 @@
-//! Networks in Postgres, and the choice of their prefixes.
+//! The queries on networks, and the allocation of their prefixes.
 
 use std::collections::HashMap;
 
@@ -26,13 +26,13 @@ pub(in crate::vpn) struct NetworkRow {
     pub job_id: JobId,
 }
 
-/// A size of networks that pools have.
+/// A size of networks that pools offer.
 pub(in crate::vpn) struct PrefixOffer {
     pub size: i16,
     pub has_room: bool,
 }
 
-/// How many networks a customer may have, and has.
+/// The number of networks that a customer may have, and has.
 pub(in crate::vpn) struct Quota {
     pub quota: i32,
     pub used: i64,
@@ -44,7 +44,8 @@ pub(in crate::vpn) struct Allocation {
     pub generation: i64,
 }
 
-/// The first pool of that size with room. None also when the one found filled up while its lock was waited for.
+/// Locks and returns the first pool of that size with free prefixes. Returns none also if that pool filled up while the
+/// server waited for its lock.
 pub(in crate::vpn) async fn lock_pool_with_room(tx: &mut PgConnection, size: i16) -> sqlx::Result<Option<LockedPool>> {
     sqlx::query_as!(
         LockedPool,
@@ -86,8 +87,8 @@ pub(in crate::vpn) async fn offers(tx: &mut PgConnection) -> sqlx::Result<Vec<Pr
     .await
 }
 
-/// The lowest freed prefix, else the next that was never used. The caller has locked the pool in an earlier
-/// statement, so this one sees what the lock's last holder did.
+/// Allocates the lowest freed prefix, else the next that was never used. The caller has locked the pool in an earlier
+/// statement, so this one sees the changes of the lock's last holder.
 pub(in crate::vpn) async fn allocate_prefix(tx: &mut PgConnection, pool_id: i64) -> sqlx::Result<Allocation> {
     sqlx::query_as!(
         Allocation,
@@ -126,7 +127,7 @@ pub(in crate::vpn) async fn insert_network(tx: &mut PgConnection, row: &NetworkR
     .await
 }
 
-/// A window of the networks for which a condition holds.
+/// Runs a query for a page of the networks that meet a condition.
 macro_rules! networks {
     ($window:expr, $db:expr, $condition:literal $(, $arg:expr)* $(,)?) => {
         in_order!(
@@ -148,7 +149,7 @@ macro_rules! networks {
     };
 }
 
-/// A window of a user's networks, or one of them.
+/// Returns a page of a user's networks, or one of them.
 pub(in crate::vpn) async fn networks(
     db: impl PgExecutor<'_>,
     user_id: i64,
@@ -158,7 +159,7 @@ pub(in crate::vpn) async fn networks(
     networks!(window, db, " where net.user_id = $3 and ($4::bigint is null or network_id = $4)", user_id, network_id,)
 }
 
-/// A window of everybody's networks.
+/// Returns a page of all customers' networks.
 pub(in crate::vpn) async fn all_networks(
     tx: &mut PgConnection,
     filter: &NetworkFilter,
@@ -177,13 +178,13 @@ pub(in crate::vpn) async fn all_networks(
     )
 }
 
-/// The names of these users.
+/// Returns the names of these users.
 pub(in crate::vpn) async fn usernames(tx: &mut PgConnection, users: &[i64]) -> sqlx::Result<HashMap<i64, String>> {
     let rows = sqlx::query!("select user_id, username from users where user_id = any($1)", users);
     Ok(rows.map(|row| (row.user_id, row.username)).fetch_all(tx).await?.into_iter().collect())
 }
 
-/// Some of a pool's networks, for a message.
+/// Returns some of a pool's networks, for a message.
 pub(in crate::vpn) async fn networks_of_pool(
     tx: &mut PgConnection,
     pool_id: i64,
@@ -215,7 +216,7 @@ pub(in crate::vpn) async fn mark_network_deleting(
     .map(drop)
 }
 
-/// True when one of the pool's networks has this key.
+/// Returns true if one of the pool's networks has this key.
 pub(in crate::vpn) async fn is_peer(tx: &mut PgConnection, pool_id: i64, key: PublicKey) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (
@@ -227,7 +228,7 @@ pub(in crate::vpn) async fn is_peer(tx: &mut PgConnection, pool_id: i64, key: Pu
     .await
 }
 
-/// False when the network is being deleted.
+/// Sets the key of a network. Returns false if the network is being deleted.
 pub(in crate::vpn) async fn set_network_key(
     tx: &mut PgConnection,
     network_id: i64,
@@ -247,8 +248,8 @@ pub(in crate::vpn) async fn set_network_key(
     Ok(done.rows_affected() == 1)
 }
 
-/// A customer's limit and how much of it is used; none for staff, who have no limit. The caller has locked the customer in an
-/// earlier statement, so this one sees what the lock's last holder did.
+/// Returns a customer's limit and its use; none for staff, who have no limit. The caller has locked the customer in an
+/// earlier statement, so this one sees the changes of the lock's last holder.
 pub(in crate::vpn) async fn quota(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Quota>> {
     sqlx::query_as!(
         Quota,
@@ -260,7 +261,7 @@ pub(in crate::vpn) async fn quota(tx: &mut PgConnection, user_id: i64) -> sqlx::
     .await
 }
 
-/// The network that is delivered for an order and not being deleted.
+/// Returns the network of an order, unless it is being deleted.
 pub(in crate::vpn) async fn network_of_order(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!("select network_id from vpn_network where order_id = $1 and not deleting", order_id)
         .fetch_optional(tx)

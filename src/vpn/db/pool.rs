@@ -1,4 +1,4 @@
-//! Pools in Postgres.
+//! The queries on pools.
 
 use ipnet::IpNet;
 use sqlx::{PgConnection, PgExecutor, PgPool};
@@ -57,7 +57,7 @@ pub(in crate::vpn) async fn set_pool_job(tx: &mut PgConnection, pool_id: i64, jo
     sqlx::query!("update vpn_pool set job_id = $2 where pool_id = $1", pool_id, job_id).execute(tx).await.map(drop)
 }
 
-/// A window of the pools, or of a host's, or one pool.
+/// Returns a page of the pools, or of a host's, or one pool.
 pub(in crate::vpn) async fn pools(
     db: impl PgExecutor<'_>,
     (pool_id, vpn_hostname): (Option<i64>, Option<&str>),
@@ -109,8 +109,8 @@ pub(in crate::vpn) async fn raise_generation(tx: &mut PgConnection, pool_id: i64
     .await
 }
 
-/// Raises the pool's generation above one that its host has seen. False: that one is no time of ours, and generations would
-/// run out of numbers.
+/// Raises the pool's generation above one that its host has seen. Returns false if that generation is not plausible,
+/// since the pool would run out of generations.
 pub(in crate::vpn) async fn overtake(tx: &mut PgConnection, pool_id: i64, seen: i64) -> sqlx::Result<bool> {
     let raised = sqlx::query!(
         "update vpn_pool set generation = greatest(next_generation(generation), $2 + 1)
@@ -133,7 +133,7 @@ pub(in crate::vpn) async fn mark_pool_deleting(tx: &mut PgConnection, pool_id: i
     .map(drop)
 }
 
-/// Host and port, and the generation that every network of the pool now waits for.
+/// Changes host and port of a pool, and sets the generation that every network of the pool now waits for.
 pub(in crate::vpn) async fn change_pool(
     tx: &mut PgConnection,
     pool_id: i64,
@@ -154,7 +154,7 @@ pub(in crate::vpn) async fn change_pool(
     .await
 }
 
-/// Notes that a host still has to remove a pool's interface.
+/// Records that a host still has to remove a pool's interface.
 pub(in crate::vpn) async fn record_removal(
     tx: &mut PgConnection,
     pool_id: i64,
@@ -173,7 +173,7 @@ pub(in crate::vpn) async fn record_removal(
     .map(drop)
 }
 
-/// The host has removed the interface, or serves the pool again.
+/// Deletes the record of a removal, when the host has removed the interface or serves the pool again.
 pub(in crate::vpn) async fn forget_departure(
     tx: &mut PgConnection,
     pool_id: i64,
@@ -191,7 +191,7 @@ pub(in crate::vpn) async fn forget_departure(
     .map(drop)
 }
 
-/// A key that takes effect with the next generation.
+/// Sets a key that takes effect with the next generation.
 pub(in crate::vpn) async fn set_next_key(
     tx: &mut PgConnection,
     pool_id: i64,

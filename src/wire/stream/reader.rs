@@ -175,7 +175,7 @@ async fn create_group(queue: &QueueName, connection: &mut MultiplexedConnection)
 
 fn parse(queue: &QueueName, entry: &StreamId) -> Result<Envelope, String> {
     let lacks = |name: &str| {
-        format!("the entry in Redis has no readable field `{name}`; do worker and server have one version?")
+        format!("the entry in Redis has no readable field `{name}`; check that worker and server have the same version")
     };
     Ok(Envelope {
         queue: queue.clone(),

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Stands in for a program of the machine, at a path of the machine.
+/// Replaces `ip` by a program at another path of the machine.
 fn with_ip(path: &str) -> Commands {
     let path = PathBuf::from(path);
     let wg = path.clone();
@@ -8,7 +8,7 @@ fn with_ip(path: &str) -> Commands {
 }
 
 #[test]
-fn the_prefix_goes_before_calls_that_need_rights_and_only_those() {
+fn command_with_rights_has_sudo_prefix() {
     let mut commands = with_ip("/usr/sbin/ip");
     commands.prefix = vec!["/usr/bin/sudo".into(), "-n".into()];
     let words = |rights| {
@@ -22,7 +22,7 @@ fn the_prefix_goes_before_calls_that_need_rights_and_only_those() {
 }
 
 #[tokio::test]
-async fn a_program_that_hangs_is_stopped() {
+async fn run_hanging_program_times_out() {
     let mut commands = with_ip("/bin/sleep");
     commands.timeout = Duration::from_millis(50);
     let error = commands.run(Program::Ip, Rights::Anybody, &["60"]).await.expect_err("it sleeps");
@@ -30,7 +30,7 @@ async fn a_program_that_hangs_is_stopped() {
 }
 
 #[tokio::test]
-async fn what_a_program_has_started_ends_with_it() {
+async fn run_timed_out_program_ends_with_its_children() {
     let mut commands = with_ip("/bin/sh");
     commands.timeout = Duration::from_millis(200);
     let folder = tempfile::tempdir().expect("folder");
@@ -41,7 +41,7 @@ async fn what_a_program_has_started_ends_with_it() {
     let pid = std::fs::read_to_string(&file).expect("it was started").trim().to_owned();
     let stat = format!("/proc/{pid}/stat");
     let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    // Nobody may wait for it, so it may stay as a zombie.
+    // No process may wait for the child, so it may remain as a zombie.
     while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
         assert!(std::time::Instant::now() < deadline, "process {pid} still runs");
         time::sleep(Duration::from_millis(10)).await;
@@ -49,11 +49,11 @@ async fn what_a_program_has_started_ends_with_it() {
 }
 
 #[tokio::test]
-async fn input_arrives_and_the_environment_is_empty() {
+async fn run_with_input_passes_it_with_empty_environment() {
     let input = Secret::new("x".repeat(1 << 20));
     let copied = with_ip("/bin/cat").run_with_input(Program::Ip, Rights::Anybody, &[], Some(&input)).await;
     assert_eq!(copied.expect("cat").len(), 1 << 20);
-    // All of it is there when the program starts: of a pipe this would print 0.
+    // The whole input exists when the program starts: for a pipe this would print 0.
     let size = with_ip("/usr/bin/stat");
     let size = size.run_with_input(Program::Ip, Rights::Anybody, &["-L", "-c", "%s", "/dev/stdin"], Some(&input));
     assert_eq!(size.await.expect("stat").trim(), (1 << 20).to_string());
@@ -62,12 +62,12 @@ async fn input_arrives_and_the_environment_is_empty() {
 }
 
 #[tokio::test]
-async fn a_failure_says_what_the_program_said() {
+async fn run_failing_program_returns_its_output() {
     let error = with_ip("/bin/ls").run(Program::Ip, Rights::Anybody, &["/nonexistent"]).await.expect_err("no file");
     assert!(error.stderr().contains("No such file"), "{error}");
     assert!(!error.is_final());
     let script = ["-c", "echo the reason; echo a banner >&2; exit 1"];
-    let error = with_ip("/bin/sh").run(Program::Ip, Rights::Anybody, &script).await.expect_err("it says no");
+    let error = with_ip("/bin/sh").run(Program::Ip, Rights::Anybody, &script).await.expect_err("it fails");
     assert_eq!(error.stderr(), "a banner the reason");
     let error = with_ip("/nonexistent").run(Program::Ip, Rights::Anybody, &["link"]).await.expect_err("no program");
     assert!(error.to_string().starts_with("cannot run `ip link`"), "{error}");

@@ -1,4 +1,4 @@
-//! What iproute2 6.1 printed for wireguard-go on Linux 6.18.
+//! Tests with the output of iproute2 6.1 for wireguard-go on Linux 6.18.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn texts<'a>(prefixes: impl IntoIterator<Item = &'a IpNet>) -> Vec<String> {
 }
 
 #[test]
-fn addresses_without_the_kernels_own() {
+fn parse_link_skips_link_local_addresses() {
     let (up, mtu, addresses) = parse_link(ADDR, "wg-1").expect("readable").expect("there");
     assert!(up);
     assert_eq!(mtu, 1420);
@@ -24,19 +24,19 @@ fn addresses_without_the_kernels_own() {
 }
 
 #[test]
-fn routes_of_the_main_table_without_the_kernels_own() {
+fn parse_routes_skips_kernel_routes_and_other_tables() {
     assert_eq!(texts(&parse_routes(ROUTES).expect("readable")), ["0.0.0.0/0", "10.0.0.9/32", "::/0", "2000::1/128"]);
 }
 
 #[test]
-fn unreachable_routes_of_our_metric() {
+fn parse_unreachable_skips_other_metrics() {
     assert_eq!(texts(&parse_unreachable(UNREACHABLE).expect("readable")), ["10.0.0.0/8", "2003::/16"]);
 }
 
 #[test]
-fn what_is_not_understood_is_an_error_that_names_the_command() {
+fn parsed_invalid_output_names_the_command() {
     let error = parsed(SHOW_ROUTES, "wg-1", parse_routes("{}")).expect_err("not a list").to_string();
     assert!(error.contains("`ip -j route show table all dev wg-1`"), "{error}");
-    let error = parsed("show IF listen-port", "wg-1", parse_port("off\n")).expect_err("no number").to_string();
+    let error = parsed("show IF listen-port", "wg-1", parse_port("off\n")).expect_err("not a number").to_string();
     assert!(error.contains("`wg show wg-1 listen-port`"), "{error}");
 }

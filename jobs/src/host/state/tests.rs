@@ -17,11 +17,11 @@ fn state_file(dir: &tempfile::TempDir) -> StateFile {
 }
 
 #[tokio::test]
-async fn survives_the_way_to_disk_with_mode_0600() {
+async fn save_and_load_returns_same_state_with_mode_0600() {
     let dir = tempfile::tempdir().expect("dir");
     let file = state_file(&dir);
     assert!(file.load().await.expect("no file is fine").is_none());
-    // Left by a crash, and readable by everybody.
+    // A file that was left by a crash, and that every user can read.
     fs::write(dir.path().join(".wg-1.json.tmp"), "half").expect("write");
     let saved = Saved::unfinished(present(7), None);
     file.save(saved.clone()).await.expect("saved");
@@ -33,7 +33,7 @@ async fn survives_the_way_to_disk_with_mode_0600() {
 }
 
 #[tokio::test]
-async fn one_process_at_a_time() {
+async fn lock_held_by_another_process_is_refused() {
     let dir = tempfile::tempdir().expect("dir");
     let file = state_file(&dir);
     let held = file.lock(Duration::ZERO).await.expect("free");
@@ -44,7 +44,7 @@ async fn one_process_at_a_time() {
 }
 
 #[tokio::test]
-async fn broken_files_are_told_apart_and_quote_no_key() {
+async fn load_broken_file_does_not_quote_key() {
     let dir = tempfile::tempdir().expect("dir");
     let file = state_file(&dir);
     let good = serde_json::to_string(&Saved::unfinished(present(7), None)).expect("serialises");
@@ -52,7 +52,7 @@ async fn broken_files_are_told_apart_and_quote_no_key() {
     assert!(good.contains(&key), "the state carries the key");
 
     fs::write(file.path(), good.replace(r#""listen_port":51820"#, &format!(r#""listen_port":"{key}""#))).expect("w");
-    let error = file.load().await.expect_err("no port");
+    let error = file.load().await.expect_err("not a port");
     assert!(error.is_final() && error.to_string().contains("[key]"), "{error}");
     assert!(!error.to_string().contains(&key), "{error}");
 
@@ -61,11 +61,11 @@ async fn broken_files_are_told_apart_and_quote_no_key() {
 
     fs::write(file.path(), good.replace("wg-1", "wg-2")).expect("write");
     let error = file.load().await.expect_err("another interface").to_string();
-    assert!(error.contains("it holds the state of wg-2"), "{error}");
+    assert!(error.contains("it contains the state of wg-2"), "{error}");
 }
 
 #[test]
-fn routes_are_retired_until_the_state_is_finished() {
+fn unfinished_state_keeps_retired_routes() {
     let routes = config().routes;
     let first = Saved::unfinished(present(1), None);
     assert_eq!(first.retired_routes, []);
@@ -75,18 +75,18 @@ fn routes_are_retired_until_the_state_is_finished() {
     }
     let second = Saved::unfinished(renumbered, Some(&first.finished()));
     assert_eq!(second.retired_routes, routes[1..]);
-    // Deleted before the second one could be applied: both prefixes have to go.
+    // Deleted before the second state could be applied: both prefixes must go.
     let third = Saved::unfinished(absent(3), Some(&second));
     let mut both = routes;
     both.sort_unstable();
     assert_eq!(third.retired_routes, both);
     assert_eq!(third.finished().retired_routes, []);
-    // A deleted interface that comes back keeps its own.
+    // A deleted interface that returns keeps its own routes.
     assert_eq!(Saved::unfinished(present(4), Some(&third)).retired_routes, []);
 }
 
 #[tokio::test]
-async fn lists_states_and_nothing_else() {
+async fn list_ignores_other_files() {
     let dir = tempfile::tempdir().expect("dir");
     for name in ["wg-2.json", "wg-1.json", ".wg-1.lock", ".wg-1.json.tmp", "wg0.conf", "wg-1.conf", "wg-A.json"] {
         fs::write(dir.path().join(name), "").expect("write");
