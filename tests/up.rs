@@ -67,7 +67,7 @@ impl World {
         Instance::running(self.data.path()).expect("it runs")
     }
 
-    /// What a worker wrote down about its start.
+    /// The environment and arguments that a worker noted at its start.
     fn note(&self, name: &str) -> String {
         let path = self.programs.path().join(name);
         wait_until(name, || path.exists());

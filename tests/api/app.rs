@@ -60,7 +60,7 @@ pub struct TestApp {
     server: Server,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use crate::app::{HOST, TestApp, database, new_key};
 
 /// One successful call of every operation that changes something, in an order in which each finds what it needs.
-/// What stands between them is done by others than the API.
+/// The entries between them are not of the API.
 enum Step {
     Call(&'static str, Method, &'static str, &'static str, Value),
     Sql(&'static str),

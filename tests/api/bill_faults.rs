@@ -1,4 +1,4 @@
-//! What happens around a run at the wrong moment.
+//! Events around a bill run at the wrong moment.
 
 use sqlx::PgPool;
 use uncloud::{billing::run, orders, services::ServiceChange};

@@ -1,4 +1,4 @@
-//! What tests of bills share: a seller, customers with addresses and orders, runs, and bills computed again by hand.
+//! Parts that tests of bills share: a seller, customers with addresses and orders, runs, and bills computed again.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -183,8 +183,8 @@ pub async fn assert_sound(pool: &PgPool) {
 }
 
 fn number(value: &Value) -> i128 {
-    let text = value.as_str().unwrap_or_else(|| panic!("{value} is no text"));
-    text.replace('.', "").parse().unwrap_or_else(|_| panic!("{text} is no number"))
+    let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a text"));
+    text.replace('.', "").parse().unwrap_or_else(|_| panic!("{text} is not a number"))
 }
 
 fn round(numerator: i128, denominator: i128) -> i128 {

@@ -1,4 +1,4 @@
-//! What browsers are told.
+//! Headers for browsers.
 
 use reqwest::{Method, Response};
 use uncloud::server::Origin;

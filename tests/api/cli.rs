@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::app::{HOST, PASSWORD, TestApp};
 
-/// What no message may show.
+/// A secret that no message may show.
 const SECRET: &str = "hunter2";
 
 /// `uncloud` with nothing of this process' environment, and a data folder that nobody uses.

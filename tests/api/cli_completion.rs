@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::cli::{run, uncloud};
 
-/// What bash offers for these words of `uncloud`, of which the last one is being typed.
+/// Returns bash's offers for these words of `uncloud`, of which the last one is being typed.
 fn offers(words: &[&str]) -> Vec<String> {
     let script = format!(
         "source <(\"$UNCLOUD\" completion bash) || exit 1

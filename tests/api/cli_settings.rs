@@ -7,7 +7,7 @@ use crate::{
     cli::{beside, refused, run, uncloud},
 };
 
-/// What no output may show.
+/// A secret that no output may show.
 const SECRET: &str = "hunter2";
 
 fn file(text: &str) -> tempfile::TempPath {

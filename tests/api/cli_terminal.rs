@@ -1,4 +1,4 @@
-//! What the command line does with the other end of stdout: a program that reads, one that has gone, or a terminal.
+//! The command line and the other end of stdout: a program that reads, one that has gone, or a terminal.
 
 use std::{
     fs::File,
@@ -73,7 +73,7 @@ fn stderr_that_nobody_reads_ends_no_command() {
     assert_eq!(status.code(), Some(2), "as with a reader");
 }
 
-/// What a command writes to stdout, if that is a terminal so wide.
+/// Returns a command's output on a terminal of this width.
 fn on_terminal(mut command: Command, columns: u16) -> String {
     let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let terminal = openpty(Some(&size), None).expect("a terminal");

@@ -27,7 +27,7 @@ fn connect(app: &TestApp) -> TcpStream {
     stream
 }
 
-/// What comes until the server closes the connection.
+/// Reads until the server closes the connection.
 fn until_closed(mut stream: &TcpStream) -> String {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {

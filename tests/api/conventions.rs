@@ -1,4 +1,4 @@
-//! What holds for every operation: tags, preconditions, links, parameters, limits.
+//! Conventions of all operations: tags, preconditions, links, parameters, limits.
 
 use reqwest::Method;
 use serde_json::{Value, json};

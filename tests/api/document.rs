@@ -1,4 +1,4 @@
-//! What the document says of everything in it.
+//! Completeness of the OpenAPI document.
 
 use std::collections::HashSet;
 
@@ -164,7 +164,7 @@ fn every_body_is_closed() {
     }
 }
 
-/// What people and generators try first has to work.
+/// Examples work as they are.
 #[tokio::test]
 async fn every_body_in_an_example_is_accepted() {
     let world = World::new().await;

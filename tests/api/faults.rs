@@ -1,4 +1,4 @@
-//! What goes wrong between the parts, and loses nothing.
+//! Faults between the parts, none of which loses anything.
 
 use std::{
     sync::{

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::app::{HOST, TestApp};
 
 impl TestApp {
-    /// What a worker says of a job's present dispatch.
+    /// Reports on a job's present dispatch as a worker does.
     async fn worker_says(&self, job: i64, outcome: &str, body: &str) {
         let fence: i64 = sqlx::query_scalar("select fence from job where job_id = $1")
             .bind(job)

@@ -1,4 +1,4 @@
-//! What Prometheus and the log see.
+//! Metrics and log lines.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What staff do with jobs, queues and workers: over HTTP, and by the command line, which is another process.
+//! Operations of staff on jobs, queues and workers: over HTTP and by the command line, which is another process.
 
 use std::{
     process::Command,

@@ -25,7 +25,7 @@ async fn status(app: &TestApp, network: i64) -> Option<String> {
     (answer.status == 200).then(|| answer.json()["status"].as_str().expect("a status").to_owned())
 }
 
-/// What a job does on the queue `billing`, as of a time.
+/// Does the job of the queue `billing`, as of a time.
 async fn carry_out(app: &TestApp, order: i64, days: i64) -> Option<chrono::DateTime<Utc>> {
     let now: chrono::DateTime<Utc> =
         sqlx::query_scalar("select date_trunc('second', now())").fetch_one(&app.pool).await.expect("a time");

@@ -1,4 +1,4 @@
-//! What is delivered, and when that changes: by hand.
+//! Manual delivery and its changes.
 
 use reqwest::Method;
 use serde_json::{Value, json};

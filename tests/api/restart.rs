@@ -68,7 +68,7 @@ impl Drop for Server {
     }
 }
 
-/// What clients have seen.
+/// Responses that clients have received.
 #[derive(Default)]
 struct Seen {
     answers: AtomicUsize,

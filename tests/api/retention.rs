@@ -1,4 +1,4 @@
-//! What has been done is forgotten in time, and leaves nothing in Redis.
+//! Finished jobs are deleted in time and leave nothing in Redis.
 
 use std::time::Duration;
 

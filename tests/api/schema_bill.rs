@@ -1,4 +1,4 @@
-//! What the database refuses of orders and bills: each by raw SQL, each by the constraint that is named for it.
+//! Orders and bills that the database refuses: each by raw SQL, each by the constraint that is named for it.
 
 use sqlx::PgPool;
 

@@ -1,4 +1,4 @@
-//! What the database refuses of addresses, sellers, rates and products: each by raw SQL, each by the constraint that is
+//! Addresses, sellers, rates and products that the database refuses: each by raw SQL, each by the constraint that is
 //! named for it.
 
 use crate::{

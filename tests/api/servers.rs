@@ -29,7 +29,7 @@ impl Server {
         server
     }
 
-    /// What it has logged so far.
+    /// Returns its log so far.
     pub fn log(&self) -> Vec<Value> {
         // The last line may be half written.
         self.process.stderr().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

@@ -1,4 +1,4 @@
-//! What tests of orders buy.
+//! Products for tests of orders.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;

@@ -11,7 +11,7 @@ use crate::app::{Answer, HOST, TestApp, new_key};
 /// A server with one object of every noun; where customers have such objects, it is alice's.
 pub struct World {
     pub app: TestApp,
-    /// What identifies the object, by the part of the address before it.
+    /// Identifiers of objects, by the part of the path before them.
     pub ids: BTreeMap<&'static str, String>,
 }
 
@@ -24,7 +24,7 @@ pub struct Operation {
     pub object: Value,
 }
 
-/// What HTTP and browsers know of every answer.
+/// Headers of all responses.
 const EVERYWHERE: [&str; 10] = [
     "allow",
     "cache-control",

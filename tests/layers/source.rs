@@ -15,7 +15,7 @@ pub struct Module {
     pub path: Vec<String>,
     /// Where it is.
     pub file: String,
-    /// What it takes from others.
+    /// Items of others that it uses.
     pub uses: Vec<Used>,
 }
 
@@ -27,7 +27,7 @@ pub struct Used {
     pub item: String,
 }
 
-/// What stands in one file.
+/// Imports and paths of one file.
 #[derive(Default)]
 struct Contents {
     /// Imported names: what they are called here, and what they are.

@@ -116,7 +116,7 @@ async fn a_worker_needs_no_more_than_its_user_may() {
     assert!(denied.is_empty(), "Redis refused something that the worker or the server sends: {denied:?}");
 }
 
-/// What a host that was broken into would try. `<own>` and `<other>` are the queues' names.
+/// Commands that a compromised host would try. `<own>` and `<other>` are the queues' names.
 const REFUSED: &str = "
 XADD uncloud:{<own>}:jobs * job 1 fence 1 kind vpn_apply payload {}
 XADD uncloud:{<other>}:jobs * job 1 fence 1 kind vpn_apply payload {}

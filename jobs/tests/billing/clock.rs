@@ -7,7 +7,7 @@ use uncloud_testkit::{
     random::Random,
 };
 
-/// What comes of two runs by programs whose clock is wrong by so much, and the year of their log.
+/// The results of two runs by programs whose clock is wrong by this much, and the year of their log.
 fn bills(template: &mut BillingTemplate, wrong_by: Option<&str>) -> (Ledger, String) {
     template.copy(|database| {
         let mut year = String::new();

@@ -1,4 +1,4 @@
-//! What is done by jobs of the queue `billing`: the schedule's run, and the end of what an order delivers.
+//! Jobs of the queue `billing`: the schedule's run, and the end of what an order delivers.
 
 use std::time::Duration;
 

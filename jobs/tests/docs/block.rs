@@ -12,7 +12,7 @@ pub(crate) struct Block {
     pub(crate) line: usize,
     /// The line of its closing fence.
     pub(crate) last_line: usize,
-    /// What stands behind the opening fence.
+    /// The info string after the opening fence.
     pub(crate) info: String,
     /// Its lines, without the fence's indentation.
     pub(crate) lines: Vec<String>,
@@ -88,7 +88,7 @@ fn is_unfinished(command: &str) -> bool {
     command.ends_with('\\') || command.matches('\'').count() % 2 == 1
 }
 
-/// What is wrong with a document's blocks.
+/// The faults of a document's blocks.
 pub(crate) fn findings(document: &Document) -> Vec<String> {
     let mut findings = Vec::new();
     for block in document.blocks() {

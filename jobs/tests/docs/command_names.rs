@@ -33,7 +33,7 @@ pub(crate) fn findings(documents: &[Document]) -> Vec<String> {
     findings
 }
 
-/// What a document names as a command: code in its text, and its blocks of commands.
+/// The commands that a document names: code in its text, and its blocks of commands.
 fn commands(document: &Document) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     for (line, text) in document.prose() {

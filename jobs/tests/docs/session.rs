@@ -22,7 +22,7 @@ pub(crate) struct Session {
 
 /// How a command ended.
 pub(crate) struct Ended {
-    /// What it wrote to stdout and stderr.
+    /// Its stdout and stderr.
     pub(crate) printed: String,
     /// Its exit code, or why there is none.
     pub(crate) code: Result<i32, String>,

@@ -1,4 +1,4 @@
-//! What the worker's user must not be able to do with the rules for sudo that it needs.
+//! Actions that the sudo rules must not allow the worker's user.
 
 use std::{
     fs::{self, OpenOptions},

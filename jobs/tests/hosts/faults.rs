@@ -1,4 +1,4 @@
-//! What nobody plans: worker and server die, Redis is emptied, at any moment. Nothing that was accepted gets lost.
+//! Unplanned faults: worker and server die, Redis is emptied, at any moment. Nothing that was accepted is lost.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -64,7 +64,7 @@ fn seed() -> u64 {
     u32::from_le_bytes(bytes).into()
 }
 
-/// What the clients know of their requests.
+/// The outcomes of requests that the clients know.
 #[derive(Default)]
 struct Known {
     /// Requests sent, answered or not.

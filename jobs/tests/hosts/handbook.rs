@@ -1,6 +1,6 @@
 //! The provider's handbook, typed: each of its `http` commands with real httpie against a fresh `uncloud up`.
 //!
-//! What is replaced, by program: scheme, host and port, and `...`, which stands for a private key. The passwords come
+//! Replacements, by program: scheme, host and port, and `...`, which stands for a private key. The passwords come
 //! from a `pass` that knows the handbook's entries, so even those words stay as they are. With TLS the scheme of its
 //! https commands stays as well, and httpie's own configuration has the authority to `--verify` by.
 

@@ -193,7 +193,7 @@ impl<'w> Site<'w> {
         wait_until("the job has succeeded", || self.staff(Method::GET, &job, None).1["state"] == "succeeded");
     }
 
-    /// What is in Redis when all jobs are done, and in each row of the database.
+    /// The content of Redis when all jobs are done, and in each row of the database.
     fn stores(&self) -> Vec<(String, Vec<u8>)> {
         let broker = fs::read_to_string(self.folder.path().join("broker")).expect("written");
         let mut redis = redis::Client::open(broker).and_then(|client| client.get_connection()).expect("Redis");

@@ -28,7 +28,7 @@ impl Tunnel {
         Self { n, key: PrivateKey::generate(&SystemRandom::new()).expect("random numbers") }
     }
 
-    /// What the customer gives to the provider.
+    /// The public key that the customer gives to the provider.
     pub(crate) fn public_key(&self) -> PublicKey {
         self.key.public_key()
     }

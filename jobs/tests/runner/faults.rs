@@ -1,4 +1,4 @@
-//! What goes wrong, with default settings: no job is lost, no worker dies of a job, and whoever looks is told what to do.
+//! Faults with default settings: no job is lost, no job kills a worker, and staff are told what to do.
 
 use std::{
     sync::mpsc::{self, RecvTimeoutError},

@@ -1,4 +1,4 @@
-//! What staff tell jobs, queues and workers, by `uncloud`, and that it holds when somebody dies over it.
+//! Operations of staff on jobs, queues and workers by `uncloud`, which survive the death of a server or worker.
 
 use std::time::Duration;
 

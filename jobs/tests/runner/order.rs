@@ -1,4 +1,4 @@
-//! Which job runs when: priority, time, keys, limits on a queue, jobs that wait for others.
+//! The order in which jobs run: priority, time, keys, limits on a queue, jobs that wait for others.
 
 use std::fs;
 

@@ -1,8 +1,8 @@
-//! What the jobs of the tests do.
+//! Actions of the jobs of tests.
 
 use serde::{Deserialize, Serialize};
 
-/// What a job does. The name of the variant is the job's kind.
+/// A job's action. The name of the variant is the job's kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Action {

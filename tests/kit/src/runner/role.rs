@@ -28,7 +28,7 @@ const ROLE: &str = "UNCLOUD_TEST_ROLE";
 /// The arguments that make the test harness run only the test which calls [`play_role`].
 const ARGUMENTS: [&str; 4] = ["play_role", "--exact", "--nocapture", "--test-threads=1"];
 
-/// What servers and workers need to know to find each other.
+/// Environment of servers and workers, by which they find each other.
 #[derive(Debug, Clone)]
 pub struct Addresses {
     /// The database.

@@ -54,7 +54,7 @@ pub struct Stage {
     pub pool: PgPool,
     /// The broker.
     pub redis: RedisServer,
-    /// What servers and workers are started with.
+    /// The folder and URLs that servers and workers are started with.
     pub addresses: Addresses,
     queue: QueueName,
     folder: TempDir,

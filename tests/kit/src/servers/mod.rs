@@ -12,7 +12,7 @@ pub use postgres::PostgresServer;
 pub use redis::RedisServer;
 pub use slapd::{SERVICE_PASSWORD, STAFF_GROUP, Slapd, directory, password_of};
 
-/// What a server has beyond the usual: certificates, access rules, a port.
+/// Options of a server beyond the usual: certificates, access rules, a port.
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
     /// Files for the server's folder, readable only by the server.

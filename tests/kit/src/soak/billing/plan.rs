@@ -18,11 +18,11 @@ pub(super) struct Round {
     pub(super) runs: [Faults; RUNS.len()],
 }
 
-/// What happens to one run.
+/// The fate of one run.
 #[derive(Debug)]
 pub(super) struct Faults {
     pub(super) kills: Vec<Kill>,
-    /// Which process ends it after the last kill.
+    /// The process that ends it after the last kill.
     pub(super) ending: Ending,
 }
 
