@@ -134,7 +134,7 @@ async fn users_are_locked_and_promoted_by_command() {
     assert_eq!((&bob["locked"], &bob["staff"]), (&json!(false), &json!(false)));
     let url = app.database_url.expose().clone();
     beside(move || {
-        refused(uncloud(&["user", "lock", "nobody"]).env("DATABASE_URL", url), "", &["there is no user nobody"]);
+        refused(uncloud(&["user", "lock", "nobody"]).env("DATABASE_URL", url), "", &["user nobody not found"]);
     })
     .await;
 }
