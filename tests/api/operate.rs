@@ -101,7 +101,7 @@ async fn a_paused_queue_dispatches_nothing_until_it_goes_on() {
     let hint = app.job(&pool).await["hint"].as_str().expect("hint").to_owned();
     assert!(hint.contains("is paused") && hint.contains("uncloud queue resume"), "{hint}");
     let stats = app.cli(&["inspect", "stats", "--output", "json"]).await.expect("stats");
-    assert_eq!((&stats[0]["name"], &stats[0]["due"]), (&json!(HOST), &json!(1)));
+    assert_eq!((&stats[0]["name"], &stats[0]["available"]), (&json!(HOST), &json!(1)));
     assert!(stats[0]["paused_at"].is_string(), "{stats}");
     app.cli(&["queue", "resume", HOST]).await.expect("resumed");
     assert_eq!(app.finished(&pool).await["state"], "succeeded");

@@ -175,7 +175,7 @@ async fn nonsense_is_refused_and_nothing_is_written() {
     let taken = json!({ "name": "job-cleanup", "kind": "job_cleanup", "every_seconds": 5 });
     assert_eq!(app.post(SCHEDULES, "admin", taken).await.expect(409)["code"], "name_taken");
     let timeless = app.cli(&["schedule", "add", "x", "--kind", "job_cleanup"]).await.expect_err("no time");
-    assert!(timeless.contains("--cron or --every"), "{timeless}");
+    assert!(timeless.contains("--cron EXPRESSION or --every SECONDS"), "{timeless}");
     let wrong =
         app.cli(&["schedule", "add", "x", "--kind", "vpn_reconcile", "--cron", "61 * * * *"]).await.expect_err("61");
     assert!(wrong.contains("minute, hour, day of the month"), "{wrong}");
