@@ -4,6 +4,7 @@
 
 # Runs it with seed $1 and $2 examples per operation.
 fuzz() {
+    # shellcheck disable=SC2154 # python_here sets it
     SCHEMATHESIS=$python_root/bin/schemathesis FUZZ_SEED=$1 FUZZ_EXAMPLES=$2 \
         cargo test --locked --quiet -p uncloud --test api -- --ignored --nocapture schemathesis
 }

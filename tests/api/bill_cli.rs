@@ -139,7 +139,7 @@ async fn play(app: &TestApp, change: impl FnOnce(&mut Value)) -> (bool, String, 
 async fn a_simulation_that_makes_no_sense_says_where() {
     let app = TestApp::start().await;
     let whole: [Wrong; 3] = [
-        ("vat_table: US is a territory without VAT", |file| file["vat_table"][0]["territory"] = json!("US")),
+        ("vat_table: US is not a territory with known VAT", |file| file["vat_table"][0]["territory"] = json!("US")),
         ("vat_table: a territory has one standard rate at a time", |file| {
             let again = file["vat_table"][0].clone();
             file["vat_table"].as_array_mut().expect("rates").push(again);
