@@ -183,9 +183,10 @@ fn workers_get_what_they_need_and_nothing_else() {
 #[test]
 fn what_cannot_work_is_said_in_one_line() {
     let world = World::new();
-    for (argument, value, part) in
-        [("--queue", "not a name", "no host name"), ("--database-url-file", "/does/not/exist", "DATABASE_URL_FILE")]
-    {
+    for (argument, value, part) in [
+        ("--queue", "not a name", "not a valid host name"),
+        ("--database-url-file", "/does/not/exist", "DATABASE_URL_FILE"),
+    ] {
         let output = world.command().args([argument, value]).output().expect("uncloud");
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success());

@@ -10,7 +10,7 @@ use uncloud_wire::{JobId, QueueName, program::Failure};
 use super::{
     config::DatabaseArgs,
     output::{Output, Table, time},
-    watch::watch,
+    watch::{not_found, watch},
 };
 use crate::{
     http::PageQuery,
@@ -152,11 +152,6 @@ pub(super) async fn run(args: JobArgs) -> anyhow::Result<()> {
             Ok(())
         }
     }
-}
-
-/// Returns the error for a missing job, with the command that lists jobs.
-pub(super) fn not_found(job: JobId) -> anyhow::Error {
-    Failure::not_found(format!("job {job} not found; `uncloud job ls` lists jobs")).into()
 }
 
 async fn find(pool: &PgPool, job: JobId) -> anyhow::Result<JobDetail> {

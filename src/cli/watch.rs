@@ -9,8 +9,12 @@ use uncloud_wire::{
     program::{Exit, Failure, say},
 };
 
-use super::job::not_found;
 use crate::queue::{self, JobState, Notifier};
+
+/// Returns the error for a missing job, with the command that lists jobs.
+pub(super) fn not_found(job: JobId) -> anyhow::Error {
+    Failure::not_found(format!("job {job} not found; `uncloud job ls` lists jobs")).into()
+}
 
 /// Follows a job until it has ended: draws a bar on a terminal, and writes a line for each change elsewhere.
 pub(super) async fn watch(pool: &PgPool, wake: &Arc<Notifier>, job: JobId) -> anyhow::Result<()> {

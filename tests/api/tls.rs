@@ -135,7 +135,7 @@ async fn what_cannot_be_served_is_said_at_the_start() {
         assert!(!error.contains(key.lines().nth(1).unwrap_or("MII")), "nothing of the key: {error}");
         error
     };
-    assert!(refusal(&certificate, &other_key).contains("of no use"), "they do not fit");
+    assert!(refusal(&certificate, &other_key).contains("can't be used"), "they do not fit");
     assert!(refusal("", &key).contains("server.pem does not contain a certificate"));
     assert!(refusal(&certificate, &certificate).contains("server.key does not contain a private key"));
     fs::remove_file(site.path("server.key")).expect("removed");

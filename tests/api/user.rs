@@ -1,5 +1,7 @@
 //! Staff shut users out, let them in again, and say who is staff.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 use uncloud::accounts::AccountSettings;
@@ -14,7 +16,11 @@ use crate::{
 const BOB: &str = "/v1/admin/user/3";
 
 async fn app() -> TestApp {
-    TestApp::start_accounts(AccountSettings { directory: None, remember: REMEMBER }).await
+    app_that_remembers(REMEMBER).await
+}
+
+async fn app_that_remembers(remember: Duration) -> TestApp {
+    TestApp::start_accounts(AccountSettings { directory: None, remember }).await
 }
 
 impl TestApp {
@@ -65,8 +71,8 @@ async fn staff_are_made_and_unmade_and_nobody_shuts_out_themselves() {
 }
 
 #[tokio::test]
-async fn who_was_shut_out_a_moment_ago_changes_nothing_more() {
-    let app = app().await;
+async fn edit_by_staff_who_were_just_locked_is_refused() {
+    let app = app_that_remembers(Duration::from_mins(10)).await;
     app.edit(BOB, "admin", json!({ "staff": true })).await.expect(200);
     app.get("/v1/admin/user", "bob").await.expect(200);
     app.edit(BOB, "admin", json!({ "locked": true })).await.expect(200);
