@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use types::{Id, Job, JobRef, JobState, Line20, NetworkStatus, Number1To128, Number1To65535, OrderStatus, Scope};
+use types::{BillingAddressUpdatePostalCode, Id, Job, JobRef, JobState, NetworkStatus, OrderStatus, Scope};
 
 progenitor::generate_api!(spec = "openapi.json", interface = Builder);
 
@@ -14,8 +14,8 @@ fn env(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
 }
 
-fn number<T: From<NonZeroU32>>(number: u32) -> T {
-    NonZeroU32::new(number).expect("not zero").into()
+fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("not zero")
 }
 
 fn signing_in(how: &str, secret: &str) -> Client {
@@ -57,18 +57,17 @@ async fn main() {
 async fn network(staff: &Client, customer: &Client) {
     let pool = staff.admin_vpnpool_create().body_map(|pool| {
         pool.network("2001:db8:400::/40")
-            .subnetwork_size(number::<Number1To128>(48))
+            .subnetwork_size(number(48))
             .vpn_hostname(env("UNCLOUD_HOST"))
-            .listen_port(number::<Number1To65535>(51824))
+            .listen_port(number(51824))
     });
     let pool = pool.send().await.expect("made").into_inner();
     assert_eq!(pool.network.as_str(), "2001:db8:400::/40");
     succeeded(staff, pool.job).await;
 
     let key = env("UNCLOUD_PUBLIC_KEY");
-    let network = customer
-        .vpn_create()
-        .body_map(|network| network.network_size(number::<Number1To128>(48)).wireguard_public_key(key.as_str()));
+    let network =
+        customer.vpn_create().body_map(|network| network.network_size(number(48)).wireguard_public_key(key.as_str()));
     let network = network.send().await.expect("made").into_inner();
     succeeded(customer, network.job).await;
     let network = customer.vpn_read().id(network.id).send().await.expect("read").into_inner();
@@ -79,7 +78,7 @@ async fn network(staff: &Client, customer: &Client) {
 async fn order(customer: &Client) -> Id {
     let address = customer.billing_address_update().body_map(|address| {
         let address = address.name("Alice Example").street("Hauptstrasse 1").city("Linthal").country("CH");
-        address.postal_code("8783".parse::<Line20>().expect("short"))
+        address.postal_code("8783".parse::<BillingAddressUpdatePostalCode>().expect("short"))
     });
     address.send().await.expect("set");
     let order = customer.order_create().body_map(|order| {
