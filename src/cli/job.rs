@@ -5,7 +5,10 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud_wire::{JobId, QueueName, program::Failure};
+use uncloud_wire::{
+    JobId, QueueName,
+    program::number,
+};
 
 use super::{
     config::DatabaseArgs,
@@ -56,7 +59,7 @@ enum JobCommand {
     #[command(after_help = "Example:\n  uncloud job show 42")]
     Show {
         /// Number of the job.
-        #[arg(value_name = "ID")]
+        #[arg(value_parser = number, value_name = "ID")]
         job: JobId,
         #[command(flatten)]
         output: Output,
@@ -65,7 +68,7 @@ enum JobCommand {
     #[command(after_help = "Example:\n  uncloud job watch 42 && echo succeeded")]
     Watch {
         /// Number of the job.
-        #[arg(value_name = "ID")]
+        #[arg(value_parser = number, value_name = "ID")]
         job: JobId,
     },
     /// Run a job again that failed or was revoked, or a waiting one at once; with --all, every failed job that matches.
@@ -75,7 +78,7 @@ Examples:
   uncloud job retry --all --queue vpn-1.example.ch --error 'port 51820'")]
     Retry {
         /// Number of the job.
-        #[arg(value_name = "ID", required_unless_present = "all")]
+        #[arg(value_parser = number, value_name = "ID", required_unless_present = "all")]
         job: Option<JobId>,
         /// Retry all failed jobs that match the filters.
         #[arg(long, conflicts_with = "job")]
@@ -87,7 +90,7 @@ Examples:
     #[command(after_help = "Example:\n  uncloud job revoke 42")]
     Revoke {
         /// Number of the job.
-        #[arg(value_name = "ID")]
+        #[arg(value_parser = number, value_name = "ID")]
         job: JobId,
     },
     /// Revoke all waiting jobs of a queue.

@@ -1,12 +1,10 @@
 //! The command `uncloud schedule`, which manages recurring jobs.
 
-use std::str::FromStr as _;
-
 use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud_wire::program::Failure;
+use uncloud_wire::program::{Failure, object};
 
 use super::{
     config::DatabaseArgs,
@@ -121,8 +119,7 @@ struct SettingsArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=31_622_400))]
     every: Option<u32>,
     /// Payload of its jobs, as a JSON object.
-    // Overrides clap's own choice, which would be `Value::from(String)`.
-    #[arg(long, value_name = "JSON", value_parser = Value::from_str)]
+    #[arg(long, value_name = "JSON", value_parser = object)]
     payload: Option<Value>,
     /// Priority of its jobs, where it is not their kind's; 9 goes first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(0..=9))]

@@ -8,7 +8,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
 };
-use uncloud_wire::{Secret, broker, program::Failure};
+use uncloud_wire::{
+    Secret, broker,
+    program::{Failure, address},
+};
 
 use super::{
     config::{DatabaseArgs, RedisArgs, SecretKeyArgs, connect},
@@ -45,11 +48,11 @@ Examples:
   uncloud serve --listen '[::]:443' --tls-cert /etc/uncloud/tls.pem --tls-key /etc/uncloud/tls.key")]
 pub(super) struct ServeArgs {
     /// Address and port of the API. A socket from systemd (LISTEN_FDS) takes its place.
-    #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT", value_parser = address)]
     listen: SocketAddr,
     /// Address and port of /metrics for Prometheus, without a password. Staff can read /metrics on the API's address as
     /// well.
-    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = address)]
     metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     database: DatabaseArgs,

@@ -131,6 +131,14 @@ enum UserCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Show a user.
+    #[command(after_help = "Example:\n  uncloud user show nicocustomer")]
+    Show {
+        #[command(flatten)]
+        name: NameArgs,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Lock a user and all tokens of the user, within a minute.
     #[command(after_help = "Example:\n  uncloud user lock nicocustomer")]
     Lock(NameArgs),
@@ -188,6 +196,9 @@ pub(super) async fn run(args: UserArgs) -> anyhow::Result<()> {
     let staff = |staff| Change { staff: Some(staff), ..Change::default() };
     match args.command {
         UserCommand::Ls { output } => output.list(accounts::list(&pool).await?, table),
+        UserCommand::Show { name, output } => {
+            output.object(find(&pool, &name.username).await?, |user| table(std::slice::from_ref(user)))
+        }
         UserCommand::Lock(user) => change(&pool, &user.username, locked(true)).await,
         UserCommand::Unlock(user) => change(&pool, &user.username, locked(false)).await,
         UserCommand::Promote(user) => change(&pool, &user.username, staff(true)).await,

@@ -1,7 +1,7 @@
 //! The command `uncloud worker`, which lists and scales workers.
 
 use clap::{Args, Subcommand};
-use uncloud_wire::QueueName;
+use uncloud_wire::{QueueName, program::number};
 
 use super::{config::DatabaseArgs, inspect::worker_table, output::Output};
 use crate::queue::{inspect, operate};
@@ -36,7 +36,7 @@ enum WorkerCommand {
     )]
     Scale {
         /// Number of the worker.
-        #[arg(value_name = "ID")]
+        #[arg(value_parser = number, value_name = "ID")]
         worker: i64,
         /// Jobs at the same time.
         #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -67,7 +67,8 @@ fn man_pages_are_written_for_all_commands_and_rendered() {
     };
     let page = String::from_utf8(output.stdout).expect("text");
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["uncloud job ls", "--state", "DATABASE_URL", "uncloud job ls --state failed"] {
+    let example = "EXAMPLES\n         uncloud job ls --state failed --queue vpn-1.example.ch --output json\n";
+    for part in ["--state <STATE>", "DATABASE_URL", example, "EXIT STATUS"] {
         assert!(page.contains(part), "{part} in {page}");
     }
 }

@@ -90,5 +90,6 @@ async fn bill_and_user_commands_print_objects_of_the_api() {
     let (number, id) = (bill["number"].as_str().expect("a number"), &bill["id"]);
     app.prints_object(&format!("bill show {number}"), &format!("/v1/admin/bill/{id}")).await;
     app.prints_items("bill ls", "/v1/admin/bill").await;
+    app.prints_object("user show alice", &format!("/v1/admin/user/{ALICE}")).await;
     app.prints_items("user ls", "/v1/admin/user?sort=username:asc").await;
 }

@@ -3,13 +3,13 @@
 use std::{
     fs::{self, File},
     os::unix::net::UnixDatagram,
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use nix::sys::signal::Signal;
 use uncloud_testkit::{
-    command::{clear_env, fail},
+    command::{clear_env, fail, succeed},
     process::Process,
     programs,
     servers::RedisServer,
@@ -37,6 +37,79 @@ fn errors_are_one_line_without_the_password() {
     assert!(no_file.contains("/nonexistent/url"), "{no_file}");
     let no_folder = fail(&mut worker(&["restore", "--state-dir", "/nonexistent/state"]));
     assert!(no_folder.contains("/nonexistent/state"), "{no_folder}");
+}
+
+/// Runs a command that must fail, and checks its exit code and the words of its last line.
+#[track_caller]
+fn exits(command: &mut Command, code: i32, words: &[&str]) {
+    let output = command.stdin(Stdio::null()).output().expect("worker");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("uncloud-worker: ") && words.iter().all(|word| last.contains(word)),
+        "{command:?}: {said}"
+    );
+}
+
+#[test]
+fn failure_exits_with_the_codes_of_uncloud() {
+    let queue = ["--queue", "vpn-1.example.ch"];
+    exits(&mut worker(&[]), 2, &["--queue"]);
+    exits(&mut worker(&queue), 2, &["REDIS_URL"]);
+    exits(worker(&queue).env("REDIS_URL", "http://localhost"), 2, &["redis://"]);
+    exits(&mut worker(&["--no-such-option"]), 2, &["--help"]);
+    exits(worker(&queue).env("UNCLOUD_SUDO", "maybe"), 2, &["--sudo", "yes or no"]);
+    exits(&mut worker(&["restore", "--state-dir", "/nonexistent/state"]), 1, &["/nonexistent/state"]);
+    let mut billing = worker(&["--queue", "billing", "--broker", "redis://127.0.0.1:1"]);
+    exits(&mut billing, 2, &["DATABASE_URL"]);
+    exits(billing.env("DATABASE_URL", "postgres://uncloud@127.0.0.1:1/uncloud"), 4, &["PostgreSQL"]);
+}
+
+#[test]
+fn options_before_and_after_the_command_are_read() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("worker.env");
+    fs::write(&file, "export UNCLOUD_STATE_DIR='/nonexistent/of the file'\nREDIS_URL=http://hunter2@localhost\n")
+        .expect("file");
+    let path = file.to_str().expect("UTF-8");
+    for args in [&["--config", path, "restore"][..], &["restore", "--config", path]] {
+        exits(&mut worker(args), 1, &["/nonexistent/of the file"]);
+    }
+    for args in
+        [&["--state-dir", "/nonexistent/state", "restore"][..], &["restore", "--state-dir", "/nonexistent/state"]]
+    {
+        exits(worker(args).env("UNCLOUD_CONFIG", path), 1, &["/nonexistent/state"]);
+    }
+    let said = fail(&mut worker(&["--queue", "vpn-1.example.ch", "--config", path]));
+    assert!(said.contains("redis://") && !said.contains("hunter2"), "{said}");
+    exits(&mut worker(&["--concurrency", "8", "restore"]), 2, &["--concurrency", "restore"]);
+    fs::write(&file, "REDIS_URL='redis://localhost\n").expect("file");
+    exits(&mut worker(&["--config", path, "restore"]), 2, &[path, "line 1", "never closed"]);
+}
+
+#[test]
+fn help_completion_and_man_pages_are_written() {
+    for args in [&["--help"][..], &["restore", "--help"], &["completion", "bash"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = worker(args).stdout(writer).stderr(Stdio::piped()).output().expect("worker");
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(141), 0), "nobody reads {args:?}");
+    }
+    let secret = "hunter2";
+    let help = worker(&["--help"]).env("REDIS_URL", secret).env("DATABASE_URL", secret).output().expect("worker");
+    let help = String::from_utf8(help.stdout).expect("text");
+    assert!(help.contains("[env: REDIS_URL]") && help.contains("Exit codes:") && !help.contains(secret), "{help}");
+    let script = "source <(\"$WORKER\" completion bash) && COMP_WORDS=(uncloud-worker re) COMP_CWORD=1 && \
+                  _uncloud__worker uncloud-worker re uncloud-worker && echo \"${COMPREPLY[@]}\"";
+    let mut bash = Command::new("bash");
+    let offered = succeed(bash.args(["--norc", "-c", script]).env("WORKER", programs::uncloud_worker()), "");
+    assert_eq!(offered.trim(), "restore");
+    let folder = tempfile::tempdir().expect("folder");
+    succeed(&mut worker(&["man", folder.path().to_str().expect("UTF-8")]), "");
+    for page in ["uncloud-worker.1", "uncloud-worker-restore.1"] {
+        assert!(folder.path().join(page).exists(), "{page}");
+    }
 }
 
 /// A worker with Celery's habits, on a Redis of its own.

@@ -93,7 +93,7 @@ fn a_queue_whose_drain_dies_stays_paused() {
     let running = stage.enqueue(&Action::Sleep { millis: 6000 });
     stage.wait_for_start(running);
     let mut drain = Process::start("drain", &mut stage.uncloud(&["queue", "drain", QUEUE, "--timeout", "20"]));
-    drain.wait_for_line("still under way");
+    drain.wait_for_line("waiting for jobs");
     drain.kill();
     let waiting = stage.enqueue(&AT_ONCE);
     let said = stage.run_uncloud(&["queue", "drain", QUEUE, "--timeout", "20"]);

@@ -78,7 +78,7 @@ fn a_paused_queue_stays_paused_and_a_drained_one_has_finished_its_jobs() {
     server.kill();
     let _server = stage.server();
     let said = stage.run_uncloud(&["queue", "drain", QUEUE, "--timeout", "20"]);
-    assert!(said.contains("still under way") && said.contains("drained"), "{said}");
+    assert!(said.contains("waiting for jobs") && said.contains("drained"), "{said}");
     assert_eq!(stage.job(running).state, "succeeded", "drained means finished");
     assert_eq!((stage.job(waiting).state.as_str(), stage.starts(waiting)), ("queued", vec![]));
     stage.run_uncloud(&["queue", "resume", QUEUE]);
@@ -165,7 +165,7 @@ fn what_is_there_is_shown_and_a_dead_worker_is_not() {
     stage.wait_for(reserved, "dispatched");
     let scheduled = stage.enqueue_with(&LONG, |job| job.run_at = Some("2999-01-01T00:00:00Z".parse().expect("a time")));
     let ask = |what: &str| json(&stage.run_uncloud(&["inspect", what, "--output", "json"]));
-    assert_eq!(ask("ping")[0]["answer"], "pong");
+    assert_eq!(ask("ping")[0]["reply"], "pong");
     wait_until("it is active", || ask("active").to_string().contains(&format!("{running}")));
     assert!(ask("reserved").to_string().contains(&reserved.to_string()), "{}", ask("reserved"));
     assert!(ask("scheduled").to_string().contains(&scheduled.to_string()), "{}", ask("scheduled"));

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use futures_util::TryStreamExt as _;
 use sqlx::PgPool;
-use uncloud_wire::program::{Failure, print};
+use uncloud_wire::program::{self, Failure, print};
 
 use crate::billing::export::{Format, export};
 
@@ -16,10 +16,10 @@ Examples:
   uncloud bill export --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z --format json >q1.json")]
 pub(super) struct ExportArgs {
     /// Only bills issued at this time or later (RFC 3339).
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = program::time)]
     from: DateTime<Utc>,
     /// Only bills issued before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = program::time)]
     to: DateTime<Utc>,
     /// Format of the file.
     #[arg(long, value_enum, default_value_t)]

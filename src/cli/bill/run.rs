@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use clap::Args;
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud_wire::program::{Failure, say};
+use uncloud_wire::program::{self, Failure, say};
 
 use crate::{
     billing::{
@@ -35,7 +35,7 @@ Examples:
   uncloud bill run --customer alice --output json")]
 pub(super) struct RunArgs {
     /// Time up to which to bill, which is also the bills' date (RFC 3339) [default: now].
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = program::time)]
     as_of: Option<DateTime<Utc>>,
     /// Only this customer.
     #[arg(long, value_name = "USER")]

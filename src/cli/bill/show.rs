@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud_wire::program::{Failure, say};
+use uncloud_wire::program::{self, Failure, say};
 
 use crate::{
     billing::{
@@ -31,10 +31,10 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "USER")]
     customer: Option<Username>,
     /// Only bills issued at this time or later (RFC 3339).
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = program::time)]
     from: Option<DateTime<Utc>>,
     /// Only bills issued before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = program::time)]
     to: Option<DateTime<Utc>>,
     /// Largest number of bills to list, the oldest first.
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=10_000))]

@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::ValueHint;
-use uncloud_wire::{Secret, program::switch};
+use uncloud_wire::{
+    Secret,
+    program::{address, switch},
+};
 
 use crate::cli::{
     config::{RedisArgs, SecretKeyArgs},
@@ -31,7 +34,7 @@ pub struct UpArgs {
     pub(super) data_dir: Option<PathBuf>,
 
     /// Address and port of the API; port 0 takes any free one.
-    #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "UNCLOUD_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS:PORT", value_parser = address)]
     pub(super) listen: SocketAddr,
 
     /// Serve https, with a certificate for localhost from an authority of its own: trust DIR/tls/ca.pem, which the first
@@ -41,7 +44,7 @@ pub struct UpArgs {
 
     /// Address and port of /metrics for Prometheus, without a password. Staff can read /metrics on the API's address as
     /// well.
-    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "UNCLOUD_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = address)]
     pub(super) metrics_listen: Option<SocketAddr>,
 
     /// Host to start a worker for; may be repeated [default: this machine's name].

@@ -1,13 +1,12 @@
 //! The parts that `uncloud up` starts, in order, and stops in reverse order.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::watch;
-use uncloud_wire::Secret;
+use uncloud_wire::{Secret, program::print};
 
 use super::{
     api::{Api, reachable},
@@ -269,8 +268,7 @@ impl Stack {
             let _ = writeln!(text, "  Host   {}: {how}", host.queue);
         }
         text.push_str("Ctrl-C ends everything in order.\n\n");
-        let mut stdout = std::io::stdout().lock();
-        // Output is optional: a closed pipe is no reason to stop.
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        // A closed pipe is no reason to end, because nobody has to read this.
+        let _ = print(text);
     }
 }

@@ -56,10 +56,7 @@ impl Exit {
             Self::Failed => "Refused or failed; the last line on stderr is the reason.",
             Self::Usage => "Wrong usage: an option, an argument or a setting is wrong or missing. Nothing was done.",
             Self::NotFound => "Not found: the job, user, bill, queue, worker or host does not exist.",
-            Self::NoAnswer => {
-                "No response: PostgreSQL, Redis, the directory or a worker is unreachable or did not respond in \
-                 time. Trying again later may help."
-            }
+            Self::NoAnswer => "No response in time from PostgreSQL, Redis or a worker; trying again later may help.",
             Self::Interrupted => "Interrupted: a second signal stopped uncloud-worker at once.",
             Self::OutputClosed => "The reader of stdout has gone, as in `uncloud job ls | head`.",
         }

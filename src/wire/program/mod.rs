@@ -8,11 +8,13 @@ mod secret_file;
 mod settings;
 mod stdout;
 mod usage;
+mod values;
 
 pub use exit::{Exit, Failure, end};
 pub use generate::{CompletionArgs, ManArgs};
 pub use secret_file::read_secret;
 pub use secret_file::secret_or_file;
-pub use settings::{command_with_settings, switch};
+pub use settings::command_with_settings;
 pub use stdout::{print, say, width};
 pub use usage::parsed;
+pub use values::{address, number, object, switch, time};

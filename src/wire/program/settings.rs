@@ -56,20 +56,11 @@ fn option_with_settings(arg: Arg, settings: &Settings) -> Arg {
     }
 }
 
-/// Parses the value of an option that is on or off.
-pub fn switch(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err("must be yes or no (or true, false, on, off, 1, 0)".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
-    use super::*;
+    use super::{super::values::switch, *};
 
     #[derive(Debug, PartialEq, Eq, Parser)]
     struct Sample {
