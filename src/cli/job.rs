@@ -5,10 +5,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud_wire::{
-    JobId, QueueName,
-    program::number,
-};
+use uncloud_wire::{JobId, QueueName, program::number};
 
 use super::{
     config::DatabaseArgs,
