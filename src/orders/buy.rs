@@ -108,7 +108,7 @@ pub(crate) async fn order_of_service(
     let wanted = OrderRequest::on_first_terms(product, parameters)?;
     let customer = db::locked_customer(tx, caller.user_id).await?;
     let quote = quote::quote_of_service(tx, &customer, caller.user_id, wanted, of_service).await?;
-    quote.refuse_obstacles()?;
+    quote.refuse_blockers()?;
     let new = quote.new_order(&customer, caller.user_id, caller.user_id)?;
     Ok(place::place_delivered(tx, customer.now, customer.now, &new).await?.order_id)
 }
@@ -121,7 +121,7 @@ async fn order_quoted(
     quote: &Quote,
     starts_at: DateTime<Utc>,
 ) -> Result<i64, Error> {
-    quote.refuse_obstacles()?;
+    quote.refuse_blockers()?;
     let new = quote.new_order(customer, user_id, caller.user_id)?;
     let Some(provision) = &quote.provision else {
         return Ok(place::place(tx, customer.now, starts_at, &new).await?.order_id);
@@ -154,12 +154,12 @@ pub async fn replace_order(
     if quote.provision.is_some() {
         return Err(service::network_stays(order_id));
     }
-    quote.refuse_obstacles()?;
+    quote.refuse_blockers()?;
     let new = quote.new_order(&customer, user_id, caller.user_id)?;
     let replaced = replace::replace(&mut tx, customer.now, order_id, &new, change).await?;
     // Check again: the old order no longer counts.
     quote.blockers = quote::missing(&mut tx, user_id, &quote.wanted.product).await?;
-    quote.refuse_obstacles()?;
+    quote.refuse_blockers()?;
     refuse_needed(&mut tx, order_id).await?;
     tx.commit().await?;
     Ok(replaced)

@@ -185,7 +185,7 @@ pub(super) async fn missing(tx: &mut PgConnection, user_id: i64, product: &Produ
 
 impl Quote {
     /// Refuses an order that has blockers, with the code of the first and the descriptions of all.
-    pub(super) fn refuse_obstacles(&self) -> Result<(), Error> {
+    pub(super) fn refuse_blockers(&self) -> Result<(), Error> {
         let Some(first) = self.blockers.first() else { return Ok(()) };
         let product = &self.wanted.product.name;
         let details: Vec<String> = self.blockers.iter().map(|blocker| blocker.detail(product)).collect();
