@@ -54,6 +54,36 @@ words_check() {
     }
 }
 
+# The names of the programs with tests, those that take longest first.
+test_programs() {
+    printf '%s\n' runner api hosts
+    cargo metadata --locked --no-deps --format-version 1 |
+        grep -o '"kind":\["test"\],"crate_types":\["bin"\],"name":"[^"]*"' | cut -d'"' -f12 |
+        grep -vx -e runner -e api -e hosts
+}
+
+# Runs one program, or the unit tests; prints its result and how long it took, and all of its output if a test failed.
+# A function would not survive xargs, which runs several at a time.
+test_program='
+    case $1 in
+    unit) set -- "$1" --lib --bins ;;
+    doc) set -- "$1" --doc ;;
+    *) set -- "$1" --test "$1" ;;
+    esac
+    name=$1 begin=$(date +%s)
+    shift
+    output=$(cargo test --locked --workspace "$@" 2>&1) || code=$?
+    printf "   %4s s  %s\n" $(($(date +%s) - begin)) "$name"
+    [ "${code:-0}" = 0 ] || printf "%s\n" "$output"
+    exit "${code:-0}"
+'
+
+# Runs all tests. The programs wait for servers, deadlines and each other most of the time, so three run at once.
+tests_run() {
+    cargo test --locked --workspace --no-run &&
+        { test_programs && printf '%s\n' unit doc; } | RUST_TEST_THREADS=3 xargs -P 3 -I{} sh -c "$test_program" sh {}
+}
+
 # All steps in their order: a name for the command line, the title, the command.
 test_steps() {
     cat <<'END'
@@ -65,7 +95,7 @@ lints|Lints|cargo clippy --locked --workspace --all-targets -- -D warnings
 licences|Licences, sources and banned crates|deny
 host|A worker for hosts alone|cargo check --locked --quiet -p uncloud-jobs --no-default-features
 programs|Programs|cargo build --locked --bins
-tests|Tests|cargo test --locked --workspace
+tests|Tests|tests_run
 document|Document|clients_lint
 generate|Clients generated from it|clients_generate
 clients|Clients called|clients_call

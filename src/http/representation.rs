@@ -82,9 +82,12 @@ fn is_tag(tag: &str, weak: bool) -> bool {
     quoted.is_some_and(|tag| tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)))
 }
 
+/// Returns the part of an entity tag that names these bytes.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes).as_ref().get(..HASH_LEN).unwrap_or_default())
+}
+
 pub(crate) fn etag(shown: &[u8]) -> String {
-    let hash =
-        |bytes: &[u8]| URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes).as_ref().get(..HASH_LEN).unwrap_or_default());
     let mut decided: Map<String, Value> = serde_json::from_slice(shown).unwrap_or_default();
     decided.retain(|name, _| !PROGRESS.contains(&name.as_str()));
     let decided = serde_json::to_vec(&decided).unwrap_or_default();

@@ -7,12 +7,12 @@ use poem::{
     http::{Method, StatusCode, header},
 };
 
-use crate::http::representation::{Tags, etag};
+use crate::http::representation::{Tags, hash};
 
 /// Serves a text that is the same for every caller and never changes while the process runs; it is held in memory once,
 /// for all readers.
 pub(super) fn asset(content_type: &'static str, text: String) -> impl Endpoint<Output = Response> {
-    let etag = etag(text.as_bytes());
+    let etag = format!("\"{}\"", hash(text.as_bytes()));
     let text = Bytes::from(text);
     make_sync(move |request| {
         let response = Response::builder().header(header::ETAG, &etag).header(header::CACHE_CONTROL, "no-cache");

@@ -3,13 +3,17 @@
 use std::{io::Write as _, process::Command};
 
 use serde_json::{Value, json};
+use uncloud_testkit::programs;
 
 use crate::{
     app::TestApp,
     books::{ALICE, BOB, address, bill_all, count, execute, ledger, place, sql, terms},
 };
 
-const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/billing-examples.json");
+/// Its cases are played by `uncloud bill simulate`, which is given the path.
+fn examples() -> String {
+    programs::repository().join("tests/billing-examples.json").display().to_string()
+}
 
 impl TestApp {
     async fn bill(&self, args: &[&str]) -> Result<Value, String> {
@@ -97,7 +101,7 @@ async fn bills_are_listed_shown_and_exported() {
 #[tokio::test]
 async fn simulations_print_what_became_of_each_case_and_fail_if_not_as_expected() {
     let app = TestApp::start().await;
-    let played = app.bill(&["simulate", EXAMPLES]).await.expect("all as expected");
+    let played = app.bill(&["simulate", &examples()]).await.expect("all as expected");
     let examples: Value = serde_json::from_str(include_str!("../billing-examples.json")).expect("JSON");
     let (played, examples) = (played["cases"].as_array().expect("cases"), examples["cases"].as_array().expect("cases"));
     assert_eq!(played.len(), examples.len());

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, process::Stdio, time::Duration};
 
 use tokio::process::Command;
+use uncloud_testkit::programs;
 
 use crate::{
     app::{PASSWORD, TestApp},
@@ -34,10 +35,12 @@ async fn fuzz(user: &str, without: &[&str]) {
     let world = World::new().await;
     let hosts = workers_for_all(&world.app);
     let folder = tempfile::tempdir().expect("a folder"); // what it remembers would make the next run another one
+    let files = programs::repository().join("tests/fuzz");
     let schemathesis = Command::new(setting("SCHEMATHESIS"))
         .current_dir(folder.path())
-        .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/hooks.py"))
-        .args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/schemathesis.toml")])
+        .env("SCHEMATHESIS_HOOKS", files.join("hooks.py"))
+        .arg("--config-file")
+        .arg(files.join("schemathesis.toml"))
         .args(["--no-color", "run"])
         .arg(world.app.url("/openapi.json"))
         .args(["--auth", &format!("{user}:{PASSWORD}")])

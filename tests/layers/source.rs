@@ -8,6 +8,7 @@ use std::{
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{UseTree, Visibility, visit::Visit};
+use uncloud_testkit::programs;
 
 /// A file, which is a module.
 pub struct Module {
@@ -40,7 +41,7 @@ struct Contents {
 
 /// All modules below a folder, but for those of tests.
 pub fn modules(folder: &str) -> Vec<Module> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let root = programs::repository().join(folder);
     let mut files = Vec::new();
     collect(&root, &mut files);
     files.sort();

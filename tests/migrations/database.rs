@@ -2,13 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     process::{Command, Output, Stdio},
 };
 
 use sqlx::{AssertSqlSafe, PgPool, migrate::Migrator};
 use tokio::sync::OnceCell;
-use uncloud_testkit::servers::PostgresServer;
+use uncloud_testkit::{programs, servers::PostgresServer};
 
 /// A database of a test's own.
 pub struct Database {
@@ -26,7 +25,7 @@ pub struct Contents {
 
 /// The migrations 0001 to 0038, as they were.
 pub async fn old_migrations() -> Migrator {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migrations/before_0101");
+    let folder = programs::repository().join("tests/migrations/before_0101");
     Migrator::new(folder).await.expect("the old migrations")
 }
 

@@ -1,14 +1,15 @@
 //! The compose file's users of Redis. A shell script writes them, because there is no `uncloud` before there are containers.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use uncloud::queue::access;
+use uncloud_testkit::programs;
 use uncloud_wire::Secret;
 
 #[test]
 fn the_users_in_containers_have_the_same_rules() {
     let folder = tempfile::tempdir().expect("a folder");
-    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let packaging = programs::repository().join("packaging");
     fs::create_dir(folder.path().join("packaging")).expect("a folder");
     let script = folder.path().join("packaging/compose-secrets.sh");
     fs::copy(packaging.join("compose-secrets.sh"), &script).expect("copied");

@@ -114,7 +114,8 @@ pub(crate) fn measure(up: &RunningInstance, commands: f64, report: &mut Report) 
 
 /// Installs the program that sudo may run at the packaged path, for this world only.
 fn install_helper(world: &World) {
-    let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging");
+    let packaging = programs::repository().join("packaging");
+    let packaging = packaging.display();
     world.sh(&format!(
         "mkdir -p /run/helper; mount -t tmpfs world /run/helper; mkdir /run/helper/upper /run/helper/work
          mount -t overlay world -o lowerdir=/usr/lib,upperdir=/run/helper/upper,workdir=/run/helper/work /usr/lib

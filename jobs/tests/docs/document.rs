@@ -2,8 +2,10 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
+
+use uncloud_testkit::programs;
 
 use crate::block::Block;
 
@@ -14,15 +16,10 @@ pub(crate) struct Document {
     pub(crate) text: String,
 }
 
-/// The repository's root.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("jobs/ is in the repository").to_owned()
-}
-
 impl Document {
     /// Reads all documents; README.md is the first.
     pub(crate) fn all() -> Vec<Self> {
-        let root = root();
+        let root = programs::repository();
         let mut names: Vec<String> = ["CONTRIBUTING.md", "packaging/README.md"].map(str::to_owned).into();
         collect(&root, "docs", &mut names);
         names.sort_unstable();

@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use uncloud_testkit::{
     command::clear_env,
     process::Process,
-    programs,
+    programs::{self, repository},
     world::{VPN_HOST, World},
 };
 
 use crate::{
     block::{Block, Step},
-    document::{Document, root},
+    document::Document,
     output,
     session::Session,
 };
@@ -45,7 +45,7 @@ impl Reader {
         let target = home.path().join(".cache/uncloud/target");
         fs::create_dir_all(&target).expect("a folder");
         symlink(programs::uncloud().parent().expect("a folder"), target.join("debug")).expect("linked");
-        let mut command = Command::new(root().join("dev"));
+        let mut command = Command::new(repository().join("dev"));
         let mut started = Process::start(START, at_home(command.arg("up-and-tour"), home.path()));
         let since = Instant::now();
         while !started.stderr().contains("Ctrl-C ends everything.") {
@@ -100,5 +100,5 @@ fn follow_step(session: &mut Session, step: &Step) -> Option<String> {
 
 /// Gives a command the reader's home and the repository as its folder.
 fn at_home<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
-    clear_env(command).env("HOME", home).current_dir(root())
+    clear_env(command).env("HOME", home).current_dir(repository())
 }

@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-use crate::document::{Document, root};
+use uncloud_testkit::programs::repository;
+
+use crate::document::Document;
 
 /// At most so many lines has README.md.
 pub(crate) const README_LINES: usize = 150;
@@ -27,8 +29,8 @@ pub(crate) fn broken_links(document: &Document) -> Vec<String> {
 fn check(document: &Document, target: &str) -> Result<(), String> {
     let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
     let file = match path {
-        "" => root().join(&document.name),
-        _ => root().join(&document.name).parent().unwrap_or(Path::new("/")).join(path),
+        "" => repository().join(&document.name),
+        _ => repository().join(&document.name).parent().unwrap_or(Path::new("/")).join(path),
     };
     if !file.exists() {
         return Err("no such file".to_owned());

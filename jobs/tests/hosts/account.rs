@@ -9,7 +9,10 @@ use std::{
 };
 
 use serde_json::json;
-use uncloud_testkit::world::{VPN_HOST, World};
+use uncloud_testkit::{
+    programs,
+    world::{VPN_HOST, World},
+};
 use uncloud_wire::desired::DesiredInterface;
 
 use crate::site::Site;
@@ -44,7 +47,8 @@ impl<'w> Account<'w> {
     pub(crate) fn new(site: &Site<'w>, rights: Rights) -> Self {
         let world = site.world;
         let etc = site.dir.path().join("etc").display().to_string();
-        let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging");
+        let packaging = programs::repository().join("packaging");
+        let packaging = packaging.display();
         world.sh(&format!(
             "mkdir -p {etc}; mount -t tmpfs -o mode=755 world {etc}; cd {etc}; mkdir bin sudoers.d upper work
              for file in passwd shadow; do grep -v '^{USER}:' /etc/$file >$file; done

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{Arg, Command};
+use uncloud_testkit::programs;
 
 use crate::{
     command_line::{help, sentence},
@@ -186,8 +187,8 @@ fn read_in(folder: &Path, names: &mut BTreeSet<String>) {
 #[test]
 fn every_variable_that_the_code_reads_is_described() {
     let mut names = BTreeSet::new();
-    for folder in ["/../src", "/src"] {
-        read_in(Path::new(&format!("{}{folder}", env!("CARGO_MANIFEST_DIR"))), &mut names);
+    for folder in ["src", "jobs/src"] {
+        read_in(&programs::repository().join(folder), &mut names);
     }
     let (options, others) = (variables(), OTHERS.map(|(name, _)| name));
     let missing: Vec<&String> =

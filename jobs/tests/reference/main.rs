@@ -7,12 +7,12 @@ mod configuration;
 mod errors;
 mod markdown;
 
-use std::{fs, path::Path};
+use std::fs;
+
+use uncloud_testkit::programs;
 
 /// Set by `./dev reference`: the files are written instead of compared.
 const WRITE: &str = "UNCLOUD_WRITE_REFERENCE";
-
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference");
 
 /// Secrets have no default, and nothing of this process' environment reaches the files.
 fn generated() -> [(&'static str, String); 3] {
@@ -25,9 +25,9 @@ fn generated() -> [(&'static str, String); 3] {
 
 #[test]
 fn committed_reference_is_what_the_programs_say() {
-    let folder = Path::new(FOLDER);
+    let folder = programs::repository().join("docs/reference");
     if std::env::var_os(WRITE).is_some() {
-        fs::create_dir_all(folder).expect("docs/reference");
+        fs::create_dir_all(&folder).expect("docs/reference");
         for (name, text) in generated() {
             fs::write(folder.join(name), text).expect("written");
         }

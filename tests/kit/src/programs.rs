@@ -17,6 +17,15 @@ pub fn uncloud_worker() -> PathBuf {
     beside_this_program("uncloud-worker")
 }
 
+/// Returns the root of the repository, found from the folder of the package, in which Cargo runs tests and benches.
+///
+/// `env!("CARGO_MANIFEST_DIR")` would keep the checkout in which the test was built, and Cargo does not build it again
+/// for another one that shares its target folder.
+pub fn repository() -> PathBuf {
+    let here = env::current_dir().expect("the current folder");
+    here.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).expect("a folder with Cargo.lock").to_owned()
+}
+
 /// Returns the folder `target/PROFILE/`.
 pub(crate) fn folder() -> PathBuf {
     let test = env::current_exe().expect("path of this program");
