@@ -20,7 +20,8 @@ struct Programs {
 
 /// Commands that are named and do not exist.
 pub(crate) fn findings(documents: &[Document]) -> Vec<String> {
-    let dev = succeed(clear_env(Command::new("./dev").arg("help").current_dir(programs::repository())).env("HOME", "/"), "");
+    let dev =
+        succeed(clear_env(Command::new("./dev").arg("help").current_dir(programs::repository())).env("HOME", "/"), "");
     let mut programs = Programs { helps: HashMap::new(), dev };
     let mut findings = Vec::new();
     for document in documents {

@@ -1,9 +1,6 @@
 //! A file of the documentation.
 
-use std::{
-    fs,
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use uncloud_testkit::programs;
 

@@ -117,8 +117,11 @@ fn an_emptied_redis_costs_no_job_and_no_second_run_of_what_runs() {
     let running = stage.enqueue(&Action::Sleep { millis: 9000 });
     stage.wait_for_start(running);
     let waiting = stage.enqueue(&Action::Sleep { millis: 0 });
-    stage.wait_for(waiting, "dispatched");
-    redis::cmd("FLUSHALL").exec(&mut stage.redis.connect()).expect("emptied");
+    let mut redis = stage.redis.connect();
+    // The row says so before Redis has it.
+    let stream = format!("uncloud:{{{QUEUE}}}:jobs");
+    wait_until("both are in Redis", || redis.xlen::<_, usize>(&stream).expect("a length") == 2);
+    redis::cmd("FLUSHALL").exec(&mut redis).expect("emptied");
     stage.wait_for(running, "succeeded");
     stage.wait_for(waiting, "succeeded");
     assert_eq!((stage.starts(running).len(), stage.starts(waiting).len()), (1, 1));
