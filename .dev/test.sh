@@ -62,26 +62,26 @@ test_programs() {
         grep -vx -e runner -e api -e hosts
 }
 
-# Runs one program, or the unit tests; prints its result and how long it took, and all of its output if a test failed.
-# A function would not survive xargs, which runs several at a time.
-test_program='
+# Always of the whole workspace: for a single package cargo would build the dependencies again, with other features.
+# Runs the tests of one program, or the unit tests; prints how long they took, and all of their output if one failed.
+test_program() {
     case $1 in
     unit) set -- "$1" --lib --bins ;;
     doc) set -- "$1" --doc ;;
     *) set -- "$1" --test "$1" ;;
     esac
-    name=$1 begin=$(date +%s)
+    program=$1 program_start=$(date +%s) program_status=0
     shift
-    output=$(cargo test --locked --workspace "$@" 2>&1) || code=$?
-    printf "   %4s s  %s\n" $(($(date +%s) - begin)) "$name"
-    [ "${code:-0}" = 0 ] || printf "%s\n" "$output"
-    exit "${code:-0}"
-'
+    program_output=$(cargo test --locked --workspace "$@" 2>&1) || program_status=$?
+    printf '   %5s s  %s\n' "$(($(date +%s) - program_start))" "$program"
+    [ "$program_status" = 0 ] || printf '%s\n' "$program_output"
+    return "$program_status"
+}
 
-# Runs all tests. The programs wait for servers, deadlines and each other most of the time, so three run at once.
+# Runs all tests. Their programs wait for servers, deadlines and each other most of the time, so three run at once.
 tests_run() {
-    cargo test --locked --workspace --no-run &&
-        { test_programs && printf '%s\n' unit doc; } | RUST_TEST_THREADS=3 xargs -P 3 -I{} sh -c "$test_program" sh {}
+    cargo test --locked --quiet --workspace --no-run
+    { test_programs && printf '%s\n' unit doc; } | RUST_TEST_THREADS=3 xargs -P 3 -n 1 ./dev test-program
 }
 
 # All steps in their order: a name for the command line, the title, the command.
@@ -94,12 +94,12 @@ packaging|Packaging|packaging_check
 lints|Lints|cargo clippy --locked --workspace --all-targets -- -D warnings
 licences|Licences, sources and banned crates|deny
 host|A worker for hosts alone|cargo check --locked --quiet -p uncloud-jobs --no-default-features
-programs|Programs|cargo build --locked --bins
+programs|Programs and tests|cargo test --locked --quiet --workspace --no-run
 tests|Tests|tests_run
 document|Document|clients_lint
 generate|Clients generated from it|clients_generate
 clients|Clients called|clients_call
-fuzz|Made-up requests for every operation|fuzz 1 25
+fuzz|Made-up requests for every operation|fuzz 1 10
 sql|Committed query data (.sqlx)|sql_check
 END
 }

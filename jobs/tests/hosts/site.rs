@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uncloud_jobs::host::{Host, HostError, Implementation};
-use uncloud_testkit::world::{VPN_HOST, World};
+use uncloud_testkit::{
+    wait::wait_until,
+    world::{VPN_HOST, World},
+};
 use uncloud_wire::{
     desired::{ApplyReport, DesiredInterface, InterfaceConfig, InterfaceState, MTU, Peer, VERSION},
     key::PrivateKey,
@@ -91,8 +94,16 @@ impl<'w> Site<'w> {
 
     /// Everything that an apply could change, except what traffic changes.
     pub(crate) fn snapshot(&self) -> String {
-        let machine = self.sh("ip addr; ip -6 route show table all; ip -4 route show table all; \
-             if [ -e /run/wireguard/wg-1.sock ]; then wg show wg-1 allowed-ips | sort; wg show wg-1 listen-port; fi");
+        let mut machine = String::new();
+        wait_until("the kernel has added the local routes of all IPv6 addresses", || {
+            machine = self.sh("ip addr; ip -6 route show table all; ip -4 route show table all; \
+                if [ -e /run/wireguard/wg-1.sock ]; then wg show wg-1 allowed-ips | sort; wg show wg-1 listen-port; fi");
+            let mut addresses = machine.lines().filter_map(|line| line.trim_start().strip_prefix("inet6 "));
+            addresses.all(|line| {
+                let address = line.split('/').next().unwrap_or_default();
+                !line.contains("tentative") && machine.contains(&format!("local {address} dev"))
+            })
+        });
         machine + &fs::read_to_string(self.state_file()).unwrap_or_default()
     }
 }

@@ -36,6 +36,6 @@ fn beside_this_program(name: &str) -> PathBuf {
     let program = folder().join(name);
     // Cargo builds only the programs of the package under test: after a change, `cargo test -p uncloud-jobs` alone
     // would start an `uncloud` of before.
-    assert!(program.is_file(), "{} is missing: run `cargo build --bins`", program.display());
+    assert!(program.is_file(), "{} is missing: run `cargo test --workspace --no-run`", program.display());
     program
 }

@@ -117,7 +117,7 @@ impl PostgresServer {
         }
         let mut connection = PgConnection::connect(self.url("postgres").expose()).await.expect("PostgreSQL");
         // The names were checked above; identifiers cannot be bound.
-        let sql = format!("create database \"{name}\" template \"{template}\"");
+        let sql = format!("create database \"{name}\" template \"{template}\" strategy file_copy");
         let created = sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await;
         created.unwrap_or_else(|error| panic!("creating database {name}: {error}"));
         connection.close().await.expect("closed");
