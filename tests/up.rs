@@ -118,7 +118,7 @@ fn assert_gone(instance: &Instance) {
 }
 
 #[test]
-fn it_starts_is_found_again_after_a_kill_and_leaves_nothing() {
+fn up_after_kill_replaces_old_processes_and_leaves_nothing() {
     let world = World::new();
     let mut first = world.up();
     first.wait_ready();
@@ -157,7 +157,7 @@ fn it_starts_is_found_again_after_a_kill_and_leaves_nothing() {
 }
 
 #[test]
-fn workers_get_what_they_need_and_nothing_else() {
+fn worker_started_by_up_gets_only_the_settings_it_needs() {
     let world = World::new();
     let mut up = world.up();
     up.wait_ready();
@@ -181,7 +181,7 @@ fn workers_get_what_they_need_and_nothing_else() {
 }
 
 #[test]
-fn what_cannot_work_is_said_in_one_line() {
+fn up_with_invalid_settings_fails_with_one_line() {
     let world = World::new();
     for (argument, value, part) in [
         ("--queue", "not a name", "not a valid host name"),

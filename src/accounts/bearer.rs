@@ -38,14 +38,14 @@ impl Authenticator {
         if let Some(known) = self.tokens.recall(&key) {
             return Ok(known); // another request with this token was faster
         }
-        let asked = Instant::now();
+        let started = Instant::now();
         let found = token::db::find(&self.pool, &key).await?.ok_or_else(refused)?;
         let scopes = Scopes::new(found.scopes);
         let user = if found.local { found.user } else { self.vouched(&found.user).await?.ok_or_else(refused)? };
         // A staff member needs the token's staff scope to be staff here.
         let user = User { staff: user.staff && scopes.has(Scope::Staff), ..user };
         let left = Duration::try_from_secs_f64(found.left_secs).unwrap_or_default();
-        self.tokens.remember_for(key, (user.clone(), scopes.clone()), asked, left);
+        self.tokens.remember_for(key, (user.clone(), scopes.clone()), started, left);
         Ok((user, scopes))
     }
 

@@ -30,20 +30,20 @@ impl<V: Clone> CredentialCache<V> {
         (Instant::now() < *end).then(|| answer.clone())
     }
 
-    /// Caches a result. `asked` is the time before the check, since the result may have been true only then.
-    pub(super) fn remember(&self, guess: Key, answer: V, asked: Instant) {
-        self.remember_for(guess, answer, asked, self.keep);
+    /// Caches a result. `started` is the time before the check, since the result may have been true only then.
+    pub(super) fn remember(&self, guess: Key, answer: V, started: Instant) {
+        self.remember_for(guess, answer, started, self.keep);
     }
 
     /// Caches a result for `most` at the longest.
-    pub(super) fn remember_for(&self, guess: Key, answer: V, asked: Instant, most: Duration) {
+    pub(super) fn remember_for(&self, guess: Key, answer: V, started: Instant, most: Duration) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= MOST {
             let now = Instant::now();
             answers.retain(|_, (_, end)| now < *end);
         }
         if answers.len() < MOST {
-            answers.insert(guess, (answer, asked + self.keep.min(most)));
+            answers.insert(guess, (answer, started + self.keep.min(most)));
         }
     }
 

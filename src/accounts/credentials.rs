@@ -103,13 +103,13 @@ impl Authenticator {
         if let Some(user) = self.known(&attempt)? {
             return Ok(user); // another request of the same user was faster
         }
-        let asked = Instant::now();
-        let Some(user) = self.ask(&username, password, &attempt, arrived).await? else {
+        let started = Instant::now();
+        let Some(user) = self.query(&username, password, &attempt, arrived).await? else {
             self.throttle.wrong(&attempt, Instant::now());
             return Err(refused());
         };
         self.throttle.right(&attempt, Instant::now());
-        self.memory.remember(attempt.guess, user.clone(), asked);
+        self.memory.remember(attempt.guess, user.clone(), started);
         Ok(user)
     }
 
@@ -125,10 +125,10 @@ impl Authenticator {
         self.throttle.verdict(attempt, now).map_or(Ok(None), |verdict| Err(verdict.into()))
     }
 
-    /// Asks the source of the user. The directory is never asked about a user with a local password, so that such a
-    /// user can sign in while the directory is down, and so that a directory user with the same name does not become
+    /// Queries the source of the user. The directory is never queried about a user with a local password, so that such
+    /// a user can sign in while the directory is down, and so that a directory user with the same name does not become
     /// the local user.
-    async fn ask(
+    async fn query(
         &self,
         username: &Username,
         password: Secret<String>,
@@ -138,7 +138,7 @@ impl Authenticator {
         let login = db::login(&self.pool, username).await?;
         match (&self.directory, login) {
             (Some(directory), login) if login.as_ref().is_none_or(|login| login.password_hash.is_none()) => {
-                self.ask_directory(directory, username, &password, attempt, arrived).await
+                self.query_directory(directory, username, &password, attempt, arrived).await
             }
             (_, login) => {
                 let _permit = self.permit(&self.local, attempt).await?;
@@ -153,7 +153,7 @@ impl Authenticator {
         }
     }
 
-    async fn ask_directory(
+    async fn query_directory(
         &self,
         directory: &Arc<Directory>,
         username: &Username,

@@ -198,26 +198,26 @@ mod tests {
 
     /// Attempts a login like the authenticator does; returns true if the password was checked.
     fn guess(throttle: &Throttle, attempt: &LoginAttempt, now: Instant) -> bool {
-        let asked = throttle.wait_of_pair(attempt, now).or_else(|| throttle.verdict(attempt, now)).is_none();
-        if asked {
+        let checked = throttle.wait_of_pair(attempt, now).or_else(|| throttle.verdict(attempt, now)).is_none();
+        if checked {
             throttle.wrong(attempt, now);
         }
-        asked
+        checked
     }
 
     #[test]
     fn guesses_at_one_user_are_limited_to_one_a_minute() {
         let (throttle, start) = (Throttle::default(), Instant::now());
-        let asked = |from: u64, seconds: u64| {
-            let ask = |second: u64| {
+        let checked = |from: u64, seconds: u64| {
+            let is_checked = |second: u64| {
                 let password = u32::try_from(second).expect("small");
                 guess(&throttle, &attempt(1, 1, password), start + Duration::from_secs(second / 10))
             };
-            (from * 10..(from + seconds) * 10).filter(|second| ask(*second)).count()
+            (from * 10..(from + seconds) * 10).filter(|second| is_checked(*second)).count()
         };
-        assert_eq!(asked(0, 1), 5, "at once");
-        assert_eq!(asked(1, 62), 5, "after 1, 2, 4, 8 and 16 s");
-        assert_eq!(asked(63, 3600), 60, "then each minute");
+        assert_eq!(checked(0, 1), 5, "at once");
+        assert_eq!(checked(1, 62), 5, "after 1, 2, 4, 8 and 16 s");
+        assert_eq!(checked(63, 3600), 60, "then each minute");
     }
 
     #[test]
@@ -239,8 +239,8 @@ mod tests {
         let (throttle, now) = (Throttle::default(), Instant::now());
         let at_home = attempt(1, 1, 1);
         throttle.right(&at_home, now);
-        let asked = (10..1000).filter(|address| guess(&throttle, &attempt(1, *address, 2), now)).count();
-        assert_eq!(asked, 30, "from a new address each time");
+        let checked = (10..1000).filter(|address| guess(&throttle, &attempt(1, *address, 2), now)).count();
+        assert_eq!(checked, 30, "from a new address each time");
         assert_eq!(throttle.verdict(&at_home, now), None, "at home");
         let elsewhere = throttle.verdict(&attempt(1, 5000, 1), now);
         assert_eq!(elsewhere, Some(Verdict::Wait(Duration::from_secs(1))), "in a new place, and never for long");

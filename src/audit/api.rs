@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn readable_of_keys_is_base64() {
         let state = json!({ "public_key": "\\x000102", "text": "\\xyz", "name": "x", "used": 1 });
-        let shown = json!({ "public_key": "AAEC", "text": "\\xyz", "name": "x", "used": 1 });
-        assert_eq!(readable(state), shown);
+        let expected = json!({ "public_key": "AAEC", "text": "\\xyz", "name": "x", "used": 1 });
+        assert_eq!(readable(state), expected);
     }
 }

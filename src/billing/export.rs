@@ -216,10 +216,10 @@ mod tests {
         assert_eq!(lines[0], COLUMNS.join(","));
         assert!(lines[1].contains("\"'=HYPERLINK(\"\"x\"\";\"\"a, b\"\")\""), "{text}");
         assert!(lines[1].ends_with("S,0.077,-3.00,-0.23,7.00,0.57,7.57,0.00,7.57"), "{text}");
-        for (name, shown) in
+        for (name, expected) in
             [("+41", "'+41"), ("-1", "'-1"), ("@SUM", "'@SUM"), ("\t=1", "'\t=1"), ("O'Hara", "O'Hara")]
         {
-            assert_eq!(cell(name), shown);
+            assert_eq!(cell(name), expected);
         }
     }
 

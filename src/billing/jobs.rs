@@ -47,15 +47,15 @@ pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
 /// Starts the run and enqueues its shares, in one transaction. Idempotent: a repeated job joins the run.
 pub async fn plan(pool: &PgPool, job_id: JobId, as_of: Option<DateTime<Utc>>) -> Result<Value, JobError> {
     let mut tx = request_context::begin(pool).await.map_err(retry)?;
-    let (asked_at, requester) = db::asked(&mut *tx, job_id).await.map_err(retry)?;
-    let asked = as_of.unwrap_or(asked_at);
-    let run = run::begin_in(&mut tx, asked, requester).await.map_err(decide)?;
+    let (enqueued_at, requester) = db::request_of(&mut *tx, job_id).await.map_err(retry)?;
+    let as_of = as_of.unwrap_or(enqueued_at);
+    let run = run::begin_in(&mut tx, as_of, requester).await.map_err(decide)?;
     if !run.ended {
         share_out(&mut tx, &run).await.map_err(decide)?;
     }
     tx.commit().await.map_err(retry)?;
     queue::wake_relays(pool).await.map_err(retry)?;
-    if run.as_of == crate::billing::bill_run::second(asked) {
+    if run.as_of == crate::billing::bill_run::second(as_of) {
         return Ok(json!({ "run": run.run_id, "as_of": run.as_of, "customers": run.customers }));
     }
     Err(JobError::Snooze { after: LOOK_AGAIN, reason: format!("bill run {} has to end first", run.run_id) })

@@ -9,7 +9,7 @@ use uncloud_wire::{QueueName, program::Failure};
 use super::{config::DatabaseArgs, inspect::queue_table, output::Output};
 use crate::queue::{
     inspect::{self, QueueLine},
-    operate::{self, QueueWish},
+    operate::{self, QueueSettings},
 };
 
 /// Options of `queue`.
@@ -104,7 +104,7 @@ pub(super) async fn run(args: QueueArgs) -> anyhow::Result<()> {
         QueueCommand::Resume(name) => pause(&pool, &name.queue, false).await,
         QueueCommand::Drain { name, timeout } => drain(&pool, &name.queue, Duration::from_secs(timeout)).await,
         QueueCommand::Limit { name: NameArgs { queue }, rate } => {
-            operate::set_queue(&pool, &queue, QueueWish { paused: None, rate: Some(rate.0) }).await?;
+            operate::set_queue(&pool, &queue, QueueSettings { paused: None, rate: Some(rate.0) }).await?;
             let limit = rate.0.map_or_else(|| "no limit".to_owned(), |(jobs, secs)| format!("{jobs} jobs in {secs} s"));
             tracing::info!(%queue, limit, "limited");
             Ok(())
@@ -122,7 +122,7 @@ async fn find(pool: &PgPool, queue: &QueueName) -> anyhow::Result<QueueLine> {
 }
 
 async fn pause(pool: &PgPool, queue: &QueueName, paused: bool) -> anyhow::Result<()> {
-    operate::set_queue(pool, queue, QueueWish { paused: Some(paused), rate: None }).await?;
+    operate::set_queue(pool, queue, QueueSettings { paused: Some(paused), rate: None }).await?;
     tracing::info!(%queue, "{}", if paused { "paused" } else { "resumed" });
     Ok(())
 }

@@ -23,13 +23,13 @@ pub struct Account {
 }
 
 impl Account {
-    /// Chooses the user to run as: `wanted`, otherwise the first that exists of `uncloud`, `postgres` and `nobody`.
+    /// Chooses the user to run as: `requested`, otherwise the first that exists of `uncloud`, `postgres` and `nobody`.
     /// Returns `None` if this process is not root: then the servers run as its user.
-    pub fn choose(wanted: Option<&str>) -> anyhow::Result<Option<Self>> {
+    pub fn choose(requested: Option<&str>) -> anyhow::Result<Option<Self>> {
         if !Uid::effective().is_root() {
             return Ok(None);
         }
-        if let Some(name) = wanted {
+        if let Some(name) = requested {
             let Some(account) = Self::named(name)? else {
                 bail!("user {name:?} to run PostgreSQL and Redis as not found; create it (useradd --system {name})");
             };

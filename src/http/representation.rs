@@ -87,11 +87,11 @@ pub(crate) fn hash(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes).as_ref().get(..HASH_LEN).unwrap_or_default())
 }
 
-pub(crate) fn etag(shown: &[u8]) -> String {
-    let mut decided: Map<String, Value> = serde_json::from_slice(shown).unwrap_or_default();
+pub(crate) fn etag(representation: &[u8]) -> String {
+    let mut decided: Map<String, Value> = serde_json::from_slice(representation).unwrap_or_default();
     decided.retain(|name, _| !PROGRESS.contains(&name.as_str()));
     let decided = serde_json::to_vec(&decided).unwrap_or_default();
-    format!("\"{}.{}\"", hash(&decided), hash(shown))
+    format!("\"{}.{}\"", hash(&decided), hash(representation))
 }
 
 /// Runs an edit under its caller's precondition.
@@ -103,8 +103,8 @@ pub(crate) async fn under<F: Future>(if_match: Tags, edit: F) -> F::Output {
 /// locked; `current` is evaluated only if the caller has set a precondition.
 pub async fn check_if_match<T: Representation>(current: impl Future<Output = Result<T, Error>>) -> Result<(), Error> {
     let Ok(tags) = IF_MATCH.try_with(Clone::clone) else { return Ok(()) };
-    let shown = serde_json::to_vec(&current.await?.representation()).map_err(anyhow::Error::new)?;
-    if tags.has_decided(&etag(&shown)) { Ok(()) } else { Err(Error::PreconditionFailed) }
+    let representation = serde_json::to_vec(&current.await?.representation()).map_err(anyhow::Error::new)?;
+    if tags.has_decided(&etag(&representation)) { Ok(()) } else { Err(Error::PreconditionFailed) }
 }
 
 #[cfg(test)]

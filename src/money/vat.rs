@@ -280,8 +280,8 @@ mod tests {
             standard("0.255", "-12.00"),
         ];
         let groups = groups(records).expect("small");
-        let shown: Vec<_> = groups.iter().map(|g| format!("{} {} {} {}", g.category, g.rate, g.base, g.tax)).collect();
-        assert_eq!(shown, ["AE 0.000 7.00 0.00", "S 0.100 0.15 0.02", "S 0.255 -2.00 -0.51"]);
+        let texts: Vec<_> = groups.iter().map(|g| format!("{} {} {} {}", g.category, g.rate, g.base, g.tax)).collect();
+        assert_eq!(texts, ["AE 0.000 7.00 0.00", "S 0.100 0.15 0.02", "S 0.255 -2.00 -0.51"]);
         let totals = Totals::of(&groups, false).expect("small");
         assert_eq!((totals.net, totals.tax, totals.gross), (money("5.15"), money("-0.49"), money("4.66")));
         assert_eq!((totals.rounding, totals.payable), (Amount::ZERO, money("4.66")));

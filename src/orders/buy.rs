@@ -60,11 +60,11 @@ pub async fn quote(
     db: &PgPool,
     services: Services,
     caller: &User,
-    wanted: OrderRequest,
+    request: OrderRequest,
 ) -> Result<(Quote, Result<VatPreview, VatUnknown>), Error> {
     let mut tx = crate::request_context::begin(db).await?;
     let customer = db::locked_customer(&mut tx, caller.user_id).await?;
-    let quote = quote::quote(&mut tx, services, &customer, caller.user_id, wanted).await?;
+    let quote = quote::quote(&mut tx, services, &customer, caller.user_id, request).await?;
     let vat = preview_vat(&mut tx, caller.user_id, customer.now).await?;
     Ok((quote, vat))
 }
@@ -86,8 +86,8 @@ pub async fn order(
             let new = agreed.new_order(&customer, user_id, caller.user_id)?;
             place::place(&mut tx, customer.now, starts_at, &new).await?.order_id
         }
-        Terms::Catalogue(wanted) => {
-            let quote = quote::quote(&mut tx, services, &customer, user_id, wanted).await?;
+        Terms::Catalogue(request) => {
+            let quote = quote::quote(&mut tx, services, &customer, user_id, request).await?;
             order_quoted(&mut tx, caller, user_id, &customer, &quote, starts_at).await?
         }
     };
@@ -105,9 +105,9 @@ pub(crate) async fn order_of_service(
     parameters: Parameters,
     of_service: &[&str],
 ) -> Result<i64, Error> {
-    let wanted = OrderRequest::on_first_terms(product, parameters)?;
+    let request = OrderRequest::on_first_terms(product, parameters)?;
     let customer = db::locked_customer(tx, caller.user_id).await?;
-    let quote = quote::quote_of_service(tx, &customer, caller.user_id, wanted, of_service).await?;
+    let quote = quote::quote_of_service(tx, &customer, caller.user_id, request, of_service).await?;
     quote.refuse_blockers()?;
     let new = quote.new_order(&customer, caller.user_id, caller.user_id)?;
     Ok(place::place_delivered(tx, customer.now, customer.now, &new).await?.order_id)
@@ -144,13 +144,13 @@ pub async fn replace_order(
     services: Services,
     caller: &User,
     (order_id, own): (i64, Option<i64>),
-    wanted: OrderRequest,
+    request: OrderRequest,
     change: ServiceChange,
 ) -> Result<Replaced, Error> {
     let mut tx = crate::request_context::begin(db).await?;
     let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
     service::refuse_network(&mut tx, order_id).await?;
-    let mut quote = quote::quote(&mut tx, services, &customer, user_id, wanted).await?;
+    let mut quote = quote::quote(&mut tx, services, &customer, user_id, request).await?;
     if quote.provision.is_some() {
         return Err(service::network_stays(order_id));
     }
@@ -158,7 +158,7 @@ pub async fn replace_order(
     let new = quote.new_order(&customer, user_id, caller.user_id)?;
     let replaced = replace::replace(&mut tx, customer.now, order_id, &new, change).await?;
     // Check again: the old order no longer counts.
-    quote.blockers = quote::missing(&mut tx, user_id, &quote.wanted.product).await?;
+    quote.blockers = quote::missing(&mut tx, user_id, &quote.request.product).await?;
     quote.refuse_blockers()?;
     refuse_needed(&mut tx, order_id).await?;
     tx.commit().await?;

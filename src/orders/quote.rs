@@ -32,7 +32,7 @@ pub struct OrderRequest {
 #[derive(Debug, Clone)]
 pub struct Quote {
     /// The requested configuration.
-    pub wanted: OrderRequest,
+    pub request: OrderRequest,
     /// The price with its components.
     pub priced: Priced,
     /// The provisioning that the service prepared; none if staff provision manually, or if the service that places the
@@ -133,10 +133,10 @@ pub(super) async fn quote(
     services: Services,
     customer: &db::Customer,
     user_id: i64,
-    wanted: OrderRequest,
+    request: OrderRequest,
 ) -> Result<Quote, Error> {
-    let (provision, numbers) = wanted.read(services).map_err(Error::Invalid)?;
-    quote_read(tx, customer, user_id, wanted, (provision, numbers)).await
+    let (provision, numbers) = request.read(services).map_err(Error::Invalid)?;
+    quote_read(tx, customer, user_id, request, (provision, numbers)).await
 }
 
 /// Works like [`quote`] for a product whose service has read the parameters already and provisions it itself.
@@ -144,31 +144,31 @@ pub(super) async fn quote_of_service(
     tx: &mut PgConnection,
     customer: &db::Customer,
     user_id: i64,
-    wanted: OrderRequest,
+    request: OrderRequest,
     of_service: &[&str],
 ) -> Result<Quote, Error> {
-    let (numbers, errors) = wanted.numbers(of_service);
+    let (numbers, errors) = request.numbers(of_service);
     if !errors.is_empty() {
         return Err(Error::Invalid(errors));
     }
-    quote_read(tx, customer, user_id, wanted, (None, numbers)).await
+    quote_read(tx, customer, user_id, request, (None, numbers)).await
 }
 
 async fn quote_read(
     tx: &mut PgConnection,
     customer: &db::Customer,
     user_id: i64,
-    wanted: OrderRequest,
+    request: OrderRequest,
     (provision, parameters): ReadParameters,
 ) -> Result<Quote, Error> {
-    let choice = Choice { recurring_period: wanted.recurring_period, currency: wanted.currency, parameters };
-    let priced = catalog::price(&wanted.product, &choice, customer.instant).map_err(Error::Invalid)?;
+    let choice = Choice { recurring_period: request.recurring_period, currency: request.currency, parameters };
+    let priced = catalog::price(&request.product, &choice, customer.instant).map_err(Error::Invalid)?;
     let mut blockers = Vec::new();
     if !priced.is_free() && !customer.has_billing_address {
         blockers.push(Blocker::NoBillingAddress);
     }
-    blockers.extend(missing(tx, user_id, &wanted.product).await?);
-    Ok(Quote { wanted, priced, provision, blockers })
+    blockers.extend(missing(tx, user_id, &request.product).await?);
+    Ok(Quote { request, priced, provision, blockers })
 }
 
 /// Returns the requirements of the product that the customer does not meet.
@@ -187,14 +187,14 @@ impl Quote {
     /// Refuses an order that has blockers, with the code of the first and the descriptions of all.
     pub(super) fn refuse_blockers(&self) -> Result<(), Error> {
         let Some(first) = self.blockers.first() else { return Ok(()) };
-        let product = &self.wanted.product.name;
+        let product = &self.request.product.name;
         let details: Vec<String> = self.blockers.iter().map(|blocker| blocker.detail(product)).collect();
         Err(Error::Conflict { code: first.code(), detail: details.join("; "), field: None })
     }
 
     /// Returns the order with its terms copied from the catalogue.
     pub(super) fn new_order(&self, customer: &db::Customer, user_id: i64, ordered_by: i64) -> Result<NewOrder, Error> {
-        let Self { wanted, priced, .. } = self;
+        let Self { request, priced, .. } = self;
         let part = |part: &catalog::PriceComponent| PriceComponent {
             product_id: part.product.product_id,
             parameter: part.parameter.clone(),
@@ -205,16 +205,16 @@ impl Quote {
         Ok(NewOrder {
             user_id,
             ordered_by: Some(ordered_by),
-            product_id: Some(wanted.product.product_id),
-            description: wanted.description(),
-            parameters: wanted.parameters.iter().map(|(name, value)| (name.clone(), value.to_json())).collect(),
-            currency: wanted.currency,
+            product_id: Some(request.product.product_id),
+            description: request.description(),
+            parameters: request.parameters.iter().map(|(name, value)| (name.clone(), value.to_json())).collect(),
+            currency: request.currency,
             one_time: priced.one_time,
             recurring: priced.recurring,
-            period: wanted.recurring_period,
-            timing: wanted.product.billing_mode,
+            period: request.recurring_period,
+            timing: request.product.billing_mode,
             commitment_periods: priced.commitment_periods,
-            upgrade_credit: wanted.upgrade_credit,
+            upgrade_credit: request.upgrade_credit,
             zone: customer.zone()?,
             parts: priced.parts.iter().map(part).collect(),
         })

@@ -53,7 +53,7 @@ pub async fn carry_out_due(db: &PgPool, services: Services, order_id: i64) -> Re
         Ok(None) => Ok(()),
         Ok(Some((now, due))) => Err(JobError::Snooze {
             after: (due - now).to_std().unwrap_or_default(),
-            reason: format!("the service of order {order_id} ends at {}", shown(due)),
+            reason: format!("the service of order {order_id} ends at {}", rfc3339(due)),
         }),
         Err(error) => Err(JobError::Retry(one_line(&error.into()))),
     }
@@ -121,7 +121,7 @@ pub async fn choose(
         None => (customer.now, None),
     };
     if let Some(done) = done {
-        return nothing(format!("has no pending change: its service changed at {}", shown(done)));
+        return nothing(format!("has no pending change: its service changed at {}", rfc3339(done)));
     }
     if takes_effect <= customer.now {
         return nothing("has no pending change; downgrade or cancel it first".into());
@@ -158,7 +158,7 @@ pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
         return refuse(Code::OrderEnded, "ended before it was provisioned; there is nothing to provision".into());
     }
     if service.deliver_at > customer.now {
-        return refuse(Code::TooEarly, format!("must not be provisioned before {}", shown(service.deliver_at)));
+        return refuse(Code::TooEarly, format!("must not be provisioned before {}", rfc3339(service.deliver_at)));
     }
     db::mark_delivered(&mut tx, order_id, customer.now, staff.user_id).await?;
     tx.commit().await?;
@@ -180,7 +180,9 @@ pub async fn terminated(db: &PgPool, staff: &User, order_id: i64) -> Result<(), 
     }
     match service.terminate_at {
         None => refuse(Code::TooEarly, "has no end; cancel it first".into()),
-        Some(at) if at > customer.now => refuse(Code::TooEarly, format!("must not be terminated before {}", shown(at))),
+        Some(at) if at > customer.now => {
+            refuse(Code::TooEarly, format!("must not be terminated before {}", rfc3339(at)))
+        }
         Some(_) => {
             db::mark_terminated(&mut tx, order_id, customer.now, Some(staff.user_id)).await?;
             tx.commit().await?;
@@ -209,6 +211,6 @@ pub(super) fn network_stays(order_id: i64) -> Error {
     Error::Conflict { code: Code::NetworkNotReplaceable, detail, field: None }
 }
 
-fn shown(time: DateTime<Utc>) -> String {
+fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

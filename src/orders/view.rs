@@ -19,10 +19,10 @@ pub async fn list(db: &PgPool, filter: &Filter, window: PageQuery) -> Result<Vec
     Ok(views)
 }
 
-/// Returns one order, which must belong to `own` if that is given.
-pub async fn read(db: &PgPool, whose: (i64, Option<i64>)) -> Result<OrderView, Error> {
+/// Returns one order by its id and, if given, the customer that it must belong to.
+pub async fn read(db: &PgPool, scoped_id: (i64, Option<i64>)) -> Result<OrderView, Error> {
     let mut search = request_context::begin_search(db).await?;
-    let view = read_in(&mut search, whose).await?;
+    let view = read_in(&mut search, scoped_id).await?;
     search.commit().await?;
     Ok(view)
 }

@@ -90,11 +90,11 @@ pub(super) enum ClaimScope {
 }
 
 /// Marks due jobs as dispatched and locks them for this transaction.
-pub(super) async fn claim(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Result<Batch> {
-    if whose == ClaimScope::Workers {
+pub(super) async fn claim(tx: &mut PgConnection, scope: ClaimScope) -> sqlx::Result<Batch> {
+    if scope == ClaimScope::Workers {
         sqlx::query!("select pg_advisory_xact_lock_shared(hashtextextended('job_claim', 0))").execute(&mut *tx).await?;
     }
-    let mut open = open_queues(tx, whose).await?;
+    let mut open = open_queues(tx, scope).await?;
     let mut next_token = None;
     let limited: Vec<String> =
         open.iter().filter(|queue| queue.rate_limit.is_some()).map(|queue| queue.queue.clone()).collect();
@@ -110,7 +110,7 @@ pub(super) async fn claim(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Res
     }
     open.retain(|queue| queue.capacity > 0);
     // Each queue gets its share, so that a long backlog in one queue does not delay the others.
-    let share = match whose {
+    let share = match scope {
         ClaimScope::Workers => (BATCH / i64::try_from(open.len()).unwrap_or(BATCH).max(1)).max(1),
         ClaimScope::Server => 1,
     };
@@ -138,7 +138,7 @@ pub(super) async fn wait_for_claims(tx: &mut PgConnection) -> sqlx::Result<()> {
 /// Returns the queues with jobs that may be due. Few jobs are in flight at any time, so that priority and revocation
 /// keep their effect: some for each of the workers' slots. Names are read from the index's end: at its start, entries
 /// of deleted jobs pile up until they are vacuumed.
-async fn open_queues(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Result<Vec<OpenQueue>> {
+async fn open_queues(tx: &mut PgConnection, scope: ClaimScope) -> sqlx::Result<Vec<OpenQueue>> {
     sqlx::query_as!(
         OpenQueue,
         r#"with recursive waiting as ( -- from one name in the index to the next, however many jobs each has
@@ -156,7 +156,7 @@ async fn open_queues(tx: &mut PgConnection, whose: ClaimScope) -> sqlx::Result<V
            from waiting left join job_queue using (queue)
            where waiting.queue is not null and paused_at is null and (waiting.queue = $1) = $2"#,
         SERVER,
-        whose == ClaimScope::Server,
+        scope == ClaimScope::Server,
     )
     .fetch_all(tx)
     .await

@@ -49,13 +49,13 @@ async fn tell(runner: &Runner, connection: &mut Option<ConnectionManager>) -> an
         Some(redis) => redis,
         empty => empty.insert(reconnecting(&runner.redis)?),
     };
-    let asked = sqlx::query_scalar!(
+    let pinged = sqlx::query_scalar!(
         "update job_queue set pinged_at = ping_at where ping_at is not null and ping_at is distinct from pinged_at
          returning queue"
     )
     .fetch_all(&runner.pool)
     .await?;
-    for queue in asked {
+    for queue in pinged {
         send(redis, &queue.parse()?, &Command::Ping).await?;
     }
     let unlike = sqlx::query!(

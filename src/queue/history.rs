@@ -31,15 +31,15 @@ pub fn history(job: &JobDetail) -> Vec<Step> {
         steps.push(end.map(|step| Step { error: error.clone(), ..by(step, worker.as_ref()) }));
     }
     let line = &job.line;
-    let told = job.attempts.last().filter(|last| last.attempt == line.attempt);
-    if told.is_none() && line.attempt > 0 {
+    let recorded = job.attempts.last().filter(|last| last.attempt == line.attempt);
+    if recorded.is_none() && line.attempt > 0 {
         steps.push(step(job.dispatched_at, "dispatched", Some(line.attempt)));
         steps.push(step(job.running_at, "running", Some(line.attempt)).map(|step| by(step, job.worker.as_ref())));
     }
-    if told.is_none_or(|last| last.outcome != line.state.as_str()) {
+    if recorded.is_none_or(|last| last.outcome != line.state.as_str()) {
         let end =
-            step(line.finished_at, line.state.as_str(), told.is_none().then_some(line.attempt).filter(|n| *n > 0));
-        let worker = job.worker.as_ref().filter(|_| told.is_none());
+            step(line.finished_at, line.state.as_str(), recorded.is_none().then_some(line.attempt).filter(|n| *n > 0));
+        let worker = job.worker.as_ref().filter(|_| recorded.is_none());
         steps.push(end.map(|step| Step { error: line.error.clone(), ..by(step, worker) }));
     }
     steps.into_iter().flatten().collect()

@@ -31,7 +31,7 @@ const MAX_PAYLOAD: usize = 7900;
 pub struct Notifier {
     queued: Notify,
     /// By announcement only, not with each job of a worker: the servers' own jobs come from schedules and from staff.
-    desk: Notify,
+    server_jobs: Notify,
     schedules: Notify,
     control: Notify,
     finished: broadcast::Sender<Finished>,
@@ -53,7 +53,7 @@ impl Default for Notifier {
     fn default() -> Self {
         Self {
             queued: Notify::new(),
-            desk: Notify::new(),
+            server_jobs: Notify::new(),
             schedules: Notify::new(),
             control: Notify::new(),
             finished: broadcast::channel(1024).0,
@@ -73,8 +73,8 @@ impl Notifier {
         self.queued.notified().await;
     }
 
-    pub(super) async fn wait_for_desk(&self) {
-        self.desk.notified().await;
+    pub(super) async fn wait_for_server_jobs(&self) {
+        self.server_jobs.notified().await;
     }
 
     /// Returns when schedules were created or changed, in any process.
@@ -118,7 +118,7 @@ impl Notifier {
     /// Wakes all tasks, because notifications may have been missed.
     fn missed(&self) {
         self.queued.notify_one();
-        self.desk.notify_one();
+        self.server_jobs.notify_one();
         self.schedules.notify_one();
         self.finished(Finished::Unknown);
     }
@@ -182,7 +182,7 @@ async fn forward(pool: &PgPool, wake: &Notifier) -> sqlx::Result<()> {
             }
             Some(notification) if notification.channel() == QUEUED => {
                 wake.queued();
-                wake.desk.notify_one();
+                wake.server_jobs.notify_one();
             }
             Some(notification) if notification.channel() == SCHEDULES => wake.schedules.notify_one(),
             Some(notification) if notification.channel() == CONTROL => wake.control.notify_one(),

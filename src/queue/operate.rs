@@ -131,7 +131,7 @@ pub async fn retry_all(db: &PgPool, filter: &JobFilter) -> Result<u64, Error> {
 
 /// The settings of a queue that staff change.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct QueueWish {
+pub struct QueueSettings {
     /// True pauses dispatching, false resumes it.
     pub paused: Option<bool>,
     /// The number of jobs, and the seconds in which they may start; the inner none removes the limit.
@@ -139,10 +139,10 @@ pub struct QueueWish {
 }
 
 /// Changes the settings of a queue.
-pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx::Result<()> {
+pub async fn set_queue(db: &PgPool, queue: &QueueName, settings: QueueSettings) -> sqlx::Result<()> {
     let mut tx = request_context::begin(db).await?;
-    let rate = wish.rate.flatten();
-    if wish.paused == Some(true) {
+    let rate = settings.rate.flatten();
+    if settings.paused == Some(true) {
         claim::wait_for_claims(&mut tx).await?;
     }
     sqlx::query!(
@@ -154,8 +154,8 @@ pub async fn set_queue(db: &PgPool, queue: &QueueName, wish: QueueWish) -> sqlx:
              rate_limit = case when $3 then $4 else known.rate_limit end,
              rate_period_seconds = case when $3 then coalesce($5, 1) else known.rate_period_seconds end",
         queue.as_str(),
-        wish.paused,
-        wish.rate.is_some(),
+        settings.paused,
+        settings.rate.is_some(),
         rate.map(|(jobs, _)| jobs),
         rate.map(|(_, secs)| secs),
     )

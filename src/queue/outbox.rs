@@ -130,7 +130,7 @@ pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Jo
 
 /// Returns the jobs that have to end first, locked so that none ends between the check of its state and our commit.
 async fn lock_parents(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<Vec<(JobId, bool)>> {
-    let (asked, needed) = match job.after {
+    let (requested, needed) = match job.after {
         DependsOn::Success(jobs) => (jobs, true),
         DependsOn::End(jobs) => (jobs, false),
     };
@@ -139,8 +139,8 @@ async fn lock_parents(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<V
         let last = db::last_of_key(tx, key, 0).await?;
         parents.extend(last.map(|last| (last, false)));
     }
-    parents.retain(|(parent, _)| !asked.contains(parent));
-    parents.extend(asked.iter().map(|parent| (*parent, needed)));
+    parents.retain(|(parent, _)| !requested.contains(parent));
+    parents.extend(requested.iter().map(|parent| (*parent, needed)));
     parents.sort_unstable(); // requests that joined one job may name it twice
     parents.dedup();
     if !parents.is_empty() {

@@ -101,6 +101,6 @@ async fn note_worker(runner: &Runner, queue: &QueueName, report: WorkerReport) -
 }
 
 /// Reads the stored progress of a job, for its representations.
-pub(super) fn shown(progress: Option<Value>) -> Option<Progress> {
+pub(super) fn parse_progress(progress: Option<Value>) -> Option<Progress> {
     serde_json::from_value(progress?).ok()
 }

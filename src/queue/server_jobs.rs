@@ -34,7 +34,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
         }
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            () = runner.wake.wait_for_desk() => {}
+            () = runner.wake.wait_for_server_jobs() => {}
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
     }

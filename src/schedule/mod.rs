@@ -137,7 +137,7 @@ pub async fn delete(db: &PgPool, schedule_id: i64) -> Result<(), Error> {
 pub async fn run_now(db: &PgPool, schedule_id: i64) -> Result<JobId, Error> {
     let mut tx = crate::request_context::begin(db).await?;
     let schedule = db::lock(&mut tx, schedule_id).await?.ok_or_else(|| not_found(schedule_id))?;
-    let job = ask(&mut tx, &schedule, known_kind(&schedule.kind)?).await?;
+    let job = enqueue_job(&mut tx, &schedule, known_kind(&schedule.kind)?).await?;
     tx.commit().await?;
     wake_relays(db).await?;
     Ok(job)
@@ -145,7 +145,7 @@ pub async fn run_now(db: &PgPool, schedule_id: i64) -> Result<JobId, Error> {
 
 /// Enqueues a schedule's job. Its jobs run one at a time: while the last job runs, one may wait, which further ticks
 /// join. A schedule never piles up work.
-async fn ask(tx: &mut PgConnection, schedule: &Schedule, kind: Scheduled) -> sqlx::Result<JobId> {
+async fn enqueue_job(tx: &mut PgConnection, schedule: &Schedule, kind: Scheduled) -> sqlx::Result<JobId> {
     let queue = kind.queue();
     let key = format!("schedule:{}", schedule.name);
     let job = NewJob::of(kind.kind(), &queue, schedule.payload.clone());

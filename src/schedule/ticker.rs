@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{Acquire as _, PgConnection, PgPool};
 use tokio::sync::watch;
 
-use super::{ask, db, definition::Schedule};
+use super::{db, definition::Schedule, enqueue_job};
 use crate::{
     queue::{Notifier, wake_relays},
     schedule::Scheduled,
@@ -71,7 +71,7 @@ async fn advance(tx: &mut PgConnection, schedule: &Schedule) -> anyhow::Result<(
         return Ok(db::pause(tx, id).await?);
     };
     let mut once = tx.begin().await?;
-    let job = ask(&mut once, schedule, kind).await?;
+    let job = enqueue_job(&mut once, schedule, kind).await?;
     if db::note_tick(&mut once, id, due, job).await? {
         once.commit().await?;
         tracing::info!(schedule = name, %due, job, %next, "schedule was due; its job is queued");

@@ -35,19 +35,19 @@ mod tests {
     #[tokio::test]
     async fn asset_read_again_returns_not_modified_and_rejects_delete() {
         let asset = asset("text/plain", "text".to_owned());
-        let ask = async |method: Method, known: &str| {
+        let send = async |method: Method, known: &str| {
             let request = Request::builder().method(method).header(header::IF_NONE_MATCH, known).finish();
             asset.get_response(request).await
         };
-        let first = ask(Method::GET, "").await;
+        let first = send(Method::GET, "").await;
         let etag = first.header(header::ETAG).expect("an ETag").to_owned();
         assert_eq!(
             (first.status(), first.into_body().into_string().await.ok()),
             (StatusCode::OK, Some("text".to_owned()))
         );
-        assert_eq!(ask(Method::GET, &etag).await.status(), StatusCode::NOT_MODIFIED);
-        assert_eq!(ask(Method::GET, "\"other\"").await.status(), StatusCode::OK);
-        let refused = ask(Method::DELETE, "").await;
+        assert_eq!(send(Method::GET, &etag).await.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(send(Method::GET, "\"other\"").await.status(), StatusCode::OK);
+        let refused = send(Method::DELETE, "").await;
         assert_eq!(
             (refused.status(), refused.header(header::ALLOW)),
             (StatusCode::METHOD_NOT_ALLOWED, Some("GET, HEAD"))

@@ -28,7 +28,7 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Operation that returns the metrics. They reveal the hosts and the amount of activity, so on the API's address they
-/// are for staff. (Callers from this machine are no exception: behind a proxy every caller is one.) `--metrics-listen`
+/// are for staff. (This includes callers from this machine: behind a proxy every caller is one.) `--metrics-listen`
 /// opens a separate address for a scraper that must not have a password of staff.
 #[derive(Clone)]
 pub struct MetricsApi {

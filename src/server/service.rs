@@ -77,8 +77,8 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         .at("/openapi.json", calls.around(asset("application/json", document)))
         .at("/docs", calls.around(asset("text/html; charset=utf-8", docs)))
         .nest_no_strip("/", calls.around(apis.into_endpoint()));
-    let door = RequestPipeline { operations, metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
-    Ok(guard.around(door.around(routes)))
+    let pipeline = RequestPipeline { operations, metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
+    Ok(guard.around(pipeline.around(routes)))
 }
 
 /// Paths that monitoring requests every few seconds; successful requests to them are left out of the log.
@@ -97,11 +97,11 @@ impl RequestPipeline {
         E: IntoEndpoint,
         E::Endpoint: 'static,
     {
-        let door = Arc::new(self);
+        let pipeline = Arc::new(self);
         let routes = routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim));
         routes.map_to_response().around(move |next, request| {
-            let door = Arc::clone(&door);
-            async move { door.answer(&*next, request).await }
+            let pipeline = Arc::clone(&pipeline);
+            async move { pipeline.answer(&*next, request).await }
         })
     }
 
@@ -171,8 +171,8 @@ mod tests {
 
     #[tokio::test]
     async fn service_with_panicking_handler_returns_bare_internal_error() {
-        let door = RequestPipeline { operations: Arc::default(), metrics: Arc::default(), proxies: Arc::default() };
-        let service = door.around(make_sync(|_| -> Response { panic!("a secret") }));
+        let pipeline = RequestPipeline { operations: Arc::default(), metrics: Arc::default(), proxies: Arc::default() };
+        let service = pipeline.around(make_sync(|_| -> Response { panic!("a secret") }));
         let response = service.get_response(Request::builder().uri_str("/v1/net/vpn").finish()).await;
         assert_eq!(response.status().as_u16(), 500);
         let id = response.header(request::ID).unwrap_or_default().to_owned();

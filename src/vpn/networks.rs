@@ -23,9 +23,9 @@ pub(super) async fn create(
     tx: &mut PgConnection,
     user_id: i64,
     order_id: i64,
-    wish: NetworkRequest,
+    request: NetworkRequest,
 ) -> Result<Network, Error> {
-    let NetworkRequest { size, public_key } = wish;
+    let NetworkRequest { size, public_key } = request;
     if let Some(limit) = db::quota(tx, user_id).await?.filter(|limit| limit.used >= limit.quota.into()) {
         let detail = format!(
             "{} of {} networks are in use, including those being deleted; delete one, or contact the provider for more",

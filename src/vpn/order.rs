@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Orders a network on the terms of the product that the VPN hosts provision.
-pub(super) async fn order(db: &PgPool, caller: &User, wish: NetworkRequest) -> Result<Network, Error> {
+pub(super) async fn order(db: &PgPool, caller: &User, request: NetworkRequest) -> Result<Network, Error> {
     let product = catalog::load_delivering(db, Delivery::VpnNetwork).await?.ok_or_else(|| Error::Conflict {
         code: Code::NoVpnProduct,
         detail: "no VPN product is on sale; staff have to put one on sale (PUT /v1/admin/product/{id}) or add it \
@@ -28,12 +28,12 @@ pub(super) async fn order(db: &PgPool, caller: &User, wish: NetworkRequest) -> R
         field: None,
     })?;
     let parameters = [
-        (service::NETWORK_SIZE.to_owned(), Value::Number(wish.size.into())),
-        (service::PUBLIC_KEY.to_owned(), Value::Text(wish.public_key.to_string())),
+        (service::NETWORK_SIZE.to_owned(), Value::Number(request.size.into())),
+        (service::PUBLIC_KEY.to_owned(), Value::Text(request.public_key.to_string())),
     ];
     let mut tx = request_context::begin(db).await?;
     let order_id = orders::order_of_service(&mut tx, caller, product, parameters.into(), service::PARAMETERS).await?;
-    let network = networks::create(&mut tx, caller.user_id, order_id, wish).await?;
+    let network = networks::create(&mut tx, caller.user_id, order_id, request).await?;
     tx.commit().await?;
     Ok(network)
 }

@@ -83,7 +83,7 @@ pub async fn render_reconcile(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx:
     let mut rendered = Vec::with_capacity(jobs.len());
     for job in jobs {
         let done = match Reconcile::deserialize(&job.payload) {
-            Ok(asked) => reconcile_some(tx, asked).await?,
+            Ok(payload) => reconcile_some(tx, payload).await?,
             Err(error) => Prepared::Fail(format!("the job's payload is invalid: {error}")),
         };
         rendered.push((job.job_id, done));
@@ -91,10 +91,10 @@ pub async fn render_reconcile(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx:
     Ok(rendered)
 }
 
-async fn reconcile_some(tx: &mut PgConnection, asked: Reconcile) -> sqlx::Result<Prepared> {
-    let sent = send(tx, asked.vpn_hostname.as_deref(), asked.after_pool_id.unwrap_or(0), BATCH).await?;
+async fn reconcile_some(tx: &mut PgConnection, payload: Reconcile) -> sqlx::Result<Prepared> {
+    let sent = send(tx, payload.vpn_hostname.as_deref(), payload.after_pool_id.unwrap_or(0), BATCH).await?;
     let full = i64::try_from(sent.len()).is_ok_and(|pools| pools == BATCH);
-    let rest = sent.last().filter(|_| full).map(|(last, _)| Reconcile { after_pool_id: Some(*last), ..asked });
+    let rest = sent.last().filter(|_| full).map(|(last, _)| Reconcile { after_pool_id: Some(*last), ..payload });
     let rest = rest.map(serde_json::to_value).transpose().map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     let jobs: Vec<JobId> = sent.into_iter().map(|(_, job)| job).collect();
     Ok(Prepared::Done { result: json!({ "jobs": jobs }), rest })

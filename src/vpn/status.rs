@@ -19,10 +19,10 @@ pub enum NetworkStatus {
 impl NetworkStatus {
     /// Returns the phase, derived from the last change's generation, the generation that the host has confirmed, and
     /// the change's job, so that it can't become stale.
-    pub(super) fn of(deleting: bool, (wanted, applied): (i64, i64), job: Option<JobState>) -> Self {
+    pub(super) fn of(deleting: bool, (requested, applied): (i64, i64), job: Option<JobState>) -> Self {
         match job {
             _ if deleting => Self::Deleting,
-            _ if applied >= wanted => Self::Active,
+            _ if applied >= requested => Self::Active,
             Some(JobState::Failed) => Self::Failed,
             _ => Self::Pending,
         }

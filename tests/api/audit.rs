@@ -127,7 +127,7 @@ async fn etag(app: &TestApp, method: &Method, path: &str, user: &str) -> Option<
 }
 
 #[tokio::test]
-async fn every_operation_that_changes_something_leaves_an_entry() {
+async fn audit_after_each_write_operation_has_an_entry() {
     let app = TestApp::start().await;
     let mut called = BTreeSet::new();
     for step in story().into_iter().chain(shopping()).chain(billing()) {
@@ -202,7 +202,7 @@ async fn names(pool: &PgPool, sql: &'static str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn every_table_is_audited_or_says_why_not() {
+async fn audit_of_tables_covers_all_but_listed_exceptions() {
     let pool = database().await;
     let tables = names(
         &pool,
@@ -217,7 +217,7 @@ async fn every_table_is_audited_or_says_why_not() {
 }
 
 #[tokio::test]
-async fn every_column_of_an_audited_table_is_watched_and_every_secret_masked() {
+async fn audit_trigger_on_audited_tables_covers_columns_and_masks_secrets() {
     let pool = database().await;
     let forgotten = names(
         &pool,
@@ -239,7 +239,7 @@ async fn every_column_of_an_audited_table_is_watched_and_every_secret_masked() {
 }
 
 #[tokio::test]
-async fn staff_find_who_changed_what_and_see_no_secret() {
+async fn audit_list_with_filters_returns_matching_entries_without_secrets() {
     let app = TestApp::start().await;
     let private = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=";
     let body = json!({ "network": "2001:db8::/40", "subnetwork_size": 48, "vpn_hostname": HOST, "wireguard_private_key": private });
@@ -271,7 +271,7 @@ async fn staff_find_who_changed_what_and_see_no_secret() {
 }
 
 #[tokio::test]
-async fn what_machines_do_all_the_time_is_no_entry() {
+async fn audit_during_job_runs_omits_routine_machine_updates() {
     let app = TestApp::start().await;
     let defaults: i64 = sqlx::query_scalar("select max(audit_id) from audit")
         .fetch_one(&app.pool)

@@ -37,7 +37,7 @@ fn assert_code(operation: &Operation, who: &str, answer: &Answer, status: u16, c
 }
 
 #[tokio::test]
-async fn every_operation_says_whom_it_lets_in() {
+async fn operation_access_by_anonymous_customer_and_staff_matches_document() {
     let world = World::new().await;
     let operations = world.operations().await;
     assert!(operations.len() >= 85, "the document has all operations");
@@ -70,7 +70,7 @@ async fn every_operation_says_whom_it_lets_in() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_others_is_not_there() {
+async fn personal_object_of_another_user_returns_not_found() {
     let world = World::new().await;
     let operations: Vec<_> = world.operations().await.into_iter().filter(Operation::is_personal).collect();
     assert!(operations.len() >= 11, "networks, jobs, orders and bills are somebody's");
@@ -90,7 +90,7 @@ async fn what_belongs_to_others_is_not_there() {
 }
 
 #[tokio::test]
-async fn passwords_are_checked_each_time_and_say_nothing_about_users() {
+async fn login_with_wrong_password_or_unknown_user_returns_same_401() {
     let app = TestApp::start().await;
     let index = async |user: &str, password: &str| {
         let response = reqwest::Client::new()
@@ -115,7 +115,7 @@ async fn passwords_are_checked_each_time_and_say_nothing_about_users() {
 }
 
 #[tokio::test]
-async fn what_is_no_basic_authentication_is_refused_even_where_nobody_needs_it() {
+async fn public_operation_with_invalid_authorization_header_returns_401() {
     let app = TestApp::start().await;
     for header in ["Bearer x", "Basic", "Basic !", "Digest a=b", ""] {
         let response = reqwest::Client::new()

@@ -38,7 +38,7 @@ async fn upgrade_across_a_rate_change(pool: &PgPool) {
 }
 
 #[tokio::test]
-async fn a_bill_is_followed_by_hand_from_the_answer_alone() {
+async fn bill_read_after_upgrade_across_rate_change_is_recomputable() {
     let app = TestApp::start_with_books().await;
     upgrade_across_a_rate_change(&app.pool).await;
     let list = app.read("/v1/bill", "alice").await;
@@ -77,7 +77,7 @@ async fn a_bill_is_followed_by_hand_from_the_answer_alone() {
 }
 
 #[tokio::test]
-async fn reverse_charge_says_so() {
+async fn bill_read_with_reverse_charge_contains_note() {
     let app = TestApp::start_with_books().await;
     upgrade_across_a_rate_change(&app.pool).await;
     let bill = app.read("/v1/bill", "bob").await["items"][0]["id"].clone();
@@ -89,7 +89,7 @@ async fn reverse_charge_says_so() {
 }
 
 #[tokio::test]
-async fn an_issued_bill_stays_as_it_was() {
+async fn bill_read_after_address_rate_and_seller_changes_is_unchanged() {
     let app = TestApp::start_with_books().await;
     upgrade_across_a_rate_change(&app.pool).await;
     let path = format!("/v1/bill/{}", app.read("/v1/bill", "bob").await["items"][0]["id"]);
@@ -106,7 +106,7 @@ async fn an_issued_bill_stays_as_it_was() {
 }
 
 #[tokio::test]
-async fn customers_see_their_own_numbered_bills_only() {
+async fn bill_read_by_customer_returns_only_own_numbered_bills() {
     let app = TestApp::start_with_books().await;
     upgrade_across_a_rate_change(&app.pool).await;
     let bill = app.read("/v1/bill", "alice").await["items"][0]["id"].clone();
@@ -135,7 +135,7 @@ async fn customers_see_their_own_numbered_bills_only() {
 }
 
 #[tokio::test]
-async fn bills_come_in_pages_and_by_time_and_currency() {
+async fn bill_list_with_limit_time_and_currency_returns_matching_pages() {
     let app = TestApp::start_with_books().await;
     address(&app.pool, ALICE, "CH", false).await;
     place(&app.pool, &terms(ALICE, "1.00"), "2024-01-01").await;
@@ -166,7 +166,7 @@ async fn bills_come_in_pages_and_by_time_and_currency() {
 }
 
 #[tokio::test]
-async fn a_preview_is_the_next_bill_and_leaves_no_trace() {
+async fn bill_preview_before_run_equals_next_bill_and_writes_nothing() {
     let app = TestApp::start_with_books().await;
     address(&app.pool, ALICE, "CH", false).await;
     let mut arrears = terms(ALICE, "9.00");
@@ -199,7 +199,7 @@ async fn a_preview_is_the_next_bill_and_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_preview_says_what_stands_in_the_way() {
+async fn bill_preview_with_missing_prerequisites_lists_problems() {
     let app = TestApp::start().await;
     without_defaults(&app.pool).await;
     let codes = async || {

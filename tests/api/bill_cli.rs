@@ -31,7 +31,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn runs_by_hand_bill_or_only_say_what_they_would() {
+async fn bill_run_command_with_dry_run_reports_and_without_it_bills() {
     let app = TestApp::start_with_two_customers().await;
     let run = ["run", "--as-of", "2024-03-05T00:00:00Z", "--output", "json"];
     let said = app.bill(&[&run[..], &["--dry-run"]].concat()).await.expect_err("Bob can't be billed");
@@ -51,7 +51,7 @@ async fn runs_by_hand_bill_or_only_say_what_they_would() {
 }
 
 #[tokio::test]
-async fn wrong_arguments_are_named() {
+async fn bill_command_with_invalid_argument_names_it() {
     let app = TestApp::start_with_two_customers().await;
     for (args, word) in [
         (&["run", "--as-of", "2098-01-01T00:00:00Z"][..], "future"),
@@ -70,7 +70,7 @@ async fn wrong_arguments_are_named() {
 }
 
 #[tokio::test]
-async fn bills_are_listed_shown_and_exported() {
+async fn bill_ls_show_and_export_after_run_match_api() {
     let app = TestApp::start_with_two_customers().await;
     address(&app.pool, BOB, "DE", true).await;
     bill_all(&app.pool, "2024-03-05").await;
@@ -99,7 +99,7 @@ async fn bills_are_listed_shown_and_exported() {
 }
 
 #[tokio::test]
-async fn simulations_print_what_became_of_each_case_and_fail_if_not_as_expected() {
+async fn bill_simulate_of_examples_prints_outcomes_and_fails_if_unexpected() {
     let app = TestApp::start().await;
     let played = app.bill(&["simulate", &examples()]).await.expect("all as expected");
     let examples: Value = serde_json::from_str(include_str!("../billing-examples.json")).expect("JSON");
@@ -140,7 +140,7 @@ async fn play(app: &TestApp, change: impl FnOnce(&mut Value)) -> (bool, String, 
 }
 
 #[tokio::test]
-async fn a_simulation_that_makes_no_sense_says_where() {
+async fn bill_simulate_with_invalid_file_or_case_names_the_error() {
     let app = TestApp::start().await;
     let whole: [Wrong; 3] = [
         ("vat_table: US is not a territory with known VAT", |file| file["vat_table"][0]["territory"] = json!("US")),
@@ -173,7 +173,7 @@ async fn a_simulation_that_makes_no_sense_says_where() {
 }
 
 #[tokio::test]
-async fn what_a_simulation_refuses_is_named_and_the_story_goes_on() {
+async fn bill_simulate_with_refused_event_reports_it_and_continues() {
     let app = TestApp::start().await;
     let refused: [Wrong; 4] = [
         ("no order \"o9\"", |file| file["cases"][0]["events"][2]["replaces"] = json!("o9")),
@@ -211,7 +211,7 @@ async fn bill_of(app: &TestApp, change: fn(&mut Value)) -> Value {
 }
 
 #[tokio::test]
-async fn a_simulation_reads_what_people_write() {
+async fn bill_simulate_with_varied_notation_is_accepted() {
     let app = TestApp::start().await;
     for number in [json!("CHE-116.281.710 MWST"), json!("che 116 281 710"), json!(""), Value::Null] {
         let (_, _, cases) = play(&app, |file| {
@@ -240,7 +240,7 @@ async fn a_simulation_reads_what_people_write() {
 }
 
 #[tokio::test]
-async fn verify_says_what_is_wrong_and_fails() {
+async fn bill_verify_with_inconsistent_order_lists_faults_and_fails() {
     let app = TestApp::start_with_two_customers().await;
     address(&app.pool, BOB, "CH", false).await;
     bill_all(&app.pool, "2024-03-05").await;

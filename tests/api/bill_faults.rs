@@ -19,7 +19,7 @@ async fn books() -> PgPool {
 }
 
 #[tokio::test]
-async fn a_cancellation_in_the_middle_of_a_run_waits_for_the_customers_bill() {
+async fn order_cancel_during_bill_run_waits_for_customers_bill() {
     let pool = books().await;
     let order = place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
     let mut run = pool.begin().await.expect("a transaction");
@@ -39,7 +39,7 @@ async fn a_cancellation_in_the_middle_of_a_run_waits_for_the_customers_bill() {
 }
 
 #[tokio::test]
-async fn a_run_in_the_middle_of_a_cancellation_waits_for_it() {
+async fn bill_run_during_order_cancel_waits_for_commit() {
     let pool = books().await;
     let order = place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
     let mut tx = pool.begin().await.expect("a transaction");
@@ -56,7 +56,7 @@ async fn a_run_in_the_middle_of_a_cancellation_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_between_bill_and_change_takes_nothing_twice() {
+async fn order_change_after_clock_goes_back_charges_nothing_twice() {
     let pool = books().await;
     let order = place(&pool, &terms(ALICE, "10.00"), "2024-01-01T12:00:00Z").await;
     bill_all(&pool, "2024-01-01T12:00:00Z").await;

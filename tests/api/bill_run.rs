@@ -70,7 +70,7 @@ async fn busy_life(pool: &PgPool, customers: &[i64]) -> Vec<Order> {
 }
 
 #[tokio::test]
-async fn the_examples_come_out_as_they_say() {
+async fn simulate_of_billing_examples_matches_expected_results() {
     let pool = database().await;
     let cases: Cases = serde_json::from_str(include_str!("../billing-examples.json")).expect("cases");
     let outcomes = simulate(&pool, cases).await.expect("played");
@@ -82,7 +82,7 @@ async fn the_examples_come_out_as_they_say() {
 }
 
 #[tokio::test]
-async fn ten_years_are_caught_up_in_one_run() {
+async fn bill_run_after_ten_years_catches_up_in_one_bill() {
     let pool = books().await;
     let order = place(&pool, &terms(ALICE, "10.00"), "2014-01-01").await;
     bill_all(&pool, "2024-01-01").await;
@@ -104,7 +104,7 @@ async fn ten_years_are_caught_up_in_one_run() {
 }
 
 #[tokio::test]
-async fn a_repeated_run_an_earlier_one_and_a_clock_that_goes_back_write_nothing() {
+async fn bill_run_repeated_or_as_of_earlier_time_writes_nothing() {
     let pool = books().await;
     place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
     bill_all(&pool, "2024-03-05").await;
@@ -122,7 +122,7 @@ async fn a_repeated_run_an_earlier_one_and_a_clock_that_goes_back_write_nothing(
 }
 
 #[tokio::test]
-async fn a_customer_without_address_is_reported_and_billed_completely_later() {
+async fn bill_run_for_customer_without_address_reports_and_bills_later() {
     let pool = books().await;
     for user in [ALICE, BOB] {
         place(&pool, &terms(user, "10.00"), "2024-01-01").await;
@@ -144,7 +144,7 @@ async fn a_customer_without_address_is_reported_and_billed_completely_later() {
 }
 
 #[tokio::test]
-async fn a_missing_rate_is_named_and_stops_only_those_who_need_it() {
+async fn bill_run_with_missing_vat_rate_skips_only_affected_customers() {
     let pool = books().await;
     address(&pool, BOB, "DE", false).await;
     place(&pool, &terms(ALICE, "10.00"), "2020-12-20").await;
@@ -174,7 +174,7 @@ async fn a_missing_rate_is_named_and_stops_only_those_who_need_it() {
 }
 
 #[tokio::test]
-async fn what_nobody_foresaw_of_a_customer_is_reported_and_does_not_stop_the_others() {
+async fn bill_run_with_unexpected_error_reports_customer_and_continues() {
     let pool = books().await;
     address(&pool, BOB, "CH", false).await;
     for user in [ALICE, BOB] {
@@ -193,7 +193,7 @@ async fn what_nobody_foresaw_of_a_customer_is_reported_and_does_not_stop_the_oth
 }
 
 #[tokio::test]
-async fn one_second_has_one_bill_for_each_currency() {
+async fn bill_run_twice_in_one_second_issues_one_bill_per_currency() {
     let pool = books().await;
     place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
     bill_all(&pool, "2024-01-15").await;
@@ -212,7 +212,7 @@ async fn one_second_has_one_bill_for_each_currency() {
 }
 
 #[tokio::test]
-async fn territories_outside_of_our_vat_need_no_rate() {
+async fn bill_run_for_customer_outside_vat_area_needs_no_rate() {
     let pool = books().await;
     address(&pool, BOB, "US", false).await;
     place(&pool, &terms(BOB, "10.00"), "1999-01-01").await;
@@ -223,7 +223,7 @@ async fn territories_outside_of_our_vat_need_no_rate() {
 }
 
 #[tokio::test]
-async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
+async fn bill_run_with_inconsistent_records_skips_customer_and_bills_rest() {
     let pool = books().await;
     let all = customers(&pool, 5).await;
     for &user in &all {
@@ -257,7 +257,7 @@ async fn what_would_double_bill_is_refused_and_the_others_are_billed() {
 }
 
 #[tokio::test]
-async fn any_number_of_runs_and_workers_make_the_same_bills() {
+async fn bill_run_with_concurrent_runs_and_workers_yields_same_bills() {
     let mut ledgers = Vec::new();
     for (runs, workers) in [(1, 1), (1, 5), (3, 2)] {
         let pool = books().await;
@@ -279,7 +279,7 @@ async fn any_number_of_runs_and_workers_make_the_same_bills() {
 }
 
 #[tokio::test]
-async fn two_runs_as_of_different_times_at_once_end_as_one_after_the_other() {
+async fn bill_runs_as_of_two_times_at_once_charge_the_same_as_one_run() {
     let pool = books().await;
     let all = customers(&pool, 40).await;
     busy_life(&pool, &all).await;
@@ -311,7 +311,7 @@ async fn asked_for(pool: &PgPool) -> i64 {
 }
 
 #[tokio::test]
-async fn a_run_that_is_asked_for_during_another_waits_for_it() {
+async fn bill_run_requested_during_another_is_snoozed() {
     let pool = books().await;
     place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
     let (first, second) = (asked_for(&pool).await, asked_for(&pool).await);
@@ -334,7 +334,7 @@ async fn a_run_that_is_asked_for_during_another_waits_for_it() {
 }
 
 #[tokio::test]
-async fn changes_of_orders_beside_a_run_come_before_or_after_it() {
+async fn order_change_during_bill_run_is_serialized_with_it() {
     let pool = books().await;
     let all = customers(&pool, 40).await;
     let mut vms = Vec::new();
@@ -379,7 +379,7 @@ async fn changes_of_orders_beside_a_run_come_before_or_after_it() {
 }
 
 #[tokio::test]
-async fn an_upgrade_credits_what_was_paid_and_may_be_a_credit_note() {
+async fn bill_run_after_upgrade_credits_unused_time_as_credit_note() {
     let pool = books().await;
     let mut dear = terms(ALICE, "100.00");
     dear.period = Some(days(365));
@@ -397,7 +397,7 @@ async fn an_upgrade_credits_what_was_paid_and_may_be_a_credit_note() {
 }
 
 #[tokio::test]
-async fn without_credit_an_upgrade_leaves_what_was_paid() {
+async fn bill_run_after_upgrade_without_credit_keeps_paid_amount() {
     let pool = books().await;
     let mut first = terms(ALICE, "10.00");
     first.upgrade_credit = UpgradeCredit::None;
@@ -413,7 +413,7 @@ async fn without_credit_an_upgrade_leaves_what_was_paid() {
 }
 
 #[tokio::test]
-async fn what_is_paid_in_francs_is_rounded_to_coins_if_the_seller_says_so() {
+async fn bill_run_with_cash_rounding_rounds_chf_amounts_only() {
     let pool = books().await;
     sql(
         &pool,
@@ -435,7 +435,7 @@ async fn what_is_paid_in_francs_is_rounded_to_coins_if_the_seller_says_so() {
 }
 
 #[tokio::test]
-async fn what_costs_nothing_or_never_came_to_be_is_on_no_bill() {
+async fn bill_run_with_only_free_and_void_orders_issues_no_bill() {
     let pool = books().await;
     place(&pool, &terms(ALICE, "0.00"), "2024-03-01").await;
     let later = place(&pool, &terms(ALICE, "10.00"), "2024-05-01").await;
@@ -449,7 +449,7 @@ async fn what_costs_nothing_or_never_came_to_be_is_on_no_bill() {
 }
 
 #[tokio::test]
-async fn staffs_bill_in_the_month_and_the_monthly_run_are_one_story() {
+async fn bill_run_after_single_customer_bill_yields_same_records() {
     let (with, without) = (books().await, books().await);
     for pool in [&with, &without] {
         let mut arrears = terms(ALICE, "9.99");
@@ -479,7 +479,7 @@ async fn staffs_bill_in_the_month_and_the_monthly_run_are_one_story() {
 }
 
 #[tokio::test]
-async fn verify_finds_what_was_changed_with_the_constraints_off() {
+async fn verify_after_changes_without_constraints_finds_all_faults() {
     const TABLES: [&str; 4] = ["orders", "bill", "bill_number", "bill_record"];
     let pool = books().await;
     let mut orders = Vec::new();
@@ -523,7 +523,7 @@ async fn verify_finds_what_was_changed_with_the_constraints_off() {
 }
 
 #[tokio::test]
-async fn a_dry_run_says_what_a_run_would_do_and_writes_nothing() {
+async fn bill_dry_run_before_run_predicts_totals_and_writes_nothing() {
     let pool = books().await;
     busy_life(&pool, &[ALICE, BOB]).await;
     let (would, problems) = run::dry_run(&pool, at("2024-01-31"), None).await.expect("a dry run");

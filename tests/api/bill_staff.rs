@@ -19,7 +19,7 @@ fn line(net: &str) -> Value {
 }
 
 #[tokio::test]
-async fn staff_bill_one_customer_now() {
+async fn bill_create_for_one_customer_bills_only_that_customer() {
     let app = TestApp::start_with_books().await;
     for user in [ALICE, BOB] {
         address(&app.pool, user, "CH", false).await;
@@ -48,7 +48,7 @@ async fn staff_bill_one_customer_now() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_of_staffs_bill_is_a_conflict() {
+async fn bill_create_with_missing_prerequisites_returns_conflict() {
     let app = TestApp::start().await;
     without_defaults(&app.pool).await;
     place(&app.pool, &terms(ALICE, "10.00"), "2024-03-01").await;
@@ -73,7 +73,7 @@ async fn what_stands_in_the_way_of_staffs_bill_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn lines_of_staff_go_to_the_next_bill_with_their_sign() {
+async fn bill_item_with_positive_or_negative_amount_is_on_next_bill() {
     let app = TestApp::start_with_books().await;
     address(&app.pool, ALICE, "CH", false).await;
     place(&app.pool, &terms(ALICE, "10.00"), "2024-03-01").await;
@@ -123,7 +123,7 @@ async fn bill_item_that_is_not_billed_is_voided_and_stays_in_the_list() {
 }
 
 #[tokio::test]
-async fn wrong_lines_are_refused_field_by_field() {
+async fn bill_item_create_with_invalid_fields_names_each_field() {
     let app = TestApp::start().await;
     let wrong =
         json!({ "description": " ", "net": "1.005", "currency": "chf", "reason": "a\nb", "service_at": "soon" });
@@ -139,7 +139,7 @@ async fn wrong_lines_are_refused_field_by_field() {
 }
 
 #[tokio::test]
-async fn a_run_is_asked_for_by_a_job_and_shows_what_it_came_to() {
+async fn bill_run_create_queues_job_and_finished_run_shows_totals() {
     let app = TestApp::start_with_books().await;
     let asked = app.post("/v1/admin/bill_run", "admin", json!({ "as_of": "2024-04-01T00:00:00Z" })).await;
     let location = asked.header("location").to_owned();
@@ -180,7 +180,7 @@ async fn a_run_is_asked_for_by_a_job_and_shows_what_it_came_to() {
 }
 
 #[tokio::test]
-async fn accounts_get_all_bills_of_a_period_with_their_vat() {
+async fn bill_export_of_period_contains_all_bills_with_vat() {
     let app = TestApp::start_with_books().await;
     address(&app.pool, ALICE, "CH", false).await;
     sql(&app.pool, "update billing_address set replaced_at = now()").await;
@@ -233,7 +233,7 @@ async fn accounts_get_all_bills_of_a_period_with_their_vat() {
 }
 
 #[tokio::test]
-async fn an_export_of_more_than_a_part_is_whole() {
+async fn bill_export_of_2100_bills_is_complete() {
     let app = TestApp::start_with_books().await;
     let customers = crate::books::customers(&app.pool, 2100).await;
     for (place, user) in customers.iter().enumerate() {

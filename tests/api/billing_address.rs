@@ -33,7 +33,7 @@ async fn rows(app: &TestApp) -> i64 {
 }
 
 #[tokio::test]
-async fn an_address_is_ones_own_and_every_version_stays() {
+async fn billing_address_update_affects_only_owner_and_keeps_versions() {
     let app = TestApp::start().await;
     let none = app.get(MINE, "alice").await;
     assert_eq!(none.expect(404)["code"], "not_found");
@@ -58,7 +58,7 @@ async fn an_address_is_ones_own_and_every_version_stays() {
 }
 
 #[tokio::test]
-async fn every_wrong_field_is_named_and_nothing_written() {
+async fn billing_address_update_with_invalid_fields_names_each_field() {
     let app = TestApp::start().await;
     for (body, fields) in [
         (without(business(), "name"), vec!["/name"]),
@@ -80,7 +80,7 @@ async fn every_wrong_field_is_named_and_nothing_written() {
 }
 
 #[tokio::test]
-async fn staff_verify_a_number_and_only_that_number() {
+async fn vat_number_verify_by_staff_applies_only_to_that_number() {
     let app = TestApp::start().await;
     let verification = format!("/v1/admin/user/{}/billing_address/verification", alice_id(&app).await);
     let evidence = json!({ "evidence": "VIES, request identifier WAPIAAAAW1" });
@@ -110,7 +110,7 @@ async fn staff_verify_a_number_and_only_that_number() {
 }
 
 #[tokio::test]
-async fn two_changes_at_once_leave_one_current_address() {
+async fn billing_address_updates_at_once_leave_one_current_address() {
     let app = TestApp::start().await;
     app.put(MINE, "alice", business()).await.expect(200);
     let change = async |city: &str| app.put(MINE, "alice", with(business(), "city", city)).await.expect(200);
@@ -123,7 +123,7 @@ async fn two_changes_at_once_leave_one_current_address() {
 }
 
 #[tokio::test]
-async fn the_sellers_details_are_staffs_and_every_version_stays() {
+async fn seller_update_by_staff_validates_fields_and_keeps_versions() {
     let app = TestApp::start().await;
     let placeholder = app.get("/v1/admin/seller", "admin").await.expect(200);
     assert_eq!((&placeholder["country"], &placeholder["time_zone"]), (&json!("CH"), &json!("Europe/Zurich")));

@@ -23,7 +23,7 @@ async fn asked_by(app: &TestApp, method: Method, origin: &str) -> Response {
 }
 
 #[tokio::test]
-async fn every_answer_says_what_browsers_may_not_do_with_it() {
+async fn response_of_any_path_has_browser_security_headers() {
     let app = TestApp::start().await;
     for path in ["/healthz", "/openapi.json", "/nowhere", "/v1/net/vpn", "/docs", "/docs/"] {
         let response = reqwest::get(app.url(path)).await.expect("an answer");
@@ -42,7 +42,7 @@ async fn every_answer_says_what_browsers_may_not_do_with_it() {
 }
 
 #[tokio::test]
-async fn pages_of_others_are_let_in_only_where_they_are_named() {
+async fn cors_request_from_origin_is_allowed_only_if_configured() {
     let app = TestApp::start().await;
     for method in [Method::GET, Method::OPTIONS] {
         let response = asked_by(&app, method.clone(), PANEL).await;

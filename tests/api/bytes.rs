@@ -43,7 +43,7 @@ fn assert_problem((status, problem): (u16, Value), expected: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn addresses_and_headers_have_a_limit() {
+async fn request_with_too_long_uri_or_headers_returns_414_or_431() {
     let app = TestApp::start().await;
     let path = |length: usize| format!("GET /{}", "x".repeat(length));
     assert_problem(ask(&app, &path(8000), &[], b"").await, 404, "not_found");
@@ -58,7 +58,7 @@ async fn addresses_and_headers_have_a_limit() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_refused_and_closed() {
+async fn connection_with_invalid_http_is_refused_and_closed() {
     let app = TestApp::start().await;
     for request in
         ["\u{16}\u{3}\u{1}\u{0}\u{0}", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\na b: c\r\n\r\n"]
@@ -70,7 +70,7 @@ async fn what_is_no_http_is_refused_and_closed() {
 }
 
 #[tokio::test]
-async fn what_is_no_utf8_is_refused_wherever_it_stands() {
+async fn request_with_invalid_utf8_in_path_query_or_body_returns_400() {
     let app = TestApp::start().await;
     assert_problem(ask(&app, "GET /v1/net/vpn/%FF", &[], b"").await, 400, "malformed");
     assert_problem(ask(&app, "GET /v1/net/vpn?cursor=%FF", &[], b"").await, 400, "malformed");
@@ -84,7 +84,7 @@ async fn what_is_no_utf8_is_refused_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn control_characters_are_refused() {
+async fn request_with_control_characters_in_text_is_refused() {
     let app = TestApp::start().await;
     let address = |name: &str| json!({ "name": name, "street": "Seeweg 1", "city": "Glarus", "country": "CH" });
     for name in ["a\u{0}b", "a\nb", "\u{1b}[31mred", "a\u{7f}", "a\u{85}b", "\u{a0}", ""] {
@@ -100,7 +100,7 @@ async fn control_characters_are_refused() {
 }
 
 #[tokio::test]
-async fn bodies_of_any_depth_are_refused_in_order() {
+async fn request_with_nested_body_of_any_depth_is_refused_as_problem() {
     let app = TestApp::start().await;
     let json = ["content-type: application/json"];
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
@@ -111,7 +111,7 @@ async fn bodies_of_any_depth_are_refused_in_order() {
 }
 
 #[tokio::test]
-async fn unknown_and_repeated_query_parameters_are_refused() {
+async fn query_with_unknown_or_repeated_parameters_is_refused() {
     let app = TestApp::start().await;
     for (path, word) in [
         ("/v1/net/vpn?limt=1", "is unknown; allowed: limit, cursor, sort"),
@@ -143,7 +143,7 @@ async fn named(app: &TestApp, id: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn only_a_proxy_of_ours_may_name_a_request_and_only_in_plain_words() {
+async fn request_id_header_malformed_or_from_untrusted_proxy_is_replaced() {
     let app = TestApp::start().await; // its tests are its proxy
     assert_eq!(named(&app, "6c2f3b1e-8f0a-4d7e").await.header("x-request-id"), "6c2f3b1e-8f0a-4d7e");
     for wrong in ["x", "a b c d e f g h", "<script>alert(1)</script>", &"x".repeat(65)] {

@@ -37,7 +37,7 @@ async fn product(app: &TestApp, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn everybody_reads_what_is_on_sale_and_only_that() {
+async fn product_list_without_login_returns_only_products_on_sale() {
     let app = TestApp::start().await;
     let list = app.request(Method::GET, "/v1/product", None, None).await.expect(200);
     let names: Vec<&str> = list["items"]
@@ -71,7 +71,7 @@ async fn everybody_reads_what_is_on_sale_and_only_that() {
 }
 
 #[tokio::test]
-async fn a_product_is_read_as_it_was_written() {
+async fn product_read_after_create_returns_created_product() {
     let app = TestApp::start().await;
     let answer = app.post("/v1/admin/product/", "admin", backup()).await;
     let made = answer.expect(201);
@@ -95,7 +95,7 @@ async fn a_product_is_read_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn an_edit_replaces_the_whole_and_the_name_stays() {
+async fn product_update_with_new_content_replaces_it_and_keeps_name() {
     let app = TestApp::start().await;
     let made = app.post("/v1/admin/product", "admin", backup()).await.expect(201);
     let path = format!("/v1/admin/product/{}", made["id"]);
@@ -121,7 +121,7 @@ async fn an_edit_replaces_the_whole_and_the_name_stays() {
 }
 
 #[tokio::test]
-async fn everything_wrong_is_said_at_once_by_its_place_and_nothing_written() {
+async fn product_create_with_invalid_fields_names_all_and_writes_nothing() {
     let app = TestApp::start().await;
     let before = app.get("/v1/admin/product", "admin").await.expect(200);
     let wrong = json!({
@@ -201,7 +201,7 @@ async fn everything_wrong_is_said_at_once_by_its_place_and_nothing_written() {
 }
 
 #[tokio::test]
-async fn a_bundles_parameters_have_one_name_each_whoever_is_changed() {
+async fn product_change_making_bundle_parameters_ambiguous_is_refused() {
     let app = TestApp::start().await;
     let backup_with = |parameter: &str| {
         let parameters = json!([{ "name": parameter, "unit": "GB", "minimum": 1, "maximum": 2 }]);
@@ -235,7 +235,7 @@ async fn a_bundles_parameters_have_one_name_each_whoever_is_changed() {
 }
 
 #[tokio::test]
-async fn two_edits_at_once_do_not_make_a_bundle_ambiguous() {
+async fn product_updates_at_once_never_make_bundle_ambiguous() {
     let app = TestApp::start().await;
     let (vm, ssd) = (product(&app, "ipv6-vm").await, product(&app, "ssd").await);
     let with_parameter = |product: &Value| {
@@ -259,7 +259,7 @@ async fn two_edits_at_once_do_not_make_a_bundle_ambiguous() {
 }
 
 #[tokio::test]
-async fn recurring_periods_are_added_once() {
+async fn recurring_period_create_twice_returns_conflict() {
     let app = TestApp::start().await;
     let list = app.get("/v1/admin/recurring_period", "admin").await.expect(200);
     let periods: Vec<&Value> =
@@ -280,7 +280,7 @@ async fn recurring_periods_are_added_once() {
 }
 
 #[tokio::test]
-async fn the_catalogue_is_staffs() {
+async fn catalogue_management_by_customer_returns_forbidden() {
     let app = TestApp::start().await;
     let id = product(&app, "ssd").await["id"].clone();
     for (method, path) in [
@@ -297,7 +297,7 @@ async fn the_catalogue_is_staffs() {
 }
 
 #[tokio::test]
-async fn defaults_never_overwrite_or_bring_back_what_staff_changed() {
+async fn add_defaults_after_staff_changes_only_adds_missing_records() {
     let app = TestApp::start().await;
     let (vm, ssd) = (product(&app, "ipv6-vm").await, product(&app, "ssd").await);
     let cheap =
@@ -330,7 +330,7 @@ async fn defaults_never_overwrite_or_bring_back_what_staff_changed() {
 }
 
 #[tokio::test]
-async fn the_defaults_can_be_bought() {
+async fn price_of_default_products_returns_expected_amounts() {
     let pool = database().await;
     let choice = |period: &str, currency: &str, parameters: &[(&str, i64)]| uncloud::catalog::Choice {
         recurring_period: (!period.is_empty()).then(|| period.parse().expect("a period")),

@@ -48,7 +48,7 @@ pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 }
 
 #[test]
-fn what_is_missing_is_named_with_what_to_set() {
+fn cli_with_missing_setting_names_it_and_how_to_set_it() {
     refused(&mut uncloud(&["serve"]), "", &["DATABASE_URL", "--data-dir"]);
     refused(&mut uncloud(&["migrate"]), "", &["DATABASE_URL"]);
     let with_database = |args: &[&str]| {
@@ -66,7 +66,7 @@ fn what_is_missing_is_named_with_what_to_set() {
 }
 
 #[test]
-fn wrong_urls_and_keys_are_not_shown() {
+fn serve_with_invalid_url_or_key_fails_without_showing_it() {
     let serve = |database: &str, redis: &str, key: &str| {
         let mut command = uncloud(&["serve", "--listen", "127.0.0.1:0"]);
         command.env("DATABASE_URL", database).env("REDIS_URL", redis).env("UNCLOUD_SECRET_KEY", key);
@@ -84,7 +84,7 @@ fn wrong_urls_and_keys_are_not_shown() {
 }
 
 #[test]
-fn wrong_arguments_are_one_line_too() {
+fn cli_with_invalid_arguments_fails_with_one_line() {
     refused(&mut uncloud(&["vpn", "--hostname", "bare"]), "", &["--hostname", "full name with at least one dot"]);
     refused(&mut uncloud(&["vpn"]), "", &["--hostname"]);
     refused(&mut uncloud(&["no-such-command"]), "", &["no-such-command", "--help"]);
@@ -103,7 +103,7 @@ fn wrong_arguments_are_one_line_too() {
 }
 
 #[tokio::test]
-async fn a_host_without_pools_or_without_worker_is_named() {
+async fn vpn_command_for_host_without_pool_or_worker_names_the_host() {
     let app = TestApp::start().await;
     let vpn = |host: &str| {
         let mut command = uncloud(&["vpn", "--hostname", host, "--timeout", "0"]);
@@ -121,7 +121,7 @@ async fn a_host_without_pools_or_without_worker_is_named() {
 }
 
 #[tokio::test]
-async fn locked_pools_hold_up_no_command_for_longer_than_it_was_told_to_wait() {
+async fn vpn_command_with_locked_pools_fails_after_timeout() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let mut holder = app.pool.begin().await.expect("a transaction");
@@ -132,7 +132,7 @@ async fn locked_pools_hold_up_no_command_for_longer_than_it_was_told_to_wait() {
 }
 
 #[tokio::test]
-async fn users_are_listed_for_people_and_programs() {
+async fn user_ls_as_table_and_json_lists_all_users() {
     let app = TestApp::start().await;
     let user = async |args: &[&str], input: &'static str| {
         let mut command = uncloud(args);

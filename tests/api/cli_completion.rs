@@ -22,7 +22,7 @@ fn offers(words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn bash_completes_commands_options_and_values() {
+fn completion_in_bash_offers_commands_options_and_values() {
     assert_eq!(offers(&["uncloud", "jo"]), ["job", "jobs"]);
     assert_eq!(offers(&["uncloud", "job", "re"]), ["retry", "revoke"]);
     assert_eq!(offers(&["uncloud", "job", "ls", "--sta"]), ["--state"]);
@@ -32,7 +32,7 @@ fn bash_completes_commands_options_and_values() {
 }
 
 #[test]
-fn other_shells_get_a_script_of_their_own() {
+fn completion_for_zsh_and_fish_prints_valid_scripts() {
     for (shell, beginning) in [("zsh", "#compdef uncloud"), ("fish", "# Print an optspec")] {
         let output = run(&mut uncloud(&["completion", shell]), "");
         let script = String::from_utf8(output.stdout).expect("text");
@@ -47,7 +47,7 @@ fn other_shells_get_a_script_of_their_own() {
 }
 
 #[test]
-fn man_pages_are_written_for_all_commands_and_rendered() {
+fn man_into_a_directory_writes_pages_that_render_cleanly() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("man1");
     let output = run(&mut uncloud(&["man", dir.to_str().expect("UTF-8")]), "");

@@ -16,7 +16,7 @@ fn fail(mut command: Command) -> (Option<i32>, String) {
 }
 
 #[test]
-fn wrong_usage_and_wrong_settings_exit_with_2() {
+fn cli_with_invalid_usage_or_settings_exits_with_2() {
     let key = ("UNCLOUD_SECRET_KEY", "short");
     let (database, redis) = (("DATABASE_URL", "postgres://localhost/x"), ("REDIS_URL", "redis://localhost"));
     for (args, variables) in [
@@ -43,7 +43,7 @@ fn wrong_usage_and_wrong_settings_exit_with_2() {
 }
 
 #[test]
-fn servers_that_cannot_be_reached_exit_with_4() {
+fn cli_with_unreachable_server_exits_with_4() {
     let redis = ("REDIS_URL", "redis://127.0.0.1:1");
     for (args, variable) in [
         (&["migrate"][..], ("DATABASE_URL", "postgres://uncloud@127.0.0.1:1/uncloud")),
@@ -59,7 +59,7 @@ fn servers_that_cannot_be_reached_exit_with_4() {
 }
 
 #[tokio::test]
-async fn objects_that_do_not_exist_exit_with_3_and_refusals_with_1() {
+async fn cli_with_missing_object_or_refusal_exits_with_3_or_1() {
     let app = TestApp::start().await;
     app.cli(&["queue", "pause", HOST]).await.expect("paused");
     let job = app.handbook_pool().await["job"]["id"].to_string();

@@ -17,7 +17,7 @@ fn file(text: &str) -> tempfile::TempPath {
 }
 
 #[tokio::test]
-async fn config_is_read_before_and_after_the_command() {
+async fn config_option_before_or_after_the_command_is_read() {
     let app = TestApp::start().await;
     let settings = file(&format!("# for the tests\nexport DATABASE_URL='{}'\n", app.database_url.expose()));
     let path = settings.to_str().expect("UTF-8");
@@ -37,7 +37,7 @@ async fn config_is_read_before_and_after_the_command() {
 }
 
 #[test]
-fn data_dir_is_read_before_and_after_the_command_and_wins_over_the_environment() {
+fn data_dir_option_in_any_position_overrides_the_environment() {
     for args in [
         &["--data-dir", "/nonexistent/mine", "job", "ls"][..],
         &["job", "--data-dir", "/nonexistent/mine", "ls"],
@@ -54,7 +54,7 @@ fn data_dir_is_read_before_and_after_the_command_and_wins_over_the_environment()
 }
 
 #[test]
-fn wrong_file_is_named_with_its_line() {
+fn config_file_with_invalid_line_is_refused_naming_the_line() {
     let refuse = |text: &str, words: &[&str]| {
         let settings = file(text);
         let path = settings.to_str().expect("UTF-8").to_owned();
@@ -70,7 +70,7 @@ fn wrong_file_is_named_with_its_line() {
 
 /// All variables that hold a secret, in the environment and in a file.
 #[test]
-fn help_shows_no_secret() {
+fn help_with_secrets_in_settings_shows_none_of_them() {
     let names = [
         "DATABASE_URL",
         "REDIS_URL",
@@ -103,7 +103,7 @@ fn help_shows_no_secret() {
 }
 
 #[test]
-fn switches_take_the_words_that_people_write() {
+fn boolean_setting_with_common_spellings_is_accepted() {
     for value in ["yes", "1", "On", "true", "no", "0", "off", ""] {
         let mut command = uncloud(&["up", "--queue", "billing"]);
         command.env("UNCLOUD_TLS", value);

@@ -34,14 +34,14 @@ fn run_unread(mut command: Command) -> (Option<i32>, String) {
 }
 
 #[test]
-fn reader_that_has_gone_ends_a_command_without_a_word() {
+fn command_with_closed_stdout_exits_silently() {
     for args in WRITE {
         assert_eq!(run_unread(uncloud(args)), (Some(141), String::new()), "{args:?}");
     }
 }
 
 #[tokio::test]
-async fn reader_that_has_gone_ends_lists_and_files_without_a_word() {
+async fn list_and_export_with_closed_stdout_exit_silently() {
     let app = TestApp::start().await;
     for args in [
         &["job", "ls"][..],
@@ -58,7 +58,7 @@ async fn reader_that_has_gone_ends_lists_and_files_without_a_word() {
 }
 
 #[test]
-fn full_disk_is_an_error() {
+fn command_writing_to_full_disk_fails_with_message() {
     let full = File::options().append(true).open("/dev/full").expect("always full");
     let output = uncloud(&["openapi"]).stdout(full).stderr(Stdio::piped()).output().expect("uncloud");
     let said = String::from_utf8(output.stderr).expect("text");
@@ -66,7 +66,7 @@ fn full_disk_is_an_error() {
 }
 
 #[test]
-fn stderr_that_nobody_reads_ends_no_command() {
+fn command_with_closed_stderr_exits_with_its_usual_code() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let status = uncloud(&["migrate"]).stdin(Stdio::null()).stderr(writer).status().expect("uncloud");
@@ -87,7 +87,7 @@ fn on_terminal(mut command: Command, columns: u16) -> String {
 }
 
 #[tokio::test]
-async fn terminal_gets_colours_and_lines_that_fit() {
+async fn list_on_terminal_has_colours_and_fits_the_width() {
     let app = TestApp::start().await;
     app.cli(&["queue", "pause", HOST]).await.expect("paused");
     let job = app.handbook_pool().await["job"]["id"].clone();
@@ -121,7 +121,7 @@ async fn terminal_gets_colours_and_lines_that_fit() {
 }
 
 #[test]
-fn help_has_colours_on_a_terminal_only() {
+fn help_on_terminal_has_colours_unless_no_color_is_set() {
     let help = |variables: &[(&'static str, &'static str)]| {
         let mut command = uncloud(&["--help"]);
         command.env("TERM", "xterm").envs(variables.iter().copied());

@@ -42,7 +42,7 @@ fn is_patient(since: Instant) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_never_ends_the_headers_is_cut_off() {
+async fn connection_with_unfinished_headers_is_closed_after_timeout() {
     let app = app(Limits { headers: PATIENCE, ..Limits::default() }).await;
     let started = Instant::now();
     let (silent, mut slow) = (connect(&app), connect(&app));
@@ -58,7 +58,7 @@ async fn who_never_ends_the_headers_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_never_ends_the_body_is_told() {
+async fn request_with_unfinished_body_returns_408() {
     let app = app(Limits { body: PATIENCE, ..Limits::default() }).await;
     let mut slow = connect(&app);
     // alice:correct horse battery
@@ -70,7 +70,7 @@ async fn who_never_ends_the_body_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_take_the_answer_is_cut_off() {
+async fn connection_with_unread_response_is_closed_after_timeout() {
     let app = app(Limits { connections: 1, unread_answer: PATIENCE, ..Limits::default() }).await;
     let mut greedy = connect(&app);
     // More than the kernel keeps for somebody who does not read.
@@ -81,7 +81,7 @@ async fn who_does_not_take_the_answer_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_address_has_only_so_many_connections() {
+async fn connection_beyond_limit_of_address_is_refused() {
     let app = app(Limits { of_address: 3, ..Limits::default() }).await;
     let ask = |mut stream: &TcpStream| {
         let sent = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -99,7 +99,7 @@ async fn one_address_has_only_so_many_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn further_connections_wait_until_there_is_room() {
+async fn connection_beyond_total_limit_waits_for_a_free_slot() {
     let app = app(Limits { connections: 2, ..Limits::default() }).await;
     let held: Vec<TcpStream> = (0..2).map(|_| connect(&app)).collect();
     let mut waits = connect(&app);

@@ -7,7 +7,7 @@ use uncloud::server::RateLimits;
 use crate::app::{TestApp, new_key};
 
 #[tokio::test]
-async fn a_read_that_would_say_the_same_says_so() {
+async fn read_with_matching_if_none_match_returns_304() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     app.obedient_worker();
@@ -34,7 +34,7 @@ async fn a_read_that_would_say_the_same_says_so() {
 }
 
 #[tokio::test]
-async fn of_two_edits_of_what_both_have_read_one_is_refused() {
+async fn updates_at_once_with_same_if_match_apply_only_one() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     app.network("alice", new_key()).await;
@@ -56,7 +56,7 @@ async fn of_two_edits_of_what_both_have_read_one_is_refused() {
 }
 
 #[tokio::test]
-async fn a_page_links_to_the_next() {
+async fn list_with_more_items_links_to_next_page() {
     let app = TestApp::start().await;
     let first = app.get("/v1/admin/user?limit=2", "admin").await;
     assert_eq!(first.header("link"), "</v1/admin/user?limit=2&cursor=2>; rel=\"next\"");
@@ -65,7 +65,7 @@ async fn a_page_links_to_the_next() {
 }
 
 #[tokio::test]
-async fn who_asks_too_often_is_told_when_to_come_again() {
+async fn request_over_rate_limit_returns_429_with_retry_after() {
     let app = TestApp::start_changed(|settings| settings.rates = RateLimits { user: 3, address: 2 }).await;
     for left in 0..3 {
         let answer = app.get("/v1/net/vpn", "alice").await;
@@ -95,7 +95,7 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn no_answer_grows_with_what_was_wrong() {
+async fn problem_with_many_errors_names_only_first_hundred() {
     let app = TestApp::start().await;
     let members: serde_json::Map<String, Value> = (0..5000).map(|number| (format!("m{number}"), Value::Null)).collect();
     let key = ("idempotency-key", "k");
@@ -109,7 +109,7 @@ async fn no_answer_grows_with_what_was_wrong() {
 }
 
 #[tokio::test]
-async fn a_body_where_none_is_taken_is_refused() {
+async fn request_with_unexpected_body_returns_400() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let path = format!("/v1/net/vpn/{}", app.network("alice", new_key()).await["id"]);
@@ -121,7 +121,7 @@ async fn a_body_where_none_is_taken_is_refused() {
 }
 
 #[tokio::test]
-async fn answers_are_nothing_for_a_browsers_disk() {
+async fn response_of_each_kind_has_its_cache_control() {
     let app = TestApp::start().await;
     for (path, kept) in
         [("/v1/net/vpn", "no-store"), ("/v1/admin/user/2", "private, no-cache"), ("/openapi.json", "no-cache")]
@@ -131,7 +131,7 @@ async fn answers_are_nothing_for_a_browsers_disk() {
 }
 
 #[tokio::test]
-async fn head_is_get_without_the_body() {
+async fn head_on_readable_path_returns_get_response_without_body() {
     let app = TestApp::start().await;
     let ask = async |method: Method, path: &str| app.request(method, path, Some("alice"), None).await;
     let (get, head) = (ask(Method::GET, "/v1/net/vpn").await, ask(Method::HEAD, "/v1/net/vpn").await);
@@ -143,7 +143,7 @@ async fn head_is_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn a_member_that_comes_twice_is_refused() {
+async fn request_body_with_duplicate_member_returns_400() {
     let app = TestApp::start().await;
     let body = r#"{"name": "x", "scopes": ["read"], "scopes": ["read", "write"]}"#;
     let refused = app.raw(Method::POST, "/v1/token", Some("alice"), Some(("application/json", body.into()))).await;
@@ -151,7 +151,7 @@ async fn a_member_that_comes_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn all_wrong_parameters_are_named_at_once() {
+async fn request_with_several_invalid_parameters_names_all() {
     let app = TestApp::start().await;
     let wrong = async |path: &str| {
         let problem = app.get(path, "admin").await.expect(400);

@@ -159,7 +159,7 @@ async fn a_person_orders_a_network(browser: Browser, docs: String, key: String) 
 }
 
 #[tokio::test]
-async fn the_docs_page_works_in_a_browser_without_internet() {
+async fn docs_page_in_browser_without_internet_can_order_a_network() {
     let app = TestApp::start().await;
     app.obedient_worker();
     app.handbook_pool().await;

@@ -60,7 +60,7 @@ fn operations(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
 }
 
 #[test]
-fn every_operation_says_what_it_does_takes_and_answers() {
+fn document_of_each_operation_has_descriptions_and_examples() {
     let document = document();
     let mut ids = HashSet::new();
     for (id, operation) in operations(&document) {
@@ -94,7 +94,7 @@ fn every_operation_says_what_it_does_takes_and_answers() {
 }
 
 #[test]
-fn operations_of_staff_and_no_others_have_the_prefix_admin() {
+fn operation_id_has_admin_prefix_exactly_on_staff_paths() {
     let document = document();
     for (path, item) in members(&document["paths"]) {
         for operation in members(item).values() {
@@ -106,7 +106,7 @@ fn operations_of_staff_and_no_others_have_the_prefix_admin() {
 
 /// A component of its own would be a type of its own in generated clients.
 #[test]
-fn plain_numbers_booleans_texts_and_times_are_no_components() {
+fn document_schema_of_scalar_type_is_inlined() {
     let document = document();
     for (name, schema) in members(&document["components"]["schemas"]) {
         assert_ne!(schema["type"], "boolean", "{name}");
@@ -117,7 +117,7 @@ fn plain_numbers_booleans_texts_and_times_are_no_components() {
 }
 
 #[test]
-fn every_member_says_what_it_is() {
+fn document_member_of_each_schema_has_description() {
     let document = document();
     for (component, schema) in members(&document["components"]["schemas"]) {
         for (name, member) in schema.get("properties").map(members).into_iter().flatten() {
@@ -154,7 +154,7 @@ fn description_read_as_markdown_has_no_numbered_list() {
 
 /// Bodies of requests are the objects that refuse what they do not know.
 #[test]
-fn every_body_is_closed() {
+fn document_schema_of_each_request_body_forbids_unknown_members() {
     let document = document();
     for (id, operation) in operations(&document) {
         if let Some(body) = operation.get("requestBody") {
@@ -166,7 +166,7 @@ fn every_body_is_closed() {
 
 /// Examples work as they are.
 #[tokio::test]
-async fn every_body_in_an_example_is_accepted() {
+async fn request_with_body_of_each_example_is_accepted() {
     let world = World::new().await;
     for operation in world.operations().await {
         if operation.object.get("requestBody").is_some() {
@@ -177,7 +177,7 @@ async fn every_body_in_an_example_is_accepted() {
 }
 
 #[tokio::test]
-async fn every_code_of_a_problem_is_listed() {
+async fn problem_code_of_each_kind_is_listed_and_documented() {
     let app = TestApp::start().await;
     let list = app.request(Method::GET, "/v1/problem", None, None).await.expect(200);
     let described = document();

@@ -17,7 +17,7 @@ fn obedient(desired: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_frozen_redis_holds_jobs_up_and_loses_none() {
+async fn job_during_frozen_redis_is_delayed_but_not_lost() {
     let app = TestApp::start().await;
     let runs = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&runs);
@@ -35,7 +35,7 @@ async fn a_frozen_redis_holds_jobs_up_and_loses_none() {
 }
 
 #[tokio::test]
-async fn postgres_ending_all_connections_is_survived() {
+async fn job_after_postgres_closes_all_connections_succeeds() {
     let app = TestApp::start().await;
     app.obedient_worker();
     let pool = app.handbook_pool().await;
@@ -57,7 +57,7 @@ async fn postgres_ending_all_connections_is_survived() {
 }
 
 #[tokio::test]
-async fn two_workers_of_one_host_share_the_work_and_disturb_nothing() {
+async fn workers_sharing_one_host_run_each_job_once() {
     let app = TestApp::start().await;
     let (runs, busy) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     for _ in 0..2 {
@@ -93,7 +93,7 @@ async fn read_by_dead_worker(app: &TestApp) -> redis::aio::MultiplexedConnection
 }
 
 #[tokio::test]
-async fn a_worker_that_died_is_replaced_within_ten_seconds() {
+async fn job_of_dead_worker_is_taken_over_within_ten_seconds() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     read_by_dead_worker(&app).await;
@@ -103,7 +103,7 @@ async fn a_worker_that_died_is_replaced_within_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_job_that_kills_its_workers_is_given_up() {
+async fn job_after_three_dead_workers_fails() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let mut redis = read_by_dead_worker(&app).await;
@@ -120,7 +120,7 @@ async fn a_job_that_kills_its_workers_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_damaged_key_fails_its_own_pool_and_holds_up_no_other() {
+async fn job_with_damaged_key_fails_and_names_the_network() {
     let app = TestApp::start().await;
     app.obedient_worker();
     let pool = app.handbook_pool().await;

@@ -59,12 +59,12 @@ async fn fuzz(user: &str, without: &[&str]) {
 
 #[tokio::test]
 #[ignore = "needs schemathesis: ./dev fuzz"]
-async fn schemathesis_finds_nothing_as_a_customer() {
+async fn schemathesis_as_customer_finds_nothing() {
     fuzz("alice", &["--exclude-path-regex", FOR_STAFF]).await;
 }
 
 #[tokio::test]
 #[ignore = "needs schemathesis: ./dev fuzz"]
-async fn schemathesis_finds_nothing_as_staff() {
+async fn schemathesis_as_staff_finds_nothing() {
     fuzz("admin", &[]).await;
 }

@@ -42,7 +42,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn every_state_of_a_job_is_kept_with_its_time_worker_and_error() {
+async fn job_history_of_retried_job_contains_every_state() {
     let app = TestApp::start().await;
     let job = app.handbook_pool().await["job"]["id"].as_i64().expect("a job");
     app.history(job, 2).await;
@@ -75,7 +75,7 @@ async fn every_state_of_a_job_is_kept_with_its_time_worker_and_error() {
 }
 
 #[tokio::test]
-async fn what_ends_before_it_begins_has_a_history_too() {
+async fn job_history_of_job_revoked_while_queued_ends_with_revoked() {
     let app = TestApp::start().await;
     let path = format!("/v1/admin/queue/{HOST}");
     let paused = Some(json!({ "paused": true }));

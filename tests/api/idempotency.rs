@@ -26,7 +26,7 @@ fn network() -> Value {
 }
 
 #[tokio::test]
-async fn the_same_request_is_done_once_and_answered_alike() {
+async fn request_with_same_idempotency_key_is_done_once_and_replayed() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let body = network();
@@ -52,7 +52,7 @@ async fn the_same_request_is_done_once_and_answered_alike() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_answer_too() {
+async fn request_refused_with_idempotency_key_is_replayed() {
     let app = TestApp::start().await;
     let body = network();
     let first = app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await;
@@ -70,7 +70,7 @@ async fn a_refusal_is_an_answer_too() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_one_is_done() {
+async fn requests_at_once_with_same_idempotency_key_are_done_once() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let body = network();
@@ -84,7 +84,7 @@ async fn of_many_at_once_one_is_done() {
 }
 
 #[tokio::test]
-async fn who_asks_again_too_soon_is_told_so_at_once() {
+async fn request_repeated_while_first_is_running_returns_conflict() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let body = network();
@@ -104,7 +104,7 @@ async fn who_asks_again_too_soon_is_told_so_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_shown_once_rests_encrypted() {
+async fn idempotency_record_with_secret_is_stored_encrypted() {
     let app = TestApp::start().await;
     let body = json!({ "name": "x", "scopes": ["read"] });
     let first = app.keyed("alice", "k", "/v1/token", body.clone()).await.expect(201);
@@ -116,7 +116,7 @@ async fn what_is_shown_once_rests_encrypted() {
 }
 
 #[tokio::test]
-async fn what_only_a_password_may_do_no_token_gets_from_memory() {
+async fn token_create_by_token_with_used_idempotency_key_is_refused() {
     let app = TestApp::start().await;
     let body = json!({ "name": "x", "scopes": ["read", "write"] });
     let made = app.post("/v1/token", "alice", body.clone()).await.expect(201);
@@ -136,7 +136,7 @@ async fn what_only_a_password_may_do_no_token_gets_from_memory() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_died_is_taken_over_only_if_it_changed_nothing() {
+async fn idempotency_key_of_dead_attempt_is_reused_if_nothing_changed() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let body = network();
@@ -164,7 +164,7 @@ async fn an_attempt_that_died_is_taken_over_only_if_it_changed_nothing() {
 }
 
 #[tokio::test]
-async fn a_fault_is_not_recorded() {
+async fn request_failing_with_500_is_not_recorded_and_can_be_retried() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let body = network();
@@ -176,7 +176,7 @@ async fn a_fault_is_not_recorded() {
 }
 
 #[tokio::test]
-async fn who_went_away_comes_again_for_the_answer() {
+async fn request_repeated_after_disconnect_returns_recorded_response() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let body = network();
@@ -209,7 +209,7 @@ async fn who_went_away_comes_again_for_the_answer() {
 }
 
 #[tokio::test]
-async fn what_is_older_than_a_day_is_forgotten() {
+async fn idempotency_keys_older_than_a_day_are_deleted() {
     let url = database_url().await;
     let pool = PgPool::connect(url.expose()).await.expect("database");
     sqlx::query(

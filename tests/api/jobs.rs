@@ -31,7 +31,7 @@ async fn fence_of(app: &TestApp, job: i64) -> i64 {
 }
 
 #[tokio::test]
-async fn finished_work_leaves_nothing_in_redis() {
+async fn job_after_success_leaves_nothing_in_redis() {
     let app = TestApp::start().await;
     app.obedient_worker();
     let pool = app.handbook_pool().await;
@@ -52,7 +52,7 @@ async fn finished_work_leaves_nothing_in_redis() {
 }
 
 #[tokio::test]
-async fn requests_join_the_waiting_job_and_one_is_on_its_way_at_a_time() {
+async fn requests_for_one_pool_join_waiting_job_and_run_one_at_a_time() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let networks = futures_util::future::join_all((0..20).map(|_| app.network("admin", new_key()))).await;
@@ -75,7 +75,7 @@ async fn requests_join_the_waiting_job_and_one_is_on_its_way_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_failure_is_tried_again_with_the_newest_state() {
+async fn job_after_failed_attempts_is_retried_and_succeeds() {
     let app = TestApp::start().await;
     let tries = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&tries);
@@ -92,7 +92,7 @@ async fn a_failure_is_tried_again_with_the_newest_state() {
 }
 
 #[tokio::test]
-async fn jobs_survive_an_emptied_redis() {
+async fn job_after_redis_is_flushed_still_succeeds() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await; // no worker yet: the job waits in Redis
     let mut redis = app.redis_connection().await;
@@ -105,7 +105,7 @@ async fn jobs_survive_an_emptied_redis() {
 }
 
 #[tokio::test]
-async fn a_restarted_redis_costs_the_next_job_no_attempt() {
+async fn job_after_redis_restart_needs_one_attempt() {
     let mut app = TestApp::start().await;
     app.obedient_worker();
     let pool = app.handbook_pool().await;
@@ -119,7 +119,7 @@ async fn a_restarted_redis_costs_the_next_job_no_attempt() {
 }
 
 #[tokio::test]
-async fn reports_of_another_queue_or_dispatch_change_nothing() {
+async fn event_of_another_queue_or_dispatch_changes_nothing() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let id = pool["job"]["id"].as_i64().expect("a job");
@@ -154,7 +154,7 @@ async fn reports_of_another_queue_or_dispatch_change_nothing() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_fails_its_job_and_no_worker() {
+async fn job_queued_after_unreadable_stream_entries_succeeds() {
     let app = TestApp::start().await;
     app.obedient_worker();
     let mut redis = app.redis_connection().await;
@@ -167,7 +167,7 @@ async fn what_cannot_be_read_fails_its_job_and_no_worker() {
 }
 
 #[tokio::test]
-async fn a_host_that_writes_what_no_row_can_hold_stops_nobody() {
+async fn report_with_unstorable_values_does_not_stop_later_reports() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let other = "uncloud:{vpn-2.example.ch}:reports";
@@ -246,7 +246,7 @@ async fn a_host_that_writes_what_no_row_can_hold_stops_nobody() {
 }
 
 #[tokio::test]
-async fn a_result_that_is_none_of_its_kind_is_a_failure_that_says_so() {
+async fn job_with_malformed_result_fails_with_explanation() {
     let app = TestApp::start().await;
     app.worker(HOST, |_| Ok(json!("done")));
     let pool = app.handbook_pool().await;
@@ -256,7 +256,7 @@ async fn a_result_that_is_none_of_its_kind_is_a_failure_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_host_far_ahead_is_overtaken_at_once_or_refused() {
+async fn host_with_generation_far_ahead_is_overtaken_or_refused() {
     // A day, as of a control plane whose clock was wrong; and more than any clock is.
     for (ahead, state) in [(86_400_000_000, "active"), (i64::MAX / 2, "pending")] {
         let app = TestApp::start().await;
@@ -296,7 +296,7 @@ async fn a_host_far_ahead_is_overtaken_at_once_or_refused() {
 }
 
 #[tokio::test]
-async fn a_host_ahead_of_a_restored_database_is_overtaken() {
+async fn host_ahead_of_restored_database_is_overtaken() {
     let app = TestApp::start().await;
     let ahead = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&ahead);
@@ -321,7 +321,7 @@ async fn a_host_ahead_of_a_restored_database_is_overtaken() {
 }
 
 #[tokio::test]
-async fn a_long_poll_answers_in_time_when_nothing_happens() {
+async fn job_long_poll_without_change_returns_after_timeout() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await; // no worker
     let started = std::time::Instant::now();

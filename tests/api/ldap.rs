@@ -38,7 +38,7 @@ async fn names(pool: &PgPool) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_first_login_makes_the_user() {
+async fn login_of_new_directory_user_creates_one_user() {
     let slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     assert_eq!(app.login("carol", "wrong", HERE).await.status, 401);
@@ -50,7 +50,7 @@ async fn the_first_login_makes_the_user() {
 }
 
 #[tokio::test]
-async fn nobody_comes_in_by_a_filter_or_without_a_password() {
+async fn login_with_ldap_filter_or_empty_password_returns_401() {
     let slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     let password = password_of("carol");
@@ -65,7 +65,7 @@ async fn nobody_comes_in_by_a_filter_or_without_a_password() {
 }
 
 #[tokio::test]
-async fn staff_is_who_is_in_the_group_and_who_was_made_so_by_hand() {
+async fn staff_status_after_group_change_follows_group_or_manual_grant() {
     let slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     assert!(is_staff(&app, "dave").await);
@@ -87,7 +87,7 @@ async fn staff_is_who_is_in_the_group_and_who_was_made_so_by_hand() {
 }
 
 #[tokio::test]
-async fn a_unix_group_does_as_well() {
+async fn staff_status_with_unix_group_follows_membership() {
     let slapd = Slapd::start();
     let app = start(DirectorySettings { staff_group: Some("cn=unix,dc=test".into()), ..slapd.settings() }).await;
     assert!(is_staff(&app, "carol").await);
@@ -95,7 +95,7 @@ async fn a_unix_group_does_as_well() {
 }
 
 #[tokio::test]
-async fn who_is_deleted_or_locked_is_out_when_the_memory_ends() {
+async fn login_of_deleted_or_locked_user_after_cache_expiry_returns_401() {
     let slapd = Slapd::start();
     let settings = DirectorySettings { locked_filter: Some("(sn=gone)".into()), ..slapd.settings() };
     let app = start(settings).await;
@@ -114,12 +114,12 @@ async fn who_is_deleted_or_locked_is_out_when_the_memory_ends() {
 }
 
 #[test]
-fn passwords_are_remembered_for_less_than_a_minute() {
+fn password_cache_by_default_expires_within_a_minute() {
     assert!(AccountSettings::default().remember < Duration::from_mins(1));
 }
 
 #[tokio::test]
-async fn local_users_stand_beside_the_directory() {
+async fn login_of_local_user_beside_directory_uses_local_password() {
     let mut slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     assert_eq!(app.login("bob", PASSWORD, HERE).await.status, 200, "by the local password");
@@ -133,7 +133,7 @@ async fn local_users_stand_beside_the_directory() {
 }
 
 #[tokio::test]
-async fn a_local_password_ends_what_the_directory_said() {
+async fn local_password_of_directory_user_overrides_directory_role() {
     let slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     assert!(is_staff(&app, "dave").await);
@@ -145,7 +145,7 @@ async fn a_local_password_ends_what_the_directory_said() {
 }
 
 #[tokio::test]
-async fn starttls_and_ldaps_trust_their_own_ca_only() {
+async fn ldap_over_starttls_or_ldaps_trusts_only_configured_ca() {
     let slapd = Slapd::start();
     let tls = |ca: &str| DirectorySettings { ca_file: Some(slapd.file(ca)), ..slapd.settings() };
     let starttls = |ca: &str| DirectorySettings { starttls: true, ..tls(ca) };

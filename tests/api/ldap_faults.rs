@@ -36,7 +36,7 @@ async fn login(app: &TestApp, user: &str) -> crate::app::Answer {
 }
 
 #[tokio::test]
-async fn an_outage_is_503_and_whoever_is_remembered_works_on() {
+async fn login_during_directory_outage_returns_503_unless_cached() {
     let mut slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     login(&app, "carol").await.expect(200);
@@ -55,7 +55,7 @@ async fn an_outage_is_503_and_whoever_is_remembered_works_on() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_of_the_service_or_a_wrong_base_is_an_outage() {
+async fn login_with_invalid_directory_settings_returns_503() {
     let slapd = Slapd::start();
     let wrong_password = DirectorySettings { bind_password: Some("x".to_owned().into()), ..slapd.settings() };
     let wrong_base = DirectorySettings { base_dn: "ou=people,dc=test".into(), ..slapd.settings() };
@@ -80,7 +80,7 @@ async fn directory_that_says(answer: &'static [u8]) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn silence_and_nonsense_end_with_the_timeout() {
+async fn login_with_silent_or_garbled_directory_returns_503_within_timeout() {
     let slapd = Slapd::start();
     // Nothing; another protocol; an answer to nothing; a bind's answer (to message 1) whose result is empty; and with a
     // result that is "busy".
@@ -132,7 +132,7 @@ async fn slow_way_to(server: String, delay: Duration) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_slow_directory_has_one_timeout_for_a_whole_login() {
+async fn login_with_slow_directory_has_one_timeout_for_all_steps() {
     let slapd = Slapd::start();
     let server = slapd.url().replace("ldap://", "");
     let through = async |delay, timeout| {
@@ -174,7 +174,7 @@ impl<'a> MakeWriter<'a> for Captured {
 }
 
 #[tokio::test]
-async fn no_password_is_logged_or_answered() {
+async fn login_failing_or_succeeding_never_logs_or_returns_passwords() {
     let captured = Captured::default();
     let this_thread = dynamic_filter_fn(|_, _| CAPTURES.get());
     let layer = tracing_subscriber::fmt::layer().with_writer(captured.clone()).with_filter(this_thread);

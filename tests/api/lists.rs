@@ -25,7 +25,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn every_list_can_be_read_from_both_ends() {
+async fn list_with_sort_in_both_directions_returns_all_items() {
     let world = World::new().await;
     let app = &world.app;
     app.network("alice", new_key()).await;
@@ -57,7 +57,7 @@ async fn every_list_can_be_read_from_both_ends() {
 }
 
 #[tokio::test]
-async fn users_and_products_can_be_read_by_name() {
+async fn user_and_product_lists_with_sort_by_name_are_ordered() {
     let app = TestApp::start().await;
     for (path, field) in [("/v1/admin/user", "username"), ("/v1/admin/product", "name"), ("/v1/product", "name")] {
         let mut names = app.walk(&format!("{path}?sort={field}:asc"), "admin", field).await;
@@ -72,7 +72,7 @@ async fn users_and_products_can_be_read_by_name() {
 }
 
 #[tokio::test]
-async fn a_hosts_pools_can_be_asked_for() {
+async fn pool_list_by_hostname_returns_only_pools_of_host() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     assert_eq!(app.walk(&format!("/v1/admin/vpnpool?vpn_hostname={HOST}"), "admin", "id").await, [1]);
@@ -80,7 +80,7 @@ async fn a_hosts_pools_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_cursor_belongs_to_one_order() {
+async fn list_cursor_with_other_sort_order_is_refused() {
     let app = TestApp::start().await;
     let orders = ["id:asc", "id:desc", "username:asc", "username:desc"];
     for sort in orders {

@@ -27,7 +27,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn what_happens_is_counted() {
+async fn metrics_after_requests_and_jobs_contain_their_counts() {
     let app = TestApp::start().await;
     let tries = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
     app.worker(HOST, move |desired| match tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
@@ -79,7 +79,7 @@ async fn what_happens_is_counted() {
 }
 
 #[tokio::test]
-async fn what_waits_is_seen_and_an_outage_is_said() {
+async fn metrics_with_queued_job_and_redis_outage_report_both() {
     let mut app = TestApp::start().await;
     let path = format!("/v1/admin/queue/{HOST}");
     app.request(Method::PATCH, &path, Some("admin"), Some(json!({ "paused": true }))).await.expect(200);
@@ -98,7 +98,7 @@ async fn what_waits_is_seen_and_an_outage_is_said() {
 }
 
 #[tokio::test]
-async fn an_address_of_its_own_asks_nobody_and_serves_nothing_else() {
+async fn metrics_listener_without_login_serves_only_metrics() {
     let (url, redis) = (database_url().await, RedisServer::start());
     let mut server = Server::start(&url, &redis, &["--metrics-listen", "127.0.0.1:0"]).await;
     let address = server.said("serving metrics").await["address"].as_str().expect("text").to_owned();
@@ -115,7 +115,7 @@ async fn an_address_of_its_own_asks_nobody_and_serves_nothing_else() {
 
 /// One id from the customer's answer through the server's log to the job's row, as a worker sees it.
 #[tokio::test]
-async fn the_log_ties_a_request_to_its_job() {
+async fn log_of_request_and_dispatched_job_shares_request_id() {
     let (url, redis) = (database_url().await, RedisServer::start());
     let mut server = Server::start(&url, &redis, &[]).await;
     let body = json!({ "network": "2001:db8:100::/40", "subnetwork_size": 48, "vpn_hostname": HOST });

@@ -54,7 +54,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn a_failed_job_says_what_to_do_and_runs_again_when_told() {
+async fn job_after_failure_has_hint_and_succeeds_when_retried() {
     let app = TestApp::start().await;
     let willing = app.reluctant_worker();
     let pool = app.handbook_pool().await;
@@ -89,7 +89,7 @@ async fn a_failed_job_says_what_to_do_and_runs_again_when_told() {
 }
 
 #[tokio::test]
-async fn a_paused_queue_dispatches_nothing_until_it_goes_on() {
+async fn queue_while_paused_dispatches_nothing_until_resumed() {
     let app = TestApp::start().await;
     app.obedient_worker();
     let queue = format!("/v1/admin/queue/{HOST}");
@@ -110,7 +110,7 @@ async fn a_paused_queue_dispatches_nothing_until_it_goes_on() {
 }
 
 #[tokio::test]
-async fn a_waiting_job_is_revoked_and_those_who_wait_for_it_are_told() {
+async fn job_revoke_while_queued_ends_waiting_requests() {
     let app = TestApp::start().await;
     app.patch(&format!("/v1/admin/queue/{HOST}"), json!({ "paused": true })).await;
     let pool = app.handbook_pool().await;
@@ -130,7 +130,7 @@ async fn a_waiting_job_is_revoked_and_those_who_wait_for_it_are_told() {
 }
 
 #[tokio::test]
-async fn workers_answer_and_are_scaled() {
+async fn worker_after_start_replies_to_ping_and_can_be_scaled() {
     let app = TestApp::start().await;
     let silent = app.cli(&["inspect", "ping"]).await.expect_err("nobody is there");
     assert!(silent.contains("uncloud-worker --queue"), "{silent}");
@@ -162,7 +162,7 @@ async fn workers_answer_and_are_scaled() {
 }
 
 #[tokio::test]
-async fn what_is_asked_of_queues_is_checked() {
+async fn queue_update_with_invalid_fields_is_refused() {
     let app = TestApp::start().await;
     let path = format!("/v1/admin/queue/{BILLING}");
     let wrong = json!({ "paused": "yes", "rate_limit": -1, "rate_period_seconds": 0, "colour": 1 });

@@ -13,7 +13,7 @@ async fn orders_of(app: &TestApp, user: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_quote_shows_every_part_and_writes_nothing() {
+async fn order_quote_of_bundle_lists_all_parts_and_writes_nothing() {
     let app = shop().await;
     let bundle = json!({ "product": "dualstack-vm", "parameters": { "cores": "2", "ram": 4, "size": 20 },
         "recurring_period": "P30D", "currency": "CHF" });
@@ -51,7 +51,7 @@ async fn a_quote_shows_every_part_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_bought_says_why() {
+async fn order_and_quote_with_invalid_choice_name_each_field() {
     let app = shop().await;
     let refused = async |body: serde_json::Value, fields: &[&str]| {
         for path in ["/v1/order/quote", "/v1/order"] {
@@ -85,7 +85,7 @@ async fn what_can_not_be_bought_says_why() {
 }
 
 #[tokio::test]
-async fn a_billing_address_is_asked_for_only_when_something_is_to_be_paid() {
+async fn order_create_without_billing_address_is_refused_if_not_free() {
     let app = shop().await;
     app.post("/v1/order", "bob", simple("dns")).await.expect(201);
     let quote = app.post("/v1/order/quote", "bob", vm(1)).await.expect(200);
@@ -99,7 +99,7 @@ async fn a_billing_address_is_asked_for_only_when_something_is_to_be_paid() {
 }
 
 #[tokio::test]
-async fn a_quote_says_the_vat_that_the_bill_will_have_and_why() {
+async fn order_quote_with_known_vat_matches_the_bill_and_gives_reason() {
     let app = shop().await;
     let vat = async |user: &str| app.post("/v1/order/quote", user, vm(2)).await.expect(200)["vat"].clone();
     let swiss = vat("alice").await;
@@ -128,7 +128,7 @@ async fn a_quote_says_the_vat_that_the_bill_will_have_and_why() {
 }
 
 #[tokio::test]
-async fn a_quote_says_why_the_vat_is_not_known() {
+async fn order_quote_with_unknown_vat_gives_reason() {
     let app = shop().await;
     let unknown = async |user: &str, word: &str| {
         let quote = app.post("/v1/order/quote", user, vm(2)).await.expect(200);
@@ -143,7 +143,7 @@ async fn a_quote_says_why_the_vat_is_not_known() {
 }
 
 #[tokio::test]
-async fn what_needs_another_product_is_sold_only_with_it() {
+async fn order_create_without_required_product_returns_conflict() {
     let app = shop().await;
     let alone = app.post("/v1/order", "alice", simple("ipv4")).await;
     assert_eq!(alone.expect(409)["code"], "missing_requirement");
@@ -171,7 +171,7 @@ async fn what_needs_another_product_is_sold_only_with_it() {
 }
 
 #[tokio::test]
-async fn a_bundle_brings_along_what_its_parts_need() {
+async fn order_create_of_bundle_satisfies_requirements_of_its_parts() {
     let app = shop().await;
     let bundle = json!({ "product": "dualstack-vm", "parameters": { "cores": 1, "ram": 2, "size": 10 },
         "recurring_period": "P30D", "currency": "CHF" });
@@ -184,7 +184,7 @@ async fn a_bundle_brings_along_what_its_parts_need() {
 }
 
 #[tokio::test]
-async fn other_peoples_orders_do_not_exist() {
+async fn order_operations_by_another_user_return_not_found() {
     let app = shop().await;
     app.post("/v1/order", "alice", vm(1)).await.expect(201);
     for user in ["bob", "admin"] {
@@ -201,7 +201,7 @@ async fn other_peoples_orders_do_not_exist() {
 }
 
 #[tokio::test]
-async fn staff_order_for_customers_also_what_is_in_no_catalogue() {
+async fn order_create_by_staff_with_custom_terms_is_accepted() {
     let app = shop().await;
     let starts_at = past(&app, "10 years").await;
     let body = json!({ "username": "bob", "description": "Half a rack", "one_time": "99.95", "recurring": "120.00",
@@ -242,7 +242,7 @@ async fn staff_order_for_customers_also_what_is_in_no_catalogue() {
 }
 
 #[tokio::test]
-async fn staff_find_orders_by_customer_product_and_whether_they_are_open() {
+async fn order_list_by_staff_filters_by_customer_product_and_open() {
     let app = shop().await;
     for (user, body) in [("alice", vm(1)), ("alice", simple("dns")), ("bob", simple("dns"))] {
         app.post("/v1/order", user, body).await.expect(201);

@@ -23,7 +23,7 @@ async fn end_of(app: &TestApp, order: i64) -> String {
 }
 
 #[tokio::test]
-async fn an_upgrade_takes_effect_now_and_the_old_order_stops_one_second_before() {
+async fn order_upgrade_by_customer_starts_now_and_ends_old_order() {
     let app = shop().await;
     app.post("/v1/order", "alice", vm(1)).await.expect(201);
     let answer = app.post("/v1/order/1/replace", "alice", cores(4)).await;
@@ -49,7 +49,7 @@ async fn an_upgrade_takes_effect_now_and_the_old_order_stops_one_second_before()
 }
 
 #[tokio::test]
-async fn the_handbooks_upgrade_ends_the_old_order_at_once_or_at_its_boundary() {
+async fn order_upgrade_without_credit_ends_old_order_only_at_period_end() {
     let app = shop().await;
     agreed(&app, "alice", "10.00", "15 days").await;
     let starts_at = crate::shop::past(&app, "15 days").await;
@@ -73,7 +73,7 @@ async fn the_handbooks_upgrade_ends_the_old_order_at_once_or_at_its_boundary() {
 }
 
 #[tokio::test]
-async fn a_downgrade_waits_for_the_boundary_and_gives_way_to_a_later_change() {
+async fn order_downgrade_while_pending_is_voided_by_a_later_change() {
     let app = shop().await;
     agreed(&app, "alice", "10.00", "15 days").await;
     let down = json!({ "product": "vm", "parameters": { "cores": 1, "ram": 2 } });
@@ -95,7 +95,7 @@ async fn a_downgrade_waits_for_the_boundary_and_gives_way_to_a_later_change() {
 }
 
 #[tokio::test]
-async fn what_is_committed_is_paid_and_what_has_ended_stays_so() {
+async fn order_cancel_in_each_state_ends_voids_or_is_refused() {
     let app = shop().await;
     let starts_at = crate::shop::past(&app, "10 years 3 days").await;
     let once = json!({ "username": "alice", "description": "x", "one_time": "1.00", "currency": "CHF", "starts_at": starts_at });
@@ -131,7 +131,7 @@ async fn what_is_committed_is_paid_and_what_has_ended_stays_so() {
 }
 
 #[tokio::test]
-async fn of_two_upgrades_at_once_one_wins_and_the_other_is_told_so() {
+async fn order_upgrades_at_once_apply_one_and_refuse_the_rest() {
     let app = shop().await;
     for round in 0..5 {
         let order = agreed(&app, "alice", "5.00", "15 days").await["id"].as_i64().expect("an id");
@@ -152,7 +152,7 @@ async fn of_two_upgrades_at_once_one_wins_and_the_other_is_told_so() {
 }
 
 #[tokio::test]
-async fn cancelling_twice_at_once_is_cancelling_once() {
+async fn order_cancel_several_times_at_once_takes_effect_once() {
     let app = shop().await;
     agreed(&app, "alice", "10.00", "15 days").await;
     let answers =
@@ -162,7 +162,7 @@ async fn cancelling_twice_at_once_is_cancelling_once() {
 }
 
 #[tokio::test]
-async fn a_cancellation_and_an_upgrade_at_once_leave_one_story() {
+async fn order_cancel_and_upgrade_at_once_leave_consistent_order() {
     let app = shop().await;
     for _ in 0..5 {
         let order = agreed(&app, "alice", "5.00", "15 days").await["id"].as_i64().expect("an id");
@@ -188,7 +188,7 @@ async fn a_cancellation_and_an_upgrade_at_once_leave_one_story() {
 }
 
 #[tokio::test]
-async fn staff_replace_and_cancel_anybodys_orders() {
+async fn order_replace_and_cancel_by_staff_apply_to_any_customer() {
     let app = shop().await;
     app.post("/v1/order", "alice", vm(1)).await.expect(201);
     let answer = app.post("/v1/admin/order/1/replace", "admin", cores(2)).await;
@@ -205,7 +205,7 @@ async fn staff_replace_and_cancel_anybodys_orders() {
 }
 
 #[tokio::test]
-async fn the_database_refuses_orders_that_can_not_be() {
+async fn order_row_with_invalid_change_is_refused_by_constraint() {
     let app = shop().await;
     agreed(&app, "alice", "10.00", "15 days").await;
     for (constraint, sql) in [

@@ -38,7 +38,7 @@ async fn carry_out(app: &TestApp, order: i64, days: i64) -> Option<chrono::DateT
 }
 
 #[tokio::test]
-async fn requesting_a_network_places_its_order() {
+async fn network_create_by_customer_places_its_order() {
     let app = start().await;
     let key = new_key();
     let network = app.network("alice", key).await;
@@ -62,7 +62,7 @@ async fn requesting_a_network_places_its_order() {
 }
 
 #[tokio::test]
-async fn ordering_the_product_makes_the_network() {
+async fn order_create_of_vpn_product_creates_network() {
     let app = start().await;
     let key = new_key().to_string();
     let order = app.post("/v1/order", "alice", vpn(&key)).await.expect(201);
@@ -86,7 +86,7 @@ async fn ordering_the_product_makes_the_network() {
 }
 
 #[tokio::test]
-async fn a_quota_and_a_full_pool_leave_no_order() {
+async fn network_create_over_quota_places_no_order() {
     let app = start().await;
     sqlx::query("update users set vpn_quota = 1 where username = 'alice'").execute(&app.pool).await.expect("a quota");
     app.network("alice", new_key()).await;
@@ -99,7 +99,7 @@ async fn a_quota_and_a_full_pool_leave_no_order() {
 }
 
 #[tokio::test]
-async fn cancelling_at_once_ends_the_network_and_deleting_the_network_cancels() {
+async fn order_cancel_now_deletes_network_and_network_delete_cancels_order() {
     let app = start().await;
     app.obedient_worker();
     let (first, second) = (app.network("alice", new_key()).await, app.network("alice", new_key()).await);
@@ -124,7 +124,7 @@ async fn cancelling_at_once_ends_the_network_and_deleting_the_network_cancels() 
 }
 
 #[tokio::test]
-async fn cancelled_at_the_end_the_network_stays_until_its_job_is_due() {
+async fn order_cancel_at_end_keeps_network_until_job_is_due() {
     let app = start().await;
     sqlx::query("update product_price set commitment_periods = 1 where period_id is not null")
         .execute(&app.pool)
@@ -154,7 +154,7 @@ async fn cancelled_at_the_end_the_network_stays_until_its_job_is_due() {
 }
 
 #[tokio::test]
-async fn a_job_that_comes_early_waits_and_one_that_comes_twice_does_nothing() {
+async fn order_service_job_run_early_is_snoozed_and_run_twice_acts_once() {
     let app = start().await;
     sqlx::query("update product_price set commitment_periods = 1 where period_id is not null")
         .execute(&app.pool)
@@ -177,7 +177,7 @@ async fn a_job_that_comes_early_waits_and_one_that_comes_twice_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_network_that_is_deleted_before_its_end_leaves_nothing_to_do() {
+async fn network_delete_after_order_cancel_leaves_no_pending_work() {
     let app = start().await;
     sqlx::query("update product_price set commitment_periods = 1 where period_id is not null")
         .execute(&app.pool)
@@ -194,7 +194,7 @@ async fn a_network_that_is_deleted_before_its_end_leaves_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn without_a_vpn_product_on_sale_staff_are_told_what_to_do() {
+async fn network_create_without_vpn_product_on_sale_names_the_remedy() {
     let app = start().await;
     sqlx::query("update product set sale_from = '2020-01-01', sale_until = '2021-01-01'")
         .execute(&app.pool)
@@ -207,7 +207,7 @@ async fn without_a_vpn_product_on_sale_staff_are_told_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_network_that_costs_something_needs_a_billing_address() {
+async fn network_create_with_price_requires_billing_address() {
     let app = start().await;
     sqlx::query("update product_price set recurring_cents = 500 where period_id is not null")
         .execute(&app.pool)
@@ -228,7 +228,7 @@ async fn a_network_that_costs_something_needs_a_billing_address() {
 }
 
 #[tokio::test]
-async fn staff_order_networks_for_customers_but_not_for_later() {
+async fn order_create_of_network_by_staff_with_later_start_is_refused() {
     let app = start().await;
     let mut body = vpn(&new_key().to_string());
     body["username"] = json!("alice");

@@ -36,7 +36,7 @@ async fn delivered(app: &TestApp, order: i64) -> Option<(i64, Value)> {
 }
 
 #[tokio::test]
-async fn an_order_waits_for_staff_until_they_mark_it_delivered() {
+async fn order_with_manual_delivery_needs_action_until_delivered() {
     let app = shop().await;
     app.post("/v1/order", "alice", vm(2)).await.expect(201);
     let later =
@@ -59,7 +59,7 @@ async fn an_order_waits_for_staff_until_they_mark_it_delivered() {
 }
 
 #[tokio::test]
-async fn what_is_delivered_grows_with_an_upgrade() {
+async fn order_upgrade_of_delivered_order_takes_effect_on_delivery() {
     let app = shop().await;
     app.post("/v1/order", "alice", vm(1)).await.expect(201);
     mark(&app, 1, "delivered").await;
@@ -78,7 +78,7 @@ async fn what_is_delivered_grows_with_an_upgrade() {
 }
 
 #[tokio::test]
-async fn an_upgrade_before_the_delivery_leaves_one_delivery() {
+async fn order_upgrade_before_delivery_leaves_one_delivery() {
     let app = shop().await;
     agreed(&app, "alice", "1.00", "15 days").await;
     let up = json!({ "product": "vm", "parameters": { "cores": 4, "ram": 2 } });
@@ -100,7 +100,7 @@ async fn with_downgrade(app: &TestApp, change: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_delivered_shrinks_at_once_if_the_customer_wants_it() {
+async fn order_downgrade_with_change_now_is_deliverable_at_once() {
     let app = shop().await;
     let done = with_downgrade(&app, "now").await;
     assert_eq!((&done["replacement"], &done["new"]["status"]), (&json!("downgrade"), &json!("pending")));
@@ -114,7 +114,7 @@ async fn what_is_delivered_shrinks_at_once_if_the_customer_wants_it() {
 }
 
 #[tokio::test]
-async fn the_customer_may_choose_anew_until_it_has_happened() {
+async fn service_change_update_until_carried_out_is_accepted() {
     let app = shop().await;
     let done = with_downgrade(&app, "at_end").await;
     assert_eq!(needs_action(&app).await, []);
@@ -144,7 +144,7 @@ async fn the_customer_may_choose_anew_until_it_has_happened() {
 }
 
 #[tokio::test]
-async fn a_cancelled_downgrade_ends_what_it_would_have_replaced() {
+async fn order_cancel_of_pending_downgrade_terminates_old_service() {
     let app = shop().await;
     with_downgrade(&app, "at_end").await;
     app.post("/v1/order/2/cancel", "alice", json!({ "service_change": "now" })).await.expect(200);
@@ -158,7 +158,7 @@ async fn a_cancelled_downgrade_ends_what_it_would_have_replaced() {
 }
 
 #[tokio::test]
-async fn a_downgrade_that_was_delivered_early_goes_with_the_order() {
+async fn order_cancel_after_early_downgrade_delivery_terminates_it() {
     let app = shop().await;
     with_downgrade(&app, "now").await;
     mark(&app, 2, "delivered").await;
@@ -172,7 +172,7 @@ async fn a_downgrade_that_was_delivered_early_goes_with_the_order() {
 }
 
 #[tokio::test]
-async fn a_downgrade_that_was_delivered_early_gives_way_to_an_upgrade() {
+async fn order_upgrade_after_early_downgrade_delivery_replaces_it() {
     let app = shop().await;
     with_downgrade(&app, "now").await;
     mark(&app, 2, "delivered").await;
@@ -188,7 +188,7 @@ async fn a_downgrade_that_was_delivered_early_gives_way_to_an_upgrade() {
 }
 
 #[tokio::test]
-async fn what_changes_at_the_end_is_due_then() {
+async fn order_cancel_at_end_needs_termination_when_period_ends() {
     let app = shop().await;
     // The period ends in three seconds.
     let starts_at = crate::shop::past(&app, "29 days 23:59:57").await;
@@ -214,7 +214,7 @@ async fn what_changes_at_the_end_is_due_then() {
 }
 
 #[tokio::test]
-async fn what_was_cancelled_before_it_was_delivered_waits_for_nobody() {
+async fn order_cancel_before_delivery_needs_no_action() {
     let app = shop().await;
     agreed(&app, "alice", "1.00", "15 days").await;
     app.post("/v1/order/1/cancel", "alice", json!({ "service_change": "now" })).await.expect(200);

@@ -19,7 +19,7 @@ fn assert_problem(answer: &Answer, status: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn the_frameworks_own_refusals_are_problems_too() {
+async fn framework_rejection_of_each_kind_is_a_problem_response() {
     let app = TestApp::start().await;
     let json = |body: &str| Some(("application/json", body.to_owned()));
     let post = async |body| app.raw(Method::POST, "/v1/net/vpn", Some("alice"), body).await;
@@ -38,7 +38,7 @@ async fn the_frameworks_own_refusals_are_problems_too() {
 }
 
 #[tokio::test]
-async fn all_wrong_fields_are_named_at_once() {
+async fn request_with_several_invalid_fields_names_all() {
     let app = TestApp::start().await;
     let body =
         json!({ "network": "x", "network_size": 200, "listen_port": null, "vpn_hostname": "bare", "surprise": 1 });
@@ -49,7 +49,7 @@ async fn all_wrong_fields_are_named_at_once() {
 }
 
 #[tokio::test]
-async fn a_body_without_a_length_is_limited_too() {
+async fn request_with_chunked_body_over_limit_returns_413() {
     let app = TestApp::start().await;
     let chunks = (0..100).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024]));
     let response = reqwest::Client::new()
@@ -64,7 +64,7 @@ async fn a_body_without_a_length_is_limited_too() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_database_is_503_and_never_401() {
+async fn request_during_database_outage_returns_503() {
     let postgres = PostgresServer::start();
     fill(&postgres.url("uncloud")).await;
     let app = TestApp::start_on(postgres.url("uncloud")).await;

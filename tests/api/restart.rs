@@ -115,7 +115,7 @@ async fn waiter(address: SocketAddr, job: i64, seen: Arc<Seen>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_under_load_fails_no_request() {
+async fn server_restart_under_load_fails_no_request() {
     let supervisor = Supervisor {
         socket: TcpListener::bind("127.0.0.1:0").expect("a socket"),
         database_url: database_url().await,

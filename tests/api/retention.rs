@@ -51,7 +51,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn old_jobs_are_forgotten_in_batches_with_all_that_belongs_to_them() {
+async fn job_cleanup_of_old_jobs_deletes_in_batches_with_dependents() {
     let app = TestApp::start().await;
     execute(&app.pool, &ended(2500, "succeeded", 61)).await;
     execute(&app.pool, &ended(10, "succeeded", 30)).await; // not yet
@@ -77,7 +77,7 @@ async fn old_jobs_are_forgotten_in_batches_with_all_that_belongs_to_them() {
 }
 
 #[tokio::test]
-async fn what_others_still_need_is_kept_and_then_goes() {
+async fn job_cleanup_of_jobs_still_needed_keeps_them_until_released() {
     let app = TestApp::start().await;
     let path = format!("/v1/admin/queue/{HOST}");
     app.request(Method::PATCH, &path, Some("admin"), Some(json!({ "paused": true }))).await.expect(200);
@@ -119,7 +119,7 @@ async fn what_others_still_need_is_kept_and_then_goes() {
 }
 
 #[tokio::test]
-async fn the_clean_up_looks_at_nothing_that_stays() {
+async fn job_cleanup_among_many_kept_jobs_uses_an_index() {
     let pool = database().await;
     execute(&pool, &ended(20_000, "succeeded", 1)).await;
     execute(&pool, &ended(100, "succeeded", 100)).await;
@@ -138,7 +138,7 @@ async fn the_clean_up_looks_at_nothing_that_stays() {
 
 /// The whole way: rows, relay, Redis, a worker, events, rows.
 #[tokio::test]
-async fn five_thousand_jobs_leave_nothing_in_redis() {
+async fn job_run_of_five_thousand_leaves_nothing_in_redis() {
     const JOBS: usize = 5_000;
     let app = TestApp::start().await;
     app.worker(HOST, |_| Ok(json!({ "peers": [] })));

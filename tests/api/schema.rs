@@ -43,7 +43,7 @@ pub fn assert_refused(result: sqlx::Result<()>, constraint: &str, sql: &str) {
 }
 
 #[tokio::test]
-async fn wrong_pools_are_refused() {
+async fn vpn_pool_row_with_invalid_values_is_refused() {
     let pool = with_network().await;
     let row = |network: &str, size: u8, host: &str, port: u32, key: &str| {
         format!("{POOL} ('{network}', {size}, '{host}', {port}, '', 'k', {key}, 1)")
@@ -73,7 +73,7 @@ async fn wrong_pools_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_networks_are_refused() {
+async fn vpn_network_row_with_invalid_values_is_refused() {
     let pool = with_network().await;
     let row = |pool_network: &str, size: u8, network: &str, key: &str| {
         format!("{NETWORK} (1, 1, '{pool_network}', {size}, '{network}', {key}, 1, 2)")
@@ -108,7 +108,7 @@ async fn wrong_networks_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_jobs_are_refused() {
+async fn job_row_with_invalid_values_is_refused() {
     let pool = database().await;
     let waiting = "insert into job (queue, kind, payload, unique_key) values ('a.ch', 'vpn_apply', '{}', 'k')";
     execute(&pool, waiting).await.expect("a job");
@@ -133,7 +133,7 @@ async fn wrong_jobs_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_schedules_are_refused() {
+async fn schedule_row_with_invalid_values_is_refused() {
     let pool = database().await;
     let row = |name: &str, timing: &str| {
         format!(
@@ -171,7 +171,7 @@ async fn wrong_schedules_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_users_are_refused() {
+async fn user_row_with_invalid_values_is_refused() {
     let pool = database().await;
     for (constraint, sql) in [
         ("users_username_key", "insert into users (username) values ('alice')"),
@@ -184,7 +184,7 @@ async fn wrong_users_are_refused() {
 }
 
 #[tokio::test]
-async fn no_index_makes_a_pool_slower_with_each_network() {
+async fn vpn_pool_indexes_exclude_columns_changed_by_networks() {
     let pool = database().await;
     // PostgreSQL updates a row in place as long as no index has one of the changed columns, be it in a condition.
     let indexed: Vec<String> = sqlx::query_scalar(

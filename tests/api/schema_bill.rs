@@ -51,7 +51,7 @@ async fn assert_all_refused(pool: &PgPool, cases: Vec<(&str, String)>) {
 }
 
 #[tokio::test]
-async fn no_record_overlaps_another_or_leaves_a_gap() {
+async fn bill_record_overlapping_or_leaving_a_gap_is_refused() {
     let pool = billed().await;
     let bill = draft(&pool).await;
     let recurring = |order: i64, from: &str, to: &str, prev: &str| {
@@ -77,7 +77,7 @@ async fn no_record_overlaps_another_or_leaves_a_gap() {
 }
 
 #[tokio::test]
-async fn nothing_is_charged_or_credited_twice() {
+async fn bill_record_charging_or_crediting_twice_is_refused() {
     let pool = billed().await;
     let bill = draft(&pool).await;
     let row = |values: &str| format!("{RECORD} ({bill}, 1, {values}, 'S', 81000)");
@@ -114,7 +114,7 @@ async fn nothing_is_charged_or_credited_twice() {
 }
 
 #[tokio::test]
-async fn records_are_of_the_form_of_their_kind() {
+async fn bill_record_not_matching_its_kind_is_refused() {
     let pool = billed().await;
     let bill = draft(&pool).await;
     let row = |values: &str| format!("{RECORD} ({bill}, 1, {values})");
@@ -139,7 +139,7 @@ async fn records_are_of_the_form_of_their_kind() {
 }
 
 #[tokio::test]
-async fn totals_add_up_and_numbers_have_no_gaps() {
+async fn bill_with_wrong_totals_or_number_gap_is_refused() {
     let pool = billed().await;
     let bill = draft(&pool).await;
     let number = |sequence: i32| format!("insert into bill_number values ({bill}, 2024, {sequence})");
@@ -174,7 +174,7 @@ async fn totals_add_up_and_numbers_have_no_gaps() {
 }
 
 #[tokio::test]
-async fn a_bill_has_lines_of_its_own_customer_and_of_no_order_that_ended() {
+async fn bill_record_of_other_customer_or_ended_order_is_refused() {
     let pool = billed().await;
     let bill = draft(&pool).await;
     let line = |values: &str| format!("{RECORD} ({bill}, 1, {values}, 'S', 81000)");
@@ -198,7 +198,7 @@ async fn a_bill_has_lines_of_its_own_customer_and_of_no_order_that_ended() {
 }
 
 #[tokio::test]
-async fn the_millionth_bill_of_a_year_has_a_number_of_its_own() {
+async fn bill_number_of_millionth_bill_has_seven_digits() {
     let pool = billed().await;
     let bill = draft(&pool).await;
     // Whether numbers have gaps is another test's.
@@ -210,7 +210,7 @@ async fn the_millionth_bill_of_a_year_has_a_number_of_its_own() {
 }
 
 #[tokio::test]
-async fn wrong_bills_and_runs_are_refused() {
+async fn bill_or_run_row_with_invalid_values_is_refused() {
     let pool = billed().await;
     draft(&pool).await;
     let bill = |currency: &str, at: &str, money: &str| {
@@ -245,7 +245,7 @@ async fn wrong_bills_and_runs_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_issued_never_changes() {
+async fn bill_row_once_issued_cannot_be_changed_or_deleted() {
     let pool = billed().await;
     for (table, column) in [
         ("bill", "amount_due_cents"),
@@ -278,7 +278,7 @@ async fn what_is_issued_never_changes() {
 }
 
 #[tokio::test]
-async fn wrong_orders_are_refused() {
+async fn order_row_with_invalid_values_is_refused() {
     let pool = billed().await;
     let order = |user: i64, currency: &str, price: &str, period: &str, rest: &str, replaces: &str| {
         format!(
@@ -319,7 +319,7 @@ async fn wrong_orders_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_lines_and_parts_are_refused() {
+async fn bill_item_or_order_part_with_invalid_values_is_refused() {
     let pool = billed().await;
     let line = |currency: &str, text: &str, net: i64, reason: &str| {
         format!(

@@ -14,7 +14,7 @@ const ADDRESS: &str =
 const RATE: &str = "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, time_zone, source) values";
 
 #[tokio::test]
-async fn wrong_sellers_and_addresses_are_refused() {
+async fn seller_or_address_row_with_invalid_values_is_refused() {
     let pool = database().await;
     let address = |values: &str| format!("{ADDRESS} (1, {values})");
     let right = address("'A', 'A AG', 's', '1', 'c', 'CH', 'CHE116281710MWST', now(), 'e'");
@@ -43,7 +43,7 @@ async fn wrong_sellers_and_addresses_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_rates_are_refused() {
+async fn vat_rate_row_with_invalid_values_is_refused() {
     let pool = database().await;
     execute(&pool, "delete from vat_rate").await.expect("none");
     let rate = |values: &str| format!("{RATE} ({values}, 'Europe/Zurich', 's')");
@@ -70,7 +70,7 @@ async fn wrong_rates_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_products_are_refused() {
+async fn product_row_with_invalid_values_is_refused() {
     let pool = database().await;
     let id = "(select product_id from product where name = 'ssd')";
     let product = |name: &str, title: &str, delivery: &str, billing: &str, until: &str| {
@@ -122,7 +122,7 @@ async fn wrong_products_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_parts_of_products_are_refused() {
+async fn product_part_row_with_invalid_values_is_refused() {
     let pool = database().await;
     let product = |name: &str| format!("(select product_id from product where name = '{name}')");
     let price = format!("(select min(price_id) from product_price where product_id = {})", product("ssd"));

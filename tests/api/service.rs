@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::app::TestApp;
 
 #[test]
-fn the_committed_document_is_the_served_one() {
+fn document_as_committed_equals_the_served_one() {
     let committed = include_str!("../../openapi/openapi.json");
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let served = runtime.block_on(async { uncloud::server::document().expect("a document") });
@@ -19,7 +19,7 @@ fn the_committed_document_is_the_served_one() {
 }
 
 #[tokio::test]
-async fn document_and_docs_are_served_without_internet() {
+async fn document_and_docs_without_internet_are_served() {
     let app = TestApp::start().await;
     let document = app.request(Method::GET, "/openapi.json", None, None).await.expect(200);
     let committed: Value = serde_json::from_str(include_str!("../../openapi/openapi.json")).expect("JSON");
@@ -43,7 +43,7 @@ fn everywhere<'a>(value: &'a Value, at: &str, look: &mut impl FnMut(&str, &'a se
 }
 
 #[tokio::test]
-async fn the_document_says_of_every_operation_who_may_call_it() {
+async fn document_of_each_operation_states_its_security() {
     let app = TestApp::start().await;
     let document = app.request(Method::GET, "/openapi.json", None, None).await.expect(200);
     let mut without_credentials = Vec::new();
@@ -66,7 +66,7 @@ async fn the_document_says_of_every_operation_who_may_call_it() {
 }
 
 #[test]
-fn identifiers_are_of_one_type_wherever_they_stand() {
+fn document_identifiers_in_all_schemas_have_one_type() {
     let document: Value = serde_json::from_str(include_str!("../../openapi/openapi.json")).expect("JSON");
     let mut ids = 0;
     everywhere(&document["components"]["schemas"], "", &mut |at, schema| {
@@ -80,7 +80,7 @@ fn identifiers_are_of_one_type_wherever_they_stand() {
 }
 
 #[test]
-fn nothing_in_the_document_is_null() {
+fn document_in_all_parts_contains_no_null() {
     let document: Value = serde_json::from_str(include_str!("../../openapi/openapi.json")).expect("JSON");
     everywhere(&document, "", &mut |at, map| {
         for (name, value) in map {
@@ -90,7 +90,7 @@ fn nothing_in_the_document_is_null() {
 }
 
 #[tokio::test]
-async fn without_redis_requests_are_still_accepted() {
+async fn request_during_redis_outage_is_accepted_and_job_runs_later() {
     let mut app = TestApp::start().await;
     let ready = app.request(Method::GET, "/readyz", None, None).await.expect(200);
     assert_eq!((&ready["postgres"], &ready["redis"]), (&"ok".into(), &"ok".into()));

@@ -24,7 +24,7 @@ fn assert_throttled(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn the_sixth_guess_has_to_wait() {
+async fn login_after_five_wrong_passwords_is_throttled() {
     let app = TestApp::start().await;
     for guess in 0..5 {
         assert_eq!(app.login("alice", &format!("guess {guess}"), ELSEWHERE).await.status, 401);
@@ -40,7 +40,7 @@ async fn the_sixth_guess_has_to_wait() {
 }
 
 #[tokio::test]
-async fn a_script_with_an_old_password_stops_only_itself() {
+async fn login_with_old_password_by_script_does_not_block_the_user() {
     let app = TestApp::start().await;
     let mut answers = Vec::new();
     for _ in 0..20 {
@@ -52,7 +52,7 @@ async fn a_script_with_an_old_password_stops_only_itself() {
 }
 
 #[tokio::test]
-async fn ten_thousand_wrong_passwords_do_not_reach_the_directory() {
+async fn login_with_ten_thousand_guesses_rarely_reaches_the_directory() {
     let slapd = Slapd::start();
     let app = TestApp::start_changed(|settings| {
         settings.accounts = AccountSettings { directory: Some(directory(slapd.settings())), remember: REMEMBER };
@@ -84,7 +84,7 @@ async fn ten_thousand_wrong_passwords_do_not_reach_the_directory() {
 }
 
 #[tokio::test]
-async fn many_requests_of_one_user_are_one_question() {
+async fn logins_at_once_of_one_user_share_directory_binds() {
     let slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     let logins = (0..50).map(|_| app.login("dave", "directory-password-of-dave", HOME));

@@ -79,7 +79,7 @@ fn text(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn callers_get_tls_and_browsers_are_told_to_stay_with_it() {
+async fn request_over_tls_returns_hsts_and_over_plain_http_fails() {
     let site = Site::new();
     site.install(&site.pair("api.example.ch"));
     let (app, ca) = (site.app().await, site.path("ca.pem"));
@@ -98,7 +98,7 @@ async fn callers_get_tls_and_browsers_are_told_to_stay_with_it() {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_served_without_a_restart() {
+async fn tls_certificate_after_renewal_is_served_without_restart() {
     let site = Site::new();
     site.install(&site.pair("old.example.ch"));
     let app = site.app().await;
@@ -124,7 +124,7 @@ async fn a_renewed_certificate_is_served_without_a_restart() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_served_is_said_at_the_start() {
+async fn server_start_with_unusable_tls_files_names_the_problem() {
     let site = Site::new();
     let (certificate, key) = site.pair("api.example.ch");
     let (_, other_key) = site.pair("api.example.ch");

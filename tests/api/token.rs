@@ -30,7 +30,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn a_token_is_shown_once_and_rests_as_a_hash() {
+async fn token_secret_after_create_is_shown_once_and_stored_as_hash() {
     let app = TestApp::start().await;
     let answer = app
         .post("/v1/token", "alice", json!({ "name": "backup", "scopes": ["write", "read"], "expires_in_days": "7" }))
@@ -58,7 +58,7 @@ async fn a_token_is_shown_once_and_rests_as_a_hash() {
 }
 
 #[tokio::test]
-async fn staff_revoke_one_token_and_leave_the_others() {
+async fn token_delete_by_staff_leaves_other_tokens_valid() {
     let app = TestApp::start().await;
     let (stolen, other) = (app.token("alice", &["read"]).await, app.token("alice", &["read"]).await);
     assert_eq!((app.reads(&stolen).await, app.reads(&other).await), (200, 200));
@@ -74,7 +74,7 @@ async fn staff_revoke_one_token_and_leave_the_others() {
 }
 
 #[tokio::test]
-async fn scopes_limit_every_operation_of_the_document() {
+async fn token_scopes_on_each_operation_limit_access() {
     let app = TestApp::start().await;
     let document = app.request(Method::GET, "/openapi.json", None, None).await.expect(200);
     let tokens = [vec!["read"], vec!["write"], vec!["staff"], vec!["read", "staff"], vec!["read", "write"]];
@@ -103,7 +103,7 @@ async fn scopes_limit_every_operation_of_the_document() {
 }
 
 #[tokio::test]
-async fn without_the_scope_staff_are_like_any_customer() {
+async fn staff_token_without_staff_scope_has_customer_view() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let path = format!("/v1/job/{}", pool["job"]["id"]);
@@ -113,7 +113,7 @@ async fn without_the_scope_staff_are_like_any_customer() {
 }
 
 #[tokio::test]
-async fn what_is_no_good_token_is_refused() {
+async fn token_create_or_use_with_invalid_values_is_refused() {
     let app = TestApp::start().await;
     let body = |scopes: Value| json!({ "name": "x", "scopes": scopes });
     assert_eq!(app.post("/v1/token", "alice", body(json!(["staff"]))).await.wrong_fields(422), ["/scopes"]);
@@ -155,7 +155,7 @@ async fn what_is_no_good_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_ends_in_time() {
+async fn token_after_expiry_is_refused() {
     let app = TestApp::start().await;
     let token = app.token("alice", &["read"]).await;
     sqlx::query("update token set created_at = now() - interval '1 day', expires_at = now() + interval '1 second'")
@@ -173,7 +173,7 @@ async fn a_token_ends_in_time() {
 }
 
 #[tokio::test]
-async fn a_user_has_so_many_tokens_at_most() {
+async fn token_create_beyond_limit_returns_conflict() {
     let app = TestApp::start().await;
     sqlx::query(
         "insert into token (user_id, name, secret_hash, prefix, scopes, expires_at)
@@ -194,7 +194,7 @@ async fn made_by(app: &TestApp, user: &str, password: &str, scopes: Value) -> Va
 }
 
 #[tokio::test]
-async fn a_directorys_word_about_its_user_is_its_word_about_the_token() {
+async fn token_of_directory_user_follows_directory_changes() {
     let mut slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     let make = async |user: &str, scopes| made_by(&app, user, &password_of(user), scopes).await;
@@ -223,7 +223,7 @@ async fn a_directorys_word_about_its_user_is_its_word_about_the_token() {
 }
 
 #[tokio::test]
-async fn its_last_use_is_noted_once_a_minute() {
+async fn token_last_use_within_a_minute_is_recorded_once() {
     let app = TestApp::start_accounts(AccountSettings { remember: REMEMBER, ..AccountSettings::default() }).await;
     let token = app.token("alice", &["read"]).await;
     let last_use = async || {
@@ -242,7 +242,7 @@ async fn its_last_use_is_noted_once_a_minute() {
 }
 
 #[tokio::test]
-async fn what_ended_a_month_ago_is_forgotten() {
+async fn tokens_expired_thirty_days_ago_are_deleted() {
     let url = database_url().await;
     let pool = PgPool::connect(url.expose()).await.expect("database");
     sqlx::query(
@@ -267,7 +267,7 @@ async fn what_ended_a_month_ago_is_forgotten() {
 }
 
 #[tokio::test]
-async fn who_signed_in_by_mail_is_looked_up_by_name() {
+async fn token_of_user_signed_in_by_mail_is_resolved_by_name() {
     let slapd = Slapd::start();
     let app = start(DirectorySettings { filter: "(mail={username})".into(), ..slapd.settings() }).await;
     let secret = made_by(&app, "dave@example.ch", &password_of("dave"), json!(["read", "staff"])).await;

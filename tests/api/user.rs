@@ -34,7 +34,7 @@ impl TestApp {
 }
 
 #[tokio::test]
-async fn a_locked_user_is_out_with_all_tokens() {
+async fn user_after_lock_cannot_use_password_or_tokens() {
     let app = app().await;
     let token = app.post("/v1/token", "bob", json!({ "name": "backup", "scopes": ["read"] })).await.expect(201);
     let bearer = format!("Bearer {}", token["secret"].as_str().expect("a secret"));
@@ -54,7 +54,7 @@ async fn a_locked_user_is_out_with_all_tokens() {
 }
 
 #[tokio::test]
-async fn staff_are_made_and_unmade_and_nobody_shuts_out_themselves() {
+async fn staff_role_change_by_others_works_and_by_oneself_is_refused() {
     let app = app().await;
     assert_eq!(app.status("/v1/admin/user", "bob").await, 403);
     assert_eq!(app.edit(BOB, "admin", json!({ "staff": true })).await.expect(200)["staff"], true);
@@ -71,7 +71,7 @@ async fn staff_are_made_and_unmade_and_nobody_shuts_out_themselves() {
 }
 
 #[tokio::test]
-async fn edit_by_staff_who_were_just_locked_is_refused() {
+async fn user_update_by_just_locked_staff_is_refused() {
     let app = app_that_remembers(Duration::from_mins(10)).await;
     app.edit(BOB, "admin", json!({ "staff": true })).await.expect(200);
     app.get("/v1/admin/user", "bob").await.expect(200);
@@ -89,7 +89,7 @@ async fn edit_by_staff_who_were_just_locked_is_refused() {
 }
 
 #[tokio::test]
-async fn a_staff_token_opens_no_other_way_in() {
+async fn user_update_of_role_or_lock_by_token_is_refused() {
     let app = app().await;
     let token = json!({ "name": "ops", "scopes": ["read", "write", "staff"] });
     let token = app.post("/v1/token", "admin", token).await.expect(201);
@@ -101,7 +101,7 @@ async fn a_staff_token_opens_no_other_way_in() {
 }
 
 #[tokio::test]
-async fn the_staff_user_that_is_promised_is_let_in() {
+async fn ensure_staff_user_of_locked_user_restores_staff_access() {
     let app = app().await;
     app.edit(BOB, "admin", json!({ "locked": true })).await.expect(200);
     let (bob, password) = ("bob".parse().expect("a name"), PASSWORD.to_owned().into());
@@ -110,7 +110,7 @@ async fn the_staff_user_that_is_promised_is_let_in() {
 }
 
 #[tokio::test]
-async fn the_directorys_users_are_locked_here_too() {
+async fn directory_user_when_locked_locally_cannot_log_in() {
     let slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     let carol = async |from| app.login("carol", &password_of("carol"), from).await.status.as_u16();
@@ -125,7 +125,7 @@ async fn the_directorys_users_are_locked_here_too() {
 }
 
 #[tokio::test]
-async fn users_are_locked_and_promoted_by_command() {
+async fn user_lock_and_promote_commands_change_and_revert_user() {
     let app = app().await;
     let url = app.database_url.expose().clone();
     let changed = move |verb: &'static str, name: &'static str| {

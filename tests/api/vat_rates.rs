@@ -31,7 +31,7 @@ async fn rates(app: &TestApp, territory: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn the_rates_that_are_built_in_are_there_and_importing_them_again_changes_nothing() {
+async fn vat_rate_import_of_built_in_rates_again_changes_nothing() {
     let app = TestApp::start().await;
     let list = app.get("/v1/admin/vatrate/", "admin").await.expect(200);
     let all = list["items"].as_array().expect("a list");
@@ -58,7 +58,7 @@ async fn the_rates_that_are_built_in_are_there_and_importing_them_again_changes_
 }
 
 #[tokio::test]
-async fn a_file_is_the_truth_for_its_territories_only() {
+async fn vat_rate_import_of_file_changes_only_its_territories() {
     let app = TestApp::start().await;
     let (france, germany) = (rates(&app, "FR").await, rates(&app, "DE").await);
     let law = "2007-01-01,2020-07-01,DE,EUR,0.19,standard,\n2020-07-01,2021-01-01,DE,EUR,0.16,standard,\n\
@@ -82,7 +82,7 @@ async fn a_file_is_the_truth_for_its_territories_only() {
 }
 
 #[tokio::test]
-async fn a_wrong_file_is_refused_by_its_lines_and_nothing_written() {
+async fn vat_rate_import_of_invalid_file_names_lines_and_writes_nothing() {
     let app = TestApp::start().await;
     let before = app.get("/v1/admin/vatrate", "admin").await.expect(200);
     let right = "2021-01-01,,DE,EUR,0.5,standard,\n";

@@ -24,7 +24,7 @@ fn obedient(desired: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_network_keeps_its_prefix_when_its_key_changes() {
+async fn network_update_of_key_keeps_prefix() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let (first, second) = (app.network("alice", new_key()).await, app.network("bob", new_key()).await);
@@ -49,7 +49,7 @@ async fn a_network_keeps_its_prefix_when_its_key_changes() {
 }
 
 #[tokio::test]
-async fn a_new_key_of_the_host_is_told_to_customers_when_the_host_has_confirmed_it() {
+async fn pool_key_after_rotation_is_published_when_host_confirms() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let network = app.network("alice", new_key()).await;
@@ -72,7 +72,7 @@ async fn a_new_key_of_the_host_is_told_to_customers_when_the_host_has_confirmed_
 }
 
 #[tokio::test]
-async fn a_pool_moves_to_another_port_and_its_networks_wait_for_the_host() {
+async fn pool_update_of_listen_port_changes_endpoint_of_networks() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let taken =
@@ -95,7 +95,7 @@ async fn a_pool_moves_to_another_port_and_its_networks_wait_for_the_host() {
 }
 
 #[tokio::test]
-async fn a_pool_moves_to_another_host_even_while_the_old_one_is_silent() {
+async fn pool_move_from_silent_host_succeeds_and_cleans_up_later() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let network = app.network("alice", new_key()).await;
@@ -131,7 +131,7 @@ async fn a_pool_moves_to_another_host_even_while_the_old_one_is_silent() {
 }
 
 #[tokio::test]
-async fn customers_have_a_limit_that_staff_change() {
+async fn network_create_over_quota_is_refused_until_staff_raise_it() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let ask = async || {
@@ -161,7 +161,7 @@ async fn customers_have_a_limit_that_staff_change() {
 }
 
 #[tokio::test]
-async fn pools_of_ipv4_work_like_the_others() {
+async fn pool_with_ipv4_prefix_serves_networks() {
     let app = TestApp::start().await;
     let body = json!({ "network": "10.7.0.0", "network_size": 16, "subnetwork_size": 24, "vpn_hostname": HOST });
     let pool = app.post("/v1/admin/vpnpool", "admin", body).await.expect(201);
@@ -174,7 +174,7 @@ async fn pools_of_ipv4_work_like_the_others() {
 }
 
 #[tokio::test]
-async fn a_host_without_a_worker_is_named_in_what_waits_for_it() {
+async fn pool_status_without_worker_names_the_host() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let network = app.network("alice", new_key()).await;
@@ -205,7 +205,7 @@ async fn a_host_without_a_worker_is_named_in_what_waits_for_it() {
 }
 
 #[tokio::test]
-async fn the_tunnels_state_is_what_the_host_reports() {
+async fn network_status_after_host_report_returns_its_figures() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let key = new_key().to_string();
@@ -242,7 +242,7 @@ async fn the_tunnels_state_is_what_the_host_reports() {
 }
 
 #[tokio::test]
-async fn an_order_that_waits_for_its_pool_holds_up_nothing_that_names_its_customer() {
+async fn network_create_waiting_for_pool_does_not_lock_its_customer() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     // A cancellation halfway: it has the pool, and will name the customer as its job's requester.

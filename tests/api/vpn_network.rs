@@ -8,7 +8,7 @@ use uncloud_wire::JobError;
 use crate::app::{HOST, TestApp, new_key};
 
 #[tokio::test]
-async fn a_network_becomes_active_when_its_host_has_confirmed() {
+async fn network_create_after_host_confirms_is_active() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let key = new_key();
@@ -38,7 +38,7 @@ async fn a_network_becomes_active_when_its_host_has_confirmed() {
 }
 
 #[tokio::test]
-async fn staff_find_everybodys_networks() {
+async fn network_list_by_staff_returns_networks_of_all_users() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let (of_alice, of_bob) = (app.network("alice", new_key()).await, app.network("bob", new_key()).await);
@@ -62,7 +62,7 @@ async fn staff_find_everybodys_networks() {
 }
 
 #[tokio::test]
-async fn other_peoples_networks_do_not_exist() {
+async fn network_operations_by_another_user_return_not_found() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let network = app.network("alice", new_key()).await;
@@ -81,7 +81,7 @@ async fn other_peoples_networks_do_not_exist() {
 }
 
 #[tokio::test]
-async fn wrong_keys_and_sizes_are_refused() {
+async fn network_create_with_invalid_key_or_size_is_refused() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     let key = new_key().to_string();
@@ -106,7 +106,7 @@ async fn wrong_keys_and_sizes_are_refused() {
 }
 
 #[tokio::test]
-async fn two_hundred_at_once_get_two_hundred_networks() {
+async fn network_create_two_hundred_at_once_assigns_distinct_prefixes() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let requests = (0..200).map(|_| app.network("admin", new_key()));
@@ -119,7 +119,7 @@ async fn two_hundred_at_once_get_two_hundred_networks() {
 }
 
 #[tokio::test]
-async fn a_full_pool_gives_way_to_the_next_and_then_says_so() {
+async fn network_create_with_full_pool_uses_next_then_is_refused() {
     let app = TestApp::start().await;
     for (index, network) in ["2001:db8:0::/47", "2001:db8:10::/47"].into_iter().enumerate() {
         let body =
@@ -134,7 +134,7 @@ async fn a_full_pool_gives_way_to_the_next_and_then_says_so() {
 }
 
 #[tokio::test]
-async fn a_freed_prefix_is_given_out_again_only_after_its_host_has_confirmed() {
+async fn network_prefix_after_delete_is_reused_only_when_host_confirms() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let key = new_key();
@@ -152,7 +152,7 @@ async fn a_freed_prefix_is_given_out_again_only_after_its_host_has_confirmed() {
 }
 
 #[tokio::test]
-async fn a_host_that_fails_for_good_makes_the_network_failed_and_a_later_success_active() {
+async fn network_after_failed_job_is_failed_until_later_success() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let broken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
@@ -178,7 +178,7 @@ async fn a_host_that_fails_for_good_makes_the_network_failed_and_a_later_success
 }
 
 #[tokio::test]
-async fn lists_come_in_pages() {
+async fn network_list_with_limit_returns_pages() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     for _ in 0..5 {
@@ -203,7 +203,7 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test]
-async fn requests_and_deletions_of_one_customer_never_wait_for_each_other_in_a_circle() {
+async fn network_create_and_delete_at_once_never_deadlock() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     app.obedient_worker();

@@ -15,7 +15,7 @@ fn with(field: &str, value: impl Into<Value>) -> Value {
 }
 
 #[tokio::test]
-async fn a_pool_is_made_as_the_handbook_says_under_all_its_addresses() {
+async fn pool_create_as_in_handbook_works_under_all_paths() {
     let app = TestApp::start().await;
     let private = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=";
     let body = json!({
@@ -47,7 +47,7 @@ async fn a_pool_is_made_as_the_handbook_says_under_all_its_addresses() {
 }
 
 #[tokio::test]
-async fn the_private_key_rests_encrypted_only() {
+async fn pool_private_key_after_create_is_stored_only_encrypted() {
     let app = TestApp::start().await;
     let private = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=";
     app.post("/v1/admin/vpnpool", "admin", with("wireguard_private_key", private)).await.expect(201);
@@ -60,7 +60,7 @@ async fn the_private_key_rests_encrypted_only() {
 }
 
 #[tokio::test]
-async fn every_wrong_input_is_refused_with_its_field_and_nothing_written() {
+async fn pool_create_with_invalid_field_names_it_and_writes_nothing() {
     let app = TestApp::start().await;
     let key = |text: &str| with("wireguard_private_key", text);
     let wrong = [
@@ -100,7 +100,7 @@ async fn every_wrong_input_is_refused_with_its_field_and_nothing_written() {
 }
 
 #[tokio::test]
-async fn overlapping_pools_and_taken_ports_are_conflicts_that_name_what_is_there() {
+async fn pool_create_with_overlap_or_taken_port_returns_conflict() {
     let app = TestApp::start().await;
     let pool = app.handbook_pool().await;
     for (network, size) in [("2a0a:e5c1:200::", 40), ("2a0a:e5c1:280::", 41), ("2a0a:e5c1::", 32)] {
@@ -119,7 +119,7 @@ async fn overlapping_pools_and_taken_ports_are_conflicts_that_name_what_is_there
 }
 
 #[tokio::test]
-async fn a_pool_in_use_stays_and_an_empty_one_goes_when_its_host_has_confirmed() {
+async fn pool_delete_while_in_use_is_refused_and_succeeds_when_empty() {
     let app = TestApp::start().await;
     app.obedient_worker();
     let pool = app.handbook_pool().await;

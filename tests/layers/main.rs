@@ -1,4 +1,4 @@
-//! The layout of `src/`: rooms stand on floors, imports point down, and no files import each other in a circle.
+//! The layout of `src/`: rooms stand on floors, imports point down, and no files import each other in a cycle.
 //!
 //! docs/development/architecture.md draws the floors. Code of tests may look anywhere.
 
@@ -37,7 +37,7 @@ fn room(module: &Module) -> &str {
 }
 
 #[test]
-fn imports_point_down() {
+fn imports_between_layers_point_down() {
     let modules = modules("src");
     let mut wrong = Vec::new();
     for module in modules.iter().filter(|module| room(module) != "lib") {
@@ -64,7 +64,7 @@ fn imports_point_down() {
 }
 
 #[test]
-fn files_import_each_other_in_no_circle() {
+fn imports_between_files_form_no_cycle() {
     let modules = modules("src");
     let arrows: Vec<BTreeMap<usize, &str>> = modules
         .iter()
@@ -91,13 +91,13 @@ fn files_import_each_other_in_no_circle() {
     let told: Vec<&str> = circles.iter().map(String::as_str).collect();
     assert!(
         circles.is_empty(),
-        "{} circles; move what both ends need into a file of its own:\n{}",
+        "{} import cycles; move what both ends need into a file of its own:\n{}",
         circles.len(),
         told.join("\n---\n")
     );
 }
 
-/// A shortest way from a file back to itself; none if there is no circle through it.
+/// A shortest way from a file back to itself; `None` if it is not part of a cycle.
 fn way_back(arrows: &[BTreeMap<usize, &str>], start: usize) -> Option<Vec<usize>> {
     let mut from: BTreeMap<usize, usize> = BTreeMap::new();
     let mut next = std::collections::VecDeque::from([start]);

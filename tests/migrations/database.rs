@@ -12,7 +12,7 @@ use uncloud_testkit::{programs, servers::PostgresServer};
 /// A database of a test's own.
 pub struct Database {
     pub pool: PgPool,
-    url: String,
+    pub url: String,
 }
 
 /// All that is in a database: its schema, its rows and the records of its migrations, with the transaction that wrote them.

@@ -2,6 +2,7 @@
 //! `before_0101/` has the 25, to the byte; `rows.sql` has rows for each of their tables.
 
 mod database;
+mod serve;
 
 use database::{Contents, Database, old_migrations, succeeded};
 use sqlx::{Connection as _, PgConnection, migrate::Migrate as _};
@@ -75,7 +76,7 @@ async fn migrate_of_an_empty_database_adds_the_same_rows_as_before() {
 }
 
 #[tokio::test]
-async fn later_migrations_over_sample_rows_make_the_same_as_from_nothing() {
+async fn migrate_over_sample_rows_makes_the_same_schema_as_from_nothing() {
     let (old, new) = (Database::old("up_to_date").await, Database::empty("from_nothing").await);
     old.migrate().await;
     new.migrate().await;
@@ -87,7 +88,7 @@ async fn later_migrations_over_sample_rows_make_the_same_as_from_nothing() {
 }
 
 #[tokio::test]
-async fn renamed_words_change_stored_values_without_an_entry_in_the_audit_log() {
+async fn migrate_of_renamed_words_changes_values_without_audit_entries() {
     let old = Database::old("words").await;
     old.cross().await.expect("across");
     old.execute(
@@ -117,7 +118,7 @@ async fn renamed_words_change_stored_values_without_an_entry_in_the_audit_log() 
 }
 
 #[tokio::test]
-async fn programs_after_the_bridge_go_on_with_what_was_there() {
+async fn commands_after_migrate_work_with_existing_rows() {
     let old = Database::old("goes_on").await;
     old.migrate().await;
     let billed = old.uncloud(&["bill", "run", "--customer", "alice", "--as-of", "2026-03-15T00:00:00Z"]).output();

@@ -46,7 +46,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn a_worker_needs_no_more_than_its_user_may() {
+async fn worker_with_its_redis_user_is_denied_nothing() {
     let redis = RemoteRedis::start();
     let own = queue("vpn-1.example.ch");
     let url = redis.let_in(&own).await;
@@ -201,7 +201,7 @@ PING
 ";
 
 #[tokio::test]
-async fn a_host_reads_and_forges_nothing_of_another() {
+async fn redis_user_of_host_cannot_read_or_forge_other_queues() {
     let redis = RemoteRedis::start();
     let (own, other) = (queue("vpn-1.example.ch"), queue("vpn-2.example.ch"));
     let url = redis.let_in(&own).await;
@@ -258,7 +258,7 @@ fn out(output: &Output) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hosts_are_let_in_listed_and_shut_out() {
+async fn worker_host_add_ls_and_rm_manage_redis_users() {
     let redis = RemoteRedis::start();
     let admin = redis.admin_url();
     let url = Secret::new(out(&worker_host(&admin, &["add", "VPN-1.example.ch"])).trim().to_owned());

@@ -7,7 +7,7 @@ use uncloud_testkit::programs;
 use uncloud_wire::Secret;
 
 #[test]
-fn the_users_in_containers_have_the_same_rules() {
+fn compose_secrets_script_writes_same_acl_rules_as_uncloud() {
     let folder = tempfile::tempdir().expect("a folder");
     let packaging = programs::repository().join("packaging");
     fs::create_dir(folder.path().join("packaging")).expect("a folder");

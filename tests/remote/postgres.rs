@@ -55,7 +55,7 @@ fn with_ca(mode: &str, ca: &Path) -> String {
 }
 
 #[tokio::test]
-async fn only_tls_gets_in_and_verify_full_looks_at_authority_and_name() {
+async fn postgres_connection_without_tls_or_valid_certificate_is_refused() {
     let (server, port) = start().await;
     let (ca, stranger) = (certificates().ca(), certificates().strangers_ca());
     for (host, options) in [

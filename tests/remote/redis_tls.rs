@@ -62,7 +62,7 @@ impl RemoteRedis {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_authority_is_refused_and_says_so() {
+async fn redis_connection_with_untrusted_certificate_is_refused() {
     let redis = RemoteRedis::start();
     let (ca, stranger) = (certificates().ca(), certificates().strangers_ca());
     let refusal = async |url: Secret<String>, ca: Option<&std::path::Path>| {

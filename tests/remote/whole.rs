@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_job_goes_from_the_database_to_a_host_and_back() {
+async fn job_over_remote_tls_servers_reaches_host_and_succeeds() {
     let (_server, port) = postgres::start().await;
     let redis = RemoteRedis::start();
     let ca = certificates().ca();

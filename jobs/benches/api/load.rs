@@ -48,7 +48,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for the complete response.
-    pub(crate) fn ask(&mut self, request: &Request) -> Answer {
+    pub(crate) fn send(&mut self, request: &Request) -> Answer {
         self.stream.write_all(&request.0).expect("sent");
         self.buffer.clear();
         let (head, length) = loop {
@@ -105,24 +105,24 @@ pub(crate) fn measure(
     request: impl Fn(usize) -> Request + Sync,
 ) -> Load {
     let begin = Instant::now() + WARM_UP;
-    let ask = |caller: usize| {
+    let client = |caller: usize| {
         let (mut connection, mut millis) = (Connection::open(address), Vec::new());
         loop {
             let request = request(caller);
-            let asked = Instant::now();
-            if asked >= begin + took {
+            let sent = Instant::now();
+            if sent >= begin + took {
                 return millis;
             }
-            let answer = connection.ask(&request);
+            let answer = connection.send(&request);
             assert_eq!(answer.status, status, "{}", answer.body);
-            if asked >= begin {
-                millis.push(asked.elapsed().as_secs_f64() * 1000.0);
+            if sent >= begin {
+                millis.push(sent.elapsed().as_secs_f64() * 1000.0);
             }
         }
     };
     let millis = thread::scope(|scope| {
-        let ask = &ask;
-        let threads: Vec<_> = (0..callers).map(|caller| scope.spawn(move || ask(caller))).collect();
+        let client = &client;
+        let threads: Vec<_> = (0..callers).map(|caller| scope.spawn(move || client(caller))).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
     });
     Load { millis, took }

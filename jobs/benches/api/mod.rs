@@ -45,24 +45,24 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let pgbench = peer::selects(&place, CALLERS, args.secs);
     report.add("pgbench_select_per_s", "pgbench -S", pgbench, "/s", "", &format!("{CALLERS} clients"));
     let token = format!("Bearer {}", place.token());
-    for (who, name, authorization) in
+    for (scheme, name, authorization) in
         [("token", "token", token.as_str()), ("Basic (LDAP)", "basic", place.basic.as_str())]
     {
         let get = |path: &str| Request::new("GET", path, authorization, None);
         let read = get("/v1/net/vpn/1");
         let read = load::measure(place.address, CALLERS, took, 200, |_| read.clone());
         let aim = if name == "token" { ">= 10000 /s" } else { "" };
-        add(&mut report, &format!("{name}_read"), &format!("read, {who}"), &read, aim);
+        add(&mut report, &format!("{name}_read"), &format!("read, {scheme}"), &read, aim);
         if name == "token" {
             let ratio = read.per_second() / pgbench;
             report.add("token_read_of_pgbench", "read, token / pgbench -S", ratio, "", ">= 0.6", "");
         }
         let list = get(&format!("/v1/net/vpn?limit={PAGE}"));
         let list = load::measure(place.address, CALLERS, took, 200, |_| list.clone());
-        add(&mut report, &format!("{name}_list"), &format!("list {PAGE}, {who}"), &list, "");
+        add(&mut report, &format!("{name}_list"), &format!("list {PAGE}, {scheme}"), &list, "");
         let create = |_| Request::new("POST", "/v1/net/vpn", authorization, Some(&new_network()));
         let create = load::measure(place.address, CALLERS, took, 201, create);
-        add(&mut report, &format!("{name}_create"), &format!("create, {who}"), &create, "");
+        add(&mut report, &format!("{name}_create"), &format!("create, {scheme}"), &create, "");
     }
     report.add("rss_mb", "server: most memory (RSS) under load", place.most_rss_mb(), "MB", "<= 40 MB", "");
     add_load(&mut report, "after");

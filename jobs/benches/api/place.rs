@@ -65,7 +65,7 @@ impl Place {
 
     /// Creates an object and returns it.
     fn made(&self, path: &str, authorization: &str, body: &str) -> Value {
-        let answer = Connection::open(self.address).ask(&Request::new("POST", path, authorization, Some(body)));
+        let answer = Connection::open(self.address).send(&Request::new("POST", path, authorization, Some(body)));
         assert_eq!(answer.status, 201, "{}", answer.body);
         serde_json::from_str(&answer.body).expect("JSON")
     }

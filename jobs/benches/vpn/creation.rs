@@ -47,12 +47,12 @@ async fn client(base: String, user: String, end: Instant, times: Arc<Mutex<Vec<f
     let mut last = None;
     while Instant::now() < end {
         let body = json!({ "network_size": 48, "wireguard_public_key": new_key().to_string() });
-        let asked = Instant::now();
+        let sent = Instant::now();
         let request = client.post(format!("{base}/v1/net/vpn")).basic_auth(&user, Some(PASSWORD)).json(&body);
         let response = request.send().await.expect("a response");
         assert_eq!(response.status().as_u16(), 201);
         let network: serde_json::Value = response.json().await.expect("JSON");
-        times.lock().expect("no panic").push(asked.elapsed().as_secs_f64() * 1000.0);
+        times.lock().expect("no panic").push(sent.elapsed().as_secs_f64() * 1000.0);
         last = network["job"]["id"].as_i64();
     }
     last

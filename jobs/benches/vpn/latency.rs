@@ -34,7 +34,7 @@ const SUDO_HOST: &str = "vpn-sudo.example.ch";
 fn has_peer(interface: &str, key_hex: &str) -> bool {
     let path = format!("/run/wireguard/{interface}.sock");
     let mut text = String::new();
-    let asked = UnixStream::connect(path).and_then(|mut stream| {
+    let reply = UnixStream::connect(path).and_then(|mut stream| {
         stream.write_all(b"get=1\n\n")?;
         let mut buffer = [0; 16384];
         while !text.ends_with("\n\n") {
@@ -45,7 +45,7 @@ fn has_peer(interface: &str, key_hex: &str) -> bool {
         }
         Ok(())
     });
-    asked.is_ok() && text.contains(key_hex)
+    reply.is_ok() && text.contains(key_hex)
 }
 
 fn hex(key: &PublicKey) -> String {
@@ -63,11 +63,11 @@ fn sequence(staff: &ApiClient, interface: &str) -> Times {
     let mut times = Times { accepted: Vec::new(), visible: Vec::new(), active: Vec::new() };
     for n in 0..REQUESTS + WARM_UP {
         let key = new_key();
-        let wanted = hex(&key);
-        let asked = Instant::now();
+        let key_hex = hex(&key);
+        let sent = Instant::now();
         let network = staff.create_network(&key);
         let accepted = Instant::now();
-        while !has_peer(interface, &wanted) {
+        while !has_peer(interface, &key_hex) {
             assert!(accepted.elapsed() < GIVE_UP, "the peer does not appear: {network}");
             thread::sleep(Duration::from_micros(300));
         }
@@ -75,7 +75,7 @@ fn sequence(staff: &ApiClient, interface: &str) -> Times {
         wait_for_job(staff, &network);
         if n >= WARM_UP {
             let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
-            times.accepted.push(millis(accepted - asked));
+            times.accepted.push(millis(accepted - sent));
             times.visible.push(millis(visible));
             times.active.push(millis(accepted.elapsed()));
         }
@@ -87,23 +87,24 @@ fn wait_for_job(staff: &ApiClient, network: &Value) {
     staff.job_succeeds(network);
 }
 
-fn add(report: &mut Report, who: &str, name: &str, times: &Times, commands: f64) {
+fn add(report: &mut Report, rights: &str, name: &str, times: &Times, commands: f64) {
     let aim = format!("<= {:.1} ms", 10.0 + commands);
     let note = format!("10 ms + {commands:.1} ms of commands; n = {REQUESTS}");
     let visible = |percent| percentile(&times.visible, percent);
     report.add(
         &format!("{name}_p50_ms"),
-        &format!("201 -> peer on the host, {who}, p50"),
+        &format!("201 -> peer on the host, {rights}, p50"),
         visible(50),
         "ms",
         &aim,
         &note,
     );
-    report.add(&format!("{name}_p99_ms"), &format!("201 -> peer on the host, {who}, p99"), visible(99), "ms", "", "");
+    let peer_p99 = format!("201 -> peer on the host, {rights}, p99");
+    report.add(&format!("{name}_p99_ms"), &peer_p99, visible(99), "ms", "", "");
     let answer = percentile(&times.accepted, 50);
-    report.add(&format!("{name}_answer_p50_ms"), &format!("request -> 201, {who}, p50"), answer, "ms", "", "");
+    report.add(&format!("{name}_answer_p50_ms"), &format!("request -> 201, {rights}, p50"), answer, "ms", "", "");
     let active = percentile(&times.active, 50);
-    report.add(&format!("{name}_active_p50_ms"), &format!("201 -> job succeeded, {who}, p50"), active, "ms", "", "");
+    report.add(&format!("{name}_active_p50_ms"), &format!("201 -> job succeeded, {rights}, p50"), active, "ms", "", "");
 }
 
 /// Measures with a worker that has the required capability.

@@ -202,10 +202,10 @@ impl Work<'_> {
     async fn create_link(&self) -> Result<(), HostError> {
         let created = self.ip(&["link", "add", "dev", self.interface.as_str(), "type", "wireguard"]).await;
         let Err(error) = created else { return Ok(()) };
-        let said = error.stderr();
-        if said.contains("File exists") {
+        let stderr = error.stderr();
+        if stderr.contains("File exists") {
             Ok(())
-        } else if !said.contains("Unknown device type") && !said.contains("Operation not supported") {
+        } else if !stderr.contains("Unknown device type") && !stderr.contains("Operation not supported") {
             Err(error)
         } else if self.commands.userspace_allowed() {
             self.start_userspace().await
@@ -218,12 +218,12 @@ impl Work<'_> {
     /// holds the control socket.
     async fn start_userspace(&self) -> Result<(), HostError> {
         let started = Instant::now();
-        let mut told = false;
+        let mut warned = false;
         loop {
             let run = self.commands.run(Program::WireguardGo, Rights::NetAdmin, &[self.interface.as_str()]).await;
             match run {
                 Err(HostError::Command { .. }) if started.elapsed() < USERSPACE_WAIT => {
-                    if !std::mem::replace(&mut told, true) {
+                    if !std::mem::replace(&mut warned, true) {
                         warn!(interface = %self.interface, "wireguard-go did not start; retrying for a while");
                     }
                     time::sleep(Duration::from_millis(100)).await;

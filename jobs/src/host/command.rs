@@ -257,8 +257,8 @@ fn complete_file(text: &Secret<String>) -> io::Result<File> {
 fn read(command: String, output: &Output) -> Result<String, HostError> {
     if !output.status.success() {
         // wireguard-go always writes to stderr, and writes its errors to stdout.
-        let said = [&output.stderr[..], b"\n", &output.stdout[..]].concat();
-        let mut stderr = scrub(&String::from_utf8_lossy(&said));
+        let printed = [&output.stderr[..], b"\n", &output.stdout[..]].concat();
+        let mut stderr = scrub(&String::from_utf8_lossy(&printed));
         if stderr.starts_with("sudo: ") {
             stderr.push_str(
                 "; check that uncloud's rules for sudo are installed (packaging/sudoers.d): `sudo -n -l` lists them",

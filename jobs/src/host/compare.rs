@@ -29,7 +29,7 @@ pub(super) fn differences(seen: &Observed, before: &InterfaceConfig, after: &Int
     compare_sets("route", &set(&link.routes), &routes_before, &routes_after, &mut found);
     let missing = routes_before.intersection(&routes_after).filter(|route| !seen.unreachable.contains(route));
     found.extend(missing.map(|route| format!("unreachable route {route} is missing")));
-    compare_peers(&link.peers, &peers::asked_for(before), &peers::asked_for(after), &mut found);
+    compare_peers(&link.peers, &peers::desired(before), &peers::desired(after), &mut found);
     shortened(found)
 }
 
@@ -69,8 +69,8 @@ fn compare_peers(seen: &PeerTable, before: &PeerTable, after: &PeerTable, found:
         match (before.get(key), after.get(key)) {
             (None, None) => found.push(format!("peer {key} is unexpected")),
             (old, new) if old != Some(allowed) && new != Some(allowed) => {
-                let asked = old.or(new).map(peers::join).unwrap_or_default();
-                found.push(format!("peer {key} has allowed IPs {} instead of {asked}", peers::join(allowed)));
+                let expected = old.or(new).map(peers::join).unwrap_or_default();
+                found.push(format!("peer {key} has allowed IPs {} instead of {expected}", peers::join(allowed)));
             }
             _ => {}
         }
@@ -94,7 +94,7 @@ pub(super) mod tests {
     use crate::host::check::tests::config;
 
     /// Returns a machine in the desired state.
-    pub(crate) fn as_asked(config: &InterfaceConfig) -> Observed {
+    pub(crate) fn as_desired(config: &InterfaceConfig) -> Observed {
         let link = Link {
             up: true,
             mtu: config.mtu.into(),
@@ -102,7 +102,7 @@ pub(super) mod tests {
             routes: config.routes.clone(),
             public_key: config.private_key.public_key().to_string(),
             listen_port: config.listen_port,
-            peers: peers::asked_for(config),
+            peers: peers::desired(config),
         };
         Observed { link: Some(link), unreachable: config.routes.iter().copied().collect() }
     }
@@ -114,13 +114,13 @@ pub(super) mod tests {
     #[test]
     fn differences_of_desired_state_are_empty() {
         let config = config();
-        assert_eq!(differences(&as_asked(&config), &config, &config), Vec::<String>::new());
+        assert_eq!(differences(&as_desired(&config), &config, &config), Vec::<String>::new());
     }
 
     #[test]
     fn differences_after_manual_changes_lists_each() {
         let config = config();
-        let mut seen = as_asked(&config);
+        let mut seen = as_desired(&config);
         seen.unreachable.remove(&config.routes[0]);
         let link = seen.link.as_mut().expect("there");
         link.up = false;
@@ -161,16 +161,16 @@ pub(super) mod tests {
         after.addresses.pop();
         after.routes.pop();
         after.peers[0].allowed_ips = vec![net("10.8.0.0/24")];
-        assert_eq!(differences(&as_asked(&before), &before, &after), Vec::<String>::new(), "not applied yet");
-        assert_eq!(differences(&as_asked(&after), &before, &after), Vec::<String>::new(), "applied already");
-        let mut half = as_asked(&before);
+        assert_eq!(differences(&as_desired(&before), &before, &after), Vec::<String>::new(), "not applied yet");
+        assert_eq!(differences(&as_desired(&after), &before, &after), Vec::<String>::new(), "applied already");
+        let mut half = as_desired(&before);
         half.link.as_mut().expect("there").listen_port = 9;
         assert_eq!(differences(&half, &before, &after), ["listen port is 9 instead of 51820"]);
     }
 
     #[test]
     fn differences_beyond_limit_are_counted() {
-        let mut seen = as_asked(&config());
+        let mut seen = as_desired(&config());
         let link = seen.link.as_mut().expect("there");
         link.peers.extend((0..60).map(|n| (format!("manual {n:02}"), BTreeSet::new())));
         let found = differences(&seen, &config(), &config());

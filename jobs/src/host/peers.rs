@@ -14,7 +14,7 @@ use uncloud_wire::desired::{InterfaceConfig, Peer};
 pub(super) type PeerTable = BTreeMap<String, BTreeSet<IpNet>>;
 
 /// Returns the peers of a configuration.
-pub(super) fn asked_for(config: &InterfaceConfig) -> PeerTable {
+pub(super) fn desired(config: &InterfaceConfig) -> PeerTable {
     let entry = |peer: &Peer| (peer.public_key.to_string(), peer.allowed_ips.iter().copied().collect());
     config.peers.iter().map(entry).collect()
 }

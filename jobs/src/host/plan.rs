@@ -71,7 +71,7 @@ fn from_link(link: &Link, config: &InterfaceConfig) -> Vec<Step> {
     let mut steps = Vec::new();
     if link.listen_port != config.listen_port
         || link.public_key != config.private_key.public_key().to_string()
-        || link.peers != peers::asked_for(config)
+        || link.peers != peers::desired(config)
     {
         steps.push(Step::SyncWireGuard);
     }
@@ -99,7 +99,7 @@ fn from_link(link: &Link, config: &InterfaceConfig) -> Vec<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{check::tests::config, compare::tests::as_asked};
+    use crate::host::{check::tests::config, compare::tests::as_desired};
 
     fn net(text: &str) -> IpNet {
         text.parse().expect("prefix")
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn plan_for_desired_state_is_empty() {
         let config = config();
-        assert_eq!(to_present(&as_asked(&config), &config, &[]), []);
+        assert_eq!(to_present(&as_desired(&config), &config, &[]), []);
         assert_eq!(to_absent(&Observed { link: None, unreachable: BTreeSet::new() }, &config.routes), []);
     }
 
@@ -133,13 +133,13 @@ mod tests {
     #[test]
     fn plan_contains_only_differences() {
         let mut config = config();
-        let seen = as_asked(&config);
+        let seen = as_desired(&config);
         config.peers.pop();
         assert_eq!(to_present(&seen, &config, &[]), [Step::SyncWireGuard]);
-        let mut seen = as_asked(&config);
+        let mut seen = as_desired(&config);
         seen.link.as_mut().expect("there").mtu = 1300;
         assert_eq!(to_present(&seen, &config, &[]), [Step::RaiseLink { mtu: 1420 }]);
-        let mut seen = as_asked(&config);
+        let mut seen = as_desired(&config);
         seen.link.as_mut().expect("there").addresses.remove(&net("10.1.0.1/24"));
         assert_eq!(to_present(&seen, &config, &[]), [Step::ReplaceAddress(net("10.1.0.1/24"))]);
     }
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn plan_with_surplus_deletes_then_restores_all() {
         let config = config();
-        let mut seen = as_asked(&config);
+        let mut seen = as_desired(&config);
         let link = seen.link.as_mut().expect("there");
         link.addresses.insert(net("10.1.0.9/24"));
         link.routes.push(net("0.0.0.0/0"));
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn plan_deletes_existing_unwanted_retired_routes() {
         let config = config();
-        let mut seen = as_asked(&config);
+        let mut seen = as_desired(&config);
         let old = net("2001:db8:77::/48");
         let retired = [old, config.routes[0], old, net("2001:db8:78::/48")];
         seen.unreachable.insert(old);

@@ -48,15 +48,15 @@ mod tests {
     fn scrub_replaces_keys_in_every_encoding() {
         let hex = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ac177fba51db92c2a";
         let url_safe = "dwdtCnMYpX08FsFyUbJm_d9ML4frw-kqsXf7pR25LCo";
-        let said = format!("Key is not the correct length or format: `{KEY}'\nprivate_key={hex} {url_safe}");
-        assert_eq!(scrub(&said), "Key is not the correct length or format: `[key]' private_key=[key] [key]");
+        let message = format!("Key is not the correct length or format: `{KEY}'\nprivate_key={hex} {url_safe}");
+        assert_eq!(scrub(&message), "Key is not the correct length or format: `[key]' private_key=[key] [key]");
         assert_eq!(scrub(KEY), "[key]");
     }
 
     #[test]
     fn scrub_keeps_useful_text() {
-        let said = "RTNETLINK answers: Address already in use";
-        assert_eq!(scrub(said), said);
+        let message = "RTNETLINK answers: Address already in use";
+        assert_eq!(scrub(message), message);
         let address = "Error: inet6 prefix is expected rather than \"2a0a:e5c1:200:1111:2222:3333:4444:5555/48\".";
         assert_eq!(scrub(address), address);
     }
@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn scrub_keeps_end_of_long_text() {
-        let said = scrub(&format!("{}the reason", "bla ".repeat(1000)));
-        assert!(said.starts_with("...") && said.ends_with("the reason"), "{said}");
-        assert_eq!(said.len(), MAX_CHARS + 3);
+        let message = scrub(&format!("{}the reason", "bla ".repeat(1000)));
+        assert!(message.starts_with("...") && message.ends_with("the reason"), "{message}");
+        assert_eq!(message.len(), MAX_CHARS + 3);
     }
 }

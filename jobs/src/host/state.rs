@@ -39,8 +39,8 @@ impl Saved {
     pub(super) fn unfinished(desired: DesiredInterface, previous: Option<&Self>) -> Self {
         let mut retired: Vec<IpNet> = previous.map(|saved| saved.retired_routes.clone()).unwrap_or_default();
         retired.extend(previous.and_then(Self::config).into_iter().flat_map(|config| &config.routes));
-        let wanted = routes(&desired.state).to_vec();
-        retired.retain(|route| !wanted.contains(route));
+        let desired_routes = routes(&desired.state).to_vec();
+        retired.retain(|route| !desired_routes.contains(route));
         retired.sort_unstable();
         retired.dedup();
         Self { unfinished: true, retired_routes: retired, desired }

@@ -30,7 +30,7 @@ fn command(database: &BillingDatabase, args: &[&str], wrong_by: Option<&str>) ->
 }
 
 #[test]
-fn programs_with_a_wrong_clock_make_the_same_bills() {
+fn bill_run_with_wrong_clock_generates_the_same_bills() {
     let mut template = BillingTemplate::create(&mut Random::new(9), 40);
     let (right, this_year) = bills(&mut template, None);
     for wrong_by in ["-4000d", "+30000d"] {

@@ -62,7 +62,7 @@ fn disturbed_run(database: &BillingDatabase) -> (i64, Process) {
 }
 
 #[test]
-fn the_schedules_run_beside_one_by_hand_outlives_a_worker() {
+fn scheduled_bill_run_with_manual_run_and_killed_worker_bills_the_same() {
     let mut template = BillingTemplate::create(&mut Random::new(5), CUSTOMERS);
     let (times, ledger) = template.copy(|database| {
         let (job, by_hand) = disturbed_run(database);
@@ -107,7 +107,7 @@ fn order_about_to_end(provider: &Provider) -> Value {
 }
 
 #[test]
-fn a_worker_ends_what_an_order_delivers_when_its_time_has_come() {
+fn service_of_cancelled_order_at_period_end_is_terminated_by_worker() {
     let provider = Provider::start(&["alice"]);
     let (admin, alice) = (provider.api("admin"), provider.api("alice"));
     admin.create_pool();

@@ -135,7 +135,7 @@ mod tests {
     use super::{in_shell, option};
 
     #[test]
-    fn commands_of_a_line_are_found() {
+    fn commands_in_a_shell_line_are_found() {
         let line = "$ echo x | A=b uncloud bootstrap-user --username x && uncloud-worker restore # uncloud no";
         assert_eq!(in_shell(line), ["echo x", "uncloud bootstrap-user --username x", "uncloud-worker restore"]);
         assert_eq!(

@@ -20,7 +20,7 @@ fn assert_none(findings: &[String]) {
 }
 
 #[test]
-fn documents_run_command_by_command_show_what_they_print() {
+fn document_commands_when_run_print_the_shown_output() {
     world::run(0, |world| {
         let documents = Document::all();
         let reader = Reader::start(world);
@@ -35,7 +35,7 @@ fn documents_run_command_by_command_show_what_they_print() {
 }
 
 #[test]
-fn blocks_say_what_they_are() {
+fn code_blocks_in_documents_declare_their_kind() {
     assert_none(&Document::all().iter().flat_map(block::findings).collect::<Vec<_>>());
 }
 
@@ -45,13 +45,13 @@ fn commands_and_options_in_documents_exist() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_in_documents_have_existing_targets() {
     let documents = Document::all();
     assert_none(&documents.iter().flat_map(text::broken_links).collect::<Vec<_>>());
 }
 
 #[test]
-fn lines_fit_on_a_screen() {
+fn lines_in_documents_stay_within_length_limits() {
     let documents = Document::all();
     let mut findings: Vec<String> = documents.iter().flat_map(text::long_lines).collect();
     let lines = documents[0].text.lines().count();

@@ -62,7 +62,7 @@ mod tests {
     use super::slug;
 
     #[test]
-    fn headings_have_anchors_as_on_github() {
+    fn slug_of_heading_equals_its_anchor_on_github() {
         assert_eq!(slug("## Listening, restarts"), "listening-restarts");
         assert_eq!(slug("### A host for `uncloud up`"), "a-host-for-uncloud-up");
     }

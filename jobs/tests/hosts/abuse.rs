@@ -162,7 +162,7 @@ LOG_LEVEL=debug wireguard-go wg-7
 ";
 
 #[test]
-fn sudo_refuses_everything_else() {
+fn sudo_with_command_beyond_the_rules_fails_without_effect() {
     world::run(1, |world| {
         let site = Site::new(world);
         let worker = Account::new(&site, Rights::Sudo);
@@ -224,7 +224,7 @@ fn is_from_sudo(output: &Output) -> bool {
 }
 
 #[test]
-fn what_sudo_allows_can_not_be_turned_against_the_host() {
+fn allowed_sudo_command_with_hostile_input_grants_no_root_access() {
     world::run(0, |world| {
         let site = Site::new(world);
         let worker = Account::new(&site, Rights::Sudo);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn tunnels_carry_traffic_and_drop_what_has_a_strangers_source() {
+fn apply_of_two_customers_carries_traffic_and_drops_spoofed_sources() {
     world::run(2, |world| {
         let (site, one, two) = Site::with_two_customers(world);
         assert_eq!(world.ping(VPN_HOST, &one.address(), 3), 3, "host to client1");
@@ -36,7 +36,7 @@ fn tunnels_carry_traffic_and_drop_what_has_a_strangers_source() {
 }
 
 #[test]
-fn the_report_says_what_wg_shows() {
+fn apply_report_of_two_peers_matches_output_of_wg() {
     world::run(0, |world| {
         let site = Site::new(world);
         let tunnels = [Tunnel::new(1), Tunnel::new(2)];
@@ -72,7 +72,7 @@ fn record(site: &Site<'_>, program: &str, log: &str) {
 }
 
 #[test]
-fn applying_again_only_reads_and_no_key_is_ever_an_argument() {
+fn apply_twice_only_reads_and_passes_no_key_as_argument() {
     world::run(0, |world| {
         let site = Site::new(world);
         let log = site.dir.path().join("calls");
@@ -99,7 +99,7 @@ fn applying_again_only_reads_and_no_key_is_ever_an_argument() {
 }
 
 #[test]
-fn the_state_file_is_for_the_worker_only() {
+fn state_file_after_apply_is_readable_by_worker_only() {
     world::run(0, |world| {
         let site = Site::new(world);
         nix::sys::stat::umask(nix::sys::stat::Mode::empty());
@@ -115,7 +115,7 @@ fn the_state_file_is_for_the_worker_only() {
 }
 
 #[test]
-fn removing_a_customer_does_not_touch_its_neighbour() {
+fn apply_removing_one_customer_keeps_session_of_the_other() {
     world::run(2, |world| {
         let (site, one, two) = Site::with_two_customers(world);
         let session = || {
@@ -129,7 +129,7 @@ fn removing_a_customer_does_not_touch_its_neighbour() {
         let report = site.apply(site.desired(2, &[&two]));
         ping.read(100);
         assert_eq!((report.applied_generation, report.peers), (2, 1));
-        assert_eq!(report.drift, Vec::<String>::new(), "an asked for removal is no drift");
+        assert_eq!(report.drift, Vec::<String>::new(), "a requested removal is not drift");
         // wireguard-go closes and opens its port whenever it is told one, even the same (the kernel does not): measured
         // at 9 of 2,000 requests lost over 50 calls of syncconf. Replacing the peers loses them for seconds.
         let lost = ping.lost();
@@ -140,7 +140,7 @@ fn removing_a_customer_does_not_touch_its_neighbour() {
 }
 
 #[test]
-fn an_older_generation_changes_nothing() {
+fn apply_of_older_generation_changes_nothing() {
     world::run(0, |world| {
         let site = Site::new(world);
         let tunnel = Tunnel::new(1);
@@ -155,7 +155,7 @@ fn an_older_generation_changes_nothing() {
 }
 
 #[test]
-fn two_jobs_at_once_end_with_the_newer_one() {
+fn apply_of_two_generations_at_once_ends_with_the_newer_one() {
     world::run(0, |world| {
         let site = Site::new(world);
         let tunnel = Tunnel::new(1);
@@ -170,7 +170,7 @@ fn two_jobs_at_once_end_with_the_newer_one() {
 }
 
 #[test]
-fn a_newer_version_is_refused_untouched() {
+fn apply_of_newer_version_is_refused_without_changes() {
     world::run(0, |world| {
         let site = Site::new(world);
         let before = site.snapshot();
@@ -183,7 +183,7 @@ fn a_newer_version_is_refused_untouched() {
 }
 
 #[test]
-fn a_read_only_state_folder_is_a_clear_error_and_nothing_is_applied() {
+fn apply_with_read_only_state_folder_fails_with_clear_error() {
     world::run(0, |world| {
         let site = Site::new(world);
         let dir = site.dir.path().display();
@@ -199,7 +199,7 @@ fn a_read_only_state_folder_is_a_clear_error_and_nothing_is_applied() {
 }
 
 #[test]
-fn without_wireguard_in_the_kernel_the_error_says_what_to_do() {
+fn apply_without_wireguard_in_kernel_fails_with_remedy() {
     world::run(0, |world| {
         let site = Site::new(world);
         let probe = site.sh("ip link add dev wg-probe type wireguard 2>&1 && ip link del wg-probe || true");

@@ -21,7 +21,7 @@ fn peers(state_dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_restored_older_database_wins_over_the_host() {
+fn reconcile_after_restoring_older_database_overrides_host_state() {
     let mut provider = Provider::start(&["alice"]);
     let state_dir = tempfile::tempdir().expect("folder");
     let _worker = provider.dry_worker(state_dir.path());

@@ -23,7 +23,7 @@ fn worker(args: &[&str]) -> Command {
 }
 
 #[test]
-fn errors_are_one_line_without_the_password() {
+fn worker_with_invalid_options_prints_one_line_without_password() {
     let no_broker = fail(&mut worker(&["--queue", "vpn-1.example.ch"]));
     assert!(no_broker.contains("REDIS_URL") && no_broker.contains("--broker"), "{no_broker}");
     let no_queue = fail(&mut worker(&[]));
@@ -53,7 +53,7 @@ fn exits(command: &mut Command, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn failure_exits_with_the_codes_of_uncloud() {
+fn worker_failure_exits_with_the_code_of_its_cause() {
     let queue = ["--queue", "vpn-1.example.ch"];
     exits(&mut worker(&[]), 2, &["--queue"]);
     exits(&mut worker(&queue), 2, &["REDIS_URL"]);
@@ -67,7 +67,7 @@ fn failure_exits_with_the_codes_of_uncloud() {
 }
 
 #[test]
-fn options_before_and_after_the_command_are_read() {
+fn worker_options_before_or_after_the_command_are_read() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("worker.env");
     fs::write(&file, "export UNCLOUD_STATE_DIR='/nonexistent/of the file'\nREDIS_URL=http://hunter2@localhost\n")
@@ -89,7 +89,7 @@ fn options_before_and_after_the_command_are_read() {
 }
 
 #[test]
-fn help_completion_and_man_pages_are_written() {
+fn worker_help_completion_and_man_pages_are_generated() {
     for args in [&["--help"][..], &["restore", "--help"], &["completion", "bash"]] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
@@ -125,7 +125,7 @@ fn works(redis: &RedisServer) -> bool {
 }
 
 #[test]
-fn the_log_goes_to_a_file_at_the_level_that_is_asked_for() {
+fn worker_log_with_file_and_level_options_honours_both() {
     let redis = RedisServer::start();
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("worker.log");
@@ -149,7 +149,7 @@ fn the_log_goes_to_a_file_at_the_level_that_is_asked_for() {
 }
 
 #[test]
-fn a_full_disk_under_the_log_ends_no_worker() {
+fn worker_with_full_disk_under_its_log_keeps_running() {
     let redis = RedisServer::start();
     for to_file in [true, false] {
         let args: &[&str] = if to_file { &["-f", "/dev/full"] } else { &[] };
@@ -164,7 +164,7 @@ fn a_full_disk_under_the_log_ends_no_worker() {
 }
 
 #[test]
-fn systemd_hears_that_it_is_ready_alive_and_stopping() {
+fn worker_under_systemd_notifies_ready_watchdog_and_stopping() {
     let redis = RedisServer::start();
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("notify");

@@ -28,7 +28,7 @@ fn worker(provider: &Provider, world: &World, state_dir: &Path, minutes: i64) ->
 }
 
 #[test]
-fn a_wrong_clock_neither_loses_nor_repeats_nor_reorders_work() {
+fn worker_with_wrong_clock_takes_over_lease_and_applies_all_networks() {
     world::run(0, |world| {
         let provider = Provider::start(&["nico"]);
         let (admin, nico) = (provider.api("admin"), provider.api("nico"));

@@ -105,7 +105,7 @@ fn pool(world: &World, provider: &Provider, state_dir: &tempfile::TempDir) -> Pr
 }
 
 #[test]
-fn customers_reach_host_and_each_other_until_one_leaves() {
+fn network_deletion_with_two_connected_customers_disconnects_only_one() {
     world::run(2, |world| {
         let provider = Provider::start(&["nico", "sami"]);
         let state_dir = tempfile::tempdir().expect("state folder");
@@ -135,7 +135,7 @@ fn customers_reach_host_and_each_other_until_one_leaves() {
 }
 
 #[test]
-fn a_reboot_needs_no_control_plane() {
+fn restore_after_reboot_without_control_plane_reconnects_customers() {
     world::run(2, |world| {
         let provider = Provider::start(&["nico", "sami"]);
         let state_dir = tempfile::tempdir().expect("state folder");
@@ -159,7 +159,7 @@ fn a_reboot_needs_no_control_plane() {
 }
 
 #[test]
-fn reconciling_mends_a_host_and_reports_what_was_wrong() {
+fn reconcile_after_manual_changes_repairs_host_and_reports_drift() {
     world::run(1, |world| {
         let provider = Provider::start(&["nico"]);
         let state_dir = tempfile::tempdir().expect("state folder");

@@ -200,7 +200,7 @@ fn statuses(provider: &Provider) -> BTreeMap<i64, String> {
 }
 
 #[test]
-fn accepted_requests_survive_killed_processes_and_an_emptied_redis() {
+fn accepted_requests_with_process_kills_and_redis_flushes_are_kept() {
     world::run(0, |world| {
         let seed = seed();
         eprintln!("UNCLOUD_TEST_SEED={seed}");

@@ -28,7 +28,7 @@ fn peers(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn a_full_state_folder_is_said_and_work_goes_on_when_there_is_room() {
+fn apply_with_full_state_folder_is_reported_and_resumes_with_space() {
     world::run(0, |world| {
         let provider = Provider::start(&["nico"]);
         let (admin, nico) = (provider.api("admin"), provider.api("nico"));

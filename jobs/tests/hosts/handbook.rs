@@ -120,12 +120,12 @@ fn without_colours(text: &str) -> String {
 }
 
 #[test]
-fn every_command_of_the_handbook_does_what_it_says() {
+fn handbook_commands_over_http_succeed() {
     world::run(0, |_| every_command(false));
 }
 
 #[test]
-fn every_command_of_the_handbook_does_it_by_https() {
+fn handbook_commands_over_https_succeed() {
     world::run(0, |_| every_command(true));
 }
 

@@ -8,7 +8,7 @@ use uncloud_testkit::{
 };
 
 #[test]
-fn the_workers_log_names_the_request_and_the_job() {
+fn worker_log_of_finished_job_contains_request_and_job_id() {
     let provider = Provider::start(&[]);
     let state_dir = tempfile::tempdir().expect("state folder");
     let mut command = Command::new(programs::uncloud_worker());

@@ -20,12 +20,12 @@ use crate::{
 };
 
 #[test]
-fn the_tunnel_works_with_sudo_and_the_shipped_rules() {
+fn worker_with_sudo_and_shipped_rules_manages_tunnels() {
     world::run(2, |world| whole_story(world, Rights::Sudo));
 }
 
 #[test]
-fn the_tunnel_works_with_cap_net_admin_and_no_sudo() {
+fn worker_with_cap_net_admin_and_no_sudo_manages_tunnels() {
     world::run(2, |world| whole_story(world, Rights::NetAdmin));
 }
 
@@ -91,7 +91,7 @@ fn whole_story(world: &World, rights: Rights) {
 }
 
 #[test]
-fn without_rights_the_worker_says_what_it_lacks() {
+fn worker_without_rights_fails_with_clear_error() {
     world::run(0, |world| {
         let site = Site::new(world);
         let worker = Account::new(&site, Rights::None);
@@ -106,7 +106,7 @@ fn without_rights_the_worker_says_what_it_lacks() {
 }
 
 #[test]
-fn missing_rules_are_named() {
+fn apply_without_sudo_rules_fails_and_names_the_rules() {
     world::run(0, |world| {
         let site = Site::new(world);
         let worker = Account::new(&site, Rights::Sudo);
@@ -117,7 +117,7 @@ fn missing_rules_are_named() {
 }
 
 #[test]
-fn a_command_that_hangs_under_sudo_is_over_when_its_job_is() {
+fn apply_with_hanging_sudo_command_times_out_and_leaves_no_process() {
     world::run(0, |world| {
         let site = Site::new(world);
         let worker = Account::new(&site, Rights::Sudo);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[test]
-fn work_by_hand_is_mended_and_reported() {
+fn apply_after_manual_changes_repairs_and_reports_them() {
     world::run(0, |world| {
         let site = Site::new(world);
         let (one, stranger) = (Tunnel::new(1), Tunnel::new(2));
@@ -76,7 +76,7 @@ fn work_by_hand_is_mended_and_reported() {
 }
 
 #[test]
-fn what_wg_keeps_when_it_is_left_out_is_reset_with_the_next_change() {
+fn apply_of_next_change_resets_manual_preshared_key_and_keepalive() {
     world::run(0, |world| {
         let site = Site::new(world);
         let (one, two) = (Tunnel::new(1), Tunnel::new(2));
@@ -98,7 +98,7 @@ fn settled(snapshot: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_taken_port_is_a_clear_error_and_freeing_it_is_enough() {
+fn apply_with_taken_port_fails_with_clear_error_until_port_is_free() {
     world::run(0, |world| {
         let site = Site::new(world);
         let tunnel = Tunnel::new(1);
@@ -111,7 +111,7 @@ fn a_taken_port_is_a_clear_error_and_freeing_it_is_enough() {
         // A late, older job must not confirm what is saved but was never in effect.
         let report = site.apply(site.desired(1, &[]));
         assert_eq!((report.applied_generation, report.superseded, report.peers), (2, true, 1));
-        assert_eq!(report.drift, Vec::<String>::new(), "our own half-done work is no drift");
+        assert_eq!(report.drift, Vec::<String>::new(), "our own incomplete work is not drift");
 
         let socket = std::net::UdpSocket::bind(("::", PORT + 1)).expect("free");
         let mut moved = site.config(&[&tunnel]);
@@ -126,7 +126,7 @@ fn a_taken_port_is_a_clear_error_and_freeing_it_is_enough() {
 }
 
 #[test]
-fn a_wireguard_that_hangs_is_given_up_and_served_when_it_answers() {
+fn apply_with_hanging_wireguard_times_out_and_succeeds_on_retry() {
     world::run(0, |world| {
         let site = Site::new(world);
         let (one, two) = (Tunnel::new(1), Tunnel::new(2));
@@ -145,7 +145,7 @@ fn a_wireguard_that_hangs_is_given_up_and_served_when_it_answers() {
 }
 
 #[test]
-fn a_reboot_is_survived_without_the_control_plane() {
+fn restore_after_reboot_with_broken_state_files_recovers_the_others() {
     world::run(1, |world| {
         let site = Site::new(world);
         let tunnel = Tunnel::new(1);
@@ -182,7 +182,7 @@ fn a_reboot_is_survived_without_the_control_plane() {
 }
 
 #[test]
-fn a_deleted_pool_stays_deleted() {
+fn deleted_pool_after_older_job_or_restore_stays_deleted() {
     world::run(0, |world| {
         let site = Site::new(world);
         let tunnel = Tunnel::new(1);
@@ -207,7 +207,7 @@ fn a_deleted_pool_stays_deleted() {
 }
 
 #[test]
-fn a_renumbered_pool_leaves_no_route_behind() {
+fn apply_of_renumbered_pool_leaves_no_old_route() {
     world::run(0, |world| {
         let site = Site::new(world);
         site.apply(site.desired(1, &[]));
@@ -225,7 +225,7 @@ fn a_renumbered_pool_leaves_no_route_behind() {
 }
 
 #[test]
-fn a_dry_run_counts_generations_and_configures_nothing() {
+fn apply_in_dry_run_saves_generation_and_configures_nothing() {
     world::run(0, |world| {
         let site = Site::new(world);
         let before = site.sh("ip addr; ip -6 route");

@@ -13,7 +13,7 @@ use uncloud_testkit::{
 const SECOND: &str = "vpn-2.example.ch";
 
 #[test]
-fn each_of_two_hosts_serves_its_own_pool() {
+fn hosts_with_separate_pools_serve_only_their_own_networks() {
     world::run(1, |world| {
         let provider = Provider::start(&["nico"]);
         let (admin, nico) = (provider.api("admin"), provider.api("nico"));

@@ -230,7 +230,7 @@ fn only_its_owner_reads(path: &Path) -> bool {
 }
 
 #[test]
-fn secrets_are_only_where_they_belong() {
+fn secrets_after_use_and_failures_do_not_leak() {
     world::run(0, |world| {
         let mut site = Site::start(world);
         let (private_key, next_private_key) = (wg_key(), wg_key());

@@ -29,7 +29,7 @@ fn lock(state_dir: &Path) -> File {
 }
 
 #[test]
-fn the_first_signal_finishes_what_runs_and_the_second_does_not_wait() {
+fn worker_shutdown_on_first_signal_waits_and_on_second_ends_at_once() {
     let provider = Provider::start(&["alice"]);
     let state_dir = tempfile::tempdir().expect("folder");
     let mut worker = provider.dry_worker(state_dir.path());

@@ -3,7 +3,7 @@
 use uncloud_testkit::{soak, world};
 
 #[test]
-fn twenty_faults_leave_hosts_and_database_equal() {
+fn vpn_soak_with_twenty_faults_leaves_hosts_equal_to_database() {
     world::run(1, |world| {
         let outcome = soak::vpn::run(world, 20, 7);
         assert_eq!(outcome.faults(), 20, "{outcome}");

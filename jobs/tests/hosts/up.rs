@@ -36,7 +36,7 @@ fn namespaces() -> Vec<String> {
 }
 
 #[test]
-fn from_nothing_to_a_network_and_back_to_nothing() {
+fn up_on_fresh_machine_serves_network_and_stops_without_leftovers() {
     world::run(0, |world| {
         let mut up = RunningInstance::start();
         let ready = up.admin().get("/readyz");
@@ -62,7 +62,7 @@ fn from_nothing_to_a_network_and_back_to_nothing() {
 }
 
 #[test]
-fn after_kill_9_the_next_start_has_everything_back() {
+fn up_after_kill_restores_networks_and_ends_leftover_processes() {
     world::run(0, |world| {
         let up = RunningInstance::start();
         up.add_customer();
@@ -85,7 +85,7 @@ fn after_kill_9_the_next_start_has_everything_back() {
 }
 
 #[test]
-fn killed_children_come_back() {
+fn up_with_killed_children_restarts_them_and_serves_new_networks() {
     world::run(0, |world| {
         let mut up = RunningInstance::start();
         up.add_customer();
@@ -109,7 +109,7 @@ fn killed_children_come_back() {
 }
 
 #[test]
-fn without_a_tun_device_everything_is_a_dry_run_that_says_so() {
+fn up_without_tun_device_reports_dry_run() {
     world::run(0, |world| {
         world.sh("mount -t tmpfs world /dev/net");
         let mut up = RunningInstance::start();
@@ -128,7 +128,7 @@ fn without_a_tun_device_everything_is_a_dry_run_that_says_so() {
 }
 
 #[test]
-fn a_folder_that_postgresql_cannot_reach_is_one_line() {
+fn up_with_data_folder_closed_to_postgresql_fails_with_one_line() {
     world::run(0, |_| {
         fs::create_dir("/run/home").expect("folder");
         fs::set_permissions("/run/home", PermissionsExt::from_mode(0o700)).expect("chmod");

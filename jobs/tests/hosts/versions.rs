@@ -21,7 +21,7 @@ fn sent(provider: &Provider, kind: &str, payload: &str) -> i64 {
 }
 
 #[test]
-fn an_unknown_kind_and_a_newer_payload_fail_and_say_what_to_do() {
+fn job_with_unknown_kind_or_newer_payload_fails_with_clear_error() {
     let provider = Provider::start(&[]);
     let state_dir = tempfile::tempdir().expect("folder");
     let _worker = provider.dry_worker(state_dir.path());

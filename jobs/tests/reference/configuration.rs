@@ -31,7 +31,7 @@ const FILES: &str = "\
 so that one file serves units, containers and the command line:";
 
 const RULES: [&str; 7] = [
-    "Blank lines and lines that begin with `#` or `;` are skipped. There are no comments behind a value.",
+    "Blank lines and lines that begin with `#` or `;` are skipped. A value can't be followed by a comment.",
     "Blanks around the name and around the value are dropped. The last line of a name wins.",
     "A value in single or double quotation marks keeps its blanks and line ends. Between double ones, `\\\"`, `\\\\`, `` \\` `` \
      and `\\$` stand for the character after the backslash.",
@@ -185,7 +185,7 @@ fn read_in(folder: &Path, names: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_variable_that_the_code_reads_is_described() {
+fn variables_read_by_the_code_are_all_described() {
     let mut names = BTreeSet::new();
     for folder in ["src", "jobs/src"] {
         read_in(&programs::repository().join(folder), &mut names);
@@ -198,7 +198,7 @@ fn every_variable_that_the_code_reads_is_described() {
 }
 
 #[test]
-fn secrets_have_no_default_and_a_file() {
+fn secret_variables_have_a_file_form_and_no_default() {
     let variables = variables();
     for name in
         ["DATABASE_URL", "REDIS_URL", "UNCLOUD_SECRET_KEY", "UNCLOUD_ADMIN_PASSWORD", "UNCLOUD_LDAP_BIND_PASSWORD"]

@@ -30,6 +30,6 @@ pub(crate) fn page() -> String {
 }
 
 #[test]
-fn codes_come_by_their_status() {
+fn problem_codes_are_sorted_by_status() {
     assert!(Code::ALL.is_sorted_by_key(|code| code.status()), "each status has one heading");
 }

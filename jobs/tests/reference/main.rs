@@ -24,7 +24,7 @@ fn generated() -> [(&'static str, String); 3] {
 }
 
 #[test]
-fn committed_reference_is_what_the_programs_say() {
+fn reference_in_repository_matches_the_programs() {
     let folder = programs::repository().join("docs/reference");
     if std::env::var_os(WRITE).is_some() {
         fs::create_dir_all(&folder).expect("docs/reference");
@@ -44,7 +44,7 @@ fn committed_reference_is_what_the_programs_say() {
 }
 
 #[test]
-fn lines_are_at_most_100_columns_wide() {
+fn reference_lines_fit_in_100_columns() {
     for (name, text) in generated() {
         // A table's row and an address can't be broken.
         let long = text.lines().find(|line| line.chars().count() > 100 && !line.starts_with('|') && line.contains(' '));

@@ -52,7 +52,7 @@ pub(crate) fn prose_and_code(text: &str) -> String {
 }
 
 #[test]
-fn text_is_wrapped_and_examples_are_code() {
+fn markdown_of_help_text_wraps_prose_and_fences_examples() {
     let text = wrapped("- ", &"word ".repeat(30));
     assert!(
         text.lines().all(|line| line.len() <= WIDTH) && text.lines().nth(1).is_some_and(|line| line.starts_with("  w"))

@@ -18,7 +18,7 @@ use uncloud_testkit::{
 pub(crate) const AGAIN: Duration = Duration::from_secs(10);
 
 #[test]
-fn what_cannot_be_read_is_said_and_holds_up_nobody() {
+fn worker_with_unreadable_queue_entries_reports_them_and_continues() {
     let stage = Stage::start();
     let _server = stage.server();
     // Its own job knows; of the other entry nobody can tell whose it was.
@@ -40,7 +40,7 @@ fn what_cannot_be_read_is_said_and_holds_up_nobody() {
 }
 
 #[test]
-fn ten_megabytes_are_carried() {
+fn job_with_ten_megabyte_payload_succeeds() {
     let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&Action::Big { bytes: 10_000_000 });
@@ -50,7 +50,7 @@ fn ten_megabytes_are_carried() {
 }
 
 #[test]
-fn a_panic_is_a_failure_of_its_job_alone() {
+fn job_with_panicking_handler_fails_without_stopping_the_worker() {
     let stage = Stage::start();
     let (_server, mut worker) = (stage.server(), stage.worker());
     let neighbour = stage.enqueue(&Action::Sleep { millis: 1000 });
@@ -78,7 +78,7 @@ fn supervise(stage: &Stage, mut worker: Process, mut done: impl FnMut() -> bool)
 }
 
 #[test]
-fn a_job_that_kills_its_workers_is_given_up_and_takes_no_neighbour_with_it() {
+fn job_killing_its_worker_three_times_fails_while_others_succeed() {
     let stage = Stage::start();
     let _server = stage.server();
     let neighbours = [600; 3].map(|millis| stage.enqueue(&Action::Sleep { millis }));
@@ -98,7 +98,7 @@ fn a_job_that_kills_its_workers_is_given_up_and_takes_no_neighbour_with_it() {
 }
 
 #[test]
-fn jobs_longer_than_a_lease_run_once_though_they_block_every_thread() {
+fn job_longer_than_lease_blocking_every_thread_runs_once() {
     let stage = Stage::start();
     let (_server, _worker, _other) = (stage.server(), stage.worker(), stage.worker());
     let threads = thread::available_parallelism().map_or(2, usize::from).min(4);
@@ -111,7 +111,7 @@ fn jobs_longer_than_a_lease_run_once_though_they_block_every_thread() {
 }
 
 #[test]
-fn an_emptied_redis_costs_no_job_and_no_second_run_of_what_runs() {
+fn redis_flush_with_running_and_waiting_job_runs_each_once() {
     let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker_with(1));
     let running = stage.enqueue(&Action::Sleep { millis: 9000 });
@@ -126,11 +126,11 @@ fn an_emptied_redis_costs_no_job_and_no_second_run_of_what_runs() {
     stage.wait_for(waiting, "succeeded");
     assert_eq!((stage.starts(running).len(), stage.starts(waiting).len()), (1, 1));
     let lost = stage.number("select count(*) from job_attempt where outcome = 'lost'");
-    assert_eq!((stage.job(running).failures, lost), (0, 1), "being lost is no failure");
+    assert_eq!((stage.job(running).failures, lost), (0, 1), "a lost job does not count as a failure");
 }
 
 #[test]
-fn a_redis_emptied_when_a_job_was_last_heard_of_long_ago_costs_no_second_run() {
+fn redis_flush_with_stale_last_seen_time_runs_job_once() {
     let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker_with(1));
     let running = stage.enqueue(&Action::Sleep { millis: 16_000 });
@@ -143,7 +143,7 @@ fn a_redis_emptied_when_a_job_was_last_heard_of_long_ago_costs_no_second_run() {
 }
 
 #[test]
-fn what_redis_lost_comes_again_however_busy_the_queue_is() {
+fn job_lost_by_redis_in_busy_queue_is_sent_again() {
     let stage = Stage::start();
     let server = stage.server();
     let lost = stage.enqueue(&Action::Sleep { millis: 0 });
@@ -173,7 +173,7 @@ fn what_redis_lost_comes_again_however_busy_the_queue_is() {
 }
 
 #[test]
-fn a_redis_that_was_gone_gets_everything_again_and_what_runs_meanwhile_runs_once() {
+fn redis_outage_longer_than_lease_loses_no_job_and_runs_each_once() {
     let mut stage = Stage::start();
     let (_server, mut worker) = (stage.server(), stage.worker());
     let running = stage.enqueue(&Action::Sleep { millis: 16_000 });
@@ -199,7 +199,7 @@ fn a_redis_that_was_gone_gets_everything_again_and_what_runs_meanwhile_runs_once
 }
 
 #[test]
-fn a_frozen_redis_gives_no_healthy_workers_job_to_another() {
+fn redis_freeze_longer_than_lease_runs_each_job_once() {
     let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&Action::Sleep { millis: 12_000 });
@@ -217,7 +217,7 @@ fn a_frozen_redis_gives_no_healthy_workers_job_to_another() {
 }
 
 #[test]
-fn two_servers_send_each_job_once() {
+fn dispatch_with_two_servers_sends_each_job_once() {
     let stage = Stage::start();
     let _servers = [stage.server(), stage.server()];
     let _workers = [stage.worker(), stage.worker()];
@@ -229,7 +229,7 @@ fn two_servers_send_each_job_once() {
 }
 
 #[test]
-fn a_server_that_died_before_it_sent_what_it_claimed_is_made_up_for() {
+fn job_claimed_but_not_sent_by_killed_server_is_sent_again() {
     let stage = Stage::start();
     let _worker = stage.worker();
     let job = stage.enqueue(&Action::Sleep { millis: 0 });
@@ -244,7 +244,7 @@ fn a_server_that_died_before_it_sent_what_it_claimed_is_made_up_for() {
 }
 
 #[test]
-fn whoever_is_killed_the_job_runs_within_ten_seconds_and_once_with_effect() {
+fn job_after_killed_worker_server_or_redis_recovers_in_ten_seconds() {
     let mut stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker());
     let action = Action::Sleep { millis: 1000 };

@@ -9,7 +9,7 @@ use uncloud_testkit::{
 use crate::faults::AGAIN;
 
 #[test]
-fn a_worker_frozen_past_its_lease_is_replaced_and_does_no_harm_when_it_wakes() {
+fn worker_frozen_past_its_lease_is_replaced_and_resumes_without_harm() {
     let stage = Stage::start();
     let (_server, frozen) = (stage.server(), stage.worker());
     let job = stage.enqueue(&Action::Sleep { millis: 1000 });
@@ -32,7 +32,7 @@ fn a_worker_frozen_past_its_lease_is_replaced_and_does_no_harm_when_it_wakes() {
 }
 
 #[test]
-fn what_a_frozen_worker_says_of_a_job_that_another_has_by_now_changes_nothing() {
+fn report_from_frozen_worker_after_takeover_is_ignored() {
     let stage = Stage::start();
     let (_server, frozen) = (stage.server(), stage.worker());
     let enqueue = |action: &Action| stage.enqueue_with(action, |job| job.serial_key = Some("mailbox"));

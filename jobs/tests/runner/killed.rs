@@ -55,7 +55,7 @@ fn in_state(stage: &Stage, name: &str) -> i64 {
 }
 
 #[test]
-fn a_purge_that_dies_halfway_is_completed_by_the_next_one() {
+fn job_purge_killed_halfway_is_completed_by_next_purge() {
     let stage = Stage::start();
     stage.run_uncloud(&["queue", "pause", QUEUE]);
     let jobs = many_jobs(&stage, &AT_ONCE, MANY, 5);
@@ -72,7 +72,7 @@ fn a_purge_that_dies_halfway_is_completed_by_the_next_one() {
 }
 
 #[test]
-fn a_retry_of_many_that_dies_halfway_runs_none_of_them_twice() {
+fn bulk_job_retry_killed_halfway_and_repeated_runs_no_job_twice() {
     let stage = Stage::start();
     stage.run_uncloud(&["queue", "pause", QUEUE]);
     let jobs = many_jobs(&stage, &AT_ONCE, MANY, 5);
@@ -87,7 +87,7 @@ fn a_retry_of_many_that_dies_halfway_runs_none_of_them_twice() {
 }
 
 #[test]
-fn a_queue_whose_drain_dies_stays_paused() {
+fn queue_after_killed_drain_stays_paused() {
     let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
     let running = stage.enqueue(&Action::Sleep { millis: 6000 });
@@ -105,7 +105,7 @@ fn a_queue_whose_drain_dies_stays_paused() {
 }
 
 #[test]
-fn who_watches_a_job_sees_its_next_worker_go_on() {
+fn job_watch_with_killed_worker_and_server_follows_job_to_its_end() {
     let stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&Action::Sleep { millis: 5000 });
@@ -120,7 +120,7 @@ fn who_watches_a_job_sees_its_next_worker_go_on() {
 }
 
 #[test]
-fn the_urgent_job_overtakes_what_a_dead_server_and_worker_left_waiting() {
+fn urgent_job_after_killed_server_and_worker_runs_before_waiting_jobs() {
     let stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker_with(1));
     let slow = Action::Sleep { millis: 50 };
@@ -143,7 +143,7 @@ fn the_urgent_job_overtakes_what_a_dead_server_and_worker_left_waiting() {
 }
 
 #[test]
-fn limits_hold_for_the_worker_that_takes_over() {
+fn job_time_limits_after_worker_takeover_still_apply() {
     let stage = Stage::start();
     let (_server, worker) = (stage.server(), stage.worker());
     let wound_up = stage.enqueue_with(&Action::WindUp, |job| job.policy.soft_limit = Some(Duration::from_secs(5)));
@@ -170,7 +170,7 @@ fn limits_hold_for_the_worker_that_takes_over() {
 }
 
 #[test]
-fn a_job_that_waits_for_its_next_attempt_outlives_all_that_could_run_it() {
+fn delayed_jobs_after_killed_server_and_worker_keep_their_delay() {
     const DAY: Duration = Duration::from_hours(24);
     let stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker());

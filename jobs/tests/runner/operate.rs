@@ -26,7 +26,7 @@ fn worker_id(stage: &Stage) -> String {
 }
 
 #[test]
-fn a_job_is_revoked_wherever_it_is_and_a_running_one_ends_with_its_child_process() {
+fn job_revoke_in_any_state_stops_the_job_and_its_child_process() {
     let stage = Stage::start();
     let _server = stage.server();
     let sent = stage.enqueue(&Action::Sleep { millis: 0 });
@@ -54,7 +54,7 @@ fn a_job_is_revoked_wherever_it_is_and_a_running_one_ends_with_its_child_process
 }
 
 #[test]
-fn a_revocation_outlives_the_server_and_the_worker_that_should_hear_of_it() {
+fn job_revoke_with_killed_server_and_worker_still_takes_effect() {
     let stage = Stage::start();
     let (server, worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&LONG);
@@ -68,7 +68,7 @@ fn a_revocation_outlives_the_server_and_the_worker_that_should_hear_of_it() {
 }
 
 #[test]
-fn a_paused_queue_stays_paused_and_a_drained_one_has_finished_its_jobs() {
+fn queue_drain_after_killed_server_finishes_running_jobs_only() {
     let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker());
     let running = stage.enqueue(&Action::Sleep { millis: 1500 });
@@ -86,7 +86,7 @@ fn a_paused_queue_stays_paused_and_a_drained_one_has_finished_its_jobs() {
 }
 
 #[test]
-fn a_purge_takes_what_waits_and_leaves_what_runs() {
+fn job_purge_with_running_job_revokes_waiting_jobs_only() {
     let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
     let running = stage.enqueue(&Action::Sleep { millis: 1000 });
@@ -106,7 +106,7 @@ fn a_purge_takes_what_waits_and_leaves_what_runs() {
 }
 
 #[test]
-fn a_live_worker_is_scaled_up_and_down_also_over_the_death_of_the_server() {
+fn worker_scale_across_server_restart_raises_and_lowers_concurrency() {
     let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker_with(1));
     let jobs: Vec<i64> = (0..6).map(|_| stage.enqueue(&LONG)).collect();
@@ -133,7 +133,7 @@ fn a_live_worker_is_scaled_up_and_down_also_over_the_death_of_the_server() {
 }
 
 #[test]
-fn dead_letters_are_sent_again_one_by_one_or_by_filter() {
+fn job_retry_by_id_or_filter_requeues_matching_failed_jobs() {
     let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker());
     let fail = |error: &str| stage.enqueue(&Action::Fail { error: error.into() });
@@ -157,7 +157,7 @@ fn dead_letters_are_sent_again_one_by_one_or_by_filter() {
 }
 
 #[test]
-fn what_is_there_is_shown_and_a_dead_worker_is_not() {
+fn inspect_before_and_after_worker_kill_shows_jobs_and_missing_reply() {
     let stage = Stage::start();
     let (_server, worker) = (stage.server(), stage.worker_with(1));
     worker_id(&stage);
@@ -190,7 +190,7 @@ fn what_is_there_is_shown_and_a_dead_worker_is_not() {
 }
 
 #[test]
-fn progress_is_seen_while_the_job_runs() {
+fn job_watch_of_running_job_shows_its_progress() {
     let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&Action::Sleep { millis: 2500 });

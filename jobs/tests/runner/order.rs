@@ -30,7 +30,7 @@ fn one_after_the_other(stage: &Stage, jobs: &[JobId]) {
 }
 
 #[test]
-fn the_urgent_job_overtakes_all_that_wait() {
+fn urgent_job_with_many_jobs_waiting_runs_first() {
     let stage = Stage::start();
     stage.run_uncloud(&["queue", "pause", QUEUE]);
     let low: Vec<JobId> = (0..100).map(|_| stage.enqueue_with(&Action::Stamp, |job| job.policy.priority = 1)).collect();
@@ -47,7 +47,7 @@ fn the_urgent_job_overtakes_all_that_wait() {
 }
 
 #[test]
-fn a_job_runs_at_its_time_whichever_server_is_there() {
+fn scheduled_job_after_server_restart_runs_at_its_time() {
     let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker());
     let now = stage.rows::<(DateTime<Utc>,)>("select now()")[0].0;
@@ -61,7 +61,7 @@ fn a_job_runs_at_its_time_whichever_server_is_there() {
 }
 
 #[test]
-fn two_workers_and_two_servers_keep_one_rate_limit() {
+fn rate_limit_with_two_workers_and_two_servers_is_kept() {
     let stage = Stage::start();
     stage.run_uncloud(&["queue", "limit", QUEUE, "10/2"]);
     let (first, _second) = (stage.server(), stage.server());
@@ -83,7 +83,7 @@ fn two_workers_and_two_servers_keep_one_rate_limit() {
 }
 
 #[test]
-fn jobs_of_one_unique_key_join_and_run_one_at_a_time_though_workers_die() {
+fn unique_key_jobs_with_killed_worker_are_merged_and_run_one_at_a_time() {
     let stage = Stage::start();
     let (_server, worker) = (stage.server(), stage.worker());
     let enqueue = || stage.enqueue_with(&Action::Sleep { millis: 1000 }, |job| job.unique_key = Some("pool-1"));
@@ -102,7 +102,7 @@ fn jobs_of_one_unique_key_join_and_run_one_at_a_time_though_workers_die() {
 }
 
 #[test]
-fn jobs_of_one_serial_key_keep_their_order_through_failure_death_and_retry() {
+fn serial_key_jobs_with_failures_and_killed_worker_keep_their_order() {
     let stage = Stage::start();
     let (_server, worker) = (stage.server(), stage.worker());
     let enqueue = |action: &Action| stage.enqueue_with(action, |job| job.serial_key = Some("mailbox"));
@@ -140,7 +140,7 @@ fn jobs_of_one_serial_key_keep_their_order_through_failure_death_and_retry() {
 }
 
 #[test]
-fn a_child_sees_what_became_of_its_parents() {
+fn dependent_job_after_parents_end_receives_their_outcomes() {
     let stage = Stage::start();
     let (server, _worker) = (stage.server(), stage.worker());
     let good = stage.enqueue(&SHORT);

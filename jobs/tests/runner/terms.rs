@@ -9,7 +9,7 @@ use uncloud_testkit::{
 };
 
 #[test]
-fn a_handler_chooses_between_retry_snooze_and_failure() {
+fn job_with_retry_snooze_or_failure_outcome_ends_accordingly() {
     let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
     let retried = stage.enqueue(&Action::FailFirst { times: 2 });
@@ -34,7 +34,7 @@ fn a_handler_chooses_between_retry_snooze_and_failure() {
 }
 
 #[test]
-fn the_soft_limit_is_a_hint_and_the_hard_one_ends_the_job_with_its_child_process() {
+fn job_past_soft_limit_is_notified_and_past_hard_limit_is_ended() {
     let stage = Stage::start();
     let (_server, _worker) = (stage.server(), stage.worker());
     let wound_up = stage.enqueue_with(&Action::WindUp, |job| job.policy.soft_limit = Some(Duration::from_millis(300)));

@@ -97,9 +97,9 @@ impl Directory {
     /// other.
     async fn in_time<T: Send + 'static>(
         &self,
-        asked: impl Future<Output = anyhow::Result<T>> + Send + 'static,
+        request: impl Future<Output = anyhow::Result<T>> + Send + 'static,
     ) -> Result<T, Error> {
-        let outcome = match tokio::spawn(tokio::time::timeout(self.timeout, asked)).await {
+        let outcome = match tokio::spawn(tokio::time::timeout(self.timeout, request)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(anyhow!("no response within {:?}", self.timeout)),
             Err(_) => Err(anyhow!("its response is malformed")),

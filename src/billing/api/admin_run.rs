@@ -139,7 +139,7 @@ struct ProblemList {
 /// A bill run that was requested.
 #[derive(Debug, Object)]
 #[oai(rename = "BillRunQueued")]
-struct RunAsked {
+struct RunQueued {
     /// The job that starts the run; its result names the run.
     job: JobRef,
 }
@@ -149,7 +149,7 @@ enum RunStarted {
     /// A worker for the queue `billing` starts the run
     #[oai(status = 202)]
     Started(
-        Json<RunAsked>,
+        Json<RunQueued>,
         /// The URL of the job.
         #[oai(header = "Location")]
         String,
@@ -178,8 +178,8 @@ impl BillRunApi {
         let as_of = body.0.as_of.map(|as_of| as_of.0);
         let id = jobs::request(&self.pool, as_of, staff.0.user_id).await?;
         self.wake.queued();
-        let asked = RunAsked { job: JobRef { id, state: JobState::Queued } };
-        Ok(RunStarted::Started(Json(asked), format!("/v1/job/{id}")))
+        let queued = RunQueued { job: JobRef { id, state: JobState::Queued } };
+        Ok(RunStarted::Started(Json(queued), format!("/v1/job/{id}")))
     }
 
     /// List bill runs

@@ -53,7 +53,7 @@ pub(in crate::billing) async fn ended_run(tx: &mut PgConnection, as_of: DateTime
 }
 
 /// Returns when a job was enqueued, and its requester.
-pub(in crate::billing) async fn asked(
+pub(in crate::billing) async fn request_of(
     db: impl PgExecutor<'_>,
     job_id: JobId,
 ) -> sqlx::Result<(DateTime<Utc>, Option<i64>)> {

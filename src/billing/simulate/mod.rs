@@ -112,7 +112,7 @@ async fn play(tx: &mut PgConnection, case: &Case, rates: Option<&[(RateRow, Tz)]
             }
         }
     }
-    story.told(tx).await
+    story.into_result(tx).await
 }
 
 impl Simulation<'_> {
@@ -143,7 +143,7 @@ impl Simulation<'_> {
         Ok(())
     }
 
-    async fn told(self, tx: &mut PgConnection) -> Result<Value, Error> {
+    async fn into_result(self, tx: &mut PgConnection) -> Result<Value, Error> {
         let mut result = json!({ "runs": self.runs, "orders": {}, "net_per_order": {} });
         for (label, order_id) in &self.orders.by_label {
             let order = db::simulated_order(tx, *order_id).await?;
@@ -215,7 +215,7 @@ async fn bills(tx: &mut PgConnection, run_id: i64, orders: &Labels) -> Result<Va
         });
         (records.collect::<Vec<Value>>(), vat.collect::<Vec<Value>>())
     };
-    let shown = bills.iter().map(|bill| {
+    let rendered = bills.iter().map(|bill| {
         let (records, vat) = of_bill(bill.bill_id);
         json!({
             "issued_at": second(bill.issued_at),
@@ -230,7 +230,7 @@ async fn bills(tx: &mut PgConnection, run_id: i64, orders: &Labels) -> Result<Va
             "payable": money(bill.amount_due),
         })
     });
-    Ok(shown.collect())
+    Ok(rendered.collect())
 }
 
 fn second(t: DateTime<Utc>) -> String {

@@ -124,7 +124,7 @@ pub(in crate::catalog) async fn products(
     )
     .fetch_all(db)
     .await?;
-    let mut asked = Vec::new();
+    let mut requested = Vec::new();
     let mut known = HashMap::new();
     for row in rows {
         let product = Product {
@@ -143,7 +143,7 @@ pub(in crate::catalog) async fn products(
             components: Vec::new(),
         };
         if row.asked {
-            asked.push((product.product_id, row.components.0));
+            requested.push((product.product_id, row.components.0));
         }
         known.insert(product.product_id, product);
     }
@@ -153,7 +153,7 @@ pub(in crate::catalog) async fn products(
         let components = components.collect();
         Some(Product { components, ..known.get(&id)?.clone() })
     };
-    Ok(asked.into_iter().filter_map(whole).collect())
+    Ok(requested.into_iter().filter_map(whole).collect())
 }
 
 /// Returns the ids of a page of all products, or only of those on sale. Products are never deleted.

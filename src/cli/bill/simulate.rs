@@ -26,19 +26,19 @@ pub(super) async fn run(pool: &PgPool, args: SimulateArgs) -> anyhow::Result<()>
     let cases: Cases =
         serde_json::from_str(&text).with_context(|| format!("{} is not a file of cases", args.file.display()))?;
     let outcomes = simulate(pool, cases).await?;
-    let (mut shown, mut expecting, mut wrong) = (Vec::new(), 0, Vec::new());
+    let (mut results, mut expecting, mut wrong) = (Vec::new(), 0, Vec::new());
     for outcome in outcomes {
         let mut case = json!({ "id": outcome.id });
         if let (Value::Object(case), Value::Object(result)) = (&mut case, outcome.result) {
             case.extend(result);
         }
-        shown.push(case);
+        results.push(case);
         expecting += usize::from(outcome.as_expected.is_some());
         if outcome.as_expected == Some(false) {
             wrong.push(outcome.id);
         }
     }
-    print(serde_json::to_string_pretty(&json!({ "cases": shown }))? + "\n")?;
+    print(serde_json::to_string_pretty(&json!({ "cases": results }))? + "\n")?;
     if !wrong.is_empty() {
         bail!("{} of {expecting} cases differ from their expected results: {}", wrong.len(), wrong.join(", "));
     }

@@ -32,8 +32,8 @@ pub(super) fn layout(lines: &[Vec<String>], width: Option<usize>) -> Layout {
             // text.
             let mut rest = width - total(cap);
             let mut fitted: Vec<usize> = widths.iter().map(|width| (*width).min(cap)).collect();
-            for (fitted, wanted) in fitted.iter_mut().zip(&widths).rev() {
-                let more = (wanted - *fitted).min(rest);
+            for (fitted, needed) in fitted.iter_mut().zip(&widths).rev() {
+                let more = (needed - *fitted).min(rest);
                 *fitted += more;
                 rest -= more;
             }

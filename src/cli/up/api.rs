@@ -62,8 +62,8 @@ impl Api {
             if self.task.is_finished() {
                 return self.ended().await;
             }
-            let asked = get_readyz(reachable(self.address), tls.as_ref());
-            match tokio::time::timeout(Duration::from_secs(5), asked).await {
+            let response = get_readyz(reachable(self.address), tls.as_ref());
+            match tokio::time::timeout(Duration::from_secs(5), response).await {
                 Ok(Ok(status)) if status.split(' ').nth(1) == Some("200") => return Ok(()),
                 Ok(Ok(status)) => answer = status,
                 Ok(Err(error)) => answer = error.to_string(),
@@ -127,12 +127,12 @@ fn trusting(authority: &Path) -> anyhow::Result<TlsConnector> {
 async fn get_readyz(address: SocketAddr, tls: Option<&TlsConnector>) -> anyhow::Result<String> {
     let stream = TcpStream::connect(address).await?;
     match tls {
-        Some(tls) => ask(tls.connect(ServerName::try_from(tls::NAME)?, stream).await?, address).await,
-        None => ask(stream, address).await,
+        Some(tls) => status_line(tls.connect(ServerName::try_from(tls::NAME)?, stream).await?, address).await,
+        None => status_line(stream, address).await,
     }
 }
 
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, address: SocketAddr) -> anyhow::Result<String> {
+async fn status_line(mut stream: impl AsyncRead + AsyncWrite + Unpin, address: SocketAddr) -> anyhow::Result<String> {
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();

@@ -25,7 +25,7 @@ use crate::embedded::{DataDir, Registry, end_leftovers};
 
 /// Signals this close together count as one request: `timeout` and some supervisors send theirs to the process and to
 /// its group.
-const SAME_WISH: Duration = Duration::from_millis(500);
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Runs until a signal stops it. Once the data folder is locked, everything that was started is stopped again, whatever
 /// happens.
@@ -57,7 +57,7 @@ fn end_signals() -> anyhow::Result<(watch::Receiver<bool>, watch::Receiver<bool>
                 _ = hangup.recv() => {}
             }
             if stop.send_replace(true) {
-                if first.is_some_and(|first: Instant| first.elapsed() < SAME_WISH) {
+                if first.is_some_and(|first: Instant| first.elapsed() < SAME_REQUEST) {
                     continue;
                 }
                 tracing::warn!("second signal: no longer waiting for running work");

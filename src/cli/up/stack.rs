@@ -268,7 +268,7 @@ impl Stack {
             let _ = writeln!(text, "  Host   {}: {how}", host.queue);
         }
         text.push_str("Ctrl-C ends everything in order.\n\n");
-        // A closed pipe is no reason to end, because nobody has to read this.
+        // Ignore a closed pipe: this text is for information only.
         let _ = print(text);
     }
 }

@@ -188,12 +188,12 @@ pub(crate) fn member<T: Member>(object: &Map<String, Value>, name: &str, errors:
 /// Returns an error for each member that the object does not have.
 pub(crate) fn unknown_members(object: &Map<String, Value>, known: &[&str]) -> Vec<FieldError> {
     let unknown = object.keys().filter(|name| !known.contains(&name.as_str()));
-    unknown.map(|name| FieldError::new(shown(name), format!("is unknown; allowed: {}", known.join(", ")))).collect()
+    unknown.map(|name| FieldError::new(safe_name(name), format!("is unknown; allowed: {}", known.join(", ")))).collect()
 }
 
 /// Returns a member's name in a form that is safe to repeat in a response. A caller that forgets the name may send the
 /// value in its place, which may be a private key (44 characters) or a password.
-pub(crate) fn shown(name: &str) -> &str {
+pub(crate) fn safe_name(name: &str) -> &str {
     let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if is_name { name } else { "..." }
 }

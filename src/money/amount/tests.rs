@@ -52,7 +52,7 @@ fn amount_to_five_cents_is_the_nearest_multiple() {
 
 #[test]
 fn rate_in_exact_form_shows_three_decimals_or_more() {
-    for (text, ppm, shown) in [
+    for (text, ppm, formatted) in [
         ("0.081", 81_000, "0.081"),
         ("0.2", 200_000, "0.200"),
         ("0", 0, "0.000"),
@@ -61,7 +61,7 @@ fn rate_in_exact_form_shows_three_decimals_or_more() {
         ("0.000001", 1, "0.000001"),
     ] {
         let rate: Rate = text.parse().expect("a rate");
-        assert_eq!((rate.ppm(), rate.to_string()), (ppm, shown.into()));
+        assert_eq!((rate.ppm(), rate.to_string()), (ppm, formatted.into()));
         assert_eq!(Rate::try_from(i32::from(rate)), Ok(rate));
     }
     for text in ["", "8.1", "0.", ".081", "-0.1", "1.000001", "0.0000001", "8.1%", "0,081", "00.1"] {

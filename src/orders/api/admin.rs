@@ -224,9 +224,9 @@ impl AdminOrderApi {
         id: Path<Id>,
         body: Body<OrderReplacementCreate>,
     ) -> Result<OrderReplaced, Error> {
-        let whose = (id.0.0, None);
-        let (wanted, change) = body.0.wanted(&self.pool, whose).await?;
-        let done = buy::replace_order(&self.pool, self.services, &staff.0, whose, wanted, change).await?;
+        let scoped_id = (id.0.0, None);
+        let (request, change) = body.0.into_request(&self.pool, scoped_id).await?;
+        let done = buy::replace_order(&self.pool, self.services, &staff.0, scoped_id, request, change).await?;
         replaced(&self.pool, "/v1/admin/order", None, &done).await
     }
 

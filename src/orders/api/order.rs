@@ -107,7 +107,7 @@ pub(super) enum OrderReplaced {
 }
 
 impl OrderCreate {
-    pub(super) async fn wanted(self, db: &PgPool) -> Result<OrderRequest, Error> {
+    pub(super) async fn into_request(self, db: &PgPool) -> Result<OrderRequest, Error> {
         Ok(OrderRequest {
             product: product(db, &self.product.0).await?,
             parameters: self.parameters.0,
@@ -137,23 +137,23 @@ pub(super) async fn replaced(
 
 impl OrderReplacementCreate {
     /// Returns the product and options that are to replace an order of the catalogue.
-    pub(super) async fn wanted(
+    pub(super) async fn into_request(
         self,
         db: &PgPool,
-        whose: (i64, Option<i64>),
+        scoped_id: (i64, Option<i64>),
     ) -> Result<(OrderRequest, ServiceChange), Error> {
-        let old = view::read(db, whose).await?;
+        let old = view::read(db, scoped_id).await?;
         let Some(name) = self.product.map(|name| name.0).or_else(|| old.product.clone()) else {
             return Err(Error::field("product", format!("is missing: order {} has negotiated terms", old.order_id)));
         };
-        let wanted = OrderRequest {
+        let request = OrderRequest {
             product: product(db, &name).await?,
             parameters: self.parameters.0,
             recurring_period: self.recurring_period.map_or_else(|| old.period(), |it| Ok(Some(it)))?,
             currency: old.currency.parse().map_err(anyhow::Error::new)?,
             upgrade_credit: self.upgrade_credit.unwrap_or(old.upgrade_credit),
         };
-        Ok((wanted, self.service_change.unwrap_or_default()))
+        Ok((request, self.service_change.unwrap_or_default()))
     }
 }
 
@@ -164,8 +164,8 @@ pub(super) async fn list(db: &PgPool, filter: &Filter, window: PageQuery) -> Res
     Ok(Json(OrderList { items, next }))
 }
 
-pub(super) async fn read(db: &PgPool, whose: (i64, Option<i64>)) -> Result<Json<OrderBody>, Error> {
-    Ok(Json(view::read(db, whose).await?.try_into()?))
+pub(super) async fn read(db: &PgPool, scoped_id: (i64, Option<i64>)) -> Result<Json<OrderBody>, Error> {
+    Ok(Json(view::read(db, scoped_id).await?.try_into()?))
 }
 
 /// The operations on the caller's own orders.
@@ -186,8 +186,8 @@ impl OrderApi {
     /// written.
     #[oai(path = "/quote", method = "post", operation_id = "order_quote")]
     async fn quote(&self, caller: AuthenticatedUser, body: Body<OrderCreate>) -> Result<Json<QuoteBody>, Error> {
-        let wanted = body.0.wanted(&self.pool).await?;
-        let (quote, vat) = buy::quote(&self.pool, self.services, &caller.0, wanted).await?;
+        let request = body.0.into_request(&self.pool).await?;
+        let (quote, vat) = buy::quote(&self.pool, self.services, &caller.0, request).await?;
         Ok(Json(QuoteBody::new(quote, vat)?))
     }
 
@@ -197,9 +197,9 @@ impl OrderApi {
     #[oai(path = "/", method = "post", operation_id = "order_create")]
     async fn create(&self, caller: AuthenticatedUser, body: Body<OrderCreate>) -> Result<OrderCreated, Error> {
         let user_id = caller.0.user_id;
-        let wanted = body.0.wanted(&self.pool).await?;
+        let request = body.0.into_request(&self.pool).await?;
         let order_id =
-            buy::order(&self.pool, self.services, &caller.0, user_id, Terms::Catalogue(wanted), None).await?;
+            buy::order(&self.pool, self.services, &caller.0, user_id, Terms::Catalogue(request), None).await?;
         self.wake.queued();
         let order = read(&self.pool, (order_id, Some(user_id))).await?;
         Ok(OrderCreated::Created(order, format!("/v1/order/{order_id}")))
@@ -253,10 +253,10 @@ impl OrderApi {
         id: Path<Id>,
         body: Body<OrderReplacementCreate>,
     ) -> Result<OrderReplaced, Error> {
-        let whose = (id.0.0, Some(caller.0.user_id));
-        let (wanted, change) = body.0.wanted(&self.pool, whose).await?;
-        let done = buy::replace_order(&self.pool, self.services, &caller.0, whose, wanted, change).await?;
-        replaced(&self.pool, "/v1/order", whose.1, &done).await
+        let scoped_id = (id.0.0, Some(caller.0.user_id));
+        let (request, change) = body.0.into_request(&self.pool, scoped_id).await?;
+        let done = buy::replace_order(&self.pool, self.services, &caller.0, scoped_id, request, change).await?;
+        replaced(&self.pool, "/v1/order", scoped_id.1, &done).await
     }
 
     /// Cancel an order
@@ -270,10 +270,10 @@ impl OrderApi {
         id: Path<Id>,
         body: Body<OrderCancelCreate>,
     ) -> Result<Json<OrderBody>, Error> {
-        let whose = (id.0.0, Some(caller.0.user_id));
-        end::cancel_order(&self.pool, self.services, whose, body.0.service_change.unwrap_or_default()).await?;
+        let scoped_id = (id.0.0, Some(caller.0.user_id));
+        end::cancel_order(&self.pool, self.services, scoped_id, body.0.service_change.unwrap_or_default()).await?;
         self.wake.queued();
-        read(&self.pool, whose).await
+        read(&self.pool, scoped_id).await
     }
 
     /// Choose when an order's service changes
@@ -287,9 +287,9 @@ impl OrderApi {
         id: Path<Id>,
         body: Body<OrderUpdate>,
     ) -> Result<Json<OrderBody>, Error> {
-        let whose = (id.0.0, Some(caller.0.user_id));
-        service::choose(&self.pool, self.services, whose, body.0.service_change).await?;
+        let scoped_id = (id.0.0, Some(caller.0.user_id));
+        service::choose(&self.pool, self.services, scoped_id, body.0.service_change).await?;
         self.wake.queued();
-        read(&self.pool, whose).await
+        read(&self.pool, scoped_id).await
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::{
     error::FieldError,
-    http::{Member, shown, wrong},
+    http::{Member, safe_name, wrong},
     services::{self, Value},
 };
 
@@ -85,7 +85,7 @@ impl<const REQUIRED: bool> Member for Parameters<REQUIRED> {
         for (name, value) in object {
             match parameter(name, value) {
                 Ok(value) => drop(parsed.insert(name.clone(), value)),
-                Err(message) => errors.extend(wrong(message).into_iter().map(|error| error.inside(shown(name)))),
+                Err(message) => errors.extend(wrong(message).into_iter().map(|error| error.inside(safe_name(name)))),
             }
         }
         if errors.is_empty() { Ok(Self(parsed)) } else { Err(errors) }

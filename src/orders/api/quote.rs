@@ -90,7 +90,7 @@ impl QuoteVatBody {
 
 impl QuoteBody {
     pub(super) fn new(quote: Quote, vat: Result<VatPreview, VatUnknown>) -> Result<Self, Error> {
-        let Quote { wanted, priced, blockers, .. } = quote;
+        let Quote { request, priced, blockers, .. } = quote;
         let (vat, vat_unavailable_reason) = match vat {
             Ok(vat) => (Some(QuoteVatBody::new(vat, &priced).map_err(anyhow::Error::new)?), None),
             Err(unknown) => (None, Some(unknown.to_string())),
@@ -104,17 +104,17 @@ impl QuoteBody {
         });
         let blocker = |code: Code, detail: String| BlockerBody { code: code.name().to_owned(), detail };
         Ok(Self {
-            currency: wanted.currency,
+            currency: request.currency,
             one_time: priced.one_time,
             recurring: priced.recurring,
-            recurring_period: wanted.recurring_period,
+            recurring_period: request.recurring_period,
             commitment_periods: priced.commitment_periods,
             parts: parts.collect(),
             vat,
             vat_unavailable_reason,
             orderable: blockers.is_empty(),
-            blockers: blockers.iter().map(|it| blocker(it.code(), it.detail(&wanted.product.name))).collect(),
-            product: wanted.product.name,
+            blockers: blockers.iter().map(|it| blocker(it.code(), it.detail(&request.product.name))).collect(),
+            product: request.product.name,
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     queue::{
         inspect::{self, QueueLine},
         notifier::Notifier,
-        operate::{self, QueueWish},
+        operate::{self, QueueSettings},
     },
 };
 
@@ -89,14 +89,14 @@ input! {
 }
 
 impl QueueUpdate {
-    fn wish(self) -> Result<QueueWish, Error> {
+    fn settings(self) -> Result<QueueSettings, Error> {
         if self.rate_limit.is_none() && self.rate_period_seconds.is_some() {
             let error = FieldError::new("rate_period_seconds", "must be omitted without rate_limit");
             return Err(Error::Invalid(vec![error]));
         }
         let period = self.rate_period_seconds.map_or(1, Number::get);
         let rate = self.rate_limit.map(Number::get).map(|jobs: i32| (jobs > 0).then_some((jobs, period)));
-        Ok(QueueWish { paused: self.paused.map(|paused| paused.0), rate })
+        Ok(QueueSettings { paused: self.paused.map(|paused| paused.0), rate })
     }
 }
 
@@ -143,7 +143,7 @@ impl QueueApi {
         name: Path<QueueText>,
         body: Body<QueueUpdate>,
     ) -> Result<Json<QueueBody>, Error> {
-        operate::set_queue(&self.pool, &name.0.0, body.0.wish()?).await?;
+        operate::set_queue(&self.pool, &name.0.0, body.0.settings()?).await?;
         self.wake.queued();
         self.find(&name.0.0).await
     }

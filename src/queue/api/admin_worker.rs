@@ -69,7 +69,7 @@ struct WorkerJob {
 
 impl From<WorkerLine> for WorkerBody {
     fn from(line: WorkerLine) -> Self {
-        let wanted = line.desired_concurrency.filter(|wanted| *wanted != line.concurrency);
+        let desired = line.desired_concurrency.filter(|desired| *desired != line.concurrency);
         let active =
             line.active.0.into_iter().map(|job| WorkerJob { id: job.job, kind: job.kind, elapsed_seconds: job.secs });
         Self {
@@ -79,7 +79,7 @@ impl From<WorkerLine> for WorkerBody {
             version: line.version,
             alive: line.alive,
             concurrency: line.concurrency,
-            desired_concurrency: wanted,
+            desired_concurrency: desired,
             active: active.collect(),
             kinds: line.kinds,
             started_at: line.started_at,

@@ -89,7 +89,7 @@ impl Job {
             run_at: view.run_at,
             dispatched_at: view.dispatched_at,
             finished_at: view.finished_at,
-            progress: reports::shown(view.progress).map(JobProgress::from),
+            progress: reports::parse_progress(view.progress).map(JobProgress::from),
             queue: staff.then_some(view.queue),
             worker: view.worker.filter(|_| staff),
             result: view.result.filter(|_| staff).map(Any),

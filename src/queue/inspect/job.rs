@@ -50,7 +50,7 @@ impl From<Row> for JobLine {
     fn from(row: Row) -> Self {
         let Row { job_id, state, kind, queue, priority, attempt, created_at, run_at, finished_at, error, progress } =
             row;
-        let progress = reports::shown(progress);
+        let progress = reports::parse_progress(progress);
         Self { job_id, state, kind, queue, priority, attempt, created_at, run_at, finished_at, error, progress }
     }
 }
@@ -105,7 +105,7 @@ pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> 
             run_at: row.run_at,
             finished_at: row.finished_at,
             error: row.error,
-            progress: reports::shown(row.progress),
+            progress: reports::parse_progress(row.progress),
         },
         payload: row.payload,
         result: row.result,

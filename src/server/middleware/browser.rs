@@ -77,7 +77,7 @@ pub(in crate::server) struct SecurityHeaders {
 }
 
 /// The parts of a request that determine the response's headers.
-struct Asked {
+struct HeaderContext {
     docs: bool,
     only_tls: bool,
     origin: Option<HeaderValue>,
@@ -92,22 +92,22 @@ impl SecurityHeaders {
         endpoint.around(move |next, request| {
             let guard = Arc::clone(&guard);
             async move {
-                let asked = guard.asked(&request);
-                let mut response = match preflight(&request, &asked) {
+                let context = guard.context(&request);
+                let mut response = match preflight(&request, &context) {
                     Some(response) => response,
                     None => next.call(request).await?,
                 };
-                guard.tell(&asked, response.headers_mut());
+                guard.add_headers(&context, response.headers_mut());
                 Ok(response)
             }
         })
     }
 
-    fn asked(&self, request: &Request) -> Asked {
+    fn context(&self, request: &Request) -> HeaderContext {
         let host = request.header(header::HOST).unwrap_or_default();
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let origin = request.headers().get(header::ORIGIN);
-        Asked {
+        HeaderContext {
             docs: request.uri().path().trim_end_matches('/') == "/docs",
             // Every service on a developer's machine is called localhost, and most have no TLS.
             only_tls: *request.scheme() == Scheme::HTTPS && name != "localhost",
@@ -115,8 +115,8 @@ impl SecurityHeaders {
         }
     }
 
-    fn tell(&self, asked: &Asked, headers: &mut HeaderMap) {
-        let policy = self.docs_policy.clone().filter(|_| asked.docs).unwrap_or(NO_PAGE);
+    fn add_headers(&self, context: &HeaderContext, headers: &mut HeaderMap) {
+        let policy = self.docs_policy.clone().filter(|_| context.docs).unwrap_or(NO_PAGE);
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -126,14 +126,14 @@ impl SecurityHeaders {
             let kept = if headers.contains_key(header::ETAG) { "private, no-cache" } else { "no-store" };
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
         }
-        if asked.only_tls {
+        if context.only_tls {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
         }
         if !self.origins.is_empty() {
             // Caches must not return one origin's response to another.
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
-        if let Some(origin) = &asked.origin {
+        if let Some(origin) = &context.origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS);
         }
@@ -142,10 +142,10 @@ impl SecurityHeaders {
 
 /// Returns the response to a preflight request, with which a browser checks whether a page may send its request. Pages
 /// of other origins get the same response as any request with this method, which does not allow them anything.
-fn preflight(request: &Request, asked: &Asked) -> Option<Response> {
+fn preflight(request: &Request, context: &HeaderContext) -> Option<Response> {
     let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-        && asked.origin.is_some();
+        && context.origin.is_some();
     is_preflight.then(|| {
         Response::builder()
             .status(StatusCode::NO_CONTENT)

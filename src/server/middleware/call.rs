@@ -59,7 +59,7 @@ impl OperationMiddleware {
         };
         let mut response = problem::write(response.unwrap_or_else(parameters::named)).await;
         if let Some(left) = left {
-            left.tell(&mut response);
+            left.add_headers(&mut response);
         }
         Ok(response)
     }
@@ -83,9 +83,9 @@ impl OperationMiddleware {
         }
         let caller = auth::caller(&self.authenticator, request, client).await;
         let left = match &caller {
-            Ok(Some(caller)) => self.rates.users.ask(caller.user.user_id, Instant::now())?,
+            Ok(Some(caller)) => self.rates.users.try_acquire(caller.user.user_id, Instant::now())?,
             Ok(None) if is_probe => None,
-            Ok(None) | Err(_) => self.rates.addresses.ask(address, Instant::now())?,
+            Ok(None) | Err(_) => self.rates.addresses.try_acquire(address, Instant::now())?,
         };
         Ok((left, caller))
     }

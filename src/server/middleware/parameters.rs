@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use crate::{
     error::{Error, FieldError},
-    http::{Cursor, Flag, Id, Moment, ProductName, QueueText, TextPart, UsernameText, shown},
+    http::{Cursor, Flag, Id, Moment, ProductName, QueueText, TextPart, UsernameText, safe_name},
     money::{amount::Currency, country::Country},
 };
 
@@ -143,7 +143,7 @@ pub(in crate::server) fn check<'a>(
         let names: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let message = format!("is unknown; allowed: {names}");
-        errors.push(FieldError::of("query", shown(name), message));
+        errors.push(FieldError::of("query", safe_name(name), message));
     }
     for parameter in known {
         let mut values = query.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| value);

@@ -51,7 +51,7 @@ impl Rates {
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
-    asked: u32,
+    requests: u32,
     since: Instant,
 }
 
@@ -83,35 +83,39 @@ impl<K: Eq + Hash + Copy> Rate<K> {
     }
 
     /// Refuses a caller that has used up its limit, without counting the request.
-    pub(in crate::server) fn check(&self, who: K, now: Instant) -> Result<(), RateLimitStatus> {
+    pub(in crate::server) fn check(&self, key: K, now: Instant) -> Result<(), RateLimitStatus> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.get(&who).filter(|count| now.duration_since(count.since) < WINDOW);
+        let count = counts.get(&key).filter(|count| now.duration_since(count.since) < WINDOW);
         match count {
-            Some(count) if self.most > 0 && count.asked >= self.most => Err(self.left(0, secs_left(count, now))),
+            Some(count) if self.most > 0 && count.requests >= self.most => Err(self.left(0, secs_left(count, now))),
             _ => Ok(()),
         }
     }
 
     /// Counts a request or refuses it; returns `None` when there is no limit.
-    pub(in crate::server) fn ask(&self, who: K, now: Instant) -> Result<Option<RateLimitStatus>, RateLimitStatus> {
+    pub(in crate::server) fn try_acquire(
+        &self,
+        key: K,
+        now: Instant,
+    ) -> Result<Option<RateLimitStatus>, RateLimitStatus> {
         if self.most == 0 {
             return Ok(None);
         }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= MOST && !counts.contains_key(&who) {
+        if counts.len() >= MOST && !counts.contains_key(&key) {
             make_room(&mut counts, now);
         }
-        let fresh = Count { asked: 0, since: now };
-        let count = counts.entry(who).or_insert(fresh);
+        let fresh = Count { requests: 0, since: now };
+        let count = counts.entry(key).or_insert(fresh);
         if now.duration_since(count.since) >= WINDOW {
             *count = fresh;
         }
         let secs = secs_left(count, now);
-        if count.asked >= self.most {
+        if count.requests >= self.most {
             return Err(self.left(0, secs));
         }
-        count.asked += 1;
-        Ok(Some(self.left(self.most - count.asked, secs)))
+        count.requests += 1;
+        Ok(Some(self.left(self.most - count.requests, secs)))
     }
 
     const fn left(&self, requests: u32, secs: u64) -> RateLimitStatus {
@@ -134,7 +138,7 @@ impl RateLimitStatus {
     }
 
     /// Adds the headers that describe the limit (draft-ietf-httpapi-ratelimit-headers).
-    pub(in crate::server) fn tell(self, response: &mut Response) {
+    pub(in crate::server) fn add_headers(self, response: &mut Response) {
         let Self { name, most, requests, secs } = self;
         let headers = response.headers_mut();
         for (header, value) in [
@@ -153,28 +157,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ask_beyond_limit_is_refused_until_next_minute() {
+    fn request_beyond_limit_is_refused_until_next_minute() {
         let (rate, start) = (Rate::new("user", 2), Instant::now());
         let at = |secs| start + Duration::from_secs(secs);
-        let ask = |who: u32, secs| rate.ask(who, at(secs)).map(|left| left.map(|left| (left.requests, left.secs)));
-        assert_eq!(ask(1, 0).expect("first"), Some((1, 60)));
+        let acquire =
+            |user: u32, secs| rate.try_acquire(user, at(secs)).map(|left| left.map(|left| (left.requests, left.secs)));
+        assert_eq!(acquire(1, 0).expect("first"), Some((1, 60)));
         assert!(rate.check(1, at(10)).is_ok());
-        assert_eq!(ask(1, 20).expect("second"), Some((0, 40)));
-        assert!(matches!(ask(1, 59), Err(RateLimitStatus { requests: 0, secs: 1, .. })));
+        assert_eq!(acquire(1, 20).expect("second"), Some((0, 40)));
+        assert!(matches!(acquire(1, 59), Err(RateLimitStatus { requests: 0, secs: 1, .. })));
         assert!(matches!(rate.check(1, at(59)), Err(RateLimitStatus { requests: 0, secs: 1, .. })));
-        assert_eq!(ask(2, 59).expect("another one"), Some((1, 60)));
+        assert_eq!(acquire(2, 59).expect("another one"), Some((1, 60)));
         assert!(rate.check(1, at(60)).is_ok());
-        assert_eq!(ask(1, 60).expect("another minute"), Some((1, 60)));
+        assert_eq!(acquire(1, 60).expect("another minute"), Some((1, 60)));
         let unlimited = Rate::new("user", 0);
-        assert_eq!(unlimited.ask(1, start).expect("no limit"), None);
+        assert_eq!(unlimited.try_acquire(1, start).expect("no limit"), None);
         assert!(unlimited.check(1, start).is_ok());
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn rate_with_many_keys_is_bounded() {
         let (rate, now) = (Rate::new("address", 1), Instant::now());
-        for who in 0..100_000_u32 {
-            rate.ask(who, now).expect("the first of each");
+        for address in 0..100_000_u32 {
+            rate.try_acquire(address, now).expect("the first of each");
         }
         assert!(rate.counts.lock().expect("no panic").len() <= MOST);
     }

@@ -183,7 +183,7 @@ fn of_text(name: &str) -> &'static str {
         "unit" => "GB",
         "vat_evidence" => "found in VIES on 3 March 2026",
         "vat_number" => "DE136695976",
-        "vat_unavailable_reason" => "there is no billing address yet",
+        "vat_unavailable_reason" => "it depends on your billing address; set it with PUT /v1/billing_address",
         "vat_reason" => "standard rate of Switzerland",
         "version" => env!("CARGO_PKG_VERSION"),
         "what" => "dispatched",

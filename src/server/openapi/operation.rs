@@ -83,9 +83,9 @@ impl Operation {
         parts.filter_map(|(part, value)| Some((part.strip_prefix('{')?.strip_suffix('}')?, value)))
     }
 
-    fn is_at(&self, asked: &[&str]) -> bool {
-        self.parts.len() == asked.len()
-            && self.parts.iter().zip(asked).all(|(part, asked)| part.as_ref().is_none_or(|literal| literal == asked))
+    fn is_at(&self, segments: &[&str]) -> bool {
+        self.parts.len() == segments.len()
+            && self.parts.iter().zip(segments).all(|(part, segment)| part.as_ref().is_none_or(|text| text == segment))
     }
 
     fn literals(&self) -> usize {
@@ -96,8 +96,8 @@ impl Operation {
 /// Returns the operations at a path; literal segments win over parameters. Runs on every request, so the operations'
 /// paths are split only once.
 fn at<'a>(operations: &'a [Operation], path: &str) -> impl Iterator<Item = &'a Operation> {
-    let asked: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let here: Vec<&Operation> = operations.iter().filter(|operation| operation.is_at(&asked)).collect();
+    let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let here: Vec<&Operation> = operations.iter().filter(|operation| operation.is_at(&segments)).collect();
     let most = here.iter().map(|operation| operation.literals()).max();
     here.into_iter().filter(move |operation| Some(operation.literals()) == most)
 }
@@ -118,12 +118,12 @@ pub(in crate::server) fn allowed_methods(operations: &[Operation], path: &str) -
 
 /// Returns the callers that may use an operation.
 pub(in crate::server) fn callers(path: &str, operation: &Value) -> Access {
-    let ways = operation["security"].as_array().map_or(&[][..], Vec::as_slice);
-    if ways.is_empty() || ways.contains(&json!({})) {
+    let requirements = operation["security"].as_array().map_or(&[][..], Vec::as_slice);
+    if requirements.is_empty() || requirements.contains(&json!({})) {
         Access::Anybody
     } else if is_staff(path) {
         Access::Staff
-    } else if ways.iter().any(|way| way.get("bearer").is_some()) {
+    } else if requirements.iter().any(|requirement| requirement.get("bearer").is_some()) {
         Access::SignedIn
     } else {
         Access::WithPassword

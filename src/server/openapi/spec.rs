@@ -26,7 +26,7 @@ pub(in crate::server) fn corrected(generated: &str) -> Result<Value, serde_json:
     document["components"]["schemas"]["Problem"] = problem_schema();
     document["components"]["schemas"]["ProblemField"] = problem_field_schema();
     document["components"]["headers"] = conventions::headers();
-    let ways = ways_to_sign_in(&document);
+    let requirements = security_requirements(&document);
     for (path, item) in object(&mut document["paths"]) {
         let is_object = conventions::is_object(path, item);
         for (method, operation) in object(item) {
@@ -34,7 +34,7 @@ pub(in crate::server) fn corrected(generated: &str) -> Result<Value, serde_json:
                 if operation.get("security").is_none() {
                     // An explicit empty list shows that security was not forgotten. Clients send credentials only where
                     // they are named.
-                    operation["security"] = if path == TELLS_WHO_ASKS { ways.clone() } else { json!([]) };
+                    operation["security"] = if path == DESCRIBES_CALLER { requirements.clone() } else { json!([]) };
                 }
                 add_problems(path, method, operation);
                 conventions::add(method, is_object, operation);
@@ -154,10 +154,10 @@ fn problem_field_schema() -> Value {
 }
 
 /// The path that is public, but whose response depends on the caller.
-const TELLS_WHO_ASKS: &str = "/api";
+const DESCRIBES_CALLER: &str = "/api";
 
 /// Returns every security scheme of the document, and the empty one.
-fn ways_to_sign_in(document: &Value) -> Value {
+fn security_requirements(document: &Value) -> Value {
     let schemes = document["components"]["securitySchemes"].as_object().into_iter().flatten();
     std::iter::once(json!({})).chain(schemes.map(|(name, _)| json!({ name: [] }))).collect()
 }

@@ -155,8 +155,8 @@ impl NetworkApi {
     /// network again, to see when it is active.
     #[oai(path = "/", method = "post", operation_id = "vpn_create")]
     async fn create(&self, caller: AuthenticatedUser, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
-        let wish = NetworkRequest { size: body.0.network_size.get(), public_key: body.0.wireguard_public_key.0 };
-        let network = order::order(&self.pool, &caller.0, wish).await?;
+        let request = NetworkRequest { size: body.0.network_size.get(), public_key: body.0.wireguard_public_key.0 };
+        let network = order::order(&self.pool, &caller.0, request).await?;
         self.wake.queued();
         let location = format!("/v1/net/vpn/{}", network.network_id);
         Ok(NetworkCreated::Created(Json(network.into()), location))

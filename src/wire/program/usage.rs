@@ -15,8 +15,8 @@ pub fn parsed<T>(result: Result<T, clap::Error>) -> anyhow::Result<T> {
 }
 
 /// Prints clap's message, with colours where the terminal supports them.
-fn printed(said: &clap::Error, exit: Exit) -> anyhow::Error {
-    match said.print() {
+fn printed(error: &clap::Error, exit: Exit) -> anyhow::Error {
+    match error.print() {
         Ok(()) => Failure::silent(exit).into(),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Failure::silent(Exit::OutputClosed).into(),
         Err(error) => anyhow::Error::new(error).context("can't write the help to stdout"),
@@ -30,7 +30,7 @@ fn without_urls(error: &clap::Error) -> String {
         ContextValue::String(text) if text.contains("://") => Some(text),
         _ => None,
     });
-    quoted.fold(error.render().to_string(), |said, url| said.replace(url.as_str(), "URL"))
+    quoted.fold(error.render().to_string(), |message, url| message.replace(url.as_str(), "URL"))
 }
 
 fn one_line(text: &str) -> String {

@@ -28,7 +28,7 @@ const BATCH: usize = 256;
 /// An event, with the entry that it settles.
 pub(super) struct Ack {
     entry: String,
-    pub(super) whose: Option<DeliveryId>,
+    pub(super) delivery_id: Option<DeliveryId>,
     pub(super) outcome: Outcome,
     pub(super) body: String,
     worker: String,
@@ -42,20 +42,20 @@ pub(super) struct Ack {
 impl Ack {
     /// Creates the acknowledgement of an entry that never reaches a handler. Without a readable job no event is
     /// written: the entry is only removed.
-    pub(super) fn refusal(entry: String, whose: Option<DeliveryId>, outcome: Outcome, body: String) -> Self {
-        Self { entry, whose, outcome, body, worker: String::new(), took: None, after: None, stored: None }
+    pub(super) fn refusal(entry: String, delivery_id: Option<DeliveryId>, outcome: Outcome, body: String) -> Self {
+        Self { entry, delivery_id, outcome, body, worker: String::new(), took: None, after: None, stored: None }
     }
 
-    pub(super) fn running(entry: String, whose: DeliveryId, worker: &str) -> Self {
-        let running = Self::refusal(entry, Some(whose), Outcome::Running, String::new());
+    pub(super) fn running(entry: String, delivery_id: DeliveryId, worker: &str) -> Self {
+        let running = Self::refusal(entry, Some(delivery_id), Outcome::Running, String::new());
         Self { worker: worker.to_owned(), ..running }
     }
 
     pub(super) fn add_event(&self, pipe: &mut Pipeline, events_key: &str) {
-        let Some(whose) = self.whose else { return };
-        pipe.cmd("XADD").arg(events_key).arg("*").arg("job").arg(whose.job_id).arg("fence").arg(whose.fence);
-        if whose.deliveries > 1 {
-            pipe.arg("delivery").arg(whose.deliveries);
+        let Some(id) = self.delivery_id else { return };
+        pipe.cmd("XADD").arg(events_key).arg("*").arg("job").arg(id.job_id).arg("fence").arg(id.fence);
+        if id.deliveries > 1 {
+            pipe.arg("delivery").arg(id.deliveries);
         }
         pipe.arg("outcome").arg(self.outcome.as_str()).arg("body").arg(&self.body).arg("worker").arg(&self.worker);
         for (name, time) in [("took", self.took), ("after", self.after)] {
@@ -171,7 +171,7 @@ where
             let (stored, wait) = oneshot::channel();
             let ack = Ack {
                 entry: lease.entry().to_owned(),
-                whose: Some(lease.delivered()),
+                delivery_id: Some(lease.delivered()),
                 outcome,
                 body,
                 worker: layer.worker.to_string(),

@@ -55,10 +55,11 @@ async fn renew(
     }
     let owned = owned_entries(config, connection).await?;
     let (kept, lost): (Vec<_>, Vec<_>) =
-        held.into_iter().partition(|(entry, held)| owned.get(entry) == Some(&held.whose.deliveries));
+        held.into_iter().partition(|(entry, held)| owned.get(entry) == Some(&held.delivery_id.deliveries));
     if !lost.is_empty() {
         state.count_lost(lost.iter().filter(|(_, held)| !held.lost).count());
-        tracing::warn!(queue = %config.queue, jobs = ?lost.iter().map(|(_, held)| held.whose.job_id).collect::<Vec<_>>(),
+        let jobs: Vec<_> = lost.iter().map(|(_, held)| held.delivery_id.job_id).collect();
+        tracing::warn!(queue = %config.queue, ?jobs,
             "lease lost: Redis was emptied, or another worker took over");
     }
     // A job whose entry is gone must keep reporting that it runs, or the rescuer would start it a second time.
@@ -70,19 +71,19 @@ async fn renew(
             }
         }
     }
-    let to_tell = lost.iter().chain(kept.iter().filter(|(_, held)| !held.told));
+    let to_announce = lost.iter().chain(kept.iter().filter(|(_, held)| !held.announced));
     let mut pipe = redis::pipe();
-    let mut told = Vec::new();
-    for (entry, held) in to_tell {
-        Ack::running(entry.clone(), held.whose, &config.worker).add_event(&mut pipe, &config.queue.events_key());
-        told.push(entry.clone());
+    let mut announced = Vec::new();
+    for (entry, held) in to_announce {
+        Ack::running(entry.clone(), held.delivery_id, &config.worker).add_event(&mut pipe, &config.queue.events_key());
+        announced.push(entry.clone());
     }
-    if !told.is_empty() {
+    if !announced.is_empty() {
         pipe.query_async::<()>(connection).await?;
         let mut leases = state.leases.lock();
-        for entry in told {
+        for entry in announced {
             if let Some(held) = leases.get_mut(&entry) {
-                held.told = true;
+                held.announced = true;
             }
         }
     }

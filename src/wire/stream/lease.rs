@@ -25,9 +25,9 @@ pub(super) struct Leases(Arc<Mutex<HashMap<String, LeasedJob>>>);
 #[derive(Clone)]
 pub(super) struct LeasedJob {
     pub since: Instant,
-    pub whose: DeliveryId,
+    pub delivery_id: DeliveryId,
     /// True if a `running` event was sent.
-    pub told: bool,
+    pub announced: bool,
     /// True if a handler has started; otherwise the job can be handed back.
     pub started: bool,
     /// True if another worker has taken the job over, or Redis was emptied.
@@ -51,23 +51,23 @@ impl Leases {
         news: Arc<Notify>,
     ) -> Lease {
         let control = JobControl::new(envelope, news);
-        let whose = DeliveryId { job_id: envelope.job_id, fence: envelope.fence, deliveries };
+        let delivery_id = DeliveryId { job_id: envelope.job_id, fence: envelope.fence, deliveries };
         let held = LeasedJob {
             since: Instant::now(),
-            whose,
-            told: false,
+            delivery_id,
+            announced: false,
             started: false,
             lost: false,
             control: control.clone(),
         };
         self.lock().insert(entry.clone(), held);
-        Lease(Arc::new(Inner { entry, whose, leases: self.clone(), control, slot: Mutex::new(Some(slot)) }))
+        Lease(Arc::new(Inner { entry, delivery_id, leases: self.clone(), control, slot: Mutex::new(Some(slot)) }))
     }
 
     /// Revokes a dispatch: returns true if this process holds it, and notifies its handler.
     pub(super) fn revoke(&self, job_id: JobId, fence: i64) -> bool {
         let leases = self.lock();
-        let held = leases.values().find(|held| held.whose.job_id == job_id && held.whose.fence == fence);
+        let held = leases.values().find(|held| held.delivery_id.job_id == job_id && held.delivery_id.fence == fence);
         held.inspect(|held| held.control.revoke()).is_some()
     }
 }
@@ -78,7 +78,7 @@ pub(super) struct Lease(Arc<Inner>);
 
 struct Inner {
     entry: String,
-    whose: DeliveryId,
+    delivery_id: DeliveryId,
     leases: Leases,
     control: JobControl,
     slot: Mutex<Option<OwnedSemaphorePermit>>,
@@ -90,7 +90,7 @@ impl Lease {
     }
 
     pub(super) fn delivered(&self) -> DeliveryId {
-        self.0.whose
+        self.0.delivery_id
     }
 
     pub(super) fn control(&self) -> JobControl {

@@ -115,11 +115,11 @@ impl Reader {
     async fn deliver(&self, entries: Vec<Entry>, mut permits: Vec<OwnedSemaphorePermit>) -> Result<(), ()> {
         for entry in entries {
             let id = entry.stream_id.id.clone();
-            let whose = entry.whose();
+            let delivery_id = entry.delivery_id();
             let envelope = match parse(&self.config.queue, &entry.stream_id) {
                 Ok(envelope) if self.state.is_revoked(envelope.job_id, envelope.fence) => {
                     let reason = "revoked by staff before it ran".to_owned();
-                    self.refuse(Ack::refusal(id, whose, Outcome::Revoked, reason));
+                    self.refuse(Ack::refusal(id, delivery_id, Outcome::Revoked, reason));
                     continue;
                 }
                 Ok(envelope) if entry.deliveries <= self.config.max_deliveries => envelope,
@@ -128,11 +128,11 @@ impl Reader {
                     let error = format!(
                         "its worker died {died} times while it ran; look at the worker's log, then run it again"
                     );
-                    self.refuse(Ack::refusal(id, whose, Outcome::Failed, error));
+                    self.refuse(Ack::refusal(id, delivery_id, Outcome::Failed, error));
                     continue;
                 }
                 Err(error) => {
-                    self.refuse(Ack::refusal(id, whose, Outcome::Failed, error));
+                    self.refuse(Ack::refusal(id, delivery_id, Outcome::Failed, error));
                     continue;
                 }
             };
@@ -145,7 +145,7 @@ impl Reader {
     }
 
     fn refuse(&self, ack: Ack) {
-        tracing::error!(queue = %self.config.queue, job = ack.whose.map(|whose| whose.job_id), outcome = ack.outcome.as_str(), reason = %ack.body, "job refused");
+        tracing::error!(queue = %self.config.queue, job = ack.delivery_id.map(|id| id.job_id), outcome = ack.outcome.as_str(), reason = %ack.body, "job refused");
         // The receiver only ends with the process.
         let _ = self.acks.send(ack);
     }

@@ -83,7 +83,7 @@ pub(super) struct State {
     pub slots: Slots,
     /// Notified when a report is due.
     pub news: Arc<Notify>,
-    asked: AtomicBool,
+    report_requested: AtomicBool,
     started_at: DateTime<Utc>,
     succeeded: AtomicU64,
     failed: AtomicU64,
@@ -103,7 +103,7 @@ impl State {
             leases: Leases::default(),
             slots: Slots::new(slots),
             news: Arc::default(),
-            asked: AtomicBool::new(true),
+            report_requested: AtomicBool::new(true),
             started_at,
             succeeded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -125,7 +125,7 @@ impl State {
     }
 
     pub(super) fn report_now(&self) {
-        self.asked.store(true, Ordering::Relaxed);
+        self.report_requested.store(true, Ordering::Relaxed);
         self.news.notify_one();
     }
 
@@ -149,7 +149,7 @@ impl State {
 
     fn report(&self, config: &StreamConfig, stopped: bool) -> WorkerReport {
         let of = |held: &LeasedJob| ActiveJob {
-            job: held.whose.job_id,
+            job: held.delivery_id.job_id,
             kind: held.control.kind().to_owned(),
             secs: held.since.elapsed().as_secs(),
         };
@@ -172,7 +172,7 @@ impl State {
 
     fn progress(&self) -> Vec<(DeliveryId, Progress)> {
         let leases = self.leases.lock();
-        leases.values().filter_map(|held| Some((held.whose, held.control.take_progress()?))).collect()
+        leases.values().filter_map(|held| Some((held.delivery_id, held.control.take_progress()?))).collect()
     }
 }
 
@@ -192,7 +192,7 @@ pub(super) async fn run(config: Arc<StreamConfig>, state: Arc<State>) {
             () = sleep_until(next) => {}
             () = state.news.notified() => {}
         }
-        let whole = state.asked.swap(false, Ordering::Relaxed) || Instant::now() >= next;
+        let whole = state.report_requested.swap(false, Ordering::Relaxed) || Instant::now() >= next;
         if whole {
             next = Instant::now() + PERIOD;
         }

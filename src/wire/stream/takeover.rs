@@ -31,7 +31,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Returns the delivery's id; none if the entry can't be read so far.
-    pub(super) fn whose(&self) -> Option<DeliveryId> {
+    pub(super) fn delivery_id(&self) -> Option<DeliveryId> {
         let (job_id, fence) = (self.stream_id.get("job")?, self.stream_id.get("fence")?);
         Some(DeliveryId { job_id, fence, deliveries: self.deliveries })
     }
@@ -53,7 +53,7 @@ pub(super) async fn claim(
     let mut deliveries: HashMap<String, usize> = HashMap::new();
     {
         let leases = state.leases.lock();
-        let mut last_try = leases.values().any(|held| held.whose.deliveries == config.max_deliveries);
+        let mut last_try = leases.values().any(|held| held.delivery_id.deliveries == config.max_deliveries);
         for pending in silent.ids {
             let next = pending.times_delivered + 1;
             let ours = leases.contains_key(&pending.id); // the heartbeat is late
@@ -91,8 +91,8 @@ async fn announce(
     pipe.atomic();
     for entry in &entries {
         let id = &entry.stream_id.id;
-        if let Some(whose) = entry.whose() {
-            Ack::running(id.clone(), whose, &config.worker).add_event(&mut pipe, &events_key);
+        if let Some(delivery_id) = entry.delivery_id() {
+            Ack::running(id.clone(), delivery_id, &config.worker).add_event(&mut pipe, &events_key);
         }
         pipe.cmd("XPENDING").arg(&jobs_key).arg(GROUP).arg(id).arg(id).arg(1);
     }
@@ -133,9 +133,9 @@ async fn release(config: &StreamConfig, unstarted: Vec<(String, LeasedJob)>) -> 
     let mut connection = blocking(&config.redis, Duration::ZERO).await?;
     let owned = owned_entries(config, &mut connection).await?;
     let mut by_deliveries: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    let is_ours = |(entry, held): &(String, LeasedJob)| owned.get(entry) == Some(&held.whose.deliveries);
+    let is_ours = |(entry, held): &(String, LeasedJob)| owned.get(entry) == Some(&held.delivery_id.deliveries);
     for (entry, held) in unstarted.into_iter().filter(is_ours) {
-        by_deliveries.entry(held.whose.deliveries - 1).or_default().push(entry);
+        by_deliveries.entry(held.delivery_id.deliveries - 1).or_default().push(entry);
     }
     let mut released = 0;
     for (before, entries) in by_deliveries {

@@ -15,11 +15,11 @@ use uncloud_testkit::{
     wait::wait_until,
 };
 
-/// Set for the process that [`servers_end_with_a_killed_test_program`] starts and kills.
+/// Set for the process that [`servers_after_kill_of_test_program_end_and_leave_no_folders`] starts and kills.
 const HELPER: &str = "UNCLOUD_TEST_HELPER";
 
 #[tokio::test]
-async fn databases_are_copies_of_a_template() {
+async fn new_database_from_template_contains_its_tables() {
     let server = PostgresServer::shared();
     let url = server.create_database("template", None).await;
     let mut connection = PgConnection::connect(url.expose()).await.expect("PostgreSQL");
@@ -32,12 +32,12 @@ async fn databases_are_copies_of_a_template() {
 
 #[tokio::test]
 #[should_panic(expected = "not a valid database name")]
-async fn a_database_name_with_quotes_is_refused() {
+async fn create_database_with_quotes_in_name_is_refused() {
     PostgresServer::shared().create_database("x\" --", None).await;
 }
 
 #[tokio::test]
-async fn a_crash_of_postgresql_is_over_when_the_call_returns_and_loses_no_commit() {
+async fn postgres_after_crash_keeps_committed_rows() {
     let server = PostgresServer::start_crash_safe();
     let mut before = server.session("uncloud").await;
     sqlx::query("create table kept as select 1 as id").execute(&mut before).await.expect("created");
@@ -48,7 +48,7 @@ async fn a_crash_of_postgresql_is_over_when_the_call_returns_and_loses_no_commit
 }
 
 #[test]
-fn a_stopped_redis_comes_back_empty() {
+fn redis_after_stop_and_resume_is_empty() {
     let mut server = RedisServer::start();
     let _: () = server.connect().set("greeting", "hello").expect("set");
     server.stop();
@@ -59,7 +59,7 @@ fn a_stopped_redis_comes_back_empty() {
 }
 
 #[test]
-fn a_stopped_slapd_leaves_its_folder_only_until_it_is_dropped() {
+fn slapd_after_stop_keeps_its_folder_until_dropped() {
     let mut server = Slapd::start();
     let folder = server.file("");
     server.stop();
@@ -71,7 +71,7 @@ fn a_stopped_slapd_leaves_its_folder_only_until_it_is_dropped() {
 }
 
 #[test]
-fn servers_end_with_a_killed_test_program() {
+fn servers_after_kill_of_test_program_end_and_leave_no_folders() {
     let mut command = Command::new(env::current_exe().expect("path of this program"));
     command.args(["start_servers", "--exact", "--ignored", "--nocapture"]).env(HELPER, "1");
     let mut program = command.stdout(Stdio::piped()).spawn().expect("this program");
@@ -88,7 +88,7 @@ fn servers_end_with_a_killed_test_program() {
 }
 
 #[test]
-#[ignore = "started by servers_end_with_a_killed_test_program"]
+#[ignore = "started by servers_after_kill_of_test_program_end_and_leave_no_folders"]
 fn start_servers() {
     if env::var_os(HELPER).is_none() {
         return;

@@ -128,9 +128,9 @@ fn systemd_reads_the_same_values() {
         std::fs::write(folder.join("1.conf"), text).expect("written");
         let mut command = Command::new(SYSTEMD);
         let output = command.env_clear().env("XDG_CONFIG_HOME", home.path()).output().expect("systemd");
-        let said = String::from_utf8(output.stdout).expect("text");
+        let stdout = String::from_utf8(output.stdout).expect("text");
         // An empty value is not printed: in the files that this program reads, it unsets the variable.
-        let printed = said.lines().find_map(|line| line.strip_prefix("X=")).unwrap_or_default();
-        assert_eq!(printed_value(printed), *expected, "{text:?}: {said}");
+        let printed = stdout.lines().find_map(|line| line.strip_prefix("X=")).unwrap_or_default();
+        assert_eq!(printed_value(printed), *expected, "{text:?}: {stdout}");
     }
 }

@@ -128,8 +128,8 @@ fn finish(command: &mut Command, deadline: Duration) -> Output {
         |reader: Option<thread::JoinHandle<Vec<u8>>>| reader.map_or_else(Vec::new, |r| r.join().expect("read"));
     let (stdout, stderr) = (joined(stdout), joined(stderr));
     let Some(status) = status else {
-        let said = [String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)].concat();
-        panic!("{command:?} did not end within {deadline:?}:\n{said}")
+        let printed = [String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)].concat();
+        panic!("{command:?} did not end within {deadline:?}:\n{printed}")
     };
     Output { status, stdout, stderr }
 }

@@ -76,14 +76,14 @@ fn compare(cluster: &Cluster, customers: &[Customer]) {
             continue;
         }
         let orphan = parents.iter().any(|(child, parent)| *child == job && endings[parent].0 != "succeeded");
-        let wanted = match ending {
+        let expected = match ending {
             Ending::Succeeds => "succeeded",
             Ending::Follows if !orphan => "succeeded",
             Ending::Follows | Ending::Fails => "failed",
         };
         // A duplicate of a revoked job is the customer's as well.
         let revoked = state == "revoked" && error.contains("revoked by staff");
-        assert!(state == wanted || revoked, "job {job} is to be {wanted}, is {state}: {error}");
+        assert!(state == expected || revoked, "job {job} should be {expected}, is {state}: {error}");
     }
 }
 

@@ -84,14 +84,14 @@ fn compare(cluster: &Cluster<'_>, customers: &[Customer]) {
     for (host, (hostname, namespace, pool, _)) in HOSTS.into_iter().enumerate() {
         let interface = format!("wg-{}", host + 1);
         let ours = rows.iter().filter(|(pool_id, ..)| usize::try_from(*pool_id) == Ok(host + 1));
-        let wanted: BTreeMap<String, String> = ours.map(|(.., key, prefix)| (key.clone(), prefix.clone())).collect();
-        let shown = cluster.world.sh_in(namespace, &format!("wg show {interface} allowed-ips"));
-        let shown: BTreeMap<String, String> = shown
+        let expected: BTreeMap<String, String> = ours.map(|(.., key, prefix)| (key.clone(), prefix.clone())).collect();
+        let configured = cluster.world.sh_in(namespace, &format!("wg show {interface} allowed-ips"));
+        let configured: BTreeMap<String, String> = configured
             .lines()
             .filter_map(|line| line.split_once('\t'))
             .map(|(key, prefix)| (key.into(), prefix.into()))
             .collect();
-        assert_eq!(shown, wanted, "{hostname}: `wg show` equals the database");
+        assert_eq!(configured, expected, "{hostname}: `wg show` equals the database");
         let server = pool.replace("::/40", "::1");
         let addresses = cluster.world.sh_in(namespace, &format!("ip -6 -o addr show dev {interface} scope global"));
         assert!(addresses.contains(&format!("{server}/")), "{hostname} has its address: {addresses}");
