@@ -54,6 +54,23 @@ pub(super) struct Seller {
     pub cash_rounding: bool,
 }
 
+impl Seller {
+    /// Details of nobody, so that orders can be tried before the provider has set its own.
+    pub fn placeholder() -> Self {
+        Self {
+            name: "Name of the provider".to_owned(),
+            street: "Street 1".to_owned(),
+            postal_code: "8000".to_owned(),
+            city: "Zurich".to_owned(),
+            country: Country::CH,
+            vat_number: None,
+            time_zone: Tz::Europe__Zurich,
+            oss_eu: false,
+            cash_rounding: false,
+        }
+    }
+}
+
 /// One version of the seller's details; bills refer to it.
 #[derive(Debug, Clone)]
 pub(super) struct SellerVersion {

@@ -1,6 +1,5 @@
 //! The seller's details, which are printed on bills.
 
-use chrono_tz::Tz;
 use sqlx::PgPool;
 
 use super::{
@@ -10,7 +9,7 @@ use super::{
 use crate::{
     error::{Error, FieldError},
     http::check_if_match,
-    money::{country::Country, vat, vat_number::VatNumber},
+    money::{vat, vat_number::VatNumber},
 };
 
 impl Seller {
@@ -53,18 +52,7 @@ pub async fn add_placeholder(pool: &PgPool) -> Result<(), Error> {
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock_sellers(&mut tx).await?;
     if db::seller(&mut tx).await?.is_none() {
-        let placeholder = Seller {
-            name: "Name of the provider".to_owned(),
-            street: "Street 1".to_owned(),
-            postal_code: "8000".to_owned(),
-            city: "Zurich".to_owned(),
-            country: Country::CH,
-            vat_number: None,
-            time_zone: Tz::Europe__Zurich,
-            oss_eu: false,
-            cash_rounding: false,
-        };
-        db::insert_seller(&mut tx, None, placeholder).await?;
+        db::insert_seller(&mut tx, None, Seller::placeholder()).await?;
         tx.commit().await?;
     }
     Ok(())
