@@ -104,9 +104,9 @@ impl Policy {
                 keep: Duration::from_hours(24),
                 ..Self::DEFAULT
             },
-            Kind::BillRun | Kind::BillPart | Kind::BillEnd => Self::DEFAULT,
             // The customer cancelled and no longer pays, so it is retried until it succeeds.
             Kind::OrderService => Self { max_failures: 1000, backoff_max: Duration::from_hours(1), ..Self::DEFAULT },
+            _ => Self::DEFAULT,
         }
     }
 }
