@@ -46,7 +46,7 @@ mod here {
             Kind::BillPart => billing::part(database, payload, control).await,
             Kind::BillEnd => billing::end(database, payload, control).await,
             Kind::OrderService => order_service::handle(database, payload).await,
-            Kind::VpnApply | Kind::VpnStatus | Kind::VpnReconcile | Kind::JobCleanup => return None,
+            _ => return None, // of hosts or servers; crate::handlers matches all kinds
         })
     }
 }
