@@ -6,7 +6,7 @@
 fuzz() {
     # shellcheck disable=SC2154 # python_here sets it
     SCHEMATHESIS=$python_root/bin/schemathesis FUZZ_SEED=$1 FUZZ_EXAMPLES=$2 \
-        cargo test --locked --quiet --workspace --test api -- --ignored --nocapture schemathesis
+        test_one api --ignored --nocapture schemathesis
 }
 
 dev_fuzz() {

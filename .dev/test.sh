@@ -54,34 +54,39 @@ words_check() {
     }
 }
 
-# The names of the programs with tests, those that take longest first.
+# Builds all programs and all tests. Always those of the whole workspace: for a part of it cargo would choose other features
+# of the dependencies, and build everything once more.
+tests_build() { cargo test --locked --quiet --workspace --no-run; }
+
+# Prints the paths of the programs with tests, those that take longest first.
 test_programs() {
-    printf '%s\n' runner api hosts
-    cargo metadata --locked --no-deps --format-version 1 |
-        grep -o '"kind":\["test"\],"crate_types":\["bin"\],"name":"[^"]*"' | cut -d'"' -f12 |
-        grep -vx -e runner -e api -e hosts
+    cargo test --locked --workspace --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p' |
+        sed -E 's/.*\/(runner|api|hosts)-[^/]*$/0 &/; t; s/^/1 /' | sort -s -k 1,1 | cut -d' ' -f2-
 }
 
-# Always of the whole workspace: for a single package cargo would build the dependencies again, with other features.
-# Runs the tests of one program, or the unit tests; prints how long they took, and all of their output if one failed.
-test_program() {
-    case $1 in
-    unit) set -- "$1" --lib --bins ;;
-    doc) set -- "$1" --doc ;;
-    *) set -- "$1" --test "$1" ;;
-    esac
-    program=$1 program_start=$(date +%s) program_status=0
+# Runs the tests of one program, such as `api`, with the arguments that follow.
+test_one() {
+    one=$1
     shift
-    program_output=$(cargo test --locked --workspace "$@" 2>&1) || program_status=$?
-    printf '   %5s s  %s\n' "$(($(date +%s) - program_start))" "$program"
+    tests_build
+    "$(test_programs | grep "/$one-[0-9a-f]*$")" "$@"
+}
+
+# Runs a program with tests; prints how long it took, and all of its output if a test failed.
+test_program() {
+    program_start=$(date +%s) program_status=0
+    program_output=$("$1" 2>&1) || program_status=$?
+    program_name=${1##*/}
+    printf '   %5s s  %s\n' "$(($(date +%s) - program_start))" "${program_name%-*}"
     [ "$program_status" = 0 ] || printf '%s\n' "$program_output"
     return "$program_status"
 }
 
 # Runs all tests. Their programs wait for servers, deadlines and each other most of the time, so three run at once.
 tests_run() {
-    cargo test --locked --quiet --workspace --no-run
-    { test_programs && printf '%s\n' unit doc; } | RUST_TEST_THREADS=3 xargs -P 3 -n 1 ./dev test-program
+    tests_build
+    test_programs | RUST_TEST_THREADS=3 xargs -P 3 -n 1 ./dev test-program
+    cargo test --locked --quiet --workspace --doc
 }
 
 # All steps in their order: a name for the command line, the title, the command.
@@ -94,7 +99,7 @@ packaging|Packaging|packaging_check
 lints|Lints|cargo clippy --locked --workspace --all-targets -- -D warnings
 licences|Licences, sources and banned crates|deny
 host|A worker for hosts alone|cargo check --locked --quiet -p uncloud-jobs --no-default-features
-programs|Programs and tests|cargo test --locked --quiet --workspace --no-run
+programs|Programs and tests|tests_build
 tests|Tests|tests_run
 document|Document|clients_lint
 generate|Clients generated from it|clients_generate
