@@ -72,11 +72,11 @@ test_one() {
     "$(test_programs | grep "/$one-[0-9a-f]*$")" "$@"
 }
 
-# Runs a program with tests; prints how long it took, and all of its output if a test failed.
+# Runs a program with tests, or a little fuzzing; prints how long it took, and all of its output if a test failed.
 test_program() {
-    program_start=$(date +%s) program_status=0
-    program_output=$("$1" 2>&1) || program_status=$?
-    program_name=${1##*/}
+    program_start=$(date +%s) program_status=0 program_name=${1##*/}
+    [ "$1" != fuzz ] || set -- dev_fuzz --seeds 1 --examples 10
+    program_output=$("$@" 2>&1) || program_status=$?
     printf '   %5s s  %s\n' "$(($(date +%s) - program_start))" "${program_name%-*}"
     [ "$program_status" = 0 ] || printf '%s\n' "$program_output"
     return "$program_status"
@@ -85,7 +85,7 @@ test_program() {
 # Runs all tests. Their programs wait for servers, deadlines and each other most of the time, so three run at once.
 tests_run() {
     tests_build
-    test_programs | RUST_TEST_THREADS=3 xargs -P 3 -n 1 ./dev test-program
+    test_programs | sed '3a fuzz' | RUST_TEST_THREADS=3 xargs -P 3 -n 1 ./dev test-program
     cargo test --locked --quiet --workspace --doc
 }
 
@@ -104,7 +104,6 @@ tests|Tests|tests_run
 document|Document|clients_lint
 generate|Clients generated from it|clients_generate
 clients|Clients called|clients_call
-fuzz|Made-up requests for every operation|fuzz 1 10
 sql|Committed query data (.sqlx)|sql_check
 END
 }
@@ -130,7 +129,7 @@ dev_test() {
     crates_here
     if wanted licences "$@"; then deny_here; fi
     if wanted document "$@" || wanted generate "$@" || wanted clients "$@"; then clients_here; fi
-    if wanted fuzz "$@"; then python_here schemathesis tests/fuzz/requirements.txt; fi
+    if wanted tests "$@"; then python_here schemathesis tests/fuzz/requirements.txt; fi
     took=
     for name in $(test_steps | cut -d'|' -f1); do
         wanted "$name" "$@" || continue
