@@ -69,13 +69,15 @@ test_one() {
     one=$1
     shift
     tests_build
-    "$(test_programs | grep "/$one-[0-9a-f]*$")" "$@"
+    program=$(test_programs | grep -m 1 "/$one-[0-9a-f]*$") ||
+        fail "no program with tests is called \"$one\"; there are: $(test_programs | sed 's/.*\///; s/-[^-]*$//' | sort -u | tr '\n' ' ')"
+    "$program" "$@"
 }
 
 # Runs a program with tests, or a little fuzzing; prints how long it took, and all of its output if a test failed.
 test_program() {
     program_start=$(date +%s) program_status=0 program_name=${1##*/}
-    [ "$1" != fuzz ] || set -- dev_fuzz --seeds 1 --examples 10
+    [ "$1" != fuzz ] || set -- dev_fuzz --seeds 1 --examples 25
     program_output=$("$@" 2>&1) || program_status=$?
     printf '   %5s s  %s\n' "$(($(date +%s) - program_start))" "${program_name%-*}"
     [ "$program_status" = 0 ] || printf '%s\n' "$program_output"
