@@ -12,7 +12,7 @@ use uncloud_wire::{Secret, stream::StreamConfig};
 
 use crate::database::{Database, succeeded};
 
-/// The host of rows.sql lacks a readable key; this one serves a pool that is created here.
+/// The host of a new pool: the key of the pool in rows.sql is made up and cannot be unsealed.
 const HOST: &str = "vpn-2.example.ch";
 
 /// A server on a migrated database, with a worker for [`HOST`].
@@ -48,7 +48,7 @@ impl Provider {
         Self { server, client: Client::new(), _redis: redis }
     }
 
-    async fn ask(&self, user: &str, method: Method, path: &str, body: Option<Value>) -> Value {
+    async fn request(&self, user: &str, method: Method, path: &str, body: Option<Value>) -> Value {
         let url = format!("http://{}{path}", self.server.address);
         let request = self.client.request(method, url).basic_auth(user, Some(PASSWORD));
         let request = if let Some(body) = body { request.json(&body) } else { request };
@@ -59,7 +59,7 @@ impl Provider {
     }
 
     async fn get(&self, user: &str, path: &str) -> Value {
-        self.ask(user, Method::GET, path, None).await
+        self.request(user, Method::GET, path, None).await
     }
 }
 
@@ -89,10 +89,10 @@ async fn serve_on_a_bridged_database_delivers_new_networks() {
     let provider = Provider::start(&database).await;
     let pool =
         json!({ "network": "2a0a:e5c1:200::", "network_size": "40", "subnetwork_size": "56", "vpn_hostname": HOST });
-    provider.ask("admin", Method::POST, "/v1/admin/vpnpool", Some(pool)).await;
+    provider.request("admin", Method::POST, "/v1/admin/vpnpool", Some(pool)).await;
     let network = json!({ "network_size": "56", "wireguard_public_key": new_key().to_string() });
-    let network = provider.ask("alice", Method::POST, "/v1/net/vpn", Some(network)).await;
+    let network = provider.request("alice", Method::POST, "/v1/net/vpn", Some(network)).await;
     let job = provider.get("alice", &format!("/v1/job/{}?wait=30", network["job"]["id"])).await;
     assert_eq!(job["state"], "succeeded", "{job}");
-    provider.ask("alice", Method::DELETE, &format!("/v1/net/vpn/{}", network["id"]), None).await;
+    provider.request("alice", Method::DELETE, &format!("/v1/net/vpn/{}", network["id"]), None).await;
 }
