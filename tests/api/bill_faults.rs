@@ -1,22 +1,11 @@
 //! Events around a bill run at the wrong moment.
 
-use sqlx::PgPool;
 use uncloud::{billing::run, orders, services::ServiceChange};
 
 use crate::{
-    app::database,
-    books::{
-        ALICE, address, assert_sound, at, bill_all, cancel, count, ledger, net_of, open_books, place, replace, terms,
-    },
+    books::{ALICE, assert_sound, at, bill_all, books, cancel, count, ledger, net_of, place, replace, terms},
     locks::until_somebody_waits,
 };
-
-async fn books() -> PgPool {
-    let pool = database().await;
-    open_books(&pool).await;
-    address(&pool, ALICE, "CH", false).await;
-    pool
-}
 
 #[tokio::test]
 async fn order_cancel_during_bill_run_waits_for_customers_bill() {

@@ -2,37 +2,23 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::PgPool;
 use uncloud::{
     billing::{
-        jobs, run,
+        run,
         simulate::{Cases, simulate},
     },
-    money::{
-        Order,
-        charge::{Timing, UpgradeCredit},
-        period::{RecurringPeriod, Unit},
-    },
-    orders, queue,
-    services::ServiceChange,
+    money::charge::Timing,
 };
-use uncloud_wire::{JobError, Kind, QueueName};
 
 use crate::{
     app::database,
     books::{
-        ALICE, BOB, address, assert_sound, at, bill_all, cancel, count, customers, days, execute, ledger, net_of,
-        open_books, place, replace, sql, terms,
+        ALICE, BOB, address, assert_sound, at, bill_all, books, busy_life, cancel, count, customers, execute, ledger,
+        net_of, place, sql, terms,
     },
 };
-
-async fn books() -> PgPool {
-    let pool = database().await;
-    open_books(&pool).await;
-    address(&pool, ALICE, "CH", false).await;
-    pool
-}
 
 async fn problems(pool: &PgPool, run: i64) -> Vec<(i64, String)> {
     let problems = run::problems(pool, run).await.expect("problems");
@@ -47,26 +33,6 @@ async fn rows(pool: &PgPool) -> [i64; 4] {
         count(pool, "bill_vat").await,
         count(pool, "bill_number").await,
     ]
-}
-
-/// Lives of all kinds for these customers.
-async fn busy_life(pool: &PgPool, customers: &[i64]) -> Vec<Order> {
-    let mut placed = Vec::new();
-    for (n, &user) in customers.iter().enumerate() {
-        let mut monthly = terms(user, "12.34");
-        monthly.period = Some(RecurringPeriod::new(Unit::Month, 1).expect("a period"));
-        monthly.timing = if n % 2 == 0 { Timing::Advance } else { Timing::Arrears };
-        monthly.one_time = "9.99".parse().expect("an amount");
-        placed.push(place(pool, &monthly, "2023-10-31T17:00:00Z").await);
-        let vm = place(pool, &terms(user, "10.00"), "2023-11-05").await;
-        if n % 3 == 0 {
-            let mut euros = terms(user, "3.33");
-            euros.currency = "EUR".parse().expect("a currency");
-            place(pool, &euros, "2023-11-06").await;
-        }
-        placed.push(vm);
-    }
-    placed
 }
 
 #[tokio::test]
@@ -257,184 +223,6 @@ async fn bill_run_with_inconsistent_records_skips_customer_and_bills_rest() {
 }
 
 #[tokio::test]
-async fn bill_run_with_concurrent_runs_and_workers_yields_same_bills() {
-    let mut ledgers = Vec::new();
-    for (runs, workers) in [(1, 1), (1, 5), (3, 2)] {
-        let pool = books().await;
-        let all = customers(&pool, 60).await;
-        busy_life(&pool, &all).await;
-        for as_of in ["2023-11-20", "2024-01-31"] {
-            let work = || run::complete(&pool, at(as_of), workers, |_| {});
-            let ended = futures_util::future::join_all((0..runs).map(|_| work())).await;
-            let ended: HashSet<i64> = ended.into_iter().map(|run| run.expect("a run")).collect();
-            let with_bills = count(&pool, &format!("bill_run where as_of = '{}' and customers > 0", at(as_of))).await;
-            assert_eq!(with_bills, 1, "{ended:?} are one");
-        }
-        assert_sound(&pool).await;
-        ledgers.push(ledger(&pool).await);
-    }
-    assert!(ledgers[0].len() >= 120, "{}", ledgers[0].len());
-    assert_eq!(ledgers[0], ledgers[1]);
-    assert_eq!(ledgers[0], ledgers[2]);
-}
-
-#[tokio::test]
-async fn bill_runs_as_of_two_times_at_once_charge_the_same_as_one_run() {
-    let pool = books().await;
-    let all = customers(&pool, 40).await;
-    busy_life(&pool, &all).await;
-    let (first, second) = tokio::join!(
-        run::complete(&pool, at("2023-12-01"), 2, |_| {}),
-        run::complete(&pool, at("2024-01-01"), 2, |_| {}),
-    );
-    first.and(second).expect("both end");
-    assert_sound(&pool).await;
-    let nets = "select user_id, currency, sum(net_cents)::bigint from bill group by 1, 2 order by 1, 2";
-    let sums: Vec<(i64, String, i64)> = sqlx::query_as(nets).fetch_all(&pool).await.expect("sums");
-    let other = books().await;
-    busy_life(&other, &customers(&other, 40).await).await;
-    bill_all(&other, "2024-01-01").await;
-    let alone: Vec<(i64, String, i64)> = sqlx::query_as(nets).fetch_all(&other).await.expect("sums");
-    assert_eq!(sums, alone);
-    let numbers: Vec<i32> = sqlx::query_scalar("select sequence from bill_number where year = 2024 order by 1")
-        .fetch_all(&pool)
-        .await
-        .expect("numbers");
-    assert!(numbers.iter().copied().eq(1..=i32::try_from(numbers.len()).expect("few")), "{numbers:?}");
-}
-
-/// A job that asks for a run, as if it were running.
-async fn asked_for(pool: &PgPool) -> i64 {
-    let queue = QueueName::billing();
-    let mut tx = pool.acquire().await.expect("a connection");
-    queue::enqueue(&mut tx, &queue::NewJob::of(Kind::BillRun, &queue, json!({}))).await.expect("enqueued")
-}
-
-#[tokio::test]
-async fn bill_run_requested_during_another_is_snoozed() {
-    let pool = books().await;
-    place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
-    let (first, second) = (asked_for(&pool).await, asked_for(&pool).await);
-    let plan = async |job: i64, day: &str| jobs::plan(&pool, job, Some(at(day))).await;
-    plan(first, "2024-01-15").await.expect("begun");
-    plan(first, "2024-01-15").await.expect("begun again, after a crash before it was said");
-    let waits = async |job: i64| match plan(job, "2024-02-15").await {
-        Err(JobError::Snooze { reason, .. }) => assert!(reason.contains("has to end first"), "{reason}"),
-        other => panic!("{other:?}"),
-    };
-    waits(second).await; // the shares wait in their queue
-    sql(&pool, "update job set state = 'dispatched', attempt = 1, dispatched_at = now(), last_seen_at = now() where kind = 'bill_part'")
-        .await;
-    waits(second).await; // and are being worked on
-    let (parents, waits_for): (i32, i32) = sqlx::query_as("select parents, waits_for from job where kind = 'bill_end'")
-        .fetch_one(&pool)
-        .await
-        .expect("one");
-    assert_eq!((parents, waits_for), (16, 16), "its end waits for all shares, old and new");
-}
-
-#[tokio::test]
-async fn order_change_during_bill_run_is_serialized_with_it() {
-    let pool = books().await;
-    let all = customers(&pool, 40).await;
-    let mut vms = Vec::new();
-    for &user in &all {
-        vms.push(place(&pool, &terms(user, "10.00"), "2024-01-01").await);
-    }
-    let now = at("2024-01-16");
-    let change = |order: &Order| {
-        let (pool, order) = (pool.clone(), order.clone());
-        async move {
-            let mut tx = pool.begin().await.expect("a transaction");
-            if order.order_id % 2 == 0 {
-                orders::cancel(&mut tx, now, order.order_id, order.user_id, ServiceChange::AtEnd)
-                    .await
-                    .expect("cancelled");
-            } else {
-                let new = terms(order.user_id, "20.00");
-                orders::replace(&mut tx, now, order.order_id, &new, ServiceChange::AtEnd).await.expect("replaced");
-            }
-            tx.commit().await.expect("committed");
-        }
-    };
-    let changes = futures_util::future::join_all(vms.iter().map(change));
-    let (run, _) = tokio::join!(run::complete(&pool, now, 3, |_| {}), changes);
-    run.expect("a run");
-    bill_all(&pool, "2024-03-20").await;
-    assert_sound(&pool).await;
-    for vm in &vms {
-        let expected = if vm.order_id % 2 == 0 { 1000 } else { 500 };
-        assert_eq!(net_of(&pool, vm.order_id).await, expected, "order {}", vm.order_id);
-    }
-    let upgraded: Vec<i64> = sqlx::query_scalar(
-        "select sum(net_cents)::bigint from bill_record join orders using (order_id) where replaces is not null group by order_id",
-    )
-    .fetch_all(&pool)
-    .await
-    .expect("sums");
-    assert!(
-        upgraded.len() == 20 && upgraded.iter().all(|net| *net == 6000),
-        "{upgraded:?}: three periods from 16 January on"
-    );
-}
-
-#[tokio::test]
-async fn bill_run_after_upgrade_credits_unused_time_as_credit_note() {
-    let pool = books().await;
-    let mut dear = terms(ALICE, "100.00");
-    dear.period = Some(days(365));
-    let dear = place(&pool, &dear, "2024-03-01").await;
-    bill_all(&pool, "2024-03-01").await;
-    // The same price per second, but by the day: nearly all of the year is given back, a day is charged.
-    let mut daily = terms(ALICE, "0.50");
-    daily.period = Some(days(1));
-    replace(&pool, &dear, &daily, "2024-03-03").await;
-    bill_all(&pool, "2024-03-03").await;
-    let ledger = ledger(&pool).await;
-    assert_eq!((&ledger[1]["document"], &ledger[1]["net"]), (&json!("credit_note"), &json!(-9945 + 50)));
-    assert_eq!(net_of(&pool, dear.order_id).await, 55, "two of 365 days");
-    assert_sound(&pool).await;
-}
-
-#[tokio::test]
-async fn bill_run_after_upgrade_without_credit_keeps_paid_amount() {
-    let pool = books().await;
-    let mut first = terms(ALICE, "10.00");
-    first.upgrade_credit = UpgradeCredit::None;
-    let first = place(&pool, &first, "2024-03-01").await;
-    replace(&pool, &first, &terms(ALICE, "20.00"), "2024-03-16").await;
-    bill_all(&pool, "2024-03-20").await;
-    assert_eq!(ledger(&pool).await[0]["net"], 3000, "10 + 20");
-    let other = books().await;
-    let first = place(&other, &terms(ALICE, "10.00"), "2024-03-01").await;
-    replace(&other, &first, &terms(ALICE, "20.00"), "2024-03-16").await;
-    bill_all(&other, "2024-03-20").await;
-    assert_eq!(ledger(&other).await[0]["net"], 2500, "5 + 20");
-}
-
-#[tokio::test]
-async fn bill_run_with_cash_rounding_rounds_chf_amounts_only() {
-    let pool = books().await;
-    sql(
-        &pool,
-        "insert into seller (name, street, postal_code, city, country, time_zone, oss_eu, cash_rounding_cents)
-         values ('Provider AG', 's', '1', 'c', 'CH', 'Europe/Zurich', true, 5)",
-    )
-    .await;
-    place(&pool, &terms(ALICE, "10.01"), "2024-03-01").await;
-    let mut euros = terms(ALICE, "10.01");
-    euros.currency = "EUR".parse().expect("a currency");
-    place(&pool, &euros, "2024-03-01").await;
-    bill_all(&pool, "2024-03-01").await;
-    let money: Vec<(String, i64, i64, i64)> =
-        sqlx::query_as("select currency, gross_cents, rounding_cents, amount_due_cents from bill order by 1")
-            .fetch_all(&pool)
-            .await
-            .expect("bills");
-    assert_eq!(money, [("CHF".into(), 1082, -2, 1080), ("EUR".into(), 1082, 0, 1082)]);
-}
-
-#[tokio::test]
 async fn bill_run_with_only_free_and_void_orders_issues_no_bill() {
     let pool = books().await;
     place(&pool, &terms(ALICE, "0.00"), "2024-03-01").await;
@@ -476,50 +264,6 @@ async fn bill_run_after_single_customer_bill_yields_same_records() {
     };
     assert_eq!(records(&with).await, records(&without).await);
     assert_eq!((count(&with, "bill").await, count(&without, "bill").await), (2, 1));
-}
-
-#[tokio::test]
-async fn verify_after_changes_without_constraints_finds_all_faults() {
-    const TABLES: [&str; 4] = ["orders", "bill", "bill_number", "bill_record"];
-    let pool = books().await;
-    let mut orders = Vec::new();
-    for user in customers(&pool, 4).await {
-        orders.push(place(&pool, &terms(user, "10.00"), "2024-01-01").await.order_id);
-    }
-    bill_all(&pool, "2024-02-15").await;
-    assert_sound(&pool).await;
-    for table in TABLES {
-        sql(&pool, &format!("alter table {table} disable trigger all")).await;
-    }
-    sql(&pool, &format!("update bill_record set net_cents = 999 where order_id = {} and prev_to is null", orders[0]))
-        .await;
-    sql(&pool, &format!("delete from bill_record where order_id = {} and prev_to is not null", orders[1])).await;
-    sql(&pool, &format!("update orders set closed = true, due_at = null where order_id = {}", orders[2])).await;
-    sql(&pool, "update bill_number set sequence = 99 where sequence = 4").await;
-    let foreign = format!("update bill set user_id = 1, net_cents = net_cents where user_id = {}", orders.len() + 3);
-    sql(&pool, &foreign).await;
-    for table in TABLES {
-        sql(&pool, &format!("alter table {table} enable trigger all")).await;
-    }
-    let faults = uncloud::billing::verify::verify(&pool).await.expect("verified");
-    let found: Vec<(i64, &str)> =
-        faults.iter().filter_map(|fault| Some((fault.order_id?, fault.detail.as_str()))).collect();
-    assert!(
-        found.iter().any(|(id, detail)| *id == orders[0] && detail.contains("19.99 and should be 20.00")),
-        "{found:?}"
-    );
-    assert!(
-        found.iter().any(|(id, detail)| *id == orders[1] && detail.contains("10.00 and should be 20.00")),
-        "{found:?}"
-    );
-    assert!(found.iter().any(|(id, detail)| *id == orders[1] && detail.contains("cursor")), "{found:?}");
-    assert!(found.iter().any(|(id, detail)| *id == orders[2] && detail.contains("due")), "{found:?}");
-    assert!(found.iter().all(|(id, _)| *id != orders[3]), "{found:?}");
-    let of_bills: Vec<&str> =
-        faults.iter().filter(|fault| fault.order_id.is_none()).map(|fault| fault.detail.as_str()).collect();
-    let not_its_lines = "its totals are not those of its lines";
-    let strange = "it has lines of another customer or currency";
-    assert_eq!(of_bills, [not_its_lines, not_its_lines, strange, "95 bill numbers of 2024 are missing"], "{faults:?}");
 }
 
 #[tokio::test]

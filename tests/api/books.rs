@@ -15,6 +15,8 @@ use uncloud::{
     services::ServiceChange,
 };
 
+use crate::app::database;
+
 /// Users of every test's database, in the order in which they were made.
 pub const ADMIN: i64 = 1;
 pub const ALICE: i64 = 2;
@@ -233,4 +235,32 @@ pub fn assert_followed_by_hand(bill: &Value) {
     assert_eq!((number(&bill["net"]), number(&bill["tax"]), number(&bill["gross"])), (net, tax, net + tax), "{bill}");
     assert_eq!(number(&bill["amount_due"]), net + tax + number(&bill["rounding"]), "{bill}");
     assert_eq!(bill["document"] == "credit_note", net + tax < 0, "{bill}");
+}
+
+/// A database with open books and Alice's address.
+pub async fn books() -> PgPool {
+    let pool = database().await;
+    open_books(&pool).await;
+    address(&pool, ALICE, "CH", false).await;
+    pool
+}
+
+/// Lives of all kinds for these customers.
+pub async fn busy_life(pool: &PgPool, customers: &[i64]) -> Vec<Order> {
+    let mut placed = Vec::new();
+    for (n, &user) in customers.iter().enumerate() {
+        let mut monthly = terms(user, "12.34");
+        monthly.period = Some(RecurringPeriod::new(Unit::Month, 1).expect("a period"));
+        monthly.timing = if n % 2 == 0 { Timing::Advance } else { Timing::Arrears };
+        monthly.one_time = "9.99".parse().expect("an amount");
+        placed.push(place(pool, &monthly, "2023-10-31T17:00:00Z").await);
+        let vm = place(pool, &terms(user, "10.00"), "2023-11-05").await;
+        if n % 3 == 0 {
+            let mut euros = terms(user, "3.33");
+            euros.currency = "EUR".parse().expect("a currency");
+            place(pool, &euros, "2023-11-06").await;
+        }
+        placed.push(vm);
+    }
+    placed
 }

@@ -7,3 +7,4 @@ mod control_plane;
 mod postgres;
 mod redis_tls;
 mod whole;
+mod worker_host;
