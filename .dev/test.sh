@@ -74,12 +74,19 @@ test_one() {
     "$program" "$@"
 }
 
-# Runs a program with tests, or a little fuzzing; prints how long it took, and all of its output if a test failed.
+# Runs a program with tests, the tests in comments (doc) or a little fuzzing (fuzz); prints how long it took and the count of
+# its tests, and all of its output if one failed.
 test_program() {
-    program_start=$(date +%s) program_status=0 program_name=${1##*/}
-    [ "$1" != fuzz ] || set -- dev_fuzz --seeds 1 --examples 25
+    program_start=$(date +%s) program_status=0 program_name=$(echo "${1##*/}" | sed 's/-[0-9a-f]*$//')
+    case $1 in
+    doc) set -- cargo test --locked --workspace --doc ;;
+    fuzz) set -- dev_fuzz --seeds 1 --examples 25 ;;
+    esac
     program_output=$("$@" 2>&1) || program_status=$?
-    printf '   %5s s  %s\n' "$(($(date +%s) - program_start))" "${program_name%-*}"
+    program_results=$(printf '%s\n' "$program_output" | grep '^test result: ' | grep -v ' 0 passed; 0 failed') || true
+    # One write, so that the lines of programs that end at the same time do not mix.
+    printf '   %5s s  %s\n%s' "$(($(date +%s) - program_start))" "$program_name" "${program_results:+$program_results
+}"
     [ "$program_status" = 0 ] || printf '%s\n' "$program_output"
     return "$program_status"
 }
@@ -87,8 +94,7 @@ test_program() {
 # Runs all tests. Their programs wait for servers, deadlines and each other most of the time, so three run at once.
 tests_run() {
     tests_build
-    test_programs | sed '3a fuzz' | RUST_TEST_THREADS=3 xargs -P 3 -n 1 ./dev test-program
-    cargo test --locked --quiet --workspace --doc
+    { test_programs | sed '3a fuzz' && echo doc; } | RUST_TEST_THREADS=3 xargs -P 3 -n 1 ./dev test-program
 }
 
 # All steps in their order: a name for the command line, the title, the command.

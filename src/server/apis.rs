@@ -1,6 +1,6 @@
 //! The list of all operations, and the state that each of them needs.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use poem_openapi::OpenApiService;
 use sqlx::PgPool;
@@ -40,7 +40,7 @@ type Products = (ProductApi, AdminProductApi, PeriodApi);
 /// Addresses of the billed customers and of the seller, and VAT rates.
 type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 
-pub(super) fn apis(app: &App, operations: Arc<OnceLock<Vec<Operation>>>) -> OpenApiService<Apis, ()> {
+pub(super) fn apis(app: &App, operations: Arc<[Operation]>) -> OpenApiService<Apis, ()> {
     let apis = (
         (
             HealthApi::new(app.pool.clone(), app.redis.clone()),

@@ -1,6 +1,6 @@
 //! `GET /api/`: the operations that the caller may use, with links.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use poem::Request;
 use poem_openapi::{Object, OpenApi, payload::Json};
@@ -35,11 +35,10 @@ pub struct Index {
     pub docs: String,
 }
 
-/// Operation that returns the index. The list is made from the document, which is only complete after this operation is
-/// part of it.
+/// Operation that returns the index.
 pub struct IndexApi {
     /// All operations of the document.
-    pub(super) operations: Arc<OnceLock<Vec<Operation>>>,
+    pub(super) operations: Arc<[Operation]>,
 }
 
 #[OpenApi(tag = "Tags::Service")]
@@ -54,8 +53,7 @@ impl IndexApi {
         let caller = request.data::<Caller>();
         let user = caller.map(|caller| &caller.user);
         let may_use = |operation: &&Operation| auth::authorize(operation, caller).is_ok();
-        let operations = self.operations.get().map(Vec::as_slice).unwrap_or_default();
-        let endpoints = operations.iter().filter(may_use).map(|operation| Endpoint {
+        let endpoints = self.operations.iter().filter(may_use).map(|operation| Endpoint {
             method: operation.method.to_string(),
             href: operation.path.clone(),
             summary: operation.summary.clone(),

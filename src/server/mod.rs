@@ -14,10 +14,12 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod service;
+mod specification;
 
 pub use app::App;
 pub use health::HealthApi;
 pub use housekeeping::keep_house;
 pub use metrics::{MetricsApi, listen as listen_for_metrics};
 pub use middleware::{Origin, RateLimits};
-pub use service::{document, service};
+pub use service::service;
+pub use specification::document;

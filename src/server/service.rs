@@ -1,13 +1,12 @@
 //! The whole service: its routes, and the pipeline that every request passes through.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use poem::{
     Endpoint, EndpointExt as _, IntoEndpoint, IntoResponse as _, Request, Response, Route,
     http::{HeaderValue, StatusCode, Uri, header},
     middleware::{CatchPanic, NormalizePath, TrailingSlash},
 };
-use sqlx::PgPool;
 use tracing::Instrument as _;
 
 use super::{
@@ -15,69 +14,38 @@ use super::{
     app::App,
     asset::asset,
     middleware::{
-        RateLimits,
         browser::{self, SecurityHeaders},
         call::OperationMiddleware,
         idempotency::IdempotencyStore,
         rates::Rates,
         request,
     },
-    openapi::{
-        operation::{self, Operation},
-        spec,
-    },
+    openapi::operation::{self, Operation},
+    specification::Specification,
 };
 use crate::{
-    accounts::{AccountSettings, Authenticator},
     http::{TrustedProxies, problem},
     metrics::Metrics,
     request_context,
-    seal::Sealer,
 };
-
-/// Returns the OpenAPI document as formatted text.
-pub fn document() -> anyhow::Result<String> {
-    let pool = PgPool::connect_lazy("postgres://never.connected")?;
-    let app = App {
-        redis: redis::Client::open("redis://never.connected")?,
-        sealer: Arc::new(Sealer::new(&"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned().into())?),
-        wake: Arc::default(),
-        metrics: Arc::default(),
-        authenticator: Arc::new(
-            Authenticator::new(pool.clone(), AccountSettings::default()).map_err(crate::error::Error::from)?,
-        ),
-        proxies: Arc::default(),
-        origins: Vec::new(),
-        rates: RateLimits::NONE,
-        pool,
-    };
-    let document = spec::corrected(&apis(&app, Arc::default()).spec())?;
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
-}
 
 /// Returns the endpoint that handles all requests.
 pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + use<>> {
-    let operations: Arc<OnceLock<Vec<Operation>>> = Arc::default();
-    let apis = apis(app, Arc::clone(&operations));
-    let generated = apis.spec();
-    let document = spec::corrected(&generated)?;
-    let operations = Arc::new(operations.get_or_init(|| operation::operations(&document)).clone());
-    let document = document.to_string();
-    let docs = apis.swagger_ui_html().replace(&generated, &document);
-    let guard = SecurityHeaders { origins: app.origins.clone(), docs_policy: browser::policy_of(&docs) };
+    let Specification { document, docs, operations } = Specification::get()?;
+    let guard = SecurityHeaders { origins: app.origins.clone(), docs_policy: browser::policy_of(docs) };
 
     let calls = Arc::new(OperationMiddleware {
         authenticator: Arc::clone(&app.authenticator),
         proxies: Arc::clone(&app.proxies),
-        operations: Arc::clone(&operations),
+        operations: Arc::clone(operations),
         answers: IdempotencyStore { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
         rates: Rates::new(app.rates),
     });
     let routes = Route::new()
-        .at("/openapi.json", calls.around(asset("application/json", document)))
-        .at("/docs", calls.around(asset("text/html; charset=utf-8", docs)))
-        .nest_no_strip("/", calls.around(apis.into_endpoint()));
-    let pipeline = RequestPipeline { operations, metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
+        .at("/openapi.json", calls.around(asset("application/json", document.to_string())))
+        .at("/docs", calls.around(asset("text/html; charset=utf-8", docs.clone())))
+        .nest_no_strip("/", calls.around(apis(app, Arc::clone(operations)).into_endpoint()));
+    let pipeline = RequestPipeline { operations: Arc::clone(operations), metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
     Ok(guard.around(pipeline.around(routes)))
 }
 
@@ -86,7 +54,7 @@ const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The pipeline that every request passes through.
 struct RequestPipeline {
-    operations: Arc<Vec<Operation>>,
+    operations: Arc<[Operation]>,
     metrics: Arc<Metrics>,
     proxies: Arc<TrustedProxies>,
 }

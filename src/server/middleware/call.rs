@@ -28,7 +28,7 @@ use crate::{
 pub(in crate::server) struct OperationMiddleware {
     pub authenticator: Arc<Authenticator>,
     pub proxies: Arc<TrustedProxies>,
-    pub operations: Arc<Vec<Operation>>,
+    pub operations: Arc<[Operation]>,
     pub answers: IdempotencyStore,
     pub rates: Rates,
 }

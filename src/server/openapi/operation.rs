@@ -141,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn document_parameters_all_have_rules() {
         let document: Value =
-            serde_json::from_str(&crate::server::service::document().expect("a document")).expect("JSON");
+            serde_json::from_str(&crate::server::document().expect("a document")).expect("JSON");
         for operation in operations(&document) {
             for parameter in &operation.parameters {
                 let message = "a scalar of parameters is missing in `scalar`";
