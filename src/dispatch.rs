@@ -1,4 +1,4 @@
-//! Maps each kind of job to the module that renders and settles it, and each delivery to the module that provides it.
+//! Maps each kind of job to the module that prepares and settles it, and each delivery to the module that provides it.
 //! The matches are exhaustive: a missing kind does not compile.
 
 use std::{collections::HashMap, sync::Arc};
@@ -30,23 +30,23 @@ pub struct Kinds {
 }
 
 impl JobKinds for Kinds {
-    fn render<'a>(
+    fn prepare<'a>(
         &'a self,
         tx: &'a mut PgConnection,
         jobs: &'a [Claimed],
     ) -> BoxFuture<'a, anyhow::Result<Vec<Prepared>>> {
         Box::pin(async move {
-            let mut rendered: HashMap<JobId, Prepared> = HashMap::with_capacity(jobs.len());
+            let mut prepared: HashMap<JobId, Prepared> = HashMap::with_capacity(jobs.len());
             for &kind in KINDS {
                 let of_kind: Vec<&Claimed> = jobs.iter().filter(|job| Kind::parse(&job.kind) == Some(kind)).collect();
                 match kind {
                     _ if of_kind.is_empty() => {}
-                    Kind::VpnApply => rendered.extend(vpn::render(tx, &self.sealer, &of_kind).await?),
-                    Kind::VpnStatus => rendered.extend(vpn::render_status(&of_kind)),
-                    Kind::VpnReconcile => rendered.extend(vpn::render_reconcile(tx, &of_kind).await?),
-                    Kind::JobCleanup => rendered.extend(queue::render_cleanup(tx, &of_kind).await?),
-                    Kind::BillRun | Kind::BillPart | Kind::BillEnd => rendered.extend(billing::jobs::render(&of_kind)),
-                    Kind::OrderService => rendered.extend(orders::render(&of_kind)),
+                    Kind::VpnApply => prepared.extend(vpn::prepare(tx, &self.sealer, &of_kind).await?),
+                    Kind::VpnStatus => prepared.extend(vpn::prepare_status(&of_kind)),
+                    Kind::VpnReconcile => prepared.extend(vpn::prepare_reconcile(tx, &of_kind).await?),
+                    Kind::JobCleanup => prepared.extend(queue::prepare_cleanup(tx, &of_kind).await?),
+                    Kind::BillRun | Kind::BillPart | Kind::BillEnd => prepared.extend(billing::jobs::prepare(&of_kind)),
+                    Kind::OrderService => prepared.extend(orders::prepare(&of_kind)),
                 }
             }
             let unknown = |job: &Claimed| {
@@ -55,7 +55,7 @@ impl JobKinds for Kinds {
                     "this server does not know jobs of kind {kind}; update it, then run the job again"
                 ))
             };
-            Ok(jobs.iter().map(|job| rendered.remove(&job.job_id).unwrap_or_else(|| unknown(job))).collect())
+            Ok(jobs.iter().map(|job| prepared.remove(&job.job_id).unwrap_or_else(|| unknown(job))).collect())
         })
     }
 

@@ -40,7 +40,7 @@ impl FieldError {
 /// its request.
 pub const MAX_ERRORS: usize = 100;
 
-/// The reason why a request was refused. Nothing was written.
+/// The reason for which a request was refused. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// 400: the form of the request is invalid.
@@ -78,16 +78,16 @@ pub enum Error {
     #[error("{}", count_wrong("field", .0))]
     Invalid(Vec<FieldError>),
     /// 429: too many wrong passwords.
-    #[error("too many wrong passwords; try again in {retry_after_secs} s")]
+    #[error("too many wrong passwords; try again in {retry_after_seconds} s")]
     LoginThrottled {
         /// The seconds to wait; earlier requests are refused.
-        retry_after_secs: u64,
+        retry_after_seconds: u64,
     },
     /// 429: too many requests.
-    #[error("too many requests; try again in {retry_after_secs} s")]
+    #[error("too many requests; try again in {retry_after_seconds} s")]
     RateLimited {
         /// The seconds to wait; earlier requests are refused.
-        retry_after_secs: u64,
+        retry_after_seconds: u64,
     },
     /// 503: a required part of the service does not respond; the text is for the monitoring system.
     #[error("{0}")]

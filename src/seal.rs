@@ -16,7 +16,7 @@ pub const SECRET_KEY_LEN: usize = 32;
 #[error("the secret key must be 32 random bytes in base64; create one with `openssl rand -base64 32`")]
 pub struct SecretKeyError;
 
-/// The reason why a ciphertext could not be decrypted.
+/// The reason for which a ciphertext could not be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// It was encrypted under another key.

@@ -69,7 +69,7 @@ impl UserApi {
         /// The number of users on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the page before.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
         /// The sort order.
         #[oai(default)]
@@ -105,7 +105,7 @@ impl UserApi {
     /// lock or demote themselves, and a token can't lock or demote any user, so that a stolen token gives no other
     /// access.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_user_update")]
-    async fn edit(
+    async fn update(
         &self,
         staff: Staff,
         /// Identifies the user.

@@ -44,7 +44,7 @@ impl Authenticator {
         let user = if found.local { found.user } else { self.vouched(&found.user).await?.ok_or_else(refused)? };
         // A staff member needs the token's staff scope to be staff here.
         let user = User { staff: user.staff && scopes.has(Scope::Staff), ..user };
-        let left = Duration::try_from_secs_f64(found.left_secs).unwrap_or_default();
+        let left = Duration::try_from_secs_f64(found.left_seconds).unwrap_or_default();
         self.tokens.remember_for(key, (user.clone(), scopes.clone()), started, left);
         Ok((user, scopes))
     }

@@ -16,38 +16,38 @@ const MOST: usize = 10_000;
 pub(super) struct CredentialCache<V> {
     keep: Duration,
     /// The results with the time at which each expires.
-    answers: Mutex<HashMap<Key, (V, Instant)>>,
+    entries: Mutex<HashMap<Key, (V, Instant)>>,
 }
 
 impl<V: Clone> CredentialCache<V> {
     pub(super) fn new(keep: Duration) -> Self {
-        Self { keep, answers: Mutex::default() }
+        Self { keep, entries: Mutex::default() }
     }
 
     pub(super) fn recall(&self, guess: &Key) -> Option<V> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (answer, end) = answers.get(guess)?;
-        (Instant::now() < *end).then(|| answer.clone())
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (value, end) = entries.get(guess)?;
+        (Instant::now() < *end).then(|| value.clone())
     }
 
     /// Caches a result. `started` is the time before the check, since the result may have been true only then.
-    pub(super) fn remember(&self, guess: Key, answer: V, started: Instant) {
-        self.remember_for(guess, answer, started, self.keep);
+    pub(super) fn remember(&self, guess: Key, value: V, started: Instant) {
+        self.remember_for(guess, value, started, self.keep);
     }
 
     /// Caches a result for `most` at the longest.
-    pub(super) fn remember_for(&self, guess: Key, answer: V, started: Instant, most: Duration) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= MOST {
+    pub(super) fn remember_for(&self, guess: Key, value: V, started: Instant, most: Duration) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= MOST {
             let now = Instant::now();
-            answers.retain(|_, (_, end)| now < *end);
+            entries.retain(|_, (_, end)| now < *end);
         }
-        if answers.len() < MOST {
-            answers.insert(guess, (answer, started + self.keep.min(most)));
+        if entries.len() < MOST {
+            entries.insert(guess, (value, started + self.keep.min(most)));
         }
     }
 
     pub(super) fn forget(&self, guess: &Key) {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(guess);
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(guess);
     }
 }

@@ -209,7 +209,7 @@ impl From<Verdict> for Error {
             Verdict::Wrong => refused(),
             // Round up, so that a client that waits as told is not too early again.
             Verdict::Wait(left) => {
-                Self::LoginThrottled { retry_after_secs: left.as_secs() + u64::from(left.subsec_nanos() > 0) }
+                Self::LoginThrottled { retry_after_seconds: left.as_secs() + u64::from(left.subsec_nanos() > 0) }
             }
         }
     }
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn retry_after_fraction_is_rounded_up() {
         let after = |left| match Error::from(Verdict::Wait(left)) {
-            Error::LoginThrottled { retry_after_secs } => retry_after_secs,
+            Error::LoginThrottled { retry_after_seconds } => retry_after_seconds,
             other => panic!("{other:?}"),
         };
         assert_eq!(after(Duration::from_millis(1)), 1);

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::{bill_run::Run, db};
 use crate::{
-    billing::{drawn::CustomerBills, problem::Problem},
+    billing::{customer_bills::CustomerBills, problem::Problem},
     code::Code,
     error::Error,
     money::{
@@ -30,7 +30,7 @@ pub(super) async fn bill_customers(
     let addresses = parties::vat_addresses(tx, users).await?;
     let billed_then = db::billed_at(tx, users, run.as_of).await?;
     let mut due = due(tx, users, run.as_of).await?;
-    let (mut drawn, mut problems) = (Vec::with_capacity(users.len()), Vec::new());
+    let (mut bills, mut problems) = (Vec::with_capacity(users.len()), Vec::new());
     for &user_id in users {
         let Some(due) = due.remove(&user_id) else { continue };
         let Some(address) = addresses.get(&user_id) else {
@@ -44,11 +44,13 @@ pub(super) async fn bill_customers(
                 let detail = "already has a bill of this second; the next run bills the rest";
                 problems.push(Problem::new(user_id, Code::AlreadyBilled, detail));
             }
-            Ok((drafts, moved)) => drawn.push(CustomerBills { user_id, address_id: address.id, drafts, moved }),
+            Ok((drafts, cursor_updates)) => {
+                bills.push(CustomerBills { user_id, address_id: address.id, drafts, cursor_updates })
+            }
             Err(error) => problems.push(Problem::of(user_id, &error)),
         }
     }
-    db::write(tx, run, &drawn).await?;
+    db::write(tx, run, &bills).await?;
     Ok(problems)
 }
 
@@ -71,8 +73,8 @@ async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> Resu
             }
         }
     }
-    for (user_id, line) in db::open_manual_lines(tx, users, as_of).await? {
-        due.entry(user_id).or_insert_with(empty).manual.push(line);
+    for (user_id, item) in db::open_manual_items(tx, users, as_of).await? {
+        due.entry(user_id).or_insert_with(empty).manual.push(item);
     }
     Ok(due)
 }

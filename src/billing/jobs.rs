@@ -40,7 +40,7 @@ pub async fn request(pool: &PgPool, as_of: Option<DateTime<Utc>>, requester: i64
 }
 
 /// Returns the payloads as stored: they do not contain secrets.
-pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
+pub fn prepare(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
     jobs.iter().map(|job| (job.job_id, Prepared::Payload(job.payload.to_string().into_bytes()))).collect()
 }
 

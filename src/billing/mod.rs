@@ -3,8 +3,8 @@
 
 pub mod bill;
 pub mod export;
+pub mod item;
 pub mod jobs;
-pub mod line;
 pub mod one;
 pub mod run;
 pub mod simulate;
@@ -14,10 +14,10 @@ mod api;
 pub mod bill_run;
 mod case_parties;
 mod customer;
+mod customer_bills;
 mod db;
-mod drawn;
 mod exported_bill;
-mod manual_line;
+mod manual_item;
 mod problem;
 
 pub use api::{AdminBillApi, BillApi, BillItemApi, BillRunApi};

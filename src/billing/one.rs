@@ -25,7 +25,7 @@ pub struct Billed {
     pub as_of: DateTime<Utc>,
     /// The bills, one for each currency with something due.
     pub bills: Vec<WholeBill>,
-    /// The reason why there are no bills.
+    /// The reason for which there are no bills.
     pub problem: Option<Problem>,
 }
 

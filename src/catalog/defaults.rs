@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     money::{
         amount::Amount,
-        charge::Timing,
+        charge::BillingMode,
         period::{RecurringPeriod, Unit},
     },
     services::Delivery,
@@ -101,7 +101,7 @@ fn draft(title: &str, description: &str) -> ProductDraft {
         title: title.to_owned(),
         description: description.to_owned(),
         delivery: Delivery::Manual,
-        billing_mode: Timing::Advance,
+        billing_mode: BillingMode::Advance,
         sale_from: None,
         sale_until: None,
         parameters: Vec::new(),

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::product::{Parameter, Price};
 use crate::{
     error::FieldError,
-    money::{amount::Amount, charge::Timing},
+    money::{amount::Amount, charge::BillingMode},
     services::Delivery,
 };
 
@@ -21,7 +21,7 @@ pub struct ProductDraft {
     /// The way in which orders of the product are provisioned.
     pub delivery: Delivery,
     /// The time at which a period is billed: when it begins or when it has ended.
-    pub billing_mode: Timing,
+    pub billing_mode: BillingMode,
     /// The time from which customers can buy the product; none: now for a new product, or unchanged.
     pub sale_from: Option<DateTime<Utc>>,
     /// The time from which customers can no longer buy the product.

@@ -17,4 +17,4 @@ pub use defaults::add_defaults;
 pub use draft::ProductDraft;
 pub use price::{Choice, PriceComponent, Priced, price};
 pub use product::{Component, Offer, Parameter, ParameterPrice, Price, Product, ProductRef};
-pub use write::{create, edit};
+pub use write::{create, update};

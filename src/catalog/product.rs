@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     money::{
         amount::{Amount, Currency},
-        charge::Timing,
+        charge::BillingMode,
         period::RecurringPeriod,
     },
     services::Delivery,
@@ -26,7 +26,7 @@ pub struct Product {
     /// The way in which orders of the product are provisioned.
     pub delivery: Delivery,
     /// The time at which a period is billed: when it begins or when it has ended.
-    pub billing_mode: Timing,
+    pub billing_mode: BillingMode,
     /// The time from which customers can buy the product.
     pub sale_from: DateTime<Utc>,
     /// The time from which customers can no longer buy the product.

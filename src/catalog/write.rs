@@ -43,7 +43,7 @@ pub async fn add(pool: &PgPool, name: &str, draft: &ProductDraft) -> Result<Opti
 }
 
 /// Replaces everything of a product but its name. Returns none if the product does not exist.
-pub async fn edit(pool: &PgPool, product_id: i64, draft: &ProductDraft) -> Result<Option<Product>, Error> {
+pub async fn update(pool: &PgPool, product_id: i64, draft: &ProductDraft) -> Result<Option<Product>, Error> {
     let mut tx = crate::request_context::begin(pool).await?;
     db::lock(&mut tx).await?;
     let Some(name) = db::name(&mut tx, product_id).await? else { return Ok(None) };

@@ -83,8 +83,9 @@ impl DatabaseArgs {
             )
         })?;
         let started = instance.database_url;
-        started
-            .with_context(|| Failure::no_answer("`uncloud up` has not started its database yet; try again in a moment"))
+        started.with_context(|| {
+            Failure::no_response("`uncloud up` has not started its database yet; try again in a moment")
+        })
     }
 
     /// Opens a few connections for a command.
@@ -192,7 +193,7 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
         Err(sqlx::Error::PoolTimedOut) => Err(why_not(&options).await),
         pool => pool,
     };
-    pool.context(Failure::no_answer("can't connect to PostgreSQL; check DATABASE_URL and that the server is running"))
+    pool.context(Failure::no_response("can't connect to PostgreSQL; check DATABASE_URL and that the server is running"))
 }
 
 /// Name of the program and its command in PostgreSQL and the audit log.

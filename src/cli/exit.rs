@@ -13,7 +13,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         let database = cause.downcast_ref::<sqlx::Error>().is_some_and(is_outage);
         let redis =
             cause.downcast_ref::<redis::RedisError>().is_some_and(|error| error.is_io_error() || error.is_timeout());
-        (database || redis).then_some(Exit::NoAnswer)
+        (database || redis).then_some(Exit::NoResponse)
     });
     known.unwrap_or(Exit::Failed)
 }
@@ -22,7 +22,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 const fn of_domain(error: &Error) -> Option<Exit> {
     match error {
         Error::NotFound(_) => Some(Exit::NotFound),
-        Error::NotReady(_) | Error::Unavailable(_) => Some(Exit::NoAnswer),
+        Error::NotReady(_) | Error::Unavailable(_) => Some(Exit::NoResponse),
         Error::Internal(_) => None,
         _ => Some(Exit::Failed),
     }
@@ -37,10 +37,10 @@ mod tests {
         let io = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         for (error, exit) in [
             (anyhow::Error::new(Error::NotFound("job 42 not found".into())).context("can't show it"), Exit::NotFound),
-            (Error::Unavailable(anyhow::anyhow!("gone")).into(), Exit::NoAnswer),
-            (Error::from(sqlx::Error::PoolTimedOut).into(), Exit::NoAnswer),
-            (anyhow::Error::new(sqlx::Error::Io(io())).context("counting"), Exit::NoAnswer),
-            (anyhow::Error::new(redis::RedisError::from(io())), Exit::NoAnswer),
+            (Error::Unavailable(anyhow::anyhow!("gone")).into(), Exit::NoResponse),
+            (Error::from(sqlx::Error::PoolTimedOut).into(), Exit::NoResponse),
+            (anyhow::Error::new(sqlx::Error::Io(io())).context("counting"), Exit::NoResponse),
+            (anyhow::Error::new(redis::RedisError::from(io())), Exit::NoResponse),
             (Error::from(sqlx::Error::RowNotFound).into(), Exit::Failed),
             (Error::field("name", "must be shorter").into(), Exit::Failed),
             (anyhow::Error::new(io()).context("a file"), Exit::Failed),

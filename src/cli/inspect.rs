@@ -32,8 +32,8 @@ Examples:
   uncloud inspect stats                             # how many jobs wait, and for how long")]
 pub(super) struct InspectArgs {
     /// The view to show.
-    #[arg(value_enum, value_name = "WHAT")]
-    what: What,
+    #[arg(value_enum, value_name = "VIEW")]
+    view: View,
     /// Only this queue.
     #[arg(short = 'Q', long, value_name = "QUEUE")]
     queue: Option<QueueName>,
@@ -47,7 +47,7 @@ pub(super) struct InspectArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum What {
+enum View {
     /// Send a ping to all workers, and wait for their replies.
     Ping,
     /// Jobs that workers are running.
@@ -67,14 +67,14 @@ enum What {
 pub(super) async fn run(args: InspectArgs) -> anyhow::Result<()> {
     let pool = args.database.connect().await?;
     let (queue, output) = (args.queue.as_ref().map(QueueName::as_str), &args.output);
-    match args.what {
-        What::Ping => ping(&pool, queue, Duration::from_secs(args.timeout), output).await,
-        What::Active => output.rows(&active_table(&live(&pool, queue).await?)),
-        What::Reserved => output.list(jobs(&pool, queue, JobState::Dispatched).await?, jobs_table),
-        What::Scheduled => output.list(jobs(&pool, queue, JobState::Queued).await?, jobs_table),
-        What::Registered => output.rows(&kinds_table(&live(&pool, queue).await?)),
-        What::Stats => output.list(inspect::queues(&pool, queue).await?, queue_table),
-        What::Report => output.list(inspect::workers(&pool, queue).await?, worker_table),
+    match args.view {
+        View::Ping => ping(&pool, queue, Duration::from_secs(args.timeout), output).await,
+        View::Active => output.rows(&active_table(&live(&pool, queue).await?)),
+        View::Reserved => output.list(jobs(&pool, queue, JobState::Dispatched).await?, jobs_table),
+        View::Scheduled => output.list(jobs(&pool, queue, JobState::Queued).await?, jobs_table),
+        View::Registered => output.rows(&kinds_table(&live(&pool, queue).await?)),
+        View::Stats => output.list(inspect::queues(&pool, queue).await?, queue_table),
+        View::Report => output.list(inspect::workers(&pool, queue).await?, worker_table),
     }
 }
 
@@ -110,11 +110,11 @@ async fn ping(pool: &PgPool, queue: Option<&str>, timeout: Duration, output: &Ou
     output.rows(&ping_table(&workers, &replies))?;
     let missing = replies.iter().filter(|reply| reply.is_none()).count();
     let what = format!("{missing} of {} workers did not reply in {timeout:?}", workers.len());
-    if missing > 0 { Err(Failure::no_answer(what).into()) } else { Ok(()) }
+    if missing > 0 { Err(Failure::no_response(what).into()) } else { Ok(()) }
 }
 
 fn ping_table(workers: &[WorkerLine], replies: &[Option<Duration>]) -> Table {
-    let mut table = Table::new(&["worker", "name", "queue", "reply", "after_ms"]);
+    let mut table = Table::new(&["worker", "name", "queue", "reply", "duration_ms"]);
     for (worker, reply) in workers.iter().zip(replies) {
         let after = reply.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
         table.row([

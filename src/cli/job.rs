@@ -26,7 +26,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   uncloud job ls --state failed                     # the dead letters
-  uncloud job show 42                               # its history, why it is stuck and what to do
+  uncloud job show 42                               # its history, the reason why it is stuck, and a hint
   uncloud job retry --all --queue vpn-1.example.ch --error 'port 51820'
   uncloud job watch 42                              # its progress, until it has ended")]
 pub(super) struct JobArgs {
@@ -52,7 +52,7 @@ enum JobCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// Show a job with its history, and why it is stuck.
+    /// Show a job with its history, and the reason why it is stuck.
     #[command(after_help = "Example:\n  uncloud job show 42")]
     Show {
         /// Number of the job.
@@ -107,10 +107,10 @@ struct FilterArgs {
     /// Only jobs of this kind.
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
-    /// Only jobs whose last error contains this text, in upper or lower case.
+    /// Only jobs whose last error contains this text, ignoring case.
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
-    /// Only jobs that were created at least this long ago.
+    /// Only jobs that were requested at least this long ago.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i32).range(0..))]
     min_age: Option<i32>,
 }
@@ -143,7 +143,11 @@ pub(super) async fn run(args: JobArgs) -> anyhow::Result<()> {
         }
         JobCommand::Revoke { job } => {
             let state = operate::revoke(&pool, &wake, job).await?;
-            tracing::info!(job, "{}", if state.is_final() { "revoked" } else { "the worker was told to end the job" });
+            tracing::info!(
+                job,
+                "{}",
+                if state.is_final() { "revoked" } else { "the worker was notified to end the job" }
+            );
             Ok(())
         }
         JobCommand::Purge { queue } => {
@@ -219,5 +223,5 @@ fn step_line(step: &Step) -> String {
     let attempt = step.attempt.map_or_else(String::new, |attempt| format!(", attempt {attempt}"));
     let worker = step.worker.as_ref().map_or_else(String::new, |worker| format!(", {worker}"));
     let error = step.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-    format!("{at} {}{attempt}{worker}{error}", step.what)
+    format!("{at} {}{attempt}{worker}{error}", step.event)
 }

@@ -48,13 +48,13 @@ pub(super) struct LdapArgs {
     /// Attribute that holds the user's name here, whatever name the filter found the entry by.
     #[arg(long, env = "UNCLOUD_LDAP_USERNAME_ATTRIBUTE", default_value = "uid", value_name = "NAME")]
     ldap_username_attribute: String,
-    /// Filter for entries that may not log in, besides those that the directory itself refuses or marks as locked.
+    /// Filter for entries that may not sign in, besides those that the directory itself refuses or marks as locked.
     #[arg(long, env = "UNCLOUD_LDAP_LOCKED_FILTER", value_name = "FILTER")]
     ldap_locked_filter: Option<String>,
     /// DN of the group (member, uniqueMember or memberUid) whose members are staff.
     #[arg(long, env = "UNCLOUD_LDAP_STAFF_GROUP", value_name = "DN")]
     ldap_staff_group: Option<String>,
-    /// Longest time that the directory may take for a login.
+    /// Longest time that the directory may take for a sign-in.
     #[arg(long, env = "UNCLOUD_LDAP_TIMEOUT", default_value = "5", value_name = "SECONDS")]
     ldap_timeout: u64,
 }

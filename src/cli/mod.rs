@@ -65,7 +65,7 @@ struct Cli {
     /// Format of the log on stderr.
     #[arg(long, global = true, env = "UNCLOUD_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: logging::Format,
-    /// Least important messages to log; RUST_LOG selects them in more detail where this is left out [default: info].
+    /// Least important messages to log; RUST_LOG selects them in more detail where this is omitted [default: info].
     #[arg(long, global = true, ignore_case = true, env = "UNCLOUD_LOG_LEVEL", value_name = "LEVEL")]
     log_level: Option<logging::Level>,
     #[command(subcommand)]

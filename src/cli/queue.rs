@@ -146,7 +146,7 @@ async fn drain(pool: &PgPool, queue: &QueueName, timeout: Duration) -> anyhow::R
                 "{} jobs of {queue} are still dispatched or running after {timeout:?}; see `uncloud inspect active -Q {queue}`",
                 line.in_flight
             );
-            return Err(Failure::no_answer(what).into());
+            return Err(Failure::no_response(what).into());
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -27,7 +27,7 @@ caught up once.
 Examples:
   uncloud schedule ls
   uncloud schedule add nightly --kind vpn_reconcile --cron '17 3 * * *' --time-zone Europe/Zurich
-  uncloud schedule edit job-cleanup --every 600
+  uncloud schedule update job-cleanup --every 600
   uncloud schedule run vpn-reconcile                  # now; `uncloud job watch ID` follows its job")]
 pub(super) struct ScheduleArgs {
     #[command(subcommand)]
@@ -78,9 +78,9 @@ Examples:
         #[command(flatten)]
         output: Output,
     },
-    /// Change a schedule. Options that are left out stay unchanged.
-    #[command(after_help = "Example:\n  uncloud schedule edit job-cleanup --every 600")]
-    Edit {
+    /// Change a schedule. Omitted options do not change.
+    #[command(visible_alias = "edit", after_help = "Example:\n  uncloud schedule update job-cleanup --every 600")]
+    Update {
         #[command(flatten)]
         name: NameArgs,
         #[command(flatten)]
@@ -124,13 +124,13 @@ struct SettingsArgs {
     /// Priority of its jobs, where it is not their kind's; 9 goes first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(0..=9))]
     priority: Option<i16>,
-    /// Failures after which a job is given up.
+    /// Failures after which a job fails permanently.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
     max_failures: Option<i32>,
-    /// Time after which a running job is ended.
+    /// Time after which a running job is terminated.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i32).range(1..=86_400))]
     hard_limit: Option<i32>,
-    /// Time for which a finished job is kept.
+    /// Time for which a finished job is retained.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i32).range(0..=315_360_000))]
     keep: Option<i32>,
 }
@@ -180,7 +180,7 @@ pub(super) async fn run(args: ScheduleArgs) -> anyhow::Result<()> {
             let new = NewSchedule { name: name.name, kind, payload, timing, paused, terms };
             output.object(schedule::create(&pool, &new).await.map_err(with_fields)?, show_table)
         }
-        ScheduleCommand::Edit { name, settings, output } => {
+        ScheduleCommand::Update { name, settings, output } => {
             let old = find(&pool, &name).await?;
             let timing = settings.timing(old.timing.as_ref().ok())?;
             let terms = settings.terms();
@@ -242,7 +242,7 @@ fn when(schedule: &Schedule) -> String {
     match &schedule.timing {
         Ok(Timing::Cron(cron, zone)) => format!("{cron} {zone}"),
         Ok(Timing::Every(secs)) => format!("every {secs} s"),
-        Err(trouble) => trouble.clone(),
+        Err(error) => error.clone(),
     }
 }
 

@@ -136,7 +136,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
 /// unreachable or refuses the bind password.
 async fn tell_if_silent(directory: Arc<Directory>) {
     if let Err(Error::Unavailable(cause)) = directory.probe().await {
-        tracing::warn!(error = format!("{cause:#}"), "users of the directory can't log in yet");
+        tracing::warn!(error = format!("{cause:#}"), "users of the directory can't sign in yet");
     }
 }
 

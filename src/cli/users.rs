@@ -38,7 +38,7 @@ pub(super) struct BootstrapArgs {
     #[arg(long)]
     staff: bool,
     /// URL of the directory (LDAP). With a directory, users need no local password: an empty stdin leaves it out, and the
-    /// directory checks the password at each login.
+    /// directory checks the password at each sign-in.
     #[arg(long, env = "UNCLOUD_LDAP_URL", value_name = "URL", value_hint = ValueHint::Url)]
     ldap_url: Option<String>,
     #[command(flatten)]
@@ -50,9 +50,13 @@ pub(super) async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
     let password = read_password(with_directory)?;
     let pool = args.database.connect().await?;
     let user = accounts::bootstrap(&pool, &args.username, args.staff, password.as_ref()).await?;
-    tracing::info!(user = user.username, id = user.user_id, staff = user.staff, "user prepared");
+    tracing::info!(username = user.username, id = user.user_id, staff = user.staff, "user prepared");
     if accounts::find_body(&pool, &args.username).await?.is_some_and(|user| user.locked) {
-        tracing::warn!(user = user.username, "the user is locked; to unlock: `uncloud user unlock {}`", user.username);
+        tracing::warn!(
+            username = user.username,
+            "the user is locked; to unlock: `uncloud user unlock {}`",
+            user.username
+        );
     }
     Ok(())
 }
@@ -169,9 +173,9 @@ pub(super) async fn find(pool: &sqlx::PgPool, name: &Username) -> anyhow::Result
 async fn change(pool: &sqlx::PgPool, name: &Username, change: Change) -> anyhow::Result<()> {
     accounts::change(pool, None, find(pool, name).await?.id, &change).await?;
     let user = find(pool, name).await?;
-    tracing::info!(user = user.username, staff = user.staff, locked = user.locked, "user changed");
+    tracing::info!(username = user.username, staff = user.staff, locked = user.locked, "user changed");
     if change.staff == Some(false) && user.staff {
-        tracing::warn!(user = user.username, "the user is still staff, as a member of the directory's staff group");
+        tracing::warn!(username = user.username, "the user is still staff, as a member of the directory's staff group");
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ bills stay as they are, so the command reports changes of days that have passed.
 Example:
   uncloud import-vat-rates rates.csv")]
 pub(super) struct ImportVatRatesArgs {
-    /// File with the rates; the built-in rates when left out.
+    /// File with the rates; the built-in rates when omitted.
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<std::path::PathBuf>,
     #[command(flatten)]

@@ -43,11 +43,11 @@ pub(super) async fn run(args: VpnArgs) -> anyhow::Result<()> {
         tokio::time::timeout(Duration::from_secs(args.timeout.max(1)), vpn::reconcile(&pool, &args.hostname));
     let Ok(jobs) = creation.await else {
         let what = format!(
-            "the database did not answer in {} s: another transaction keeps the host's pools locked (see \
+            "the database did not respond within {} s: another transaction keeps the host's pools locked (see \
              pg_stat_activity); nothing was sent to the host",
             args.timeout.max(1)
         );
-        return Err(Failure::no_answer(what).into());
+        return Err(Failure::no_response(what).into());
     };
     let jobs = jobs?;
     if jobs.is_empty() {
@@ -82,7 +82,7 @@ fn missing(views: &[JobView], hostname: &Hostname) -> Option<Failure> {
     let what = format!(
         "{unfinished} of {pools} pools are not reconciled yet; is `uncloud-worker --queue {hostname}` running there?"
     );
-    (unfinished > 0).then(|| Failure::no_answer(what))
+    (unfinished > 0).then(|| Failure::no_response(what))
 }
 
 fn table(views: &[JobView]) -> Table {

@@ -136,8 +136,8 @@ fn print_access(args: &AddArgs, user: &str, url: &Secret<String>, line: Option<&
 async fn connect(redis: &RedisArgs) -> anyhow::Result<MultiplexedConnection> {
     let client = redis.client()?;
     let connection = client.get_multiplexed_async_connection().await;
-    let advice = "can't connect to Redis; check REDIS_URL, and REDIS_CA_FILE for rediss:// with a CA of your own";
-    connection.context(Failure::no_answer(advice))
+    let hint = "can't connect to Redis; check REDIS_URL, and REDIS_CA_FILE for rediss:// with a CA of your own";
+    connection.context(Failure::no_response(hint))
 }
 
 async fn users(connection: &mut MultiplexedConnection) -> anyhow::Result<Vec<Access>> {

@@ -31,7 +31,7 @@ impl Account {
         }
         if let Some(name) = requested {
             let Some(account) = Self::named(name)? else {
-                bail!("user {name:?} to run PostgreSQL and Redis as not found; create it (useradd --system {name})");
+                bail!("user {name:?} for PostgreSQL and Redis not found; create it (useradd --system {name})");
             };
             if account.uid == 0 {
                 bail!("PostgreSQL refuses to run as root; name another user than {name:?}");

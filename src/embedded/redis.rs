@@ -33,7 +33,7 @@ impl Redis {
         let mut spec = spec(find_redis()?, sockets, Log::File(data_dir.log_file("redis")));
         spec.account = account.cloned();
         let socket = socket(sockets);
-        let child = Child::start_ready(spec, registry, |_| answers(&socket)).await?;
+        let child = Child::start_ready(spec, registry, |_| responds(&socket)).await?;
         Ok(Self { child, url: url(sockets) })
     }
 }
@@ -66,14 +66,14 @@ fn spec(redis_server: PathBuf, sockets: &Path, log: Log) -> ChildSpec {
 }
 
 /// Returns true if a server accepts connections on the socket.
-fn answers(socket: &Path) -> bool {
+fn responds(socket: &Path) -> bool {
     let ping = || -> std::io::Result<bool> {
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         stream.write_all(b"PING\r\n")?;
-        let mut answer = [0; 5];
-        stream.read_exact(&mut answer)?;
-        Ok(&answer == b"+PONG")
+        let mut response = [0; 5];
+        stream.read_exact(&mut response)?;
+        Ok(&response == b"+PONG")
     };
     ping().unwrap_or(false)
 }

@@ -39,7 +39,7 @@ pub(crate) struct Problem {
     request_id: String,
     /// Sent in the header `Retry-After`.
     #[serde(skip)]
-    retry_after_secs: u64,
+    retry_after_seconds: u64,
 }
 
 impl Problem {
@@ -54,7 +54,7 @@ impl Problem {
             code,
             errors: Vec::new(),
             request_id: String::new(),
-            retry_after_secs: RETRY_AFTER_SECS,
+            retry_after_seconds: RETRY_AFTER_SECS,
         }
     }
 }
@@ -95,8 +95,8 @@ impl From<Error> for poem::Error {
             Error::Conflict { detail, field, .. } => {
                 problem.errors = field.map(|field| FieldError::new(field, detail)).into_iter().collect();
             }
-            Error::LoginThrottled { retry_after_secs } | Error::RateLimited { retry_after_secs } => {
-                problem.retry_after_secs = retry_after_secs;
+            Error::LoginThrottled { retry_after_seconds } | Error::RateLimited { retry_after_seconds } => {
+                problem.retry_after_seconds = retry_after_seconds;
             }
             // Logged only here; the caller gets the request's id, with which staff can find the log entry.
             Error::Unavailable(cause) => {
@@ -203,7 +203,7 @@ pub(crate) async fn write(mut response: Response) -> Response {
             }
         }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            headers.insert(header::RETRY_AFTER, problem.retry_after_secs.into());
+            headers.insert(header::RETRY_AFTER, problem.retry_after_seconds.into());
         }
         _ => {}
     }

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     amount::{Amount, AmountError},
-    period::{Position, RecurringPeriod, plus_secs, secs_between},
+    period::{Position, RecurringPeriod, plus_seconds, secs_between},
 };
 
 /// The time at which a period is billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(rename_all = "lowercase", type_name = "text")]
-pub enum Timing {
+pub enum BillingMode {
     /// In advance: by the first run within the period.
     Advance,
     /// In arrears: by the first run after the period.
@@ -36,12 +36,12 @@ pub struct Terms {
     /// The recurring period.
     pub period: RecurringPeriod,
     /// The time at which a period is billed.
-    pub timing: Timing,
+    pub billing_mode: BillingMode,
     /// The number of periods that cannot be cancelled.
     pub commitment_periods: u32,
 }
 
-/// A charge for a span, or a credit if `net` is negative: `net` is the price times `secs / period_secs`, except for
+/// A charge for a span, or a credit if `net` is negative: `net` is the price times `secs / period_seconds`, except for
 /// the rounding of sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
@@ -54,7 +54,7 @@ pub struct Charge {
     /// The length of the span in seconds, from `from` to `to`.
     pub secs: i64,
     /// The length in seconds of the period that contains the span, or of each period that the span covers.
-    pub period_secs: i64,
+    pub period_seconds: i64,
 }
 
 /// The relation of a replacement to the order that it replaces.
@@ -92,7 +92,7 @@ impl Replacement {
     /// Compares the prices per second, exactly, by the nominal lengths of months and years.
     pub fn of(old: (Amount, RecurringPeriod), new: (Amount, RecurringPeriod)) -> Self {
         let per_second =
-            |price: Amount, other: RecurringPeriod| i128::from(price.cents()) * i128::from(other.nominal_secs());
+            |price: Amount, other: RecurringPeriod| i128::from(price.cents()) * i128::from(other.nominal_seconds());
         if per_second(new.0, old.1) >= per_second(old.0, new.1) { Self::Upgrade } else { Self::Downgrade }
     }
 }
@@ -105,9 +105,9 @@ impl Terms {
     /// Returns round(C) `secs` seconds after a position; not past the end of its period, unless all periods have the
     /// same length.
     fn charge_after(&self, position: Position, secs: i64) -> Result<Amount, AmountError> {
-        let Position { whole, into_secs, period_secs } = position;
-        let passed = i128::from(whole) * i128::from(period_secs) + i128::from(into_secs + secs);
-        Amount::rounded(i128::from(self.price.cents()) * passed, period_secs.into())
+        let Position { whole, into_seconds, period_seconds } = position;
+        let passed = i128::from(whole) * i128::from(period_seconds) + i128::from(into_seconds + secs);
+        Amount::rounded(i128::from(self.price.cents()) * passed, period_seconds.into())
     }
 
     /// Returns round(C(t)): all charges up to `t` less all credits. Zero before the start.
@@ -129,14 +129,14 @@ impl Terms {
         if t < self.starts_at {
             return self.starts_at;
         }
-        let Position { into_secs, period_secs, .. } = self.position(t, zone);
-        match (self.ends_at, self.timing) {
+        let Position { into_seconds, period_seconds, .. } = self.position(t, zone);
+        match (self.ends_at, self.billing_mode) {
             (Some(end), _) if end <= t => end.max(self.starts_at),
-            (end, Timing::Advance) => {
-                let to = plus_secs(t, period_secs - into_secs);
+            (end, BillingMode::Advance) => {
+                let to = plus_seconds(t, period_seconds - into_seconds);
                 end.map_or(to, |end| end.min(to))
             }
-            (_, Timing::Arrears) => plus_secs(t, -into_secs),
+            (_, BillingMode::Arrears) => plus_seconds(t, -into_seconds),
         }
     }
 
@@ -230,13 +230,13 @@ impl Iterator for Charges<'_> {
         let position = self.terms.position(from, self.zone);
         let mut to = self.to;
         if !self.terms.period.is_shorter_than_a_day() {
-            to = to.min(plus_secs(from, position.period_secs - position.into_secs));
+            to = to.min(plus_seconds(from, position.period_seconds - position.into_seconds));
         }
         to = self.rate_changes.iter().find(|change| **change > from).map_or(to, |change| to.min(*change));
         self.from = to;
         let secs = secs_between(from, to);
         let net = || self.terms.charge_after(position, secs)?.try_sub(self.terms.charge_after(position, 0)?);
-        Some(net().map(|net| Charge { from, to, net, secs, period_secs: position.period_secs }))
+        Some(net().map(|net| Charge { from, to, net, secs, period_seconds: position.period_seconds }))
     }
 }
 

@@ -18,7 +18,7 @@ pub struct BillableItems {
     /// The earlier charges of those orders that end before the time up to which they are billed.
     pub charged: Vec<Charged>,
     /// The items that staff added manually.
-    pub manual: Vec<ManualLine>,
+    pub manual: Vec<ManualItem>,
 }
 
 /// A charge on an earlier bill.
@@ -38,7 +38,7 @@ pub struct Charged {
 
 /// An item that staff added manually.
 #[derive(Debug, Clone, Copy)]
-pub struct ManualLine {
+pub struct ManualItem {
     /// Identifies the item.
     pub item_id: i64,
     /// The currency of the amount.
@@ -57,12 +57,12 @@ pub enum Kind {
         /// The end of the order's previous record.
         prev_to: Option<DateTime<Utc>>,
         /// The length of a whole period in seconds.
-        period_secs: i64,
+        period_seconds: i64,
     },
     /// A proration credit: takes back the end of an earlier charge.
     Credit {
         /// The length of a whole period in seconds.
-        period_secs: i64,
+        period_seconds: i64,
     },
     /// An order's one-time price.
     OneTime,
@@ -118,7 +118,7 @@ pub struct CursorUpdate {
     pub due_at: Option<DateTime<Utc>>,
 }
 
-/// The reason for which a customer cannot be billed. Nothing of the customer is billed; a later run bills everything.
+/// The reason for which a customer can't be billed. Nothing of the customer is billed; a later run bills everything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DraftError {
     /// A VAT rate is missing.
@@ -139,12 +139,12 @@ pub fn generate_bills(
     as_of: DateTime<Utc>,
 ) -> Result<(Vec<Draft>, Vec<CursorUpdate>), DraftError> {
     due.orders.sort_unstable_by_key(|order| order.order_id);
-    let mut lines: Vec<(Currency, Record)> = Vec::new();
-    let mut moved = Vec::with_capacity(due.orders.len());
+    let mut records: Vec<(Currency, Record)> = Vec::new();
+    let mut cursor_updates = Vec::with_capacity(due.orders.len());
     let taxes = Taxes { treatment, rates };
     for mut order in due.orders {
         let before = order.billed;
-        let mut add = |record| lines.push((order.currency, record));
+        let mut add = |record| records.push((order.currency, record));
         if !order.void && order.one_time > Amount::ZERO && !before.one_time && order.starts_at <= as_of {
             add(taxes.record(Kind::OneTime, Some(order.order_id), order.starts_at, order.one_time)?);
             order.billed.one_time = true;
@@ -161,14 +161,19 @@ pub fn generate_bills(
                 }
             }
         }
-        moved.push(CursorUpdate { order_id: order.order_id, before, after: order.billed, due_at: order.due_at() });
+        cursor_updates.push(CursorUpdate {
+            order_id: order.order_id,
+            before,
+            after: order.billed,
+            due_at: order.due_at(),
+        });
     }
-    due.manual.sort_unstable_by_key(|line| line.item_id);
-    for line in due.manual {
-        let kind = Kind::Manual { item_id: line.item_id };
-        lines.push((line.currency, taxes.record(kind, None, line.service_at, line.net)?));
+    due.manual.sort_unstable_by_key(|item| item.item_id);
+    for item in due.manual {
+        let kind = Kind::Manual { item_id: item.item_id };
+        records.push((item.currency, taxes.record(kind, None, item.service_at, item.net)?));
     }
-    Ok((bills(lines, cash_rounding)?, moved))
+    Ok((bills(records, cash_rounding)?, cursor_updates))
 }
 
 /// The VAT of a customer's charges.
@@ -210,7 +215,7 @@ fn charge(
     for charge in terms.charges(from, until, order.zone, taxes.changes(from, until)) {
         let charge = charge?;
         add(Record {
-            kind: Kind::Recurring { prev_to, period_secs: charge.period_secs },
+            kind: Kind::Recurring { prev_to, period_seconds: charge.period_seconds },
             order_id: Some(order.order_id),
             from: charge.from,
             to: charge.to,
@@ -229,7 +234,7 @@ fn credit(order: &Order, terms: &Terms, charged: &[Charged], add: &mut impl FnMu
     for charge in charged.iter().filter(|charge| charge.order_id == order.order_id) {
         if let Some(credit) = terms.credit(charge.from, charge.to, order.zone)? {
             add(Record {
-                kind: Kind::Credit { period_secs: credit.period_secs },
+                kind: Kind::Credit { period_seconds: credit.period_seconds },
                 order_id: Some(order.order_id),
                 from: credit.from,
                 to: credit.to,
@@ -243,9 +248,9 @@ fn credit(order: &Order, terms: &Terms, charged: &[Charged], add: &mut impl FnMu
 }
 
 /// Groups records, which come ordered by order and time, into bills; the sequence is kept.
-fn bills(mut lines: Vec<(Currency, Record)>, cash_rounding: bool) -> Result<Vec<Draft>, AmountError> {
-    lines.sort_by_key(|(currency, record)| (*currency, record.order_id.is_none(), record.order_id, record.from));
-    lines
+fn bills(mut records: Vec<(Currency, Record)>, cash_rounding: bool) -> Result<Vec<Draft>, AmountError> {
+    records.sort_by_key(|(currency, record)| (*currency, record.order_id.is_none(), record.order_id, record.from));
+    records
         .chunk_by(|(currency, _), (other, _)| currency == other)
         .map(|chunk| {
             let currency = chunk[0].0;

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use super::{
     amount::{Amount, Currency},
-    charge::{Terms, Timing, UpgradeCredit},
+    charge::{BillingMode, Terms, UpgradeCredit},
     period::RecurringPeriod,
 };
 
@@ -25,7 +25,7 @@ pub struct Order {
     /// The recurring period; `None` for a one-time order.
     pub period: Option<RecurringPeriod>,
     /// The time at which a period is billed.
-    pub timing: Timing,
+    pub billing_mode: BillingMode,
     /// The number of periods that cannot be cancelled.
     pub commitment_periods: u32,
     /// The treatment of the time already paid when the order is upgraded.
@@ -65,7 +65,7 @@ impl Order {
             ends_at: self.ends_at,
             price: self.recurring,
             period,
-            timing: self.timing,
+            billing_mode: self.billing_mode,
             commitment_periods: self.commitment_periods,
         }
     }
@@ -90,9 +90,9 @@ impl Order {
         {
             return (from > end).then_some(end); // billed past its end: a credit is due
         }
-        Some(match self.timing {
-            Timing::Advance => from,
-            Timing::Arrears => {
+        Some(match self.billing_mode {
+            BillingMode::Advance => from,
+            BillingMode::Arrears => {
                 let boundary = terms.period.boundary_from(self.starts_at, from + TimeDelta::seconds(1), self.zone);
                 self.ends_at.map_or(boundary, |end| end.min(boundary))
             }
@@ -109,7 +109,7 @@ mod tests {
         format!("{text}T00:00:00Z").parse().expect("RFC 3339")
     }
 
-    fn order(one_time: &str, recurring: &str, timing: Timing) -> Order {
+    fn order(one_time: &str, recurring: &str, billing_mode: BillingMode) -> Order {
         Order {
             order_id: 1,
             user_id: 1,
@@ -117,7 +117,7 @@ mod tests {
             one_time: one_time.parse().expect("an amount"),
             recurring: recurring.parse().expect("an amount"),
             period: Some(RecurringPeriod::new(Unit::Day, 30).expect("a period")),
-            timing,
+            billing_mode,
             commitment_periods: 1,
             upgrade_credit: UpgradeCredit::Prorate,
             zone: Tz::Europe__Zurich,
@@ -142,11 +142,11 @@ mod tests {
 
     #[test]
     fn due_at_of_order_is_when_a_run_has_something_to_bill() {
-        for (timing, days) in [
-            (Timing::Advance, ["2025-03-01", "2025-03-31", "2025-03-31"]),
-            (Timing::Arrears, ["2025-03-31", "2025-04-30", "2025-04-10"]),
+        for (billing_mode, days) in [
+            (BillingMode::Advance, ["2025-03-01", "2025-03-31", "2025-03-31"]),
+            (BillingMode::Arrears, ["2025-03-31", "2025-04-30", "2025-04-10"]),
         ] {
-            let mut order = order("0.00", "10.00", timing);
+            let mut order = order("0.00", "10.00", billing_mode);
             assert_due(&order, Some(days[0]));
             order.billed.through = Some(at("2025-03-31"));
             assert_due(&order, Some(days[1]));
@@ -161,12 +161,12 @@ mod tests {
 
     #[test]
     fn due_at_of_free_or_void_order_is_none() {
-        assert_due(&order("0.00", "0.00", Timing::Advance), None);
-        let mut once = Order { period: None, ..order("5.00", "0.00", Timing::Advance) };
+        assert_due(&order("0.00", "0.00", BillingMode::Advance), None);
+        let mut once = Order { period: None, ..order("5.00", "0.00", BillingMode::Advance) };
         assert_due(&once, Some("2025-03-01"));
         once.billed.one_time = true;
         assert_due(&once, None);
-        let mut void = order("5.00", "10.00", Timing::Advance);
+        let mut void = order("5.00", "10.00", BillingMode::Advance);
         (void.void, void.ends_at) = (true, Some(void.starts_at));
         assert_due(&void, None);
         void.billed.through = Some(at("2025-03-31"));

@@ -61,9 +61,9 @@ pub struct Position {
     /// The number of periods that are over.
     pub whole: u32,
     /// The elapsed seconds of the current period; less than its length.
-    pub into_secs: i64,
+    pub into_seconds: i64,
     /// The length of the current period in seconds.
-    pub period_secs: i64,
+    pub period_seconds: i64,
 }
 
 /// The length of a period, in the unit in which it is exact.
@@ -77,7 +77,7 @@ impl RecurringPeriod {
     /// Returns a period of `count` units.
     pub fn new(unit: Unit, count: i32) -> Result<Self, PeriodError> {
         let count = u16::try_from(count).ok().filter(|count| (1..=9999).contains(count)).ok_or(PeriodError)?;
-        Some(Self { unit, count }).filter(|period| period.nominal_secs() <= MAX_SECS).ok_or(PeriodError)
+        Some(Self { unit, count }).filter(|period| period.nominal_seconds() <= MAX_SECS).ok_or(PeriodError)
     }
 
     /// Returns the unit.
@@ -101,7 +101,7 @@ impl RecurringPeriod {
 
     /// Returns the length in seconds by which prices are compared: exact for hours and days, nominal (a year has 365
     /// days and twelve equal months) for months and years.
-    pub fn nominal_secs(self) -> i64 {
+    pub fn nominal_seconds(self) -> i64 {
         match self.length() {
             Length::Secs(secs) => secs,
             Length::Months(months) => i64::from(months) * NOMINAL_MONTH_SECS,
@@ -111,7 +111,7 @@ impl RecurringPeriod {
     /// Returns true if the charges of a run may be combined into one record: there would be too many to read one by
     /// one.
     pub fn is_shorter_than_a_day(self) -> bool {
-        self.nominal_secs() < DAY_SECS
+        self.nominal_seconds() < DAY_SECS
     }
 
     /// Returns the boundary at which the n-th period ends and the next starts; the boundary 0 is the start itself. At
@@ -119,7 +119,7 @@ impl RecurringPeriod {
     pub fn boundary(self, starts_at: DateTime<Utc>, n: u32, zone: Tz) -> DateTime<Utc> {
         match self.length() {
             _ if n == 0 => starts_at,
-            Length::Secs(secs) => plus_secs(starts_at, secs * i64::from(n)),
+            Length::Secs(secs) => plus_seconds(starts_at, secs * i64::from(n)),
             Length::Months(months) => {
                 let wall = starts_at.with_timezone(&zone).naive_local();
                 let later = months.checked_mul(n).and_then(|months| wall.checked_add_months(Months::new(months)));
@@ -133,10 +133,10 @@ impl RecurringPeriod {
         let last_start = LAST - TimeDelta::seconds(1);
         let (starts_at, t) = (starts_at.min(last_start), t.clamp(starts_at.min(last_start), last_start));
         match self.length() {
-            Length::Secs(period_secs) => {
+            Length::Secs(period_seconds) => {
                 let passed = secs_between(starts_at, t);
-                let whole = u32::try_from(passed / period_secs).expect("hours until the year 9999 fit");
-                Position { whole, into_secs: passed % period_secs, period_secs }
+                let whole = u32::try_from(passed / period_seconds).expect("hours until the year 9999 fit");
+                Position { whole, into_seconds: passed % period_seconds, period_seconds }
             }
             Length::Months(months) => {
                 let mut whole = months_between(starts_at, t, zone) / months;
@@ -151,7 +151,7 @@ impl RecurringPeriod {
                     whole += 1;
                     (from, to) = (to, self.boundary(starts_at, whole + 1, zone));
                 }
-                Position { whole, into_secs: secs_between(from, t), period_secs: secs_between(from, to) }
+                Position { whole, into_seconds: secs_between(from, t), period_seconds: secs_between(from, to) }
             }
         }
     }
@@ -159,7 +159,7 @@ impl RecurringPeriod {
     /// Returns the first boundary that is not before `t`.
     pub fn boundary_from(self, starts_at: DateTime<Utc>, t: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
         let position = self.position(starts_at, t, zone);
-        self.boundary(starts_at, position.whole + u32::from(position.into_secs > 0), zone)
+        self.boundary(starts_at, position.whole + u32::from(position.into_seconds > 0), zone)
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) const fn secs_between(from: DateTime<Utc>, to: DateTime<Utc>) -> i64 
 }
 
 /// Returns the time `secs` seconds later, at most [`LAST`].
-pub(super) fn plus_secs(t: DateTime<Utc>, secs: i64) -> DateTime<Utc> {
+pub(super) fn plus_seconds(t: DateTime<Utc>, secs: i64) -> DateTime<Utc> {
     TimeDelta::try_seconds(secs).and_then(|secs| t.checked_add_signed(secs)).map_or(LAST, |later| later.min(LAST))
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     amount::{Amount, Rate},
-    charge::{Terms, Timing},
+    charge::{BillingMode, Terms},
     period::{RecurringPeriod, Unit, instant},
     vat::{Category, Totals, groups},
 };
@@ -52,19 +52,19 @@ fn start() -> impl Strategy<Value = (Tz, DateTime<Utc>)> {
 
 /// Generates an order in the seller's time zone.
 fn terms() -> impl Strategy<Value = (Tz, Terms)> {
-    let timing = prop_oneof![Just(Timing::Advance), Just(Timing::Arrears)];
+    let billing_mode = prop_oneof![Just(BillingMode::Advance), Just(BillingMode::Arrears)];
     let price = prop_oneof![1..200_i64, 1..1_000_000_i64];
-    (start(), period(), timing, price, 0..4_u32).prop_map(
-        |((zone, starts_at), period, timing, cents, commitment_periods)| {
+    (start(), period(), billing_mode, price, 0..4_u32).prop_map(
+        |((zone, starts_at), period, billing_mode, cents, commitment_periods)| {
             let price = Amount::try_from(cents).expect("small");
-            (zone, Terms { starts_at, ends_at: None, price, period, timing, commitment_periods })
+            (zone, Terms { starts_at, ends_at: None, price, period, billing_mode, commitment_periods })
         },
     )
 }
 
 /// Generates times in the first `how_many` periods of the order and before it, in no particular order.
 fn times(terms: &Terms, how_many: usize) -> impl Strategy<Value = Vec<DateTime<Utc>>> + use<> {
-    let (starts_at, span) = (terms.starts_at, terms.period.nominal_secs() * 7);
+    let (starts_at, span) = (terms.starts_at, terms.period.nominal_seconds() * 7);
     let time = (-span / 7..span).prop_map(move |secs| starts_at + TimeDelta::seconds(secs));
     proptest::collection::vec(time, how_many)
 }
@@ -86,7 +86,7 @@ proptest! {
         prop_assert!(boundary(0) == starts_at && from < to);
         let position = |t| {
             let position = period.position(starts_at, t, zone);
-            (position.whole, position.into_secs, position.period_secs)
+            (position.whole, position.into_seconds, position.period_seconds)
         };
         let secs = (to - from).num_seconds();
         prop_assert_eq!(position(from), (n, 0, secs));
@@ -141,9 +141,9 @@ proptest! {
             prop_assert_eq!(charge.secs, (charge.to - charge.from).num_seconds());
             prop_assert!(changes.iter().all(|change| *change <= charge.from || *change >= charge.to));
             let position = terms.period.position(terms.starts_at, charge.from, zone);
-            prop_assert_eq!(charge.period_secs, position.period_secs);
+            prop_assert_eq!(charge.period_seconds, position.period_seconds);
             if !terms.period.is_shorter_than_a_day() {
-                prop_assert!(charge.secs <= position.period_secs - position.into_secs);
+                prop_assert!(charge.secs <= position.period_seconds - position.into_seconds);
             }
             prop_assert_eq!(Ok(charge.net), terms.net(charge.from, charge.to, zone));
             next = charge.to;
@@ -178,9 +178,9 @@ proptest! {
         for run in runs.iter().chain([&last, &last]) {
             let due = terms.due_until(*run, zone);
             prop_assert!(terms.ends_at.is_none_or(|end| due <= end));
-            match terms.timing {
-                Timing::Arrears => prop_assert!(due <= *run.max(&terms.starts_at)),
-                Timing::Advance => prop_assert!(due > *run || due == terms.starts_at || Some(due) == terms.ends_at),
+            match terms.billing_mode {
+                BillingMode::Arrears => prop_assert!(due <= *run.max(&terms.starts_at)),
+                BillingMode::Advance => prop_assert!(due > *run || due == terms.starts_at || Some(due) == terms.ends_at),
             }
             if due > through {
                 nets.extend(terms.charges(through, due, zone, &[]).map(|charge| charge.expect("small").net));
@@ -195,11 +195,11 @@ proptest! {
     fn cancelled_at_is_a_boundary_after_the_commitment((zone, terms, times) in life(1)) {
         let (now, committed) = (times[0], terms.commitment_ends_at(zone));
         let at = terms.downgraded_at(now, zone);
-        prop_assert_eq!(terms.period.position(terms.starts_at, at, zone).into_secs, 0);
+        prop_assert_eq!(terms.period.position(terms.starts_at, at, zone).into_seconds, 0);
         prop_assert!(at >= now && at >= committed);
         if at > terms.starts_at {
             let before = terms.period.position(terms.starts_at, at - TimeDelta::seconds(1), zone);
-            prop_assert!(at - TimeDelta::seconds(before.period_secs) < now.max(committed), "the first of them");
+            prop_assert!(at - TimeDelta::seconds(before.period_seconds) < now.max(committed), "the first of them");
         }
         prop_assert_eq!(terms.cancelled_at(now, zone), if now < terms.starts_at { terms.starts_at } else { at });
     }
@@ -223,8 +223,8 @@ proptest! {
         let totals = Totals::of(&forward, cash).expect("small");
         prop_assert_eq!(totals.net, total(records.iter().map(|line| record(line).2)));
         prop_assert_eq!(totals.net.try_add(totals.tax), Ok(totals.gross));
-        prop_assert_eq!(totals.gross.try_add(totals.rounding), Ok(totals.payable));
+        prop_assert_eq!(totals.gross.try_add(totals.rounding), Ok(totals.amount_due));
         prop_assert!(totals.rounding.cents().abs() <= 2 * i64::from(cash));
-        prop_assert!(!cash || totals.payable.cents() % 5 == 0);
+        prop_assert!(!cash || totals.amount_due.cents() % 5 == 0);
     }
 }

@@ -212,17 +212,17 @@ pub struct Totals {
     /// The amount that rounding adds or subtracts.
     pub rounding: Amount,
     /// The amount to be paid.
-    pub payable: Amount,
+    pub amount_due: Amount,
 }
 
 impl Totals {
-    /// Returns the totals of the groups; with `cash_rounding`, the payable amount is the nearest multiple of 0.05.
+    /// Returns the totals of the groups; with `cash_rounding`, the amount due is the nearest multiple of 0.05.
     pub fn of(groups: &[VatGroup], cash_rounding: bool) -> Result<Self, AmountError> {
         let net = Amount::try_sum(groups.iter().map(|group| group.base))?;
         let tax = Amount::try_sum(groups.iter().map(|group| group.tax))?;
         let gross = net.try_add(tax)?;
-        let payable = if cash_rounding { gross.to_five_cents()? } else { gross };
-        Ok(Self { net, tax, gross, rounding: payable.try_sub(gross)?, payable })
+        let amount_due = if cash_rounding { gross.to_five_cents()? } else { gross };
+        Ok(Self { net, tax, gross, rounding: amount_due.try_sub(gross)?, amount_due })
     }
 }
 
@@ -284,9 +284,9 @@ mod tests {
         assert_eq!(texts, ["AE 0.000 7.00 0.00", "S 0.100 0.15 0.02", "S 0.255 -2.00 -0.51"]);
         let totals = Totals::of(&groups, false).expect("small");
         assert_eq!((totals.net, totals.tax, totals.gross), (money("5.15"), money("-0.49"), money("4.66")));
-        assert_eq!((totals.rounding, totals.payable), (Amount::ZERO, money("4.66")));
+        assert_eq!((totals.rounding, totals.amount_due), (Amount::ZERO, money("4.66")));
         let cash = Totals::of(&groups, true).expect("small");
-        assert_eq!((cash.gross, cash.rounding, cash.payable), (money("4.66"), money("-0.01"), money("4.65")));
+        assert_eq!((cash.gross, cash.rounding, cash.amount_due), (money("4.66"), money("-0.01"), money("4.65")));
     }
 
     #[test]

@@ -17,10 +17,10 @@ use crate::{
     error::Error,
     money::{
         amount::{Amount, Currency},
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         period::RecurringPeriod,
     },
-    parties::{VatPreview, VatUnknown, preview_vat},
+    parties::{VatPreview, VatUnavailable, preview_vat},
     services::{Parameters, ServiceChange, Services},
     user::User,
 };
@@ -48,7 +48,7 @@ pub struct NegotiatedTerms {
     /// The recurring period; none for a one-time purchase.
     pub recurring_period: Option<RecurringPeriod>,
     /// The time at which a period is billed.
-    pub billing_mode: Timing,
+    pub billing_mode: BillingMode,
     /// The number of periods that can't be cancelled.
     pub commitment_periods: u32,
     /// The treatment of time that is already paid when an upgrade interrupts it.
@@ -61,7 +61,7 @@ pub async fn quote(
     services: Services,
     caller: &User,
     request: OrderRequest,
-) -> Result<(Quote, Result<VatPreview, VatUnknown>), Error> {
+) -> Result<(Quote, Result<VatPreview, VatUnavailable>), Error> {
     let mut tx = crate::request_context::begin(db).await?;
     let customer = db::locked_customer(&mut tx, caller.user_id).await?;
     let quote = quote::quote(&mut tx, services, &customer, caller.user_id, request).await?;
@@ -177,7 +177,7 @@ impl NegotiatedTerms {
             one_time: self.one_time,
             recurring: self.recurring,
             period: self.recurring_period,
-            timing: self.billing_mode,
+            billing_mode: self.billing_mode,
             commitment_periods: self.commitment_periods,
             upgrade_credit: self.upgrade_credit,
             zone: customer.zone()?,

@@ -26,4 +26,4 @@ pub use new_order::{NewOrder, PriceComponent};
 pub use place::place;
 pub use replace::{Replaced, replace};
 pub(crate) use service::parameter_changed;
-pub use service::{carry_out, carry_out_due, render};
+pub use service::{carry_out, carry_out_due, prepare};

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::money::{
     amount::{Amount, Currency},
-    charge::{Timing, UpgradeCredit},
+    charge::{BillingMode, UpgradeCredit},
     period::RecurringPeriod,
 };
 
@@ -31,7 +31,7 @@ pub struct NewOrder {
     /// The recurring period; none for a one-time purchase.
     pub period: Option<RecurringPeriod>,
     /// The time at which a period is billed.
-    pub timing: Timing,
+    pub billing_mode: BillingMode,
     /// The number of periods that can't be cancelled.
     pub commitment_periods: u32,
     /// The treatment of time that is already paid when an upgrade interrupts it.

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use crate::{
     money::{
         amount::Amount,
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         period::{RecurringPeriod, Unit},
     },
     services::Delivery,
@@ -55,7 +55,7 @@ pub struct OrderView {
     pub recurring: Amount,
     pub period_unit: Option<Unit>,
     pub period_count: Option<i32>,
-    pub billing_mode: Timing,
+    pub billing_mode: BillingMode,
     pub commitment_periods: i32,
     pub upgrade_credit: UpgradeCredit,
     pub starts_at: DateTime<Utc>,

@@ -54,7 +54,7 @@ fn order(starts_at: DateTime<Utc>, replaces: Option<i64>, new: &NewOrder) -> Ord
         one_time: new.one_time,
         recurring: new.recurring,
         period: new.period,
-        timing: new.timing,
+        billing_mode: new.billing_mode,
         commitment_periods: new.commitment_periods,
         upgrade_credit: new.upgrade_credit,
         zone: new.zone,

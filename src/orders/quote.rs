@@ -212,7 +212,7 @@ impl Quote {
             one_time: priced.one_time,
             recurring: priced.recurring,
             period: request.recurring_period,
-            timing: request.product.billing_mode,
+            billing_mode: request.product.billing_mode,
             commitment_periods: priced.commitment_periods,
             upgrade_credit: request.upgrade_credit,
             zone: customer.zone()?,

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Prepares payloads as stored: they contain no secrets.
-pub fn render(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
+pub fn prepare(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
     jobs.iter().map(|job| (job.job_id, Prepared::Payload(job.payload.to_string().into_bytes()))).collect()
 }
 
@@ -108,8 +108,8 @@ pub async fn choose(
     check_if_match(view::read_in(&mut tx, (order_id, own))).await?;
     let order = db::find(&mut tx, order_id, user_id).await?;
     let service = db::delivery(&mut tx, order_id).await?;
-    let nothing = |why: String| {
-        Err(Error::Conflict { code: Code::NoChangePending, detail: format!("order {order_id} {why}"), field: None })
+    let nothing = |reason: String| {
+        Err(Error::Conflict { code: Code::NoChangePending, detail: format!("order {order_id} {reason}"), field: None })
     };
     if let Some(successor) = service.replaced_by {
         return nothing(format!("is replaced by order {successor}; choose for that order instead"));
@@ -142,9 +142,9 @@ pub async fn choose(
 pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
-    let service = by_hand(&mut tx, order_id).await?;
+    let service = manual(&mut tx, order_id).await?;
     let refuse =
-        |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
+        |code, reason: String| Err(Error::Conflict { code, detail: format!("order {order_id} {reason}"), field: None });
     if service.delivered_at.is_some() {
         return Ok(()); // another member of staff was faster
     }
@@ -169,9 +169,9 @@ pub async fn delivered(db: &PgPool, staff: &User, order_id: i64) -> Result<(), E
 pub async fn terminated(db: &PgPool, staff: &User, order_id: i64) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let (_, customer) = db::locked_owner(&mut tx, order_id, None).await?;
-    let service = by_hand(&mut tx, order_id).await?;
+    let service = manual(&mut tx, order_id).await?;
     let refuse =
-        |code, why: String| Err(Error::Conflict { code, detail: format!("order {order_id} {why}"), field: None });
+        |code, reason: String| Err(Error::Conflict { code, detail: format!("order {order_id} {reason}"), field: None });
     if service.terminated_at.is_some() {
         return Ok(());
     }
@@ -191,7 +191,7 @@ pub async fn terminated(db: &PgPool, staff: &User, order_id: i64) -> Result<(), 
     }
 }
 
-async fn by_hand(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, Error> {
+async fn manual(tx: &mut PgConnection, order_id: i64) -> Result<db::Delivery, Error> {
     let service = db::delivery(tx, order_id).await?;
     if service.by != Delivery::Manual {
         let detail = format!("order {order_id} is provisioned by the VPN hosts, not manually");

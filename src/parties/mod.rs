@@ -16,4 +16,4 @@ pub use api::{AdminAddressApi, BillingAddressApi, SellerApi};
 pub use seller::add_placeholder;
 pub(crate) use taxation::{rate_table, treatment, vat_addresses, vat_seller};
 pub(crate) use vat_preview::preview_vat;
-pub use vat_preview::{VatPreview, VatUnknown};
+pub use vat_preview::{VatPreview, VatUnavailable};

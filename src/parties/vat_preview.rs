@@ -26,7 +26,7 @@ pub struct VatPreview {
 
 /// The reason for which the VAT cannot be determined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum VatUnknown {
+pub enum VatUnavailable {
     /// The customer has not set a billing address.
     #[error("it depends on your billing address; set it with PUT /v1/billing_address")]
     NoBillingAddress,
@@ -43,11 +43,11 @@ pub async fn preview_vat(
     tx: &mut PgConnection,
     user_id: i64,
     at: DateTime<Utc>,
-) -> Result<Result<VatPreview, VatUnknown>, Error> {
+) -> Result<Result<VatPreview, VatUnavailable>, Error> {
     let Some(address) = vat_addresses(tx, &[user_id]).await?.remove(&user_id) else {
-        return Ok(Err(VatUnknown::NoBillingAddress));
+        return Ok(Err(VatUnavailable::NoBillingAddress));
     };
-    let Some(seller) = current_vat_seller(&mut *tx).await? else { return Ok(Err(VatUnknown::NoSeller)) };
+    let Some(seller) = current_vat_seller(&mut *tx).await? else { return Ok(Err(VatUnavailable::NoSeller)) };
     let treatment = treatment(seller, &address)?;
     let category = treatment.category();
     Ok(match treatment.rate_at(&rate_table(tx).await?, at) {

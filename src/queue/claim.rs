@@ -48,12 +48,12 @@ pub struct Parent {
 }
 
 impl Claimed {
-    /// Returns the reason why the job can't run, if a parent that it requires did not succeed.
+    /// Returns the reason for which the job can't run, if a parent that it requires did not succeed.
     pub(super) fn missed_parent(&self) -> Option<String> {
         let missed = self.parents.iter().find(|parent| parent.needed && parent.state != JobState::Succeeded)?;
-        let why = missed.error.as_deref().map_or_else(String::new, |error| format!(": {error}"));
+        let reason = missed.error.as_deref().map_or_else(String::new, |error| format!(": {error}"));
         Some(format!(
-            "job {}, which this one waits for, {}{why}; retry that job first, then this one",
+            "job {}, which this one waits for, {}{reason}; retry that job first, then this one",
             missed.job_id,
             match missed.state {
                 JobState::Failed => "failed",
@@ -67,7 +67,7 @@ impl Claimed {
 /// The jobs claimed in one transaction.
 pub(super) struct Batch {
     pub jobs: Vec<Claimed>,
-    /// True if more jobs may be due.
+    /// True if more jobs may be available.
     pub full: bool,
     /// The time until a queue with a rate limit may start its next job.
     pub next_token: Option<Duration>,
@@ -89,7 +89,7 @@ pub(super) enum ClaimScope {
     Server,
 }
 
-/// Marks due jobs as dispatched and locks them for this transaction.
+/// Marks available jobs as dispatched and locks them for this transaction.
 pub(super) async fn claim(tx: &mut PgConnection, scope: ClaimScope) -> sqlx::Result<Batch> {
     if scope == ClaimScope::Workers {
         sqlx::query!("select pg_advisory_xact_lock_shared(hashtextextended('job_claim', 0))").execute(&mut *tx).await?;
@@ -135,7 +135,7 @@ pub(super) async fn wait_for_claims(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('job_claim', 0))").execute(tx).await.map(drop)
 }
 
-/// Returns the queues with jobs that may be due. Few jobs are in flight at any time, so that priority and revocation
+/// Returns the queues with jobs that may be available. Few jobs are in flight at any time, so that priority and revocation
 /// keep their effect: some for each of the workers' slots. Names are read from the index's end: at its start, entries
 /// of deleted jobs pile up until they are vacuumed.
 async fn open_queues(tx: &mut PgConnection, scope: ClaimScope) -> sqlx::Result<Vec<OpenQueue>> {
@@ -213,7 +213,7 @@ async fn consume_tokens(tx: &mut PgConnection, limited: &[String], jobs: &[(Clai
 async fn dispatch(tx: &mut PgConnection, open: &[OpenQueue]) -> sqlx::Result<Vec<(Claimed, i32)>> {
     let queues: Vec<String> = open.iter().map(|queue| queue.queue.clone()).collect();
     let rooms: Vec<i64> = open.iter().map(|queue| queue.capacity).collect();
-    // One range of the index for each priority: jobs that are not due yet are never read. The levels come in order
+    // One range of the index for each priority: jobs that are not available yet are never read. The levels come in order
     // because a lateral join keeps the order of its left side. The planner can't know how many jobs these are, and
     // would scan all jobs in history; it takes an array for a short one.
     let rows = sqlx::query!(

@@ -13,7 +13,7 @@ pub struct Depth {
     pub state: JobState,
     /// The number of jobs.
     pub jobs: i64,
-    /// The time that the job which is due longest has waited.
+    /// The time that the job that is available longest has waited.
     pub oldest_available_seconds: Option<f64>,
 }
 

@@ -57,7 +57,7 @@ async fn waiting(db: &PgPool, job: &JobDetail) -> sqlx::Result<Option<String>> {
         return Ok(Some(format!("queue {queue} is paused; resume it with `uncloud queue resume {queue}`")));
     }
     if known.secs_until > 0.0 {
-        let failed = if job.failures > 0 { "it failed and will be retried" } else { "it is due" };
+        let failed = if job.failures > 0 { "it failed and will be retried" } else { "it becomes available" };
         let now = format!("`uncloud job retry {}` runs it at once", job.line.job_id);
         return Ok(Some(format!("{failed} in {:.0} s; {now}", known.secs_until.ceil())));
     }

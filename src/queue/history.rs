@@ -10,7 +10,7 @@ pub struct Step {
     /// The time of the event.
     pub at: DateTime<Utc>,
     /// The job's state from then on, or the outcome of an attempt: `retry`, `snoozed`, `lost`.
-    pub what: String,
+    pub event: String,
     /// The number of the attempt, from 1; none before the first one.
     pub attempt: Option<i32>,
     /// The worker that ran it.
@@ -45,8 +45,8 @@ pub fn history(job: &JobDetail) -> Vec<Step> {
     steps.into_iter().flatten().collect()
 }
 
-fn step(at: Option<DateTime<Utc>>, what: &str, attempt: Option<i32>) -> Option<Step> {
-    Some(Step { at: at?, what: what.to_owned(), attempt, worker: None, error: None })
+fn step(at: Option<DateTime<Utc>>, event: &str, attempt: Option<i32>) -> Option<Step> {
+    Some(Step { at: at?, event: event.to_owned(), attempt, worker: None, error: None })
 }
 
 fn by(step: Step, worker: Option<&String>) -> Step {

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::{Claimed, Succeeded};
 
-/// A job prepared for its worker, or the reason why it was not dispatched.
+/// A job prepared for its worker, or the reason for which it was not dispatched.
 #[derive(Debug)]
 pub enum Prepared {
     /// The payload for the worker, as JSON.
@@ -35,10 +35,10 @@ pub enum Settled {
     Unreadable(String),
 }
 
-/// Renders and settles the jobs of each kind; see [`crate::dispatch`].
+/// Prepares and settles the jobs of each kind; see [`crate::dispatch`].
 pub trait JobKinds: Send + Sync {
-    /// Renders the payloads of jobs, in their order; one pass per kind, so a batch costs as many queries as one job.
-    fn render<'a>(
+    /// Prepares the payloads of jobs, in their order; one pass per kind, so a batch costs as many queries as one job.
+    fn prepare<'a>(
         &'a self,
         tx: &'a mut PgConnection,
         jobs: &'a [Claimed],

@@ -1,6 +1,6 @@
 //! The job runner: PostgreSQL is the source of truth, Redis delivers the jobs, workers run them.
 //!
-//! A job is a row written together with the change that requires it ([`enqueue`]). The *relay* pushes due rows to
+//! A job is a row written together with the change that requires it ([`enqueue`]). The *relay* pushes available rows to
 //! Redis; a worker runs them and reports by *events*, which update the row's state. The *rescuer* queues jobs again
 //! that Redis lost, and *control* sends staff's commands to workers. Jobs of the queue `server` are run by the servers
 //! themselves (`server_jobs`), in the database alone. The runner knows no domain: the meaning of each kind of job comes
@@ -39,7 +39,7 @@ pub use job::{JobState, Policy};
 pub use kinds::{JobKinds, Prepared, Settled};
 pub use notifier::{Notifier, announce_schedules, listen};
 pub use outbox::{DependsOn, NewJob, enqueue, enqueue_all, wake_relays};
-pub use retention::render_cleanup;
+pub use retention::prepare_cleanup;
 pub use runner::Runner;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Wakes waiting tasks, so that no task polls: the relay for due jobs, long polls for finished ones.
+//! Wakes waiting tasks, so that no task polls: the relay for available jobs, long polls for finished ones.
 //!
 //! Within a process in memory; between processes by PostgreSQL's `NOTIFY`, sent outside of the busy transactions
 //! (inside, it costs more than three times the insert).
@@ -64,7 +64,7 @@ impl Default for Notifier {
 }
 
 impl Notifier {
-    /// Wakes the relay, because jobs may be due. Call it after the commit.
+    /// Wakes the relay, because jobs may be available. Call it after the commit.
     pub fn queued(&self) {
         self.queued.notify_one();
     }

@@ -46,7 +46,7 @@ impl<'a> NewJob<'a> {
         Self::new(queue, kind.as_str(), payload, Policy::of(kind))
     }
 
-    /// Creates a job that is due at once, waits for nothing and has no requester.
+    /// Creates a job that is available at once, waits for nothing and has no requester.
     pub const fn new(queue: &'a QueueName, kind: &'a str, payload: Value, policy: Policy) -> Self {
         Self {
             queue,
@@ -65,7 +65,7 @@ impl<'a> NewJob<'a> {
 /// Writes a job, or joins the waiting job with the same unique key.
 ///
 /// `do update` locks the waiting row until this transaction ends: the relay skips it meanwhile, so the payload that it
-/// renders later contains this change. With `do nothing` such changes get lost.
+/// prepares later contains this change. With `do nothing` such changes get lost.
 pub async fn enqueue(tx: &mut PgConnection, job: &NewJob<'_>) -> sqlx::Result<JobId> {
     let parents = lock_parents(tx, job).await?;
     let policy = &job.policy;

@@ -1,4 +1,4 @@
-//! Pushes due jobs from PostgreSQL to Redis.
+//! Pushes available jobs from PostgreSQL to Redis.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -27,7 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The result of one pass over the queues.
 struct Round {
-    /// True if more jobs may be due.
+    /// True if more jobs may be available.
     more: bool,
     /// The time until a queue with a rate limit may start its next job.
     next_token: Option<Duration>,
@@ -40,7 +40,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     let mut was_up = true;
     loop {
         // PostgreSQL must not be drained into a Redis that does not respond.
-        let up = sink.answers().await;
+        let up = sink.responds().await;
         if up != was_up {
             if up {
                 tracing::info!("Redis responds again; queued jobs are dispatched");
@@ -72,7 +72,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Dispatches one batch: claim, render, commit, and only then push. If pushing fails, the rescuer queues the jobs
+/// Dispatches one batch: claim, prepare, commit, and only then push. If pushing fails, the rescuer queues the jobs
 /// again.
 async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<Round> {
     let mut tx = request_context::begin(&runner.pool).await?;
@@ -83,9 +83,9 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<R
         return Ok(round);
     }
     // A later statement of the same transaction, so that it sees every change whose request joined one of these jobs.
-    let rendered = runner.kinds.render(&mut tx, &batch.jobs).await?;
+    let prepared = runner.kinds.prepare(&mut tx, &batch.jobs).await?;
     let AppliedPrepared { envelopes, ended: Ended { finished, attempts } } =
-        apply_prepared(&mut tx, batch.jobs, rendered).await?;
+        apply_prepared(&mut tx, batch.jobs, prepared).await?;
     tx.commit().await?;
     runner.metrics.note_attempts(attempts);
     for envelope in &envelopes {
@@ -100,7 +100,7 @@ async fn dispatch(runner: &Runner, sink: &mut StreamBackend) -> anyhow::Result<R
         return Ok(round);
     }
     runner.finished(&finished).await?;
-    Ok(Round { more: true, ..round }) // their children, and the jobs that they enqueued, are due
+    Ok(Round { more: true, ..round }) // their children, and the jobs that they enqueued, are available
 }
 
 /// The outcome of prepared jobs, once the transaction has committed.
@@ -115,14 +115,14 @@ pub(super) struct AppliedPrepared {
 pub(super) async fn apply_prepared(
     tx: &mut PgConnection,
     jobs: Vec<Claimed>,
-    rendered: Vec<Prepared>,
+    prepared: Vec<Prepared>,
 ) -> anyhow::Result<AppliedPrepared> {
     let mut envelopes = Vec::with_capacity(jobs.len());
     let mut ended = Ended::default();
-    for (job, rendered) in jobs.into_iter().zip(rendered) {
-        let rendered = job.missed_parent().map_or(rendered, Prepared::Fail);
+    for (job, prepared) in jobs.into_iter().zip(prepared) {
+        let prepared = job.missed_parent().map_or(prepared, Prepared::Fail);
         let job_id = job.job_id;
-        let outcome = match rendered {
+        let outcome = match prepared {
             Prepared::Payload(payload) => {
                 envelopes.push(job.envelope(payload)?);
                 continue;
@@ -196,7 +196,7 @@ async fn finish(
     .map(drop)
 }
 
-/// Returns the time until the next job is due. A job that is due but waits for its duplicate or for capacity is woken
+/// Returns the time until the next job is available. A job that is available but waits for its duplicate or for capacity is woken
 /// by the end of another job.
 async fn next_due(runner: &Runner) -> Option<Duration> {
     let seconds = sqlx::query_scalar!(

@@ -11,15 +11,15 @@ use super::{claim::Claimed, kinds::Prepared};
 const BATCH: i64 = 1000;
 
 /// Deletes a batch for each job; while batches are full, a continuation follows.
-pub async fn render_cleanup(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
-    let mut rendered = Vec::with_capacity(jobs.len());
+pub async fn prepare_cleanup(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
+    let mut prepared = Vec::with_capacity(jobs.len());
     for job in jobs {
         let (forgotten, workers) = (forget_jobs(tx).await?, forget_workers(tx).await?);
         let full = i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= BATCH);
         let result = json!({ "jobs": forgotten, "workers": workers });
-        rendered.push((job.job_id, Prepared::Done { result, rest: full.then(|| json!({})) }));
+        prepared.push((job.job_id, Prepared::Done { result, rest: full.then(|| json!({})) }));
     }
-    Ok(rendered)
+    Ok(prepared)
 }
 
 /// Deletes expired jobs, by the partial index on `keep_until`, so that the cost depends on the deleted rows only. Jobs

@@ -40,7 +40,7 @@ pub(super) async fn run(runner: Runner, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Runs one job; returns false if none is due.
+/// Runs one job; returns false if none is available.
 async fn work(runner: &Runner) -> anyhow::Result<bool> {
     let mut tx = crate::request_context::begin(&runner.pool).await?;
     let jobs = claim(&mut tx, ClaimScope::Server).await?.jobs;
@@ -82,8 +82,8 @@ async fn perform(runner: &Runner, tx: &mut PgConnection, jobs: Vec<Claimed>) -> 
     )
     .fetch_one(&mut *tx)
     .await?;
-    let rendered = runner.kinds.render(tx, &jobs).await?;
-    apply_prepared(tx, jobs, rendered).await
+    let prepared = runner.kinds.prepare(tx, &jobs).await?;
+    apply_prepared(tx, jobs, prepared).await
 }
 
 /// Records a failure as for a worker's job: it is retried after a backoff, up to its limit.

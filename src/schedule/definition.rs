@@ -20,7 +20,7 @@ pub struct Schedule {
     pub kind: String,
     /// The payload of its jobs.
     pub payload: Value,
-    /// The due times, or the reason why they can't be read.
+    /// The due times, or the reason for which they can't be read.
     pub timing: Result<Timing, String>,
     /// The due time of the next tick; none while it is paused.
     pub next_run_at: Option<DateTime<Utc>>,
@@ -39,7 +39,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Returns the reason why the schedule does not run, if this program can't read its row.
+    /// Returns the reason for which the schedule does not run, if this program can't read its row.
     pub fn error(&self) -> Option<String> {
         match (&self.timing, Scheduled::parse(&self.kind)) {
             (Err(error), _) => Some(error.clone()),
@@ -110,7 +110,7 @@ pub struct NewSchedule {
     pub terms: Terms,
 }
 
-/// A change of a schedule; a field that is none stays as it is.
+/// An update of a schedule; a field that is none stays as it is.
 #[derive(Debug, Default)]
 pub struct Change {
     /// The payload of its jobs.

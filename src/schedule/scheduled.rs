@@ -38,7 +38,7 @@ impl Scheduled {
         }
     }
 
-    /// Checks the payload of its jobs; the error is the reason why they can't have it.
+    /// Checks the payload of its jobs; the error is the reason for which they can't have it.
     pub fn check(self, payload: &Value) -> Result<(), String> {
         match self {
             Self::VpnReconcile => vpn::check_reconcile(payload),

@@ -84,7 +84,7 @@ impl HealthApi {
             Some((at, readiness)) if at.elapsed() < FRESH => readiness,
             _ => {
                 let (postgres, redis) = tokio::join!(self.postgres_answers(), self.redis_answers());
-                let part = |answers| if answers { Dependency::Ok } else { Dependency::Unavailable };
+                let part = |responds| if responds { Dependency::Ok } else { Dependency::Unavailable };
                 let readiness = Readiness { postgres: part(postgres), redis: part(redis) };
                 *last = Some((Instant::now(), readiness));
                 readiness
@@ -100,8 +100,8 @@ impl HealthApi {
     }
 
     async fn postgres_answers(&self) -> bool {
-        let answer = tokio::time::timeout(PATIENCE, sqlx::query!("select 1 as one").fetch_one(&self.pool)).await;
-        let failure = match &answer {
+        let response = tokio::time::timeout(PATIENCE, sqlx::query!("select 1 as one").fetch_one(&self.pool)).await;
+        let failure = match &response {
             Ok(Ok(_)) => return true,
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no response within {PATIENCE:?}"),

@@ -38,14 +38,18 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         authenticator: Arc::clone(&app.authenticator),
         proxies: Arc::clone(&app.proxies),
         operations: Arc::clone(operations),
-        answers: IdempotencyStore { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
+        idempotency: IdempotencyStore { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
         rates: Rates::new(app.rates),
     });
     let routes = Route::new()
         .at("/openapi.json", calls.around(asset("application/json", document.to_string())))
         .at("/docs", calls.around(asset("text/html; charset=utf-8", docs.clone())))
         .nest_no_strip("/", calls.around(apis(app, Arc::clone(operations)).into_endpoint()));
-    let pipeline = RequestPipeline { operations: Arc::clone(operations), metrics: Arc::clone(&app.metrics), proxies: Arc::clone(&app.proxies) };
+    let pipeline = RequestPipeline {
+        operations: Arc::clone(operations),
+        metrics: Arc::clone(&app.metrics),
+        proxies: Arc::clone(&app.proxies),
+    };
     Ok(guard.around(pipeline.around(routes)))
 }
 
@@ -69,12 +73,12 @@ impl RequestPipeline {
         let routes = routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim));
         routes.map_to_response().around(move |next, request| {
             let pipeline = Arc::clone(&pipeline);
-            async move { pipeline.answer(&*next, request).await }
+            async move { pipeline.respond(&*next, request).await }
         })
     }
 
     /// Handles a request: adds its id, resolves the alias, writes problems and the log line.
-    async fn answer<E>(&self, next: &E, mut request: Request) -> poem::Result<Response>
+    async fn respond<E>(&self, next: &E, mut request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response>,
     {
@@ -108,9 +112,9 @@ impl RequestPipeline {
                 operation::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
             metrics.note_request(operation, status, elapsed);
             if PROBES.contains(&path.as_str()) && response.status().is_success() {
-                tracing::debug!(%method, path, status, ?elapsed, "answered");
+                tracing::debug!(%method, path, status, ?elapsed, "request finished");
             } else {
-                tracing::info!(%method, path, status, ?elapsed, "answered");
+                tracing::info!(%method, path, status, ?elapsed, "request finished");
             }
             Ok(response)
         }

@@ -45,7 +45,11 @@ struct PendingRemoval {
 }
 
 /// Prepares the newest desired state for each job's pool, with all its networks.
-pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
+pub async fn prepare(
+    tx: &mut PgConnection,
+    sealer: &Sealer,
+    jobs: &[&Claimed],
+) -> sqlx::Result<Vec<(JobId, Prepared)>> {
     let pool_of = |job: &Claimed| Payload::deserialize(&job.payload).map(|payload| payload.pool_id);
     let pool_ids: Vec<i64> = jobs.iter().filter_map(|job| pool_of(job).ok()).collect();
     let pools = sqlx::query_as!(
@@ -79,16 +83,16 @@ pub async fn render(tx: &mut PgConnection, sealer: &Sealer, jobs: &[&Claimed]) -
             .and_then(|state| payload(pool.pool_id, pool.generation, state));
         states.insert((pool.pool_id, pool.vpn_hostname), state.unwrap_or_else(Prepared::Fail));
     }
-    let rendered = jobs.iter().map(|job| {
-        let rendered = match pool_of(job) {
+    let prepared = jobs.iter().map(|job| {
+        let prepared = match pool_of(job) {
             Ok(pool_id) => states
                 .remove(&(pool_id, job.queue.clone()))
                 .unwrap_or_else(|| Prepared::Cancel(format!("VPN pool {pool_id} is no longer on {}", job.queue))),
             Err(error) => Prepared::Fail(format!("the job's payload does not identify a pool: {error}")),
         };
-        (job.job_id, rendered)
+        (job.job_id, prepared)
     });
-    Ok(rendered.collect())
+    Ok(prepared.collect())
 }
 
 /// Returns the networks of each pool. An invalid key fails only its own pool's job: an error of the query would block

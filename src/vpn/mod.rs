@@ -21,11 +21,11 @@ mod status;
 mod traffic;
 
 pub use api::{AdminNetworkApi, HostnameText, NetworkApi, PoolApi};
-pub use apply::{render, settle};
+pub use apply::{prepare, settle};
 pub use hostname::{Hostname, HostnameError};
 pub use network::{Network, NetworkRequest};
 pub use pool::Pool;
-pub use reconcile::{check_reconcile, reconcile, render_reconcile};
+pub use reconcile::{check_reconcile, prepare_reconcile, reconcile};
 pub use service::VpnService;
 pub use status::NetworkStatus;
-pub use traffic::{render_status, settle_status};
+pub use traffic::{prepare_status, settle_status};

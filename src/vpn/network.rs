@@ -47,7 +47,7 @@ pub struct Network {
     /// The state of that job.
     pub job_state: Option<JobState>,
     /// The reason for which that job is stuck.
-    pub job_trouble: Option<String>,
+    pub job_error: Option<String>,
     /// The missing capability, if the host only simulates changes.
     pub dry_run: Option<String>,
 }
@@ -62,7 +62,7 @@ impl Network {
     pub fn reason(&self) -> Option<String> {
         match self.status() {
             NetworkStatus::Active => self.dry_run.as_ref().map(|missing| format!("dry run, no tunnel: {missing}")),
-            NetworkStatus::Pending | NetworkStatus::Failed | NetworkStatus::Deleting => self.job_trouble.clone(),
+            NetworkStatus::Pending | NetworkStatus::Failed | NetworkStatus::Deleting => self.job_error.clone(),
         }
     }
 

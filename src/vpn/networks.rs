@@ -70,7 +70,7 @@ pub(super) async fn create(
         deleting: false,
         job_id: Some(job_id),
         job_state: Some(JobState::Queued),
-        job_trouble: None,
+        job_error: None,
         dry_run: None,
     })
 }
@@ -149,7 +149,7 @@ pub(super) fn not_found(network_id: i64) -> Error {
 
 /// Starts the removal of an order's network, if it has one that is not already being removed. Its prefix remains
 /// allocated until the host has confirmed.
-pub(super) async fn withdraw(tx: &mut PgConnection, user_id: i64, order_id: i64) -> Result<(), Error> {
+pub(super) async fn deprovision(tx: &mut PgConnection, user_id: i64, order_id: i64) -> Result<(), Error> {
     let Some(network_id) = db::network_of_order(tx, order_id).await? else { return Ok(()) };
     // Lock in the usual order of pool, then network, so that two changes never deadlock.
     let pool = db::lock_pool_of_network(tx, network_id, user_id).await?.ok_or_else(|| not_found(network_id))?;

@@ -48,7 +48,7 @@ pub(super) async fn delete(db: &PgPool, caller: &User, network_id: i64) -> Resul
     locked.ok_or_else(|| networks::not_found(network_id))?;
     check_if_match(networks::find(&mut *tx, caller, network_id)).await?;
     if orders::end_of_service(&mut tx, order_id).await? {
-        networks::withdraw(&mut tx, caller.user_id, order_id).await?;
+        networks::deprovision(&mut tx, caller.user_id, order_id).await?;
     }
     // Read before the commit: after it the host may be faster, and an accepted deletion would return 404.
     let network = networks::find(&mut *tx, caller, network_id).await?;

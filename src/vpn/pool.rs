@@ -58,7 +58,7 @@ pub struct Pool {
     /// The state of that job.
     pub job_state: Option<JobState>,
     /// The reason for which that job is stuck.
-    pub job_trouble: Option<String>,
+    pub job_error: Option<String>,
 }
 
 impl Pool {
@@ -69,6 +69,6 @@ impl Pool {
 
     /// Returns the reason for which the last change is not in effect, for people.
     pub fn reason(&self) -> Option<String> {
-        self.job_trouble.clone().filter(|_| self.applied_generation < self.generation)
+        self.job_error.clone().filter(|_| self.applied_generation < self.generation)
     }
 }

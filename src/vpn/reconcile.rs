@@ -79,16 +79,16 @@ pub fn check_reconcile(payload: &Value) -> Result<(), String> {
 }
 
 /// Enqueues the full state of some pools; while there are more, a job of the same kind continues.
-pub async fn render_reconcile(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
-    let mut rendered = Vec::with_capacity(jobs.len());
+pub async fn prepare_reconcile(tx: &mut PgConnection, jobs: &[&Claimed]) -> sqlx::Result<Vec<(JobId, Prepared)>> {
+    let mut prepared = Vec::with_capacity(jobs.len());
     for job in jobs {
         let done = match Reconcile::deserialize(&job.payload) {
             Ok(payload) => reconcile_some(tx, payload).await?,
             Err(error) => Prepared::Fail(format!("the job's payload is invalid: {error}")),
         };
-        rendered.push((job.job_id, done));
+        prepared.push((job.job_id, done));
     }
-    Ok(rendered)
+    Ok(prepared)
 }
 
 async fn reconcile_some(tx: &mut PgConnection, payload: Reconcile) -> sqlx::Result<Prepared> {

@@ -54,7 +54,7 @@ impl Service for VpnService {
         user_id: i64,
         order_id: i64,
     ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(networks::withdraw(tx, user_id, order_id))
+        Box::pin(networks::deprovision(tx, user_id, order_id))
     }
 }
 

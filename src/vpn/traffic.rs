@@ -55,14 +55,14 @@ pub(super) async fn read(db: &PgPool, wake: &Notifier, caller: &User, network_id
     Ok(Traffic { reason: Some(reason), ..Traffic::default() })
 }
 
-async fn known(db: &PgPool, network_id: i64, max_age_secs: f64) -> sqlx::Result<Option<Traffic>> {
+async fn known(db: &PgPool, network_id: i64, max_age_seconds: f64) -> sqlx::Result<Option<Traffic>> {
     let row = sqlx::query!(
         r#"select traffic_at, latest_handshake_at as "latest_handshake_at?", received_bytes as "received_bytes?",
                   sent_bytes as "sent_bytes?"
            from vpn_network join vpn_pool using (pool_id) left join vpn_network_traffic using (network_id)
            where network_id = $1 and traffic_at > now() - make_interval(secs => $2)"#,
         network_id,
-        max_age_secs,
+        max_age_seconds,
     )
     .fetch_optional(db)
     .await?;
@@ -87,15 +87,15 @@ async fn request(db: &PgPool, pool_id: i64, vpn_hostname: &str) -> Result<JobId,
 }
 
 /// Prepares the payloads of jobs of kind `vpn_status`.
-pub fn render_status(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
-    let render = |job: &&Claimed| {
-        let rendered = Payload::deserialize(&job.payload)
+pub fn prepare_status(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
+    let prepare = |job: &&Claimed| {
+        let prepared = Payload::deserialize(&job.payload)
             .map(|Payload { pool_id }| StatusRequest { version: VERSION, interface: InterfaceName::for_pool(pool_id) })
             .and_then(|request| serde_json::to_vec(&request));
-        let rendered = rendered.map_or_else(|error| Prepared::Fail(error.to_string()), Prepared::Payload);
-        (job.job_id, rendered)
+        let prepared = prepared.map_or_else(|error| Prepared::Fail(error.to_string()), Prepared::Payload);
+        (job.job_id, prepared)
     };
-    jobs.iter().map(render).collect()
+    jobs.iter().map(prepare).collect()
 }
 
 /// Stores a host's report; rows that did not change are not written.

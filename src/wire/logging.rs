@@ -58,7 +58,7 @@ pub struct LogFileArgs {
     /// truncating.
     #[arg(short = 'f', long, global = true, env = "UNCLOUD_LOG_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     logfile: Option<PathBuf>,
-    /// Least important messages to log; RUST_LOG selects them in more detail where this is left out [default: info].
+    /// Least important messages to log; RUST_LOG selects them in more detail where this is omitted [default: info].
     #[arg(
         short = 'l',
         long,

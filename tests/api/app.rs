@@ -62,15 +62,15 @@ pub struct TestApp {
 
 /// A response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ApiResponse {
     pub status: StatusCode,
     pub headers: reqwest::header::HeaderMap,
     pub text: String,
 }
 
-impl Answer {
+impl ApiResponse {
     async fn to(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
+        let response = request.send().await.expect("a response");
         Self {
             status: response.status(),
             headers: response.headers().clone(),
@@ -136,11 +136,17 @@ impl TestApp {
         format!("http://{}{path}", self.address)
     }
 
-    pub async fn request(&self, method: Method, path: &str, user: Option<&str>, body: Option<Value>) -> Answer {
+    pub async fn request(&self, method: Method, path: &str, user: Option<&str>, body: Option<Value>) -> ApiResponse {
         self.raw(method, path, user, body.map(|body| ("application/json", body.to_string()))).await
     }
 
-    pub async fn raw(&self, method: Method, path: &str, user: Option<&str>, body: Option<(&str, String)>) -> Answer {
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        user: Option<&str>,
+        body: Option<(&str, String)>,
+    ) -> ApiResponse {
         let mut request = self.client.request(method, self.url(path));
         if let Some(user) = user {
             request = request.basic_auth(user, Some(PASSWORD));
@@ -148,11 +154,17 @@ impl TestApp {
         if let Some((content_type, body)) = body {
             request = request.header("content-type", content_type).body(body);
         }
-        Answer::to(request).await
+        ApiResponse::to(request).await
     }
 
     /// With a token, or whatever else that header may hold.
-    pub async fn authorized(&self, method: Method, path: &str, authorization: &str, body: Option<Value>) -> Answer {
+    pub async fn authorized(
+        &self,
+        method: Method,
+        path: &str,
+        authorization: &str,
+        body: Option<Value>,
+    ) -> ApiResponse {
         self.with_header(method, path, None, ("authorization", authorization), body).await
     }
 
@@ -164,7 +176,7 @@ impl TestApp {
         user: Option<&str>,
         (name, value): (&str, &str),
         body: Option<Value>,
-    ) -> Answer {
+    ) -> ApiResponse {
         let mut request = self.client.request(method, self.url(path)).header(name, value);
         if let Some(user) = user {
             request = request.basic_auth(user, Some(PASSWORD));
@@ -172,7 +184,7 @@ impl TestApp {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        Answer::to(request).await
+        ApiResponse::to(request).await
     }
 
     pub async fn redis_connection(&self) -> redis::aio::MultiplexedConnection {
@@ -182,24 +194,24 @@ impl TestApp {
     }
 
     /// An operation for everybody signed in, with any password, from any address.
-    pub async fn login(&self, user: &str, password: &str, from: &str) -> Answer {
+    pub async fn login(&self, user: &str, password: &str, from: &str) -> ApiResponse {
         let request = self.client.get(self.url("/v1/net/vpn")).basic_auth(user, Some(password));
-        Answer::to(request.header("x-forwarded-for", from)).await
+        ApiResponse::to(request.header("x-forwarded-for", from)).await
     }
 
-    pub async fn get(&self, path: &str, user: &str) -> Answer {
+    pub async fn get(&self, path: &str, user: &str) -> ApiResponse {
         self.request(Method::GET, path, Some(user), None).await
     }
 
-    pub async fn post(&self, path: &str, user: &str, body: Value) -> Answer {
+    pub async fn post(&self, path: &str, user: &str, body: Value) -> ApiResponse {
         self.request(Method::POST, path, Some(user), Some(body)).await
     }
 
-    pub async fn put(&self, path: &str, user: &str, body: Value) -> Answer {
+    pub async fn put(&self, path: &str, user: &str, body: Value) -> ApiResponse {
         self.request(Method::PUT, path, Some(user), Some(body)).await
     }
 
-    pub async fn delete(&self, path: &str, user: &str) -> Answer {
+    pub async fn delete(&self, path: &str, user: &str) -> ApiResponse {
         self.request(Method::DELETE, path, Some(user), None).await
     }
 
@@ -222,7 +234,7 @@ impl TestApp {
         self.get(&format!("/v1/job/{id}?wait=30"), "admin").await.expect(200)
     }
 
-    /// A worker that answers with what `work` makes of each payload.
+    /// A worker that returns what `work` makes of each payload.
     pub fn worker<F>(&self, queue: &str, work: F)
     where
         F: Fn(Value) -> Result<Value, JobError> + Clone + Send + Sync + 'static,

@@ -139,7 +139,7 @@ async fn audit_after_each_write_operation_has_an_entry() {
             Step::Call(id, method, path, user, body) => (id, method, path, user, body),
         };
         let body = (!body.is_null()).then_some(body);
-        let answer = match etag(&app, &method, path, user).await {
+        let response = match etag(&app, &method, path, user).await {
             None => app.request(method, path, Some(user), body).await,
             Some(etag) => {
                 let wrong = ("if-match", "\"x\"");
@@ -152,11 +152,11 @@ async fn audit_after_each_write_operation_has_an_entry() {
                 app.with_header(method, path, Some(user), ("if-match", &etag), body).await
             }
         };
-        assert!(answer.status.is_success(), "{id}: {}", answer.text);
+        assert!(response.status.is_success(), "{id}: {}", response.text);
         let entries: Vec<(Option<String>, Option<String>)> = sqlx::query_as(
             "select username, operation_id from audit left join users using (user_id) where request_id = $1",
         )
-        .bind(answer.header("x-request-id"))
+        .bind(response.header("x-request-id"))
         .fetch_all(&app.pool)
         .await
         .expect("entries");

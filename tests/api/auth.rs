@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    app::{Answer, TestApp},
+    app::{ApiResponse, TestApp},
     world::{Operation, World},
 };
 
@@ -31,9 +31,9 @@ async fn changes(app: &TestApp) -> i64 {
 }
 
 #[track_caller]
-fn assert_code(operation: &Operation, who: &str, answer: &Answer, status: u16, code: &str) {
-    assert_eq!(answer.status, status, "{} for {who}: {}", operation.id, answer.text);
-    assert_eq!(answer.json()["code"], code, "{} for {who}", operation.id);
+fn assert_code(operation: &Operation, who: &str, response: &ApiResponse, status: u16, code: &str) {
+    assert_eq!(response.status, status, "{} for {who}: {}", operation.id, response.text);
+    assert_eq!(response.json()["code"], code, "{} for {who}", operation.id);
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn login_with_wrong_password_or_unknown_user_returns_same_401() {
             .basic_auth(user, Some(password))
             .send()
             .await
-            .expect("an answer");
+            .expect("a response");
         (response.status().as_u16(), response.text().await.expect("a body"))
     };
     let good = index("Alice", crate::app::PASSWORD).await;
@@ -123,7 +123,7 @@ async fn public_operation_with_invalid_authorization_header_returns_401() {
             .header("authorization", header)
             .send()
             .await
-            .expect("an answer");
+            .expect("a response");
         assert_eq!(response.status().as_u16(), 401, "{header:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use uncloud::money::charge::Timing;
+use uncloud::money::charge::BillingMode;
 
 use crate::{
     app::TestApp,
@@ -170,7 +170,7 @@ async fn bill_preview_before_run_equals_next_bill_and_writes_nothing() {
     let app = TestApp::start_with_books().await;
     address(&app.pool, ALICE, "CH", false).await;
     let mut arrears = terms(ALICE, "9.00");
-    arrears.timing = Timing::Arrears;
+    arrears.billing_mode = BillingMode::Arrears;
     place(&app.pool, &terms(ALICE, "10.00"), "2024-05-01").await;
     place(&app.pool, &arrears, "2024-05-01").await;
     let preview = app.read("/v1/bill/preview?as_of=2024-06-15T00:00:00Z", "alice").await;

@@ -120,7 +120,7 @@ async fn bill_simulate_of_examples_prints_outcomes_and_fails_if_unexpected() {
     assert_eq!(count(&app.pool, "bill").await + count(&app.pool, "orders").await, 0, "all rolled back");
 }
 
-/// Words of the answer to a change of a file.
+/// Words of the response to a change of a file.
 type Wrong = (&'static str, fn(&mut Value));
 
 /// Plays the first two examples after a change; whether all came out as expected, what the command says, and the cases.

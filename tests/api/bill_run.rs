@@ -9,7 +9,7 @@ use uncloud::{
         run,
         simulate::{Cases, simulate},
     },
-    money::charge::Timing,
+    money::charge::BillingMode,
 };
 
 use crate::{
@@ -241,7 +241,7 @@ async fn bill_run_after_single_customer_bill_yields_same_records() {
     let (with, without) = (books().await, books().await);
     for pool in [&with, &without] {
         let mut arrears = terms(ALICE, "9.99");
-        arrears.timing = Timing::Arrears;
+        arrears.billing_mode = BillingMode::Arrears;
         place(pool, &arrears, "2024-01-10").await;
         place(pool, &terms(ALICE, "10.00"), "2024-01-20").await;
     }

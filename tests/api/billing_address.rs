@@ -73,8 +73,8 @@ async fn billing_address_update_with_invalid_fields_names_each_field() {
         (with(business(), "country", "US"), vec!["/vat_number"]),
         (with(business(), "vat_verified_at", "2025-01-01T00:00:00Z"), vec!["/vat_verified_at"]),
     ] {
-        let answer = app.put(MINE, "alice", body.clone()).await;
-        assert_eq!(answer.wrong_fields(422), fields, "{body}");
+        let response = app.put(MINE, "alice", body.clone()).await;
+        assert_eq!(response.wrong_fields(422), fields, "{body}");
     }
     assert_eq!(rows(&app).await, 0);
 }
@@ -142,8 +142,8 @@ async fn seller_update_by_staff_validates_fields_and_keeps_versions() {
         ("time_zone", json!("Europe/Linthal")),
         ("cash_rounding", json!("5")),
     ] {
-        let answer = app.put("/v1/admin/seller", "admin", with(details.clone(), field, value)).await;
-        assert!(answer.wrong_fields(422).contains(&format!("/{field}")), "{}", answer.text);
+        let response = app.put("/v1/admin/seller", "admin", with(details.clone(), field, value)).await;
+        assert!(response.wrong_fields(422).contains(&format!("/{field}")), "{}", response.text);
     }
     app.put("/v1/admin/seller", "alice", details).await.expect(403);
     app.get("/v1/admin/seller", "alice").await.expect(403);

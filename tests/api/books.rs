@@ -8,7 +8,7 @@ use uncloud::{
     billing::run,
     money::{
         Order,
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         period::{RecurringPeriod, Unit},
     },
     orders::{self, NewOrder, Replaced},
@@ -115,7 +115,7 @@ pub fn terms(user_id: i64, recurring: &str) -> NewOrder {
         one_time: "0.00".parse().expect("an amount"),
         recurring: recurring.parse().expect("an amount"),
         period: Some(days(30)),
-        timing: Timing::Advance,
+        billing_mode: BillingMode::Advance,
         commitment_periods: 1,
         upgrade_credit: UpgradeCredit::Prorate,
         zone: Tz::Europe__Zurich,
@@ -193,7 +193,7 @@ fn round(numerator: i128, denominator: i128) -> i128 {
     numerator.signum() * ((2 * numerator.abs() + denominator) / (2 * denominator))
 }
 
-/// Computes a bill again from nothing but the answer of the API.
+/// Computes a bill again from nothing but the response of the API.
 #[track_caller]
 pub fn assert_followed_by_hand(bill: &Value) {
     let items = |name: &str| bill[name].as_array().unwrap_or_else(|| panic!("no {name} in {bill}")).clone();
@@ -251,7 +251,7 @@ pub async fn busy_life(pool: &PgPool, customers: &[i64]) -> Vec<Order> {
     for (n, &user) in customers.iter().enumerate() {
         let mut monthly = terms(user, "12.34");
         monthly.period = Some(RecurringPeriod::new(Unit::Month, 1).expect("a period"));
-        monthly.timing = if n % 2 == 0 { Timing::Advance } else { Timing::Arrears };
+        monthly.billing_mode = if n % 2 == 0 { BillingMode::Advance } else { BillingMode::Arrears };
         monthly.one_time = "9.99".parse().expect("an amount");
         placed.push(place(pool, &monthly, "2023-10-31T17:00:00Z").await);
         let vm = place(pool, &terms(user, "10.00"), "2023-11-05").await;

@@ -19,14 +19,14 @@ async fn with_panel() -> TestApp {
 async fn asked_by(app: &TestApp, method: Method, origin: &str) -> Response {
     let request = reqwest::Client::new().request(method, app.url("/v1/net/vpn")).basic_auth("alice", Some(PASSWORD));
     let request = request.header("origin", origin).header("access-control-request-method", "POST");
-    request.send().await.expect("an answer")
+    request.send().await.expect("a response")
 }
 
 #[tokio::test]
 async fn response_of_any_path_has_browser_security_headers() {
     let app = TestApp::start().await;
     for path in ["/healthz", "/openapi.json", "/nowhere", "/v1/net/vpn", "/docs", "/docs/"] {
-        let response = reqwest::get(app.url(path)).await.expect("an answer");
+        let response = reqwest::get(app.url(path)).await.expect("a response");
         assert_eq!(header(&response, "x-content-type-options"), "nosniff", "{path}");
         assert_eq!(header(&response, "referrer-policy"), "no-referrer", "{path}");
         assert_eq!(header(&response, "strict-transport-security"), "", "{path}: without TLS it would mean nothing");

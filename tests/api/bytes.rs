@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::app::{Answer, PASSWORD, TestApp};
+use crate::app::{ApiResponse, PASSWORD, TestApp};
 
 /// Base64 of `alice:` and the password.
 const ALICE: &str = "authorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5";
@@ -15,10 +15,10 @@ const ALICE: &str = "authorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5";
 async fn send(app: &TestApp, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(app.address).await.expect("a connection");
     stream.write_all(request).await.expect("sent");
-    let mut answer = Vec::new();
-    // A server that has had enough may reset the connection after its answer.
-    let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8(answer).expect("text")
+    let mut response = Vec::new();
+    // A server that has had enough may reset the connection after its response.
+    let _ = stream.read_to_end(&mut response).await;
+    String::from_utf8(response).expect("text")
 }
 
 /// A request of alice's: its first line without the version, more headers, and the body.
@@ -29,10 +29,10 @@ async fn ask(app: &TestApp, line: &str, headers: &[&str], body: &[u8]) -> (u16, 
     }
     let mut request = format!("{request}content-length: {}\r\n\r\n", body.len()).into_bytes();
     request.extend_from_slice(body);
-    let answer = send(app, &request).await;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = answer.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
-    (status.unwrap_or_else(|| panic!("no answer: {answer:?}")), body.unwrap_or_default())
+    let response = send(app, &request).await;
+    let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = response.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
+    (status.unwrap_or_else(|| panic!("no response: {response:?}")), body.unwrap_or_default())
 }
 
 #[track_caller]
@@ -63,8 +63,8 @@ async fn connection_with_invalid_http_is_refused_and_closed() {
     for request in
         ["\u{16}\u{3}\u{1}\u{0}\u{0}", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\na b: c\r\n\r\n"]
     {
-        let answer = send(&app, request.as_bytes()).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer}");
+        let response = send(&app, request.as_bytes()).await;
+        assert!(response.is_empty() || response.starts_with("HTTP/1.1 400 "), "{request:?}: {response}");
     }
     assert_eq!(ask(&app, "GET /healthz", &[], b"").await.0, 200);
 }
@@ -88,8 +88,8 @@ async fn request_with_control_characters_in_text_is_refused() {
     let app = TestApp::start().await;
     let address = |name: &str| json!({ "name": name, "street": "Seeweg 1", "city": "Glarus", "country": "CH" });
     for name in ["a\u{0}b", "a\nb", "\u{1b}[31mred", "a\u{7f}", "a\u{85}b", "\u{a0}", ""] {
-        let answer = app.put("/v1/billing_address", "alice", address(name)).await;
-        assert_eq!(answer.wrong_fields(422), ["/name"], "{name:?}");
+        let response = app.put("/v1/billing_address", "alice", address(name)).await;
+        assert_eq!(response.wrong_fields(422), ["/name"], "{name:?}");
     }
     app.put("/v1/billing_address", "alice", address("Zoë 🦀")).await.expect(200);
     for path in
@@ -127,15 +127,15 @@ async fn query_with_unknown_or_repeated_parameters_is_refused() {
         assert!(message.contains(word), "{path}: {problem}");
     }
     app.get("/v1/net/vpn/?limit=1", "alice").await.expect(200);
-    // Whoever puts a secret into the address must not find it in the answer.
+    // Whoever puts a secret into the address must not find it in the response.
     let secret = "/v1/net/vpn?dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo%3D=1";
     assert!(!app.get(secret, "alice").await.text.contains("dwdtCnMY"));
 }
 
-async fn named(app: &TestApp, id: &str) -> Answer {
+async fn named(app: &TestApp, id: &str) -> ApiResponse {
     let request = reqwest::Client::new().get(app.url("/v1/net/vpn")).basic_auth("alice", Some(PASSWORD));
-    let response = request.header("x-request-id", id).send().await.expect("an answer");
-    Answer {
+    let response = request.header("x-request-id", id).send().await.expect("a response");
+    ApiResponse {
         status: response.status(),
         headers: response.headers().clone(),
         text: response.text().await.expect("a body"),

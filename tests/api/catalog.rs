@@ -73,9 +73,9 @@ async fn product_list_without_login_returns_only_products_on_sale() {
 #[tokio::test]
 async fn product_read_after_create_returns_created_product() {
     let app = TestApp::start().await;
-    let answer = app.post("/v1/admin/product/", "admin", backup()).await;
-    let made = answer.expect(201);
-    assert_eq!(answer.header("location"), format!("/v1/admin/product/{}", made["id"]));
+    let response = app.post("/v1/admin/product/", "admin", backup()).await;
+    let made = response.expect(201);
+    assert_eq!(response.header("location"), format!("/v1/admin/product/{}", made["id"]));
     assert_eq!(
         made["parameters"],
         json!([{ "name": "backup_gb", "unit": "GB", "minimum": 10, "maximum": 100, "step": 10 }])
@@ -134,9 +134,9 @@ async fn product_create_with_invalid_fields_names_all_and_writes_nothing() {
         ],
         "components": ["ssd"],
     });
-    let answer = app.post("/v1/admin/product", "admin", wrong).await;
+    let response = app.post("/v1/admin/product", "admin", wrong).await;
     assert_eq!(
-        answer.wrong_fields(422),
+        response.wrong_fields(422),
         [
             "/name",
             "/title",
@@ -151,7 +151,7 @@ async fn product_create_with_invalid_fields_names_all_and_writes_nothing() {
             "/components/0",
         ],
         "{}",
-        answer.text
+        response.text
     );
     let wrong = json!({
         "name": "backup", "title": "Backup",
@@ -169,9 +169,9 @@ async fn product_create_with_invalid_fields_names_all_and_writes_nothing() {
         "requires": [{ "name": "backup" }, { "name": "ipv6-vm" }, { "name": "ipv6-vm" }],
         "components": [{ "name": "ssd" }, { "name": "ssd" }, { "name": "dual-stack-vm" }, { "name": "none" }],
     });
-    let answer = app.post("/v1/admin/product", "admin", wrong).await;
+    let response = app.post("/v1/admin/product", "admin", wrong).await;
     assert_eq!(
-        answer.wrong_fields(422),
+        response.wrong_fields(422),
         [
             "/sale_until",
             "/parameters/1/name",
@@ -190,12 +190,12 @@ async fn product_create_with_invalid_fields_names_all_and_writes_nothing() {
             "/components/3/name",
         ],
         "{}",
-        answer.text
+        response.text
     );
     assert!(
-        answer.text.contains("such as 90 or 100") && answer.text.contains("P30D, P1D, P1M, P1Y"),
+        response.text.contains("such as 90 or 100") && response.text.contains("P30D, P1D, P1M, P1Y"),
         "{}",
-        answer.text
+        response.text
     );
     assert_eq!(app.get("/v1/admin/product", "admin").await.expect(200), before);
 }
@@ -228,8 +228,8 @@ async fn product_change_making_bundle_parameters_ambiguous_is_refused() {
     assert_eq!(back.wrong_fields(422), ["/parameters"]);
     assert!(back.text.contains("in the bundle safe"), "{}", back.text);
     let into_bundle = edit(&backup_with("backup_gb"), &json!({ "components": [{ "name": "ipv4-address" }] }));
-    let answer = app.put(&path, "admin", into_bundle).await;
-    assert_eq!(answer.wrong_fields(422), ["/components"], "a component becomes no bundle: {}", answer.text);
+    let response = app.put(&path, "admin", into_bundle).await;
+    assert_eq!(response.wrong_fields(422), ["/components"], "a component becomes no bundle: {}", response.text);
     let in_bundle = json!({ "name": "safer", "title": "Safer", "components": [{ "name": "safe" }] });
     assert_eq!(app.post("/v1/admin/product", "admin", in_bundle).await.wrong_fields(422), ["/components/0/name"]);
 }

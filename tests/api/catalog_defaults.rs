@@ -26,7 +26,7 @@ async fn add_defaults_after_staff_changes_only_adds_missing_records() {
     sqlx::query("delete from vat_rate where territory = 'FI'").execute(&app.pool).await.expect("rates");
     let all = async || {
         let mut all = vec![app.request(Method::GET, "/v1/product", None, None).await.expect(200)];
-        for path in ["product", "recurring_period", "seller", "vatrate?territory=FR"] {
+        for path in ["product", "recurring_period", "seller", "vat_rate?territory=FR"] {
             all.push(app.get(&format!("/v1/admin/{path}"), "admin").await.expect(200));
         }
         all
@@ -37,7 +37,7 @@ async fn add_defaults_after_staff_changes_only_adds_missing_records() {
         uncloud::cli::defaults::add_defaults(&app.pool).await.expect("defaults");
         assert_eq!(all().await, before);
     }
-    let finland = app.get("/v1/admin/vatrate?territory=FI", "admin").await.expect(200);
+    let finland = app.get("/v1/admin/vat_rate?territory=FI", "admin").await.expect(200);
     assert!(finland["items"].as_array().is_some_and(|rates| !rates.is_empty()), "what is missing is added");
 }
 
@@ -62,7 +62,7 @@ async fn price_of_default_products_returns_expected_amounts() {
             ("dual-stack-vm", "P1D", &vm, "0.00", "1.45"),
             ("setup", "", &[], "50.00", "0.00"),
         ] {
-            let product = uncloud::catalog::load_named(&pool, name).await.expect("an answer").expect("a product");
+            let product = uncloud::catalog::load_named(&pool, name).await.expect("a response").expect("a product");
             let priced = uncloud::catalog::price(&product, &choice(period, currency, parameters), now);
             let priced = priced.unwrap_or_else(|errors| panic!("{name} {period}: {errors:?}"));
             assert_eq!(
@@ -70,13 +70,13 @@ async fn price_of_default_products_returns_expected_amounts() {
                 (one_time.into(), recurring.into()),
                 "{name} {period}"
             );
-            assert_eq!(uncloud::catalog::load(&pool, product.product_id).await.expect("an answer"), Some(product));
+            assert_eq!(uncloud::catalog::load(&pool, product.product_id).await.expect("a response"), Some(product));
         }
     }
-    let address = uncloud::catalog::load_named(&pool, "ipv4-address").await.expect("an answer").expect("a product");
+    let address = uncloud::catalog::load_named(&pool, "ipv4-address").await.expect("a response").expect("a product");
     assert_eq!(address.requirements().next().map(|required| required.name.as_str()), Some("ipv6-vm"));
-    let bundle = uncloud::catalog::load_named(&pool, "dual-stack-vm").await.expect("an answer").expect("a product");
+    let bundle = uncloud::catalog::load_named(&pool, "dual-stack-vm").await.expect("a response").expect("a product");
     assert_eq!(bundle.requirements().count(), 0, "it brings its VM along");
-    assert_eq!(uncloud::catalog::load_named(&pool, "none").await.expect("an answer"), None);
-    assert_eq!(uncloud::catalog::load(&pool, 999).await.expect("an answer"), None);
+    assert_eq!(uncloud::catalog::load_named(&pool, "none").await.expect("a response"), None);
+    assert_eq!(uncloud::catalog::load(&pool, 999).await.expect("a response"), None);
 }

@@ -1,4 +1,4 @@
-//! Exit codes: 0 success, 1 refused or failed, 2 usage, 3 not found, 4 no answer.
+//! Exit codes: 0 success, 1 refused or failed, 2 usage, 3 not found, 4 no response.
 
 use std::process::Command;
 

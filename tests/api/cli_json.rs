@@ -72,7 +72,7 @@ async fn schedule_commands_print_objects_of_the_api() {
     let added = app.printed("schedule add often --kind job_cleanup --every 3600 --paused").await;
     let path = format!("/v1/admin/schedule/{}", added["id"]);
     assert_eq!(added, app.returned(&path).await);
-    let edited = app.printed("schedule edit often --every 7200").await;
+    let edited = app.printed("schedule update often --every 7200").await;
     assert_eq!((&edited["every_seconds"], &edited), (&json!(7200), &app.returned(&path).await));
     app.prints_object("schedule show often", &path).await;
     app.prints_items("schedule ls", "/v1/admin/schedule").await;

@@ -48,13 +48,13 @@ async fn connection_with_unfinished_headers_is_closed_after_timeout() {
     let (silent, mut slow) = (connect(&app), connect(&app));
     slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").expect("sent");
     for stream in [&silent, &slow] {
-        let answer = until_closed(stream);
-        assert!(is_patient(started) && !answer.contains("200 OK"), "{answer} after {:?}", started.elapsed());
+        let response = until_closed(stream);
+        assert!(is_patient(started) && !response.contains("200 OK"), "{response} after {:?}", started.elapsed());
     }
     let (started, mut idle) = (Instant::now(), connect(&app));
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
-    let answer = until_closed(&idle);
-    assert!(answer.starts_with("HTTP/1.1 200 OK") && is_patient(started), "{answer} after {:?}", started.elapsed());
+    let response = until_closed(&idle);
+    assert!(response.starts_with("HTTP/1.1 200 OK") && is_patient(started), "{response} after {:?}", started.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,8 +65,8 @@ async fn request_with_unfinished_body_returns_408() {
     let head = "POST /v1/net/vpn HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n\
                 Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
     slow.write_all(head.as_bytes()).expect("sent");
-    let answer = until_closed(&slow);
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"request_timeout\""), "{answer}");
+    let response = until_closed(&slow);
+    assert!(response.starts_with("HTTP/1.1 408 ") && response.contains("\"request_timeout\""), "{response}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,8 +85,8 @@ async fn connection_beyond_limit_of_address_is_refused() {
     let app = app(Limits { of_address: 3, ..Limits::default() }).await;
     let ask = |mut stream: &TcpStream| {
         let sent = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
-        let mut answer = [0; 12];
-        sent.and_then(|()| stream.read_exact(&mut answer)).is_ok_and(|()| &answer == b"HTTP/1.1 200")
+        let mut response = [0; 12];
+        sent.and_then(|()| stream.read_exact(&mut response)).is_ok_and(|()| &response == b"HTTP/1.1 200")
     };
     let mut streams: Vec<TcpStream> = (0..3).map(|_| connect(&app)).collect();
     assert!(streams.iter().all(ask));
@@ -106,7 +106,7 @@ async fn connection_beyond_total_limit_waits_for_a_free_slot() {
     waits.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
     waits.set_read_timeout(Some(PATIENCE)).expect("set");
     let mut byte = [0];
-    let kind = waits.read(&mut byte).expect_err("no answer yet").kind();
+    let kind = waits.read(&mut byte).expect_err("no response yet").kind();
     assert!([ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&kind), "{kind}");
     drop(held);
     waits.set_read_timeout(Some(Duration::from_secs(10))).expect("set");

@@ -19,9 +19,9 @@ async fn read_with_matching_if_none_match_returns_304() {
         app.with_header(Method::GET, "/v1/admin/vpnpool/1", Some("admin"), ("if-none-match", tags), None).await
     };
     for tags in [etag.clone(), format!("\"x\", W/{etag}"), "*".to_owned()] {
-        let answer = ask(&tags).await;
+        let response = ask(&tags).await;
         assert_eq!(
-            (answer.status.as_u16(), answer.text.as_str(), answer.header("etag")),
+            (response.status.as_u16(), response.text.as_str(), response.header("etag")),
             (304, "", etag.as_str()),
             "{tags}"
         );
@@ -44,11 +44,11 @@ async fn updates_at_once_with_same_if_match_apply_only_one() {
         app.with_header(Method::PATCH, "/v1/net/vpn/1", Some("alice"), ("if-match", &etag), Some(body))
     });
     let mut statuses: Vec<_> =
-        futures_util::future::join_all(edits).await.iter().map(|answer| answer.status.as_u16()).collect();
+        futures_util::future::join_all(edits).await.iter().map(|response| response.status.as_u16()).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
-    let answer = app.with_header(Method::DELETE, "/v1/net/vpn/1", Some("alice"), ("if-match", "*"), None).await;
-    answer.expect(202);
+    let response = app.with_header(Method::DELETE, "/v1/net/vpn/1", Some("alice"), ("if-match", "*"), None).await;
+    response.expect(202);
     let header = ("if-match", "*");
     let in_vain =
         app.with_header(Method::POST, "/v1/admin/vpnpool/1/key", Some("admin"), header, Some(json!({}))).await;
@@ -68,10 +68,10 @@ async fn list_with_more_items_links_to_next_page() {
 async fn request_over_rate_limit_returns_429_with_retry_after() {
     let app = TestApp::start_changed(|settings| settings.rates = RateLimits { user: 3, address: 2 }).await;
     for left in 0..3 {
-        let answer = app.get("/v1/net/vpn", "alice").await;
-        answer.expect(200);
-        assert_eq!(answer.header("ratelimit-policy"), "\"user\";q=3;w=60");
-        assert!(answer.header("ratelimit").starts_with(&format!("\"user\";r={};t=", 2 - left)), "{answer:?}");
+        let response = app.get("/v1/net/vpn", "alice").await;
+        response.expect(200);
+        assert_eq!(response.header("ratelimit-policy"), "\"user\";q=3;w=60");
+        assert!(response.header("ratelimit").starts_with(&format!("\"user\";r={};t=", 2 - left)), "{response:?}");
     }
     let refused = app.get("/v1/net/vpn", "alice").await;
     assert_eq!(refused.expect(429)["code"], "rate_limited");

@@ -77,7 +77,7 @@ fn document_of_each_operation_has_descriptions_and_examples() {
             assert!(body["content"]["application/json"]["example"].is_object(), "the body of {id} has an example");
         }
         for status in ["400", "500", "503"] {
-            assert!(operation["responses"][status].is_object(), "{id} can always answer {status}");
+            assert!(operation["responses"][status].is_object(), "{id} can always respond with {status}");
         }
         for (status, response) in members(&operation["responses"]) {
             assert_text(&response["description"], id);
@@ -170,8 +170,8 @@ async fn request_with_body_of_each_example_is_accepted() {
     let world = World::new().await;
     for operation in world.operations().await {
         if operation.object.get("requestBody").is_some() {
-            let answer = world.call(&operation, Some("admin")).await;
-            assert!(![400, 415, 422].contains(&answer.status.as_u16()), "{}: {}", operation.id, answer.text);
+            let response = world.call(&operation, Some("admin")).await;
+            assert!(![400, 415, 422].contains(&response.status.as_u16()), "{}: {}", operation.id, response.text);
         }
     }
 }

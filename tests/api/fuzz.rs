@@ -14,7 +14,7 @@ fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run ./dev fuzz"))
 }
 
-/// Customers get one answer, 403, wherever staff are meant; `auth` asks for that. Here it would only take its time.
+/// Customers get one response, 403, wherever staff are meant; `auth` asks for that. Here it would only take its time.
 const FOR_STAFF: &str = "^(/v1/admin/|/metrics)";
 
 /// A worker for every host that pools are made up for: what a job deletes is gone only when it has run.

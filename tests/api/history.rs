@@ -52,7 +52,7 @@ async fn job_history_of_retried_job_contains_every_state() {
     app.history(job, 5).await; // dispatched again, within a second
     app.worker_says(job, "succeeded", "{\"applied_generation\": 1}").await;
     let history = app.history(job, 6).await;
-    let what: Vec<_> = history.iter().map(|step| step["what"].as_str().expect("text")).collect();
+    let what: Vec<_> = history.iter().map(|step| step["event"].as_str().expect("text")).collect();
     assert_eq!(what, ["queued", "dispatched", "running", "retry", "dispatched", "succeeded"]);
     let attempts: Vec<_> = history.iter().map(|step| step["attempt"].as_i64()).collect();
     assert_eq!(attempts, [None, Some(1), Some(1), Some(1), Some(2), Some(2)]);
@@ -83,7 +83,7 @@ async fn job_history_of_job_revoked_while_queued_ends_with_revoked() {
     let job = app.handbook_pool().await["job"]["id"].as_i64().expect("a job");
     app.cli(&["job", "revoke", &job.to_string()]).await.expect("revoked");
     let history = app.history(job, 2).await;
-    let what: Vec<_> = history.iter().map(|step| step["what"].as_str().expect("text")).collect();
+    let what: Vec<_> = history.iter().map(|step| step["event"].as_str().expect("text")).collect();
     assert_eq!(what, ["queued", "revoked"]);
     assert!(history[1].get("attempt").is_none() && history[1].get("worker").is_none(), "{history:?}");
     assert_eq!(history[1]["error"], "revoked by staff");

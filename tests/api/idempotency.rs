@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
-    app::{Answer, TestApp, database_url, new_key},
+    app::{ApiResponse, TestApp, database_url, new_key},
     locks::until_somebody_waits,
 };
 
 impl TestApp {
-    async fn keyed(&self, user: &str, key: &str, path: &str, body: Value) -> Answer {
+    async fn keyed(&self, user: &str, key: &str, path: &str, body: Value) -> ApiResponse {
         self.with_header(Method::POST, path, Some(user), ("idempotency-key", key), Some(body)).await
     }
 
@@ -74,10 +74,14 @@ async fn requests_at_once_with_same_idempotency_key_are_done_once() {
     let app = TestApp::start().await;
     app.handbook_pool().await;
     let body = network();
-    let answers =
+    let responses =
         futures_util::future::join_all((0..20).map(|_| app.keyed("alice", "k", "/v1/net/vpn", body.clone()))).await;
-    for answer in &answers {
-        assert!(answer.status == 201 || answer.expect(409)["code"] == "idempotency_key_in_use", "{}", answer.text);
+    for response in &responses {
+        assert!(
+            response.status == 201 || response.expect(409)["code"] == "idempotency_key_in_use",
+            "{}",
+            response.text
+        );
     }
     assert_eq!(app.networks().await, 1);
     app.keyed("alice", "k", "/v1/net/vpn", body).await.expect(201);
@@ -126,7 +130,7 @@ async fn token_create_by_token_with_used_idempotency_key_is_refused() {
         let request = headers
             .into_iter()
             .fold(app.client.post(app.url("/v1/token")), |request, (name, value)| request.header(name, value));
-        request.json(&body).send().await.expect("an answer").status().as_u16()
+        request.json(&body).send().await.expect("a response").status().as_u16()
     };
     app.keyed("alice", "first", "/v1/token", body.clone()).await.expect(201);
     assert_eq!(by_token("first").await, 403, "whoever has a token does not get the secret of another");
@@ -141,7 +145,7 @@ async fn idempotency_key_of_dead_attempt_is_reused_if_nothing_changed() {
     app.handbook_pool().await;
     let body = network();
     let made = app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await.expect(201);
-    // As if the server had died before it could record the answer.
+    // As if the server had died before it could record the response.
     let died =
         "update idempotency set status = null, body = null, body_key_id = null, location = null, content_type = null";
     sqlx::query(died).execute(&app.pool).await.expect("died");
@@ -184,27 +188,27 @@ async fn request_repeated_after_disconnect_returns_recorded_response() {
     sqlx::query("lock table vpn_network in share mode").execute(&mut *obstacle).await.expect("a lock");
     let waits = async {
         let waiting = "select exists (select from pg_locks where not granted and relation = 'vpn_network'::regclass)";
-        while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&app.pool).await.expect("an answer") {
+        while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&app.pool).await.expect("a response") {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::select! {
-        answer = app.keyed("alice", "k", "/v1/net/vpn", body.clone()) => panic!("{}", answer.text),
+        response = app.keyed("alice", "k", "/v1/net/vpn", body.clone()) => panic!("{}", response.text),
         () = waits => {} // and the connection is closed
     }
     obstacle.commit().await.expect("out of the way");
-    let answered = async {
+    let stored = async {
         loop {
-            let answer = app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await;
-            if answer.status != 409 {
-                return answer;
+            let response = app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await;
+            if response.status != 409 {
+                return response;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let answer = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("an answer");
-    answer.expect(201);
-    assert_eq!(answer.header("idempotency-replayed"), "true");
+    let response = tokio::time::timeout(Duration::from_secs(20), stored).await.expect("a response");
+    response.expect(201);
+    assert_eq!(response.header("idempotency-replayed"), "true");
     assert_eq!(app.networks().await, 1);
 }
 

@@ -156,9 +156,9 @@ async fn ldap_over_starttls_or_ldaps_trusts_only_configured_ca() {
     let system = DirectorySettings { url: slapd.tls_url(), ..slapd.settings() };
     let before = slapd.user_binds();
     for settings in [starttls("other-ca.pem"), ldaps("other-ca.pem"), system] {
-        let answer = start(settings).await.login("carol", &password_of("carol"), HERE).await;
-        assert_eq!(answer.expect(503)["code"], "unavailable");
-        assert!(!answer.text.contains("ertificate"), "nothing internal: {}", answer.text);
+        let response = start(settings).await.login("carol", &password_of("carol"), HERE).await;
+        assert_eq!(response.expect(503)["code"], "unavailable");
+        assert!(!response.text.contains("ertificate"), "nothing internal: {}", response.text);
     }
     let named = |url: String| url.replace("127.0.0.1", "localhost");
     let by_name = DirectorySettings { url: named(slapd.tls_url()), ..tls("ca.pem") };

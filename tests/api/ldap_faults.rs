@@ -26,12 +26,12 @@ use crate::{
 const HERE: &str = "192.0.2.1";
 
 #[track_caller]
-fn assert_outage(answer: &crate::app::Answer) {
-    assert_eq!(answer.expect(503)["code"], "unavailable");
-    assert_eq!(answer.header("retry-after"), "5");
+fn assert_outage(response: &crate::app::ApiResponse) {
+    assert_eq!(response.expect(503)["code"], "unavailable");
+    assert_eq!(response.header("retry-after"), "5");
 }
 
-async fn login(app: &TestApp, user: &str) -> crate::app::Answer {
+async fn login(app: &TestApp, user: &str) -> crate::app::ApiResponse {
     app.login(user, &password_of(user), HERE).await
 }
 
@@ -66,13 +66,13 @@ async fn login_with_invalid_directory_settings_returns_503() {
 }
 
 /// Answers each connection with what it is given; with nothing it is silent.
-async fn directory_that_says(answer: &'static [u8]) -> SocketAddr {
+async fn directory_that_says(response: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         let mut open = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.write_all(answer).await;
+            let _ = stream.write_all(response).await;
             open.push(stream);
         }
     });
@@ -82,26 +82,26 @@ async fn directory_that_says(answer: &'static [u8]) -> SocketAddr {
 #[tokio::test]
 async fn login_with_silent_or_garbled_directory_returns_503_within_timeout() {
     let slapd = Slapd::start();
-    // Nothing; another protocol; an answer to nothing; a bind's answer (to message 1) whose result is empty; and with a
+    // Nothing; another protocol; a response to nothing; a bind's response (to message 1) whose result is empty; and with a
     // result that is "busy".
-    let answers: [&[u8]; 5] = [
+    let responses: [&[u8]; 5] = [
         b"",
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b"\x30\x0c\x02\x01\x63\x61\x07\x0a\x01\x00\x04\x00\x04\x00",
         b"\x30\x05\x02\x01\x01\x61\x00",
         b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x33\x04\x00\x04\x00",
     ];
-    for answer in answers {
-        let url = format!("ldap://{}", directory_that_says(answer).await);
+    for response in responses {
+        let url = format!("ldap://{}", directory_that_says(response).await);
         for starttls in [false, true] {
             let settings = DirectorySettings { url: url.clone(), starttls, ..slapd.settings() };
             let app = start(DirectorySettings { timeout: Duration::from_millis(300), ..settings }).await;
             let begin = Instant::now();
             let logins = (0..8).map(|_| login(&app, "carol"));
-            for answer in futures_util::future::join_all(logins).await {
-                assert_outage(&answer);
+            for response in futures_util::future::join_all(logins).await {
+                assert_outage(&response);
             }
-            assert!(begin.elapsed() < Duration::from_secs(1), "{:?} for {answer:?}", begin.elapsed());
+            assert!(begin.elapsed() < Duration::from_secs(1), "{:?} for {response:?}", begin.elapsed());
             assert_eq!(app.login("bob", PASSWORD, HERE).await.status, 200, "local users do not care");
         }
     }
@@ -183,23 +183,23 @@ async fn login_failing_or_succeeding_never_logs_or_returns_passwords() {
     CAPTURES.set(true);
     let mut slapd = Slapd::start();
     let settings = slapd.settings();
-    let mut answers = format!("{settings:?}");
+    let mut responses = format!("{settings:?}");
     let app = start(settings).await;
     let typed = "what-somebody-typed";
     for user in ["carol", "dave", "nobody", "bob"] {
-        answers += &login(&app, user).await.text;
-        answers += &app.login(user, typed, HERE).await.text;
+        responses += &login(&app, user).await.text;
+        responses += &app.login(user, typed, HERE).await.text;
     }
     slapd.stop();
     for user in ["carol", "erin"] {
-        answers += &app.login(user, &format!("{typed}-{user}"), HERE).await.text;
+        responses += &app.login(user, &format!("{typed}-{user}"), HERE).await.text;
     }
     let wrong_service = DirectorySettings { bind_password: Some(typed.to_owned().into()), ..slapd.settings() };
     slapd.resume();
     assert_outage(&login(&start(wrong_service).await, "carol").await);
     let log = String::from_utf8_lossy(&captured.0.lock().expect("no panic")).into_owned();
     assert!(log.contains("binding as cn=service,dc=test") && log.contains("rc=49"), "the log tells what is wrong");
-    assert!(log.contains("answered") && log.contains("connecting"), "and has been captured");
+    assert!(log.contains("request finished") && log.contains("connecting"), "and has been captured");
     let encoded = |user: &str, password: &str| {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))
@@ -207,6 +207,6 @@ async fn login_failing_or_succeeding_never_logs_or_returns_passwords() {
     let server_log =
         log.lines().filter(|line| !line.contains("hyper") && !line.contains("reqwest")).collect::<String>();
     for secret in [SERVICE_PASSWORD.to_owned(), password_of("carol"), typed.to_owned(), encoded("carol", typed)] {
-        assert!(!answers.contains(&secret) && !server_log.contains(&secret), "{secret}");
+        assert!(!responses.contains(&secret) && !server_log.contains(&secret), "{secret}");
     }
 }

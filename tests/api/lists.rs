@@ -87,15 +87,19 @@ async fn list_cursor_with_other_sort_order_is_refused() {
         let first = app.get(&format!("/v1/admin/user?sort={sort}&limit=1"), "admin").await.expect(200);
         let next = first["next"].as_str().expect("more");
         for other in orders {
-            let answer = app.get(&format!("/v1/admin/user?sort={other}&cursor={next}"), "admin").await;
+            let response = app.get(&format!("/v1/admin/user?sort={other}&cursor={next}"), "admin").await;
             if other == sort {
-                answer.expect(200);
+                response.expect(200);
             } else {
-                assert_eq!(answer.wrong_fields(400), ["/cursor"], "{sort} is not {other}");
+                assert_eq!(response.wrong_fields(400), ["/cursor"], "{sort} is not {other}");
             }
         }
     }
-    let answer = app.get("/v1/admin/user?sort=password:asc", "admin").await;
-    assert_eq!(answer.wrong_fields(400), ["/sort"]);
-    assert!(answer.text.contains("must be one of: id:asc, id:desc, username:asc, username:desc"), "{}", answer.text);
+    let response = app.get("/v1/admin/user?sort=password:asc", "admin").await;
+    assert_eq!(response.wrong_fields(400), ["/sort"]);
+    assert!(
+        response.text.contains("must be one of: id:asc, id:desc, username:asc, username:desc"),
+        "{}",
+        response.text
+    );
 }

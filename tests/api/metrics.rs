@@ -19,10 +19,10 @@ fn sample(text: &str, name_and_labels: &str) -> Option<f64> {
 
 impl TestApp {
     async fn metrics(&self) -> String {
-        let answer = self.get("/metrics", "admin").await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-        answer.text
+        let response = self.get("/metrics", "admin").await;
+        assert_eq!(response.status, 200, "{}", response.text);
+        assert_eq!(response.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+        response.text
     }
 }
 
@@ -102,10 +102,10 @@ async fn metrics_listener_without_login_serves_only_metrics() {
     let (url, redis) = (database_url().await, RedisServer::start());
     let mut server = Server::start(&url, &redis, &["--metrics-listen", "127.0.0.1:0"]).await;
     let address = server.said("serving metrics").await["address"].as_str().expect("text").to_owned();
-    let get = async |path: &str| reqwest::get(format!("http://{address}{path}")).await.expect("an answer");
-    let answer = get("/metrics").await;
-    assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
-    let text = answer.text().await.expect("text");
+    let get = async |path: &str| reqwest::get(format!("http://{address}{path}")).await.expect("a response");
+    let response = get("/metrics").await;
+    assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let text = response.text().await.expect("text");
     assert_eq!(sample(&text, "uncloud_part_up{part=\"postgres\"}"), Some(1.0), "{text}");
     for path in ["/", "/v1/job/1", "/healthz", "/docs"] {
         assert_eq!(get(path).await.status(), 404, "{path}");
@@ -113,23 +113,23 @@ async fn metrics_listener_without_login_serves_only_metrics() {
     assert!(server.terminate().await.success(), "it ends in order");
 }
 
-/// One id from the customer's answer through the server's log to the job's row, as a worker sees it.
+/// One id from the customer's response through the server's log to the job's row, as a worker sees it.
 #[tokio::test]
 async fn log_of_request_and_dispatched_job_shares_request_id() {
     let (url, redis) = (database_url().await, RedisServer::start());
     let mut server = Server::start(&url, &redis, &[]).await;
     let body = json!({ "network": "2001:db8:100::/40", "subnetwork_size": 48, "vpn_hostname": HOST });
     let request = reqwest::Client::new().post(format!("http://{}/v1/admin/vpnpool", server.address));
-    let answer = request.basic_auth("admin", Some(PASSWORD)).json(&body).send().await.expect("an answer");
-    let request_id = answer.headers()["x-request-id"].to_str().expect("text").to_owned();
-    let pool: Value = answer.json().await.expect("JSON");
-    let answered = server.said("answered").await;
+    let response = request.basic_auth("admin", Some(PASSWORD)).json(&body).send().await.expect("a response");
+    let request_id = response.headers()["x-request-id"].to_str().expect("text").to_owned();
+    let pool: Value = response.json().await.expect("JSON");
+    let finished = server.said("request finished").await;
     assert_eq!(
-        (&answered["span"]["id"], &answered["span"]["name"]),
+        (&finished["span"]["id"], &finished["span"]["name"]),
         (&json!(request_id), &json!("request")),
-        "{answered}"
+        "{finished}"
     );
-    assert_eq!((&answered["status"], &answered["path"]), (&json!(201), &json!("/v1/admin/vpnpool")));
+    assert_eq!((&finished["status"], &finished["path"]), (&json!(201), &json!("/v1/admin/vpnpool")));
     let dispatched = server.said("job dispatched").await;
     assert_eq!((&dispatched["request"], &dispatched["job"]), (&json!(request_id), &pool["job"]["id"]), "{dispatched}");
 }

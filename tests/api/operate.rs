@@ -145,8 +145,8 @@ async fn worker_after_start_replies_to_ping_and_can_be_scaled() {
         }
     };
     assert_eq!((&worker["concurrency"], &worker["alive"]), (&json!(4), &json!(true)));
-    let answers = app.cli(&["inspect", "ping", "-Q", HOST, "--output", "json"]).await.expect("pong");
-    assert_eq!(answers[0]["reply"], "pong");
+    let responses = app.cli(&["inspect", "ping", "-Q", HOST, "--output", "json"]).await.expect("pong");
+    assert_eq!(responses[0]["reply"], "pong");
     let path = format!("/v1/admin/worker/{}", worker["id"]);
     app.patch(&path, json!({ "concurrency": "7" })).await;
     let start = std::time::Instant::now();
@@ -166,8 +166,8 @@ async fn queue_update_with_invalid_fields_is_refused() {
     let app = TestApp::start().await;
     let path = format!("/v1/admin/queue/{BILLING}");
     let wrong = json!({ "paused": "yes", "rate_limit": -1, "rate_period_seconds": 0, "colour": 1 });
-    let answer = app.request(Method::PATCH, &path, Some("admin"), Some(wrong)).await;
-    let fields = answer.wrong_fields(422);
+    let response = app.request(Method::PATCH, &path, Some("admin"), Some(wrong)).await;
+    let fields = response.wrong_fields(422);
     for field in ["/paused", "/rate_limit", "/rate_period_seconds", "/colour"] {
         assert!(fields.iter().any(|wrong| wrong == field), "{field} in {fields:?}");
     }

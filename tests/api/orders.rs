@@ -55,8 +55,8 @@ async fn order_and_quote_with_invalid_choice_name_each_field() {
     let app = shop().await;
     let refused = async |body: serde_json::Value, fields: &[&str]| {
         for path in ["/v1/order/quote", "/v1/order"] {
-            let answer = app.post(path, "alice", body.clone()).await;
-            assert_eq!(answer.wrong_fields(422), fields, "{}", answer.text);
+            let response = app.post(path, "alice", body.clone()).await;
+            assert_eq!(response.wrong_fields(422), fields, "{}", response.text);
         }
     };
     let vm_with = |parameters: serde_json::Value| json!({ "product": "vm", "parameters": parameters, "recurring_period": "P30D", "currency": "CHF" });

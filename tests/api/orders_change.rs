@@ -16,7 +16,7 @@ async fn at(app: &TestApp, sql: &'static str) -> String {
     sqlx::query_scalar(sql).fetch_one(&app.pool).await.expect("a time")
 }
 
-/// One second before an order's stored end, as answers show it.
+/// One second before an order's stored end, as responses show it.
 async fn end_of(app: &TestApp, order: i64) -> String {
     let sql = "select to_char(billing_ends_at - interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+00:00\"') from orders where order_id = $1";
     sqlx::query_scalar(sql).bind(order).fetch_one(&app.pool).await.expect("an end")
@@ -26,9 +26,9 @@ async fn end_of(app: &TestApp, order: i64) -> String {
 async fn order_upgrade_by_customer_starts_now_and_ends_old_order() {
     let app = shop().await;
     app.post("/v1/order", "alice", vm(1)).await.expect(201);
-    let answer = app.post("/v1/order/1/replace", "alice", cores(4)).await;
-    let done = answer.expect(201);
-    assert_eq!(answer.header("location"), "/v1/order/2");
+    let response = app.post("/v1/order/1/replace", "alice", cores(4)).await;
+    let done = response.expect(201);
+    assert_eq!(response.header("location"), "/v1/order/2");
     assert_eq!(done["replacement"], "upgrade");
     let (old, new) = (&done["old"], &done["new"]);
     assert_eq!((&old["replaced_by"], &new["replaces"]), (&json!(2), &json!(1)));
@@ -137,14 +137,14 @@ async fn order_upgrades_at_once_apply_one_and_refuse_the_rest() {
         let order = agreed(&app, "alice", "5.00", "15 days").await["id"].as_i64().expect("an id");
         let path = format!("/v1/order/{order}/replace");
         let body = json!({ "product": "vm", "parameters": { "cores": 4, "ram": 2 } });
-        let answers = futures_util::future::join_all((0..4).map(|_| app.post(&path, "alice", body.clone()))).await;
-        let won: Vec<i64> = answers
+        let responses = futures_util::future::join_all((0..4).map(|_| app.post(&path, "alice", body.clone()))).await;
+        let won: Vec<i64> = responses
             .iter()
-            .filter(|answer| answer.status == 201)
-            .map(|answer| answer.json()["new"]["id"].as_i64().expect("an id"))
+            .filter(|response| response.status == 201)
+            .map(|response| response.json()["new"]["id"].as_i64().expect("an id"))
             .collect();
-        assert_eq!(won.len(), 1, "round {round}: {answers:?}");
-        for lost in answers.iter().filter(|answer| answer.status != 201) {
+        assert_eq!(won.len(), 1, "round {round}: {responses:?}");
+        for lost in responses.iter().filter(|response| response.status != 201) {
             assert_eq!(lost.expect(409)["code"], "order_replaced");
             assert!(lost.text.contains(&format!("replaced by order {}", won[0])), "{}", lost.text);
         }
@@ -155,9 +155,9 @@ async fn order_upgrades_at_once_apply_one_and_refuse_the_rest() {
 async fn order_cancel_several_times_at_once_takes_effect_once() {
     let app = shop().await;
     agreed(&app, "alice", "10.00", "15 days").await;
-    let answers =
+    let responses =
         futures_util::future::join_all((0..6).map(|_| app.post("/v1/order/1/cancel", "alice", json!({})))).await;
-    let ends: Vec<Value> = answers.iter().map(|answer| answer.expect(200)["billing_ends_at"].clone()).collect();
+    let ends: Vec<Value> = responses.iter().map(|response| response.expect(200)["billing_ends_at"].clone()).collect();
     assert!(ends.iter().all(|end| *end == ends[0] && end.is_string()), "{ends:?}");
 }
 
@@ -191,9 +191,9 @@ async fn order_cancel_and_upgrade_at_once_leave_consistent_order() {
 async fn order_replace_and_cancel_by_staff_apply_to_any_customer() {
     let app = shop().await;
     app.post("/v1/order", "alice", vm(1)).await.expect(201);
-    let answer = app.post("/v1/admin/order/1/replace", "admin", cores(2)).await;
-    assert_eq!(answer.expect(201)["new"]["ordered_by"], "admin");
-    assert_eq!(answer.header("location"), "/v1/admin/order/2");
+    let response = app.post("/v1/admin/order/1/replace", "admin", cores(2)).await;
+    assert_eq!(response.expect(201)["new"]["ordered_by"], "admin");
+    assert_eq!(response.header("location"), "/v1/admin/order/2");
     let cancelled = app.post("/v1/admin/order/2/cancel", "admin", json!({ "service_change": "now" })).await.expect(200);
     assert_eq!(cancelled["username"], "alice");
     let edit = json!({ "service_change": "at_end" });

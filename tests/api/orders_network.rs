@@ -21,8 +21,8 @@ async fn start() -> TestApp {
 
 /// The network's status, or none when it is gone.
 async fn status(app: &TestApp, network: i64) -> Option<String> {
-    let answer = app.get(&format!("/v1/net/vpn/{network}"), "alice").await;
-    (answer.status == 200).then(|| answer.json()["status"].as_str().expect("a status").to_owned())
+    let response = app.get(&format!("/v1/net/vpn/{network}"), "alice").await;
+    (response.status == 200).then(|| response.json()["status"].as_str().expect("a status").to_owned())
 }
 
 /// Does the job of the queue `billing`, as of a time.
@@ -56,8 +56,8 @@ async fn network_create_by_customer_places_its_order() {
         "not by hand"
     );
     for mark in ["delivered", "terminated"] {
-        let by_hand = app.post(&format!("/v1/admin/order/1/{mark}"), "admin", json!({})).await;
-        assert_eq!(by_hand.expect(409)["code"], "not_manual");
+        let manual = app.post(&format!("/v1/admin/order/1/{mark}"), "admin", json!({})).await;
+        assert_eq!(manual.expect(409)["code"], "not_manual");
     }
 }
 

@@ -23,7 +23,7 @@ async fn mark(app: &TestApp, order: i64, what: &str) -> Value {
     app.post(&format!("/v1/admin/order/{order}/{what}"), "admin", json!({})).await.expect(200)
 }
 
-async fn choose(app: &TestApp, order: i64, change: &str) -> crate::app::Answer {
+async fn choose(app: &TestApp, order: i64, change: &str) -> crate::app::ApiResponse {
     let body = json!({ "service_change": change });
     app.request(Method::PATCH, &format!("/v1/order/{order}"), Some("alice"), Some(body)).await
 }

@@ -71,18 +71,18 @@ impl Drop for Server {
 /// Responses that clients have received.
 #[derive(Default)]
 struct Seen {
-    answers: AtomicUsize,
+    responses: AtomicUsize,
     done: AtomicBool,
 }
 
-/// Until the clients have so many more answers.
+/// Until the clients have so many more responses.
 async fn until_answered(clients: &mut JoinSet<()>, seen: &Seen, more: usize) {
-    let (before, since) = (seen.answers.load(Ordering::SeqCst), Instant::now());
-    while seen.answers.load(Ordering::SeqCst) < before + more {
+    let (before, since) = (seen.responses.load(Ordering::SeqCst), Instant::now());
+    while seen.responses.load(Ordering::SeqCst) < before + more {
         if let Some(client) = clients.try_join_next() {
             client.expect("no request fails");
         }
-        assert!(since.elapsed() < Duration::from_mins(1), "the clients get no answers");
+        assert!(since.elapsed() < Duration::from_mins(1), "the clients get no responses");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -101,16 +101,16 @@ async fn client(address: SocketAddr, keeps: bool, seen: Arc<Seen>) {
         assert_eq!(network.status(), 201);
         let list = http.get(url("/v1/net/vpn?limit=1")).basic_auth("admin", Some(PASSWORD));
         assert_eq!(list.send().await.expect("read by somebody").status(), 200);
-        seen.answers.fetch_add(2, Ordering::SeqCst);
+        seen.responses.fetch_add(2, Ordering::SeqCst);
     }
 }
 
-/// Waits for a job that nobody does: at the server's end it answers with what there is.
+/// Waits for a job that nobody does: at the server's end it returns what there is.
 async fn waiter(address: SocketAddr, job: i64, seen: Arc<Seen>) {
     let http = reqwest::Client::new();
     while !seen.done.load(Ordering::SeqCst) {
         let request = http.get(format!("http://{address}/v1/job/{job}?wait=2")).basic_auth("admin", Some(PASSWORD));
-        assert_eq!(request.send().await.expect("an answer").status(), 200);
+        assert_eq!(request.send().await.expect("a response").status(), 200);
     }
 }
 
@@ -124,8 +124,8 @@ async fn server_restart_under_load_fails_no_request() {
     let (address, mut server) = (supervisor.address(), supervisor.start());
     let pool = json!({ "network": "2a0a:e5c1::/32", "subnetwork_size": 48, "vpn_hostname": HOST });
     let request = reqwest::Client::new().post(format!("http://{address}/v1/admin/vpnpool"));
-    let answer = request.basic_auth("admin", Some(PASSWORD)).json(&pool).send().await.expect("an answer");
-    let pool: serde_json::Value = answer.json().await.expect("JSON");
+    let response = request.basic_auth("admin", Some(PASSWORD)).json(&pool).send().await.expect("a response");
+    let pool: serde_json::Value = response.json().await.expect("JSON");
 
     let seen = Arc::new(Seen::default());
     let mut clients = JoinSet::new();

@@ -40,13 +40,13 @@ async fn ticks(pool: &PgPool, name: &str) -> Vec<Tick> {
     ticks.bind(name).fetch_all(pool).await.expect("ticks")
 }
 
-/// Makes a schedule as if it had been made long ago, with its next tick `due_in_secs` from now.
-async fn seed(pool: &PgPool, name: &str, every_seconds: i32, due_in_secs: f64) {
+/// Makes a schedule as if it had been made long ago, with its next tick `due_in_seconds` from now.
+async fn seed(pool: &PgPool, name: &str, every_seconds: i32, due_in_seconds: f64) {
     let insert = sqlx::query(
         "insert into schedule (name, kind, every_seconds, next_run_at)
          values ($1, 'job_cleanup', $2, date_trunc('second', clock_timestamp()) + make_interval(secs => $3))",
     );
-    insert.bind(name).bind(every_seconds).bind(due_in_secs).execute(pool).await.expect("a schedule");
+    insert.bind(name).bind(every_seconds).bind(due_in_seconds).execute(pool).await.expect("a schedule");
 }
 
 /// Each beat once, and none left out but those that were past when the tick before them ran: one job makes up for them.
@@ -145,7 +145,7 @@ async fn schedule_when_due_or_run_manually_enqueues_its_job() {
 
     app.cli(&["schedule", "resume", "often"]).await.expect("goes on");
     until("it ticks again", async || ticks(&app.pool, "often").await.len() > after_pause.len()).await;
-    app.cli(&["schedule", "edit", "often", "--cron", "0 0 1 1 *", "--time-zone", "Europe/Zurich", "--priority", "9"])
+    app.cli(&["schedule", "update", "often", "--cron", "0 0 1 1 *", "--time-zone", "Europe/Zurich", "--priority", "9"])
         .await
         .expect("edited");
     let edited = app.get(&format!("{SCHEDULES}/{}", made["id"]), "admin").await.expect(200);
@@ -211,7 +211,7 @@ async fn schedule_add_with_payload_on_the_command_line_keeps_the_object() {
     let schedules = app.get(SCHEDULES, "admin").await.expect(200);
     let added = schedules["items"].as_array().expect("schedules").iter().find(|schedule| schedule["name"] == "host-1");
     assert_eq!(added.expect("listed")["payload"], payload);
-    let wrong = app.cli(&["schedule", "edit", "host-1", "--payload", "{"]).await.expect_err("cut off");
+    let wrong = app.cli(&["schedule", "update", "host-1", "--payload", "{"]).await.expect_err("cut off");
     assert!(wrong.contains("--payload"), "{wrong}");
 }
 
@@ -286,13 +286,13 @@ async fn schedule_added_by_another_process_runs_promptly() {
 async fn schedule_after_clock_goes_back_repeats_no_tick() {
     let app = TestApp::start().await;
     seed(&app.pool, "daily", 86_400, -5.0).await;
-    app.cli(&["schedule", "edit", "job-cleanup", "--every", "3600"]).await.expect("wakes the scheduler");
+    app.cli(&["schedule", "update", "job-cleanup", "--every", "3600"]).await.expect("wakes the scheduler");
     until("it ticks", async || ticks(&app.pool, "daily").await.len() == 1).await;
     // As if the clock had been an hour ahead when it ticked: its due time lies in the future now.
     let ahead = "update schedule set last_due_at = last_due_at + interval '1 hour', next_run_at = next_run_at + interval '1 hour'
         where name = 'daily' returning last_due_at";
     let last: DateTime<Utc> = sqlx::query_scalar(ahead).fetch_one(&app.pool).await.expect("a row");
-    app.cli(&["schedule", "edit", "daily", "--every", "60"]).await.expect("edited");
+    app.cli(&["schedule", "update", "daily", "--every", "60"]).await.expect("edited");
     let next: DateTime<Utc> = sqlx::query_scalar("select next_run_at from schedule where name = 'daily'")
         .fetch_one(&app.pool)
         .await

@@ -7,7 +7,7 @@ use uncloud::{accounts::AccountSettings, server::RateLimits};
 use uncloud_testkit::servers::{Slapd, directory, password_of};
 
 use crate::{
-    app::{Answer, PASSWORD, TestApp},
+    app::{ApiResponse, PASSWORD, TestApp},
     ldap::{REMEMBER, forgotten, start},
 };
 
@@ -15,10 +15,10 @@ const HOME: &str = "192.0.2.1";
 const ELSEWHERE: &str = "198.51.100.7";
 
 #[track_caller]
-fn assert_throttled(answer: &Answer) {
-    let problem = answer.expect(429);
+fn assert_throttled(response: &ApiResponse) {
+    let problem = response.expect(429);
     assert_eq!(problem["code"], "too_many_requests");
-    let seconds: u64 = answer.header("retry-after").parse().expect("seconds");
+    let seconds: u64 = response.header("retry-after").parse().expect("seconds");
     assert!((1..=60).contains(&seconds), "{seconds}");
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("wrong passwords")), "{problem}");
 }
@@ -42,13 +42,13 @@ async fn login_after_five_wrong_passwords_is_throttled() {
 #[tokio::test]
 async fn login_with_old_password_by_script_does_not_block_the_user() {
     let app = TestApp::start().await;
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for _ in 0..20 {
-        answers.push(app.login("alice", "the old one", HOME).await.status.as_u16());
+        responses.push(app.login("alice", "the old one", HOME).await.status.as_u16());
         assert_eq!(app.login("alice", PASSWORD, HOME).await.status, 200);
     }
-    assert_eq!(answers[..5], [401; 5]);
-    assert!(answers.contains(&429), "{answers:?}");
+    assert_eq!(responses[..5], [401; 5]);
+    assert!(responses.contains(&429), "{responses:?}");
 }
 
 #[tokio::test]
@@ -71,9 +71,9 @@ async fn login_with_ten_thousand_guesses_rarely_reaches_the_directory() {
         };
         async move { app.login(&user, &format!("guess {guess}"), &address).await.status.as_u16() }
     });
-    let answers: Vec<u16> = guesses.buffer_unordered(64).collect().await;
+    let responses: Vec<u16> = guesses.buffer_unordered(64).collect().await;
     let (binds, took) = (slapd.user_binds() - before, begin.elapsed());
-    assert!(answers.iter().all(|status| [401, 429].contains(status)), "neither an outage nor a way in");
+    assert!(responses.iter().all(|status| [401, 429].contains(status)), "neither an outage nor a way in");
     // 5, 20 and 30 at once, some that were under way when it became too many, and what the waits let through.
     let most = 55 + 16 * 3 + 30 * usize::try_from(took.as_secs()).expect("short") / 10 + 20;
     assert!(binds <= most, "{binds} reached the directory in {took:?}");
@@ -88,8 +88,8 @@ async fn logins_at_once_of_one_user_share_directory_binds() {
     let slapd = Slapd::start();
     let app = start(slapd.settings()).await;
     let logins = (0..50).map(|_| app.login("dave", "directory-password-of-dave", HOME));
-    for answer in futures_util::future::join_all(logins).await {
-        answer.expect(200);
+    for response in futures_util::future::join_all(logins).await {
+        response.expect(200);
     }
     assert!(slapd.user_binds() <= 3, "{}", slapd.user_binds());
 }

@@ -84,16 +84,19 @@ async fn request_over_tls_returns_hsts_and_over_plain_http_fails() {
     site.install(&site.pair("api.example.ch"));
     let (app, ca) = (site.app().await, site.path("ca.pem"));
     let ask = async |options: &[&str]| text(&curl(&app, "api.example.ch", &ca, options).await);
-    let answer = ask(&[]).await;
-    assert!(answer.starts_with("http/1.1 200") && answer.contains("strict-transport-security: max-age="), "{answer}");
-    let answer = ask(&["-H", "Host: localhost:8000"]).await;
-    assert!(!answer.contains("strict-transport"), "it would bind every service of that machine: {answer}");
+    let response = ask(&[]).await;
+    assert!(
+        response.starts_with("http/1.1 200") && response.contains("strict-transport-security: max-age="),
+        "{response}"
+    );
+    let response = ask(&["-H", "Host: localhost:8000"]).await;
+    assert!(!response.contains("strict-transport"), "it would bind every service of that machine: {response}");
 
     let stranger = Site::named("a stranger");
-    let answer = text(&curl(&app, "api.example.ch", &stranger.path("ca.pem"), &[]).await);
-    assert!(answer.contains("certificate") && !answer.contains("200 ok"), "{answer}");
-    let answer = ask(&["--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0"]).await;
-    assert!(!answer.contains("200 ok"), "nothing below TLS 1.2: {answer}");
+    let response = text(&curl(&app, "api.example.ch", &stranger.path("ca.pem"), &[]).await);
+    assert!(response.contains("certificate") && !response.contains("200 ok"), "{response}");
+    let response = ask(&["--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0"]).await;
+    assert!(!response.contains("200 ok"), "nothing below TLS 1.2: {response}");
     assert!(reqwest::get(app.url("/healthz")).await.is_err(), "no plain text beside it");
 }
 

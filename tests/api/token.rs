@@ -10,7 +10,7 @@ use uncloud::accounts::{AccountSettings, DirectorySettings};
 use uncloud_testkit::servers::{STAFF_GROUP, Slapd, password_of};
 
 use crate::{
-    app::{Answer, PASSWORD, TestApp, database_url},
+    app::{ApiResponse, PASSWORD, TestApp, database_url},
     ldap::{REMEMBER, forgotten, start},
 };
 
@@ -19,7 +19,7 @@ impl TestApp {
         self.post("/v1/token", user, json!({ "name": "backup", "scopes": scopes })).await.expect(201)
     }
 
-    async fn bearer(&self, method: Method, path: &str, token: &Value, body: Option<Value>) -> Answer {
+    async fn bearer(&self, method: Method, path: &str, token: &Value, body: Option<Value>) -> ApiResponse {
         let secret = token["secret"].as_str().expect("a secret");
         self.authorized(method, path, &format!("Bearer {secret}"), body).await
     }
@@ -32,11 +32,11 @@ impl TestApp {
 #[tokio::test]
 async fn token_secret_after_create_is_shown_once_and_stored_as_hash() {
     let app = TestApp::start().await;
-    let answer = app
+    let response = app
         .post("/v1/token", "alice", json!({ "name": "backup", "scopes": ["write", "read"], "expires_in_days": "7" }))
         .await;
-    let token = answer.expect(201);
-    assert_eq!(answer.header("location"), "/v1/token/1");
+    let token = response.expect(201);
+    assert_eq!(response.header("location"), "/v1/token/1");
     assert_eq!(token["scopes"], json!(["read", "write"]));
     assert_eq!(app.reads(&token).await, 200);
     let secret = token["secret"].as_str().expect("a secret");
@@ -92,10 +92,10 @@ async fn token_scopes_on_each_operation_limit_access() {
                 allowed &= bearer;
                 let asked = method.to_uppercase().parse().expect("a method");
                 let address = path.replace("{id}", "999").replace("{line}", "999").replace("{name}", "nothing");
-                let answer = app.bearer(asked, &address, &token, None).await;
-                assert_eq!(answer.status != 403, allowed, "{method} {path} with {scopes:?}: {}", answer.text);
+                let response = app.bearer(asked, &address, &token, None).await;
+                assert_eq!(response.status != 403, allowed, "{method} {path} with {scopes:?}: {}", response.text);
                 if !allowed && bearer {
-                    assert_eq!(answer.json()["code"], "insufficient_scope", "{method} {path}");
+                    assert_eq!(response.json()["code"], "insufficient_scope", "{method} {path}");
                 }
             }
         }
@@ -135,10 +135,10 @@ async fn token_create_or_use_with_invalid_values_is_refused() {
         secret.replace("unc_", "unc-"),
         format!("unc_{}", "A".repeat(43)),
     ] {
-        let answer = app.authorized(Method::GET, "/api", &format!("Bearer {wrong}"), None).await;
-        answer.expect(401);
+        let response = app.authorized(Method::GET, "/api", &format!("Bearer {wrong}"), None).await;
+        response.expect(401);
         let ways: Vec<_> =
-            answer.headers.get_all("www-authenticate").iter().map(|way| way.to_str().expect("text")).collect();
+            response.headers.get_all("www-authenticate").iter().map(|way| way.to_str().expect("text")).collect();
         assert!(ways[0].starts_with("Basic ") && ways[1].starts_with("Bearer "), "{ways:?}");
     }
     assert_eq!(app.authorized(Method::GET, "/api", &format!("bearer {secret}"), None).await.status, 200);
@@ -182,8 +182,8 @@ async fn token_create_beyond_limit_returns_conflict() {
     .execute(&app.pool)
     .await
     .expect("tokens");
-    let answer = app.post("/v1/token", "alice", json!({ "name": "x", "scopes": ["read"] })).await;
-    assert_eq!(answer.expect(409)["code"], "too_many_tokens");
+    let response = app.post("/v1/token", "alice", json!({ "name": "x", "scopes": ["read"] })).await;
+    assert_eq!(response.expect(409)["code"], "too_many_tokens");
     app.token("bob", &["read"]).await;
 }
 

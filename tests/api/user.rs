@@ -24,7 +24,7 @@ async fn app_that_remembers(remember: Duration) -> TestApp {
 }
 
 impl TestApp {
-    async fn edit(&self, path: &str, user: &str, body: serde_json::Value) -> crate::app::Answer {
+    async fn edit(&self, path: &str, user: &str, body: serde_json::Value) -> crate::app::ApiResponse {
         self.request(Method::PATCH, path, Some(user), Some(body)).await
     }
 

@@ -26,14 +26,14 @@ fn file(lines: &str) -> tempfile::NamedTempFile {
 }
 
 async fn rates(app: &TestApp, territory: &str) -> Vec<Value> {
-    let list = app.get(&format!("/v1/admin/vatrate?territory={territory}"), "admin").await.expect(200);
+    let list = app.get(&format!("/v1/admin/vat_rate?territory={territory}"), "admin").await.expect(200);
     list["items"].as_array().expect("a list").clone()
 }
 
 #[tokio::test]
 async fn vat_rate_import_of_built_in_rates_again_changes_nothing() {
     let app = TestApp::start().await;
-    let list = app.get("/v1/admin/vatrate/", "admin").await.expect(200);
+    let list = app.get("/v1/admin/vat_rate/", "admin").await.expect(200);
     let all = list["items"].as_array().expect("a list");
     assert_eq!(all.len(), uncloud::money::vat_rates::read(uncloud::money::vat_rates::EMBEDDED).expect("rates").len());
     let swiss = rates(&app, "CH").await;
@@ -53,8 +53,8 @@ async fn vat_rate_import_of_built_in_rates_again_changes_nothing() {
     let output = beside(move || run(&mut command, "")).await;
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "[]");
     assert_eq!(written().await, before, "not a row was written");
-    app.get("/v1/admin/vatrate", "alice").await.expect(403);
-    app.get("/v1/admin/vatrate?territory=ch", "admin").await.expect(400);
+    app.get("/v1/admin/vat_rate", "alice").await.expect(403);
+    app.get("/v1/admin/vat_rate?territory=ch", "admin").await.expect(400);
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn vat_rate_import_of_file_changes_only_its_territories() {
 #[tokio::test]
 async fn vat_rate_import_of_invalid_file_names_lines_and_writes_nothing() {
     let app = TestApp::start().await;
-    let before = app.get("/v1/admin/vatrate", "admin").await.expect(200);
+    let before = app.get("/v1/admin/vat_rate", "admin").await.expect(200);
     let right = "2021-01-01,,DE,EUR,0.5,standard,\n";
     for (wrong, words) in [
         ("2022-01-01,,DE,EUR,0.2,standard,\n", ["lines 2 and 3", "overlap"]),
@@ -103,5 +103,5 @@ async fn vat_rate_import_of_invalid_file_names_lines_and_writes_nothing() {
     let mut missing = uncloud(&["import-vat-rates", "/nonexistent/rates.csv"]);
     missing.env("DATABASE_URL", app.database_url.expose());
     beside(move || refused(&mut missing, "", &["/nonexistent/rates.csv"])).await;
-    assert_eq!(app.get("/v1/admin/vatrate", "admin").await.expect(200), before);
+    assert_eq!(app.get("/v1/admin/vat_rate", "admin").await.expect(200), before);
 }

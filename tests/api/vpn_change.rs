@@ -9,13 +9,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{Answer, HOST, TestApp, new_key},
+    app::{ApiResponse, HOST, TestApp, new_key},
     locks::until_somebody_waits,
 };
 
 const OTHER_HOST: &str = "vpn-2.example.ch";
 
-async fn patch(app: &TestApp, path: &str, user: &str, body: Value) -> Answer {
+async fn patch(app: &TestApp, path: &str, user: &str, body: Value) -> ApiResponse {
     app.request(Method::PATCH, path, Some(user), Some(body)).await
 }
 
@@ -139,8 +139,8 @@ async fn network_create_over_quota_is_refused_until_staff_raise_it() {
         app.post("/v1/net/vpn", "alice", body).await
     };
     // At once, so that the limit holds for requests that do not see each other.
-    let answers = futures_util::future::join_all((0..12).map(|_| ask())).await;
-    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    let responses = futures_util::future::join_all((0..12).map(|_| ask())).await;
+    let made = responses.iter().filter(|response| response.status == 201).count();
     assert_eq!(made, 8);
     let refused = ask().await;
     assert_eq!(refused.expect(409)["code"], "quota_exceeded");

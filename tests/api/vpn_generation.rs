@@ -54,11 +54,11 @@ async fn host_ahead_of_restored_database_is_overtaken() {
     let app = TestApp::start().await;
     let ahead = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&ahead);
-    // The host once had a state of the lost future: its first answer names a generation the database never had.
+    // The host once had a state of the lost future: its first response names a generation the database never had.
     app.worker(HOST, move |desired| {
         let generation = desired["generation"].as_i64().unwrap_or_default();
-        let answer = if count.fetch_add(1, Ordering::SeqCst) == 0 { generation + 1 } else { generation };
-        Ok(json!({ "applied_generation": answer, "superseded": answer > generation }))
+        let response = if count.fetch_add(1, Ordering::SeqCst) == 0 { generation + 1 } else { generation };
+        Ok(json!({ "applied_generation": response, "superseded": response > generation }))
     });
     let network = {
         app.handbook_pool().await;

@@ -216,9 +216,9 @@ async fn network_create_and_delete_at_once_never_deadlock() {
         });
         let requests = (0..4).map(async |_| {
             let body = json!({ "network_size": 48, "wireguard_public_key": new_key().to_string() });
-            let answer = app.post("/v1/net/vpn", "bob", body).await;
-            assert!([201, 409].contains(&answer.status.as_u16()), "{}", answer.text);
-            answer.json()
+            let response = app.post("/v1/net/vpn", "bob", body).await;
+            assert!([201, 409].contains(&response.status.as_u16()), "{}", response.text);
+            response.json()
         });
         let (_, made) = futures_util::future::join(
             futures_util::future::join_all(deletions),

@@ -22,9 +22,9 @@ async fn pool_create_as_in_handbook_works_under_all_paths() {
         "network": "2a0a:e5c1:200::", "network_size": "40", "subnetwork_size": "48",
         "vpn_hostname": "VPN-2a0ae5c1200.ungleich.ch", "wireguard_private_key": private,
     });
-    let answer = app.post("/admin/vpnpool/", "admin", body).await;
-    let pool = answer.expect(201);
-    assert_eq!(answer.header("location"), format!("/v1/admin/vpnpool/{}", pool["id"]));
+    let response = app.post("/admin/vpnpool/", "admin", body).await;
+    let pool = response.expect(201);
+    assert_eq!(response.header("location"), format!("/v1/admin/vpnpool/{}", pool["id"]));
     for (member, value) in [
         ("network", json!("2a0a:e5c1:200::/40")),
         ("network_size", json!(40)),
@@ -37,7 +37,7 @@ async fn pool_create_as_in_handbook_works_under_all_paths() {
     ] {
         assert_eq!(pool[member], value, "{member}");
     }
-    assert!(!answer.text.contains(private), "the private key is never shown");
+    assert!(!response.text.contains(private), "the private key is never shown");
     for path in ["/v1/admin/vpnpool", "/v1/admin/vpnpool/", "/admin/vpnpool", "/admin/vpnpool/"] {
         assert_eq!(app.get(path, "admin").await.expect(200)["items"].as_array().map(Vec::len), Some(1), "{path}");
     }
@@ -86,8 +86,8 @@ async fn pool_create_with_invalid_field_names_it_and_writes_nothing() {
         (key("short"), "/wireguard_private_key"),
     ];
     for (body, field) in wrong {
-        let answer = app.post("/v1/admin/vpnpool", "admin", body.clone()).await;
-        assert_eq!(answer.wrong_fields(422), [field], "{body}");
+        let response = app.post("/v1/admin/vpnpool", "admin", body.clone()).await;
+        assert_eq!(response.wrong_fields(422), [field], "{body}");
     }
     let mut without_size = handbook();
     without_size.as_object_mut().expect("object").remove("network_size");
@@ -105,14 +105,14 @@ async fn pool_create_with_overlap_or_taken_port_returns_conflict() {
     let pool = app.handbook_pool().await;
     for (network, size) in [("2a0a:e5c1:200::", 40), ("2a0a:e5c1:280::", 41), ("2a0a:e5c1::", 32)] {
         let body = json!({ "network": network, "network_size": size, "subnetwork_size": 48, "vpn_hostname": "vpn-2.example.ch" });
-        let answer = app.post("/v1/admin/vpnpool", "admin", body).await;
-        assert_eq!(answer.wrong_fields(409), ["/network"]);
-        assert_eq!(answer.json()["code"], "overlap");
-        assert!(answer.text.contains(&format!("pool {}", pool["id"])), "{}", answer.text);
+        let response = app.post("/v1/admin/vpnpool", "admin", body).await;
+        assert_eq!(response.wrong_fields(409), ["/network"]);
+        assert_eq!(response.json()["code"], "overlap");
+        assert!(response.text.contains(&format!("pool {}", pool["id"])), "{}", response.text);
     }
     let second = json!({ "network": "2001:db8::/40", "subnetwork_size": 48, "vpn_hostname": HOST });
-    let answer = app.post("/v1/admin/vpnpool", "admin", second.clone()).await;
-    assert_eq!(answer.wrong_fields(409), ["/listen_port"]);
+    let response = app.post("/v1/admin/vpnpool", "admin", second.clone()).await;
+    assert_eq!(response.wrong_fields(409), ["/listen_port"]);
     let mut other_port = second;
     other_port["listen_port"] = json!("51821");
     app.post("/v1/admin/vpnpool", "admin", other_port).await.expect(201);

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uncloud::server::RateLimits;
 
-use crate::app::{Answer, HOST, TestApp, new_key};
+use crate::app::{ApiResponse, HOST, TestApp, new_key};
 
 /// A server with one object of every noun; where customers have such objects, it is alice's.
 pub struct World {
@@ -100,7 +100,7 @@ impl World {
 
     /// Calls an operation on the objects that there are, with the document's own example as the body. What comes back has
     /// to be in the document.
-    pub async fn call(&self, operation: &Operation, user: Option<&str>) -> Answer {
+    pub async fn call(&self, operation: &Operation, user: Option<&str>) -> ApiResponse {
         let mut address = String::new();
         let mut noun = "";
         for part in operation.path.split('/').skip(1) {
@@ -110,19 +110,19 @@ impl World {
             noun = part;
         }
         let body = operation.object.pointer("/requestBody/content/application~1json/example");
-        let answer = self.app.request(operation.method.clone(), &address, user, body.cloned()).await;
-        let status = answer.status.as_str();
+        let response = self.app.request(operation.method.clone(), &address, user, body.cloned()).await;
+        let status = response.status.as_str();
         let documented = &operation.object["responses"][status];
-        assert!(documented.is_object(), "{} answers {status}: {}", operation.id, answer.text);
-        let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
-        for name in answer.headers.keys().filter(|name| !EVERYWHERE.contains(&name.as_str())) {
+        assert!(documented.is_object(), "{} responses {status}: {}", operation.id, response.text);
+        let media_type = response.header("content-type").split(';').next().unwrap_or_default();
+        for name in response.headers.keys().filter(|name| !EVERYWHERE.contains(&name.as_str())) {
             let mut headers = documented["headers"].as_object().into_iter().flat_map(|headers| headers.keys());
             let known = headers.any(|known| known.eq_ignore_ascii_case(name.as_str()));
-            assert!(known, "{} answers {status} with {name}", operation.id);
+            assert!(known, "{} responses {status} with {name}", operation.id);
         }
-        if !answer.text.is_empty() {
-            assert!(documented["content"][media_type].is_object(), "{} answers {media_type}", operation.id);
+        if !response.text.is_empty() {
+            assert!(documented["content"][media_type].is_object(), "{} responses {media_type}", operation.id);
         }
-        answer
+        response
     }
 }

@@ -210,8 +210,8 @@ async fn redis_user_of_host_cannot_read_or_forge_other_queues() {
     let mut host = redis.connect(&url).await;
     for line in REFUSED.lines().filter(|line| !line.is_empty()) {
         let line = line.replace("<own>", own.as_str()).replace("<other>", other.as_str());
-        let answer = run(&mut host, &line).await;
-        let error = answer.expect_err(&line);
+        let response = run(&mut host, &line).await;
+        let error = response.expect_err(&line);
         assert!(error.code() == Some("NOPERM"), "{line}: {error}");
         // Inside a transaction as well.
         let mut pipe = redis::pipe();

@@ -29,7 +29,7 @@ impl ControlPlane {
         Self { server: Server::start(settings).await, http: reqwest::Client::new() }
     }
 
-    /// A worker of [`HOST`] that answers with what `work` makes of each desired state; it ends with the server.
+    /// A worker of [`HOST`] that returns what `work` makes of each desired state; it ends with the server.
     pub fn worker<F>(&self, broker_url: &Secret<String>, ca: Option<&Path>, work: F)
     where
         F: Fn(Value) -> Value + Clone + Send + Sync + 'static,
@@ -43,13 +43,13 @@ impl ControlPlane {
     pub async fn post(&self, path: &str, body: &Value) -> Value {
         let request =
             self.http.post(format!("http://{}{path}", self.server.address)).basic_auth("admin", Some(PASSWORD));
-        request.json(body).send().await.expect("an answer").json().await.expect("JSON")
+        request.json(body).send().await.expect("a response").json().await.expect("JSON")
     }
 
     pub async fn get(&self, path: &str) -> Value {
         let request =
             self.http.get(format!("http://{}{path}", self.server.address)).basic_auth("admin", Some(PASSWORD));
-        request.send().await.expect("an answer").json().await.expect("JSON")
+        request.send().await.expect("a response").json().await.expect("JSON")
     }
 
     /// A resource's job, when it has ended.

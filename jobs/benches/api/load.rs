@@ -28,7 +28,7 @@ impl Request {
 }
 
 /// A response.
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
@@ -48,7 +48,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for the complete response.
-    pub(crate) fn send(&mut self, request: &Request) -> Answer {
+    pub(crate) fn send(&mut self, request: &Request) -> ApiResponse {
         self.stream.write_all(&request.0).expect("sent");
         self.buffer.clear();
         let (head, length) = loop {
@@ -62,7 +62,7 @@ impl Connection {
         }
         let status = self.buffer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         let body = String::from_utf8_lossy(&self.buffer[head..]).into_owned();
-        Answer { status: status.expect("a status"), body }
+        ApiResponse { status: status.expect("a status"), body }
     }
 
     fn read(&mut self) {
@@ -113,8 +113,8 @@ pub(crate) fn measure(
             if sent >= begin + took {
                 return millis;
             }
-            let answer = connection.send(&request);
-            assert_eq!(answer.status, status, "{}", answer.body);
+            let response = connection.send(&request);
+            assert_eq!(response.status, status, "{}", response.body);
             if sent >= begin {
                 millis.push(sent.elapsed().as_secs_f64() * 1000.0);
             }

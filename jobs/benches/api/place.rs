@@ -65,9 +65,9 @@ impl Place {
 
     /// Creates an object and returns it.
     fn made(&self, path: &str, authorization: &str, body: &str) -> Value {
-        let answer = Connection::open(self.address).send(&Request::new("POST", path, authorization, Some(body)));
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        serde_json::from_str(&answer.body).expect("JSON")
+        let response = Connection::open(self.address).send(&Request::new("POST", path, authorization, Some(body)));
+        assert_eq!(response.status, 201, "{}", response.body);
+        serde_json::from_str(&response.body).expect("JSON")
     }
 
     /// Creates a pool with room for everything that is created; the first login creates the customer's row.

@@ -101,8 +101,8 @@ fn add(report: &mut Report, rights: &str, name: &str, times: &Times, commands: f
     );
     let peer_p99 = format!("201 -> peer on the host, {rights}, p99");
     report.add(&format!("{name}_p99_ms"), &peer_p99, visible(99), "ms", "", "");
-    let answer = percentile(&times.accepted, 50);
-    report.add(&format!("{name}_answer_p50_ms"), &format!("request -> 201, {rights}, p50"), answer, "ms", "", "");
+    let response = percentile(&times.accepted, 50);
+    report.add(&format!("{name}_answer_p50_ms"), &format!("request -> 201, {rights}, p50"), response, "ms", "", "");
     let active = percentile(&times.active, 50);
     report.add(&format!("{name}_active_p50_ms"), &format!("201 -> job succeeded, {rights}, p50"), active, "ms", "", "");
 }

@@ -89,7 +89,7 @@ impl Program {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rights {
     /// The rights of every user, which suffice to read addresses and routes.
-    Anybody,
+    Unprivileged,
     /// The rights to change addresses and routes, and to use WireGuard at all.
     NetAdmin,
 }

@@ -37,7 +37,7 @@ pub enum HostError {
         reason: String,
     },
     /// A file operation in the state folder failed.
-    #[error("cannot {action} {}: {source}; {}", path.display(), advice(source))]
+    #[error("cannot {action} {}: {source}; {}", path.display(), hint(source))]
     State {
         /// The operation, as in "cannot read".
         action: &'static str,
@@ -148,7 +148,7 @@ fn without_peers(differences: &[String]) -> String {
 }
 
 /// Suggests a fix for an unusable state folder.
-fn advice(source: &io::Error) -> &'static str {
+fn hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free space on the file system of the state folder (--state-dir), then `uncloud vpn` brings the host up to date"

@@ -46,7 +46,7 @@ pub(super) async fn observe(commands: &Commands, interface: &InterfaceName) -> R
     let name = interface.as_str();
     let ip = |args: &'static str| {
         let args = words(args, name);
-        async move { commands.run(Program::Ip, Rights::Anybody, &args).await }
+        async move { commands.run(Program::Ip, Rights::Unprivileged, &args).await }
     };
     let wg = |args: &'static str| {
         let args = words(args, name);

@@ -68,7 +68,7 @@ mod left_out {
     pub fn exit_of(error: &anyhow::Error) -> Exit {
         let is_silent = |error: &redis::RedisError| error.is_io_error() || error.is_timeout();
         if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_silent) {
-            Exit::NoAnswer
+            Exit::NoResponse
         } else {
             Exit::Failed
         }

@@ -51,21 +51,21 @@ fn disturbed_run(database: &BillingDatabase) -> (i64, Process) {
     let part = database.rows::<(i64,)>(with_progress)[0].0.to_string();
     let shown = database.run_uncloud(&["job", "show", &part]);
     assert!(shown.contains("customers of the run"), "{shown}");
-    let mut by_hand = Process::start("uncloud bill run", &mut database.uncloud(&["bill", "run"]));
+    let mut manual = Process::start("uncloud bill run", &mut database.uncloud(&["bill", "run"]));
     wait_until("the run by hand waits too", || waiting(database) == SHARES + 2);
     workers.replace(0, Process::kill);
     database.runtime.block_on(locks.rollback()).expect("unlocked");
-    wait_for_bill_run(&mut by_hand);
+    wait_for_bill_run(&mut manual);
     let ended = "select job_id from job where kind in ('bill_run', 'bill_part', 'bill_end') and state <> 'succeeded'";
     wait_until("all jobs have succeeded", || database.rows::<(i64,)>(ended).is_empty());
-    (job, by_hand)
+    (job, manual)
 }
 
 #[test]
 fn scheduled_bill_run_with_manual_run_and_killed_worker_bills_the_same() {
     let mut template = BillingTemplate::create(&mut Random::new(5), CUSTOMERS);
     let (times, ledger) = template.copy(|database| {
-        let (job, by_hand) = disturbed_run(database);
+        let (job, manual) = disturbed_run(database);
         let result = "select result from job where job_id = $1 or kind = 'bill_end' order by job_id";
         let results: Vec<Value> = database
             .runtime
@@ -73,7 +73,7 @@ fn scheduled_bill_run_with_manual_run_and_killed_worker_bills_the_same() {
             .expect("results");
         let [plan, end] = &results[..] else { panic!("one plan and one end: {results:?}") };
         assert!(plan["customers"].as_i64().is_some_and(|customers| customers > 50), "{plan}");
-        let said = by_hand.stderr();
+        let said = manual.stderr();
         let unknown = database.rows::<(i64,)>("select user_id from users where user_id % 40 in (1, 3) order by 1");
         assert_eq!(end["problems"], unknown.len(), "{end}");
         assert!(said.contains("customer 1: has no billing address"), "{said}");

@@ -20,7 +20,7 @@ fn apply_of_two_customers_carries_traffic_and_drops_spoofed_sources() {
         assert_eq!(world.ping(&client(1), &two.address(), 3), 3, "client1 to client2");
         assert_eq!(world.ping(&client(2), &one.address(), 3), 3, "client2 to client1");
 
-        // The answer would not come back in any case, so count what arrives.
+        // The response would not come back in any case, so count what arrives.
         let arrived = || {
             let counters = site.sh("cat /proc/net/snmp6");
             let echos = counters.lines().find_map(|line| line.strip_prefix("Icmp6InEchos"));
@@ -50,8 +50,8 @@ fn apply_report_of_two_peers_matches_output_of_wg() {
         assert!(site.sh("ip -6 route").contains(UNREACHABLE));
         assert!(site.sh("ip -6 route get 2a0a:e5c1:2ff::1").contains("dev wg-1"), "the interface's route wins");
         site.sh("ip link set wg-1 down");
-        let answer = site.sh("ip -6 route get 2a0a:e5c1:2ff::1 2>&1 || true");
-        assert!(answer.contains("No route to host"), "no leak while it is down: {answer}");
+        let response = site.sh("ip -6 route get 2a0a:e5c1:2ff::1 2>&1 || true");
+        assert!(response.contains("No route to host"), "no leak while it is down: {response}");
     });
 }
 

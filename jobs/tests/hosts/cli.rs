@@ -121,7 +121,7 @@ fn celery_like(redis: &RedisServer, args: &[&str]) -> Command {
 
 /// It has made the group that it reads with.
 fn works(redis: &RedisServer) -> bool {
-    redis::cmd("EXISTS").arg("uncloud:{b.example.ch}:jobs").query::<i32>(&mut redis.connect()).expect("answer") == 1
+    redis::cmd("EXISTS").arg("uncloud:{b.example.ch}:jobs").query::<i32>(&mut redis.connect()).expect("response") == 1
 }
 
 #[test]

@@ -75,14 +75,14 @@ struct Known {
     deleted: Mutex<BTreeSet<i64>>,
 }
 
-/// Asks until somebody answers: a client does not know whether a request that a dying server took was done.
+/// Asks until somebody responses: a client does not know whether a request that a dying server took was done.
 fn insist(api: &ApiClient, method: &Method, path: &str, body: Option<&Value>) -> (Response, bool) {
     let started = Instant::now();
     let mut repeated = false;
     loop {
         match api.request(method.clone(), path, body) {
             // 503: the server is there, but its database is not to be had just now.
-            Ok(answer) if answer.status != 503 => return (answer, repeated),
+            Ok(response) if response.status != 503 => return (response, repeated),
             unanswered => assert!(started.elapsed() < SETTLED, "{method} {path}: {unanswered:?}"),
         }
         repeated = true;
@@ -96,17 +96,17 @@ fn customer(api: &ApiClient, known: &Known, mut random: Random, requests: usize)
         let key = PrivateKey::generate(&SystemRandom::new()).expect("random numbers").public_key().to_string();
         let body = json!({ "network_size": 48, "wireguard_public_key": key });
         known.sent.fetch_add(1, Ordering::SeqCst);
-        let (answer, repeated) = insist(api, &Method::POST, "/v1/net/vpn", Some(&body));
-        let id = match answer.status {
-            201 => answer.expect(201)["id"].as_i64().expect("an id"),
-            // The first try was accepted, but its answer did not arrive.
-            409 if repeated && answer.text.contains("key_in_use") => id_of(api, &key),
-            _ => panic!("{answer:?}"),
+        let (response, repeated) = insist(api, &Method::POST, "/v1/net/vpn", Some(&body));
+        let id = match response.status {
+            201 => response.expect(201)["id"].as_i64().expect("an id"),
+            // The first try was accepted, but its response did not arrive.
+            409 if repeated && response.text.contains("key_in_use") => id_of(api, &key),
+            _ => panic!("{response:?}"),
         };
         if random.next().is_multiple_of(DELETED) {
             let path = format!("/v1/net/vpn/{id}");
-            let (answer, repeated) = insist(api, &Method::DELETE, &path, None);
-            assert!(answer.status == 202 || (repeated && answer.status == 404), "{answer:?}");
+            let (response, repeated) = insist(api, &Method::DELETE, &path, None);
+            assert!(response.status == 202 || (repeated && response.status == 404), "{response:?}");
             known.deleted.lock().expect("no panic").insert(id);
         } else {
             known.kept.lock().expect("no panic").insert(key, id);
@@ -118,8 +118,8 @@ fn customer(api: &ApiClient, known: &Known, mut random: Random, requests: usize)
 fn networks(api: &ApiClient) -> Vec<Value> {
     let (mut networks, mut cursor) = (Vec::new(), String::new());
     loop {
-        let (answer, _) = insist(api, &Method::GET, &format!("/v1/net/vpn?limit=50{cursor}"), None);
-        let page = answer.expect(200);
+        let (response, _) = insist(api, &Method::GET, &format!("/v1/net/vpn?limit=50{cursor}"), None);
+        let page = response.expect(200);
         networks.extend(page["items"].as_array().expect("a list").iter().cloned());
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),

@@ -51,8 +51,8 @@ struct Site<'w> {
     worker: Process,
     address: String,
     folder: TempDir,
-    /// Every answer that came.
-    answers: Vec<String>,
+    /// Every response that came.
+    responses: Vec<String>,
 }
 
 fn wg_key() -> String {
@@ -89,14 +89,14 @@ impl<'w> Site<'w> {
         command.args(host_options(&folder.path().join("state")));
         let worker = Process::start("uncloud-worker", clear_env(&mut command).env("RUST_LOG", "trace"));
         let runtime = client_runtime();
-        Self { world, postgres, redis, runtime, secret_key, server, worker, address, folder, answers: said }
+        Self { world, postgres, redis, runtime, secret_key, server, worker, address, folder, responses: said }
     }
 
     fn ask(&mut self, user: &str, password: &str, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         let api = ApiClient::new(&self.runtime, &self.address, user, password);
-        let answer = api.request(method, path, body).expect("an answer");
-        self.answers.push(answer.text.clone());
-        (answer.status, serde_json::from_str(&answer.text).unwrap_or_default())
+        let response = api.request(method, path, body).expect("a response");
+        self.responses.push(response.text.clone());
+        (response.status, serde_json::from_str(&response.text).unwrap_or_default())
     }
 
     fn staff(&mut self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
@@ -107,7 +107,7 @@ impl<'w> Site<'w> {
         self.ask("nico", CUSTOMER_PASSWORD, method, path, body)
     }
 
-    /// A token of the customer's: its answer is kept, encrypted, for whoever sends the same key again. The one answer with the
+    /// A token of the customer's: its response is kept, encrypted, for whoever sends the same key again. The one response with the
     /// secret is not among those that are searched.
     fn token(&self) -> String {
         let request = reqwest::Client::new()
@@ -116,7 +116,7 @@ impl<'w> Site<'w> {
             .header("Idempotency-Key", "of-the-secrets-test")
             .json(&json!({ "name": "backup", "scopes": ["read"] }));
         let token: Value =
-            self.runtime.block_on(async { request.send().await.expect("an answer").json().await.expect("JSON") });
+            self.runtime.block_on(async { request.send().await.expect("a response").json().await.expect("JSON") });
         token["secret"].as_str().unwrap_or_else(|| panic!("{token}")).to_owned()
     }
 
@@ -133,11 +133,11 @@ impl<'w> Site<'w> {
         ];
         for (status, request) in requests {
             let (said, text) = self.runtime.block_on(async {
-                let answer = request.send().await.expect("an answer");
-                (answer.status().as_u16(), answer.text().await.expect("text"))
+                let response = request.send().await.expect("a response");
+                (response.status().as_u16(), response.text().await.expect("text"))
             });
             assert_eq!(said, status, "{text}");
-            self.answers.push(text);
+            self.responses.push(text);
         }
     }
 
@@ -264,8 +264,8 @@ fn secrets_after_use_and_failures_do_not_leak() {
             leaks.extend(found(&secrets, &format!("stderr of {name}"), process.stderr().as_bytes()));
         }
         assert!(site.worker.stderr().contains("applied"), "the log was written");
-        for answer in &site.answers {
-            leaks.extend(found(&secrets, &format!("the answer {answer}"), answer.as_bytes()));
+        for response in &site.responses {
+            leaks.extend(found(&secrets, &format!("the response {response}"), response.as_bytes()));
         }
         for (place, bytes) in site.stores() {
             leaks.extend(found(&secrets, &place, &bytes));

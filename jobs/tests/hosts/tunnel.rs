@@ -79,7 +79,7 @@ impl Tunnel {
         world.sh_in_with(&self.namespace(), &format!("wg setconf {} /dev/stdin", self.interface()), &text);
     }
 
-    /// Waits for the first answer through the tunnel.
+    /// Waits for the first response through the tunnel.
     pub(crate) fn wait_for_answer(&self, world: &World, destination: &str) {
         let namespace = self.namespace();
         wait_until(&format!("{namespace} reaches {destination}"), || world.ping(&namespace, destination, 1) == 1);
@@ -120,7 +120,7 @@ impl SteadyPing {
         }
     }
 
-    /// Stops it and returns the numbers of the requests that had no answer, up to the last one that had.
+    /// Stops it and returns the numbers of the requests that had no response, up to the last one that had.
     pub(crate) fn lost(mut self) -> Vec<usize> {
         let pid = Pid::from_raw(self.child.id().try_into().expect("a pid"));
         kill(pid, Signal::SIGINT).expect("still running");

@@ -26,7 +26,7 @@ fn job_with_unknown_kind_or_newer_payload_fails_with_clear_error() {
     let state_dir = tempfile::tempdir().expect("folder");
     let _worker = provider.dry_worker(state_dir.path());
     let admin = provider.api("admin");
-    for (kind, payload, advice) in [
+    for (kind, payload, hint) in [
         ("vpn_fly", "{}", "does not know jobs of kind vpn_fly; update it, then run the job again"),
         ("vpn_apply", r#"{"version": 99}"#, "has version 99, but this worker supports up to 1; update the worker"),
         ("vpn_apply", "\u{fffd}", "check that worker and server have the same version"),
@@ -34,7 +34,7 @@ fn job_with_unknown_kind_or_newer_payload_fails_with_clear_error() {
         let path = format!("/v1/admin/job/{}", sent(&provider, kind, payload));
         wait_until("it has failed", || admin.get(&path).expect(200)["job"]["state"] == "failed");
         let job = admin.get(&path).expect(200);
-        assert!(job["job"]["error"].as_str().is_some_and(|error| error.contains(advice)), "{advice:?} in {job}");
+        assert!(job["job"]["error"].as_str().is_some_and(|error| error.contains(hint)), "{hint:?} in {job}");
     }
     admin.job_succeeds(&admin.create_pool());
 }

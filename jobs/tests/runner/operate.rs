@@ -15,7 +15,7 @@ const LONG: Action = Action::Sleep { millis: 60_000 };
 fn json(text: &str) -> Value {
     // The table is on stdout, before whatever the log says.
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    values.next().expect("an answer").unwrap_or_else(|error| panic!("{error} in {text}"))
+    values.next().expect("a response").unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
 /// The only live worker, as it last reported.
@@ -180,12 +180,12 @@ fn inspect_before_and_after_worker_kill_shows_jobs_and_missing_reply() {
     wait_until("it has reported", || stage.number("select count(*) from worker where not stopped") == 2);
     let asked = output(&mut stage.uncloud(&["inspect", "ping", "--output", "json"]), "");
     assert!(String::from_utf8_lossy(&asked.stderr).contains("1 of 2 workers did not reply"), "{asked:?}");
-    let answers = json(&String::from_utf8_lossy(&asked.stdout));
-    let answer = |name: &str| answers.as_array()?.iter().find(|line| line["name"] == name)?["reply"].as_str();
+    let responses = json(&String::from_utf8_lossy(&asked.stdout));
+    let response = |name: &str| responses.as_array()?.iter().find(|line| line["name"] == name)?["reply"].as_str();
     assert_eq!(
-        (answer(&dead), answer(&format!("worker-{}", next.pid()))),
+        (response(&dead), response(&format!("worker-{}", next.pid()))),
         (Some("timeout"), Some("pong")),
-        "{answers}"
+        "{responses}"
     );
 }
 

@@ -179,13 +179,13 @@ impl Directory {
     /// Binds on a connection of its own, which ends here: the server never sends other requests as this user.
     async fn bind_as(&self, dn: &str, password: &Secret<String>) -> anyhow::Result<bool> {
         let mut ldap = self.server.connect().await?;
-        let answer = ldap.simple_bind(dn, password.expose()).await;
-        let answer = answer.map_err(|error| printable("checking a password", &error))?;
+        let result = ldap.simple_bind(dn, password.expose()).await;
+        let result = result.map_err(|error| printable("checking a password", &error))?;
         let _ = ldap.unbind().await; // the result is already known
-        match answer.rc {
+        match result.rc {
             0 => Ok(true),
             code if REFUSALS.contains(&code) => Ok(false),
-            _ => Err(printable("checking a password", &answer.into())),
+            _ => Err(printable("checking a password", &result.into())),
         }
     }
 

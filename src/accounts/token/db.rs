@@ -32,14 +32,14 @@ pub(in crate::accounts) struct Found {
     pub local: bool,
     pub scopes: Vec<Scope>,
     /// The seconds until the token expires.
-    pub left_secs: f64,
+    pub left_seconds: f64,
 }
 
 /// Returns the token with that secret, unless it has expired. Records its use.
 pub(in crate::accounts) async fn find(pool: &PgPool, secret_hash: &[u8]) -> sqlx::Result<Option<Found>> {
     let row = sqlx::query!(
         r#"select token_id, scopes as "scopes: Vec<Scope>", user_id, username, staff, users.created_at,
-                  password_hash is not null as "local!", extract(epoch from expires_at - now())::float8 as "left_secs!",
+                  password_hash is not null as "local!", extract(epoch from expires_at - now())::float8 as "left_seconds!",
                   coalesce(last_used_at < now() - interval '1 minute', true) as "unnoted!"
            from token join users using (user_id) where secret_hash = $1 and expires_at > now() and not locked"#,
         secret_hash
@@ -51,7 +51,7 @@ pub(in crate::accounts) async fn find(pool: &PgPool, secret_hash: &[u8]) -> sqlx
         sqlx::query!("update token set last_used_at = now() where token_id = $1", row.token_id).execute(pool).await?;
     }
     let user = User { user_id: row.user_id, username: row.username, staff: row.staff, created_at: row.created_at };
-    Ok(Some(Found { user, local: row.local, scopes: row.scopes, left_secs: row.left_secs }))
+    Ok(Some(Found { user, local: row.local, scopes: row.scopes, left_seconds: row.left_seconds }))
 }
 
 /// Returns the number of a user's tokens, and locks the user for the caller that adds one.

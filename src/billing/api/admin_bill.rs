@@ -27,7 +27,7 @@ use crate::{
 input! {
     /// A request to bill one customer or all.
     pub struct BillCreate {
-        /// The time up to which everything due is billed, and the date of the bills; now if left out.
+        /// The time up to which everything due is billed, and the date of the bills; now if omitted.
         pub as_of: Option<Moment>,
     }
 }
@@ -52,7 +52,7 @@ pub struct AdminBillApi {
 impl AdminBillApi {
     /// List bills
     ///
-    /// Lists the bills of all customers, oldest first unless `sort` says otherwise, in pages, without their records;
+    /// Lists the bills of all customers, oldest first unless `sort` requests another order, in pages, without their records;
     /// includes drafts of a run that has not ended.
     #[oai(path = "/bill", method = "get", operation_id = "admin_bill_list")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
@@ -135,7 +135,7 @@ impl AdminBillApi {
 
     /// Bill one customer now
     ///
-    /// Bills this customer alone, exactly as a bill run does. If the customer cannot be billed, nothing is written.
+    /// Bills this customer alone, exactly as a bill run does. If the customer can't be billed, nothing is written.
     #[oai(path = "/user/:id/bill", method = "post", operation_id = "admin_bill_create")]
     async fn create(
         &self,
@@ -165,7 +165,7 @@ impl AdminBillApi {
         _staff: Staff,
         /// Identifies the customer.
         id: Path<Id>,
-        /// The time up to which everything due is included; now if left out.
+        /// The time up to which everything due is included; now if omitted.
         as_of: Query<Option<Moment>>,
     ) -> Result<Json<PreviewBody>, Error> {
         let as_of = as_of.0.map(|as_of| as_of.0);

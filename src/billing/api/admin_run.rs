@@ -184,7 +184,7 @@ impl BillRunApi {
 
     /// List bill runs
     ///
-    /// Lists the bill runs, newest first unless `sort` says otherwise, in pages.
+    /// Lists the bill runs, newest first unless `sort` requests another order, in pages.
     #[oai(path = "/", method = "get", operation_id = "admin_bill_run_list")]
     async fn list(
         &self,

@@ -29,7 +29,7 @@ pub(super) fn not_found(id: i64) -> Error {
 impl BillApi {
     /// List my bills
     ///
-    /// Lists the customer's own bills, oldest first unless `sort` says otherwise, in pages, without their records.
+    /// Lists the customer's own bills, oldest first unless `sort` requests another order, in pages, without their records.
     #[expect(clippy::too_many_arguments, reason = "the framework's way to say which parameters there are")]
     #[oai(path = "/", method = "get", operation_id = "bill_list")]
     async fn list(
@@ -69,7 +69,7 @@ impl BillApi {
     async fn preview(
         &self,
         caller: AuthenticatedUser,
-        /// The time up to which everything due is included; now if left out.
+        /// The time up to which everything due is included; now if omitted.
         as_of: Query<Option<Moment>>,
     ) -> Result<Json<PreviewBody>, Error> {
         let as_of = as_of.0.map(|as_of| as_of.0);

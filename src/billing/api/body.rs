@@ -94,7 +94,7 @@ pub(super) struct PreviewBody {
     problems: Vec<ProblemBody>,
 }
 
-/// A problem due to which a customer cannot be billed.
+/// A problem due to which a customer can't be billed.
 #[derive(Debug, Object)]
 #[oai(rename = "BillProblem")]
 pub(super) struct ProblemBody {
@@ -114,7 +114,7 @@ pub(super) struct BilledBody {
     as_of: DateTime<Utc>,
     /// The bills, one for each currency.
     bills: Vec<BillDetail>,
-    /// The reason why there are no bills.
+    /// The reason for which there are no bills.
     reason: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! Bills over HTTP.
 
 mod admin_bill;
-mod admin_line;
+mod admin_item;
 mod admin_run;
 mod bill;
 mod body;
@@ -9,6 +9,6 @@ mod content;
 mod file;
 
 pub use admin_bill::AdminBillApi;
-pub use admin_line::BillItemApi;
+pub use admin_item::BillItemApi;
 pub use admin_run::BillRunApi;
 pub use bill::BillApi;

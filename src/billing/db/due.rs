@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     money::{
         amount::{Amount, Currency},
-        draft::{Charged, ManualLine},
+        draft::{Charged, ManualItem},
         vat::Category,
     },
 };
@@ -59,11 +59,11 @@ pub(in crate::billing) async fn charged_past_end(tx: &mut PgConnection, orders: 
 }
 
 /// Returns the items of staff that are on no bill, with their customers.
-pub(in crate::billing) async fn open_manual_lines(
+pub(in crate::billing) async fn open_manual_items(
     tx: &mut PgConnection,
     users: &[i64],
     as_of: DateTime<Utc>,
-) -> Result<Vec<(i64, ManualLine)>, Error> {
+) -> Result<Vec<(i64, ManualItem)>, Error> {
     let rows = sqlx::query!(
         r#"select user_id, item_id, currency, net_cents as "net: Amount", service_at
            from bill_item where user_id = any($1) and not billed and voided_at is null and service_at <= $2"#,
@@ -72,14 +72,14 @@ pub(in crate::billing) async fn open_manual_lines(
     )
     .fetch_all(tx)
     .await?;
-    let lines = rows.into_iter().map(|row| {
-        let line = ManualLine {
+    let items = rows.into_iter().map(|row| {
+        let item = ManualItem {
             item_id: row.item_id,
             currency: row.currency.parse()?,
             net: row.net,
             service_at: row.service_at,
         };
-        Ok((row.user_id, line))
+        Ok((row.user_id, item))
     });
-    Ok(lines.collect::<anyhow::Result<_>>()?)
+    Ok(items.collect::<anyhow::Result<_>>()?)
 }

@@ -2,7 +2,7 @@
 
 mod due;
 mod history;
-mod line;
+mod item;
 mod part;
 mod read;
 mod run;
@@ -12,7 +12,7 @@ mod write;
 
 pub(super) use due::*;
 pub(super) use history::*;
-pub(super) use line::*;
+pub(super) use item::*;
 pub(super) use part::*;
 pub(super) use read::*;
 pub(super) use run::*;

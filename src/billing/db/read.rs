@@ -73,7 +73,7 @@ pub(in crate::billing) async fn records(db: impl PgExecutor<'_>, bills: &[i64]) 
             match (row.starts_at, row.period_unit.zip(row.period_count), row.time_zone, row.period_seconds) {
                 (Some(starts_at), Some((unit, count)), Some(zone), Some(_)) => {
                     let zone = zone.parse().map_err(|_| anyhow::anyhow!("{zone} is not a time zone"))?;
-                    RecurringPeriod::new(unit, count)?.position(starts_at, row.span_from, zone).into_secs
+                    RecurringPeriod::new(unit, count)?.position(starts_at, row.span_from, zone).into_seconds
                 }
                 _ => 0,
             };

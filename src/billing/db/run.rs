@@ -112,7 +112,7 @@ pub(in crate::billing) async fn insert_run(
     customers: i32,
 ) -> Result<Run, Error> {
     let Some(seller_id) = seller(&mut *tx).await? else {
-        let detail = "the seller's details are missing; `uncloud db-add-defaults` adds placeholders to be edited";
+        let detail = "the seller's details are missing; `uncloud db-add-defaults` adds placeholders, to be replaced with PUT /v1/admin/seller";
         return Err(Error::Conflict { code: Code::NoSeller, detail: detail.to_owned(), field: None });
     };
     let run_id = sqlx::query_scalar!(

@@ -7,7 +7,7 @@ use sqlx::{PgExecutor, PgPool};
 use crate::{
     money::{
         amount::Amount,
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         period::Unit,
     },
     orders::OrderRow,
@@ -28,7 +28,7 @@ pub(in crate::billing) struct BilledOrder {
 pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sqlx::Result<BilledOrder>> + Unpin {
     sqlx::query!(
         r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: Timing", commitment_periods,
+                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: BillingMode", commitment_periods,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
                   billed_through, one_time_billed, due_at, coalesce(net, 0) as "net!: Amount",
                   coalesce(once, 0) as "once!: Amount", covered_to

@@ -6,25 +6,29 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    billing::{bill_run::Run, drawn::CustomerBills},
+    billing::{bill_run::Run, customer_bills::CustomerBills},
     error::Error,
     money::draft::{Draft, Kind, Record},
     orders,
 };
 
 /// Writes bills, records and VAT, and moves the orders' cursors.
-pub(in crate::billing) async fn write(tx: &mut PgConnection, run: &Run, drawn: &[CustomerBills]) -> Result<(), Error> {
+pub(in crate::billing) async fn write(
+    tx: &mut PgConnection,
+    run: &Run,
+    customers: &[CustomerBills],
+) -> Result<(), Error> {
     let bills: Vec<(&CustomerBills, &Draft)> =
-        drawn.iter().flat_map(|drawn| drawn.drafts.iter().map(move |draft| (drawn, draft))).collect();
+        customers.iter().flat_map(|customer| customer.drafts.iter().map(move |draft| (customer, draft))).collect();
     if !bills.is_empty() {
         let ids = insert_bills(tx, run, &bills).await?;
-        let of = |(drawn, draft): &(&CustomerBills, &Draft)| {
-            ids.get(&(drawn.user_id, draft.currency.as_str().to_owned())).copied().unwrap_or_default()
+        let of = |(customer, draft): &(&CustomerBills, &Draft)| {
+            ids.get(&(customer.user_id, draft.currency.as_str().to_owned())).copied().unwrap_or_default()
         };
         insert_records(tx, bills.iter().map(|bill| (of(bill), bill.1))).await?;
         insert_vat(tx, bills.iter().map(|bill| (of(bill), bill.1))).await?;
     }
-    orders::move_cursors(tx, drawn.iter().flat_map(|drawn| &drawn.moved)).await?;
+    orders::move_cursors(tx, customers.iter().flat_map(|customer| &customer.cursor_updates)).await?;
     Ok(())
 }
 
@@ -34,8 +38,8 @@ async fn insert_bills(
     run: &Run,
     bills: &[(&CustomerBills, &Draft)],
 ) -> sqlx::Result<HashMap<(i64, String), i64>> {
-    let users: Vec<i64> = bills.iter().map(|(drawn, _)| drawn.user_id).collect();
-    let addresses: Vec<i64> = bills.iter().map(|(drawn, _)| drawn.address_id).collect();
+    let users: Vec<i64> = bills.iter().map(|(customer, _)| customer.user_id).collect();
+    let addresses: Vec<i64> = bills.iter().map(|(customer, _)| customer.address_id).collect();
     let currencies: Vec<String> = bills.iter().map(|(_, draft)| draft.currency.as_str().to_owned()).collect();
     let totals = |amount: fn(&Draft) -> i64| bills.iter().map(|(_, draft)| amount(draft)).collect::<Vec<i64>>();
     let rows = sqlx::query!(
@@ -53,7 +57,7 @@ async fn insert_bills(
         &totals(|draft| draft.totals.tax.cents()),
         &totals(|draft| draft.totals.gross.cents()),
         &totals(|draft| draft.totals.rounding.cents()),
-        &totals(|draft| draft.totals.payable.cents()),
+        &totals(|draft| draft.totals.amount_due.cents()),
     )
     .fetch_all(tx)
     .await?;
@@ -79,9 +83,9 @@ struct Columns {
 
 impl Columns {
     fn push(&mut self, bill_id: i64, position: i32, record: &Record) {
-        let (kind, item_id, prev_to, period_secs) = match record.kind {
-            Kind::Recurring { prev_to, period_secs } => ("recurring", None, prev_to, Some(period_secs)),
-            Kind::Credit { period_secs } => ("credit", None, None, Some(period_secs)),
+        let (kind, item_id, prev_to, period_seconds) = match record.kind {
+            Kind::Recurring { prev_to, period_seconds } => ("recurring", None, prev_to, Some(period_seconds)),
+            Kind::Credit { period_seconds } => ("credit", None, None, Some(period_seconds)),
             Kind::OneTime => ("one_time", None, None, None),
             Kind::Manual { item_id } => ("manual", Some(item_id), None, None),
         };
@@ -93,7 +97,7 @@ impl Columns {
         self.span_from.push(record.from);
         self.span_to.push(record.to);
         self.prev_to.push(prev_to);
-        self.period_seconds.push(period_secs.map(|secs| i32::try_from(secs).expect("50 years in seconds fit")));
+        self.period_seconds.push(period_seconds.map(|secs| i32::try_from(secs).expect("50 years in seconds fit")));
         self.net_cents.push(record.net.cents());
         self.vat_category.push(record.category.as_str().to_owned());
         self.vat_rate_ppm.push(record.rate.into());
@@ -127,9 +131,9 @@ async fn insert_records<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (
     )
     .execute(&mut *tx)
     .await?;
-    let manual_lines: Vec<i64> = columns.item_id.into_iter().flatten().collect();
-    if !manual_lines.is_empty() {
-        sqlx::query!("update bill_item set billed = true where item_id = any($1)", &manual_lines).execute(tx).await?;
+    let manual_items: Vec<i64> = columns.item_id.into_iter().flatten().collect();
+    if !manual_items.is_empty() {
+        sqlx::query!("update bill_item set billed = true where item_id = any($1)", &manual_items).execute(tx).await?;
     }
     Ok(())
 }

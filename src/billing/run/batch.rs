@@ -29,7 +29,7 @@ pub(super) async fn bill_batch(connection: &mut PgConnection, run: &Run, rates: 
     Ok(true)
 }
 
-/// Bills all customers at once. If one of them cannot be billed, or the database refuses it, bills them one by one,
+/// Bills all customers at once. If one of them can't be billed, or the database refuses it, bills them one by one,
 /// so that the others are not held up.
 pub(super) async fn bill_each_or_all(
     tx: &mut PgConnection,
@@ -43,7 +43,7 @@ pub(super) async fn bill_each_or_all(
             all.commit().await?;
             return Ok(problems);
         }
-        Err(Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
+        Err(Error::Unavailable(reason)) => return Err(Error::Unavailable(reason)),
         Err(_) => all.rollback().await?,
     }
     let mut problems = Vec::new();
@@ -54,7 +54,7 @@ pub(super) async fn bill_each_or_all(
                 one.commit().await?;
                 problems.extend(problem);
             }
-            Err(Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
+            Err(Error::Unavailable(reason)) => return Err(Error::Unavailable(reason)),
             Err(error) => {
                 one.rollback().await?;
                 problems.push(fault(*user, error));

@@ -11,7 +11,7 @@ use crate::{
     http::Price,
     money::{
         amount::{Amount, Currency, Rate},
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         country::Country,
         period::RecurringPeriod,
     },
@@ -99,7 +99,7 @@ pub(super) struct OrderEvent {
     #[serde(default = "nothing", deserialize_with = "price")]
     recurring: Amount,
     period: Option<RecurringPeriod>,
-    billing: Option<Timing>,
+    billing: Option<BillingMode>,
     #[serde(default)]
     commitment_periods: u32,
     pub service_change: Option<ServiceChange>,
@@ -149,7 +149,7 @@ impl Case {
             one_time: order.one_time,
             recurring: order.recurring,
             period: order.period,
-            timing: order.billing.unwrap_or(Timing::Advance),
+            billing_mode: order.billing.unwrap_or(BillingMode::Advance),
             // One-time prices have no periods.
             commitment_periods: order.period.map_or(0, |_| order.commitment_periods),
             upgrade_credit: self.options.upgrade_credit.unwrap_or(UpgradeCredit::Prorate),

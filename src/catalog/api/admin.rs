@@ -64,7 +64,7 @@ impl AdminProductApi {
         /// The number of products on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the page before.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
         /// The sort order.
         #[oai(default)]
@@ -92,14 +92,14 @@ impl AdminProductApi {
     /// Replaces everything but its name: parameters, prices, requirements and components as a whole. Orders keep the
     /// terms on which they were placed. To take a product off sale, set `sale_until`; products are never deleted.
     #[oai(path = "/:id", method = "put", operation_id = "admin_product_update")]
-    async fn edit(
+    async fn update(
         &self,
         _staff: Staff,
         /// Identifies the product.
         id: Path<Id>,
         body: Body<ProductUpdate>,
     ) -> Result<Json<ProductBody>, Error> {
-        let product = write::edit(&self.pool, id.0.0, &body.0.into()).await?;
+        let product = write::update(&self.pool, id.0.0, &body.0.into()).await?;
         Ok(Json(product.ok_or_else(|| not_found(id.0.0))?.into()))
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     error::Error,
     http::{self, Cursor, Id, NamedPageQuery, Representation, Tags, named_sort},
-    money::{amount::Currency, charge::Timing, period::RecurringPeriod},
+    money::{amount::Currency, charge::BillingMode, period::RecurringPeriod},
     services::Delivery,
 };
 
@@ -33,7 +33,7 @@ pub(super) struct ProductBody {
     /// The product's description.
     description: String,
     delivery: Delivery,
-    billing_mode: Timing,
+    billing_mode: BillingMode,
     /// The time from which customers can buy the product.
     sale_from: DateTime<Utc>,
     /// The time from which customers can no longer buy the product; absent if not set.
@@ -226,7 +226,7 @@ impl ProductApi {
         /// The number of products on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the page before.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
         /// The sort order.
         #[oai(default)]
@@ -246,7 +246,8 @@ impl ProductApi {
     ) -> Result<Json<ProductBody>, Error> {
         let now = crate::clock::now(&self.pool).await?;
         let product = db::load(&self.pool, id.0.0).await?.filter(|product| product.is_on_sale(now));
-        let not_found = || Error::NotFound(format!("no product {} is on sale; see /v1/product", id.0.0).into());
+        let not_found =
+            || Error::NotFound(format!("product {} is not on sale; GET /v1/product lists the products", id.0.0).into());
         Ok(Json(product.ok_or_else(not_found)?.into()))
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     http::{self, Items, Line, Lines, Moment, Number, ParameterName, ProductName, input},
     money::{
         amount::{Amount, Currency},
-        charge::Timing,
+        charge::BillingMode,
         period::RecurringPeriod,
     },
     services::Delivery,
@@ -26,7 +26,7 @@ input! {
         /// The way in which orders are provisioned; `manual` if omitted.
         pub delivery: Option<Delivery>,
         /// The time at which a period is billed; `advance` if omitted.
-        pub billing_mode: Option<Timing>,
+        pub billing_mode: Option<BillingMode>,
         /// The time from which customers can buy the product, to the second; now if omitted.
         pub sale_from: Option<Moment>,
         /// The time from which customers can no longer buy the product.
@@ -53,7 +53,7 @@ input! {
         /// The way in which orders are provisioned; `manual` if omitted.
         pub delivery: Option<Delivery>,
         /// The time at which a period is billed; `advance` if omitted.
-        pub billing_mode: Option<Timing>,
+        pub billing_mode: Option<BillingMode>,
         /// The time from which customers can buy the product; unchanged if omitted.
         pub sale_from: Option<Moment>,
         /// The time from which customers can no longer buy the product.
@@ -174,7 +174,7 @@ impl From<ProductUpdate> for ProductDraft {
             title: body.title.0,
             description: body.description.map_or_else(String::new, |text| text.0),
             delivery: body.delivery.unwrap_or(Delivery::Manual),
-            billing_mode: body.billing_mode.unwrap_or(Timing::Advance),
+            billing_mode: body.billing_mode.unwrap_or(BillingMode::Advance),
             sale_from: body.sale_from.map(|time| time.0),
             sale_until: body.sale_until.map(|time| time.0),
             parameters: body.parameters.0.into_iter().map(Into::into).collect(),

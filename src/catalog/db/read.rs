@@ -11,7 +11,7 @@ use crate::{
     http::{NamedPageQuery, in_order},
     money::{
         amount::AmountError,
-        charge::Timing,
+        charge::BillingMode,
         period::{RecurringPeriod, Unit},
     },
     services::Delivery,
@@ -95,7 +95,7 @@ pub(in crate::catalog) async fn products(
                (select product_id from product
                 where delivery = $3 and sale_from <= now() and (sale_until > now()) is not false
                 order by product_id limit 1))
-           select product_id, name, title, description, delivery as "delivery: Delivery", billing_mode as "billing_mode: Timing",
+           select product_id, name, title, description, delivery as "delivery: Delivery", billing_mode as "billing_mode: BillingMode",
                   sale_from, sale_until, created_at, product_id in (select product_id from asked) as "asked!",
                   (select coalesce(jsonb_agg(parameter order by name), '[]')
                    from product_parameter parameter

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     catalog::product::{Component, ParameterPrice},
-    money::charge::Timing,
+    money::charge::BillingMode,
     services::Delivery,
 };
 
@@ -47,7 +47,7 @@ fn product(id: i64, name: &str, parameters: Vec<Parameter>, prices: Vec<Price>) 
         title: name.to_uppercase(),
         description: String::new(),
         delivery: Delivery::Manual,
-        billing_mode: Timing::Advance,
+        billing_mode: BillingMode::Advance,
         sale_from: at("2025-01-01T00:00:00Z"),
         sale_until: None,
         created_at: at("2025-01-01T00:00:00Z"),

@@ -63,12 +63,16 @@ pub(super) async fn run(args: BillArgs) -> anyhow::Result<()> {
 }
 
 async fn verify(pool: &sqlx::PgPool, output: &Output) -> anyhow::Result<()> {
-    let faults = crate::billing::verify::verify(pool).await?;
-    let mut table = Table::new(&["order", "bill", "fault"]);
-    for fault in &faults {
-        table.row([fault.order_id.into(), fault.bill_id.into(), fault.detail.clone().into()]);
+    let discrepancies = crate::billing::verify::verify(pool).await?;
+    let mut table = Table::new(&["order", "bill", "discrepancy"]);
+    for discrepancy in &discrepancies {
+        table.row([discrepancy.order_id.into(), discrepancy.bill_id.into(), discrepancy.detail.clone().into()]);
     }
     output.rows(&table)?;
-    anyhow::ensure!(faults.is_empty(), "{} orders or bills differ from the expected billing", faults.len());
+    anyhow::ensure!(
+        discrepancies.is_empty(),
+        "{} orders or bills differ from the expected billing",
+        discrepancies.len()
+    );
     Ok(())
 }

@@ -100,7 +100,7 @@ pub(super) async fn show(pool: &PgPool, args: ShowArgs) -> anyhow::Result<()> {
 }
 
 fn records_table(whole: &WholeBill) -> Table {
-    let mut table = Table::new(&["order", "what", "from", "to", "quantity", "unit_price", "net", "vat"]);
+    let mut table = Table::new(&["order", "description", "from", "to", "quantity", "unit_price", "net", "vat"]);
     for record in &whole.records {
         table.row([
             record.order_id.into(),

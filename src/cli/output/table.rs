@@ -24,7 +24,7 @@ impl Table {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
-    /// Creates a table of one object: a line for each name and value. Facts without a value are left out.
+    /// Creates a table of one object: a line for each name and value. Facts without a value are omitted.
     pub(in crate::cli) fn facts<const N: usize>(facts: [(&'static str, Value); N]) -> Self {
         let mut table = Self::new(&["field", "value"]);
         for (name, value) in facts {

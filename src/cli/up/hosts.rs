@@ -92,7 +92,7 @@ pub(super) fn ensure_redis_reachable(hosts: &[HostRecord], redis_url: &Secret<St
     match hosts.iter().find(|host| host.netns.is_some()) {
         Some(host) if !is_socket => bail!(
             "the worker of {} runs in a network namespace of its own, from where it cannot reach REDIS_URL: start with \
-             --host-network, or let REDIS_URL name a unix socket (redis+unix:///path), or leave it out",
+             --host-network, or let REDIS_URL name a unix socket (redis+unix:///path), or omit it",
             host.queue
         ),
         _ => Ok(()),

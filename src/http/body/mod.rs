@@ -111,7 +111,7 @@ pub(crate) fn plain(message: &str) -> String {
     let (mut text, mut rest) = (String::new(), message);
     while let Some((before, after)) = rest.split_once("failed to parse \"") {
         text.push_str(before);
-        rest = after.split_once("\": ").map_or(after, |(_, why)| why);
+        rest = after.split_once("\": ").map_or(after, |(_, reason)| reason);
     }
     text.push_str(rest.split(" (occurred while parsing \"").next().unwrap_or_default());
     text
@@ -123,7 +123,7 @@ impl<T: ParseFromJSON> Member for T {
     }
 }
 
-/// A list of objects in a request; empty when it is left out. Errors name the item by its index.
+/// A list of objects in a request; empty when it is omitted. Errors name the item by its index.
 #[derive(Debug)]
 pub struct Items<T>(pub Vec<T>);
 
@@ -179,7 +179,7 @@ pub(crate) fn member<T: Member>(object: &Map<String, Value>, name: &str, errors:
     let value = object.get(name);
     let member = match value {
         None if T::IS_REQUIRED => Err(wrong("is missing")),
-        Some(Value::Null) => Err(wrong("must not be null; leave it out instead")),
+        Some(Value::Null) => Err(wrong("must not be null; omit it instead")),
         value => T::from_value(value),
     };
     member.map_err(|wrong| errors.extend(wrong.into_iter().map(|error| error.inside(name)))).ok()
@@ -242,7 +242,7 @@ pub(crate) async fn refuse(request: &mut Request) -> Result<(), Error> {
     if sent {
         let body = request.take_body().into_bytes_limit(MAX_EMPTY).await;
         if !body.is_ok_and(|body| [&b""[..], b"{}"].contains(&body.trim_ascii())) {
-            return Err(Error::Malformed("this operation does not take a body; leave it out".into()));
+            return Err(Error::Malformed("this operation does not take a body; omit it".into()));
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Scalar, scalar, string_schema, words::word_scalar};
 use crate::money::{
     amount::{Amount, Currency, Rate},
-    charge::{Timing, UpgradeCredit},
+    charge::{BillingMode, UpgradeCredit},
     country::Country,
     period::RecurringPeriod,
 };
@@ -144,7 +144,7 @@ impl std::str::FromStr for Price {
 }
 
 word_scalar!(
-    Timing,
+    BillingMode,
     "BillingMode",
     "Time at which a period is billed: at its start (advance) or after its end (arrears).",
     ["advance" => Self::Advance, "arrears" => Self::Arrears]

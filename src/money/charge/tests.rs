@@ -16,21 +16,21 @@ fn days(count: i32) -> RecurringPeriod {
 }
 
 /// Returns terms of 10.00 for each 30 days from 1 March 2025, with a commitment of one period.
-fn terms(timing: Timing) -> Terms {
+fn terms(billing_mode: BillingMode) -> Terms {
     Terms {
         starts_at: at("2025-03-01T00:00:00"),
         ends_at: None,
         price: money("10.00"),
         period: days(30),
-        timing,
+        billing_mode,
         commitment_periods: 1,
     }
 }
 
 #[test]
 fn due_until_of_a_run_is_the_end_of_this_or_the_previous_period() {
-    let mut advance = terms(Timing::Advance);
-    let mut arrears = terms(Timing::Arrears);
+    let mut advance = terms(BillingMode::Advance);
+    let mut arrears = terms(BillingMode::Arrears);
     for (run, to_end, to_start) in [
         ("2025-02-28T23:59:59", "2025-03-01T00:00:00", "2025-03-01T00:00:00"),
         ("2025-03-01T00:00:00", "2025-03-31T00:00:00", "2025-03-01T00:00:00"),
@@ -55,11 +55,11 @@ fn due_until_of_a_run_is_the_end_of_this_or_the_previous_period() {
 
 #[test]
 fn charges_of_a_span_end_at_boundaries_and_rate_changes() {
-    let terms = terms(Timing::Advance);
+    let terms = terms(BillingMode::Advance);
     let moments = [at("2025-01-01T00:00:00"), at("2025-03-11T00:00:00"), at("2025-03-31T00:00:00")];
     let charges: Vec<_> = terms
         .charges(terms.starts_at, at("2025-05-30T00:00:00"), ZONE, &moments)
-        .map(|charge| charge.map(|charge| (charge.secs / 86_400, charge.net.to_string(), charge.period_secs)))
+        .map(|charge| charge.map(|charge| (charge.secs / 86_400, charge.net.to_string(), charge.period_seconds)))
         .collect::<Result<_, _>>()
         .expect("small");
     let secs = 30 * 86_400;
@@ -74,7 +74,7 @@ fn charges_of_hourly_periods_are_combined_by_rate() {
     let hourly = Terms {
         period: RecurringPeriod::new(Unit::Hour, 1).expect("a period"),
         price: money("0.01"),
-        ..terms(Timing::Arrears)
+        ..terms(BillingMode::Arrears)
     };
     let change = at("2025-03-01T12:30:00");
     let charges: Vec<_> = hourly
@@ -82,20 +82,20 @@ fn charges_of_hourly_periods_are_combined_by_rate() {
         .collect::<Result<_, _>>()
         .expect("small");
     let [before, after] = charges[..] else { panic!("not two: {charges:?}") };
-    assert_eq!((before.to, before.net, before.secs, before.period_secs), (change, money("0.13"), 45_000, 3600));
+    assert_eq!((before.to, before.net, before.secs, before.period_seconds), (change, money("0.13"), 45_000, 3600));
     assert_eq!((after.from, after.net), (change, money("0.35")));
 }
 
 #[test]
 fn credit_of_partly_used_charge_takes_back_the_unused_part() {
-    let mut terms = Terms { price: money("0.05"), ..terms(Timing::Advance) };
+    let mut terms = Terms { price: money("0.05"), ..terms(BillingMode::Advance) };
     let (from, to) = (terms.starts_at, at("2025-03-31T00:00:00"));
     assert_eq!(terms.credit(from, to, ZONE), Ok(None));
     let end = at("2025-03-16T00:00:00");
     terms.ends_at = Some(end);
     let credit = terms.credit(from, to, ZONE).expect("small").expect("half is unused");
     assert_eq!((credit.from, credit.to, credit.net), (end, to, money("-0.02")));
-    assert_eq!((credit.secs, credit.period_secs), (15 * 86_400, 30 * 86_400));
+    assert_eq!((credit.secs, credit.period_seconds), (15 * 86_400, 30 * 86_400));
     assert_eq!(terms.credit(from, end, ZONE), Ok(None));
     let later = terms.credit(to, at("2025-04-30T00:00:00"), ZONE).expect("small").expect("all is unused");
     assert_eq!((later.from, later.net), (to, money("-0.05")));
@@ -124,7 +124,7 @@ fn replacement_with_higher_or_equal_price_per_second_is_an_upgrade() {
 
 #[test]
 fn replaced_by_starts_upgrades_now_and_downgrades_after_the_commitment() {
-    let mut terms = Terms { commitment_periods: 2, ..terms(Timing::Advance) };
+    let mut terms = Terms { commitment_periods: 2, ..terms(BillingMode::Advance) };
     let end_of_commitment = at("2025-04-30T00:00:00");
     let handover = |terms: &Terms, price, credit, now| {
         let handover = terms.replaced_by((money(price), days(30)), credit, at(now), ZONE);
@@ -149,7 +149,7 @@ fn replaced_by_starts_upgrades_now_and_downgrades_after_the_commitment() {
 
 #[test]
 fn cancelled_at_waits_for_the_commitment_but_not_for_the_start() {
-    let terms = terms(Timing::Advance);
+    let terms = terms(BillingMode::Advance);
     for (now, end) in [
         ("2025-02-28T23:59:59", "2025-03-01T00:00:00"),
         ("2025-03-01T00:00:00", "2025-03-31T00:00:00"),
@@ -165,6 +165,6 @@ fn cancelled_at_waits_for_the_commitment_but_not_for_the_start() {
 
 #[test]
 fn charge_beyond_the_largest_amount_is_refused() {
-    let terms = Terms { price: money("999999999999.99"), ..terms(Timing::Advance) };
+    let terms = Terms { price: money("999999999999.99"), ..terms(BillingMode::Advance) };
     assert_eq!(terms.charge_until(at("2025-05-01T00:00:00"), ZONE), Err(AmountError::TooLarge));
 }

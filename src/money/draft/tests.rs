@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 use crate::money::{
-    charge::{Timing, UpgradeCredit},
+    charge::{BillingMode, UpgradeCredit},
     order::Billed,
     period::{RecurringPeriod, Unit},
     vat_rates::RateRow,
@@ -52,7 +52,7 @@ prop_compose! {
         cents in 0..100_000i64,
         once in prop_oneof![Just(0), 1..10_000i64],
         currency in select(&["CHF", "EUR"][..]),
-        timing in select(&[Timing::Advance, Timing::Arrears][..]),
+        billing_mode in select(&[BillingMode::Advance, BillingMode::Arrears][..]),
         commitment_periods in 0..4u32,
         upgrade_credit in select(&[UpgradeCredit::Prorate, UpgradeCredit::None][..]),
     ) -> Order {
@@ -63,7 +63,7 @@ prop_compose! {
             one_time: once.try_into().expect("an amount"),
             recurring: cents.try_into().expect("an amount"),
             period: Some(RecurringPeriod::new(unit, count).expect("a period")),
-            timing,
+            billing_mode,
             commitment_periods,
             upgrade_credit,
             zone: Tz::Europe__Zurich,

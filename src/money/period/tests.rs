@@ -56,11 +56,11 @@ fn boundary_at_skipped_or_repeated_wall_time_moves_forward_or_is_the_first() {
 fn position_of_a_boundary_is_in_the_period_that_it_starts() {
     let (month, start) = (period(Unit::Month, 1), at("2024-01-30T23:00:00Z"));
     let position = |t| month.position(start, at(t), ZURICH);
-    let at_start = Position { whole: 0, into_secs: 0, period_secs: 2_505_600 };
+    let at_start = Position { whole: 0, into_seconds: 0, period_seconds: 2_505_600 };
     assert_eq!(position("2020-01-01T00:00:00Z"), at_start);
     assert_eq!(position("2024-01-30T23:00:00Z"), at_start);
-    assert_eq!(position("2024-02-28T22:59:59Z"), Position { into_secs: 2_505_599, ..at_start });
-    assert_eq!(position("2024-02-28T23:00:00Z"), Position { whole: 1, into_secs: 0, period_secs: 2_678_400 });
+    assert_eq!(position("2024-02-28T22:59:59Z"), Position { into_seconds: 2_505_599, ..at_start });
+    assert_eq!(position("2024-02-28T23:00:00Z"), Position { whole: 1, into_seconds: 0, period_seconds: 2_678_400 });
     assert_eq!(month.boundary_from(start, at("2024-02-28T23:00:00Z"), ZURICH), at("2024-02-28T23:00:00Z"));
     assert_eq!(month.boundary_from(start, at("2024-02-28T23:00:01Z"), ZURICH), at("2024-03-30T23:00:00Z"));
     assert_eq!(month.boundary_from(start, at("2020-01-01T00:00:00Z"), ZURICH), start);
@@ -72,15 +72,15 @@ fn boundary_beyond_year_9999_is_last() {
     for period in [period(Unit::Hour, 9999), period(Unit::Day, 9999), period(Unit::Month, 1), period(Unit::Year, 50)] {
         assert_eq!(period.boundary(start, u32::MAX, ZURICH), LAST);
         let position = period.position(start, DateTime::<Utc>::MAX_UTC, ZURICH);
-        assert!(position.into_secs < position.period_secs);
+        assert!(position.into_seconds < position.period_seconds);
         assert!(period.boundary_from(start, DateTime::<Utc>::MAX_UTC, ZURICH) >= LAST - TimeDelta::seconds(1));
     }
 }
 
 #[test]
-fn nominal_secs_of_a_year_equal_twelve_months_and_365_days() {
-    assert_eq!(period(Unit::Year, 1).nominal_secs(), period(Unit::Month, 12).nominal_secs());
-    assert_eq!(period(Unit::Year, 1).nominal_secs(), period(Unit::Day, 365).nominal_secs());
+fn nominal_seconds_of_a_year_equal_twelve_months_and_365_days() {
+    assert_eq!(period(Unit::Year, 1).nominal_seconds(), period(Unit::Month, 12).nominal_seconds());
+    assert_eq!(period(Unit::Year, 1).nominal_seconds(), period(Unit::Day, 365).nominal_seconds());
     assert!(period(Unit::Hour, 23).is_shorter_than_a_day() && !period(Unit::Hour, 24).is_shorter_than_a_day());
 }
 

@@ -26,7 +26,7 @@ use crate::{
     },
     money::{
         amount::{Amount, Currency},
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         period::RecurringPeriod,
     },
     orders::{
@@ -60,7 +60,7 @@ input! {
         /// The negotiated price of each period before VAT; 0.00 if omitted.
         pub recurring: Option<Price>,
         /// The negotiated time at which a period is billed, when it begins or when it has ended; `advance` if omitted.
-        pub billing_mode: Option<Timing>,
+        pub billing_mode: Option<BillingMode>,
         /// The negotiated number of periods that can't be cancelled; 1 if omitted.
         pub commitment_periods: Option<Number<0, 1000>>,
         /// The recurring period; omitted for a one-time purchase.
@@ -124,7 +124,7 @@ impl CustomerOrderCreate {
                     one_time: self.one_time.map_or(Amount::ZERO, |price| price.0),
                     recurring: self.recurring.map_or(Amount::ZERO, |price| price.0),
                     recurring_period,
-                    billing_mode: self.billing_mode.unwrap_or(Timing::Advance),
+                    billing_mode: self.billing_mode.unwrap_or(BillingMode::Advance),
                     commitment_periods: self.commitment_periods.map_or(u32::from(!once), Number::get),
                     upgrade_credit,
                 }))
@@ -164,7 +164,7 @@ impl AdminOrderApi {
         /// The number of orders on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the page before.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
         /// The sort order.
         #[oai(default)]
@@ -250,7 +250,7 @@ impl AdminOrderApi {
     ///
     /// Works like the customer's operation.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_order_update")]
-    async fn edit(
+    async fn update(
         &self,
         _staff: Staff,
         /// Identifies the order.

@@ -13,7 +13,7 @@ use crate::{
     http::Representation,
     money::{
         amount::{Amount, Currency},
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         period::RecurringPeriod,
     },
     orders::{
@@ -94,7 +94,7 @@ pub(super) struct OrderBody {
     /// The recurring period; absent for a one-time purchase.
     recurring_period: Option<RecurringPeriod>,
     /// The time at which a period is billed: when it begins (advance) or when it has ended (arrears).
-    billing_mode: Timing,
+    billing_mode: BillingMode,
     /// The number of periods that can't be cancelled.
     commitment_periods: i32,
     /// The treatment of the period that an upgrade interrupts.

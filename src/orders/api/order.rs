@@ -217,7 +217,7 @@ impl OrderApi {
         /// The number of orders on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the page before.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
         /// The sort order.
         #[oai(default)]
@@ -280,7 +280,7 @@ impl OrderApi {
     ///
     /// Possible until a downgrade or a cancellation has changed the service.
     #[oai(path = "/:id", method = "patch", operation_id = "order_update")]
-    async fn edit(
+    async fn update(
         &self,
         caller: AuthenticatedUser,
         /// Identifies the order.

@@ -12,7 +12,7 @@ use crate::{
         period::RecurringPeriod,
     },
     orders::quote::Quote,
-    parties::{VatPreview, VatUnknown},
+    parties::{VatPreview, VatUnavailable},
 };
 
 /// The VAT on a price. A bill rounds VAT once for each tax group, so it may differ from this by a cent.
@@ -89,7 +89,7 @@ impl QuoteVatBody {
 }
 
 impl QuoteBody {
-    pub(super) fn new(quote: Quote, vat: Result<VatPreview, VatUnknown>) -> Result<Self, Error> {
+    pub(super) fn new(quote: Quote, vat: Result<VatPreview, VatUnavailable>) -> Result<Self, Error> {
         let Quote { request, priced, blockers, .. } = quote;
         let (vat, vat_unavailable_reason) = match vat {
             Ok(vat) => (Some(QuoteVatBody::new(vat, &priced).map_err(anyhow::Error::new)?), None),

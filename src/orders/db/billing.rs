@@ -9,7 +9,7 @@ use crate::{
     money::{
         Order,
         amount::Amount,
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         draft::CursorUpdate,
         period::Unit,
     },
@@ -20,7 +20,7 @@ pub async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> 
     let rows = sqlx::query_as!(
         OrderRow,
         r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: Timing", commitment_periods,
+                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: BillingMode", commitment_periods,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
                   billed_through, one_time_billed
            from orders where user_id = any($1) and not closed and due_at <= $2"#,

@@ -21,7 +21,7 @@ use crate::{
     money::{
         Billed, Order,
         amount::Amount,
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         period::{RecurringPeriod, Unit},
     },
 };
@@ -37,7 +37,7 @@ pub struct OrderRow {
     pub recurring: Amount,
     pub period_unit: Option<Unit>,
     pub period_count: Option<i32>,
-    pub billing_mode: Timing,
+    pub billing_mode: BillingMode,
     pub commitment_periods: i32,
     pub upgrade_credit: UpgradeCredit,
     pub time_zone: String,
@@ -65,7 +65,7 @@ impl TryFrom<OrderRow> for Order {
             one_time: row.one_time,
             recurring: row.recurring,
             period,
-            timing: row.billing_mode,
+            billing_mode: row.billing_mode,
             commitment_periods: row.commitment_periods.try_into()?,
             upgrade_credit: row.upgrade_credit,
             zone: row.time_zone.parse().map_err(|_| anyhow::anyhow!("{} is not a valid time zone", row.time_zone))?,
@@ -88,7 +88,7 @@ pub async fn find(tx: &mut PgConnection, order_id: i64, user_id: i64) -> Result<
     let row = sqlx::query_as!(
         OrderRow,
         r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: Timing", commitment_periods,
+                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: BillingMode", commitment_periods,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
                   billed_through, one_time_billed
            from orders where order_id = $1 and user_id = $2"#,
@@ -116,7 +116,7 @@ pub(super) async fn successor(tx: &mut PgConnection, order_id: i64) -> Result<Op
     let row = sqlx::query_as!(
         OrderRow,
         r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: Timing", commitment_periods,
+                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: BillingMode", commitment_periods,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
                   billed_through, one_time_billed
            from orders where replaces = $1 and not void"#,
@@ -163,7 +163,7 @@ pub(super) async fn insert(
         order.recurring.cents(),
         order.period.map(RecurringPeriod::unit) as Option<Unit>,
         order.period.map(RecurringPeriod::count),
-        order.timing as Timing,
+        order.billing_mode as BillingMode,
         i32::try_from(order.commitment_periods).map_err(anyhow::Error::new)?,
         order.upgrade_credit as UpgradeCredit,
         order.zone.name(),

@@ -6,7 +6,7 @@ use crate::{
     http::{PageQuery, in_order},
     money::{
         amount::Amount,
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         period::Unit,
     },
     orders::order_view::{Filter, OrderView, PartView, PendingAction},
@@ -29,7 +29,7 @@ pub(in crate::orders) async fn views(
                       as "delivery!: Delivery",
                   orders.description, orders.parameters, currency, one_time_cents as "one_time: Amount",
                   recurring_cents as "recurring: Amount", period_unit as "period_unit: Unit", period_count,
-                  orders.billing_mode as "billing_mode: Timing", commitment_periods, upgrade_credit as "upgrade_credit: UpgradeCredit",
+                  orders.billing_mode as "billing_mode: BillingMode", commitment_periods, upgrade_credit as "upgrade_credit: UpgradeCredit",
                   starts_at, ordered_at, orderer.username as "ordered_by?", replaces,
                   next.order_id as "replaced_by?", billing_ends_at, void, billed_through, closed,
                   deliver_at, delivered_at, terminate_at, terminated_at, network_id as "network_id?",

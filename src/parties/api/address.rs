@@ -145,7 +145,7 @@ impl BillingAddressApi {
     ///
     /// Sets the address of future bills; bills already issued stay unchanged.
     #[oai(path = "/", method = "put", operation_id = "billing_address_update")]
-    async fn edit(
+    async fn update(
         &self,
         caller: AuthenticatedUser,
         body: Body<BillingAddressUpdate>,

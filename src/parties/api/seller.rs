@@ -129,7 +129,7 @@ impl SellerApi {
     ///
     /// Sets the details of future bills; bills already issued stay unchanged.
     #[oai(path = "/", method = "put", operation_id = "admin_seller_update")]
-    async fn edit(&self, staff: Staff, body: Body<SellerUpdate>) -> Result<Json<SellerBody>, Error> {
+    async fn update(&self, staff: Staff, body: Body<SellerUpdate>) -> Result<Json<SellerBody>, Error> {
         Ok(Json(seller::write(&self.pool, staff.0.user_id, body.0.into()).await?.into()))
     }
 }

@@ -45,12 +45,12 @@ pub struct VatRateApi {
     pub pool: PgPool,
 }
 
-#[OpenApi(prefix_path = "/v1/admin/vatrate", tag = "Tags::BillingAddresses")]
+#[OpenApi(prefix_path = "/v1/admin/vat_rate", tag = "Tags::BillingAddresses")]
 impl VatRateApi {
     /// List VAT rates
     ///
     /// Lists the VAT rates; `uncloud import-vat-rates` changes them.
-    #[oai(path = "/", method = "get", operation_id = "admin_vatrate_list")]
+    #[oai(path = "/", method = "get", operation_id = "admin_vat_rate_list")]
     async fn list(
         &self,
         _staff: Staff,

@@ -21,7 +21,7 @@ use crate::{
 };
 
 input! {
-    /// The failed jobs to run again; an omitted field does not limit them.
+    /// The failed jobs to run again; omitted members do not limit them.
     pub struct JobRetryFilter {
         /// Only jobs of this queue.
         pub queue: Option<QueueText>,
@@ -73,7 +73,7 @@ impl AdminJobApi {
         /// The number of jobs on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "page_size")]
         limit: Query<u8>,
-        /// The start of the page: `next` of the previous page.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
         /// The order of the list.
         #[oai(default = "crate::http::newest_first")]

@@ -84,7 +84,7 @@ pub(super) struct AdminJobList {
 pub(super) struct AdminJobDetail {
     /// The members that a list shows.
     job: AdminJob,
-    /// The reason why the job is stuck, and a fix; absent if nothing is wrong.
+    /// The reason for which the job is stuck, and a fix; absent if nothing is wrong.
     hint: Option<String>,
     /// The payload of the job.
     payload: Any<Value>,
@@ -186,7 +186,7 @@ pub(super) struct AdminJobStep {
     /// The time of the event.
     at: DateTime<Utc>,
     /// The job's state from then on, or the outcome of an attempt: `retry`, `snoozed` or `lost`.
-    what: String,
+    event: String,
     /// The number of the attempt, from 1; absent before the first one.
     attempt: Option<i32>,
     /// The worker that ran it.
@@ -197,7 +197,7 @@ pub(super) struct AdminJobStep {
 
 impl From<Step> for AdminJobStep {
     fn from(step: Step) -> Self {
-        Self { at: step.at, what: step.what, attempt: step.attempt, worker: step.worker, error: step.error }
+        Self { at: step.at, event: step.event, attempt: step.attempt, worker: step.worker, error: step.error }
     }
 }
 

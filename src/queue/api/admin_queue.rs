@@ -76,7 +76,7 @@ struct QueueList {
 }
 
 input! {
-    /// A change of a queue; an omitted field stays as it is.
+    /// An update of a queue; omitted members do not change.
     pub struct QueueUpdate {
         /// True pauses dispatching, false resumes it. Jobs in flight are finished: a paused queue without jobs in
         /// flight is drained.
@@ -134,9 +134,9 @@ impl QueueApi {
 
     /// Pause, resume or rate-limit a queue
     ///
-    /// Jobs in flight continue; a pause and a limit apply to waiting jobs. An omitted field stays as it is.
+    /// Jobs in flight continue; a pause and a limit apply to waiting jobs. Omitted members do not change.
     #[oai(path = "/:name", method = "patch", operation_id = "admin_queue_update")]
-    async fn edit(
+    async fn update(
         &self,
         _staff: Staff,
         /// The name of the queue.

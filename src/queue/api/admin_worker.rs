@@ -156,7 +156,7 @@ impl WorkerApi {
     ///
     /// The change lasts until the worker is restarted.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_worker_update")]
-    async fn edit(
+    async fn update(
         &self,
         staff: Staff,
         /// Identifies the worker.

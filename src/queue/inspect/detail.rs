@@ -41,7 +41,7 @@ pub struct JobDetail {
     pub parents: Vec<ParentLine>,
     /// The attempts that did not succeed, in order.
     pub attempts: Vec<JobAttempt>,
-    /// The reason why it is stuck, and a fix; none if nothing is wrong.
+    /// The reason for which it is stuck, and a fix; none if nothing is wrong.
     pub hint: Option<String>,
 }
 

@@ -18,11 +18,11 @@ pub struct QueueLine {
     pub rate_period_seconds: i32,
     /// The number of waiting jobs, for any reason.
     pub queued: i64,
-    /// The number of jobs that are due.
+    /// The number of jobs that are available.
     pub available: i64,
     /// The number of dispatched and running jobs.
     pub in_flight: i64,
-    /// The time that the job which is due longest has waited.
+    /// The time that the job that is available longest has waited.
     pub oldest_available_seconds: Option<f64>,
     /// The number of live workers.
     pub workers: i64,

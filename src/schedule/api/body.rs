@@ -51,7 +51,7 @@ input! {
 }
 
 input! {
-    /// A change of a schedule; an omitted field stays as it is.
+    /// An update of a schedule; omitted members do not change.
     pub struct ScheduleUpdate {
         /// The payload of its jobs.
         pub payload: Option<PayloadObject>,
@@ -151,7 +151,7 @@ pub(super) struct ScheduleBody {
     time_zone: Option<String>,
     /// The interval in seconds; an alternative to `cron`.
     every_seconds: Option<u32>,
-    /// The reason why the schedule does not run: its row can't be read.
+    /// The reason for which the schedule does not run: its row can't be read.
     error: Option<String>,
     /// The time since which it is paused.
     paused_at: Option<DateTime<Utc>>,

@@ -71,9 +71,9 @@ impl ScheduleApi {
 
     /// Change, pause or resume a schedule
     ///
-    /// An omitted field stays as it is. Jobs that it has already created are not changed.
+    /// Omitted members do not change. Jobs that it has already created are not changed.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_schedule_update")]
-    async fn edit(
+    async fn update(
         &self,
         _staff: Staff,
         /// Identifies the schedule.

@@ -122,15 +122,15 @@ impl Service {
         (local, remote): (LocalAddr, RemoteAddr),
         scheme: &Scheme,
     ) {
-        let answer = service_fn(|request: hyper::Request<Incoming>| {
+        let service = service_fn(|request: hyper::Request<Incoming>| {
             let request = Request::from((request, local.clone(), remote.clone(), scheme.clone()));
-            async { Ok::<hyper::Response<_>, Infallible>(self.answer(request).await.into()) }
+            async { Ok::<hyper::Response<_>, Infallible>(self.respond(request).await.into()) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.headers)
             .max_buf_size(self.limits.header_bytes)
-            .serve_connection(TokioIo::new(io), answer);
+            .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -144,7 +144,7 @@ impl Service {
         }
     }
 
-    async fn answer(&self, mut request: Request) -> Response {
+    async fn respond(&self, mut request: Request) -> Response {
         if has_body(&request) {
             let body = request.take_body();
             request.set_body(in_time(body, self.limits.body));

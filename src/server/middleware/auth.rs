@@ -20,11 +20,11 @@ use crate::{
 
 /// Refuses callers that may not use this operation at all; checked before anything else, including stored responses.
 pub(in crate::server) fn authorize(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {
-    let for_staff = operation.callers == Access::Staff;
-    let caller = match operation.callers {
-        Access::Anybody => return Ok(()),
+    let for_staff = operation.access == Access::Staff;
+    let caller = match operation.access {
+        Access::Public => return Ok(()),
         Access::WithPassword => return password(caller).map(drop),
-        Access::SignedIn | Access::Staff => signed_in(caller)?,
+        Access::Authenticated | Access::Staff => signed_in(caller)?,
     };
     if let Some(scopes) = &caller.scopes {
         scopes.allow(&operation.method, for_staff)?;

@@ -29,7 +29,7 @@ pub(in crate::server) struct OperationMiddleware {
     pub authenticator: Arc<Authenticator>,
     pub proxies: Arc<TrustedProxies>,
     pub operations: Arc<[Operation]>,
-    pub answers: IdempotencyStore,
+    pub idempotency: IdempotencyStore,
     pub rates: Rates,
 }
 
@@ -109,8 +109,8 @@ impl OperationMiddleware {
         }
         let preconditions = Preconditions::of(operation, request.headers())?;
         let uri = request.uri().clone();
-        let response = preconditions.guard(self.answer(next, request, caller, operation)).await?;
-        match operation.answer {
+        let response = preconditions.guard(self.respond(next, request, caller, operation)).await?;
+        match operation.response {
             _ if response.status() != StatusCode::OK => Ok(response),
             Kind::Object => Ok(preconditions.tagged(response).await),
             Kind::Page => Ok(linked(&uri, response).await),
@@ -118,7 +118,7 @@ impl OperationMiddleware {
         }
     }
 
-    async fn answer<E>(
+    async fn respond<E>(
         &self,
         next: Arc<E>,
         mut request: Request,
@@ -131,7 +131,7 @@ impl OperationMiddleware {
         let Some(caller) = caller else { return next.call(request).await };
         let call = Call { user_id: caller.user.user_id, operation_id: operation.id.clone(), attempt: None };
         request.set_data(caller);
-        self.answers.call(call, next, request).await
+        self.idempotency.call(call, next, request).await
     }
 }
 

@@ -22,10 +22,10 @@ impl Preconditions {
     pub(in crate::server) fn of(operation: &Operation, headers: &HeaderMap) -> Result<Self, Error> {
         let wrong = |error| Error::Parameters(vec![error]);
         if !operation.takes_if_match && headers.contains_key(header::IF_MATCH) {
-            let message = "must be left out: this operation does not support it";
+            let message = "must be omitted: this operation does not support it";
             return Err(wrong(FieldError::of("header", "If-Match", message)));
         }
-        let reads = operation.answer == Kind::Object && operation.method == Method::GET;
+        let reads = operation.response == Kind::Object && operation.method == Method::GET;
         let if_none_match = if reads { Tags::of(headers, &header::IF_NONE_MATCH, true).map_err(wrong)? } else { None };
         Ok(Self { if_match: Tags::of(headers, &header::IF_MATCH, false).map_err(wrong)?, if_none_match })
     }

@@ -134,7 +134,7 @@ fn make_room<K: Eq + Hash>(counts: &mut HashMap<K, Count>, now: Instant) {
 impl RateLimitStatus {
     /// Returns the error for a caller that has used up its limit.
     pub(in crate::server) const fn refusal(self) -> Error {
-        Error::RateLimited { retry_after_secs: self.secs }
+        Error::RateLimited { retry_after_seconds: self.secs }
     }
 
     /// Adds the headers that describe the limit (draft-ietf-httpapi-ratelimit-headers).

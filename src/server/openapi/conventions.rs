@@ -55,7 +55,7 @@ pub(in crate::server) fn add(method: &str, is_object: bool, operation: &mut Valu
         "patch" | "put" | "delete" if is_object => {
             parameters.push(parameter(
                 "If-Match",
-                "The `ETag` of the state that the caller has read: the edit is refused if the object has changed since.",
+                "The `ETag` of the state that the caller has read: the update is refused if the object has changed since.",
                 "^(\\*|\"[A-Za-z0-9_.-]+\"( *, *\"[A-Za-z0-9_.-]+\")*)$",
                 ETAG,
             ));

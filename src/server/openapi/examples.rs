@@ -186,7 +186,7 @@ fn of_text(name: &str) -> &'static str {
         "vat_unavailable_reason" => "it depends on your billing address; set it with PUT /v1/billing_address",
         "vat_reason" => "standard rate of Switzerland",
         "version" => env!("CARGO_PKG_VERSION"),
-        "what" => "dispatched",
+        "event" => "dispatched",
         _ => "text",
     }
 }

@@ -21,8 +21,8 @@ pub(in crate::server) enum Kind {
 /// The callers that may use an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum Access {
-    Anybody,
-    SignedIn,
+    Public,
+    Authenticated,
     /// Users who sign in with their password, not with a token.
     WithPassword,
     Staff,
@@ -37,8 +37,8 @@ pub(in crate::server) struct Operation {
     parts: Vec<Option<String>>,
     pub id: String,
     pub summary: String,
-    pub callers: Access,
-    pub answer: Kind,
+    pub access: Access,
+    pub response: Kind,
     pub takes_body: bool,
     /// True for an edit that supports If-Match.
     pub takes_if_match: bool,
@@ -60,8 +60,8 @@ pub(in crate::server) fn operations(document: &Value) -> Vec<Operation> {
                     parts: path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect(),
                     id: text("operationId"),
                     summary: text("summary"),
-                    callers: callers(path, operation),
-                    answer: match operation["responses"]["200"]["headers"].get("ETag") {
+                    access: access(path, operation),
+                    response: match operation["responses"]["200"]["headers"].get("ETag") {
                         Some(_) => Kind::Object,
                         None if has("cursor") => Kind::Page,
                         None => Kind::Other,
@@ -117,14 +117,14 @@ pub(in crate::server) fn allowed_methods(operations: &[Operation], path: &str) -
 }
 
 /// Returns the callers that may use an operation.
-pub(in crate::server) fn callers(path: &str, operation: &Value) -> Access {
+pub(in crate::server) fn access(path: &str, operation: &Value) -> Access {
     let requirements = operation["security"].as_array().map_or(&[][..], Vec::as_slice);
     if requirements.is_empty() || requirements.contains(&json!({})) {
-        Access::Anybody
+        Access::Public
     } else if is_staff(path) {
         Access::Staff
     } else if requirements.iter().any(|requirement| requirement.get("bearer").is_some()) {
-        Access::SignedIn
+        Access::Authenticated
     } else {
         Access::WithPassword
     }
@@ -140,8 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn document_parameters_all_have_rules() {
-        let document: Value =
-            serde_json::from_str(&crate::server::document().expect("a document")).expect("JSON");
+        let document: Value = serde_json::from_str(&crate::server::document().expect("a document")).expect("JSON");
         for operation in operations(&document) {
             for parameter in &operation.parameters {
                 let message = "a scalar of parameters is missing in `scalar`";

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     conventions, examples, members,
-    operation::{Access, METHODS, callers},
+    operation::{Access, METHODS, access},
 };
 use crate::{code::Code, error::MAX_ERRORS, http::problem::CONTENT_TYPE};
 
@@ -167,7 +167,7 @@ const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billing_address"];
 
 /// Adds the errors that an operation can return, which follow from its parameters and body.
 fn add_problems(path: &str, method: &str, operation: &mut Value) {
-    let callers = callers(path, operation);
+    let access = access(path, operation);
     let has_body = operation.get("requestBody").is_some();
     let mut add = |status: &str, description: &str, headers: Value| {
         let mut response = json!({
@@ -185,9 +185,9 @@ fn add_problems(path: &str, method: &str, operation: &mut Value) {
     let sign_in = json!({ "description": "How to sign in", "schema": { "type": "string", "example": "Bearer realm=\"uncloud\"" } });
     add("401", "Missing or wrong credentials", json!({ "WWW-Authenticate": sign_in }));
     add("429", "Too many requests, or too many wrong passwords", wait.clone());
-    match callers {
-        Access::Anybody => {}
-        Access::SignedIn => add("403", "The token lacks a scope", Value::Null),
+    match access {
+        Access::Public => {}
+        Access::Authenticated => add("403", "The token lacks a scope", Value::Null),
         Access::WithPassword => add("403", "A token can't do this", Value::Null),
         Access::Staff => add("403", "Only staff may do this, or the token lacks a scope", Value::Null),
     }

@@ -172,7 +172,7 @@ impl NetworkApi {
         /// The number of networks on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the page before.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
         /// The sort order.
         #[oai(default)]
@@ -229,7 +229,7 @@ impl NetworkApi {
     ///
     /// The prefix does not change; the old key stops working when the host has confirmed the new one.
     #[oai(path = "/:id", method = "patch", operation_id = "vpn_update")]
-    async fn edit(
+    async fn update(
         &self,
         caller: AuthenticatedUser,
         /// Identifies the network.

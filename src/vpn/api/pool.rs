@@ -207,7 +207,7 @@ impl PoolApi {
         /// The number of pools on a page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the page before.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
         /// The sort order.
         #[oai(default)]
@@ -252,7 +252,7 @@ impl PoolApi {
     ///
     /// Its networks are pending until the host has confirmed the change.
     #[oai(path = "/:id", method = "patch", operation_id = "admin_vpnpool_update")]
-    async fn edit(
+    async fn update(
         &self,
         staff: Staff,
         /// Identifies the pool.

@@ -139,7 +139,7 @@ macro_rules! networks {
                       vpn_hostname, listen_port, pool.public_key as "server_public_key: PublicKey", applied_generation,
                       net.deleting, greatest(net.generation, changed_generation) as "generation!", net.job_id,
                       now.state as "job_state?: JobState", now.result ->> 'dry_run' as dry_run,
-                      coalesce(now.error, worker_silence(vpn_hostname, now.state, now.dispatched_at)) as job_trouble
+                      coalesce(now.error, worker_silence(vpn_hostname, now.state, now.dispatched_at)) as job_error
                from vpn_network net
                join vpn_pool pool using (pool_id)
                left join job asked on asked.job_id = net.job_id

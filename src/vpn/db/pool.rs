@@ -71,7 +71,7 @@ pub(in crate::vpn) async fn pools(
         r#"select pool_id, network, subnetwork_size, vpn_hostname, listen_port, public_key as "public_key: PublicKey",
                   next_public_key as "next_public_key: PublicKey", used, capacity as "capacity!", generation,
                   applied_generation, deleting, vpn_pool.job_id, now.state as "job_state?: JobState",
-                  coalesce(now.error, worker_silence(vpn_hostname, now.state, now.dispatched_at)) as job_trouble
+                  coalesce(now.error, worker_silence(vpn_hostname, now.state, now.dispatched_at)) as job_error
            from vpn_pool
            left join job asked on asked.job_id = vpn_pool.job_id
            left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)

@@ -17,7 +17,7 @@ pub enum Exit {
     /// The object that the command is about does not exist.
     NotFound,
     /// A server or a worker that the command needs did not respond.
-    NoAnswer,
+    NoResponse,
     /// A second signal ended the process at once.
     Interrupted,
     /// The reader of stdout has gone.
@@ -31,7 +31,7 @@ impl Exit {
         Self::Failed,
         Self::Usage,
         Self::NotFound,
-        Self::NoAnswer,
+        Self::NoResponse,
         Self::Interrupted,
         Self::OutputClosed,
     ];
@@ -43,7 +43,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::NotFound => 3,
-            Self::NoAnswer => 4,
+            Self::NoResponse => 4,
             Self::Interrupted => 130,
             Self::OutputClosed => 141,
         }
@@ -56,7 +56,7 @@ impl Exit {
             Self::Failed => "Refused or failed; the last line on stderr is the reason.",
             Self::Usage => "Wrong usage: an option, an argument or a setting is wrong or missing. Nothing was done.",
             Self::NotFound => "Not found: the job, user, bill, queue, worker or host does not exist.",
-            Self::NoAnswer => "No response in time from PostgreSQL, Redis or a worker; trying again later may help.",
+            Self::NoResponse => "No response in time from PostgreSQL, Redis or a worker; trying again later may help.",
             Self::Interrupted => "Interrupted: a second signal stopped uncloud-worker at once.",
             Self::OutputClosed => "The reader of stdout has gone, as in `uncloud job ls | head`.",
         }
@@ -94,8 +94,8 @@ impl Failure {
     }
 
     /// Creates a failure: a server or a worker did not respond.
-    pub fn no_answer(message: impl Into<String>) -> Self {
-        Self::new(Exit::NoAnswer, message)
+    pub fn no_response(message: impl Into<String>) -> Self {
+        Self::new(Exit::NoResponse, message)
     }
 
     /// Creates a failure without a message, because none is needed.
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn end_with_a_failure_as_cause_or_context_returns_its_code() {
         let below = anyhow::Error::new(Failure::not_found("job 42 not found")).context("can't show it");
-        let context = Err::<(), _>(std::io::Error::other("refused")).context(Failure::no_answer("can't connect"));
+        let context = Err::<(), _>(std::io::Error::other("refused")).context(Failure::no_response("can't connect"));
         let other = anyhow::anyhow!("no");
         for (error, expected) in [(below, 3), (context.expect_err("an error"), 4), (other, 1)] {
             let code = end("test", Err(error), |_| Exit::Failed);

@@ -98,7 +98,7 @@ pub struct Envelope {
     pub fence: i64,
     /// The kind of the job; see [`crate::kind::Kind`].
     pub kind: String,
-    /// The payload as JSON, rendered at dispatch. The handler decodes it: an unreadable payload fails that job, not the
+    /// The payload as JSON, prepared at dispatch. The handler decodes it: an unreadable payload fails that job, not the
     /// worker.
     pub payload: Vec<u8>,
     /// The time after which the handler is requested to finish.

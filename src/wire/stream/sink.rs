@@ -57,7 +57,7 @@ impl Sink {
 impl StreamBackend {
     /// Returns true if Redis responds on the connection that pushes use. After a restart of Redis the first command on
     /// an old connection is lost; another connection would not reveal that.
-    pub async fn answers(&mut self) -> bool {
+    pub async fn responds(&mut self) -> bool {
         match self.sink.connection() {
             Ok(mut connection) => connection.ping::<String>().await.is_ok(),
             Err(_) => false,

@@ -17,7 +17,7 @@ fn command_with_rights_has_sudo_prefix() {
         let args = command.get_args().map(|arg| arg.to_string_lossy().into_owned());
         [command.get_program().to_string_lossy().into_owned()].into_iter().chain(args).collect::<Vec<_>>()
     };
-    assert_eq!(words(Rights::Anybody), ["/usr/sbin/ip", "link"]);
+    assert_eq!(words(Rights::Unprivileged), ["/usr/sbin/ip", "link"]);
     assert_eq!(words(Rights::NetAdmin), ["/usr/bin/sudo", "-n", "/usr/sbin/ip", "link"]);
 }
 
@@ -25,7 +25,7 @@ fn command_with_rights_has_sudo_prefix() {
 async fn run_hanging_program_times_out() {
     let mut commands = with_ip("/bin/sleep");
     commands.timeout = Duration::from_millis(50);
-    let error = commands.run(Program::Ip, Rights::Anybody, &["60"]).await.expect_err("it sleeps");
+    let error = commands.run(Program::Ip, Rights::Unprivileged, &["60"]).await.expect_err("it sleeps");
     assert!(matches!(error, HostError::TimedOut { .. }), "{error}");
 }
 
@@ -36,7 +36,7 @@ async fn run_timed_out_program_ends_with_its_children() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("pid");
     let script = format!("sleep 86400 & echo $! >{}; wait", file.display());
-    let error = commands.run(Program::Ip, Rights::Anybody, &["-c", &script]).await.expect_err("it waits");
+    let error = commands.run(Program::Ip, Rights::Unprivileged, &["-c", &script]).await.expect_err("it waits");
     assert!(matches!(error, HostError::TimedOut { .. }), "{error}");
     let pid = std::fs::read_to_string(&file).expect("it was started").trim().to_owned();
     let stat = format!("/proc/{pid}/stat");
@@ -51,24 +51,26 @@ async fn run_timed_out_program_ends_with_its_children() {
 #[tokio::test]
 async fn run_with_input_passes_it_with_empty_environment() {
     let input = Secret::new("x".repeat(1 << 20));
-    let copied = with_ip("/bin/cat").run_with_input(Program::Ip, Rights::Anybody, &[], Some(&input)).await;
+    let copied = with_ip("/bin/cat").run_with_input(Program::Ip, Rights::Unprivileged, &[], Some(&input)).await;
     assert_eq!(copied.expect("cat").len(), 1 << 20);
     // The whole input exists when the program starts: for a pipe this would print 0.
     let size = with_ip("/usr/bin/stat");
-    let size = size.run_with_input(Program::Ip, Rights::Anybody, &["-L", "-c", "%s", "/dev/stdin"], Some(&input));
+    let size = size.run_with_input(Program::Ip, Rights::Unprivileged, &["-L", "-c", "%s", "/dev/stdin"], Some(&input));
     assert_eq!(size.await.expect("stat").trim(), (1 << 20).to_string());
-    let variables = with_ip("/usr/bin/env").run(Program::Ip, Rights::Anybody, &[]).await.expect("env");
+    let variables = with_ip("/usr/bin/env").run(Program::Ip, Rights::Unprivileged, &[]).await.expect("env");
     assert_eq!(variables, "LC_ALL=C\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
 }
 
 #[tokio::test]
 async fn run_failing_program_returns_its_output() {
-    let error = with_ip("/bin/ls").run(Program::Ip, Rights::Anybody, &["/nonexistent"]).await.expect_err("no file");
+    let error =
+        with_ip("/bin/ls").run(Program::Ip, Rights::Unprivileged, &["/nonexistent"]).await.expect_err("no file");
     assert!(error.stderr().contains("No such file"), "{error}");
     assert!(!error.is_final());
     let script = ["-c", "echo the reason; echo a banner >&2; exit 1"];
-    let error = with_ip("/bin/sh").run(Program::Ip, Rights::Anybody, &script).await.expect_err("it fails");
+    let error = with_ip("/bin/sh").run(Program::Ip, Rights::Unprivileged, &script).await.expect_err("it fails");
     assert_eq!(error.stderr(), "a banner the reason");
-    let error = with_ip("/nonexistent").run(Program::Ip, Rights::Anybody, &["link"]).await.expect_err("no program");
+    let error =
+        with_ip("/nonexistent").run(Program::Ip, Rights::Unprivileged, &["link"]).await.expect_err("no program");
     assert!(error.to_string().starts_with("cannot run `ip link`"), "{error}");
 }

@@ -23,7 +23,7 @@ pub(super) struct KeyRecord {
 }
 
 /// A response to be recorded.
-pub(super) struct Answer<'a> {
+pub(super) struct StoredResponse<'a> {
     pub status: i16,
     pub location: Option<&'a str>,
     pub content_type: Option<&'a str>,
@@ -92,18 +92,22 @@ pub(super) async fn known(pool: &PgPool, user_id: i64, key: &str) -> sqlx::Resul
     .await
 }
 
-pub(super) async fn answered(pool: &PgPool, attempt: &IdempotencyAttempt, answer: &Answer<'_>) -> sqlx::Result<()> {
+pub(super) async fn record(
+    pool: &PgPool,
+    attempt: &IdempotencyAttempt,
+    response: &StoredResponse<'_>,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "update idempotency set status = $4, location = $5, content_type = $6, body = $7, body_key_id = $8
          where user_id = $1 and key = $2 and attempt = $3",
         attempt.user_id,
         attempt.key,
         attempt.attempt,
-        answer.status,
-        answer.location,
-        answer.content_type,
-        answer.body,
-        answer.body_key_id,
+        response.status,
+        response.location,
+        response.content_type,
+        response.body,
+        response.body_key_id,
     )
     .execute(pool)
     .await

@@ -86,14 +86,14 @@ impl IdempotencyStore {
             return Ok(self.before(call.user_id, &key, &request_hash).await?);
         };
         call.attempt = Some(attempt.clone());
-        let (answers, unfinished) = (self.clone(), attempt.clone());
-        let answer = async move {
+        let (store, unfinished) = (self.clone(), attempt.clone());
+        let response = async move {
             let response = request_context::of_call(call, next.call(request)).await.unwrap_or_else(parameters::named);
-            answers.record(&attempt, problem::write(response).await).await
+            store.record(&attempt, problem::write(response).await).await
         };
-        let answer = request_context::of_request(request_context::request_id().unwrap_or_default(), answer);
-        let answer = tokio::spawn(answer.in_current_span()).await;
-        match answer {
+        let response = request_context::of_request(request_context::request_id().unwrap_or_default(), response);
+        let response = tokio::spawn(response.in_current_span()).await;
+        match response {
             Ok(response) => Ok(response),
             Err(error) => {
                 db::release(&self.pool, &unfinished).await.map_err(Error::from)?;
@@ -160,14 +160,14 @@ impl IdempotencyStore {
             |headers: &HeaderMap, name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (location, content_type) =
             (text(response.headers(), header::LOCATION), text(response.headers(), header::CONTENT_TYPE));
-        let answer = db::Answer {
+        let response = db::StoredResponse {
             status: i16::try_from(response.status().as_u16()).unwrap_or(200),
             location: location.as_deref(),
             content_type: content_type.as_deref(),
             body: &sealed?,
             body_key_id: self.sealer.key_id(),
         };
-        Ok(db::answered(&self.pool, attempt, &answer).await?)
+        Ok(db::record(&self.pool, attempt, &response).await?)
     }
 }
 

@@ -9,7 +9,7 @@ use uncloud::{
     money::{
         Order,
         amount::Amount,
-        charge::{Timing, UpgradeCredit},
+        charge::{BillingMode, UpgradeCredit},
         period::{RecurringPeriod, Unit},
     },
     orders::{self, NewOrder},
@@ -136,7 +136,7 @@ fn random_order(user_id: i64, random: &mut Random) -> NewOrder {
         one_time: if once || random.below(5) == 0 { amount(1 + random.below(9999)) } else { Amount::ZERO },
         recurring: if once { Amount::ZERO } else { amount(1 + random.below(most)) },
         period,
-        timing: if random.below(4) == 0 { Timing::Arrears } else { Timing::Advance },
+        billing_mode: if random.below(4) == 0 { BillingMode::Arrears } else { BillingMode::Advance },
         commitment_periods: u32::from(!once && random.below(2) == 0),
         upgrade_credit: if random.below(4) == 0 { UpgradeCredit::None } else { UpgradeCredit::Prorate },
         zone: "Europe/Zurich".parse().expect("a zone"),

@@ -25,7 +25,7 @@ use super::Action;
 pub struct Kinds;
 
 impl JobKinds for Kinds {
-    fn render<'a>(
+    fn prepare<'a>(
         &'a self,
         _: &'a mut PgConnection,
         jobs: &'a [Claimed],

@@ -11,8 +11,8 @@ use sqlx::PgPool;
 use crate::{
     billing::{
         bill_run::second,
-        line,
-        manual_line::{self, NewLine},
+        item,
+        manual_item::{self, NewItem},
     },
     error::Error,
     http::{Body, Cursor, Id, Line, Moment, PageQuery, Sort, Staff, Tags, input},
@@ -30,7 +30,7 @@ input! {
         pub currency: Currency,
         /// A note for colleagues and auditors, not shown on the bill.
         pub reason: Line<500>,
-        /// The time of supply, which determines the VAT rate; the item is not billed before it. Now if left out.
+        /// The time of supply, which determines the VAT rate; the item is not billed before it. Now if omitted.
         pub service_at: Option<Moment>,
     }
 }
@@ -38,7 +38,7 @@ input! {
 /// An item that staff added to a customer's bills.
 #[derive(Debug, Object)]
 #[oai(rename = "BillItem", skip_serializing_if_is_none)]
-struct LineBody {
+struct ItemBody {
     /// Identifies the item.
     id: i64,
     /// The customer whose bill gets the item.
@@ -65,21 +65,21 @@ struct LineBody {
     voided_by: Option<String>,
 }
 
-impl From<manual_line::Line> for LineBody {
-    fn from(line: manual_line::Line) -> Self {
+impl From<manual_item::Item> for ItemBody {
+    fn from(item: manual_item::Item) -> Self {
         Self {
-            id: line.item_id,
-            user_id: line.user_id,
-            description: line.description,
-            net: line.net,
-            currency: line.currency,
-            service_at: line.service_at,
-            reason: line.reason,
-            created_by: line.created_by,
-            created_at: line.created_at,
-            bill_id: line.bill_id,
-            voided_at: line.voided_at,
-            voided_by: line.voided_by,
+            id: item.item_id,
+            user_id: item.user_id,
+            description: item.description,
+            net: item.net,
+            currency: item.currency,
+            service_at: item.service_at,
+            reason: item.reason,
+            created_by: item.created_by,
+            created_at: item.created_at,
+            bill_id: item.bill_id,
+            voided_at: item.voided_at,
+            voided_by: item.voided_by,
         }
     }
 }
@@ -87,18 +87,18 @@ impl From<manual_line::Line> for LineBody {
 /// A page of items.
 #[derive(Debug, Object)]
 #[oai(rename = "BillItemList", skip_serializing_if_is_none)]
-struct LineList {
+struct ItemList {
     /// The items, in the requested order.
-    items: Vec<LineBody>,
+    items: Vec<ItemBody>,
     /// The cursor of the next page; absent on the last.
     next: Option<String>,
 }
 
 #[derive(ApiResponse)]
-enum LineCreated {
+enum ItemCreated {
     /// Added; the next bill contains it
     #[oai(status = 201)]
-    Created(Json<LineBody>),
+    Created(Json<ItemBody>),
 }
 
 /// The operations.
@@ -120,9 +120,9 @@ impl BillItemApi {
         /// Identifies the customer.
         id: Path<Id>,
         body: Body<BillItemCreate>,
-    ) -> Result<LineCreated, Error> {
+    ) -> Result<ItemCreated, Error> {
         let BillItemCreate { description, net, currency, reason, service_at } = body.0;
-        let new = NewLine {
+        let new = NewItem {
             user_id: id.0.0,
             description: description.0,
             net,
@@ -131,12 +131,12 @@ impl BillItemApi {
             reason: reason.0,
             created_by: staff.0.user_id,
         };
-        Ok(LineCreated::Created(Json(line::add(&self.pool, &new).await?.into())))
+        Ok(ItemCreated::Created(Json(item::add(&self.pool, &new).await?.into())))
     }
 
     /// List the items that staff added for a customer
     ///
-    /// Lists billed, pending and voided items, oldest first unless `sort` says otherwise, in pages.
+    /// Lists billed, pending and voided items, oldest first unless `sort` requests another order, in pages.
     #[oai(path = "/:id/bill_item", method = "get", operation_id = "admin_bill_item_list")]
     async fn list(
         &self,
@@ -151,10 +151,10 @@ impl BillItemApi {
         /// The order of the items.
         #[oai(default)]
         sort: Query<Sort>,
-    ) -> Result<Json<LineList>, Error> {
+    ) -> Result<Json<ItemList>, Error> {
         let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
-        let (lines, next) = window.page(line::list(&self.pool, id.0.0, window).await?, |line| line.item_id);
-        Ok(Json(LineList { items: lines.into_iter().map(Into::into).collect(), next }))
+        let (items, next) = window.page(item::list(&self.pool, id.0.0, window).await?, |item| item.item_id);
+        Ok(Json(ItemList { items: items.into_iter().map(Into::into).collect(), next }))
     }
 
     /// Void an item that is not billed yet
@@ -169,7 +169,7 @@ impl BillItemApi {
         id: Path<Id>,
         /// Identifies the item.
         item: Path<Id>,
-    ) -> Result<Json<LineBody>, Error> {
-        Ok(Json(line::void(&self.pool, id.0.0, item.0.0, staff.0.user_id).await?.into()))
+    ) -> Result<Json<ItemBody>, Error> {
+        Ok(Json(item::void(&self.pool, id.0.0, item.0.0, staff.0.user_id).await?.into()))
     }
 }

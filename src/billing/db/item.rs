@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
-    billing::manual_line::{Line, NewLine},
+    billing::manual_item::{Item, NewItem},
     error::Error,
     http::{PageQuery, in_order},
     money::amount::Amount,
@@ -14,7 +14,7 @@ pub(in crate::billing) async fn require_user(db: &mut PgConnection, user_id: i64
     found.map(drop).ok_or_else(|| Error::NotFound(format!("user {user_id} not found").into()))
 }
 
-pub(in crate::billing) async fn insert_line(tx: &mut PgConnection, new: &NewLine) -> sqlx::Result<i64> {
+pub(in crate::billing) async fn insert_item(tx: &mut PgConnection, new: &NewItem) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
          values ($1, $2, $3, $4, coalesce($5, date_trunc('second', now())), $6, $7) returning item_id",
@@ -31,16 +31,16 @@ pub(in crate::billing) async fn insert_line(tx: &mut PgConnection, new: &NewLine
 }
 
 /// Returns a customer's items by id, or one of them.
-pub(in crate::billing) async fn lines(
+pub(in crate::billing) async fn items(
     db: impl PgExecutor<'_>,
     user_id: i64,
     item_id: Option<i64>,
     window: PageQuery,
-) -> sqlx::Result<Vec<Line>> {
+) -> sqlx::Result<Vec<Item>> {
     in_order!(
         window,
         db,
-        query_as<Line>,
+        query_as<Item>,
         id "item.item_id",
         r#"select item.item_id, item.user_id, item.description, item.net_cents as "net: Amount", item.currency,
                   service_at, reason, author.username as created_by, item.created_at, bill_id as "bill_id?", voided_at,

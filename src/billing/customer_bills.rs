@@ -7,5 +7,5 @@ pub(super) struct CustomerBills {
     pub user_id: i64,
     pub address_id: i64,
     pub drafts: Vec<Draft>,
-    pub moved: Vec<CursorUpdate>,
+    pub cursor_updates: Vec<CursorUpdate>,
 }

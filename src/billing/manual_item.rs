@@ -6,7 +6,7 @@ use crate::money::amount::{Amount, Currency};
 
 /// A bill item.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct Item {
     /// Identifies the item.
     pub item_id: i64,
     /// The customer whose bill gets the item.
@@ -35,7 +35,7 @@ pub struct Line {
 
 /// A bill item to be added.
 #[derive(Debug)]
-pub struct NewLine {
+pub struct NewItem {
     /// The customer whose bill gets the item.
     pub user_id: i64,
     /// The text on the bill.
