@@ -68,6 +68,8 @@ clients_rust() {
 
 clients_call() {
     clients_tools
+    [ -d "$work/typescript" ] || clients_generate
+    tests_build # with the server
     uncloud=$CARGO_TARGET_DIR/debug/uncloud
     data_dir=$(mktemp -d "${TMPDIR:-/tmp}/uncloud-clients.XXXXXX")
     chmod 711 "$data_dir" # PostgreSQL is another user than root

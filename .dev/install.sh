@@ -29,6 +29,11 @@ END
 # The same for the dependencies of ./dev test, ./dev fuzz and ./dev clients only.
 needed_by_tests() {
     cat <<'END'
+have systemd-analyze|systemd|systemd|a test compares its reader of settings with ours, another one checks the units
+have zsh|zsh|zsh|a test reads the completion script with it
+have fish|fish|fish|the same
+have man|man-db|man-db|a test reads the manual pages with it
+have shellcheck|shellcheck|shellcheck|reads the scripts of ./dev
 have chromedriver|chromium-driver|chromium-chromedriver|a test reads the docs page in a browser with it
 python3 -c 'import ensurepip' >/dev/null 2>&1|python3-venv|python3|runs schemathesis, which asks the API what nobody thought of, and generators of clients
 END

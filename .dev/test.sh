@@ -21,19 +21,13 @@ deny_here() {
 # Advisories are left out: their database is fetched anew from the network each time.
 deny() { "$deny_root/bin/cargo-deny" --offline --locked --workspace check --hide-inclusion-graph bans licenses sources; }
 
-shell_lint() {
-    if have shellcheck; then
-        shellcheck -x dev .ci/run .dev/*.sh packaging/*.sh packaging/libexec/*
-    else
-        say "   left out: shellcheck is not installed"
-    fi
-}
+shell_lint() { shellcheck -x dev .ci/run .dev/*.sh packaging/*.sh packaging/libexec/*; }
 
 # The words that this project has agreed to write otherwise (docs/development/conventions.md): each line an extended regular
 # expression and what to write. Looked for in code, documents and scripts.
 words_to_avoid() {
     cat <<'END'
-^ *//[/!] ?(What|Whose|Who|Which|Why)\b => say what the item is or does
+^ *//[/!] ?(What|Whose|Who|Which|Why|How|When|Where|Whether)\b => say what the item is or does
 \b(is|are|was) no (valid|such|number|text|name|queue|file|user|host|key)\b => is not a ...
 \b(billingaddress|recurringperiod|billrun|billline)\b => billing_address, recurring_period, bill_run, bill_item
 \b(withdrawn_at|withdraw_at|passed_seconds|oldest_due_secs|took_ms)\b => the new name in docs/operations/upgrading.md
@@ -60,7 +54,8 @@ tests_build() { cargo test --locked --quiet --workspace --no-run; }
 
 # Prints the paths of the programs with tests, those that take longest first.
 test_programs() {
-    cargo test --locked --workspace --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p' |
+    cargo test --locked --quiet --workspace --no-run --message-format=json |
+        jq -r 'select(.reason == "compiler-artifact" and .profile.test and .executable).executable' |
         sed -E 's/.*\/(runner|api|hosts)-[^/]*$/0 &/; t; s/^/1 /' | sort -s -k 1,1 | cut -d' ' -f2-
 }
 

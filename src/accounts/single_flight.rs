@@ -15,7 +15,7 @@ pub(super) struct SingleFlight(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>)
 /// A place in the queue of a key; the caller awaits `lock` for its turn.
 #[derive(Debug)]
 pub(super) struct FlightTicket<'a> {
-    turns: &'a SingleFlight,
+    flights: &'a SingleFlight,
     key: Key,
     /// The lock that is held during a turn.
     pub lock: Arc<tokio::sync::Mutex<()>>,
@@ -25,13 +25,13 @@ impl SingleFlight {
     pub(super) fn ticket(&self, key: Key) -> FlightTicket<'_> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = Arc::clone(turns.entry(key).or_default());
-        FlightTicket { turns: self, key, lock }
+        FlightTicket { flights: self, key, lock }
     }
 }
 
 impl Drop for FlightTicket<'_> {
     fn drop(&mut self) {
-        let mut turns = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The map's reference and ours are the only ones: no other request is waiting.
         if Arc::strong_count(&self.lock) == 2 {
             turns.remove(&self.key);

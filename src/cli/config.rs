@@ -10,7 +10,7 @@ use sqlx::{
 };
 use uncloud_wire::{
     Secret, broker,
-    program::{Failure, secret_or_file},
+    program::{Exit, Failure, secret_or_file},
 };
 
 use crate::embedded::{Instance, default_data_dir};
@@ -188,12 +188,22 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
         })
         .connect_with(options.clone())
         .await;
-    let pool = match pool {
+    let error = match pool {
         // A pool retries while the server is starting or unreachable, and then only reports the timeout.
-        Err(sqlx::Error::PoolTimedOut) => Err(why_not(&options).await),
-        pool => pool,
+        Err(sqlx::Error::PoolTimedOut) => connection_error(&options).await,
+        Err(error) => error,
+        Ok(pool) => return Ok(pool),
     };
-    pool.context(Failure::no_response("can't connect to PostgreSQL; check DATABASE_URL and that the server is running"))
+    let context = match &error {
+        // The server has responded: it does not know the user, the password or the database.
+        sqlx::Error::Database(refusal)
+            if refusal.code().is_some_and(|code| ["28", "3D"].iter().any(|class| code.starts_with(class))) =>
+        {
+            Failure::new(Exit::Failed, "PostgreSQL refuses the connection; check DATABASE_URL")
+        }
+        _ => Failure::no_response("can't connect to PostgreSQL; check DATABASE_URL and that the server is running"),
+    };
+    Err(anyhow::Error::new(error).context(context))
 }
 
 /// Name of the program and its command in PostgreSQL and the audit log.
@@ -205,7 +215,7 @@ pub(super) fn set_program(name: String) {
 }
 
 /// Connects once more, to return the server's actual error.
-async fn why_not(options: &PgConnectOptions) -> sqlx::Error {
+async fn connection_error(options: &PgConnectOptions) -> sqlx::Error {
     match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
         Ok(Err(error)) => error,
         Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,

@@ -26,7 +26,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   uncloud job ls --state failed                     # the dead letters
-  uncloud job show 42                               # its history, the reason why it is stuck, and a hint
+  uncloud job show 42                               # its history, and a hint if it is stuck
   uncloud job retry --all --queue vpn-1.example.ch --error 'port 51820'
   uncloud job watch 42                              # its progress, until it has ended")]
 pub(super) struct JobArgs {

@@ -222,7 +222,7 @@ fn with_fields(error: Error) -> anyhow::Error {
         Error::Invalid(fields) => {
             let fields =
                 fields.iter().map(|field| format!("{} {}", field.pointer.trim_start_matches('/'), field.message));
-            anyhow::anyhow!(fields.collect::<Vec<_>>().join("; "))
+            Failure::usage(fields.collect::<Vec<_>>().join("; ")).into()
         }
         other => other.into(),
     }

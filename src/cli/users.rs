@@ -81,11 +81,11 @@ fn read_password(optional: bool) -> anyhow::Result<Option<Secret<String>>> {
     if optional && password.is_empty() {
         return Ok(None);
     }
-    if password.len() < MIN_PASSWORD {
+    let length = password.chars().count();
+    if length < MIN_PASSWORD {
         let what = format!(
-            "the password on stdin has {} characters; it needs at least {MIN_PASSWORD}: echo PASSWORD | uncloud \
-             bootstrap-user --username NAME",
-            password.len()
+            "the password on stdin has {length} characters; it needs at least {MIN_PASSWORD}: echo PASSWORD | uncloud \
+             bootstrap-user --username NAME"
         );
         return Err(Failure::usage(what).into());
     }

@@ -1,12 +1,12 @@
 //! The command `uncloud job watch`, which shows the progress of a job.
 
-use std::{io::IsTerminal as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sqlx::PgPool;
 use uncloud_wire::{
     JobId,
-    program::{Exit, Failure, say},
+    program::{Exit, Failure, can_overwrite, say},
 };
 
 use crate::queue::{self, JobState, Notifier};
@@ -19,7 +19,7 @@ pub(super) fn not_found(job: JobId) -> anyhow::Error {
 /// Follows a job until it has ended: draws a bar on a terminal, and writes a line for each change elsewhere.
 pub(super) async fn watch(pool: &PgPool, wake: &Arc<Notifier>, job: JobId) -> anyhow::Result<()> {
     let listener = tokio::spawn(queue::listen(pool.clone(), Arc::clone(wake)));
-    let terminal = std::io::stderr().is_terminal();
+    let terminal = can_overwrite();
     let (begin, end) = if terminal { ("\r\x1b[K", "") } else { ("", "\n") };
     let mut last = String::new();
     let view = loop {

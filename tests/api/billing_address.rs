@@ -1,4 +1,4 @@
-//! Where bills go and come from.
+//! Billing addresses and the seller's details.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ async fn billing_address_update_affects_only_owner_and_keeps_versions() {
     assert_eq!(set["vat_number"], "DE136695976", "without separators");
     assert!(set.get("vat_verified_at").is_none(), "{set}");
     assert_eq!(app.get(MINE, "alice").await.expect(200), set);
-    assert_eq!(app.put(MINE, "alice", business()).await.expect(200), set, "the same again is no change");
+    assert_eq!(app.put(MINE, "alice", business()).await.expect(200), set, "the same again changes nothing");
     assert_eq!(rows(&app).await, 1);
     let moved = app.put(MINE, "alice", with(business(), "city", "Potsdam")).await.expect(200);
     assert_ne!(moved["id"], set["id"]);
@@ -134,7 +134,11 @@ async fn seller_update_by_staff_validates_fields_and_keeps_versions() {
     let set = app.put("/v1/admin/seller", "admin", details.clone()).await.expect(200);
     assert_eq!((&set["vat_number"], &set["oss_eu"]), (&json!("CHE116281710MWST"), &json!(true)));
     assert_eq!(set["cash_rounding"], false);
-    assert_eq!(app.put("/v1/admin/seller", "admin", details.clone()).await.expect(200), set, "the same is no change");
+    assert_eq!(
+        app.put("/v1/admin/seller", "admin", details.clone()).await.expect(200),
+        set,
+        "the same changes nothing"
+    );
     assert_eq!(app.get("/v1/admin/seller", "admin").await.expect(200), set);
     for (field, value) in [
         ("country", json!("DE")),

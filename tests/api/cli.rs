@@ -98,7 +98,7 @@ fn cli_with_invalid_arguments_fails_with_one_line() {
     refused(&mut uncloud(&["bootstrap-user", "--username", "nico"]), "short\n", &["5 characters", "8"]);
     refused(&mut uncloud(&["bootstrap-user", "--username", "nico"]), "", &["password", "stdin"]);
     let help = run(&mut uncloud(&["--help"]), "");
-    assert!(help.status.success() && help.stdout.starts_with(b"A hosting provider"), "help is no error");
+    assert!(help.status.success() && help.stdout.starts_with(b"A hosting provider"), "help is not an error");
     assert!(run(&mut uncloud(&["--version"]), "").status.success());
 }
 

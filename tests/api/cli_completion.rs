@@ -37,12 +37,8 @@ fn completion_for_zsh_and_fish_prints_valid_scripts() {
         let output = run(&mut uncloud(&["completion", shell]), "");
         let script = String::from_utf8(output.stdout).expect("text");
         assert!(output.status.success() && script.starts_with(beginning), "{shell}: {script:.200}");
-        let mut check = Command::new(shell);
-        if check.arg("--version").output().is_ok() {
-            let mut syntax = Command::new(shell);
-            let output = run(syntax.arg("-n"), &script);
-            assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
-        }
+        let output = run(Command::new(shell).arg("-n"), &script);
+        assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

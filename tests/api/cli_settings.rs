@@ -1,4 +1,4 @@
-//! Where settings come from: options before and after the command, the environment, and the file of `--config`.
+//! The sources of settings: options before and after the command, the environment, and the file of `--config`.
 
 use std::io::Write as _;
 

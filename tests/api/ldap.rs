@@ -13,7 +13,12 @@ const HERE: &str = "192.0.2.1";
 pub const REMEMBER: Duration = Duration::from_millis(300);
 
 pub async fn start(settings: DirectorySettings) -> TestApp {
-    TestApp::start_accounts(AccountSettings { directory: Some(directory(settings)), remember: REMEMBER }).await
+    start_remembering(settings, REMEMBER).await
+}
+
+/// Starts a server that remembers right passwords for that long.
+pub async fn start_remembering(settings: DirectorySettings, remember: Duration) -> TestApp {
+    TestApp::start_accounts(AccountSettings { directory: Some(directory(settings)), remember }).await
 }
 
 pub async fn forgotten() {

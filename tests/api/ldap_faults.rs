@@ -20,10 +20,11 @@ use uncloud_testkit::servers::{SERVICE_PASSWORD, Slapd, password_of};
 
 use crate::{
     app::{PASSWORD, TestApp},
-    ldap::{forgotten, start},
+    ldap::{forgotten, start, start_remembering},
 };
 
 const HERE: &str = "192.0.2.1";
+const HOUR: Duration = Duration::from_hours(1);
 
 #[track_caller]
 fn assert_outage(response: &crate::app::ApiResponse) {
@@ -38,12 +39,13 @@ async fn login(app: &TestApp, user: &str) -> crate::app::ApiResponse {
 #[tokio::test]
 async fn login_during_directory_outage_returns_503_unless_cached() {
     let mut slapd = Slapd::start();
-    let app = start(slapd.settings()).await;
+    let (app, remembering) = (start(slapd.settings()).await, start_remembering(slapd.settings(), HOUR).await);
     login(&app, "carol").await.expect(200);
+    login(&remembering, "carol").await.expect(200);
     slapd.stop();
-    login(&app, "carol").await.expect(200);
-    assert_outage(&login(&app, "dave").await);
-    assert_outage(&app.login("carol", "wrong", HERE).await);
+    login(&remembering, "carol").await.expect(200);
+    assert_outage(&login(&remembering, "dave").await);
+    assert_outage(&remembering.login("carol", "wrong", HERE).await);
     forgotten().await;
     assert_outage(&login(&app, "carol").await);
     slapd.resume();

@@ -138,7 +138,7 @@ async fn job_cleanup_among_many_kept_jobs_uses_an_index() {
 
 /// The whole way: rows, relay, Redis, a worker, events, rows.
 #[tokio::test]
-async fn job_run_of_five_thousand_leaves_nothing_in_redis() {
+async fn job_run_of_twenty_thousand_leaves_nothing_in_redis() {
     const JOBS: usize = 20_000;
     let app = TestApp::start().await;
     app.worker(HOST, |_| Ok(json!({ "peers": [] })));

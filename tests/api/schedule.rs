@@ -29,7 +29,7 @@ async fn until<F: AsyncFnMut() -> bool>(what: &str, mut holds: F) {
     panic!("waited in vain: {what}");
 }
 
-/// When a tick was due, its job, and when it ran.
+/// A tick: the time at which it was due, its job, and the time at which that ran.
 type Tick = (DateTime<Utc>, i64, DateTime<Utc>);
 
 /// Ticks of a schedule by their due time.
@@ -139,7 +139,7 @@ async fn schedule_when_due_or_run_manually_enqueues_its_job() {
         (&applied["state"], &applied["kind"], &applied["queue"]),
         (&json!("succeeded"), &json!("vpn_apply"), &json!(HOST))
     );
-    assert_eq!(ticks(&app.pool, "often").await, after_pause, "a run by hand is no tick");
+    assert_eq!(ticks(&app.pool, "often").await, after_pause, "a manual run is not a tick");
     let shown = app.cli(&["schedule", "show", "often", "--output", "json"]).await.expect("shown");
     assert_eq!(shown["last_job"], json!({ "id": job, "state": "succeeded" }));
 

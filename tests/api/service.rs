@@ -30,7 +30,7 @@ async fn document_and_docs_without_internet_are_served() {
     assert!(!docs.text.contains("src=\"http"), "nothing is loaded from elsewhere");
 }
 
-/// Where a document says something, and what.
+/// A place in a document, and its text.
 fn everywhere<'a>(value: &'a Value, at: &str, look: &mut impl FnMut(&str, &'a serde_json::Map<String, Value>)) {
     match value {
         Value::Object(map) => {

@@ -114,7 +114,7 @@ async fn tls_certificate_after_renewal_is_served_without_restart() {
     fs::write(site.path("server.pem"), &certificate).expect("written");
     let half = Instant::now();
     while half.elapsed() < Duration::from_secs(3) {
-        assert!(serves("old.example.ch").await, "half a pair is no pair");
+        assert!(serves("old.example.ch").await, "half a pair is not used");
     }
     // As certbot does it: another file under the name.
     fs::write(site.path("key.new"), &key).expect("written");

@@ -68,7 +68,7 @@ async fn vat_rate_import_of_file_changes_only_its_territories() {
         raised,
         [json!({ "territory": "DE", "from": "2098-01-01", "to": null, "old": "0.190", "new": "0.210", "past": false })]
     );
-    assert_eq!(import(&app, law).await, Vec::<Value>::new(), "again is no change");
+    assert_eq!(import(&app, law).await, Vec::<Value>::new(), "again changes nothing");
     let now = rates(&app, "DE").await;
     assert_eq!((now.len(), &now[3]["source"]), (germany.len() + 1, &json!("law of 2097")));
     assert_eq!(rates(&app, "FR").await, france);

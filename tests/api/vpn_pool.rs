@@ -1,4 +1,4 @@
-//! Pools.
+//! Creating, changing and deleting VPN pools.
 
 use serde_json::{Value, json};
 

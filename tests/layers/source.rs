@@ -14,7 +14,7 @@ use uncloud_testkit::programs;
 pub struct Module {
     /// Its name in the crate, part by part.
     pub path: Vec<String>,
-    /// Where it is.
+    /// Its path below the repository.
     pub file: String,
     /// Items of others that it uses.
     pub uses: Vec<Used>,
@@ -26,6 +26,8 @@ pub struct Used {
     pub module: usize,
     /// Its name.
     pub item: String,
+    /// True if the module only hands the item on, as a `mod.rs` does with those of its files.
+    pub handed_on: bool,
 }
 
 /// Imports and paths of one file.
@@ -207,7 +209,9 @@ impl Resolver<'_> {
             };
             self.resolve(module, &whole)
         });
-        imported.chain(written).filter(|used| used.module != module).collect()
+        let handed_on = contents.exports.values().filter_map(|path| self.resolve(module, path));
+        let handed_on = handed_on.map(|used| Used { handed_on: true, ..used });
+        imported.chain(written).chain(handed_on).filter(|used| used.module != module).collect()
     }
 
     /// The file that defines what a path names. A module that is only imported is not taken from anywhere: what is used of
@@ -244,7 +248,7 @@ impl Resolver<'_> {
                 return self.resolve(exporter, &whole);
             }
             let module = *self.index.get(&here)?;
-            return Some(Used { module, item: first.clone() });
+            return Some(Used { module, item: first.clone(), handed_on: false });
         }
         None
     }

@@ -125,7 +125,7 @@ async fn commands_after_migrate_work_with_existing_rows() {
     assert!(succeeded(&billed.expect("uncloud")).contains("CHF"), "two more periods of her network");
     assert_eq!(old.texts("select number from bill_number order by 1").await, ["2026-000001", "2026-000002"]);
     for (args, line) in
-        [(["bill", "verify"], "FAULT"), (["jobs", "ls"], "vpn-1.example.ch"), (["schedule", "ls"], "nightly")]
+        [(["bill", "verify"], "DISCREPANCY"), (["jobs", "ls"], "vpn-1.example.ch"), (["schedule", "ls"], "nightly")]
     {
         let text = succeeded(&old.uncloud(&args).output().expect("uncloud"));
         assert!(text.contains(line), "{args:?}: {text}");

@@ -1,12 +1,14 @@
 -- At least one row of each table, in a database whose schema ends at migration 0038: a provider with a network, orders, a bill,
 -- jobs. New migrations run over these rows too. Ids are counted: each comment names those that other rows refer to.
 
--- 1 admin (the hash is made up), 2 alice, 3 bob.
+-- 1 admin and 2 alice, whose password is `correct horse battery`, 3 bob of the directory.
 insert into users (username, staff_by_hand, password_hash, created_at)
     values ('admin', true,
-        '$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0IGhlcmU$8ovBLs2D5r3aTqbNqmYJzOe1eJYb0iV0lMSbGDPaJvg', '2025-12-01Z');
+        '$argon2id$v=19$m=19456,t=2,p=1$LdvFaL58bdqlpszNIA369Q$JhYwSA/OHr5TFdZsZ4QNt1k3jm/Gr7vGyEjt6y3CYrE', '2025-12-01Z');
+insert into users (username, staff_by_directory, vpn_quota, locked, password_hash, created_at)
+    select 'alice', false, 8, false, password_hash, '2025-12-02Z' from users;
 insert into users (username, staff_by_directory, vpn_quota, locked, created_at)
-    values ('alice', false, 8, false, '2025-12-02Z'), ('bob', true, 2, true, '2025-12-03Z');
+    values ('bob', true, 2, true, '2025-12-03Z');
 insert into token (user_id, name, secret_hash, prefix, scopes, expires_at, last_used_at, created_at)
     values (2, 'backup script', decode(repeat('a1', 32), 'hex'), 'unc_AbCd-f_2', '{read,write}', '2026-12-01Z', '2026-01-05Z',
         '2026-01-01Z');
@@ -103,15 +105,21 @@ insert into order_part (order_id, position, product_id, parameter, quantity, one
     (3, 1, 2, null, 1, 500, 300), (3, 2, 2, 'cores', 2, 0, 150),
     (4, 1, 2, null, 1, 500, 300), (4, 2, 2, 'cores', 4, 0, 150);
 
--- Pool 1 on vpn-1, which has left vpn-0 and gets a new key; in it alice's network 1, and a prefix that is free again.
+-- Pool 1 on vpn-1, which has left vpn-0 and gets a new key; in it alice's network 1, and a prefix that is free again. The
+-- private keys kPDTvgGZuL33SP0gfi/jrugtubKfX8gkkcHMxOzPwEU= and
+-- CKDZEwtrAjY6TAGaVA1tKDGC9B88z86DV6Ygf6jZbGk= are sealed under a secret key of 32 bytes 0x01.
 insert into vpn_pool (network, subnetwork_size, vpn_hostname, private_key, private_key_key_id, public_key, generation,
         applied_generation, changed_generation, used, next_index, job_id, next_private_key, next_private_key_key_id,
         next_public_key, next_key_generation, traffic_at, created_at)
-    values ('2001:db8::/40', 48, 'vpn-1.example.ch', decode('0102', 'hex'), 'k1', decode(repeat('b1', 32), 'hex'), 9, 7, 3, 1, 3, 1,
-        decode('0304', 'hex'), 'k2', decode(repeat('b2', 32), 'hex'), 8, '2026-01-06Z', '2025-12-01Z');
+    values ('2001:db8::/40', 48, 'vpn-1.example.ch', 
+        decode('e5d4f7fe0364e8d2df865125a9610439046012131847a7d8076f3b8f42f6dd35b234edd292f3a82b96efed816781cdebfaf27724fa42a9614a3afd55', 'hex'),
+        '72cd6e84', decode('f21ad9ba7d27f012d6c22978fc7bd71237ffbd603fd979a5a59deee4b81e6a6b', 'hex'), 9, 7, 3, 1, 3, 1,
+        decode('fd981e1ee711cb7dec24607929083253de603c16996571cecb0c59eaa14e239b80dd30609d073959ed83307c6c20a8314930bfd5fd0d4bd71ab0f374', 'hex'),
+        '72cd6e84', decode('2028a38ba8f049d0b62a19f0715a5dd6fe4a8927f12e53886a9f58e18742ab27', 'hex'), 8, '2026-01-06Z', '2025-12-01Z');
 insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key, generation, job_id, created_at,
         order_id)
-    values (2, 1, '2001:db8::/40', 48, '2001:db8:2::/48', decode(repeat('c1', 32), 'hex'), 7, 1, '2026-01-01Z', 1);
+    values (2, 1, '2001:db8::/40', 48, '2001:db8:2::/48',
+        decode('02176880f64e360d9596b10ca58f8eed6296c99ca9d0912eb93625c29b1d877e', 'hex'), 7, 1, '2026-01-01Z', 1);
 insert into vpn_free_prefix (pool_id, index) values (1, 1);
 insert into vpn_pool_departure (pool_id, vpn_hostname, generation) values (1, 'vpn-0.example.ch', 3);
 insert into vpn_network_traffic (network_id, last_handshake_at, received_bytes, sent_bytes) values (1, '2026-01-06Z', 1000, 2000);

@@ -1,8 +1,9 @@
 //! The server and its jobs on a database that came over the bridge.
 
+use std::sync::{Arc, Mutex};
+
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use uncloud::accounts;
 use uncloud_testkit::{
     fixtures::{PASSWORD, new_key},
     in_process::{Server, serve_settings},
@@ -12,40 +13,40 @@ use uncloud_wire::{Secret, stream::StreamConfig};
 
 use crate::database::{Database, succeeded};
 
-/// The host of a new pool: the key of the pool in rows.sql is made up and cannot be unsealed.
-const HOST: &str = "vpn-2.example.ch";
+/// The host of the pool in rows.sql.
+const HOST: &str = "vpn-1.example.ch";
+/// The private keys of that pool, before and after the change of its key.
+const POOL_KEYS: [&str; 2] =
+    ["kPDTvgGZuL33SP0gfi/jrugtubKfX8gkkcHMxOzPwEU=", "CKDZEwtrAjY6TAGaVA1tKDGC9B88z86DV6Ygf6jZbGk="];
 
-/// A server on a migrated database, with a worker for [`HOST`].
+/// A server on a migrated database.
 struct Provider {
     server: Server,
     client: Client,
-    _redis: RedisServer,
+    redis: RedisServer,
 }
 
 impl Provider {
     async fn start(database: &Database) -> Self {
         succeeded(&database.uncloud(&["migrate"]).output().expect("uncloud"));
-        let name = "carol".parse().expect("a name");
-        accounts::bootstrap(&database.pool, &name, false, Some(&PASSWORD.to_owned().into())).await.expect("a user");
-        database
-            .execute(
-                "update users set password_hash = (select password_hash from users where username = 'carol')
-                 where username in ('admin', 'alice')",
-            )
-            .await;
-        // The bridge compares bytes only; what is read from here on has to be keys.
-        let key = new_key();
-        database
-            .execute(&format!(
-                "update vpn_network set public_key = decode('{key}', 'base64');
-                 update vpn_pool set public_key = decode('{key}', 'base64'), next_public_key = decode('{key}', 'base64')"
-            ))
-            .await;
         let redis = RedisServer::start();
         let server = Server::start(serve_settings(Secret::new(database.url.clone()), redis.url())).await;
-        let config = StreamConfig::new(redis.client(), HOST.parse().expect("a queue"), "test".into(), 1);
-        server.start_worker(config, |desired| Ok(json!({ "applied_generation": desired["generation"] })));
-        Self { server, client: Client::new(), _redis: redis }
+        Self { server, client: Client::new(), redis }
+    }
+
+    /// Resumes the queue, which was paused, and starts a worker of [`HOST`]; returns the desired states that it applies.
+    async fn start_worker(&self) -> Arc<Mutex<Vec<Value>>> {
+        let resumed = json!({ "paused": false });
+        self.request("admin", Method::PATCH, &format!("/v1/admin/queue/{HOST}"), Some(resumed)).await;
+        let applied: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let note = Arc::clone(&applied);
+        let config = StreamConfig::new(self.redis.client(), HOST.parse().expect("a queue"), "test".into(), 1);
+        self.server.start_worker(config, move |desired| {
+            let report = json!({ "applied_generation": desired["generation"] });
+            note.lock().expect("not poisoned").push(desired);
+            Ok(report)
+        });
+        applied
     }
 
     async fn request(&self, user: &str, method: Method, path: &str, body: Option<Value>) -> Value {
@@ -76,7 +77,8 @@ async fn serve_on_a_bridged_database_shows_what_was_there() {
     let bill = provider.get("alice", &format!("/v1/bill/{}", bills["items"][0]["id"])).await;
     assert_eq!((&bill["gross"], bill["records"].as_array().map(Vec::len)), (&"14.05".into(), Some(3)), "{bill}");
     let jobs = provider.get("admin", "/v1/admin/job").await;
-    assert_eq!(jobs["items"].as_array().map(Vec::len), Some(6), "{jobs}");
+    let ids: Vec<i64> = jobs["items"].as_array().into_iter().flatten().filter_map(|job| job["id"].as_i64()).collect();
+    assert!((1..=6).all(|id| ids.contains(&id)), "{jobs}");
     for path in ["user", "vpnpool", "bill_run", "queue", "schedule", "audit", "user/2/bill_item"] {
         let list = provider.get("admin", &format!("/v1/admin/{path}")).await;
         assert!(list.as_array().or(list["items"].as_array()).is_some_and(|items| !items.is_empty()), "{path}: {list}");
@@ -84,15 +86,39 @@ async fn serve_on_a_bridged_database_shows_what_was_there() {
 }
 
 #[tokio::test]
-async fn serve_on_a_bridged_database_delivers_new_networks() {
-    let database = Database::old("delivered").await;
+async fn serve_on_a_bridged_database_provisions_old_and_new_networks() {
+    let database = Database::old("provisioned").await;
     let provider = Provider::start(&database).await;
-    let pool =
-        json!({ "network": "2a0a:e5c1:200::", "network_size": "40", "subnetwork_size": "56", "vpn_hostname": HOST });
-    provider.request("admin", Method::POST, "/v1/admin/vpnpool", Some(pool)).await;
-    let network = json!({ "network_size": "56", "wireguard_public_key": new_key().to_string() });
-    let network = provider.request("alice", Method::POST, "/v1/net/vpn", Some(network)).await;
-    let job = provider.get("alice", &format!("/v1/job/{}?wait=30", network["job"]["id"])).await;
-    assert_eq!(job["state"], "succeeded", "{job}");
-    provider.request("alice", Method::DELETE, &format!("/v1/net/vpn/{}", network["id"]), None).await;
+    let applied = provider.start_worker().await;
+    let key = new_key().to_string();
+    let changed = json!({ "wireguard_public_key": key });
+    let old = provider.request("alice", Method::PATCH, "/v1/net/vpn/1", Some(changed)).await;
+    let new = json!({ "network_size": "48", "wireguard_public_key": new_key().to_string() });
+    let new = provider.request("alice", Method::POST, "/v1/net/vpn", Some(new)).await;
+    for network in [&old, &new] {
+        let job = provider.get("alice", &format!("/v1/job/{}?wait=30", network["job"]["id"])).await;
+        assert_eq!(job["state"], "succeeded", "{job}");
+    }
+    let last = applied.lock().expect("not poisoned").last().expect("applied").clone();
+    let config = &last["state"]["present"];
+    assert_eq!(config["private_key"], POOL_KEYS[1], "the change of the pool's key goes on");
+    let peers: Vec<&Value> = config["peers"].as_array().into_iter().flatten().map(|peer| &peer["public_key"]).collect();
+    assert!(peers.len() == 2 && peers.contains(&&json!(key)), "{last}");
+    provider.request("alice", Method::DELETE, &format!("/v1/net/vpn/{}", new["id"]), None).await;
+}
+
+#[tokio::test]
+async fn pool_key_of_a_bridged_database_without_pending_change_is_unsealed() {
+    let database = Database::old("unsealed").await;
+    let provider = Provider::start(&database).await;
+    let drop_change =
+        "update vpn_pool set next_private_key = null, next_private_key_key_id = null, next_public_key = null,
+        next_key_generation = null";
+    database.execute(drop_change).await;
+    let applied = provider.start_worker().await;
+    let changed = json!({ "wireguard_public_key": new_key().to_string() });
+    let network = provider.request("alice", Method::PATCH, "/v1/net/vpn/1", Some(changed)).await;
+    provider.get("alice", &format!("/v1/job/{}?wait=30", network["job"]["id"])).await;
+    let last = applied.lock().expect("not poisoned").last().expect("applied").clone();
+    assert_eq!(last["state"]["present"]["private_key"], POOL_KEYS[0]);
 }

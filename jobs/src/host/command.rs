@@ -22,7 +22,10 @@ use nix::{
 use tokio::{process, time};
 use uncloud_wire::Secret;
 
-use super::{COMMAND_TIMEOUT, HostError, scrub::scrub};
+use super::{HostError, scrub::scrub};
+
+/// The time that one call of `ip` or `wg` may take before it is killed.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time that a terminated command may take to end. With sudo, `command_timeout` (packaging/sudoers.d) kills a
 /// command that ignores the signal.

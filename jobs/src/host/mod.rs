@@ -19,12 +19,10 @@ mod syncconf;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use command::COMMAND_TIMEOUT;
 use command::Commands;
 pub use error::HostError;
 pub use restore::Restored;
-
-/// The time that one call of `ip` or `wg` may take before it is killed.
-pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time to wait for another process that is working on the same interface.
 const LOCK_WAIT: Duration = Duration::from_secs(30);

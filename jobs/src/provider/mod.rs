@@ -15,14 +15,23 @@ pub use left_out::{Database, exit_of};
 #[cfg(not(feature = "provider"))]
 pub(crate) use left_out::{connect, handle};
 
+/// The jobs of the queue `billing`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Work {
+    BillRun,
+    BillPart,
+    BillEnd,
+    OrderService,
+}
+
 #[cfg(feature = "provider")]
 mod here {
     use serde_json::Value;
     use sqlx::PgPool;
     pub use uncloud::cli::exit_of;
-    use uncloud_wire::{JobError, Kind, Secret, stream::JobControl};
+    use uncloud_wire::{JobError, Secret, stream::JobControl};
 
-    use super::{billing, order_service};
+    use super::{Work, billing, order_service};
 
     /// The provider's database.
     pub type Database = PgPool;
@@ -34,20 +43,19 @@ mod here {
         uncloud::cli::connect(url, CONNECTIONS).await
     }
 
-    /// Runs a job of the queue `billing`; returns none for a kind of hosts or servers.
+    /// Runs a job of the queue `billing`.
     pub(crate) async fn handle(
-        kind: Kind,
+        work: Work,
         database: &Database,
         payload: &[u8],
         control: &JobControl,
-    ) -> Option<Result<Value, JobError>> {
-        Some(match kind {
-            Kind::BillRun => billing::plan(database, payload, control).await,
-            Kind::BillPart => billing::part(database, payload, control).await,
-            Kind::BillEnd => billing::end(database, payload, control).await,
-            Kind::OrderService => order_service::handle(database, payload).await,
-            _ => return None, // of hosts or servers; crate::handlers matches all kinds
-        })
+    ) -> Result<Value, JobError> {
+        match work {
+            Work::BillRun => billing::plan(database, payload, control).await,
+            Work::BillPart => billing::part(database, payload, control).await,
+            Work::BillEnd => billing::end(database, payload, control).await,
+            Work::OrderService => order_service::handle(database, payload).await,
+        }
     }
 }
 
@@ -55,10 +63,12 @@ mod here {
 mod left_out {
     use serde_json::Value;
     use uncloud_wire::{
-        JobError, Kind, Secret,
+        JobError, Secret,
         program::{Exit, Failure},
         stream::JobControl,
     };
+
+    use super::Work;
 
     /// The absent database of a worker that is built for hosts.
     #[derive(Debug, Clone)]
@@ -83,12 +93,7 @@ mod left_out {
     }
 
     #[expect(clippy::unused_async, reason = "the same as with the provider")]
-    pub(crate) async fn handle(
-        _: Kind,
-        database: &Database,
-        _: &[u8],
-        _: &JobControl,
-    ) -> Option<Result<Value, JobError>> {
+    pub(crate) async fn handle(_: Work, database: &Database, _: &[u8], _: &JobControl) -> Result<Value, JobError> {
         match *database {}
     }
 }

@@ -53,12 +53,12 @@ impl Block {
         blocks
     }
 
-    /// Whether its commands are run.
+    /// Returns whether its commands are run.
     pub(crate) fn is_run(&self) -> bool {
         self.info == "console"
     }
 
-    /// Whether it consists of commands, run or not.
+    /// Returns whether it consists of commands, run or not.
     pub(crate) fn has_commands(&self) -> bool {
         matches!(self.info.as_str(), "console" | "console example" | "sh example")
     }
@@ -83,7 +83,7 @@ impl Block {
     }
 }
 
-/// Whether a command goes on in the next line: after a backslash, or inside single quotes.
+/// Returns whether a command goes on in the next line: after a backslash, or inside single quotes.
 fn is_unfinished(command: &str) -> bool {
     command.ends_with('\\') || command.matches('\'').count() % 2 == 1
 }

@@ -1,4 +1,4 @@
-//! Whether the commands and options that documents name exist, also where nothing is run.
+//! A check that the commands and options that documents name exist, also where nothing is run.
 
 use std::{
     collections::HashMap,
@@ -125,7 +125,7 @@ fn subcommands(help: &str) -> impl Iterator<Item = &str> {
         .filter_map(|line| line.split_whitespace().next())
 }
 
-/// Whether a word could be meant as a subcommand, other than `HOST`, `ID` or a value.
+/// Returns whether a word could be meant as a subcommand, other than `HOST`, `ID` or a value.
 fn is_name(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }

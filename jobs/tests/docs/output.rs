@@ -3,7 +3,7 @@
 /// Stands for any text in a line, or as a line of its own for any number of lines.
 const ANYTHING: char = '…';
 
-/// Whether the output is what is shown.
+/// Returns whether the output is the one that is shown.
 pub(crate) fn is_as_shown(shown: &[String], printed: &str) -> bool {
     let shown: Vec<String> = shown.iter().map(|line| words(line)).filter(|line| !line.is_empty()).collect();
     let printed = printed.lines().filter(|line| !is_log(line)).map(words);
@@ -11,7 +11,7 @@ pub(crate) fn is_as_shown(shown: &[String], printed: &str) -> bool {
     lines_match(&shown, &printed)
 }
 
-/// Whether a line is of the log, as in `2026-11-29T22:58:08.183271Z  INFO bill run started`. Documents leave these out, but
+/// Returns whether a line is of the log, as in `2026-11-29T22:58:08.183271Z  INFO bill run started`. Documents leave these out, but
 /// warnings and errors would surprise a reader.
 fn is_log(line: &str) -> bool {
     line.split_once("Z  INFO ").is_some_and(|(time, _)| {

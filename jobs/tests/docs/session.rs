@@ -20,7 +20,7 @@ pub(crate) struct Session {
     lines: Receiver<String>,
 }
 
-/// How a command ended.
+/// The end of a command.
 pub(crate) struct Ended {
     /// Its stdout and stderr.
     pub(crate) printed: String,

@@ -23,14 +23,14 @@ const USER: &str = "uncloud";
 const ID: u32 = 64_999;
 const WORKER: &str = env!("CARGO_BIN_EXE_uncloud-worker");
 
-/// Where the worker takes its rights from.
+/// The source of the worker's rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rights {
     /// `--sudo`, and the shipped rules.
     Sudo,
     /// CAP_NET_ADMIN, as the systemd unit gives it.
     NetAdmin,
-    /// Nowhere.
+    /// No rights at all.
     None,
 }
 

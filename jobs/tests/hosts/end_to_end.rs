@@ -88,7 +88,7 @@ impl<'w> Customer<'w> {
         self.world.sh_in_with(&client(self.n), &script, &for_wg.join("\n"));
     }
 
-    /// When the host last shook hands with this customer.
+    /// Returns the time of the host's latest handshake with this customer.
     fn handshake(&self) -> String {
         let key = self.key.public_key().to_string();
         let shown = self.world.sh_in(VPN_HOST, "wg show wg-1 latest-handshakes");

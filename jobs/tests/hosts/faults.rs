@@ -29,7 +29,7 @@ const REQUESTS: usize = 200;
 const CUSTOMERS: [&str; 4] = ["nico", "sami", "bala", "jason"];
 /// Concurrent connections of each.
 const CLIENTS_EACH: usize = 2;
-/// How often each of the three faults happens.
+/// The number of times that each of the three faults happens.
 const FAULTS_EACH: usize = 4;
 /// Of so many networks one is deleted again.
 const DELETED: u64 = 5;

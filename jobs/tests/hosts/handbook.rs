@@ -18,7 +18,7 @@ use uncloud_testkit::{
 /// Word for word the handbook's.
 const COMMANDS: &str = include_str!("../../../tests/handbook-commands.txt");
 const HOST: &str = "vpn-2a0ae5c1200.ungleich.ch";
-/// Where the handbook's server listens.
+/// The address of the handbook's server.
 const ADDRESS: &str = "localhost:8000";
 /// User of a command, and where `pass` keeps the password.
 const ENTRIES: [(&str, &str); 4] = [

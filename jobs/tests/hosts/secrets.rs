@@ -1,6 +1,6 @@
 //! After a run in which everything was used and many things failed, no secret is anywhere but where it belongs.
 //!
-//! Where it belongs: the pools' private keys in the host's state file (mode 0600; what `restore` needs) and, sealed, in the
+//! The places for them: the pools' private keys in the host's state file (mode 0600; what `restore` needs) and, sealed, in the
 //! database; passwords as Argon2 hashes; what an operator put into the environment of `uncloud serve` in that
 //! environment, and in no other process. The worker is told by files, so its environment has nothing.
 

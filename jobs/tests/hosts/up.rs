@@ -16,7 +16,7 @@ use uncloud_testkit::{
     world,
 };
 
-/// How soon a network has to be active after a part of the provider was killed.
+/// The time within which a network has to be active after a part of the provider was killed.
 const RECOVERED: Duration = Duration::from_secs(15);
 
 /// Programs that run in this world besides this test, which is its first process.

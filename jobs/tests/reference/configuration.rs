@@ -39,7 +39,7 @@ const RULES: [&str; 7] = [
     "`$` has no meaning: no variable is replaced.",
     "`export ` before a name is dropped, so that a shell can read the file as well.",
     "A line without `=`, a name that no variable can have, a quotation mark that is never closed, text after a closing one, a \
-     byte order mark, a NUL and text that is not UTF-8 are errors, which name the file and the line.",
+     comment that ends in a backslash, a byte order mark, a NUL and text that is not UTF-8 are errors, which name the file and the line.",
 ];
 
 const DIFFERENCES: [(&str, &str, &str, &str); 10] = [
@@ -59,7 +59,7 @@ const PORTABLE: &str = "\
 A file that all of them read alike has neither quotation marks nor backslashes nor blanks at the ends of values.";
 
 /// Variables that no option names, in the programs or the libraries below them.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 10] = [
     ("CLICOLOR_FORCE", "Set to 1: colours also where stdout or stderr is not a terminal."),
     ("COLUMNS", "Width of a terminal that does not know its own."),
     (
@@ -73,6 +73,7 @@ const OTHERS: [(&str, &str); 9] = [
         "Where `uncloud up` finds PostgreSQL's and Redis' programs, and workers find `ip`, `wg` and `wireguard-go`.",
     ),
     ("RUST_LOG", "Which messages are logged, as in `info,uncloud::queue=debug`; `UNCLOUD_LOG_LEVEL` wins over it."),
+    ("TERM", "Set to `dumb`, or not set: progress is not shown on one line."),
     (
         "XDG_DATA_HOME",
         "Folder below which `uncloud up` keeps its data, unless it runs as root; `~/.local/share` if not set.",

@@ -14,7 +14,7 @@ use uncloud_testkit::{
     wait::{wait_until, wait_within},
 };
 
-/// How soon a job has to run again after whatever had it was killed.
+/// The time within which a job has to run again after its worker, server or Redis was killed.
 pub(crate) const AGAIN: Duration = Duration::from_secs(10);
 
 #[test]
@@ -261,7 +261,10 @@ fn job_after_killed_worker_server_or_redis_recovers_in_ten_seconds() {
     let job = stage.enqueue(&action);
     stage.wait_for_start(job);
     server.kill();
-    thread::sleep(Duration::from_millis(1500)); // it ends, and nobody is there to hear that
+    let mut redis = stage.redis.connect();
+    let stream = format!("uncloud:{{{QUEUE}}}:jobs");
+    wait_until("it ends", || redis.xlen::<_, usize>(&stream).expect("a length") == 0);
+    assert_ne!(stage.job(job).state, "succeeded", "no server has heard of its end");
     let _server = stage.server();
     wait_within(AGAIN, "its end is heard of", || stage.job(job).state == "succeeded");
     assert_eq!(stage.starts(job).len(), 1);
@@ -272,7 +275,8 @@ fn job_after_killed_worker_server_or_redis_recovers_in_ten_seconds() {
         stage.wait_for_start(*job);
     }
     let job = stage.enqueue(&Action::Sleep { millis: 0 });
-    stage.wait_for(job, "dispatched");
+    wait_until("it is in Redis", || redis.xlen::<_, usize>(&stream).expect("a length") == busy.len() + 1);
+    drop(redis);
     stage.redis.stop();
     stage.redis.resume();
     wait_within(AGAIN, "it is sent again", || stage.job(job).state == "succeeded");

@@ -12,12 +12,12 @@ use uncloud_wire::JobId;
 
 const SHORT: Action = Action::Sleep { millis: 150 };
 
-/// When the server sent each of these jobs, in order.
+/// Returns the times at which the server sent these jobs, in order.
 fn dispatched(stage: &Stage) -> Vec<(JobId, DateTime<Utc>)> {
     stage.rows("select job_id, dispatched_at from job where dispatched_at is not null order by fence")
 }
 
-/// Whether no two of these jobs were at work at the same time: each lies between the end of the last and the next one.
+/// Returns whether no two of these jobs ran at the same time: each lies between the end of the last and the next one.
 fn one_after_the_other(stage: &Stage, jobs: &[JobId]) {
     let times = |job: JobId| {
         let meta = fs::metadata(trace_file(&stage.addresses.folder, job)).expect("it ran");

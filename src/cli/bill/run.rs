@@ -1,13 +1,11 @@
 //! The command `uncloud bill run`.
 
-use std::io::IsTerminal as _;
-
 use anyhow::bail;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use clap::Args;
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud_wire::program::{self, Failure, say};
+use uncloud_wire::program::{self, Failure, can_overwrite, say};
 
 use crate::{
     billing::{
@@ -102,13 +100,13 @@ fn table(summary: &[Summary]) -> Table {
 }
 
 fn show_progress(progress: Progress) {
-    if std::io::stderr().is_terminal() {
+    if can_overwrite() {
         say(&format!("\r\x1b[K{} of {} customers", progress.customers_done, progress.customers));
     }
 }
 
 fn end_progress() {
-    if std::io::stderr().is_terminal() {
+    if can_overwrite() {
         say("\n");
     }
 }

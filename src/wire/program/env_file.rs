@@ -80,7 +80,7 @@ impl Reader<'_> {
             self.skip(|c| is_blank(c) || is_line_end(c));
             match self.rest.peek() {
                 None => return Ok(None),
-                Some('#' | ';') => self.skip(|c| !is_line_end(c)),
+                Some('#' | ';') => self.comment()?,
                 Some(_) => break,
             }
         }
@@ -102,6 +102,20 @@ impl Reader<'_> {
             ));
         }
         Ok(Some(name.to_owned()))
+    }
+
+    /// Skips a comment.
+    fn comment(&mut self) -> Result<(), Fault> {
+        let line = self.line;
+        let mut last = None;
+        while let Some(c) = self.rest.next_if(|c| !is_line_end(*c)) {
+            last = Some(c);
+        }
+        if last == Some('\\') {
+            let what = "is a comment that ends in a backslash: systemd before version 254 skips the next line with it";
+            return Err(fault(line, what));
+        }
+        Ok(())
     }
 
     /// Returns the value up to the end of its line, or of the line with its last quotation mark.

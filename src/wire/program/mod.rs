@@ -1,6 +1,7 @@
 //! The common parts of the command lines of `uncloud` and `uncloud-worker`: settings from files and the environment,
 //! stdout, exit codes, completion and man pages. Independent of the provider's domain.
 
+mod end;
 mod env_file;
 mod exit;
 mod generate;
@@ -10,11 +11,11 @@ mod stdout;
 mod usage;
 mod values;
 
-pub use exit::{Exit, Failure, end};
+pub use end::end;
+pub use exit::{Exit, Failure};
 pub use generate::{CompletionArgs, ManArgs};
-pub use secret_file::read_secret;
-pub use secret_file::secret_or_file;
+pub use secret_file::{read_secret, secret_or_file};
 pub use settings::command_with_settings;
-pub use stdout::{print, say, width};
+pub use stdout::{can_overwrite, print, say, width};
 pub use usage::parsed;
 pub use values::{address, number, object, switch, time};

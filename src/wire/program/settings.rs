@@ -5,16 +5,73 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{
     Arg, Command,
     builder::{OsStr, Resettable},
+    error::ErrorKind,
 };
 
 use super::env_file::{self, Settings};
 
 /// Returns the command with the rules for all options that can also be set by an environment variable: the file of
 /// `--config` supplies options that command line and environment omit, a variable without a value is not set, and help
-/// shows no values.
+/// shows no values. A secret and the file of that secret (`NAME`, `NAME_FILE`) are one setting: the one in the place that
+/// wins hides the other.
 pub fn command_with_settings(command: Command, args: &[OsString]) -> anyhow::Result<Command> {
-    let file = named_file(args).map(|file| env_file::read(&file)).transpose()?;
-    Ok(prepared(command, &file.unwrap_or_default()))
+    let settings = match named_file(args).map(|file| env_file::read(&file)).transpose() {
+        Err(error) if !needs_no_settings(command.clone(), args) => return Err(error),
+        settings => settings.ok().flatten().unwrap_or_default(),
+    };
+    Ok(prepared(command, &Sources { args, settings: &settings }))
+}
+
+/// Returns whether the command only prints something about itself: it works beside a file that can't be read.
+fn needs_no_settings(command: Command, args: &[OsString]) -> bool {
+    match command.try_get_matches_from(args) {
+        Ok(matches) => matches!(matches.subcommand_name(), Some("completion" | "man" | "openapi")),
+        Err(error) => matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion),
+    }
+}
+
+/// The places that options come from, in ascending order of precedence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Nowhere,
+    File,
+    Environment,
+    CommandLine,
+}
+
+/// The contents of those places.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    args: &'a [OsString],
+    settings: &'a Settings,
+}
+
+impl Sources<'_> {
+    /// Returns the place that determines an option.
+    fn of(self, long: &str, name: &str) -> Source {
+        let typed = |arg: &OsString| {
+            let text = arg.to_string_lossy();
+            text.strip_prefix("--").is_some_and(|text| text.split('=').next() == Some(long))
+        };
+        if self.args.iter().take_while(|arg| *arg != "--").any(typed) {
+            Source::CommandLine
+        } else if std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
+            Source::Environment
+        } else if self.settings.get(name).is_some_and(|value| !value.is_empty()) {
+            Source::File
+        } else {
+            Source::Nowhere
+        }
+    }
+
+    /// Returns whether the other form of a secret (its file, or itself) comes from a place that wins.
+    fn hide(self, long: &str, name: &str) -> bool {
+        let (other_long, other) = match (long.strip_suffix("-file"), name.strip_suffix("_FILE")) {
+            (Some(long), Some(name)) => (long.to_owned(), name.to_owned()),
+            _ => (format!("{long}-file"), format!("{name}_FILE")),
+        };
+        self.of(&other_long, &other) > self.of(long, name)
+    }
 }
 
 /// Returns the file of `--config`, before the command line is fully parsed.
@@ -33,20 +90,23 @@ fn named_file(args: &[OsString]) -> Option<PathBuf> {
     named.filter(|file| !file.as_os_str().is_empty())
 }
 
-fn prepared(command: Command, settings: &Settings) -> Command {
+fn prepared(command: Command, sources: &Sources<'_>) -> Command {
     command
-        .mut_args(|arg| option_with_settings(arg, settings))
-        .mut_subcommands(|subcommand| prepared(subcommand, settings))
+        .mut_args(|arg| option_with_settings(arg, *sources))
+        .mut_subcommands(|subcommand| prepared(subcommand, sources))
 }
 
-fn option_with_settings(arg: Arg, settings: &Settings) -> Arg {
-    let Some(name) = arg.get_env().map(std::ffi::OsStr::to_owned) else { return arg };
+fn option_with_settings(arg: Arg, sources: Sources<'_>) -> Arg {
+    let Some(name) = arg.get_env().and_then(|name| name.to_str()).map(str::to_owned) else { return arg };
     let arg = arg.hide_env_values(true);
+    if arg.get_long().is_some_and(|long| sources.hide(long, &name)) {
+        return arg.env(Resettable::<OsStr>::Reset);
+    }
     let arg = match std::env::var_os(&name) {
         Some(value) if value.is_empty() => arg.env(Resettable::<OsStr>::Reset), // compose files set empty variables
         _ => arg,
     };
-    match name.to_str().and_then(|name| settings.get(name)).filter(|value| !value.is_empty()) {
+    match sources.settings.get(&name).filter(|value| !value.is_empty()) {
         // As a default, which help must not show: it may be a secret.
         Some(value) => {
             let takes_values = arg.get_action().takes_values();
@@ -72,6 +132,10 @@ mod tests {
         switch: bool,
         #[arg(long, env = "UNCLOUD_NUMBER_FOR_TESTS", default_value_t = 4)]
         number: u16,
+        #[arg(long, env = "UNCLOUD_SECRET_FOR_TESTS")]
+        secret: Option<String>,
+        #[arg(long, env = "UNCLOUD_SECRET_FOR_TESTS_FILE")]
+        secret_file: Option<String>,
     }
 
     fn parse(file: &str, args: &[&str]) -> Result<Sample, clap::Error> {
@@ -79,7 +143,8 @@ mod tests {
         std::fs::write(&path, file).expect("written");
         let args: Vec<OsString> = [&["x", "--example=e"], args].concat().iter().map(OsString::from).collect();
         let args = [args.get(..1).expect("a name"), &args[1..]].concat();
-        let command = prepared(Sample::command(), &env_file::read(&path).expect("readable"));
+        let settings = env_file::read(&path).expect("readable");
+        let command = prepared(Sample::command(), &Sources { args: &args, settings: &settings });
         command.try_get_matches_from(args).and_then(|matches| Sample::from_arg_matches(&matches))
     }
 
@@ -94,6 +159,36 @@ mod tests {
         assert_eq!((example.switch, example.number), (true, 4));
         let error = parse("UNCLOUD_SWITCH_FOR_TESTS=maybe\n", &[]).expect_err("neither yes nor no").to_string();
         assert!(error.contains("--switch") && error.contains("yes or no"), "{error}");
+    }
+
+    #[test]
+    fn secret_and_its_file_come_from_the_place_that_wins() {
+        let secret = |file: &str, args: &[&str]| {
+            let example = parse(file, args).expect("complete");
+            (example.secret, example.secret_file)
+        };
+        let (one, other) = ("UNCLOUD_SECRET_FOR_TESTS=s\n", "UNCLOUD_SECRET_FOR_TESTS_FILE=f\n");
+        assert_eq!(secret(one, &["--secret-file", "typed"]), (None, Some("typed".into())));
+        assert_eq!(secret(other, &["--secret=typed"]), (Some("typed".into()), None));
+        assert_eq!(secret(other, &[]), (None, Some("f".into())));
+        assert_eq!(
+            secret(&[one, other].concat(), &[]),
+            (Some("s".into()), Some("f".into())),
+            "refused where it is read"
+        );
+    }
+
+    #[test]
+    fn help_version_and_generators_need_no_settings() {
+        let command =
+            || Sample::command().version("1").subcommand(Command::new("man")).subcommand(Command::new("serve"));
+        let needs_none = |args: &[&str]| {
+            let args: Vec<OsString> = [&["x", "--example=e"], args].concat().iter().map(OsString::from).collect();
+            needs_no_settings(command(), &args)
+        };
+        assert!(needs_none(&["--help"]) && needs_none(&["serve", "--help"]) && needs_none(&["--version"]));
+        assert!(needs_none(&["man"]));
+        assert!(!needs_none(&["serve"]) && !needs_none(&["serve", "--nonsense"]) && !needs_none(&[]));
     }
 
     #[test]

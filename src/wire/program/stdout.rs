@@ -23,6 +23,11 @@ pub fn say(text: &str) {
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
+/// Returns whether stderr is a terminal on which a line can be written over.
+pub fn can_overwrite() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|terminal| terminal != "dumb")
+}
+
 /// Returns the columns of the terminal behind stdout; none if stdout is not a terminal, so that lines can have any
 /// length.
 pub fn width() -> Option<usize> {

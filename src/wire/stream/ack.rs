@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use tower::{Layer, Service};
 
 use super::{
-    Envelope, GROUP, StreamConfig,
+    config::{GROUP, StreamConfig},
     connection::reconnecting,
+    envelope::Envelope,
     event::{DeliveryId, Outcome, clean},
     lease::Lease,
     report::State,

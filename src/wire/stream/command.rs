@@ -9,7 +9,7 @@ use redis::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{StreamConfig, connection::blocking, report::State};
+use super::{config::StreamConfig, connection::blocking, report::State};
 use crate::job::JobId;
 
 /// An entry of the control stream. A worker ignores commands that do not concern it.

@@ -29,3 +29,8 @@ pub fn reconnecting(client: &Client) -> Result<ConnectionManager, RedisError> {
         .set_max_delay(Duration::from_millis(500));
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
+
+/// An error of Redis.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BackendError(#[from] redis::RedisError);

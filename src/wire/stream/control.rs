@@ -10,7 +10,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Envelope, event::Progress};
+use super::{envelope::Envelope, event::Progress};
 use crate::job::{JobError, JobId};
 
 /// A handler's view of its job.

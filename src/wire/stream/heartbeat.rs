@@ -8,7 +8,13 @@ use redis::{
     streams::{StreamClaimOptions, StreamPendingCountReply},
 };
 
-use super::{GROUP, MAX_PENDING, StreamConfig, ack::Ack, connection::reconnecting, lease::LeasedJob, report::State};
+use super::{
+    ack::Ack,
+    config::{GROUP, MAX_PENDING, StreamConfig},
+    connection::reconnecting,
+    lease::LeasedJob,
+    report::State,
+};
 
 /// The wait after a failed heartbeat. Shorter than the time after which other workers take jobs over or the server
 /// dispatches them again.

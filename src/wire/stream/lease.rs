@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::{Envelope, control::JobControl, event::DeliveryId};
+use super::{control::JobControl, envelope::Envelope, event::DeliveryId};
 use crate::job::JobId;
 
 /// A job on its way from the reader to the worker.

@@ -13,9 +13,10 @@ use redis::{
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::{
-    Envelope, GROUP, StreamConfig,
     ack::Ack,
+    config::{GROUP, StreamConfig},
     connection::blocking,
+    envelope::Envelope,
     event::Outcome,
     lease::Delivery,
     report::State,

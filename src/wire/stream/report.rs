@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    StreamConfig,
+    config::StreamConfig,
     connection::reconnecting,
     event::{DeliveryId, Outcome, Progress},
     lease::{LeasedJob, Leases},

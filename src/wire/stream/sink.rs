@@ -2,15 +2,16 @@
 
 use std::{
     mem,
-    pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use apalis_core::task::Task;
 use futures_util::future::BoxFuture;
 use redis::{AsyncCommands as _, Client, Pipeline, RedisError, aio::ConnectionManager};
 
-use super::{BackendError, Envelope, StreamBackend, connection::reconnecting};
+use super::{
+    connection::{BackendError, reconnecting},
+    envelope::Envelope,
+};
 use crate::job::millis;
 
 /// The buffered envelopes, and the push in progress.
@@ -26,6 +27,19 @@ impl Sink {
         Self { client, connection: None, buffer: Vec::new(), flushing: None }
     }
 
+    /// Returns true if Redis responds on the connection that pushes use.
+    pub(super) async fn responds(&mut self) -> bool {
+        match self.connection() {
+            Ok(mut connection) => connection.ping::<String>().await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    /// Buffers an envelope until the next flush.
+    pub(super) fn push(&mut self, envelope: Envelope) {
+        self.buffer.push(envelope);
+    }
+
     fn connection(&mut self) -> Result<ConnectionManager, RedisError> {
         match &self.connection {
             Some(connection) => Ok(connection.clone()),
@@ -39,7 +53,7 @@ impl Sink {
         Ok(Box::pin(async move { pipe.query_async(&mut connection).await }))
     }
 
-    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
         loop {
             if let Some(flushing) = self.flushing.as_mut() {
                 let result = ready!(flushing.as_mut().poll(context));
@@ -50,17 +64,6 @@ impl Sink {
                 return Poll::Ready(Ok(()));
             }
             self.flushing = Some(self.flush()?);
-        }
-    }
-}
-
-impl StreamBackend {
-    /// Returns true if Redis responds on the connection that pushes use. After a restart of Redis the first command on
-    /// an old connection is lost; another connection would not reveal that.
-    pub async fn responds(&mut self) -> bool {
-        match self.sink.connection() {
-            Ok(mut connection) => connection.ping::<String>().await.is_ok(),
-            Err(_) => false,
         }
     }
 }
@@ -91,26 +94,4 @@ fn add_all(envelopes: Vec<Envelope>) -> Pipeline {
         pipe.ignore();
     }
     pipe
-}
-
-/// With this implementation, apalis makes the backend a `TaskSink`.
-impl futures_util::Sink<Task<Envelope>> for StreamBackend {
-    type Error = BackendError;
-
-    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn start_send(mut self: Pin<&mut Self>, task: Task<Envelope>) -> Result<(), BackendError> {
-        self.sink.buffer.push(task.args);
-        Ok(())
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
-        self.sink.poll_flush(context)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), BackendError>> {
-        self.sink.poll_flush(context)
-    }
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
     time::Duration,
 };
 
@@ -14,8 +13,8 @@ use redis::{
 };
 
 use super::{
-    GROUP, MAX_PENDING, Running, StreamConfig,
     ack::Ack,
+    config::{GROUP, MAX_PENDING, StreamConfig},
     connection::blocking,
     event::DeliveryId,
     heartbeat::owned_entries,
@@ -103,21 +102,19 @@ async fn announce(
     Ok(entries.into_iter().zip(pending).filter_map(|(entry, now)| is_ours(&entry, &now).then_some(entry)).collect())
 }
 
-/// Ends a backend: jobs that were read but never started are handed back at once, and do not count as delivered.
-pub(super) async fn hand_back(config: Arc<StreamConfig>, state: Arc<State>, mut running: Running) {
-    running.reader.abort();
-    let _ = (&mut running.reader).await; // so that it reads nothing more
-    running.deliveries.close();
+/// Hands back at once the jobs that were read but never started; they do not count as delivered. The worker reads
+/// nothing more by then.
+pub(super) async fn hand_back(config: &StreamConfig, state: &State) {
     let unstarted: Vec<(String, LeasedJob)> = {
         let leases = state.leases.lock();
         leases.iter().filter(|(_, held)| !held.started).map(|(entry, held)| (entry.clone(), held.clone())).collect()
     };
-    report::say_goodbye(&config, &state).await;
+    report::say_goodbye(config, state).await;
     if unstarted.is_empty() {
         return;
     }
     let count = unstarted.len();
-    match release(&config, unstarted).await {
+    match release(config, unstarted).await {
         Ok(count) => tracing::info!(queue = %config.queue, count, "handed back jobs that had not started"),
         // Another worker claims them when the lease ends.
         Err(error) => {

@@ -42,7 +42,7 @@ pub fn serve_settings(database_url: Secret<String>, redis_url: Secret<String>) -
 /// A server that runs in the test; it ends when the value is dropped.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// The address at which it listens.
     pub address: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<anyhow::Result<()>>,

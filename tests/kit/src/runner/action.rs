@@ -12,12 +12,12 @@ pub enum Action {
     Stamp,
     /// Succeeds after a while.
     Sleep {
-        /// How long it takes, in milliseconds.
+        /// Its duration in milliseconds.
         millis: u64,
     },
     /// Succeeds after a while in which it blocks its thread.
     Block {
-        /// How long it takes, in milliseconds.
+        /// Its duration in milliseconds.
         millis: u64,
     },
     /// Waits for its soft limit and succeeds.
@@ -31,12 +31,12 @@ pub enum Action {
     },
     /// Fails in its first attempts, then succeeds.
     FailFirst {
-        /// How many attempts fail.
+        /// The number of attempts that fail.
         times: usize,
     },
     /// Takes a while, and fails in its first attempt.
     FailLate {
-        /// How long it takes, in milliseconds.
+        /// Its duration in milliseconds.
         millis: u64,
     },
     /// Snoozes in its first attempt.
@@ -44,7 +44,7 @@ pub enum Action {
         /// For how long, in milliseconds.
         millis: u64,
     },
-    /// Panics.
+    /// Panics in the handler.
     Panic,
     /// Aborts its worker.
     Abort,

@@ -45,7 +45,7 @@ const SETTINGS: [&str; 11] = [
 /// The settings that keep committed data through a crash of the machine, as in production.
 const DURABLE: [&str; 3] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
 
-/// How long a server may take to accept connections after a crash.
+/// The time that a server may take to accept connections after a crash.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(30);
 
 /// A PostgreSQL server, reached by a unix socket, with an empty database `uncloud` in it.
@@ -171,7 +171,7 @@ impl PostgresServer {
 /// Makes a cluster with the database `uncloud` in it: a copy of one that the first test has prepared beside the programs,
 /// since `initdb` takes ten times as long.
 fn create_cluster(initdb: &Path, postgres: &Path, folder: &ServerFolder, cluster: &Path) {
-    let prepared = prepared_cluster(postgres);
+    let prepared = prepared_cluster(postgres, folder);
     if !prepared.is_dir() {
         initialize_cluster(initdb, postgres, folder, cluster);
         let unfinished = prepared.with_extension(std::process::id().to_string());
@@ -185,11 +185,12 @@ fn create_cluster(initdb: &Path, postgres: &Path, folder: &ServerFolder, cluster
     copy(&prepared, cluster);
 }
 
-/// Returns the place of the prepared cluster of a version of PostgreSQL and of the user whose tests these are.
-fn prepared_cluster(postgres: &Path) -> PathBuf {
+/// Returns the place of the prepared cluster of a version of PostgreSQL and of the user who owns the folder.
+fn prepared_cluster(postgres: &Path, folder: &ServerFolder) -> PathBuf {
     let version = command::output(Command::new(postgres).arg("--version"), "");
     let version = String::from_utf8_lossy(&version.stdout).replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    programs::folder().join(format!("cluster_{}_{version}", geteuid()))
+    let owner = folder.account.as_ref().map_or_else(|| geteuid().as_raw(), |account| account.uid);
+    programs::folder().join(format!("cluster_{owner}_{version}"))
 }
 
 /// Copies a cluster with its owner, without its blocks where the file system can.

@@ -15,7 +15,7 @@ use uncloud_wire::Secret;
 
 use super::{ServerOptions, folder::ServerFolder, watched::Watched};
 
-/// How long a command may wait for its reply: longer than tests keep a Redis frozen.
+/// The time that a command may wait for its reply: longer than tests keep a Redis frozen.
 const REPLY_LIMIT: Duration = Duration::from_secs(10);
 
 /// A Redis server, reached by a unix socket. It can be stopped and started again.

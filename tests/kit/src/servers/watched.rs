@@ -31,7 +31,7 @@ kill "$watch" 2>/dev/null
 rm "$folder/keep" 2>/dev/null || rm -rf "$folder"
 "#;
 
-/// How long a server may take to start: seconds on a small machine under load.
+/// The time that a server may take to start: seconds on a small machine under load.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A server and the shell that ends it.

@@ -38,7 +38,7 @@ pub fn run_program(name: &str, clients: usize, scenario: impl FnOnce(&World)) ->
 /// Runs the scenario of a test in a world with `clients` clients; panics when it panics, hangs, or does not run at all.
 ///
 /// The scenario must be a closure written in the body of a `#[test]` function, whose name is taken from its type.
-/// Where the machine cannot build a world, this says why and returns; with `CI` set it panics instead.
+/// On a machine that can't build a world, prints the reason and returns; with `CI` set, panics instead.
 pub fn run<F: FnOnce(&World)>(clients: usize, scenario: F) {
     let test = test_name::<F>();
     if env::var(INSIDE).is_ok_and(|inside| inside == test) {

@@ -17,7 +17,7 @@ pub(super) struct Undisturbed {
     pub(super) took: [Duration; RUNS.len()],
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     /// Not started.

@@ -9,9 +9,9 @@ use redis::{Commands as _, streams::StreamPendingReply};
 use uncloud_wire::JobId;
 
 use super::{
-    SETTLES,
     cluster::Cluster,
     customer::{Customer, Ending},
+    plan::SETTLES,
 };
 use crate::runner::{Action, queue_name};
 

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use redis::Commands as _;
 use uncloud_wire::JobId;
 
-use super::plan::Fault;
+use super::plan::{Fault, SERVERS, WORKERS};
 use crate::{
     command::{output, shift_clock},
     process::Process,
@@ -20,8 +20,6 @@ use crate::{
     servers::PostgresServer,
 };
 
-pub(super) const SERVERS: usize = 2;
-pub(super) const WORKERS: usize = 2;
 /// Jobs at the same time on each worker.
 const SLOTS: usize = 6;
 

@@ -12,13 +12,13 @@ use tokio::runtime::Handle;
 use uncloud::queue::{self, DependsOn, NewJob};
 use uncloud_wire::JobId;
 
-use super::SETTLES;
+use super::plan::SETTLES;
 use crate::{
     random::Random,
     runner::{Action, Stage, new_job, queue_name},
 };
 
-/// How a job has to end, unless it was revoked or its workers died again and again.
+/// The end that a job must have, unless it was revoked or its workers died again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Succeeds,

@@ -23,8 +23,6 @@ use crate::random::Random;
 
 /// Faults between two moments of rest.
 const ROUND: usize = 20;
-/// The time limit for coming to rest: three deaths of workers, each with its lease, are over before.
-const SETTLES: Duration = Duration::from_mins(1);
 const CUSTOMERS: usize = 3;
 
 /// The result of a run, printed by [`fmt::Display`].
@@ -35,7 +33,7 @@ pub struct Outcome {
     faults: BTreeMap<&'static str, usize>,
     /// By last state.
     jobs: BTreeMap<String, i64>,
-    /// How long coming to rest took, each time.
+    /// The time that coming to rest took, each time.
     settled: Vec<Duration>,
     /// Workers that died of a job.
     deaths: usize,

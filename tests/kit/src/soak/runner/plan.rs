@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use crate::random::Random;
 
+pub(super) const WORKERS: usize = 2;
+/// The number of servers.
+pub(super) const SERVERS: usize = 2;
+/// The time limit for coming to rest: three deaths of workers, each with its lease, are over before.
+pub(super) const SETTLES: Duration = Duration::from_mins(1);
+
 /// A fault, or something that staff do in the middle of it. Numbers choose the server or the worker.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
@@ -40,8 +46,8 @@ pub(super) struct Step {
 /// Makes a plan. Faults that take as long as a lease come less often.
 pub(super) fn plan(random: &mut Random, faults: usize) -> Vec<Step> {
     let step = |_| {
-        let worker = random.below(super::cluster::WORKERS);
-        let server = random.below(super::cluster::SERVERS);
+        let worker = random.below(WORKERS);
+        let server = random.below(SERVERS);
         let fault = match random.below(80) {
             0 => Fault::FreezeWorker(worker),
             1 => Fault::FreezeRedis(random.millis(5000, 8000)),

@@ -9,9 +9,9 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    SETTLES,
-    cluster::{Cluster, HOSTS},
+    cluster::Cluster,
     customer::Customer,
+    plan::{HOSTS, SETTLES},
 };
 use crate::command::output;
 

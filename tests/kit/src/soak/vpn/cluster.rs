@@ -8,7 +8,7 @@ use sqlx::{FromRow, postgres::PgRow};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::plan::Fault;
+use super::plan::{Fault, HOSTS, SERVERS};
 use crate::{
     command::clear_env,
     fixtures::{PASSWORD, new_key},
@@ -16,17 +16,10 @@ use crate::{
     programs,
     provider::{ApiClient, client_runtime, host_options, set_up_database, start_server},
     servers::{PostgresServer, RedisServer},
-    world::{VPN_HOST, World},
+    world::World,
 };
 
 pub(super) const USERS: [&str; 4] = ["nico", "sami", "bala", "jason"];
-pub(super) const SERVERS: usize = 2;
-
-/// Machines with a pool each: host name, network namespace, pool, size of its networks.
-pub(super) const HOSTS: [(&str, &str, &str, u8); 2] = [
-    ("vpn-1.example.ch", VPN_HOST, "2a0a:e5c1:200::/40", 48),
-    ("vpn-2.example.ch", "client1", "2a0a:e5c1:300::/40", 50),
-];
 
 /// Everything that runs.
 pub(super) struct Cluster<'w> {

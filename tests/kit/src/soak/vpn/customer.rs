@@ -11,8 +11,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    SETTLES,
-    cluster::{Cluster, HOSTS, SERVERS},
+    cluster::Cluster,
+    plan::{HOSTS, SERVERS, SETTLES},
 };
 use crate::{
     fixtures::new_key,

@@ -23,8 +23,6 @@ use crate::{random::Random, world::World};
 
 /// Faults between two moments of rest.
 const ROUND: usize = 20;
-/// The time limit for coming to rest: leases, sweep, backoff and a reconcile are over long before.
-const SETTLES: Duration = Duration::from_mins(1);
 
 /// The result of a run, printed by [`fmt::Display`].
 #[derive(Debug)]
@@ -34,7 +32,7 @@ pub struct Outcome {
     faults: BTreeMap<&'static str, usize>,
     /// Requests, by kind.
     requests: BTreeMap<&'static str, usize>,
-    /// How long coming to rest took, each time.
+    /// The time that coming to rest took, each time.
     settled: Vec<Duration>,
     /// Jobs by their last state.
     jobs: BTreeMap<String, i64>,

@@ -2,7 +2,17 @@
 
 use std::time::Duration;
 
-use crate::random::Random;
+use crate::{random::Random, world::VPN_HOST};
+
+/// Machines with a pool each: host name, network namespace, pool, size of its networks.
+pub(super) const HOSTS: [(&str, &str, &str, u8); 2] = [
+    ("vpn-1.example.ch", VPN_HOST, "2a0a:e5c1:200::/40", 48),
+    ("vpn-2.example.ch", "client1", "2a0a:e5c1:300::/40", 50),
+];
+/// The number of servers.
+pub(super) const SERVERS: usize = 2;
+/// The time limit for coming to rest: leases, sweep, backoff and a reconcile are over long before.
+pub(super) const SETTLES: Duration = Duration::from_mins(1);
 
 /// A fault. Numbers choose the host or the server.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +42,11 @@ pub(super) struct Step {
 /// Makes a plan. A frozen worker takes as long as a lease, so it comes once in every forty.
 pub(super) fn plan(random: &mut Random, faults: usize) -> Vec<Step> {
     let step = |_| {
-        let host = random.below(super::cluster::HOSTS.len());
+        let host = random.below(HOSTS.len());
         let fault = match random.below(40) {
             0 => Fault::FreezeWorker(host),
             1..=7 => Fault::KillWorker(host),
-            8..=13 => Fault::KillServer(random.below(super::cluster::SERVERS)),
+            8..=13 => Fault::KillServer(random.below(SERVERS)),
             14..=17 => Fault::EmptyRedis,
             18..=20 => Fault::StopRedis(random.millis(50, 1500)),
             21..=22 => Fault::CrashPostgres,
