@@ -45,7 +45,7 @@ pub(super) async fn bill_customers(
                 problems.push(Problem::new(user_id, Code::AlreadyBilled, detail));
             }
             Ok((drafts, cursor_updates)) => {
-                bills.push(CustomerBills { user_id, address_id: address.id, drafts, cursor_updates })
+                bills.push(CustomerBills { user_id, address_id: address.id, drafts, cursor_updates });
             }
             Err(error) => problems.push(Problem::of(user_id, &error)),
         }

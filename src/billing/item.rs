@@ -5,7 +5,7 @@ use sqlx::PgPool;
 
 use super::db;
 use crate::{
-    billing::manual_item::{Item, NewItem},
+    billing::manual_item::{BillItem, NewItem},
     code::Code,
     error::Error,
     http::PageQuery,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Adds an item to the customer's next bill.
-pub async fn add(pool: &PgPool, new: &NewItem) -> Result<Item, Error> {
+pub async fn add(pool: &PgPool, new: &NewItem) -> Result<BillItem, Error> {
     if new.net == Amount::ZERO {
         return Err(Error::field("net", "must not be 0.00"));
     }
@@ -27,7 +27,7 @@ pub async fn add(pool: &PgPool, new: &NewItem) -> Result<Item, Error> {
 }
 
 /// Lists a customer's items.
-pub async fn list(pool: &PgPool, user_id: i64, window: PageQuery) -> Result<Vec<Item>, Error> {
+pub async fn list(pool: &PgPool, user_id: i64, window: PageQuery) -> Result<Vec<BillItem>, Error> {
     let mut connection = pool.acquire().await?;
     db::require_user(&mut connection, user_id).await?;
     Ok(db::items(&mut *connection, user_id, None, window).await?)
@@ -35,7 +35,7 @@ pub async fn list(pool: &PgPool, user_id: i64, window: PageQuery) -> Result<Vec<
 
 /// Voids an item that is not billed yet. The item stays in the list with the user who voided it; voiding it again
 /// changes nothing.
-pub async fn void(pool: &PgPool, user_id: i64, item_id: i64, staff: i64) -> Result<Item, Error> {
+pub async fn void(pool: &PgPool, user_id: i64, item_id: i64, staff: i64) -> Result<BillItem, Error> {
     let mut tx = request_context::begin(pool).await?;
     orders::lock_customer(&mut tx, user_id).await?; // a concurrent run has either billed the item or waits for this
     db::void_item(&mut tx, user_id, item_id, staff).await?;

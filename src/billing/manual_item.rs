@@ -6,7 +6,7 @@ use crate::money::amount::{Amount, Currency};
 
 /// A bill item.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub struct BillItem {
     /// Identifies the item.
     pub item_id: i64,
     /// The customer whose bill gets the item.

@@ -65,8 +65,8 @@ struct ItemBody {
     voided_by: Option<String>,
 }
 
-impl From<manual_item::Item> for ItemBody {
-    fn from(item: manual_item::Item) -> Self {
+impl From<manual_item::BillItem> for ItemBody {
+    fn from(item: manual_item::BillItem) -> Self {
         Self {
             id: item.item_id,
             user_id: item.user_id,

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
-    billing::manual_item::{Item, NewItem},
+    billing::manual_item::{BillItem, NewItem},
     error::Error,
     http::{PageQuery, in_order},
     money::amount::Amount,
@@ -36,11 +36,11 @@ pub(in crate::billing) async fn items(
     user_id: i64,
     item_id: Option<i64>,
     window: PageQuery,
-) -> sqlx::Result<Vec<Item>> {
+) -> sqlx::Result<Vec<BillItem>> {
     in_order!(
         window,
         db,
-        query_as<Item>,
+        query_as<BillItem>,
         id "item.item_id",
         r#"select item.item_id, item.user_id, item.description, item.net_cents as "net: Amount", item.currency,
                   service_at, reason, author.username as created_by, item.created_at, bill_id as "bill_id?", voided_at,
