@@ -69,14 +69,11 @@ test_one() {
     "$program" "$@"
 }
 
-# Runs a program with tests, the tests in comments (doc) or a little fuzzing (fuzz); prints how long it took and the count of
-# its tests, and all of its output if one failed.
+# Runs a program with tests, or a little fuzzing (fuzz); prints how long it took and the count of its tests, and all of its
+# output if one failed.
 test_program() {
     program_start=$(date +%s) program_status=0 program_name=$(echo "${1##*/}" | sed 's/-[0-9a-f]*$//')
-    case $1 in
-    doc) set -- cargo test --locked --workspace --doc ;;
-    fuzz) set -- dev_fuzz --seeds 1 --examples 25 ;;
-    esac
+    [ "$1" != fuzz ] || set -- dev_fuzz --seeds 1 --examples 25
     program_output=$("$@" 2>&1) || program_status=$?
     program_results=$(printf '%s\n' "$program_output" | grep '^test result: ' | grep -v ' 0 passed; 0 failed') || true
     # One write, so that the lines of programs that end at the same time do not mix.
@@ -89,7 +86,7 @@ test_program() {
 # Runs all tests. Their programs wait for servers, deadlines and each other most of the time, so three run at once.
 tests_run() {
     tests_build
-    { test_programs | sed '3a fuzz' && echo doc; } | RUST_TEST_THREADS=3 xargs -P 3 -n 1 ./dev test-program
+    test_programs | sed '3a fuzz' | RUST_TEST_THREADS=3 xargs -P 3 -n 1 ./dev test-program
 }
 
 # All steps in their order: a name for the command line, the title, the command.

@@ -199,7 +199,10 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
         sqlx::Error::Database(refusal)
             if refusal.code().is_some_and(|code| ["28", "3D"].iter().any(|class| code.starts_with(class))) =>
         {
-            Failure::new(Exit::Failed, "PostgreSQL refuses the connection; check DATABASE_URL")
+            Failure::new(
+                Exit::Failed,
+                "can't connect to PostgreSQL, which refuses the user, the password or the database; check DATABASE_URL",
+            )
         }
         _ => Failure::no_response("can't connect to PostgreSQL; check DATABASE_URL and that the server is running"),
     };

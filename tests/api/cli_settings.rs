@@ -37,6 +37,37 @@ async fn config_option_before_or_after_the_command_is_read() {
 }
 
 #[test]
+fn help_version_and_generators_beside_an_invalid_config_file_work() {
+    let settings = file("nonsense\n");
+    let path = settings.to_str().expect("UTF-8");
+    for args in [
+        &["--config", path, "--help"][..],
+        &["--config", path, "job", "ls", "--help"],
+        &["--config", path, "--version"],
+        &["completion", "bash", "--config", path],
+        &["--config", path, "openapi"],
+    ] {
+        let output = run(&mut uncloud(args), "");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    refused(&mut uncloud(&["--config", path, "job", "ls"]), "", &[path, "line 1"]);
+}
+
+#[test]
+fn secret_or_its_file_from_the_place_that_wins_is_used() {
+    let typed = ["migrate", "--database-url-file", "/nonexistent/typed"];
+    let url = format!("postgres://uncloud:{SECRET}@127.0.0.1:1/uncloud");
+    refused(uncloud(&typed).env("DATABASE_URL", &url), "", &["/nonexistent/typed"]);
+    let settings = file(&format!("DATABASE_URL={url}\n"));
+    let in_file = ["--config", settings.to_str().expect("UTF-8"), "migrate"];
+    let words = ["/nonexistent/variable", "empty or does not exist"];
+    refused(uncloud(&in_file).env("DATABASE_URL_FILE", "/nonexistent/variable"), "", &words);
+    let mut both = uncloud(&["migrate"]);
+    both.env("DATABASE_URL", &url).env("DATABASE_URL_FILE", "/nonexistent/variable");
+    refused(&mut both, "", &["both DATABASE_URL and DATABASE_URL_FILE"]);
+}
+
+#[test]
 fn data_dir_option_in_any_position_overrides_the_environment() {
     for args in [
         &["--data-dir", "/nonexistent/mine", "job", "ls"][..],

@@ -115,7 +115,7 @@ async fn request_with_unexpected_body_returns_400() {
     let path = format!("/v1/net/vpn/{}", app.network("alice", new_key()).await["id"]);
     let delete = async |body: Value| app.request(Method::DELETE, &path, Some("alice"), Some(body)).await;
     let refused = delete(json!({ "when": "tomorrow" })).await.expect(400);
-    assert_eq!(refused["detail"], "this operation does not take a body; leave it out");
+    assert_eq!(refused["detail"], "this operation does not take a body; omit it");
     app.get(&path, "alice").await.expect(200);
     delete(json!({})).await.expect(202);
 }

@@ -153,7 +153,7 @@ async fn job_run_of_twenty_thousand_leaves_nothing_in_redis() {
         let undone = "select count(*) from job where queue = 'vpn-1.example.ch' and state <> 'succeeded'";
         let started = std::time::Instant::now();
         while count(&app.pool, undone).await > 0 {
-            assert!(started.elapsed() < Duration::from_mins(2), "{} left", count(&app.pool, undone).await);
+            assert!(started.elapsed() < Duration::from_mins(10), "{} left", count(&app.pool, undone).await);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

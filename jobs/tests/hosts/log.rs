@@ -33,5 +33,5 @@ fn worker_log_of_finished_job_contains_request_and_job_id() {
     // And the history ends with the worker that did it.
     let last = job["history"].as_array().and_then(|steps| steps.last()).expect("a history");
     let worker_name = job["worker"].as_str().expect("a name");
-    assert_eq!((&last["what"], last["worker"].as_str()), (&json!("succeeded"), Some(worker_name)), "{job}");
+    assert_eq!((&last["event"], last["worker"].as_str()), (&json!("succeeded"), Some(worker_name)), "{job}");
 }

@@ -260,7 +260,7 @@ fn job_after_killed_worker_server_or_redis_recovers_in_ten_seconds() {
     // The server, while the job that it has sent runs.
     let job = stage.enqueue(&action);
     stage.wait_for_start(job);
-    server.kill();
+    stage.kill_server(server);
     let mut redis = stage.redis.connect();
     let stream = format!("uncloud:{{{QUEUE}}}:jobs");
     wait_until("it ends", || redis.xlen::<_, usize>(&stream).expect("a length") == 0);

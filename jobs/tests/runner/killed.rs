@@ -112,7 +112,7 @@ fn job_watch_with_killed_worker_and_server_follows_job_to_its_end() {
     let mut watch = Process::start("watch", &mut stage.uncloud(&["job", "watch", &job.to_string()]));
     watch.wait_for_line("1 of 2 asleep");
     worker.kill();
-    server.kill();
+    stage.kill_server(server);
     let (_server, _worker) = (stage.server(), stage.worker());
     watch.wait_for_line("succeeded");
     assert!(watch.wait().success());
@@ -127,7 +127,7 @@ fn urgent_job_after_killed_server_and_worker_runs_before_waiting_jobs() {
     // More than a queue with one worker is given at once.
     let low = many_jobs(&stage, &slow, 100, 1);
     stage.wait_for_start(low[0]);
-    server.kill();
+    stage.kill_server(server);
     worker.kill();
     let high = stage.enqueue_with(&slow, |job| job.policy.priority = 9);
     let waited: Vec<JobId> = low.iter().copied().filter(|job| stage.job(*job).state == "queued").collect();
@@ -181,7 +181,7 @@ fn delayed_jobs_after_killed_server_and_worker_keep_their_delay() {
     });
     let waits = |job: &JobId| stage.job(*job).attempt == 1 && stage.job(*job).state == "queued";
     wait_until("both wait", || [snoozed, retried].iter().all(waits));
-    server.kill();
+    stage.kill_server(server);
     worker.kill();
     let (_server, _worker) = (stage.server(), stage.worker());
     let job = stage.wait_for(snoozed, "succeeded");

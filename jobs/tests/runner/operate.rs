@@ -59,7 +59,7 @@ fn job_revoke_with_killed_server_and_worker_still_takes_effect() {
     let (server, worker) = (stage.server(), stage.worker());
     let job = stage.enqueue(&LONG);
     stage.wait_for_start(job);
-    server.kill();
+    stage.kill_server(server);
     stage.run_uncloud(&["job", "revoke", &job.to_string()]);
     worker.kill();
     let (_server, _worker) = (stage.server(), stage.worker());
@@ -75,7 +75,7 @@ fn queue_drain_after_killed_server_finishes_running_jobs_only() {
     stage.wait_for_start(running);
     stage.run_uncloud(&["queue", "pause", QUEUE]);
     let waiting = stage.enqueue(&Action::Sleep { millis: 0 });
-    server.kill();
+    stage.kill_server(server);
     let _server = stage.server();
     let said = stage.run_uncloud(&["queue", "drain", QUEUE, "--timeout", "20"]);
     assert!(said.contains("waiting for jobs") && said.contains("drained"), "{said}");
@@ -113,7 +113,7 @@ fn worker_scale_across_server_restart_raises_and_lowers_concurrency() {
     let begun = || jobs.iter().filter(|job| !stage.starts(**job).is_empty()).count();
     wait_until("one runs", || begun() == 1);
     let id = worker_id(&stage);
-    server.kill();
+    stage.kill_server(server);
     stage.run_uncloud(&["worker", "scale", &id, "3"]);
     let _server = stage.server();
     wait_until("three run", || begun() == 3);
@@ -143,7 +143,7 @@ fn job_retry_by_id_or_filter_requeues_matching_failed_jobs() {
     }
     let listed = json(&stage.run_uncloud(&["job", "ls", "--state", "failed", "--error", "PORT", "--output", "json"]));
     assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
-    server.kill();
+    stage.kill_server(server);
     stage.run_uncloud(&["job", "retry", &jobs[2].to_string()]);
     stage.run_uncloud(&["job", "retry", "--all", "--kind", "fail", "--queue", QUEUE, "--error", "51820"]);
     stage.run_uncloud(&["job", "retry", "--all", "--kind", "another"]);

@@ -53,7 +53,7 @@ fn scheduled_job_after_server_restart_runs_at_its_time() {
     let now = stage.rows::<(DateTime<Utc>,)>("select now()")[0].0;
     let run_at = now + TimeDelta::milliseconds(2500);
     let job = stage.enqueue_with(&Action::Sleep { millis: 0 }, |job| job.run_at = Some(run_at));
-    server.kill();
+    stage.kill_server(server);
     let _server = stage.server();
     stage.wait_for(job, "succeeded");
     let late = dispatched(&stage)[0].1 - run_at;
@@ -150,7 +150,7 @@ fn dependent_job_after_parents_end_receives_their_outcomes() {
     let lenient = stage.enqueue_with(&Action::Nothing, |job| job.after = DependsOn::End(&parents));
     let needed = [strict];
     let grandchild = stage.enqueue_with(&Action::Nothing, |job| job.after = DependsOn::Success(&needed));
-    server.kill();
+    stage.kill_server(server);
     let _server = stage.server();
     stage
         .wait_for(strict, "failed")

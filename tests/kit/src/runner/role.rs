@@ -10,7 +10,7 @@ use std::{
 };
 
 use nix::unistd::{Pid, getpid, getppid};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -21,6 +21,9 @@ use uncloud_jobs::worker;
 use uncloud_wire::logging;
 
 use super::handler::{self, Kinds};
+
+/// The name of a server's sessions in PostgreSQL.
+const SERVER: &str = "server";
 
 /// The variable that names the role of a process; not set in the test itself.
 const ROLE: &str = "UNCLOUD_TEST_ROLE";
@@ -117,7 +120,8 @@ fn redis() -> redis::Client {
 
 async fn serve(mut stop: watch::Receiver<bool>) {
     let options = PgPoolOptions::new().max_connections(20).acquire_timeout(Duration::from_secs(5));
-    let pool = options.connect_lazy(&variable("DATABASE_URL")).expect("a URL");
+    let database: PgConnectOptions = variable("DATABASE_URL").parse().expect("a URL");
+    let pool = options.connect_lazy_with(database.application_name(SERVER));
     let wake: Arc<Notifier> = Arc::default();
     let runner = Runner { pool, redis: redis(), kinds: Arc::new(Kinds), wake, metrics: Arc::default() };
     let mut tasks = uncloud::queue::start(&runner, &stop);

@@ -91,6 +91,15 @@ impl Stage {
         server
     }
 
+    /// Kills a server, and waits until PostgreSQL has ended its sessions: a transaction of which the commit has been sent
+    /// is committed after the server's death.
+    pub fn kill_server(&self, server: Process) {
+        server.kill();
+        let sessions = "select count(*) from pg_stat_activity
+            where datname = current_database() and application_name = 'server'";
+        wait_until("its sessions end", || self.number(sessions) == 0);
+    }
+
     /// Starts a worker for [`QUEUE`] with four slots.
     pub fn worker(&self) -> Process {
         self.worker_with(4)

@@ -7,9 +7,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::sys::statvfs::statvfs;
 use uncloud::embedded::Account;
 
 use super::ServerOptions;
+
+/// The memory that must be free for servers' folders in memory: the databases of all tests need half of it.
+const ENOUGH_MEMORY: u64 = 12 << 30;
+
+/// Returns the folder of all servers' folders: in memory, where there is enough, since hundreds of databases that live for
+/// seconds keep a disk busy.
+fn parent() -> &'static str {
+    const MEMORY: &str = "/dev/shm";
+    let free = statvfs(MEMORY).map_or(0, |of| of.blocks_available() * of.fragment_size());
+    if free > ENOUGH_MEMORY { MEMORY } else { "/tmp" }
+}
 
 /// A folder of mode 0700, short enough a path for unix sockets. The server's watchdog removes it.
 #[derive(Debug)]
@@ -31,7 +43,7 @@ impl ServerFolder {
     }
 
     fn owned_by(account: Option<Account>) -> Self {
-        let folder = tempfile::Builder::new().prefix("uncloud-test-").tempdir_in("/tmp").expect("a folder in /tmp");
+        let folder = tempfile::Builder::new().prefix("uncloud-test-").tempdir_in(parent()).expect("a folder");
         let this = Self { path: folder.keep(), account };
         this.give(&this.path);
         this
@@ -39,7 +51,7 @@ impl ServerFolder {
 
     /// Creates the folder again after its removal.
     pub(super) fn create_again(&self) {
-        DirBuilder::new().mode(0o700).create(&self.path).expect("a folder in /tmp");
+        DirBuilder::new().mode(0o700).create(&self.path).expect("a folder");
         self.give(&self.path);
     }
 
