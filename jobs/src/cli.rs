@@ -162,11 +162,12 @@ pub fn command() -> clap::Command {
 }
 
 /// Runs the command line, and prints an error as one line.
-pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    end("uncloud-worker", run(args.into_iter().collect()).await, provider::exit_of)
+#[tokio::main]
+pub async fn run(args: Vec<OsString>) -> ExitCode {
+    end("uncloud-worker", run_command(args).await, provider::exit_of)
 }
 
-async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
+async fn run_command(args: Vec<OsString>) -> anyhow::Result<()> {
     let command = command_with_settings(command(), &args)?;
     let matches = parsed(command.try_get_matches_from(args))?;
     ensure_no_option_is_idle(&matches)?;

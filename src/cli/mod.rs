@@ -129,11 +129,14 @@ pub fn command() -> clap::Command {
 }
 
 /// Runs the command. Errors are for people: one line that says what is wrong and names the next step.
-pub async fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    end("uncloud", run(args.into_iter().collect()).await, exit_of)
+///
+/// Not an asynchronous function, which would be compiled in the program instead of here, and again in each test program.
+#[tokio::main]
+pub async fn run(args: Vec<OsString>) -> ExitCode {
+    end("uncloud", run_command(args).await, exit_of)
 }
 
-async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
+async fn run_command(args: Vec<OsString>) -> anyhow::Result<()> {
     let command = command_with_settings(command(), &args)?;
     let matches = parsed(command.try_get_matches_from(args))?;
     if let Some(name) = matches.subcommand_name() {

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
+use futures_util::future::BoxFuture;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
@@ -142,7 +143,17 @@ async fn tell_if_silent(directory: Arc<Directory>) {
 
 /// Serves until `stop` becomes true and the requests in progress have been responded to. `ready` gets the bound
 /// address.
-pub async fn serve(
+///
+/// Boxed, so that the server is compiled once, here, and not again in each program that starts one.
+pub fn serve(
+    settings: ServeSettings,
+    ready: oneshot::Sender<SocketAddr>,
+    stop: watch::Receiver<bool>,
+) -> BoxFuture<'static, anyhow::Result<()>> {
+    Box::pin(serve_until(settings, ready, stop))
+}
+
+async fn serve_until(
     settings: ServeSettings,
     ready: oneshot::Sender<SocketAddr>,
     stop: watch::Receiver<bool>,

@@ -75,7 +75,7 @@ struct Known {
     deleted: Mutex<BTreeSet<i64>>,
 }
 
-/// Asks until somebody responses: a client does not know whether a request that a dying server took was done.
+/// Asks until a server responds: a client does not know whether a request that a dying server took was done.
 fn insist(api: &ApiClient, method: &Method, path: &str, body: Option<&Value>) -> (Response, bool) {
     let started = Instant::now();
     let mut repeated = false;
