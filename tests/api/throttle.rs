@@ -91,7 +91,13 @@ async fn login_with_ten_thousand_guesses_rarely_reaches_the_directory() {
     assert!(took < Duration::from_mins(1), "{took:?}");
     forgotten().await;
     app.login("carol", &password_of("carol"), HOME).await.expect(200);
-    assert_throttled(&app.login("carol", &password_of("carol"), ELSEWHERE).await);
+    // Either the last wait is not over, or this guess begins the next one, which applies to the right password too.
+    let guess = app.login("carol", "one more guess", ELSEWHERE).await;
+    if guess.status == 401 {
+        assert_throttled(&app.login("carol", &password_of("carol"), ELSEWHERE).await);
+    } else {
+        assert_throttled(&guess);
+    }
 }
 
 #[tokio::test]

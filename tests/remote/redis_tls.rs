@@ -1,6 +1,8 @@
 //! A Redis that others manage: TLS only from the network, no default user.
 
-use redis::aio::MultiplexedConnection;
+use std::time::Duration;
+
+use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
 use uncloud::queue::access;
 use uncloud_testkit::servers::{RedisServer, ServerOptions, free_port};
 use uncloud_wire::{QueueName, Secret, broker};
@@ -9,6 +11,9 @@ use crate::certificates::certificates;
 
 pub const ADMIN_PASSWORD: &str = "hunter2-of-the-administrator";
 pub const SERVER_PASSWORD: &str = "hunter2-of-the-server";
+
+/// The time that a connection or a reply may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct RemoteRedis {
     _server: RedisServer,
@@ -43,7 +48,10 @@ impl RemoteRedis {
 
     pub async fn connect(&self, url: &Secret<String>) -> MultiplexedConnection {
         let client = broker::client(url, Some(&certificates().ca())).expect("a client");
-        client.get_multiplexed_async_connection().await.expect("let in")
+        // Not the library's second, which TLS can take on a busy machine.
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
+        client.get_multiplexed_async_connection_with_config(&config).await.expect("signed in")
     }
 
     pub async fn admin(&self) -> MultiplexedConnection {
