@@ -130,7 +130,8 @@ pub fn command() -> clap::Command {
 
 /// Runs the command. Errors are for people: one line that says what is wrong and names the next step.
 ///
-/// Not an asynchronous function, which would be compiled in the program instead of here, and again in each test program.
+/// The runtime is here and not in `main.rs`: what a program awaits is compiled with that program, and not with this
+/// library.
 #[tokio::main]
 pub async fn run(args: Vec<OsString>) -> ExitCode {
     end("uncloud", run_command(args).await, exit_of)
