@@ -1,10 +1,13 @@
 //! Bills as the API and the command line show them. The fields of a record suffice to recompute its amounts.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 
+use super::content::{Content, Party, RecordKind};
 use crate::money::{
-    amount::{Amount, Currency, Rate, round},
-    vat::{self, Category},
+    amount::{Amount, Currency, Rate},
+    period::Position,
+    unit_price::UnitPrice,
+    vat::Category,
 };
 
 /// A bill without its lines.
@@ -14,16 +17,22 @@ pub struct Bill {
     pub bill_id: i64,
     /// The bill's number, gapless in each year; `None` until its run has ended.
     pub number: Option<String>,
+    /// The civil date at the seller's place on which the bill got its number.
+    pub issue_date: Option<NaiveDate>,
+    /// The days in which the bill is to be paid; `None` if it names none.
+    pub payment_days: Option<i16>,
     /// The customer.
     pub user_id: i64,
     /// The customer's name.
     pub username: String,
-    /// The bill's date; no calculation depends on it.
-    pub issued_at: DateTime<Utc>,
+    /// The time up to which everything due is billed.
+    pub as_of: DateTime<Utc>,
     /// The currency of all amounts, an ISO 4217 code.
     pub currency: String,
-    /// `invoice`, or `credit_note` if it is negative.
-    pub document: String,
+    /// The VAT category; `None`: a bill of an earlier version with several.
+    pub category: Option<Category>,
+    /// The territory whose rates apply.
+    pub territory: Option<String>,
     /// The total before VAT.
     pub net: Amount,
     /// The total VAT.
@@ -36,23 +45,59 @@ pub struct Bill {
     pub amount_due: Amount,
 }
 
-/// The kind of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, sqlx::Type, poem_openapi::Enum)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(rename_all = "snake_case", type_name = "text")]
-#[oai(rename_all = "snake_case")]
-pub enum RecordKind {
-    /// A span of an order.
-    Recurring,
-    /// A proration credit: takes back the end of an earlier charge that an upgrade left unused.
-    Credit,
-    /// An order's one-time price.
-    OneTime,
-    /// An item that staff added.
-    Manual,
+impl Bill {
+    /// Returns `invoice`, or `credit_note` if the bill is negative.
+    pub fn document(&self) -> &'static str {
+        document(self.gross)
+    }
+
+    /// Returns the day until which the bill is to be paid.
+    pub fn due_date(&self) -> Option<NaiveDate> {
+        let days = u64::try_from(self.payment_days?).ok()?;
+        self.issue_date?.checked_add_days(Days::new(days))
+    }
 }
 
-/// A record: one line of a bill.
+/// The number of a bill, as in 2026-000042.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BillNumber {
+    /// The year of issue.
+    pub year: i16,
+    /// The place in that year, from 1.
+    pub sequence: i32,
+}
+
+/// The error for a text that is not the number of a bill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be the number of a bill, such as 2026-000042")]
+pub struct BillNumberError;
+
+impl std::fmt::Display for BillNumber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{:06}", self.year, self.sequence)
+    }
+}
+
+impl std::str::FromStr for BillNumber {
+    type Err = BillNumberError;
+
+    fn from_str(text: &str) -> Result<Self, BillNumberError> {
+        let (year, sequence) = text.split_once('-').ok_or(BillNumberError)?;
+        let is_number = |text: &str, length| text.len() >= length && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(year, 4) || !is_number(sequence, 6) {
+            return Err(BillNumberError);
+        }
+        let year = year.parse().map_err(|_| BillNumberError)?;
+        Ok(Self { year, sequence: sequence.parse().map_err(|_| BillNumberError)? })
+    }
+}
+
+/// Returns `invoice`, or `credit_note` for a negative total.
+pub fn document(gross: Amount) -> &'static str {
+    if gross < Amount::ZERO { "credit_note" } else { "invoice" }
+}
+
+/// A record: what a bill charges for one order over one span.
 #[derive(Debug, Clone)]
 pub struct BillRecord {
     /// The bill that the record is on.
@@ -61,30 +106,25 @@ pub struct BillRecord {
     pub kind: RecordKind,
     /// The order that the record charges for; `None` for an item of staff.
     pub order_id: Option<i64>,
-    /// The product's name, if the order is for one of the catalogue.
-    pub product: Option<String>,
-    /// The order's description, or the text that staff entered.
-    pub description: String,
     /// The first second of the span.
     pub from: DateTime<Utc>,
     /// The first second after the span.
     pub to: DateTime<Utc>,
-    /// The length of a whole period in seconds; `None` for one-time charges.
-    pub period_seconds: Option<i32>,
-    /// The seconds of the period that had elapsed before the record's span starts.
-    pub elapsed_seconds: i64,
-    /// The time at which the order ends.
-    pub order_ends_at: Option<DateTime<Utc>>,
-    /// The order that replaced this one.
-    pub replaced_by: Option<i64>,
-    /// The price of one period, or the one-time price.
-    pub unit_price: Amount,
+    /// The order's periods up to the span's first second, and the length of the running one; `None` for what is charged
+    /// once.
+    pub position: Option<Position>,
+    /// The price of one period, or of what is charged once.
+    pub unit_price: UnitPrice,
     /// The amount before VAT.
     pub net: Amount,
     /// The VAT category.
     pub category: Category,
+    /// The territory whose rate applies.
+    pub territory: Option<String>,
     /// The VAT rate.
     pub rate: Rate,
+    /// The bill that the record corrects.
+    pub corrects: Option<i64>,
 }
 
 impl BillRecord {
@@ -92,58 +132,17 @@ impl BillRecord {
     pub fn secs(&self) -> i64 {
         self.to.timestamp() - self.from.timestamp()
     }
-
-    /// Returns the number of periods with six decimals. The net is the unit price times this, except for the rounding
-    /// of sums.
-    pub fn quantity(&self) -> String {
-        let Some(period_seconds) = self.period_seconds else { return "1.000000".to_owned() };
-        let millionths = round(i128::from(self.secs()) * 1_000_000, period_seconds.into());
-        format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
-    }
-
-    /// Returns a readable reason for the record and for its net.
-    pub fn reason(&self) -> String {
-        match self.kind {
-            RecordKind::Recurring => self.charged() + &self.cut(),
-            RecordKind::Credit => format!("paid before and not used: {}{}", self.charged(), self.order_end()),
-            RecordKind::OneTime => "once".to_owned(),
-            RecordKind::Manual => "added manually".to_owned(),
-        }
-    }
-
-    /// Describes how much of a period, or how many periods, the record charges for.
-    fn charged(&self) -> String {
-        let (secs, period) = (self.secs(), i64::from(self.period_seconds.unwrap_or(1)));
-        match (secs / period, secs % period) {
-            (1, 0) if self.elapsed_seconds == 0 => "a whole period".to_owned(),
-            (periods, 0) if self.elapsed_seconds == 0 => format!("{periods} whole periods"),
-            _ if self.elapsed_seconds == 0 => format!("{secs} s of a period of {period} s"),
-            _ => format!("{secs} s of a period of {period} s, after {} s of it", self.elapsed_seconds),
-        }
-    }
-
-    /// Explains why the record ends within a period.
-    fn cut(&self) -> String {
-        let period = i64::from(self.period_seconds.unwrap_or(1));
-        match (self.elapsed_seconds + self.secs()) % period {
-            0 => String::new(),
-            _ if self.order_ends_at == Some(self.to) => self.order_end(),
-            _ => "; then the VAT rate changes".to_owned(),
-        }
-    }
-
-    fn order_end(&self) -> String {
-        self.replaced_by.map_or_else(|| "; the order ended".to_owned(), |new| format!("; order {new} replaced it"))
-    }
 }
 
-/// The VAT group of a bill: all records of one category and rate.
+/// The VAT group of a bill: all records of one rate.
 #[derive(Debug, Clone)]
 pub struct BillVat {
     /// The bill that the group is on.
     pub bill_id: i64,
     /// The VAT category.
     pub category: Category,
+    /// The territory whose rate applies.
+    pub territory: Option<String>,
     /// The VAT rate.
     pub rate: Rate,
     /// The sum of the records' nets.
@@ -152,51 +151,18 @@ pub struct BillVat {
     pub tax_amount: Amount,
 }
 
-/// The seller or the customer, as recorded when the bill was created.
-#[derive(Debug, Clone)]
-pub struct Party {
-    /// The name of the person or of the seller.
-    pub name: String,
-    /// The company's name; set for businesses only.
-    pub company: Option<String>,
-    /// The street and house number.
-    pub street: String,
-    /// The postal code.
-    pub postal_code: String,
-    /// The city.
-    pub city: String,
-    /// The ISO 3166-1 alpha-2 code of the country.
-    pub country: String,
-    /// The VAT number as printed on bills.
-    pub vat_number: Option<String>,
-}
-
-/// The seller and the customer of a bill.
-#[derive(Debug, Clone)]
-pub struct Parties {
-    /// The seller.
-    pub seller: Party,
-    /// The customer.
-    pub customer: Party,
-}
-
-impl Parties {
-    /// Returns a readable reason for the VAT category.
-    pub fn vat_reason(&self, category: Category, rate: Rate) -> String {
-        vat::reason(category, &self.customer.country, rate)
-    }
-}
-
 /// A bill with its records.
 #[derive(Debug, Clone)]
 pub struct WholeBill {
     /// The bill itself.
     pub bill: Bill,
-    /// The seller and the customer.
-    pub parties: Parties,
+    /// The seller.
+    pub seller: Party,
+    /// What the bill says besides.
+    pub content: Content,
     /// The records, ordered by order and time.
     pub records: Vec<BillRecord>,
-    /// The VAT groups, ordered by category and rate.
+    /// The VAT groups, ordered by rate.
     pub vat: Vec<BillVat>,
 }
 
@@ -206,7 +172,7 @@ pub struct BillFilter {
     /// The bill's id.
     pub bill_id: Option<i64>,
     /// The bill's number.
-    pub number: Option<String>,
+    pub number: Option<BillNumber>,
     /// The customer's id.
     pub user_id: Option<i64>,
     /// The customer's name.
@@ -215,10 +181,10 @@ pub struct BillFilter {
     pub run_id: Option<i64>,
     /// The currency.
     pub currency: Option<Currency>,
-    /// The earliest time of issue.
-    pub from: Option<DateTime<Utc>>,
-    /// The time that a bill must have been issued before.
-    pub to: Option<DateTime<Utc>>,
+    /// The earliest issue date.
+    pub from: Option<NaiveDate>,
+    /// The date before which a bill must have been issued.
+    pub to: Option<NaiveDate>,
     /// Includes drafts, which have no number yet.
     pub drafts: bool,
 }

@@ -12,11 +12,11 @@ use crate::money::{
 pub struct Run {
     /// Identifies the run.
     pub run_id: i64,
-    /// The time up to which the run bills what is due; also the date of its bills.
+    /// The time up to which the run bills what is due.
     pub as_of: DateTime<Utc>,
     /// The number of customers with something due when the run started.
     pub customers: i32,
-    /// The seller's country, time zone and OSS registration, which determine the VAT.
+    /// The seller's country, time zone and OSS registration, and VAT registration, which determine the VAT.
     pub seller: Seller,
     /// Rounds amounts due in CHF to 0.05.
     pub cash_rounding: bool,
@@ -57,7 +57,7 @@ pub struct Summary {
 pub struct RunView {
     /// Identifies the run.
     pub run_id: i64,
-    /// The time up to which the run billed what was due; also the date of its bills.
+    /// The time up to which the run billed what was due.
     pub as_of: DateTime<Utc>,
     /// The only customer that the run bills; `None`: all customers.
     pub user_id: Option<i64>,
@@ -71,8 +71,10 @@ pub struct RunView {
     pub problems: i64,
     /// The time at which the run started.
     pub started_at: DateTime<Utc>,
-    /// The time at which the run's bills got their numbers.
+    /// The time at which the run's bills got their numbers, or at which it was aborted.
     pub finished_at: Option<DateTime<Utc>>,
+    /// The time at which staff aborted the run: its bills were undone.
+    pub aborted_at: Option<DateTime<Utc>>,
 }
 
 /// Truncates a time to whole seconds, as all times on bills are.

@@ -11,15 +11,29 @@ pub(in crate::billing) struct CaseSeller {
     pub country: Country,
     pub timezone: Tz,
     pub oss_eu: bool,
+    /// Absent: the seller is registered for VAT, under some number; `null`: it is not.
+    #[serde(default = "registered")]
+    pub vat_number: Option<String>,
 }
 
-/// The customer of a case.
+fn registered() -> Option<String> {
+    Some("CHE123456788MWST".to_owned())
+}
+
+/// The customer of a case, or a customer's new address.
 #[derive(Debug, Deserialize)]
 pub(in crate::billing) struct CaseCustomer {
     pub country: Country,
+    /// Absent: somewhere in the country where nothing is special.
+    #[serde(default = "somewhere")]
+    pub postal_code: Option<String>,
     pub kind: CustomerKind,
     vat_number: Option<String>,
     vat_number_status: Option<String>,
+}
+
+fn somewhere() -> Option<String> {
+    Some("10000".to_owned())
 }
 
 impl CaseCustomer {

@@ -1,80 +1,194 @@
 //! Bills customers: reads what is due, generates the bills and writes them. All bills are created here: runs, staff's
 //! bill for one customer, the preview and the simulation call this module within their own transactions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{bill_run::Run, db};
+use super::{
+    bill_run::Run,
+    content::{Content, Party, VatText},
+    db,
+    line::{Ordered, Texts},
+};
 use crate::{
     billing::{customer_bills::CustomerBills, problem::Problem},
     code::Code,
     error::Error,
     money::{
-        draft::{BillableItems, generate_bills},
+        draft::{BillableItems, Draft, generate_bills},
+        language::Language,
         vat_rates::RateTable,
+        vat_text::{vat_note, vat_reason},
     },
-    orders, parties,
+    orders,
+    parties::{self, AddressHistory, BillingAddress},
 };
 
-/// Bills these customers, in ascending order of id, as of the run's time. Returns the customers that could not be
-/// billed; nothing is written for them. On a database error nothing is written at all.
+/// Bills these customers, in ascending order of id, as of the run's time; of their orders only one, if it is given.
+/// Returns the customers that could not be billed; nothing is written for them. On a database error nothing is written
+/// at all.
 pub(super) async fn bill_customers(
     tx: &mut PgConnection,
     run: &Run,
     rates: &RateTable,
     users: &[i64],
+    order_id: Option<i64>,
 ) -> Result<Vec<Problem>, Error> {
     db::lock_customers(tx, users).await?;
-    let addresses = parties::vat_addresses(tx, users).await?;
-    let billed_then = db::billed_at(tx, users, run.as_of).await?;
-    let mut due = due(tx, users, run.as_of).await?;
+    let addresses = parties::address_histories(tx, users).await?;
+    let mut due = due(tx, users, run.as_of, order_id).await?;
     let (mut bills, mut problems) = (Vec::with_capacity(users.len()), Vec::new());
     for &user_id in users {
         let Some(due) = due.remove(&user_id) else { continue };
-        let Some(address) = addresses.get(&user_id) else {
-            let detail = "has no billing address; the customer sets it with PUT /v1/billing_address";
-            problems.push(Problem::new(user_id, Code::NoBillingAddress, detail));
-            continue;
-        };
-        let treatment = parties::treatment(run.seller, address)?;
-        match generate_bills(due, treatment, rates, run.cash_rounding, run.as_of) {
-            Ok((drafts, _)) if drafts.iter().any(|draft| billed_then.contains(&(user_id, draft.currency))) => {
-                let detail = "already has a bill of this second; the next run bills the rest";
-                problems.push(Problem::new(user_id, Code::AlreadyBilled, detail));
-            }
-            Ok((drafts, cursor_updates)) => {
-                bills.push(CustomerBills { user_id, address_id: address.id, drafts, cursor_updates });
-            }
-            Err(error) => problems.push(Problem::of(user_id, &error)),
+        match bills_of_customer(user_id, run, rates, addresses.get(&user_id), due)? {
+            Ok(of_customer) => bills.push(of_customer),
+            Err(problem) => problems.push(problem),
         }
     }
     db::write(tx, run, &bills).await?;
     Ok(problems)
 }
 
-/// Returns what is due, by customer. The caller must have locked the customers.
-async fn due(tx: &mut PgConnection, users: &[i64], as_of: DateTime<Utc>) -> Result<HashMap<i64, BillableItems>, Error> {
-    let mut due: HashMap<i64, BillableItems> = HashMap::with_capacity(users.len());
-    let empty = || BillableItems { orders: Vec::new(), charged: Vec::new(), manual: Vec::new() };
-    let mut past_end: HashMap<i64, i64> = HashMap::new();
-    for order in orders::due(tx, users, as_of).await? {
-        if order.ends_at.is_some_and(|end| end < order.charged_from()) {
-            past_end.insert(order.order_id, order.user_id);
+/// What is due of one customer.
+#[derive(Default)]
+struct Due {
+    items: BillableItems,
+    texts: Texts,
+}
+
+fn bills_of_customer(
+    user_id: i64,
+    run: &Run,
+    rates: &RateTable,
+    addresses: Option<&AddressHistory>,
+    due: Due,
+) -> anyhow::Result<Result<CustomerBills, Problem>> {
+    let Some(addresses) = addresses else {
+        let detail = "has no billing address; the customer sets it with PUT /v1/billing_address";
+        return Ok(Err(Problem::new(user_id, Code::NoBillingAddress, detail)));
+    };
+    let treatments = match addresses.treatments(run.seller) {
+        Ok(treatments) => treatments,
+        Err(missing) => {
+            let detail = format!("the billing address's postal code {missing}; the customer sets it");
+            return Ok(Err(Problem::new(user_id, Code::NoPostalCode, detail)));
         }
-        due.entry(order.user_id).or_insert_with(empty).orders.push(order);
+    };
+    Ok(match generate_bills(due.items, &treatments, rates, run.cash_rounding, run.as_of) {
+        Ok((drafts, cursor_updates)) => {
+            let contents = drafts
+                .iter()
+                .map(|draft| serde_json::to_string(&content(draft, addresses.current(), &due.texts, run)))
+                .collect::<Result<_, _>>()?;
+            Ok(CustomerBills { user_id, payment_days: None, drafts, contents, cursor_updates })
+        }
+        Err(error) => Err(Problem::of(user_id, &error)),
+    })
+}
+
+/// Returns what a bill says besides its totals.
+fn content(draft: &Draft, address: &BillingAddress, texts: &Texts, run: &Run) -> Content {
+    let language = Language::default();
+    let reason = |rate| vat_reason(language, draft.treatment, rate, address.country, run.seller.is_registered());
+    Content {
+        language,
+        customer: Party {
+            name: address.name.clone(),
+            company: address.company.clone(),
+            street: address.street.clone(),
+            postal_code: address.postal_code.clone(),
+            city: address.city.clone(),
+            country: address.country.to_string(),
+            vat_number: address.vat_number.clone(),
+        },
+        lines: texts.lines(draft, language),
+        vat: draft.vat.iter().map(|group| VatText { reason: reason(group.rate) }).collect(),
+        notes: vat_note(language, draft.treatment).into_iter().map(str::to_owned).collect(),
     }
-    if !past_end.is_empty() {
-        let orders: Vec<i64> = past_end.keys().copied().collect();
-        for charged in db::charged_past_end(tx, &orders).await? {
-            if let Some(due) = past_end.get(&charged.order_id).and_then(|user_id| due.get_mut(user_id)) {
-                due.charged.push(charged);
+}
+
+/// Returns what is due, by customer. The caller must have locked the customers.
+async fn due(
+    tx: &mut PgConnection,
+    users: &[i64],
+    as_of: DateTime<Utc>,
+    order_id: Option<i64>,
+) -> Result<HashMap<i64, Due>, Error> {
+    let mut due: HashMap<i64, Due> = HashMap::with_capacity(users.len());
+    let mut ended: HashMap<i64, i64> = HashMap::new();
+    let mut past_end: Vec<i64> = Vec::new();
+    for orders::DueOrder { order, description, product } in orders::due(tx, users, as_of, order_id).await? {
+        if let Some(end) = order.ends_at {
+            ended.insert(order.order_id, order.user_id);
+            past_end.extend(Some(order.order_id).filter(|_| end < order.charged_from()));
+        }
+        let of_customer = due.entry(order.user_id).or_default();
+        of_customer.items.orders.push(order.clone());
+        let ordered = Ordered { description, product, replaced_by: None, order };
+        of_customer.texts.orders.insert(ordered.order.order_id, ordered);
+    }
+    if order_id.is_none() {
+        add_items(tx, users, as_of, &mut due).await?;
+    }
+    if !ended.is_empty() {
+        let orders: Vec<i64> = ended.keys().copied().collect();
+        for (order_id, replaced_by) in orders::successors(tx, &orders).await? {
+            let texts = ended.get(&order_id).and_then(|user_id| due.get_mut(user_id)).map(|due| &mut due.texts);
+            if let Some(ordered) = texts.and_then(|texts| texts.orders.get_mut(&order_id)) {
+                ordered.replaced_by = Some(replaced_by);
             }
         }
     }
-    for (user_id, item) in db::open_manual_items(tx, users, as_of).await? {
-        due.entry(user_id).or_insert_with(empty).manual.push(item);
+    if !past_end.is_empty() {
+        for charged in db::charged_past_end(tx, &past_end).await? {
+            if let Some(due) = ended.get(&charged.order_id).and_then(|user_id| due.get_mut(user_id)) {
+                due.items.charged.push(charged);
+            }
+        }
     }
+    add_numbers(tx, &mut due).await?;
     Ok(due)
+}
+
+/// Adds the items of staff and the corrections that are due.
+async fn add_items(
+    tx: &mut PgConnection,
+    users: &[i64],
+    as_of: DateTime<Utc>,
+    due: &mut HashMap<i64, Due>,
+) -> Result<(), Error> {
+    for (user_id, item, description) in db::open_manual_items(tx, users, as_of).await? {
+        let due = due.entry(user_id).or_default();
+        due.texts.items.insert(item.item_id, description);
+        due.items.manual.push(item);
+    }
+    for (user_id, correction, description) in db::open_corrections(tx, users).await? {
+        let due = due.entry(user_id).or_default();
+        due.texts.corrections.insert(correction.correction_id, description);
+        due.items.corrections.push(correction);
+    }
+    Ok(())
+}
+
+/// Adds the numbers of the bills that credits and corrections name.
+async fn add_numbers(tx: &mut PgConnection, due: &mut HashMap<i64, Due>) -> Result<(), Error> {
+    let corrected = |due: &Due| -> Vec<i64> {
+        let charged = due.items.charged.iter().map(|charged| charged.bill_id);
+        charged.chain(due.items.corrections.iter().map(|correction| correction.bill_id)).collect()
+    };
+    let all: BTreeSet<i64> = due.values().flat_map(corrected).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let numbers = db::numbers(tx, &all.into_iter().collect::<Vec<_>>()).await?;
+    for due in due.values_mut() {
+        for bill_id in corrected(due) {
+            if let Some(number) = numbers.get(&bill_id) {
+                due.texts.numbers.insert(bill_id, number.clone());
+            }
+        }
+    }
+    Ok(())
 }

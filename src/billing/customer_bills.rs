@@ -5,7 +5,9 @@ use crate::money::draft::{CursorUpdate, Draft};
 /// The bills of one customer, ready to be written.
 pub(super) struct CustomerBills {
     pub user_id: i64,
-    pub address_id: i64,
+    pub payment_days: Option<i16>,
     pub drafts: Vec<Draft>,
+    /// What each of the drafts says besides, as JSON.
+    pub contents: Vec<String>,
     pub cursor_updates: Vec<CursorUpdate>,
 }

@@ -1,12 +1,15 @@
 //! Exports bills with their VAT for accounting, as CSV or JSON. Bills are read by number, one page at a time, so that
 //! memory use does not grow with the period.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::NaiveDate;
 use futures_util::{Stream, stream::try_unfold};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::{bill::BillVat, db};
+use super::{
+    bill::{BillVat, document},
+    db,
+};
 use crate::{billing::exported_bill::ExportedBill, error::Error};
 
 /// The number of bills in one page.
@@ -23,11 +26,11 @@ pub enum Format {
     Json,
 }
 
-/// Streams the numbered bills issued in `[from, to)`.
+/// Streams the numbered bills with an issue date in `[from, to)`.
 pub fn export(
     pool: PgPool,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    from: NaiveDate,
+    to: NaiveDate,
     format: Format,
 ) -> impl Stream<Item = Result<Vec<u8>, Error>> {
     let next = move |state: State| {
@@ -56,11 +59,7 @@ struct State {
     done: bool,
 }
 
-async fn part(
-    pool: &PgPool,
-    period: (DateTime<Utc>, DateTime<Utc>),
-    after: (i16, i32),
-) -> Result<Vec<ExportedBill>, Error> {
+async fn part(pool: &PgPool, period: (NaiveDate, NaiveDate), after: (i16, i32)) -> Result<Vec<ExportedBill>, Error> {
     let mut bills = db::exported(pool, period, after, PART).await?;
     bills.sort_unstable_by_key(|bill| bill.bill_id);
     let ids: Vec<i64> = bills.iter().map(|bill| bill.bill_id).collect();
@@ -73,10 +72,11 @@ async fn part(
     Ok(bills)
 }
 
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 21] = [
     "number",
     "document",
-    "issued_at",
+    "issue_date",
+    "due_date",
     "customer_id",
     "customer",
     "name",
@@ -85,6 +85,7 @@ const COLUMNS: [&str; 19] = [
     "vat_number",
     "currency",
     "vat_category",
+    "vat_territory",
     "vat_rate",
     "vat_taxable_amount",
     "vat_tax_amount",
@@ -97,7 +98,7 @@ const COLUMNS: [&str; 19] = [
 
 fn csv(bills: &[ExportedBill], header: bool) -> Result<Vec<u8>, Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut write = |row: &[String; 19]| writer.write_record(row).map_err(anyhow::Error::new);
+    let mut write = |row: &[String; 21]| writer.write_record(row).map_err(anyhow::Error::new);
     if header {
         write(&COLUMNS.map(str::to_owned))?;
     }
@@ -105,16 +106,18 @@ fn csv(bills: &[ExportedBill], header: bool) -> Result<Vec<u8>, Error> {
         for group in &bill.vat {
             write(&[
                 bill.number.clone(),
-                bill.document.clone(),
-                second(bill.issued_at),
+                document(bill.gross).to_owned(),
+                bill.issue_date.to_string(),
+                bill.due_date().map(|date| date.to_string()).unwrap_or_default(),
                 bill.user_id.to_string(),
                 cell(&bill.username),
-                cell(&bill.name),
-                cell(bill.company.as_deref().unwrap_or_default()),
-                bill.country.clone(),
-                cell(bill.vat_number.as_deref().unwrap_or_default()),
+                cell(&bill.customer.name),
+                cell(bill.customer.company.as_deref().unwrap_or_default()),
+                bill.customer.country.clone(),
+                cell(bill.customer.vat_number.as_deref().unwrap_or_default()),
                 bill.currency.clone(),
                 group.category.to_string(),
+                group.territory.clone().unwrap_or_default(),
                 group.rate.to_string(),
                 group.taxable_amount.to_string(),
                 group.tax_amount.to_string(),
@@ -146,18 +149,19 @@ fn json_array(bills: &[ExportedBill], is_first: bool, is_last: bool) -> Vec<u8> 
 }
 
 fn object(bill: &ExportedBill) -> Value {
-    let group = |group: &BillVat| json!({ "category": group.category, "rate": group.rate, "taxable_amount": group.taxable_amount, "tax_amount": group.tax_amount });
+    let group = |group: &BillVat| json!({ "category": group.category, "territory": group.territory, "rate": group.rate, "taxable_amount": group.taxable_amount, "tax_amount": group.tax_amount });
     json!({
         "id": bill.bill_id,
         "number": bill.number,
-        "document": bill.document,
-        "issued_at": second(bill.issued_at),
+        "document": document(bill.gross),
+        "issue_date": bill.issue_date,
+        "due_date": bill.due_date(),
         "customer_id": bill.user_id,
         "customer": bill.username,
-        "name": bill.name,
-        "company": bill.company,
-        "country": bill.country,
-        "vat_number": bill.vat_number,
+        "name": bill.customer.name,
+        "company": bill.customer.company,
+        "country": bill.customer.country,
+        "vat_number": bill.customer.vat_number,
         "currency": bill.currency,
         "vat": bill.vat.iter().map(group).collect::<Vec<Value>>(),
         "net": bill.net,
@@ -168,19 +172,17 @@ fn object(bill: &ExportedBill) -> Value {
     })
 }
 
-fn second(t: DateTime<Utc>) -> String {
-    t.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::billing::content::Party;
 
     fn bill(name: &str) -> ExportedBill {
         let amount = |text: &str| text.parse().expect("an amount");
         let group = |rate: &str, base, tax| BillVat {
             bill_id: 1,
             category: "S".parse().expect("a category"),
+            territory: Some("CH".into()),
             rate: rate.parse().expect("a rate"),
             taxable_amount: amount(base),
             tax_amount: amount(tax),
@@ -189,14 +191,19 @@ mod tests {
             bill_id: 1,
             place: (2026, 1),
             number: "2026-000001".into(),
-            document: "invoice".into(),
-            issued_at: "2026-01-01T00:00:00Z".parse().expect("a time"),
+            issue_date: "2026-01-01".parse().expect("a date"),
+            payment_days: Some(30),
             user_id: 7,
             username: "alice".into(),
-            name: name.into(),
-            company: None,
-            country: "CH".into(),
-            vat_number: None,
+            customer: Party {
+                name: name.into(),
+                company: None,
+                street: "Weg 1".into(),
+                postal_code: "8000".into(),
+                city: "Zurich".into(),
+                country: "CH".into(),
+                vat_number: None,
+            },
             currency: "CHF".into(),
             net: amount("7.00"),
             tax: amount("0.57"),
@@ -215,7 +222,8 @@ mod tests {
         assert_eq!(lines.len(), 3, "{text}");
         assert_eq!(lines[0], COLUMNS.join(","));
         assert!(lines[1].contains("\"'=HYPERLINK(\"\"x\"\";\"\"a, b\"\")\""), "{text}");
-        assert!(lines[1].ends_with("S,0.077,-3.00,-0.23,7.00,0.57,7.57,0.00,7.57"), "{text}");
+        assert!(lines[1].starts_with("2026-000001,invoice,2026-01-01,2026-01-31,7,"), "{text}");
+        assert!(lines[1].ends_with("S,CH,0.077,-3.00,-0.23,7.00,0.57,7.57,0.00,7.57"), "{text}");
         for (name, expected) in
             [("+41", "'+41"), ("-1", "'-1"), ("@SUM", "'@SUM"), ("\t=1", "'\t=1"), ("O'Hara", "O'Hara")]
         {
@@ -237,7 +245,7 @@ mod tests {
         );
         assert_eq!(
             bills[0]["vat"][0],
-            json!({ "category": "S", "rate": "0.077", "taxable_amount": "-3.00", "tax_amount": "-0.23" })
+            json!({ "category": "S", "territory": "CH", "rate": "0.077", "taxable_amount": "-3.00", "tax_amount": "-0.23" })
         );
         assert_eq!(serde_json::from_slice::<Vec<Value>>(&json_array(&[], true, true)).expect("an array").len(), 0);
     }

@@ -2,6 +2,7 @@
 //! database or network, is in `money`.
 
 pub mod bill;
+pub mod content;
 pub mod export;
 pub mod item;
 pub mod jobs;
@@ -17,6 +18,7 @@ mod customer;
 mod customer_bills;
 mod db;
 mod exported_bill;
+mod line;
 mod manual_item;
 mod problem;
 
@@ -25,7 +27,7 @@ pub use problem::Problem;
 
 use std::collections::HashMap;
 
-use bill::{Bill, BillFilter, BillRecord, BillVat, WholeBill};
+use bill::{Bill, BillFilter, BillNumber, BillRecord, BillVat, WholeBill};
 use sqlx::{PgConnection, PgPool};
 
 use crate::{error::Error, http::PageQuery, request_context};
@@ -39,8 +41,8 @@ pub async fn bills(pool: &PgPool, filter: &BillFilter, window: PageQuery) -> sql
 }
 
 /// Returns the bill with this number.
-pub async fn bill_by_number(pool: &PgPool, number: &str) -> Result<Option<WholeBill>, Error> {
-    find(pool, &BillFilter { number: Some(number.to_owned()), ..BillFilter::default() }).await
+pub async fn bill_by_number(pool: &PgPool, number: BillNumber) -> Result<Option<WholeBill>, Error> {
+    find(pool, &BillFilter { number: Some(number), ..BillFilter::default() }).await
 }
 
 /// Returns the bill that matches a filter which at most one bill can match.
@@ -53,7 +55,7 @@ async fn find(pool: &PgPool, filter: &BillFilter) -> Result<Option<WholeBill>, E
 async fn whole_bills(connection: &mut PgConnection, filter: &BillFilter) -> Result<Vec<WholeBill>, Error> {
     let bills = db::bills(&mut *connection, filter, PageQuery::all()).await?;
     let ids: Vec<i64> = bills.iter().map(|bill| bill.bill_id).collect();
-    let mut parties = db::parties(&mut *connection, &ids).await?;
+    let mut contents = db::contents(&mut *connection, &ids).await?;
     let (mut records, mut vat): (HashMap<i64, Vec<BillRecord>>, HashMap<i64, Vec<BillVat>>) = Default::default();
     for record in db::records(&mut *connection, &ids).await? {
         records.entry(record.bill_id).or_default().push(record);
@@ -63,9 +65,9 @@ async fn whole_bills(connection: &mut PgConnection, filter: &BillFilter) -> Resu
     }
     let whole = bills.into_iter().map(|bill| {
         let id = bill.bill_id;
-        let parties = parties.remove(&id).ok_or_else(|| anyhow::anyhow!("bill {id} has no seller and customer"))?;
+        let (seller, content) = contents.remove(&id).ok_or_else(|| anyhow::anyhow!("bill {id} has no content"))?;
         let (records, vat) = (records.remove(&id).unwrap_or_default(), vat.remove(&id).unwrap_or_default());
-        Ok(WholeBill { bill, parties, records, vat })
+        Ok(WholeBill { bill, seller, content, records, vat })
     });
     whole.collect()
 }

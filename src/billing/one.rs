@@ -8,7 +8,8 @@ use super::{
     bill::{BillFilter, WholeBill},
     db,
     problem::Problem,
-    run, whole_bills,
+    run::{self, OneCustomer},
+    whole_bills,
 };
 use crate::{
     error::{Error, FieldError},
@@ -23,7 +24,7 @@ const LONGEST_PREVIEW: TimeDelta = TimeDelta::days(2 * 366);
 pub struct Billed {
     /// The time up to which everything due is billed.
     pub as_of: DateTime<Utc>,
-    /// The bills, one for each currency with something due.
+    /// The bills, one for each currency and VAT situation with something due.
     pub bills: Vec<WholeBill>,
     /// The reason for which there are no bills.
     pub problem: Option<Problem>,
@@ -38,7 +39,7 @@ pub async fn preview(pool: &PgPool, user_id: i64, as_of: Option<DateTime<Utc>>) 
     if as_of > now + LONGEST_PREVIEW {
         return Err(Error::Parameters(vec![FieldError::of("query", "as_of", "must lie at most two years ahead")]));
     }
-    let billed = match run::generate_one(&mut tx, user_id, as_of, None).await {
+    let billed = match run::generate_one(&mut tx, OneCustomer::all_due(user_id, as_of)).await {
         Ok((run, problem)) => Billed { as_of, bills: of_run(&mut tx, run.run_id).await?, problem },
         Err(Error::Conflict { code, detail, .. }) => {
             Billed { as_of, bills: Vec::new(), problem: Some(Problem::new(user_id, code, detail)) }
@@ -58,8 +59,10 @@ pub async fn bill(
 ) -> Result<Billed, Error> {
     let mut tx = request_context::begin(pool).await?;
     db::require_user(&mut tx, user_id).await?;
-    let as_of = past(crate::clock::now(&mut *tx).await?, as_of)?;
-    let (run, problem) = run::bill_one(&mut tx, user_id, as_of, requested_by).await?;
+    let now = crate::clock::now(&mut *tx).await?;
+    let as_of = past(now, as_of)?;
+    let request = OneCustomer { requested_by, ..OneCustomer::all_due(user_id, as_of) };
+    let (run, problem) = run::bill_one(&mut tx, request, now).await?;
     let bills = of_run(&mut tx, run.run_id).await?;
     if bills.is_empty() {
         tx.rollback().await?;
@@ -69,7 +72,7 @@ pub async fn bill(
     Ok(Billed { as_of, bills, problem })
 }
 
-/// Returns the time of a bill in whole seconds, and fails for a time in the future: bills are never dated ahead.
+/// Returns the time up to which to bill in whole seconds, and fails for a time in the future.
 pub(super) fn past(now: DateTime<Utc>, as_of: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Error> {
     let as_of = crate::billing::bill_run::second(as_of.unwrap_or(now));
     if as_of > now {

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::db::{self, BilledOrder};
 use crate::{
     error::Error,
-    money::{Order, amount::Amount},
+    money::{Order, amount::Amount, unit_price::UnitPrice},
 };
 
 /// A discrepancy between what was billed and what should have been.
@@ -32,9 +32,11 @@ pub async fn verify(pool: &PgPool) -> Result<Vec<Discrepancy>, Error> {
     }
     for bill in db::unsound_bills(pool).await? {
         let detail = if bill.foreign {
-            "it has lines of another customer or currency"
+            "it has records of another customer or currency"
+        } else if bill.misprinted {
+            "its lines are not those of its records"
         } else {
-            "its totals are not those of its lines"
+            "its totals are not those of its records"
         };
         faults.push(Discrepancy { order_id: None, bill_id: Some(bill.bill_id), detail: detail.to_owned() });
     }
@@ -46,21 +48,28 @@ pub async fn verify(pool: &PgPool) -> Result<Vec<Discrepancy>, Error> {
 }
 
 fn of_order(row: BilledOrder) -> Result<Vec<String>, Error> {
-    let BilledOrder { order, due_at, net, one_time, covered_to } = row;
+    let BilledOrder { order, due_at, net, one_time, covered_to, has_cursor } = row;
     let order = Order::try_from(order)?;
+    if !has_cursor {
+        return Ok(vec!["it has no cursor".to_owned()]);
+    }
     let mut faults = Vec::new();
-    let expected = match order.terms() {
-        Some(terms) => terms.charge_until(order.charged_from(), order.zone).map_err(anyhow::Error::new)?,
-        None => Amount::ZERO,
+    let charge_until = |t| match order.terms() {
+        Some(terms) => terms.charge_until(t, order.zone).map_err(anyhow::Error::new),
+        None => Ok(Amount::ZERO),
     };
+    let expected = charge_until(order.charged_from())?;
     if net != expected {
         faults.push(format!("its charges less its credits are {net} and should be {expected}"));
     }
-    let expected = if order.billed.one_time { order.one_time } else { Amount::ZERO };
+    let price = if order.billed.one_time { order.one_time } else { UnitPrice::ZERO };
+    let expected = price.to_amount().map_err(anyhow::Error::new)?;
     if one_time != expected {
         faults.push(format!("its one-time charge is {one_time} and should be {expected}"));
     }
-    if covered_to != order.billed.through {
+    // What comes to 0.00 needs no record.
+    let covered = covered_to.unwrap_or(order.starts_at);
+    if charge_until(covered)? != charge_until(order.charged_from())? {
         faults.push(format!("its records reach to {covered_to:?} and its cursor is {:?}", order.billed.through));
     }
     if due_at != order.due_at() {

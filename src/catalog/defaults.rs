@@ -14,6 +14,7 @@ use crate::{
         amount::Amount,
         charge::BillingMode,
         period::{RecurringPeriod, Unit},
+        unit_price::UnitPrice,
     },
     services::Delivery,
 };
@@ -115,6 +116,10 @@ fn parameter(name: &str, unit: &str, minimum: i32, maximum: i32, step: i32) -> P
     Parameter { name: name.to_owned(), unit: unit.to_owned(), minimum, maximum, step }
 }
 
+fn of_cents(cents: i64) -> anyhow::Result<UnitPrice> {
+    Ok(Amount::try_from(cents)?.try_into()?)
+}
+
 /// Builds a price from amounts in cents.
 fn price(
     period: Option<RecurringPeriod>,
@@ -124,13 +129,13 @@ fn price(
     parameters: &[(&str, i64)],
 ) -> anyhow::Result<Price> {
     let of_parameter = |(name, cents): &(&str, i64)| {
-        Ok(ParameterPrice { parameter: (*name).to_owned(), one_time: Amount::ZERO, recurring: (*cents).try_into()? })
+        Ok(ParameterPrice { parameter: (*name).to_owned(), one_time: UnitPrice::ZERO, recurring: of_cents(*cents)? })
     };
     Ok(Price {
         period,
         currency: currency.parse()?,
-        one_time: one_time.try_into()?,
-        recurring: recurring.try_into()?,
+        one_time: of_cents(one_time)?,
+        recurring: of_cents(recurring)?,
         commitment_periods: u32::from(period.is_some()),
         parameters: parameters.iter().map(of_parameter).collect::<anyhow::Result<_>>()?,
     })

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::product::{Parameter, Price};
 use crate::{
     error::FieldError,
-    money::{amount::Amount, charge::BillingMode},
+    money::{charge::BillingMode, unit_price::UnitPrice},
     services::Delivery,
 };
 
@@ -76,7 +76,7 @@ impl ProductDraft {
     fn price_errors(&self, price: &Price) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if price.period.is_none() {
-            if price.recurring != Amount::ZERO {
+            if price.recurring != UnitPrice::ZERO {
                 errors.push(FieldError::new("recurring", "must be 0.00 or omitted without a recurring_period"));
             }
             if price.commitment_periods != 0 {

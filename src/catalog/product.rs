@@ -4,11 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    money::{
-        amount::{Amount, Currency},
-        charge::BillingMode,
-        period::RecurringPeriod,
-    },
+    money::{amount::Currency, charge::BillingMode, period::RecurringPeriod, unit_price::UnitPrice},
     services::Delivery,
 };
 
@@ -75,9 +71,9 @@ pub struct Price {
     /// The currency of all amounts.
     pub currency: Currency,
     /// The one-time price.
-    pub one_time: Amount,
+    pub one_time: UnitPrice,
     /// The price of each period.
-    pub recurring: Amount,
+    pub recurring: UnitPrice,
     /// The number of periods that can't be cancelled.
     pub commitment_periods: u32,
     /// The additional prices of the parameters; a parameter that is not listed is free.
@@ -90,9 +86,9 @@ pub struct ParameterPrice {
     /// The parameter's name.
     pub parameter: String,
     /// The one-time price.
-    pub one_time: Amount,
+    pub one_time: UnitPrice,
     /// The price of each period.
-    pub recurring: Amount,
+    pub recurring: UnitPrice,
 }
 
 /// A product as a component of a bundle. It need not be on sale on its own.

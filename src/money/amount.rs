@@ -99,7 +99,7 @@ impl From<Amount> for i64 {
     }
 }
 
-fn is_digits(text: &str) -> bool {
+pub(super) fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -148,6 +148,13 @@ impl Rate {
     /// Returns the rate in parts per million, as stored in the database: 0.081 is 81000.
     pub const fn ppm(self) -> u32 {
         self.0
+    }
+
+    /// Returns the rate in per cent, without needless zeros: `8.1`.
+    pub fn percent(self) -> String {
+        let decimals = format!("{:04}", self.0 % (PPM / 100));
+        let text = format!("{}.{decimals}", self.0 / (PPM / 100));
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 
     /// Returns the VAT on a sum of net amounts.
@@ -248,6 +255,8 @@ macro_rules! as_text {
         }
     )*};
 }
+
+pub(super) use as_text;
 
 as_text!(Amount: AmountError, Rate: RateError, Currency: CurrencyError);
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     amount::{Amount, AmountError},
     period::{Position, RecurringPeriod, plus_seconds, secs_between},
+    unit_price::{MICROS_PER_CENT, UnitPrice},
 };
 
 /// The time at which a period is billed.
@@ -32,13 +33,15 @@ pub struct Terms {
     /// The first second that is no longer charged; `None` while no end is set.
     pub ends_at: Option<DateTime<Utc>>,
     /// The price of each period.
-    pub price: Amount,
+    pub price: UnitPrice,
     /// The recurring period.
     pub period: RecurringPeriod,
     /// The time at which a period is billed.
     pub billing_mode: BillingMode,
     /// The number of periods that cannot be cancelled.
     pub commitment_periods: u32,
+    /// The end of an earlier order's commitment, which this order, its upgrade, carries on; `None`: there is none.
+    pub carried_commitment_ends_at: Option<DateTime<Utc>>,
 }
 
 /// A charge for a span, or a credit if `net` is negative: `net` is the price times `secs / period_seconds`, except for
@@ -90,9 +93,9 @@ pub struct ReplacementSchedule {
 
 impl Replacement {
     /// Compares the prices per second, exactly, by the nominal lengths of months and years.
-    pub fn of(old: (Amount, RecurringPeriod), new: (Amount, RecurringPeriod)) -> Self {
+    pub fn of(old: (UnitPrice, RecurringPeriod), new: (UnitPrice, RecurringPeriod)) -> Self {
         let per_second =
-            |price: Amount, other: RecurringPeriod| i128::from(price.cents()) * i128::from(other.nominal_seconds());
+            |price: UnitPrice, other: RecurringPeriod| i128::from(price.micros()) * i128::from(other.nominal_seconds());
         if per_second(new.0, old.1) >= per_second(old.0, new.1) { Self::Upgrade } else { Self::Downgrade }
     }
 }
@@ -107,7 +110,8 @@ impl Terms {
     fn charge_after(&self, position: Position, secs: i64) -> Result<Amount, AmountError> {
         let Position { whole, into_seconds, period_seconds } = position;
         let passed = i128::from(whole) * i128::from(period_seconds) + i128::from(into_seconds + secs);
-        Amount::rounded(i128::from(self.price.cents()) * passed, period_seconds.into())
+        let denominator = i128::from(period_seconds) * i128::from(MICROS_PER_CENT);
+        Amount::rounded(i128::from(self.price.micros()) * passed, denominator)
     }
 
     /// Returns round(C(t)): all charges up to `t` less all credits. Zero before the start.
@@ -159,16 +163,40 @@ impl Terms {
     }
 
     /// Returns the credit for the part of a charge `[from, to)` that the order's end leaves unused, to be given at
-    /// that charge's VAT rate; `None` if the charge is used to its end.
+    /// that charge's VAT rate; `None` if the charge is used to its end, or if the part comes to 0.00.
     pub fn credit(&self, from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> Result<Option<Charge>, AmountError> {
         let Some(from) = self.ends_at.map(|end| end.max(from)).filter(|from| *from < to) else { return Ok(None) };
-        let charged = self.charges(from, to, zone, &[]).next().transpose()?;
-        Ok(charged.map(|charge| Charge { net: -charge.net, ..charge }))
+        let net = self.net(from, to, zone)?;
+        let Position { period_seconds, .. } = self.position(from, zone);
+        let credit = Charge { from, to, net: -net, secs: secs_between(from, to), period_seconds };
+        Ok(Some(credit).filter(|credit| credit.net != Amount::ZERO))
     }
 
-    /// Returns the end of the commitment, the time that cannot be cancelled.
+    /// Returns the first period, counted from 1, whose end adds at least a cent to what is charged up to `from`. The
+    /// periods of a price below a cent do not all.
+    fn next_charged_period(&self, from: DateTime<Utc>, zone: Tz) -> Result<u32, AmountError> {
+        let position = self.position(from, zone);
+        let half_cents = 2 * i128::from(self.charge_after(position, 0)?.cents()) + 1;
+        let (micros, price) = (half_cents * i128::from(MICROS_PER_CENT / 2), i128::from(self.price.micros()));
+        let periods = (micros + price - 1) / price;
+        Ok(u32::try_from(periods).unwrap_or(u32::MAX - 1).max(position.whole + 1))
+    }
+
+    /// Returns the earliest time as of which a run has something to charge, for an order that is charged up to `from`
+    /// and has not ended then.
+    pub fn next_due_at(&self, from: DateTime<Utc>, zone: Tz) -> Result<DateTime<Utc>, AmountError> {
+        let next = self.next_charged_period(from, zone)?;
+        let due = match self.billing_mode {
+            BillingMode::Advance => from.max(self.period.boundary(self.starts_at, next - 1, zone)),
+            BillingMode::Arrears => self.period.boundary(self.starts_at, next, zone),
+        };
+        Ok(self.ends_at.map_or(due, |end| end.min(due)))
+    }
+
+    /// Returns the end of the commitment, the time that cannot be cancelled: an upgrade does not shorten it.
     pub fn commitment_ends_at(&self, zone: Tz) -> DateTime<Utc> {
-        self.period.boundary(self.starts_at, self.commitment_periods, zone)
+        let own = self.period.boundary(self.starts_at, self.commitment_periods, zone);
+        self.carried_commitment_ends_at.map_or(own, |carried| carried.max(own))
     }
 
     /// Returns when a downgrade ordered `now` takes effect: at the first boundary that is neither before now nor
@@ -189,7 +217,7 @@ impl Terms {
     /// delay it. Without a credit, this order is charged up to the first boundary that is not before now.
     pub fn replaced_by(
         &self,
-        (price, period): (Amount, RecurringPeriod),
+        (price, period): (UnitPrice, RecurringPeriod),
         credit: UpgradeCredit,
         now: DateTime<Utc>,
         zone: Tz,

@@ -1,27 +1,35 @@
 //! Generates the bills of one customer as of a time, from the items due. Reads nothing but its arguments.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::{
-    amount::{Amount, AmountError, Currency, Rate},
+    amount::{Amount, AmountError, Currency, Rate, round},
     charge::Terms,
     order::{Billed, Order},
-    vat::{Category, Totals, Treatment, VatGroup, groups},
+    unit_price::UnitPrice,
+    vat::{Totals, Treatment, TreatmentHistory, VatGroup, groups},
     vat_rates::{RateTable, RateTableError},
 };
 
+/// The quantity 1, in millionths.
+const ONE: i64 = 1_000_000;
+
 /// The items of a customer that are to be billed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct BillableItems {
-    /// The open orders, by id.
+    /// The open orders.
     pub orders: Vec<Order>,
-    /// The earlier charges of those orders that end before the time up to which they are billed.
+    /// The earlier charges of those orders that end before the time up to which they are billed, by order and time.
     pub charged: Vec<Charged>,
     /// The items that staff added manually.
     pub manual: Vec<ManualItem>,
+    /// The corrections of VAT rates that staff ordered.
+    pub corrections: Vec<RateCorrection>,
 }
 
-/// A charge on an earlier bill.
+/// A charge on an earlier bill, or the part of one that bears one rate after corrections.
 #[derive(Debug, Clone, Copy)]
 pub struct Charged {
     /// The order that was charged.
@@ -30,8 +38,10 @@ pub struct Charged {
     pub from: DateTime<Utc>,
     /// The first second after the span.
     pub to: DateTime<Utc>,
-    /// The VAT category of the charge.
-    pub category: Category,
+    /// The bill that the charge is on.
+    pub bill_id: i64,
+    /// The VAT treatment of the charge.
+    pub treatment: Treatment,
     /// The VAT rate of the charge.
     pub rate: Rate,
 }
@@ -49,20 +59,40 @@ pub struct ManualItem {
     pub service_at: DateTime<Utc>,
 }
 
+/// A correction of the VAT rate at which something was billed: it is credited at the old and charged at the new rate.
+#[derive(Debug, Clone, Copy)]
+pub struct RateCorrection {
+    /// Identifies the correction.
+    pub correction_id: i64,
+    /// The order that was charged; `None` for an item of staff.
+    pub order_id: Option<i64>,
+    /// The currency of the amount.
+    pub currency: Currency,
+    /// The first second of the span.
+    pub from: DateTime<Utc>,
+    /// The first second after the span.
+    pub to: DateTime<Utc>,
+    /// The amount before VAT, which stays the same.
+    pub net: Amount,
+    /// The VAT treatment, which stays the same.
+    pub treatment: Treatment,
+    /// The rate at which the span was billed.
+    pub old_rate: Rate,
+    /// The rate at which it should have been billed.
+    pub new_rate: Rate,
+    /// The bill that is corrected.
+    pub bill_id: i64,
+}
+
 /// The kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A span of an order; `prev_to` is the end of the previous record, `None` for the first.
-    Recurring {
-        /// The end of the order's previous record.
-        prev_to: Option<DateTime<Utc>>,
-        /// The length of a whole period in seconds.
-        period_seconds: i64,
-    },
+    /// A span of an order.
+    Recurring,
     /// A proration credit: takes back the end of an earlier charge.
     Credit {
-        /// The length of a whole period in seconds.
-        period_seconds: i64,
+        /// The bill that the charge is on.
+        corrects: i64,
     },
     /// An order's one-time price.
     OneTime,
@@ -71,9 +101,16 @@ pub enum Kind {
         /// Identifies the item.
         item_id: i64,
     },
+    /// One half of a correction of a VAT rate: the credit at the old rate, or the charge at the new one.
+    Correction {
+        /// Identifies the correction.
+        correction_id: i64,
+        /// The bill that is corrected.
+        corrects: i64,
+    },
 }
 
-/// A record: one line of a bill.
+/// A record: what a bill charges for one order over one span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
     /// The kind of the record.
@@ -84,10 +121,12 @@ pub struct Record {
     pub from: DateTime<Utc>,
     /// The first second after the span; equal to `from` for a record without a span.
     pub to: DateTime<Utc>,
+    /// The length of a whole period; `None` for a record without a span.
+    pub period_seconds: Option<i64>,
+    /// The number of periods, or of units, in millionths; negative in the customer's favour.
+    pub quantity: i64,
     /// The amount before VAT.
     pub net: Amount,
-    /// The VAT category.
-    pub category: Category,
     /// The VAT rate.
     pub rate: Rate,
 }
@@ -97,9 +136,11 @@ pub struct Record {
 pub struct Draft {
     /// The currency of the bill.
     pub currency: Currency,
+    /// The VAT treatment of all records: a bill has one.
+    pub treatment: Treatment,
     /// The records, ordered by order and time; items of staff last.
     pub records: Vec<Record>,
-    /// The VAT groups of the bill.
+    /// The VAT groups of the bill, by rate.
     pub vat: Vec<VatGroup>,
     /// The totals of the bill.
     pub totals: Totals,
@@ -129,37 +170,27 @@ pub enum DraftError {
     Amount(#[from] AmountError),
 }
 
-/// Generates one bill for each currency with something due, and the updates of the orders' billing state. The
-/// sequence in which the orders are given does not matter.
+/// Generates one bill for each currency and VAT treatment with something due, and the updates of the orders' billing
+/// state. The sequence in which the orders are given does not matter.
 pub fn generate_bills(
     mut due: BillableItems,
-    treatment: Treatment,
+    history: &TreatmentHistory,
     rates: &RateTable,
     cash_rounding: bool,
     as_of: DateTime<Utc>,
 ) -> Result<(Vec<Draft>, Vec<CursorUpdate>), DraftError> {
     due.orders.sort_unstable_by_key(|order| order.order_id);
-    let mut records: Vec<(Currency, Record)> = Vec::new();
+    let mut lines = Lines { taxes: Taxes { history, rates }, lines: Vec::new() };
     let mut cursor_updates = Vec::with_capacity(due.orders.len());
-    let taxes = Taxes { treatment, rates };
     for mut order in due.orders {
         let before = order.billed;
-        let mut add = |record| records.push((order.currency, record));
-        if !order.void && order.one_time > Amount::ZERO && !before.one_time && order.starts_at <= as_of {
-            add(taxes.record(Kind::OneTime, Some(order.order_id), order.starts_at, order.one_time)?);
+        if !order.void && order.one_time > UnitPrice::ZERO && !before.one_time && order.starts_at <= as_of {
+            let net = order.one_time.to_amount()?;
+            lines.once(Kind::OneTime, Some(order.order_id), order.currency, order.starts_at, net)?;
             order.billed.one_time = true;
         }
         if let Some(terms) = order.terms() {
-            if let Some(end) = order.ends_at.filter(|_| terms.is_billed_past_end(order.charged_from(), as_of)) {
-                credit(&order, &terms, &due.charged, &mut add)?;
-                order.billed.through = Some(end);
-            } else {
-                let until = terms.due_until(as_of, order.zone);
-                if until > order.charged_from() {
-                    charge(&order, &terms, until, &taxes, &mut add)?;
-                    order.billed.through = Some(until);
-                }
-            }
+            order.billed.through = lines.recurring(&order, &terms, &due.charged, as_of)?;
         }
         cursor_updates.push(CursorUpdate {
             order_id: order.order_id,
@@ -168,96 +199,185 @@ pub fn generate_bills(
             due_at: order.due_at(),
         });
     }
-    due.manual.sort_unstable_by_key(|item| item.item_id);
-    for item in due.manual {
-        let kind = Kind::Manual { item_id: item.item_id };
-        records.push((item.currency, taxes.record(kind, None, item.service_at, item.net)?));
+    due.corrections.sort_unstable_by_key(|correction| correction.correction_id);
+    for correction in due.corrections {
+        lines.correct(correction);
     }
-    Ok((bills(records, cash_rounding)?, cursor_updates))
+    due.manual.sort_unstable_by_key(|item| item.item_id);
+    for ManualItem { item_id, currency, net, service_at } in due.manual {
+        lines.once(Kind::Manual { item_id }, None, currency, service_at, net)?;
+    }
+    Ok((bills(lines.lines, cash_rounding)?, cursor_updates))
+}
+
+/// A record with what decides the bill that it goes on.
+struct Line {
+    currency: Currency,
+    treatment: Treatment,
+    record: Record,
+}
+
+/// The records of all bills of a customer.
+struct Lines<'a> {
+    taxes: Taxes<'a>,
+    lines: Vec<Line>,
+}
+
+impl Lines<'_> {
+    /// Adds a record without a span, unless it comes to 0.00.
+    fn once(
+        &mut self,
+        kind: Kind,
+        order_id: Option<i64>,
+        currency: Currency,
+        t: DateTime<Utc>,
+        net: Amount,
+    ) -> Result<(), DraftError> {
+        if net == Amount::ZERO {
+            return Ok(());
+        }
+        let (treatment, rate) = self.taxes.at(t)?;
+        let quantity = if net < Amount::ZERO { -ONE } else { ONE };
+        let record = Record { kind, order_id, from: t, to: t, period_seconds: None, quantity, net, rate };
+        self.lines.push(Line { currency, treatment, record });
+        Ok(())
+    }
+
+    /// Adds what a run charges for an order, or credits after its end; returns the time up to which it is billed then.
+    fn recurring(
+        &mut self,
+        order: &Order,
+        terms: &Terms,
+        charged: &[Charged],
+        as_of: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, DraftError> {
+        if let Some(end) = order.ends_at.filter(|_| terms.is_billed_past_end(order.charged_from(), as_of)) {
+            self.credit(order, terms, charged)?;
+            return Ok(Some(end));
+        }
+        let until = terms.due_until(as_of, order.zone);
+        if until <= order.charged_from() {
+            return Ok(order.billed.through);
+        }
+        let through = self.charge(order, terms, until)?;
+        // The tail of an order that has ended waits for no other record.
+        let is_over = order.ends_at.is_some_and(|end| end <= as_of && end == until);
+        Ok(if is_over { Some(until) } else { through })
+    }
+
+    /// Charges an order up to `until`; returns the time up to which it is charged then. Spans that come to 0.00 are
+    /// left to the record after them.
+    fn charge(
+        &mut self,
+        order: &Order,
+        terms: &Terms,
+        until: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, DraftError> {
+        let mut through = order.billed.through;
+        let from = order.charged_from();
+        let (mut waiting_from, mut quantity) = (None, 0);
+        for charge in terms.charges(from, until, order.zone, &self.taxes.changes(from, until)) {
+            let charge = charge?;
+            quantity += millionths(charge.secs, charge.period_seconds);
+            let from = *waiting_from.get_or_insert(charge.from);
+            if charge.net == Amount::ZERO {
+                continue;
+            }
+            let (treatment, rate) = self.taxes.at(charge.from)?;
+            let (kind, order_id) = (Kind::Recurring, Some(order.order_id));
+            let period_seconds = Some(charge.period_seconds);
+            let record =
+                Record { kind, order_id, from, to: charge.to, period_seconds, quantity, net: charge.net, rate };
+            self.lines.push(Line { currency: order.currency, treatment, record });
+            (waiting_from, quantity) = (None, 0);
+            through = Some(charge.to);
+        }
+        Ok(through)
+    }
+
+    /// Credits unused charges with the VAT of the charges, regardless of today's, because a credit corrects them.
+    fn credit(&mut self, order: &Order, terms: &Terms, charged: &[Charged]) -> Result<(), DraftError> {
+        for charge in charged.iter().filter(|charge| charge.order_id == order.order_id) {
+            if let Some(credit) = terms.credit(charge.from, charge.to, order.zone)? {
+                let record = Record {
+                    kind: Kind::Credit { corrects: charge.bill_id },
+                    order_id: Some(order.order_id),
+                    from: credit.from,
+                    to: credit.to,
+                    period_seconds: Some(credit.period_seconds),
+                    quantity: -millionths(credit.secs, credit.period_seconds),
+                    net: credit.net,
+                    rate: charge.rate,
+                };
+                self.lines.push(Line { currency: order.currency, treatment: charge.treatment, record });
+            }
+        }
+        Ok(())
+    }
+
+    fn correct(&mut self, correction: RateCorrection) {
+        let RateCorrection { correction_id, order_id, currency, from, to, net, treatment, .. } = correction;
+        let kind = Kind::Correction { correction_id, corrects: correction.bill_id };
+        for (quantity, net, rate) in [(-ONE, -net, correction.old_rate), (ONE, net, correction.new_rate)] {
+            let record = Record { kind, order_id, from, to, period_seconds: None, quantity, net, rate };
+            self.lines.push(Line { currency, treatment, record });
+        }
+    }
+}
+
+/// Returns seconds as a part of a period, in millionths.
+fn millionths(secs: i64, period_seconds: i64) -> i64 {
+    let quantity = round(i128::from(secs) * i128::from(ONE), period_seconds.into());
+    i64::try_from(quantity).expect("the hours until the year 9999 fit in millionths")
 }
 
 /// The VAT of a customer's charges.
 struct Taxes<'a> {
-    treatment: Treatment,
+    history: &'a TreatmentHistory,
     rates: &'a RateTable,
 }
 
 impl Taxes<'_> {
-    fn rate_at(&self, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
-        self.treatment.rate_at(self.rates, t)
+    fn at(&self, t: DateTime<Utc>) -> Result<(Treatment, Rate), RateTableError> {
+        let (treatment, _) = self.history.at(t);
+        Ok((treatment, treatment.rate_at(self.rates, t)?))
     }
 
-    fn changes(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> &[DateTime<Utc>] {
-        self.treatment.territory().map_or(&[], |territory| self.rates.changes(territory, from, to))
-    }
-
-    /// Adds a record without a span.
-    fn record(
-        &self,
-        kind: Kind,
-        order_id: Option<i64>,
-        t: DateTime<Utc>,
-        net: Amount,
-    ) -> Result<Record, RateTableError> {
-        Ok(Record { kind, order_id, from: t, to: t, net, category: self.treatment.category(), rate: self.rate_at(t)? })
-    }
-}
-
-fn charge(
-    order: &Order,
-    terms: &Terms,
-    until: DateTime<Utc>,
-    taxes: &Taxes<'_>,
-    add: &mut impl FnMut(Record),
-) -> Result<(), DraftError> {
-    let mut prev_to = order.billed.through;
-    let from = order.charged_from();
-    for charge in terms.charges(from, until, order.zone, taxes.changes(from, until)) {
-        let charge = charge?;
-        add(Record {
-            kind: Kind::Recurring { prev_to, period_seconds: charge.period_seconds },
-            order_id: Some(order.order_id),
-            from: charge.from,
-            to: charge.to,
-            net: charge.net,
-            category: taxes.treatment.category(),
-            rate: taxes.rate_at(charge.from)?,
-        });
-        prev_to = Some(charge.to);
-    }
-    Ok(())
-}
-
-/// Credits unused charges at the VAT rates of the charges, regardless of today's rates, because a credit corrects
-/// them.
-fn credit(order: &Order, terms: &Terms, charged: &[Charged], add: &mut impl FnMut(Record)) -> Result<(), DraftError> {
-    for charge in charged.iter().filter(|charge| charge.order_id == order.order_id) {
-        if let Some(credit) = terms.credit(charge.from, charge.to, order.zone)? {
-            add(Record {
-                kind: Kind::Credit { period_seconds: credit.period_seconds },
-                order_id: Some(order.order_id),
-                from: credit.from,
-                to: credit.to,
-                net: credit.net,
-                category: charge.category,
-                rate: charge.rate,
-            });
+    /// Returns the times in `(from, to)` at which the treatment or its rate changes, in ascending order.
+    fn changes(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Cow<'_, [DateTime<Utc>]> {
+        let of_rate = |treatment: Treatment, from, to| {
+            treatment.territory().map_or(&[][..], |territory| self.rates.changes(territory, from, to))
+        };
+        let (treatment, next) = self.history.at(from);
+        let Some(mut moved) = next.filter(|next| *next < to) else { return of_rate(treatment, from, to).into() };
+        let mut changes = of_rate(treatment, from, moved).to_vec();
+        loop {
+            changes.push(moved);
+            let (treatment, next) = self.history.at(moved);
+            let end = next.map_or(to, |next| next.min(to));
+            changes.extend(of_rate(treatment, moved, end));
+            if end == to {
+                return changes.into();
+            }
+            moved = end;
         }
     }
-    Ok(())
 }
 
-/// Groups records, which come ordered by order and time, into bills; the sequence is kept.
-fn bills(mut records: Vec<(Currency, Record)>, cash_rounding: bool) -> Result<Vec<Draft>, AmountError> {
-    records.sort_by_key(|(currency, record)| (*currency, record.order_id.is_none(), record.order_id, record.from));
-    records
-        .chunk_by(|(currency, _), (other, _)| currency == other)
+/// Groups records into bills, one for each currency and treatment, ordered by order and time.
+fn bills(mut lines: Vec<Line>, cash_rounding: bool) -> Result<Vec<Draft>, AmountError> {
+    lines.sort_by_key(|line| {
+        let Record { order_id, from, .. } = line.record;
+        (line.currency, line.treatment, order_id.is_none(), order_id, from)
+    });
+    lines
+        .chunk_by(|line, other| (line.currency, line.treatment) == (other.currency, other.treatment))
         .map(|chunk| {
-            let currency = chunk[0].0;
-            let records: Vec<Record> = chunk.iter().map(|(_, record)| *record).collect();
-            let vat = groups(records.iter().map(|record| (record.category, record.rate, record.net)))?;
+            let Line { currency, treatment, .. } = chunk[0];
+            let records: Vec<Record> = chunk.iter().map(|line| line.record).collect();
+            let vat = groups(records.iter().map(|record| (record.rate, record.net)))?;
             let totals = Totals::of(&vat, cash_rounding && currency.as_str() == "CHF")?;
-            Ok(Draft { currency, records, vat, totals })
+            Ok(Draft { currency, treatment, records, vat, totals })
         })
         .collect()
 }

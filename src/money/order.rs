@@ -1,12 +1,13 @@
 //! An order, and the time from which a run has something to bill for it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::{
-    amount::{Amount, Currency},
+    amount::Currency,
     charge::{BillingMode, Terms, UpgradeCredit},
-    period::RecurringPeriod,
+    period::{LAST, RecurringPeriod},
+    unit_price::UnitPrice,
 };
 
 /// An order, as far as its price and its end are concerned.
@@ -19,15 +20,17 @@ pub struct Order {
     /// The currency of the prices.
     pub currency: Currency,
     /// The one-time price, due by the first run at or after the start.
-    pub one_time: Amount,
+    pub one_time: UnitPrice,
     /// The price of each period.
-    pub recurring: Amount,
+    pub recurring: UnitPrice,
     /// The recurring period; `None` for a one-time order.
     pub period: Option<RecurringPeriod>,
     /// The time at which a period is billed.
     pub billing_mode: BillingMode,
     /// The number of periods that cannot be cancelled.
     pub commitment_periods: u32,
+    /// The end of the commitment that this order has taken over from the one that it upgraded.
+    pub carried_commitment_ends_at: Option<DateTime<Utc>>,
     /// The treatment of the time already paid when the order is upgraded.
     pub upgrade_credit: UpgradeCredit,
     /// The time zone of calendar periods.
@@ -47,7 +50,8 @@ pub struct Order {
 /// The part of an order that is already billed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Billed {
-    /// The time up to which charges less credits cover everything since the start; `None`: nothing is billed yet.
+    /// The time up to which charges less credits cover everything since the start, but for what comes to 0.00; `None`:
+    /// nothing is billed yet.
     pub through: Option<DateTime<Utc>>,
     /// True if the one-time price is on a bill.
     pub one_time: bool,
@@ -56,7 +60,7 @@ pub struct Billed {
 impl Order {
     /// Returns the terms that determine the recurring charges; `None` without a recurring price.
     pub fn terms(&self) -> Option<Terms> {
-        self.period.filter(|_| self.recurring > Amount::ZERO).map(|period| self.terms_with(period))
+        self.period.filter(|_| self.recurring > UnitPrice::ZERO).map(|period| self.terms_with(period))
     }
 
     pub(crate) fn terms_with(&self, period: RecurringPeriod) -> Terms {
@@ -67,6 +71,7 @@ impl Order {
             period,
             billing_mode: self.billing_mode,
             commitment_periods: self.commitment_periods,
+            carried_commitment_ends_at: self.carried_commitment_ends_at,
         }
     }
 
@@ -78,7 +83,8 @@ impl Order {
     /// Returns the earliest time as of which a run has something to bill for the order; `None`: the order is closed,
     /// and no run will ever read it again.
     pub fn due_at(&self) -> Option<DateTime<Utc>> {
-        let one_time = (!self.void && self.one_time > Amount::ZERO && !self.billed.one_time).then_some(self.starts_at);
+        let one_time =
+            (!self.void && self.one_time > UnitPrice::ZERO && !self.billed.one_time).then_some(self.starts_at);
         let recurring = self.terms().and_then(|terms| self.recurring_due_at(&terms));
         one_time.into_iter().chain(recurring).min()
     }
@@ -90,18 +96,15 @@ impl Order {
         {
             return (from > end).then_some(end); // billed past its end: a credit is due
         }
-        Some(match self.billing_mode {
-            BillingMode::Advance => from,
-            BillingMode::Arrears => {
-                let boundary = terms.period.boundary_from(self.starts_at, from + TimeDelta::seconds(1), self.zone);
-                self.ends_at.map_or(boundary, |end| end.min(boundary))
-            }
-        })
+        // Beyond the largest amount there is nothing to bill; a run that tries says so.
+        Some(terms.next_due_at(from, self.zone).unwrap_or(LAST))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::money::period::Unit;
 
@@ -114,11 +117,12 @@ mod tests {
             order_id: 1,
             user_id: 1,
             currency: "CHF".parse().expect("a currency"),
-            one_time: one_time.parse().expect("an amount"),
-            recurring: recurring.parse().expect("an amount"),
+            one_time: one_time.parse().expect("a price"),
+            recurring: recurring.parse().expect("a price"),
             period: Some(RecurringPeriod::new(Unit::Day, 30).expect("a period")),
             billing_mode,
             commitment_periods: 1,
+            carried_commitment_ends_at: None,
             upgrade_credit: UpgradeCredit::Prorate,
             zone: Tz::Europe__Zurich,
             starts_at: at("2025-03-01"),
@@ -157,6 +161,19 @@ mod tests {
             order.billed.through = Some(at("2025-04-30"));
             assert_due(&order, Some("2025-04-10"));
         }
+    }
+
+    #[test]
+    fn due_at_of_order_below_a_cent_is_when_a_cent_is_reached() {
+        // 0.001 for 30 days: 0.005 are reached at the end of the fifth period, 0.015 at that of the fifteenth.
+        let mut order = order("0.00", "0.001", BillingMode::Arrears);
+        assert_eq!(order.due_at(), Some(at("2025-03-01") + TimeDelta::days(150)));
+        order.billed.through = Some(at("2025-03-01") + TimeDelta::days(150));
+        assert_eq!(order.due_at(), Some(at("2025-03-01") + TimeDelta::days(450)));
+        (order.billing_mode, order.billed.through) = (BillingMode::Advance, None);
+        assert_eq!(order.due_at(), Some(at("2025-03-01") + TimeDelta::days(120)));
+        order.ends_at = Some(at("2025-04-01"));
+        assert_eq!(order.due_at(), Some(at("2025-04-01")), "then it can be closed");
     }
 
     #[test]

@@ -9,12 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     amount::{Amount, AmountError, Rate},
     country::Country,
+    territory::{Area, Territory},
     vat_rates::{RateTable, RateTableError},
 };
-
-/// The note required on a bill with reverse charge (Directive 2006/112/EC, article 226, point 11a).
-pub const REVERSE_CHARGE_NOTE: &str =
-    "Reverse charge: the customer owes the VAT (articles 44 and 196 of Directive 2006/112/EC).";
 
 /// The VAT category of a charge, by the codes of EN 16931 (UNCL 5305).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
@@ -70,6 +67,8 @@ impl fmt::Display for Category {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seller {
     zone: Tz,
+    /// Has a VAT number. Whoever has none may not charge VAT (MWSTG, article 27).
+    is_registered: bool,
     oss_eu: bool,
 }
 
@@ -79,10 +78,16 @@ pub struct Seller {
 pub struct SellerError;
 
 impl Seller {
-    /// Returns a seller in this country and time zone. `oss_eu`: registered in the Union's One Stop Shop (its
-    /// non-Union scheme), through which a seller from elsewhere charges and pays the member states' VAT.
-    pub fn new(country: Country, zone: Tz, oss_eu: bool) -> Result<Self, SellerError> {
-        if country == Country::CH { Ok(Self { zone, oss_eu }) } else { Err(SellerError) }
+    /// Returns a seller in this country and time zone. `is_registered`: has a VAT number. `oss_eu`: registered in the
+    /// Union's One Stop Shop (its non-Union scheme), through which a seller from elsewhere charges and pays the member
+    /// states' VAT.
+    pub fn new(country: Country, zone: Tz, is_registered: bool, oss_eu: bool) -> Result<Self, SellerError> {
+        if country == Country::CH { Ok(Self { zone, is_registered, oss_eu }) } else { Err(SellerError) }
+    }
+
+    /// Returns true if the seller has a VAT number.
+    pub const fn is_registered(self) -> bool {
+        self.is_registered
     }
 
     /// Returns the time zone of calendar periods.
@@ -104,8 +109,8 @@ pub enum CustomerKind {
 /// A customer, as far as VAT is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Customer {
-    /// The country of the billing address.
-    pub country: Country,
+    /// The area of the billing address.
+    pub area: Area,
     /// The kind of the customer.
     pub kind: CustomerKind,
     /// True if staff have verified the VAT number; its form alone proves nothing.
@@ -113,10 +118,10 @@ pub struct Customer {
 }
 
 /// The VAT treatment of a customer's charges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Treatment {
     /// Taxed at the standard rate of a territory.
-    Taxed(Country),
+    Taxed(Territory),
     /// Reverse charge: the customer owes the VAT.
     ReverseCharge,
     /// Outside the scope: the seller charges no VAT.
@@ -124,18 +129,30 @@ pub enum Treatment {
 }
 
 impl Treatment {
-    /// Returns the treatment of a customer. Customers in Switzerland and Liechtenstein pay Swiss VAT. In the European
-    /// Union, businesses with a verified number owe the VAT themselves; all others pay the VAT of their own country,
-    /// if the seller is registered to charge it. A seller without that registration may not put it on a bill: for
-    /// Switzerland the service is supplied abroad (MWSTG, article 8), and so outside its scope.
+    /// Returns the treatment of a customer. A seller without a VAT number charges no VAT at all. Customers in the VAT
+    /// territory of Switzerland pay Swiss VAT. In that of the European Union, businesses with a verified number owe the
+    /// VAT themselves; all others pay the VAT of their territory, if the seller is registered to charge it. A seller
+    /// without that registration may not put it on a bill: for Switzerland the service is supplied abroad (MWSTG,
+    /// article 8), and so outside its scope.
     pub fn of(seller: Seller, customer: Customer) -> Self {
         let is_business = customer.kind == CustomerKind::Business;
-        match customer.country {
-            Country::CH | Country::LI => Self::Taxed(customer.country),
-            country if !country.is_in_eu() => Self::OutsideScope,
-            _ if is_business && customer.has_verified_number => Self::ReverseCharge,
-            country if seller.oss_eu => Self::Taxed(country),
-            _ => Self::OutsideScope,
+        match customer.area {
+            _ if !seller.is_registered => Self::OutsideScope,
+            Area::Switzerland(territory) => Self::Taxed(territory),
+            Area::Elsewhere => Self::OutsideScope,
+            Area::Union(_) if is_business && customer.has_verified_number => Self::ReverseCharge,
+            Area::Union(territory) if seller.oss_eu => Self::Taxed(territory),
+            Area::Union(_) => Self::OutsideScope,
+        }
+    }
+
+    /// Returns the treatment from the columns of a bill.
+    pub fn from_columns(category: Category, territory: Option<Territory>) -> Option<Self> {
+        match (category, territory) {
+            (Category::Standard, Some(territory)) => Some(Self::Taxed(territory)),
+            (Category::ReverseCharge, None) => Some(Self::ReverseCharge),
+            (Category::OutsideScope, None) => Some(Self::OutsideScope),
+            _ => None,
         }
     }
 
@@ -149,9 +166,9 @@ impl Treatment {
     }
 
     /// Returns the territory whose rates apply; `None` if the rate is always zero.
-    pub const fn territory(self) -> Option<Country> {
+    pub const fn territory(self) -> Option<Territory> {
         match self {
-            Self::Taxed(country) => Some(country),
+            Self::Taxed(territory) => Some(territory),
             Self::ReverseCharge | Self::OutsideScope => None,
         }
     }
@@ -162,20 +179,34 @@ impl Treatment {
     }
 }
 
-/// Returns a readable reason for the VAT category; `country` is the customer's.
-pub fn reason(category: Category, country: &str, rate: Rate) -> String {
-    match category {
-        Category::Standard => format!("standard rate of {country} at the time of service, {rate}"),
-        Category::ReverseCharge => format!("a business in {country} with a verified VAT number owes the VAT itself"),
-        Category::OutsideScope => format!("outside the scope of the seller's VAT: the customer is in {country}"),
+/// The VAT treatments of a customer over time: that of the address which was valid when a service was supplied counts.
+#[derive(Debug, Clone)]
+pub struct TreatmentHistory(Vec<(DateTime<Utc>, Treatment)>);
+
+impl TreatmentHistory {
+    /// Returns a history from treatments and the times since which they apply, in ascending order; `None` without any.
+    /// The first one applies before its time too: nothing else is known.
+    pub fn new(versions: impl IntoIterator<Item = (DateTime<Utc>, Treatment)>) -> Option<Self> {
+        let mut steps: Vec<(DateTime<Utc>, Treatment)> = Vec::new();
+        for (since, treatment) in versions {
+            steps.pop_if(|(last_since, _)| *last_since == since);
+            if steps.last().is_none_or(|(_, last)| *last != treatment) {
+                steps.push((since, treatment));
+            }
+        }
+        if steps.is_empty() { None } else { Some(Self(steps)) }
+    }
+
+    /// Returns the treatment of a service supplied at time `t`, and the time at which another one follows.
+    pub fn at(&self, t: DateTime<Utc>) -> (Treatment, Option<DateTime<Utc>>) {
+        let next = self.0.partition_point(|(since, _)| *since <= t).max(1);
+        (self.0[next - 1].1, self.0.get(next).map(|(since, _)| *since))
     }
 }
 
-/// The VAT group of a bill: all records of one category and rate.
+/// The VAT group of a bill: all records of one rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VatGroup {
-    /// The VAT category.
-    pub category: Category,
     /// The VAT rate.
     pub rate: Rate,
     /// The sum of the records' nets.
@@ -184,19 +215,19 @@ pub struct VatGroup {
     pub tax: Amount,
 }
 
-/// Returns the VAT groups of a bill's records, by category and rate.
-pub fn groups(records: impl IntoIterator<Item = (Category, Rate, Amount)>) -> Result<Vec<VatGroup>, AmountError> {
+/// Returns the VAT groups of a bill's records, by rate.
+pub fn groups(records: impl IntoIterator<Item = (Rate, Amount)>) -> Result<Vec<VatGroup>, AmountError> {
     let mut groups: Vec<VatGroup> = Vec::new();
-    for (category, rate, net) in records {
-        match groups.iter_mut().find(|group| (group.category, group.rate) == (category, rate)) {
+    for (rate, net) in records {
+        match groups.iter_mut().find(|group| group.rate == rate) {
             Some(group) => group.base = group.base.try_add(net)?,
-            None => groups.push(VatGroup { category, rate, base: net, tax: Amount::ZERO }),
+            None => groups.push(VatGroup { rate, base: net, tax: Amount::ZERO }),
         }
     }
     for group in &mut groups {
         group.tax = group.rate.of(group.base);
     }
-    groups.sort_unstable_by_key(|group| (group.category, group.rate));
+    groups.sort_unstable_by_key(|group| group.rate);
     Ok(groups)
 }
 
@@ -229,21 +260,23 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::territory::area;
 
     fn money(text: &str) -> Amount {
         text.parse().expect("an amount")
     }
 
-    fn treatment(oss_eu: bool, country: &str, kind: CustomerKind, has_verified_number: bool) -> Treatment {
-        let seller = Seller::new(Country::CH, Tz::Europe__Zurich, oss_eu).expect("Swiss");
-        let country = country.parse().expect("a country");
-        Treatment::of(seller, Customer { country, kind, has_verified_number })
+    fn treatment(oss_eu: bool, address: &str, kind: CustomerKind, has_verified_number: bool) -> Treatment {
+        let seller = Seller::new(Country::CH, Tz::Europe__Zurich, true, oss_eu).expect("Swiss");
+        let (country, postal_code) = address.split_once(' ').unwrap_or((address, "10000"));
+        let area = area(country.parse().expect("a country"), postal_code).expect("an area");
+        Treatment::of(seller, Customer { area, kind, has_verified_number })
     }
 
     #[test]
-    fn treatment_of_seller_and_customer_follows_their_countries() {
+    fn treatment_of_seller_and_customer_follows_their_territories() {
         use CustomerKind::{Business, Private};
-        for (oss_eu, country, kind, verified, category, territory) in [
+        for (oss_eu, address, kind, verified, category, territory) in [
             (true, "CH", Private, false, "S", Some("CH")),
             (true, "CH", Business, true, "S", Some("CH")),
             (false, "LI", Business, false, "S", Some("LI")),
@@ -258,30 +291,57 @@ mod tests {
             (true, "GB", Business, true, "O", None),
             (true, "NO", Private, false, "O", None),
             (true, "US", Business, false, "O", None),
+            (true, "MC", Business, true, "AE", None),
+            (true, "MC", Private, false, "S", Some("FR")),
+            (false, "DE 78266", Business, true, "S", Some("CH")),
+            (true, "ES 35001", Business, true, "O", None),
+            (true, "PT 9500-100", Private, false, "S", Some("PT-20")),
         ] {
-            let treatment = treatment(oss_eu, country, kind, verified);
-            assert_eq!(treatment.category().as_str(), category, "{oss_eu} {country} {kind:?} {verified}");
-            assert_eq!(treatment.territory().map(String::from), territory.map(String::from), "{country}");
+            let treatment = treatment(oss_eu, address, kind, verified);
+            assert_eq!(treatment.category().as_str(), category, "{oss_eu} {address} {kind:?} {verified}");
+            assert_eq!(treatment.territory().map(String::from), territory.map(String::from), "{address}");
         }
-        assert_eq!(Seller::new("DE".parse().expect("a country"), Tz::Europe__Berlin, true), Err(SellerError));
+        let germany = "DE".parse().expect("a country");
+        assert_eq!(Seller::new(germany, Tz::Europe__Berlin, true, true), Err(SellerError));
+        let unregistered = Seller::new(Country::CH, Tz::Europe__Zurich, false, true).expect("Swiss");
+        let swiss = Area::Switzerland(Country::CH.into());
+        let customer = Customer { area: swiss, kind: Private, has_verified_number: false };
+        assert_eq!(Treatment::of(unregistered, customer), Treatment::OutsideScope);
+    }
+
+    #[test]
+    fn treatment_history_yields_treatment_valid_at_time_of_supply() {
+        let at = |day: &str| format!("2025-0{day}T00:00:00Z").parse::<DateTime<Utc>>().expect("a time");
+        let taxed = |country: &str| Treatment::Taxed(country.parse().expect("a territory"));
+        assert!(TreatmentHistory::new([]).is_none());
+        let moves = [
+            (at("3-01"), taxed("DE")),
+            (at("3-05"), taxed("DE")), // within the country
+            (at("3-10"), taxed("FR")),
+            (at("3-10"), taxed("CY")), // a slip, corrected in the same second
+        ];
+        let history = TreatmentHistory::new(moves).expect("some");
+        assert_eq!(history.at(at("1-01")), (taxed("DE"), Some(at("3-10"))), "before the first address");
+        assert_eq!(history.at(at("3-09")), (taxed("DE"), Some(at("3-10"))));
+        assert_eq!(history.at(at("3-10")), (taxed("CY"), None));
     }
 
     #[test]
     fn groups_of_records_round_vat_once_per_group() {
         let rate = |text: &str| text.parse::<Rate>().expect("a rate");
-        let standard = |text, net| (Category::Standard, rate(text), money(net));
+        let taxed = |text, net| (rate(text), money(net));
         // 0.05 x 0.1 is half a cent, three times over 0.015; rounding each record separately would yield 0.03.
         let records = [
-            standard("0.255", "10.00"),
-            standard("0.1", "0.05"),
-            (Category::ReverseCharge, Rate::ZERO, money("7.00")),
-            standard("0.1", "0.05"),
-            standard("0.1", "0.05"),
-            standard("0.255", "-12.00"),
+            taxed("0.255", "10.00"),
+            taxed("0.1", "0.05"),
+            taxed("0.000", "7.00"),
+            taxed("0.1", "0.05"),
+            taxed("0.1", "0.05"),
+            taxed("0.255", "-12.00"),
         ];
         let groups = groups(records).expect("small");
-        let texts: Vec<_> = groups.iter().map(|g| format!("{} {} {} {}", g.category, g.rate, g.base, g.tax)).collect();
-        assert_eq!(texts, ["AE 0.000 7.00 0.00", "S 0.100 0.15 0.02", "S 0.255 -2.00 -0.51"]);
+        let texts: Vec<_> = groups.iter().map(|g| format!("{} {} {}", g.rate, g.base, g.tax)).collect();
+        assert_eq!(texts, ["0.000 7.00 0.00", "0.100 0.15 0.02", "0.255 -2.00 -0.51"]);
         let totals = Totals::of(&groups, false).expect("small");
         assert_eq!((totals.net, totals.tax, totals.gross), (money("5.15"), money("-0.49"), money("4.66")));
         assert_eq!((totals.rounding, totals.amount_due), (Amount::ZERO, money("4.66")));

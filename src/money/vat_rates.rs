@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     amount::{Currency, Rate},
-    country::Country,
     period::instant,
+    territory::Territory,
 };
 
 /// The standard rates of the European Union, CH, LI, GB and NO since 2011; `data/NOTICE` has their origin and
@@ -23,7 +23,7 @@ const HEADER: [&str; 7] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateRow {
     /// The territory of the rate.
-    pub territory: Country,
+    pub territory: Territory,
     /// The first day of the rate.
     pub from: NaiveDate,
     /// The first day on which the rate no longer applies; `None` while it does.
@@ -44,7 +44,7 @@ impl fmt::Display for RateRow {
 pub enum RateTableError {
     /// The territory's time zone and rules are not known.
     #[error("{0} is not a territory with known VAT; known are {known}", known = known())]
-    UnknownTerritory(Country),
+    UnknownTerritory(Territory),
     /// The end is not after the start.
     #[error("a rate must end after it starts, or have no end: {0}")]
     Empty(RateRow),
@@ -55,14 +55,14 @@ pub enum RateTableError {
     #[error("no VAT rate of {territory} is known for {date}; `uncloud import-vat-rates FILE` adds it")]
     Missing {
         /// The territory without a rate.
-        territory: Country,
+        territory: Territory,
         /// The local date without a rate.
         date: NaiveDate,
     },
 }
 
 fn known() -> String {
-    let mut codes: Vec<_> = Country::with_vat().map(String::from).collect();
+    let mut codes: Vec<_> = Territory::with_vat().map(String::from).collect();
     codes.sort_unstable();
     codes.join(" ")
 }
@@ -132,7 +132,7 @@ fn date(name: &str, text: &str) -> Result<NaiveDate, String> {
 
 /// A table of all rates, by territory and time.
 #[derive(Debug, Clone, Default)]
-pub struct RateTable(BTreeMap<Country, Rates>);
+pub struct RateTable(BTreeMap<Territory, Rates>);
 
 /// The rates of one territory.
 #[derive(Debug, Clone)]
@@ -165,7 +165,7 @@ impl Rates {
 impl RateTable {
     /// Builds the table of these rows, in any order.
     pub fn new(rows: impl IntoIterator<Item = RateRow>) -> Result<Self, RateTableError> {
-        let mut territories: BTreeMap<Country, Vec<RateRow>> = BTreeMap::new();
+        let mut territories: BTreeMap<Territory, Vec<RateRow>> = BTreeMap::new();
         for row in rows {
             if row.to.is_some_and(|to| to <= row.from) {
                 return Err(RateTableError::Empty(row));
@@ -187,7 +187,7 @@ impl RateTable {
     }
 
     /// Returns the rate that applies in a territory at a time.
-    pub fn rate_at(&self, territory: Country, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
+    pub fn rate_at(&self, territory: Territory, t: DateTime<Utc>) -> Result<Rate, RateTableError> {
         let rate = self.0.get(&territory).and_then(|rates| {
             let step = rates.changes.partition_point(|change| *change <= t).checked_sub(1)?;
             rates.steps[step].1
@@ -200,7 +200,7 @@ impl RateTable {
 
     /// Returns the times in `(from, to)` at which a territory's rate changes, in ascending order. The start and the
     /// end of a known rate are included.
-    pub fn changes(&self, territory: Country, from: DateTime<Utc>, to: DateTime<Utc>) -> &[DateTime<Utc>] {
+    pub fn changes(&self, territory: Territory, from: DateTime<Utc>, to: DateTime<Utc>) -> &[DateTime<Utc>] {
         let all = self.0.get(&territory).map_or(&[][..], |rates| &rates.changes);
         let first = all.partition_point(|change| *change <= from);
         let end = all.partition_point(|change| *change < to);

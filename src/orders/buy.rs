@@ -16,9 +16,10 @@ use crate::{
     catalog::Product,
     error::Error,
     money::{
-        amount::{Amount, Currency},
+        amount::Currency,
         charge::{BillingMode, UpgradeCredit},
         period::RecurringPeriod,
+        unit_price::UnitPrice,
     },
     parties::{VatPreview, VatUnavailable, preview_vat},
     services::{Parameters, ServiceChange, Services},
@@ -42,9 +43,9 @@ pub struct NegotiatedTerms {
     /// The currency of all amounts.
     pub currency: Currency,
     /// The one-time price.
-    pub one_time: Amount,
+    pub one_time: UnitPrice,
     /// The price of each period.
-    pub recurring: Amount,
+    pub recurring: UnitPrice,
     /// The recurring period; none for a one-time purchase.
     pub recurring_period: Option<RecurringPeriod>,
     /// The time at which a period is billed.

@@ -20,7 +20,7 @@ mod view;
 pub use api::{AdminOrderApi, OrderApi};
 pub(crate) use buy::order_of_service;
 pub use cancel::cancel;
-pub use db::{OrderRow, due, find, lock_customer, move_cursors};
+pub use db::{DueOrder, OrderRow, due, find, lock_customer, move_cursors, read_all, successors};
 pub(crate) use end::end_of_service;
 pub use new_order::{NewOrder, PriceComponent};
 pub use place::place;

@@ -1,12 +1,18 @@
 //! An order before it is placed.
 
+use std::collections::HashMap;
+
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use crate::money::{
-    amount::{Amount, Currency},
-    charge::{BillingMode, UpgradeCredit},
-    period::RecurringPeriod,
+use crate::{
+    error::Error,
+    money::{
+        amount::Currency,
+        charge::{BillingMode, UpgradeCredit},
+        period::RecurringPeriod,
+        unit_price::UnitPrice,
+    },
 };
 
 /// An order to be placed, with terms that were copied from the catalogue or negotiated.
@@ -25,9 +31,9 @@ pub struct NewOrder {
     /// The currency of all amounts.
     pub currency: Currency,
     /// The one-time price.
-    pub one_time: Amount,
+    pub one_time: UnitPrice,
     /// The price of each period.
-    pub recurring: Amount,
+    pub recurring: UnitPrice,
     /// The recurring period; none for a one-time purchase.
     pub period: Option<RecurringPeriod>,
     /// The time at which a period is billed.
@@ -42,6 +48,27 @@ pub struct NewOrder {
     pub parts: Vec<PriceComponent>,
 }
 
+/// The quantities of an order's components, by product and parameter.
+pub(super) type Quantities = HashMap<(i64, Option<String>), i32>;
+
+impl NewOrder {
+    /// Returns the order without the one-time prices of what the replaced order had already. Negotiated one-time prices
+    /// stay as they are.
+    pub(super) fn without_one_time_prices_of(mut self, had: &Quantities) -> Result<Self, Error> {
+        if self.parts.is_empty() {
+            return Ok(self);
+        }
+        self.one_time = UnitPrice::ZERO;
+        for part in &mut self.parts {
+            let had = had.get(&(part.product_id, part.parameter.clone())).copied().unwrap_or_default();
+            part.new_quantity = (part.quantity - had).max(0);
+            let one_time = part.one_time.try_mul(part.new_quantity.into()).map_err(anyhow::Error::new)?;
+            self.one_time = self.one_time.try_add(one_time).map_err(anyhow::Error::new)?;
+        }
+        Ok(self)
+    }
+}
+
 /// A component of an order's price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceComponent {
@@ -51,8 +78,10 @@ pub struct PriceComponent {
     pub parameter: Option<String>,
     /// The quantity.
     pub quantity: i32,
+    /// The units whose one-time price is charged: those that the replaced order did not have.
+    pub new_quantity: i32,
     /// The one-time price of one unit.
-    pub one_time: Amount,
+    pub one_time: UnitPrice,
     /// The price of one unit for each period.
-    pub recurring: Amount,
+    pub recurring: UnitPrice,
 }

@@ -7,9 +7,9 @@ use sqlx::types::Json;
 
 use crate::{
     money::{
-        amount::Amount,
         charge::{BillingMode, UpgradeCredit},
         period::{RecurringPeriod, Unit},
+        unit_price::UnitPrice,
     },
     services::Delivery,
 };
@@ -51,12 +51,13 @@ pub struct OrderView {
     pub description: String,
     pub parameters: Value,
     pub currency: String,
-    pub one_time: Amount,
-    pub recurring: Amount,
+    pub one_time: UnitPrice,
+    pub recurring: UnitPrice,
     pub period_unit: Option<Unit>,
     pub period_count: Option<i32>,
     pub billing_mode: BillingMode,
     pub commitment_periods: i32,
+    pub carried_commitment_ends_at: Option<DateTime<Utc>>,
     pub upgrade_credit: UpgradeCredit,
     pub starts_at: DateTime<Utc>,
     pub ordered_at: DateTime<Utc>,
@@ -87,8 +88,9 @@ pub struct PartView {
     pub product: String,
     pub parameter: Option<String>,
     pub quantity: i32,
-    pub one_time_cents: i64,
-    pub recurring_cents: i64,
+    pub new_quantity: i32,
+    pub one_time_micros: i64,
+    pub recurring_micros: i64,
 }
 
 impl OrderView {

@@ -32,21 +32,30 @@ pub(super) async fn place_delivered(
     Ok(order)
 }
 
+/// The order whose place a new one takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Predecessor {
+    /// The order that is replaced.
+    pub order_id: i64,
+    /// The end of its commitment, if the new order carries it on.
+    pub commitment_ends_at: Option<DateTime<Utc>>,
+}
+
 /// Writes the order's row. `deliver_at` is the time from which the service is due.
 pub(super) async fn insert(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
     starts_at: DateTime<Utc>,
     deliver_at: DateTime<Utc>,
-    replaces: Option<i64>,
+    predecessor: Option<Predecessor>,
     new: &NewOrder,
 ) -> Result<Order, Error> {
-    let mut order = order(starts_at, replaces, new);
+    let mut order = order(starts_at, predecessor, new);
     order.order_id = db::insert(tx, &order, new, now.trunc_subsecs(0), deliver_at.trunc_subsecs(0), None).await?;
     Ok(order)
 }
 
-fn order(starts_at: DateTime<Utc>, replaces: Option<i64>, new: &NewOrder) -> Order {
+fn order(starts_at: DateTime<Utc>, predecessor: Option<Predecessor>, new: &NewOrder) -> Order {
     Order {
         order_id: 0,
         user_id: new.user_id,
@@ -56,11 +65,12 @@ fn order(starts_at: DateTime<Utc>, replaces: Option<i64>, new: &NewOrder) -> Ord
         period: new.period,
         billing_mode: new.billing_mode,
         commitment_periods: new.commitment_periods,
+        carried_commitment_ends_at: predecessor.and_then(|old| old.commitment_ends_at),
         upgrade_credit: new.upgrade_credit,
         zone: new.zone,
         starts_at: starts_at.trunc_subsecs(0),
         ends_at: None,
-        replaces,
+        replaces: predecessor.map(|old| old.order_id),
         void: false,
         billed: Billed::default(),
     }

@@ -199,6 +199,7 @@ impl Quote {
             product_id: part.product.product_id,
             parameter: part.parameter.clone(),
             quantity: part.quantity,
+            new_quantity: part.quantity,
             one_time: part.one_time,
             recurring: part.recurring,
         };

@@ -3,7 +3,11 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{db, new_order::NewOrder, place};
+use super::{
+    db,
+    new_order::NewOrder,
+    place::{self, Predecessor},
+};
 use crate::{
     code::Code,
     error::Error,
@@ -27,8 +31,10 @@ pub struct Replaced {
 
 /// Replaces an order of the same customer and currency.
 ///
-/// An upgrade takes effect now; a downgrade takes effect at the end of the commitment, and its service follows
-/// `service_change`. A downgrade that has not taken effect becomes void.
+/// An upgrade takes effect now, and carries the commitment of the old order on; a downgrade takes effect at the end of
+/// the commitment, and its service follows `service_change`. A downgrade that has not taken effect becomes void: to
+/// replace it is to replace its predecessor again. An order that is replaced in the second in which it starts becomes
+/// void, and the new order takes its place.
 pub async fn replace(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
@@ -36,7 +42,7 @@ pub async fn replace(
     new: &NewOrder,
     service_change: ServiceChange,
 ) -> Result<Replaced, Error> {
-    let mut old = db::lock(tx, old_id, new.user_id).await?;
+    let mut old = replaceable(tx, now, old_id, new.user_id).await?;
     let Some((old_period, new_period)) = old.period.zip(new.period) else {
         let detail = format!("order {old_id} or its replacement is paid once; only recurring orders can be replaced");
         return Err(Error::Conflict { code: Code::OrderNotRecurring, detail, field: None });
@@ -45,12 +51,10 @@ pub async fn replace(
         let detail = format!("order {old_id} is in {}; its replacement must be too", old.currency);
         return Err(Error::conflict(Code::CurrencyMismatch, "currency", detail));
     }
-    refuse_pending_replacement(&old, now)?;
-    void_pending_successor(tx, &old, now).await?;
-    refuse_ended(&old, now)?;
+    let terms = old.terms_with(old_period);
     let offer = (new.recurring, new_period);
     let ReplacementSchedule { replacement, starts_at, ends_at } =
-        old.terms_with(old_period).replaced_by(offer, old.upgrade_credit, now, old.zone);
+        terms.replaced_by(offer, old.upgrade_credit, now, old.zone);
     let deliver_at = match replacement {
         Replacement::Upgrade => starts_at,
         Replacement::Downgrade => service_change.at(now, starts_at),
@@ -58,24 +62,29 @@ pub async fn replace(
     old.ends_at = Some(ends_at);
     old.void = ends_at == old.starts_at;
     db::end(tx, &old, None).await?;
-    let new = place::insert(tx, now, starts_at, deliver_at, Some(old_id), new).await?;
+    let commitment_ends_at = Some(terms.commitment_ends_at(old.zone)).filter(|end| *end > starts_at);
+    let order_id = old.replaces.filter(|_| old.void).unwrap_or(old.order_id);
+    let predecessor = Some(Predecessor { order_id, commitment_ends_at });
+    // What a void order has, its customer has not had.
+    let had = if old.void { old.replaces } else { Some(old.order_id) };
+    let new = match had {
+        Some(had) => &new.clone().without_one_time_prices_of(&db::parts(tx, had).await?)?,
+        None => new,
+    };
+    let new = place::insert(tx, now, starts_at, deliver_at, predecessor, new).await?;
     Ok(Replaced { old, new, replacement })
 }
 
-/// Refuses to replace a replacement that has not started: the customer has to replace its predecessor again, or both
-/// would follow that order.
-fn refuse_pending_replacement(order: &Order, now: DateTime<Utc>) -> Result<(), Error> {
-    match order.replaces {
-        Some(predecessor) if !order.void && order.starts_at > now => {
-            let order_id = order.order_id;
-            let detail = format!(
-                "order {order_id} takes effect only at {}; replace order {predecessor} again instead",
-                order.starts_at.format("%Y-%m-%dT%H:%M:%SZ")
-            );
-            Err(Error::Conflict { code: Code::OrderPending, detail, field: None })
-        }
-        _ => Ok(()),
+/// Returns the order that is to be replaced, or else why it can't be: it has ended, or another order has replaced it.
+/// For a replacement that has not started, that is the order before it.
+async fn replaceable(tx: &mut PgConnection, now: DateTime<Utc>, order_id: i64, user_id: i64) -> Result<Order, Error> {
+    let mut order = db::lock(tx, order_id, user_id).await?;
+    if let Some(predecessor) = order.replaces.filter(|_| !order.void && order.starts_at > now) {
+        order = db::find(tx, predecessor, user_id).await?;
     }
+    void_pending_successor(tx, &order, now).await?;
+    refuse_ended(&order, now)?;
+    Ok(order)
 }
 
 pub(super) fn refuse_ended(order: &Order, now: DateTime<Utc>) -> Result<(), Error> {
@@ -91,14 +100,16 @@ pub(super) fn refuse_ended(order: &Order, now: DateTime<Utc>) -> Result<(), Erro
     }
 }
 
-/// Voids a pending replacement in favour of a later change, and returns it; refuses if the replacement has started.
+/// Voids a pending replacement in favour of a later change, and returns it; refuses if the replacement has started, or
+/// is the one of a void order, in whose place it is.
 pub(super) async fn void_pending_successor(
     tx: &mut PgConnection,
     order: &Order,
     now: DateTime<Utc>,
 ) -> Result<Option<i64>, Error> {
-    let Some(mut successor) = db::successor(tx, order.order_id).await? else { return Ok(None) };
-    if successor.starts_at <= now {
+    let place = order.replaces.filter(|_| order.void).unwrap_or(order.order_id);
+    let Some(mut successor) = db::successor(tx, place).await? else { return Ok(None) };
+    if successor.starts_at <= now || order.void {
         let detail =
             format!("order {} is replaced by order {}; change that order instead", order.order_id, successor.order_id);
         return Err(Error::Conflict { code: Code::OrderReplaced, detail, field: None });

@@ -10,7 +10,7 @@ use crate::{
     code::Code,
     error::{Error, FieldError},
     http::check_if_match,
-    money::vat_number::VatNumber,
+    money::{territory::area, vat_number::VatNumber},
 };
 
 impl Address {
@@ -18,7 +18,7 @@ impl Address {
     fn checked(mut self) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         if let Some(number) = &self.vat_number {
-            match VatNumber::parse(self.country, number) {
+            match VatNumber::parse(self.country.of_vat_numbers(), number) {
                 Ok(number) => self.vat_number = Some(number.as_str().to_owned()),
                 Err(error) => errors.push(FieldError::new("vat_number", error.to_string())),
             }
@@ -28,6 +28,9 @@ impl Address {
                     "is missing: only businesses have a VAT number; set it, or omit the VAT number",
                 ));
             }
+        }
+        if let Err(missing) = area(self.country, &self.postal_code) {
+            errors.push(FieldError::new("postal_code", missing.to_string()));
         }
         if errors.is_empty() { Ok(self) } else { Err(errors) }
     }
@@ -76,7 +79,7 @@ pub(super) async fn verify(
         let detail = "the billing address has no VAT number to verify";
         return Err(Error::Conflict { code: Code::NoVatNumber, detail: detail.to_owned(), field: None });
     };
-    let looked_up = number.map(|number| VatNumber::parse(current.address.country, number)).transpose();
+    let looked_up = number.map(|number| VatNumber::parse(current.address.country.of_vat_numbers(), number)).transpose();
     let looked_up = looked_up.map_err(|error| Error::field("vat_number", error.to_string()))?;
     if looked_up.is_some_and(|number| number.as_str() != current_number) {
         let detail = format!("the customer's VAT number is now {current_number}; verify that one");

@@ -85,7 +85,7 @@ pub(super) async fn lock_sellers(tx: &mut PgConnection) -> sqlx::Result<()> {
 pub(super) async fn seller(tx: &mut PgConnection) -> Result<Option<SellerVersion>, Error> {
     let row = sqlx::query!(
         "select seller_id, name, street, postal_code, city, country, vat_number, time_zone, oss_eu, cash_rounding_cents,
-                created_at
+                is_placeholder, created_at
          from seller order by seller_id desc limit 1"
     )
     .fetch_optional(tx)
@@ -101,6 +101,7 @@ pub(super) async fn seller(tx: &mut PgConnection) -> Result<Option<SellerVersion
         time_zone: row.time_zone.parse().map_err(|error| anyhow::anyhow!("{}: {error}", row.time_zone))?,
         oss_eu: row.oss_eu,
         cash_rounding: row.cash_rounding_cents == Some(FIVE_CENTS),
+        is_placeholder: row.is_placeholder,
     };
     Ok(Some(SellerVersion { seller_id: row.seller_id, seller, created_at: row.created_at }))
 }
@@ -113,8 +114,8 @@ pub(super) async fn insert_seller(
 ) -> Result<SellerVersion, Error> {
     let row = sqlx::query!(
         "insert into seller (name, street, postal_code, city, country, vat_number, time_zone, oss_eu, cash_rounding_cents,
-             created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             is_placeholder, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          returning seller_id, created_at",
         seller.name,
         seller.street,
@@ -125,6 +126,7 @@ pub(super) async fn insert_seller(
         seller.time_zone.name(),
         seller.oss_eu,
         seller.cash_rounding.then_some(FIVE_CENTS),
+        seller.is_placeholder,
         by,
     )
     .fetch_one(tx)

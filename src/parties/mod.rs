@@ -14,6 +14,6 @@ mod vat_preview;
 
 pub use api::{AdminAddressApi, BillingAddressApi, SellerApi};
 pub use seller::add_placeholder;
-pub(crate) use taxation::{rate_table, treatment, vat_addresses, vat_seller};
+pub(crate) use taxation::{AddressHistory, BillingAddress, address_histories, rate_table, vat_seller};
 pub(crate) use vat_preview::preview_vat;
 pub use vat_preview::{VatPreview, VatUnavailable};

@@ -52,6 +52,8 @@ pub(super) struct Seller {
     pub oss_eu: bool,
     /// Rounds amounts due to 0.05.
     pub cash_rounding: bool,
+    /// True for the details of nobody, which a new installation starts with. Nothing is billed in their name.
+    pub is_placeholder: bool,
 }
 
 impl Seller {
@@ -67,6 +69,7 @@ impl Seller {
             time_zone: Tz::Europe__Zurich,
             oss_eu: false,
             cash_rounding: false,
+            is_placeholder: true,
         }
     }
 }

@@ -16,7 +16,7 @@ impl Seller {
     /// Returns the details with the VAT number normalized, or all their errors.
     fn checked(mut self) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
-        if let Err(error) = vat::Seller::new(self.country, self.time_zone, self.oss_eu) {
+        if let Err(error) = vat::Seller::new(self.country, self.time_zone, self.vat_number.is_some(), self.oss_eu) {
             errors.push(FieldError::new("country", error.to_string()));
         }
         match self.vat_number.as_deref().map(|number| VatNumber::parse(self.country, number)).transpose() {

@@ -2,59 +2,119 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, SubsecRound as _, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
     error::Error,
     money::{
         country::Country,
-        vat::{Customer, CustomerKind, Seller, Treatment},
+        territory::{PostalCodeMissing, area},
+        vat::{Customer, CustomerKind, Seller, Treatment, TreatmentHistory},
         vat_rates::{RateRow, RateTable},
     },
 };
 
-/// The part of a customer's address that determines the VAT.
-#[derive(Debug)]
-pub struct VatAddress {
-    /// The customer.
-    pub user_id: i64,
-    /// Identifies the address.
-    pub id: i64,
-    /// The ISO 3166-1 alpha-2 code of the country.
-    pub country: String,
-    /// True if the address names a company.
-    pub business: bool,
+/// One version of a customer's address, as printed on bills.
+#[derive(Debug, Clone)]
+pub struct BillingAddress {
+    /// The name of the person.
+    pub name: String,
+    /// The company's name; set for businesses only.
+    pub company: Option<String>,
+    /// The street and house number.
+    pub street: String,
+    /// The postal code.
+    pub postal_code: String,
+    /// The city.
+    pub city: String,
+    /// The country.
+    pub country: Country,
+    /// The VAT number.
+    pub vat_number: Option<String>,
     /// True if the VAT number is verified.
-    pub verified: bool,
+    verified: bool,
+    /// The time since which this version applies.
+    since: DateTime<Utc>,
 }
 
-/// Returns the addresses of these customers, by customer.
-pub async fn vat_addresses(tx: &mut PgConnection, users: &[i64]) -> sqlx::Result<HashMap<i64, VatAddress>> {
-    let rows = sqlx::query_as!(
-        VatAddress,
-        r#"select user_id, address_id as id, country, company is not null as "business!",
-                  vat_verified_at is not null as "verified!"
-           from billing_address where user_id = any($1) and replaced_at is null"#,
+impl BillingAddress {
+    /// Returns the VAT treatment of a customer with this address.
+    fn treatment(&self, seller: Seller) -> Result<Treatment, PostalCodeMissing> {
+        let area = area(self.country, &self.postal_code)?;
+        let kind = if self.company.is_some() { CustomerKind::Business } else { CustomerKind::Private };
+        Ok(Treatment::of(seller, Customer { area, kind, has_verified_number: self.verified }))
+    }
+}
+
+/// All versions of a customer's address, the oldest first; at least one.
+#[derive(Debug, Clone)]
+pub struct AddressHistory(Vec<BillingAddress>);
+
+impl AddressHistory {
+    /// Returns the address of the next bill.
+    pub fn current(&self) -> &BillingAddress {
+        self.0.last().expect("a customer without an address has no history")
+    }
+
+    /// Returns the VAT treatments over time. A version whose postal code is missing counts as the one that corrected it.
+    pub fn treatments(&self, seller: Seller) -> Result<TreatmentHistory, PostalCodeMissing> {
+        self.current().treatment(seller)?;
+        let mut next = None;
+        let mut versions: Vec<(DateTime<Utc>, Treatment)> = Vec::with_capacity(self.0.len());
+        for address in self.0.iter().rev() {
+            let treatment = address.treatment(seller).ok().or(next).unwrap_or(Treatment::OutsideScope);
+            next = Some(treatment);
+            versions.push((address.since.trunc_subsecs(0), treatment));
+        }
+        Ok(TreatmentHistory::new(versions.into_iter().rev()).expect("an address"))
+    }
+}
+
+/// Returns the addresses of these customers over time, by customer.
+pub async fn address_histories(tx: &mut PgConnection, users: &[i64]) -> Result<HashMap<i64, AddressHistory>, Error> {
+    let rows = sqlx::query!(
+        r#"select user_id, name, company, street, postal_code, city, country, vat_number,
+                  vat_verified_at is not null as "verified!", created_at
+           from billing_address where user_id = any($1) order by user_id, address_id"#,
         users
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(|address| (address.user_id, address)).collect())
+    let mut histories: HashMap<i64, AddressHistory> = HashMap::with_capacity(users.len());
+    for row in rows {
+        let address = BillingAddress {
+            name: row.name,
+            company: row.company,
+            street: row.street,
+            postal_code: row.postal_code,
+            city: row.city,
+            country: row.country.parse().map_err(anyhow::Error::new)?,
+            vat_number: row.vat_number,
+            verified: row.verified,
+            since: row.created_at,
+        };
+        histories.entry(row.user_id).or_insert_with(|| AddressHistory(Vec::new())).0.push(address);
+    }
+    Ok(histories)
 }
 
 /// Returns the current seller, as far as VAT and calendars are concerned.
 pub async fn current_vat_seller(db: impl PgExecutor<'_>) -> Result<Option<Seller>, Error> {
-    let row = sqlx::query!("select country, time_zone, oss_eu from seller order by seller_id desc limit 1")
-        .fetch_optional(db)
-        .await?;
-    Ok(row.map(|row| vat_seller(&row.country, &row.time_zone, row.oss_eu)).transpose()?)
+    let row = sqlx::query!(
+        r#"select country, time_zone, vat_number is not null as "is_registered!", oss_eu
+           from seller order by seller_id desc limit 1"#
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| vat_seller(&row.country, &row.time_zone, row.is_registered, row.oss_eu)).transpose()?)
 }
 
 /// Returns a seller from the columns of its row.
-pub(crate) fn vat_seller(country: &str, time_zone: &str, oss_eu: bool) -> anyhow::Result<Seller> {
+pub(crate) fn vat_seller(country: &str, time_zone: &str, is_registered: bool, oss_eu: bool) -> anyhow::Result<Seller> {
     let country: Country = country.parse()?;
     let zone = time_zone.parse().map_err(|_| anyhow::anyhow!("{time_zone} is not a time zone"))?;
-    Ok(Seller::new(country, zone, oss_eu)?)
+    Ok(Seller::new(country, zone, is_registered, oss_eu)?)
 }
 
 /// Returns the table of all VAT rates.
@@ -70,14 +130,4 @@ pub async fn rate_table(tx: &mut PgConnection) -> Result<RateTable, Error> {
     });
     let rows: Vec<RateRow> = rows.collect::<anyhow::Result<_>>()?;
     Ok(RateTable::new(rows).map_err(anyhow::Error::new)?)
-}
-
-/// Returns the VAT treatment of a customer with this address.
-pub(crate) fn treatment(seller: Seller, address: &VatAddress) -> Result<Treatment, Error> {
-    let customer = Customer {
-        country: address.country.parse().map_err(anyhow::Error::new)?,
-        kind: if address.business { CustomerKind::Business } else { CustomerKind::Private },
-        has_verified_number: address.verified,
-    };
-    Ok(Treatment::of(seller, customer))
 }

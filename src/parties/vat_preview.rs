@@ -3,13 +3,16 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::taxation::{current_vat_seller, rate_table, treatment, vat_addresses};
+use super::taxation::{address_histories, current_vat_seller, rate_table};
 use crate::{
     error::Error,
     money::{
         amount::Rate,
-        vat::{Category, reason},
+        language::Language,
+        territory::{PostalCodeMissing, Territory},
+        vat::Category,
         vat_rates::RateTableError,
+        vat_text::vat_reason,
     },
 };
 
@@ -18,6 +21,8 @@ use crate::{
 pub struct VatPreview {
     /// The VAT category.
     pub category: Category,
+    /// The territory whose rate applies; `None` without VAT.
+    pub territory: Option<Territory>,
     /// The VAT rate.
     pub rate: Rate,
     /// A readable reason for the VAT category.
@@ -33,6 +38,9 @@ pub enum VatUnavailable {
     /// The seller's details are not set.
     #[error("the seller's details are missing; staff set them with PUT /v1/admin/seller")]
     NoSeller,
+    /// The postal code is missing, and decides the VAT.
+    #[error("the postal code of your billing address {0}; set it with PUT /v1/billing_address")]
+    PostalCode(#[from] PostalCodeMissing),
     /// A VAT rate is missing.
     #[error(transparent)]
     Rate(#[from] RateTableError),
@@ -44,14 +52,21 @@ pub async fn preview_vat(
     user_id: i64,
     at: DateTime<Utc>,
 ) -> Result<Result<VatPreview, VatUnavailable>, Error> {
-    let Some(address) = vat_addresses(tx, &[user_id]).await?.remove(&user_id) else {
+    let Some(addresses) = address_histories(tx, &[user_id]).await?.remove(&user_id) else {
         return Ok(Err(VatUnavailable::NoBillingAddress));
     };
     let Some(seller) = current_vat_seller(&mut *tx).await? else { return Ok(Err(VatUnavailable::NoSeller)) };
-    let treatment = treatment(seller, &address)?;
-    let category = treatment.category();
+    let treatment = match addresses.treatments(seller) {
+        Ok(treatments) => treatments.at(at).0,
+        Err(missing) => return Ok(Err(missing.into())),
+    };
+    let (category, territory) = (treatment.category(), treatment.territory());
+    let country = addresses.current().country;
     Ok(match treatment.rate_at(&rate_table(tx).await?, at) {
-        Ok(rate) => Ok(VatPreview { category, rate, reason: reason(category, &address.country, rate) }),
+        Ok(rate) => {
+            let reason = vat_reason(Language::En, treatment, rate, country, seller.is_registered());
+            Ok(VatPreview { category, territory, rate, reason })
+        }
         Err(error) => Err(error.into()),
     })
 }

@@ -1,6 +1,10 @@
 //! Events around a bill run at the wrong moment.
 
-use uncloud::{billing::run, orders, services::ServiceChange};
+use uncloud::{
+    billing::run::{self, OneCustomer},
+    orders,
+    services::ServiceChange,
+};
 
 use crate::{
     books::{ALICE, assert_sound, at, bill_all, books, cancel, count, ledger, net_of, place, replace, terms},
@@ -12,7 +16,7 @@ async fn order_cancel_during_bill_run_waits_for_customers_bill() {
     let pool = books().await;
     let order = place(&pool, &terms(ALICE, "10.00"), "2024-01-01").await;
     let mut run = pool.begin().await.expect("a transaction");
-    run::bill_one(&mut run, ALICE, at("2024-02-10"), None).await.expect("billed");
+    run::bill_one(&mut run, OneCustomer::all_due(ALICE, at("2024-02-10")), at("2024-02-10")).await.expect("billed");
     let cancelling = tokio::spawn({
         let (pool, order) = (pool.clone(), order.clone());
         async move { cancel(&pool, &order, "2024-02-10").await }
@@ -63,6 +67,6 @@ async fn order_change_after_clock_goes_back_charges_nothing_twice() {
     assert_eq!(net_of(&pool, replaced.new.order_id).await, 0);
     let nets: Vec<i64> = ledger(&pool).await.iter().map(|bill| bill["net"].as_i64().expect("cents")).collect();
     assert_eq!(nets, [1000, 1000, -2000]);
-    assert_eq!(count(&pool, "orders where not closed").await, 0);
+    assert_eq!(count(&pool, "order_cursor where not closed").await, 0);
     assert_sound(&pool).await;
 }

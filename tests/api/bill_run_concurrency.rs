@@ -56,10 +56,8 @@ async fn bill_runs_as_of_two_times_at_once_charge_the_same_as_one_run() {
     bill_all(&other, "2024-01-01").await;
     let alone: Vec<(i64, String, i64)> = sqlx::query_as(nets).fetch_all(&other).await.expect("sums");
     assert_eq!(sums, alone);
-    let numbers: Vec<i32> = sqlx::query_scalar("select sequence from bill_number where year = 2024 order by 1")
-        .fetch_all(&pool)
-        .await
-        .expect("numbers");
+    let numbers: Vec<i32> =
+        sqlx::query_scalar("select sequence from bill_number order by 1").fetch_all(&pool).await.expect("numbers");
     assert!(numbers.iter().copied().eq(1..=i32::try_from(numbers.len()).expect("few")), "{numbers:?}");
 }
 
@@ -127,7 +125,7 @@ async fn order_change_during_bill_run_is_serialized_with_it() {
         assert_eq!(net_of(&pool, vm.order_id).await, expected, "order {}", vm.order_id);
     }
     let upgraded: Vec<i64> = sqlx::query_scalar(
-        "select sum(net_cents)::bigint from bill_record join orders using (order_id) where replaces is not null group by order_id",
+        "select sum(net_cents)::bigint from bill_charge join orders using (order_id) where replaces is not null group by order_id",
     )
     .fetch_all(&pool)
     .await

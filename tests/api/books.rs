@@ -1,6 +1,6 @@
 //! Parts that tests of bills share: a seller, customers with addresses and orders, runs, and bills computed again.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -59,11 +59,11 @@ pub async fn open_books(pool: &PgPool) {
     .await;
     sql(
         pool,
-        "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, time_zone, source) values
-            ('CH', '2011-01-01', '2018-01-01', 80000, 'Europe/Zurich', 'test'),
-            ('CH', '2018-01-01', '2024-01-01', 77000, 'Europe/Zurich', 'test'),
-            ('CH', '2024-01-01', null, 81000, 'Europe/Zurich', 'test'),
-            ('DE', '2021-01-01', null, 190000, 'Europe/Berlin', 'test')",
+        "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, source) values
+            ('CH', '2011-01-01', '2018-01-01', 80000, 'test'),
+            ('CH', '2018-01-01', '2024-01-01', 77000, 'test'),
+            ('CH', '2024-01-01', null, 81000, 'test'),
+            ('DE', '2021-01-01', null, 190000, 'test')",
     )
     .await;
 }
@@ -154,14 +154,49 @@ pub async fn bill_all(pool: &PgPool, as_of: &str) -> i64 {
     run::complete(pool, at(as_of), 1, |_| {}).await.expect("a run")
 }
 
+/// The number that the `sequence`-th bill of this year has.
+pub fn number(sequence: u32) -> String {
+    format!("{}-{sequence:06}", this_year())
+}
+
+/// Bills are dated when they are made, at the seller's place.
+pub fn this_year() -> i32 {
+    Utc::now().with_timezone(&Tz::Europe__Zurich).year()
+}
+
+/// Sets the issue dates of all bills to the days up to which they bill, as if each had been made then.
+pub async fn date_back(pool: &PgPool) {
+    sql(pool, "alter table bill_number disable trigger user").await;
+    sql(
+        pool,
+        "update bill_number set year = extract(year from as_of), sequence = 1000 + bill.bill_id, issue_date = as_of::date
+         from bill join bill_run using (run_id) where bill.bill_id = bill_number.bill_id",
+    )
+    .await;
+    sql(
+        pool,
+        "update bill_number set sequence = place from (
+             select bill_id, row_number() over (partition by year order by bill_id) as place from bill_number) places
+         where places.bill_id = bill_number.bill_id",
+    )
+    .await;
+    sql(pool, "alter table bill_number enable trigger user").await;
+}
+
 /// All bills with all that is on them but for ids that the order of work decides; by number.
 pub async fn ledger(pool: &PgPool) -> Vec<Value> {
     sqlx::query_scalar(
-        "select json_build_object('number', number, 'user', user_id, 'currency', currency, 'issued', issued_at,
-             'net', net_cents, 'tax', tax_cents, 'gross', gross_cents, 'amount_due', amount_due_cents, 'document', document,
-             'records', (select json_agg(to_jsonb(r) - 'bill_id' order by position) from bill_record r where r.bill_id = bill.bill_id),
-             'vat', (select json_agg(to_jsonb(v) - 'bill_id' order by category, rate_ppm) from bill_vat v where v.bill_id = bill.bill_id))
-         from bill left join bill_number using (bill_id) order by number, user_id",
+        "select json_build_object('number', bill_number_text(year, sequence), 'user', bill.user_id, 'currency', currency,
+             'category', vat_category, 'territory', territory, 'as_of', as_of,
+             'net', net_cents, 'tax', tax_cents, 'gross', gross_cents, 'amount_due', amount_due_cents,
+             'charges', (select json_agg(to_jsonb(c) - 'bill_id' order by order_id, charge_from)
+                         from bill_charge c where c.bill_id = bill.bill_id),
+             'records', (select json_agg(to_jsonb(r) - 'bill_id' - 'corrects_bill_id' order by position)
+                         from bill_record r where r.bill_id = bill.bill_id),
+             'vat', (select json_agg(to_jsonb(v) - 'bill_id' order by vat_group) from bill_vat v where v.bill_id = bill.bill_id),
+             'content', content)
+         from bill join bill_run using (run_id) left join bill_number using (bill_id)
+         order by year, sequence, bill.user_id",
     )
     .fetch_all(pool)
     .await
@@ -170,11 +205,15 @@ pub async fn ledger(pool: &PgPool) -> Vec<Value> {
 
 /// Sum of an order's records, in cents.
 pub async fn net_of(pool: &PgPool, order_id: i64) -> i64 {
-    let sum: Option<i64> = sqlx::query_scalar("select sum(net_cents)::bigint from bill_record where order_id = $1")
-        .bind(order_id)
-        .fetch_one(pool)
-        .await
-        .expect("a sum");
+    let sum: Option<i64> = sqlx::query_scalar(
+        "select sum(net_cents)::bigint from (
+             select net_cents from bill_charge where order_id = $1
+             union all select net_cents from bill_record where order_id = $1) record",
+    )
+    .bind(order_id)
+    .fetch_one(pool)
+    .await
+    .expect("a sum");
     sum.unwrap_or(0)
 }
 
@@ -184,56 +223,76 @@ pub async fn assert_sound(pool: &PgPool) {
     assert!(faults.is_empty(), "{faults:?}");
 }
 
-fn number(value: &Value) -> i128 {
+/// An amount in cents.
+fn cents(value: &Value) -> i128 {
     let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a text"));
     text.replace('.', "").parse().unwrap_or_else(|_| panic!("{text} is not a number"))
+}
+
+/// A price or a quantity in millionths.
+fn millionths(value: &Value) -> i128 {
+    let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a text"));
+    let (whole, decimals) = text.split_once('.').unwrap_or_else(|| panic!("{text} has no decimals"));
+    format!("{whole}{decimals:0<6}").parse().unwrap_or_else(|_| panic!("{text} is not a number"))
 }
 
 fn round(numerator: i128, denominator: i128) -> i128 {
     numerator.signum() * ((2 * numerator.abs() + denominator) / (2 * denominator))
 }
 
+fn assert_record_followed_by_hand(record: &Value) {
+    let price = millionths(&record["unit_price"]);
+    let time = |name: &str| at(record[name].as_str().expect("a time"));
+    let seconds = record["seconds"].as_i64().expect("seconds");
+    assert_eq!((time("to") - time("from")).num_seconds(), seconds, "{record}");
+    let net = cents(&record["net"]);
+    let expected = match record["period_seconds"].as_i64() {
+        None => round(price, 10_000) * net.signum(),
+        Some(period) => {
+            assert_eq!(time("last_second"), time("to") - TimeDelta::seconds(1));
+            let whole = record["elapsed_periods"].as_i64().expect("periods");
+            let passed = whole * period + record["elapsed_seconds"].as_i64().expect("seconds");
+            let up_to = |seconds: i64| round(price * i128::from(seconds), i128::from(period) * 10_000);
+            let charge = up_to(passed + seconds) - up_to(passed);
+            if record["kind"] == "credit" { -charge } else { charge }
+        }
+    };
+    assert_eq!(net, expected, "{record}");
+}
+
 /// Computes a bill again from nothing but the response of the API.
 #[track_caller]
 pub fn assert_followed_by_hand(bill: &Value) {
     let items = |name: &str| bill[name].as_array().unwrap_or_else(|| panic!("no {name} in {bill}")).clone();
-    for record in items("records") {
-        let price = number(&record["unit_price"]);
-        let time = |name: &str| at(record[name].as_str().expect("a time"));
-        let seconds = record["seconds"].as_i64().expect("seconds");
-        assert_eq!((time("to") - time("from")).num_seconds(), seconds, "{record}");
-        let expected = match record["period_seconds"].as_i64() {
-            None => price,
-            Some(period) => {
-                assert_eq!(time("last_second"), time("to") - TimeDelta::seconds(1));
-                let passed = record["elapsed_seconds"].as_i64().expect("seconds");
-                let up_to = |seconds: i64| round(price * i128::from(seconds), period.into());
-                let charge = up_to(passed + seconds) - up_to(passed);
-                assert_eq!(number(&record["quantity"]), round(i128::from(seconds) * 1_000_000, period.into()));
-                if record["kind"] == "credit" { -charge } else { charge }
-            }
-        };
-        assert_eq!(number(&record["net"]), expected, "{record}");
-        for text in ["description", "reason", "vat_reason"] {
-            assert!(record[text].as_str().is_some_and(|text| !text.is_empty()), "{record}");
-        }
+    items("records").iter().for_each(assert_record_followed_by_hand);
+    for line in items("lines") {
+        assert!(line["text"].as_str().is_some_and(|text| !text.is_empty()), "{line}");
+        // Sums are rounded, so a line may be a cent off.
+        let product = millionths(&line["quantity"]) * millionths(&line["unit_price"]);
+        assert!((round(product, 10_000_000_000) - cents(&line["net"])).abs() <= 1, "{line}");
     }
     let (mut net, mut tax) = (0, 0);
     for group in items("vat") {
-        let of_group =
-            |record: &Value| record["vat_category"] == group["category"] && record["vat_rate"] == group["rate"];
+        let of_group = |record: &Value| {
+            record["vat_category"] == group["category"]
+                && record["vat_rate"] == group["rate"]
+                && record.get("vat_territory") == group.get("territory")
+        };
         let base: i128 =
-            items("records").iter().filter(|record| of_group(record)).map(|record| number(&record["net"])).sum();
+            items("records").iter().filter(|record| of_group(record)).map(|record| cents(&record["net"])).sum();
         let rate = group["rate"].as_str().expect("a rate").strip_prefix("0.").expect("a fraction");
         let rate: i128 = format!("{rate:0<6}").parse().expect("a rate");
-        assert_eq!(number(&group["taxable_amount"]), base, "{bill}");
-        assert_eq!(number(&group["tax_amount"]), round(base * rate, 1_000_000), "{bill}");
+        assert_eq!(cents(&group["taxable_amount"]), base, "{bill}");
+        assert_eq!(cents(&group["tax_amount"]), round(base * rate, 1_000_000), "{bill}");
+        assert!(group["reason"].as_str().is_some_and(|text| !text.is_empty()), "{group}");
         net += base;
-        tax += number(&group["tax_amount"]);
+        tax += cents(&group["tax_amount"]);
     }
-    assert_eq!(net, items("records").iter().map(|record| number(&record["net"])).sum::<i128>(), "{bill}");
-    assert_eq!((number(&bill["net"]), number(&bill["tax"]), number(&bill["gross"])), (net, tax, net + tax), "{bill}");
-    assert_eq!(number(&bill["amount_due"]), net + tax + number(&bill["rounding"]), "{bill}");
+    for parts in ["records", "lines"] {
+        assert_eq!(net, items(parts).iter().map(|part| cents(&part["net"])).sum::<i128>(), "{bill}");
+    }
+    assert_eq!((cents(&bill["net"]), cents(&bill["tax"]), cents(&bill["gross"])), (net, tax, net + tax), "{bill}");
+    assert_eq!(cents(&bill["amount_due"]), net + tax + cents(&bill["rounding"]), "{bill}");
     assert_eq!(bill["document"] == "credit_note", net + tax < 0, "{bill}");
 }
 

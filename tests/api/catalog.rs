@@ -129,7 +129,7 @@ async fn product_create_with_invalid_fields_names_all_and_writes_nothing() {
         "delivery": "by_post",
         "parameters": [{ "name": "gb", "unit": "GB", "minimum": 10, "maximum": 100, "step": 0, "price": "1.00" }],
         "prices": [
-            { "recurring_period": "30 days", "currency": "chf", "recurring": "1.505" },
+            { "recurring_period": "30 days", "currency": "chf", "recurring": "1.5050505" },
             { "currency": "CHF", "one_time": 5, "recurring": "-1.00" },
         ],
         "components": ["ssd"],

@@ -19,8 +19,7 @@ async fn order_quote_of_bundle_lists_all_parts_and_writes_nothing() {
         "recurring_period": "P30D", "currency": "CHF" });
     let quote = app.post("/v1/order/quote", "alice", bundle.clone()).await.expect(200);
     let part = |product: &str, parameter: Option<&str>, quantity: u32, one_time: &str, recurring: &str| {
-        let mut part =
-            json!({ "product": product, "quantity": quantity, "one_time": one_time, "recurring": recurring });
+        let mut part = json!({ "product": product, "quantity": quantity, "new_quantity": quantity, "one_time": one_time, "recurring": recurring });
         if let Some(parameter) = parameter {
             part["parameter"] = parameter.into();
         }
@@ -105,7 +104,7 @@ async fn order_quote_with_known_vat_matches_the_bill_and_gives_reason() {
     let swiss = vat("alice").await;
     assert_eq!(
         swiss,
-        json!({ "category": "S", "rate": "0.081", "reason": "standard rate of CH at the time of service, 0.081",
+        json!({ "category": "S", "territory": "CH", "rate": "0.081", "reason": "standard rate of CH at the time of service, 8.1 %",
             "one_time": "0.00", "recurring": "0.73", "one_time_gross": "0.00", "recurring_gross": "9.73" })
     );
     app.post("/v1/order", "alice", vm(2)).await.expect(201);
@@ -221,7 +220,7 @@ async fn order_create_by_staff_with_custom_terms_is_accepted() {
     for (field, wrong) in [
         ("recurring", json!("-1.00")),
         ("one_time", json!("-0.01")),
-        ("recurring", json!("1.005")),
+        ("recurring", json!("1.0050505")),
         ("commitment_periods", json!(-1)),
         ("starts_at", json!("1999-12-31T23:59:59Z")),
         ("username", json!("nobody-here")),

@@ -209,7 +209,7 @@ async fn network_create_without_vpn_product_on_sale_names_the_remedy() {
 #[tokio::test]
 async fn network_create_with_price_requires_billing_address() {
     let app = start().await;
-    sqlx::query("update product_price set recurring_cents = 500 where period_id is not null")
+    sqlx::query("update product_price set recurring_micros = 5000000 where period_id is not null")
         .execute(&app.pool)
         .await
         .expect("a price");

@@ -8,9 +8,10 @@ const POOL: &str = "insert into vpn_pool (network, subnetwork_size, vpn_hostname
     private_key_key_id, public_key, generation) values";
 const NETWORK: &str = "insert into vpn_network (user_id, pool_id, pool_network, subnetwork_size, network, public_key,
     generation, order_id) values";
-const ORDER: &str = "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing_mode,
-    commitment_periods, time_zone, starts_at, ordered_at, deliver_at, closed)
-    values (1, 'VPN network', 'CHF', 0, 0, 'advance', 0, 'UTC', now(), now(), now(), true)";
+const ORDER: &str =
+    "insert into orders (user_id, description, currency, one_time_micros, recurring_micros, billing_mode,
+    commitment_periods, time_zone, starts_at, ordered_at, deliver_at)
+    values (1, 'VPN network', 'CHF', 0, 0, 'advance', 0, 'UTC', now(), now(), now())";
 
 /// A database with pool 1 (2001:db8::/40, networks of /48) and in it network 1 (2001:db8:1::/48) of user 1.
 async fn with_network() -> PgPool {

@@ -4,15 +4,20 @@ use sqlx::PgPool;
 
 use crate::{
     app::database,
-    books::{ALICE, BOB, address, bill_all, execute, open_books, place, replace, sql, terms},
+    books::{ALICE, BOB, address, bill_all, execute, open_books, place, replace, sql, terms, this_year},
     schema::assert_refused,
 };
 
-const RECORD: &str = "insert into bill_record (bill_id, position, kind, order_id, item_id, span_from, span_to, prev_to,
-    period_seconds, net_cents, vat_category, vat_rate_ppm) values";
+const BILL: &str =
+    "insert into bill (run_id, user_id, currency, vat_category, territory, net_cents, tax_cents, gross_cents,
+    rounding_cents, amount_due_cents, content)";
+const CHARGE: &str =
+    "insert into bill_charge (bill_id, order_id, charge_from, charge_to, net_cents, vat_group, period_seconds) values";
+const RECORD: &str = "insert into bill_record (bill_id, position, kind, order_id, item_id, span_from, span_to,
+    period_seconds, net_cents, vat_group, corrects_bill_id) values";
 
 /// Alice's orders 1 (from 1 January 2024, replaced on 16 January with a credit), 2 (which replaced it) and 3 (once), Bob's
-/// order 4; billed on 10 and 20 January as 2024-000001 to 000003.
+/// order 4; billed on 10 and 20 January as the bills 1 to 3.
 pub async fn billed() -> PgPool {
     let pool = database().await;
     open_books(&pool).await;
@@ -23,22 +28,23 @@ pub async fn billed() -> PgPool {
     bill_all(&pool, "2024-01-10").await;
     replace(&pool, &first, &terms(ALICE, "20.00"), "2024-01-16").await;
     let mut once = terms(ALICE, "0.00");
-    (once.period, once.commitment_periods, once.one_time) = (None, 0, "5.00".parse().expect("an amount"));
+    (once.period, once.commitment_periods, once.one_time) = (None, 0, "5.00".parse().expect("a price"));
     place(&pool, &once, "2024-01-16").await;
     place(&pool, &terms(BOB, "7.00"), "2024-01-16").await;
     bill_all(&pool, "2024-01-20").await;
     pool
 }
 
-/// A bill of Alice's that has no number and no lines yet.
+/// A bill of Alice's that has no number and no records yet.
 async fn draft(pool: &PgPool) -> i64 {
-    sql(pool, "insert into bill_run (as_of, seller_id, customers) select '2024-02-10', max(seller_id), 1 from seller")
-        .await;
-    sqlx::query_scalar(
-        "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents, amount_due_cents)
-         select max(run_id), 2, 'CHF', '2024-02-10', (select address_id from billing_address where user_id = 2), 2000, 162, 2162, 2162
-         from bill_run returning bill_id",
+    sql(
+        pool,
+        "insert into bill_run (as_of, seller_id, seller, customers) select '2024-02-10', max(seller_id), '{}', 1 from seller",
     )
+    .await;
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "{BILL} select max(run_id), 2, 'CHF', 'S', 'CH', 2000, 162, 2162, 0, 2162, '{{}}' from bill_run returning bill_id"
+    )))
     .fetch_one(pool)
     .await
     .expect("a draft")
@@ -50,64 +56,83 @@ pub async fn assert_all_refused(pool: &PgPool, cases: Vec<(&str, String)>) {
     }
 }
 
+fn in_one(statements: &[&str]) -> String {
+    format!("do $$ begin {}; end $$", statements.join("; "))
+}
+
 #[tokio::test]
-async fn bill_record_overlapping_or_leaving_a_gap_is_refused() {
+async fn bill_charge_overlapping_or_leaving_a_gap_is_refused() {
     let pool = billed().await;
     let bill = draft(&pool).await;
-    let recurring = |order: i64, from: &str, to: &str, prev: &str| {
-        format!("{RECORD} ({bill}, 1, 'recurring', {order}, null, '{from}', '{to}', {prev}, 2592000, 2000, 'S', 81000)")
-    };
+    let charge =
+        |order: i64, from: &str, to: &str| format!("{CHARGE} ({bill}, {order}, '{from}', '{to}', 2000, 1, 2592000)");
     // Order 2 is billed from 16 January to 15 February.
     let cases = vec![
-        ("bill_record_charge_from_key", recurring(2, "2024-01-16", "2024-01-17", "null")), // from the start again
-        ("bill_record_charge_to_key", recurring(2, "2024-01-16", "2024-02-15", "null")),   // the same once more
-        ("bill_record_start_fkey", recurring(2, "2024-01-17", "2024-02-16", "null")),      // a second begin
-        ("bill_record_start_fkey", recurring(2, "2024-02-15", "2024-03-16", "null")),      // without its predecessor
-        ("bill_record_chain", recurring(2, "2024-02-16", "2024-03-16", "'2024-02-15'")),   // a gap of a day
-        ("bill_record_chain", recurring(2, "2024-02-14", "2024-03-16", "'2024-02-15'")),   // an overlap of one
-        ("bill_record_chain_fkey", recurring(2, "2024-02-14", "2024-03-16", "'2024-02-14'")),
-        ("bill_record_chain_fkey", recurring(4, "2024-03-01", "2024-03-02", "'2024-03-01'")),
-        ("bill_record_start_fkey", recurring(99, "2024-01-01", "2024-01-02", "null")),
+        ("bill_charge_pkey", charge(2, "2024-01-16", "2024-01-17")), // from the start again
+        ("bill_charge_pkey", charge(2, "2024-01-16", "2024-02-15")), // the same once more
+        ("bill_charge_chain", charge(2, "2024-01-17", "2024-02-16")), // a second begin
+        ("bill_charge_chain", charge(2, "2024-02-16", "2024-03-16")), // a gap of a day
+        ("bill_charge_chain", charge(2, "2024-02-14", "2024-03-16")), // an overlap of one
+        ("bill_charge_chain", charge(2, "2024-01-01", "2024-01-16")), // before the start
+        ("bill_charge_order_fkey", charge(99, "2024-01-01", "2024-01-02")),
+        ("bill_charge_span", charge(2, "2024-02-15", "2024-02-15")),
+        ("bill_charge_span", charge(2, "2024-02-15", "2024-02-10")),
+        ("bill_charge_span", charge(2, "2024-02-15", "2024-03-16").replace("2592000", "0")),
+        ("bill_charge_not_negative", charge(2, "2024-02-15", "2024-03-16").replace("2000", "-1")),
+        ("bill_charge_bill_fkey", charge(2, "2024-02-15", "2024-03-16").replace(&format!("({bill},"), "(99,")),
+        ("bill_charge_past_end", charge(1, "2024-01-31", "2024-03-01")),
+        ("bill_charge_owner", charge(4, "2024-02-15", "2024-03-16")),
+        // Two in one statement that are not a chain.
+        (
+            "bill_charge_chain",
+            charge(2, "2024-02-15", "2024-03-16")
+                + &format!(", ({bill}, 2, '2024-03-17', '2024-04-15', 1, 1, 2592000)"),
+        ),
     ];
     assert_all_refused(&pool, cases).await;
-    let right = recurring(2, "2024-02-15", "2024-03-16", "'2024-02-15'");
-    execute(&pool, &right).await.expect("what follows is right");
-    let fork = right.replacen("1, 'recurring'", "2, 'recurring'", 1).replace("2024-03-16", "2024-03-15");
-    assert_refused(execute(&pool, &fork).await, "bill_record_charge_from_key", &fork);
+    let two =
+        charge(2, "2024-02-15", "2024-03-16") + &format!(", ({bill}, 2, '2024-03-16', '2024-04-15', 1, 1, 2592000)");
+    execute(&pool, &two).await.expect("what follows is right");
+    let fork = charge(2, "2024-03-16", "2024-03-17");
+    assert_refused(execute(&pool, &fork).await, "bill_charge_pkey", &fork);
 }
 
 #[tokio::test]
 async fn bill_record_charging_or_crediting_twice_is_refused() {
     let pool = billed().await;
     let bill = draft(&pool).await;
-    let row = |values: &str| format!("{RECORD} ({bill}, 1, {values}, 'S', 81000)");
-    let credit = |order: i64, from: &str, to: &str, net: i64| {
-        row(&format!("'credit', {order}, null, '{from}', '{to}', null, 2592000, {net}"))
+    let row = |values: &str| format!("{RECORD} ({bill}, 1, {values})");
+    let credit = |order: i64, from: &str, to: &str, net: i64, corrects: i64| {
+        row(&format!("'credit', {order}, null, '{from}', '{to}', 2592000, {net}, 1, {corrects}"))
     };
+    let once = |values: &str| row(&format!("{values}, '2024-01-16', '2024-01-16', null, 500, 1, null"));
     sql(
         &pool,
         "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
-         values (2, 'CHF', 'x', 100, '2024-01-01', 'x', 1)",
+         values (2, 'CHF', 'x', 100, '2024-01-01', 'x', 1), (3, 'CHF', 'x', 100, '2024-01-01', 'x', 1),
+             (2, 'EUR', 'x', 100, '2024-01-01', 'x', 1)",
     )
     .await;
     let cases = vec![
-        ("bill_record_one_time_key", row("'one_time', 3, null, '2024-01-16', '2024-01-16', null, null, 500")),
-        ("bill_record_credit_key", credit(1, "2024-01-20", "2024-01-31", -100)),
-        ("bill_record_credit_fkey", credit(2, "2024-02-01", "2024-02-14", -100)), // no charge ends there
-        ("bill_record_credit_fits", credit(2, "2024-01-15", "2024-02-15", -100)), // begins before its charge
-        ("bill_record_credit_fits", credit(2, "2024-01-16", "2024-02-15", -2001)), // more than was charged
-        (
-            "bill_record_credit_fits", // at another rate
-            format!(
-                "{RECORD} ({bill}, 1, 'credit', 2, null, '2024-01-20', '2024-02-15', null, 2592000, -100, 'S', 77000)"
-            ),
-        ),
-        ("bill_record_order_fkey", row("'one_time', 99, null, '2024-01-16', '2024-01-16', null, null, 500")),
-        ("bill_record_manual", row("'manual', null, null, '2024-01-16', '2024-01-16', null, null, 500")),
-        ("bill_record_item_id_fkey", row("'manual', null, 99, '2024-01-16', '2024-01-16', null, null, 500")),
+        ("bill_record_one_time_key", once("'one_time', 3, null")),
+        ("bill_record_credit_key", credit(1, "2024-01-20", "2024-01-31", -100, 1)),
+        ("bill_record_credit_fits", credit(1, "2024-01-20", "2024-01-30", -100, 1)), // within what is credited
+        ("bill_record_credit_fits", credit(2, "2024-02-01", "2024-02-16", -100, 2)), // past its charge
+        ("bill_record_credit_fits", credit(2, "2024-01-15", "2024-02-15", -100, 2)), // begins before its charge
+        ("bill_record_credit_fits", credit(2, "2024-01-16", "2024-02-15", -2001, 2)), // more than was charged
+        ("bill_record_credit_fits", credit(2, "2024-02-01", "2024-02-15", -100, 1)), // of another bill
+        ("bill_record_corrects", credit(2, "2024-02-01", "2024-02-15", -100, 3)),    // of another customer's
+        ("bill_record_corrects", credit(2, "2024-02-01", "2024-02-15", -100, 99)),
+        ("bill_record_order_fkey", once("'one_time', 99, null")),
+        ("bill_record_manual", once("'manual', null, null")),
+        ("bill_record_item_fkey", once("'manual', null, 99")),
+        ("bill_record_owner", once("'manual', null, 2")),
+        ("bill_record_owner", once("'manual', null, 3")),
+        ("bill_record_owner", once("'one_time', 4, null")),
+        ("bill_record_bill_fkey", once("'manual', null, 1").replace(&format!("({bill},"), "(99,")),
     ];
     assert_all_refused(&pool, cases).await;
-    let manual = row("'manual', null, 1, '2024-01-16', '2024-01-16', null, null, 100");
+    let manual = once("'manual', null, 1");
     execute(&pool, &manual).await.expect("once");
     let again = manual.replacen("1, 'manual'", "2, 'manual'", 1);
     assert_refused(execute(&pool, &again).await, "bill_record_manual_key", &again);
@@ -119,82 +144,97 @@ async fn bill_record_not_matching_its_kind_is_refused() {
     let bill = draft(&pool).await;
     let row = |values: &str| format!("{RECORD} ({bill}, 1, {values})");
     let cases = vec![
-        ("bill_record_kind", row("'gift', 2, null, '2024-02-15', '2024-03-16', null, 2592000, 1, 'S', 0")),
-        ("bill_record_kind", row("'recurring', 2, null, '2024-02-15', '2024-02-15', '2024-02-15', 2592000, 1, 'S', 0")),
-        ("bill_record_kind", row("'recurring', 2, null, '2024-02-15', '2024-02-10', '2024-02-15', 2592000, 1, 'S', 0")),
-        ("bill_record_kind", row("'recurring', 2, null, '2024-02-15', '2024-03-16', '2024-02-15', 0, 1, 'S', 0")),
-        (
-            "bill_record_kind",
-            row("'recurring', 2, null, '2024-02-15', '2024-03-16', '2024-02-15', 2592000, -1, 'S', 0"),
-        ),
-        ("bill_record_kind", row("'credit', 2, null, '2024-02-01', '2024-02-15', null, 2592000, 1, 'S', 81000")),
-        ("bill_record_kind", row("'one_time', 2, null, '2024-02-01', '2024-02-15', null, null, 1, 'S', 81000")),
-        ("bill_record_kind", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, null, 0, 'S', 81000")),
-        ("bill_record_kind", row("'recurring', null, null, '2024-02-15', '2024-03-16', null, 2592000, 1, 'S', 0")),
-        ("bill_record_vat", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, null, 1, 'Z', 0")),
-        ("bill_record_vat", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, null, 1, 'AE', 81000")),
-        ("bill_record_vat", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, null, 1, 'S', 1000001")),
+        ("bill_record_kind", row("'gift', 2, null, '2024-02-15', '2024-03-16', 2592000, 1, 1, null")),
+        ("bill_record_kind", row("'recurring', 2, null, '2024-02-15', '2024-03-16', 2592000, 1, 1, null")),
+        ("bill_record_kind", row("'credit', 2, null, '2024-02-01', '2024-02-15', 2592000, 1, 1, 2")),
+        ("bill_record_kind", row("'credit', 2, null, '2024-02-01', '2024-02-15', 2592000, -1, 1, null")),
+        ("bill_record_kind", row("'one_time', 2, null, '2024-02-01', '2024-02-15', null, 1, 1, null")),
+        ("bill_record_kind", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, 0, 1, null")),
+        ("bill_record_correction", row("'correction', 2, null, '2024-02-15', '2024-02-15', null, 1, 1, 2")),
+        ("rate_correction_rates", "insert into rate_correction (user_id, order_id, currency, span_from, span_to, net_cents, territory, old_rate_ppm, new_rate_ppm, bill_id) values (2, 1, 'CHF', now(), now(), 1, 'CH', 1, 1, 1)".into()),
+        ("rate_correction_of", "insert into rate_correction (user_id, currency, span_from, span_to, net_cents, territory, old_rate_ppm, new_rate_ppm, bill_id) values (2, 'CHF', now(), now(), 1, 'CH', 1, 2, 1)".into()),
     ];
     assert_all_refused(&pool, cases).await;
 }
 
 #[tokio::test]
-async fn bill_with_wrong_totals_or_number_gap_is_refused() {
+async fn bill_with_wrong_totals_is_refused() {
     let pool = billed().await;
     let bill = draft(&pool).await;
-    let number = |sequence: i32| format!("insert into bill_number values ({bill}, 2024, {sequence})");
-    let recurring = format!(
-        "{RECORD} ({bill}, 1, 'recurring', 2, null, '2024-02-15', '2024-03-16', '2024-02-15', 2592000, 2000, 'S', 81000)"
+    let charge = format!("{CHARGE} ({bill}, 2, '2024-02-15', '2024-03-16', 2000, 1, 2592000)");
+    let vat = |values: &str| format!("insert into bill_vat values ({bill}, {values})");
+    let right = vat("1, 'S', 'CH', 81000, 2000, 162");
+    let cases = vec![
+        ("bill_totals", right.clone()), // without any record
+        ("bill_totals", in_one(&[&charge, &vat("1, 'S', 'CH', 81000, 1900, 154")])),
+        ("bill_totals", in_one(&[&charge, &vat("2, 'S', 'CH', 81000, 2000, 162")])), // of another group
+        ("bill_totals", in_one(&[&charge.replace("2000, 1", "2000, 2"), &right])),
+        ("bill_vat_tax", vat("1, 'S', 'CH', 81000, 2000, 163")),
+        ("bill_vat_category", vat("1, 'Z', 'CH', 0, 2000, 0")),
+        ("bill_vat_category", vat("1, 'AE', null, 81000, 2000, 162")),
+        ("bill_vat_category", vat("1, 'S', null, 81000, 2000, 162")),
+        ("bill_vat_category", vat("1, 'S', 'CH', 1000001, 2000, 2000")),
+        ("bill_vat_situation", in_one(&[&charge, &vat("1, 'S', 'DE', 81000, 2000, 162")])),
+        ("bill_vat_situation", in_one(&[&charge, &vat("1, 'O', null, 0, 2000, 0")])),
+        ("bill_vat_situation", right.replace(&format!("({bill},"), "(99,")),
+    ];
+    assert_all_refused(&pool, cases).await;
+    // Two groups of one rate are one.
+    let halves = format!(
+        "{CHARGE} ({bill}, 2, '2024-02-15', '2024-03-01', 1000, 1, 2592000), ({bill}, 2, '2024-03-01', '2024-03-16', 1000, 2, 2592000)"
     );
-    let vat = |base: i64, tax: i64| format!("insert into bill_vat values ({bill}, 'S', 81000, {base}, {tax})");
-    let in_one = |statements: &[&str]| format!("do $$ begin {}; end $$", statements.join("; "));
-    let cases = vec![
-        ("bill_gross", "update bill set gross_cents = 1".to_owned()),
-        ("bill_totals", number(4)), // without any lines
-        ("bill_totals", in_one(&[&recurring, &number(4)])),
-        ("bill_totals", in_one(&[&vat(2000, 162), &number(4)])),
-        ("bill_totals", in_one(&[&recurring, &vat(1900, 154), &number(4)])),
-        ("bill_vat_tax", vat(2000, 163)),
-        ("bill_number_gapless", in_one(&[&recurring, &vat(2000, 162), &number(5)])),
-        ("bill_number_gapless", in_one(&[&recurring, &vat(2000, 162), &number(4).replace("2024", "2025")])),
-        ("bill_number_key", in_one(&[&recurring, &vat(2000, 162), &number(3)])),
-        ("bill_number_sequence", number(0)),
+    let twice = in_one(&[
+        &halves,
+        &format!(
+            "insert into bill_vat values ({bill}, 1, 'S', 'CH', 81000, 1000, 81), ({bill}, 2, 'S', 'CH', 81000, 1000, 81)"
+        ),
+    ]);
+    assert_refused(execute(&pool, &twice).await, "bill_vat_rate_key", &twice);
+    execute(&pool, &in_one(&[&charge, &right])).await.expect("it adds up");
+    // Its VAT has completed it.
+    let late = [
+        ("bill_charge_issued", format!("{CHARGE} ({bill}, 2, '2024-03-16', '2024-04-15', 2000, 1, 2592000)")),
+        (
+            "bill_record_issued",
+            format!("{RECORD} ({bill}, 1, 'one_time', 2, null, '2024-03-16', '2024-03-16', null, 1, 1, null)"),
+        ),
+        ("bill_totals", vat("2, 'S', 'CH', 77000, 0, 0")),
     ];
-    // Whole rows are final whatever would be wrong with them otherwise.
-    for (constraint, sql) in cases {
-        let constraint = if sql.starts_with("update bill ") { "bill_final" } else { constraint };
-        assert_refused(execute(&pool, &sql).await, constraint, &sql);
-    }
-    execute(&pool, &in_one(&[&recurring, &vat(2000, 162), &number(4)])).await.expect("it adds up");
-    let line = "2, 'recurring', 2, null, '2024-03-16', '2024-04-15', '2024-03-16', 2592000, 2000, 'S', 81000";
-    let late = format!("{RECORD} ({bill}, {line})");
-    assert_refused(execute(&pool, &late).await, "bill_record_issued", &late);
-    let late = format!("insert into bill_vat values ({bill}, 'O', 0, 0, 0)");
-    assert_refused(execute(&pool, &late).await, "bill_vat_issued", &late);
+    assert_all_refused(&pool, late.into()).await;
 }
 
 #[tokio::test]
-async fn bill_record_of_other_customer_or_ended_order_is_refused() {
+async fn bill_number_with_gap_or_of_incomplete_bill_is_refused() {
     let pool = billed().await;
     let bill = draft(&pool).await;
-    let line = |values: &str| format!("{RECORD} ({bill}, 1, {values}, 'S', 81000)");
-    let manual = |user: i64, currency: &str| {
-        format!(
-            "with line as (
-                 insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
-                 values ({user}, '{currency}', 'Work', 100, '2024-02-01', 'agreed', 1) returning item_id)
-             {RECORD} ({bill}, 1, 'manual', null, (select item_id from line), '2024-02-01', '2024-02-01', null, null, 100, 'S', 81000)"
-        )
+    let year = this_year();
+    let number = |year: i32, sequence: i32, date: &str| {
+        format!("insert into bill_number values ({bill}, {year}, {sequence}, '{year}-{date}')")
     };
-    let bobs = line("'recurring', 4, null, '2024-02-15', '2024-03-16', '2024-02-15', 2592000, 700");
-    let past = line("'recurring', 1, null, '2024-01-31', '2024-03-01', '2024-01-31', 2592000, 1000");
     let cases = vec![
-        ("bill_record_owner", bobs),
-        ("bill_record_owner", manual(BOB, "CHF")),
-        ("bill_record_owner", manual(ALICE, "EUR")),
-        ("bill_record_past_end", past),
+        ("bill_number_gapless", number(year, 5, "12-31")),
+        ("bill_number_gapless", number(year + 1, 4, "01-01")),
+        ("bill_number_key", number(year, 3, "12-31")),
+        ("bill_number_sequence", number(year, 0, "12-31")),
+        ("bill_number_year", number(year, 4, "12-31").replacen(&format!(" {year},"), " 2020,", 1)),
+        ("bill_number_complete", number(year, 4, "12-31")),
     ];
     assert_all_refused(&pool, cases).await;
+    let charge = format!("{CHARGE} ({bill}, 2, '2024-02-15', '2024-03-16', 2000, 1, 2592000)");
+    let vat = format!("insert into bill_vat values ({bill}, 1, 'S', 'CH', 81000, 2000, 162)");
+    execute(&pool, &in_one(&[&charge, &vat])).await.expect("complete");
+    execute(&pool, &number(year, 4, "12-31")).await.expect("the next one");
+    // The next bill can't be older.
+    let next = format!(
+        "{BILL} select max(run_id), 2, 'CHF', 'AE', null, 2000, 0, 2000, 0, 2000, '{{}}' from bill_run returning bill_id"
+    );
+    let next: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(next)).fetch_one(&pool).await.expect("a draft");
+    let charge = format!("{CHARGE} ({next}, 2, '2024-03-16', '2024-04-15', 2000, 1, 2592000)");
+    let vat = format!("insert into bill_vat values ({next}, 1, 'AE', null, 0, 2000, 0)");
+    execute(&pool, &in_one(&[&charge, &vat])).await.expect("complete");
+    let older = format!("insert into bill_number values ({next}, {year}, 5, '{year}-12-30')");
+    assert_refused(execute(&pool, &older).await, "bill_number_dates", &older);
+    execute(&pool, &older.replace("12-30", "12-31")).await.expect("of the same day");
 }
 
 #[tokio::test]
@@ -202,46 +242,51 @@ async fn bill_number_of_millionth_bill_has_seven_digits() {
     let pool = billed().await;
     let bill = draft(&pool).await;
     // Whether numbers have gaps is another test's.
-    sql(&pool, "alter table bill_number disable trigger bill_totals").await;
-    sql(&pool, &format!("insert into bill_number (bill_id, year, sequence) values ({bill}, 2024, 1000000)")).await;
-    let numbers: Vec<String> =
-        sqlx::query_scalar("select number from bill_number order by sequence").fetch_all(&pool).await.expect("numbers");
-    assert_eq!(numbers, ["2024-000001", "2024-000002", "2024-000003", "2024-1000000"]);
+    sql(&pool, "alter table bill_number disable trigger bill_number_continues").await;
+    sql(&pool, &format!("insert into bill_number values ({bill}, {0}, 1000000, '{0}-12-31')", this_year())).await;
+    let last = "select bill_number_text(year, sequence) from bill_number order by sequence desc limit 1";
+    let number: String = sqlx::query_scalar(last).fetch_one(&pool).await.expect("a number");
+    assert_eq!(number, format!("{}-1000000", this_year()));
 }
 
 #[tokio::test]
 async fn bill_or_run_row_with_invalid_values_is_refused() {
     let pool = billed().await;
     draft(&pool).await;
-    let bill = |currency: &str, at: &str, money: &str| {
+    let bill = |user: i64, currency: &str, situation: &str, money: &str| {
+        format!("{BILL} select max(run_id), {user}, '{currency}', {situation}, {money}, '{{}}' from bill_run")
+    };
+    let run = |values: &str| {
         format!(
-            "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents,
-                 rounding_cents, amount_due_cents)
-             select max(run_id), 2, '{currency}', '{at}', (select address_id from billing_address where user_id = 2), {money}
-             from bill_run"
+            "insert into bill_run (as_of, user_id, customers, finished_at, seller_id, seller) select now(), {values}, max(seller_id), '{{}}' from seller"
         )
     };
-    let whose = |user: i64, at: &str| {
-        format!(
-            "insert into bill (run_id, user_id, currency, issued_at, address_id, net_cents, tax_cents, gross_cents, amount_due_cents)
-             select run_id, {user}, 'CHF', {at}, (select address_id from billing_address where user_id = 2), 1, 0, 1, 1
-             from bill_run order by run_id desc limit 1"
-        )
-    };
+    let right = "1, 0, 1, 0, 1";
     let cases = vec![
-        ("bill_address_fkey", whose(3, "as_of")),
-        ("bill_run_fkey", whose(2, "as_of + interval '1 s'")),
-        ("bill_customer_date_key", bill("CHF", "2024-02-10", "1, 0, 1, 0, 1")),
-        ("bill_currency_form", bill("chf", "2024-02-11", "1, 0, 1, 0, 1")),
-        ("bill_gross", bill("CHF", "2024-02-11", "1, 1, 1, 0, 1")),
-        ("bill_amount_due", bill("CHF", "2024-02-11", "1, 0, 1, 0, 2")),
-        ("bill_amount_due", bill("CHF", "2024-02-11", "1, 0, 1, 3, 4")),
-        ("bill_run_one_open", "insert into bill_run (as_of, seller_id, customers) select now(), max(seller_id), 1 from seller".into()),
-        ("bill_run_customers", "insert into bill_run (as_of, seller_id, customers, finished_at) select now(), max(seller_id), -1, now() from seller".into()),
-        ("bill_run_customer_whole", "insert into bill_run (as_of, user_id, seller_id, customers) select now(), 2, max(seller_id), 1 from seller".into()),
+        ("bill_situation_key", bill(ALICE, "CHF", "'S', 'CH'", right)),
+        ("bill_situation", bill(ALICE, "CHF", "'S', null", right)),
+        ("bill_situation", bill(ALICE, "CHF", "'AE', 'DE'", right)),
+        ("bill_situation", bill(ALICE, "CHF", "null, null", right)),
+        ("bill_user_fkey", bill(99, "CHF", "'O', null", right)),
+        ("bill_run_fkey", bill(ALICE, "CHF", "'O', null", right).replace("max(run_id)", "99") + " limit 1"),
+        // The run of Alice alone is none of Bob's.
+        ("bill_currency_form", bill(ALICE, "chf", "'O', null", right)),
+        ("bill_gross", bill(ALICE, "EUR", "'O', null", "1, 1, 1, 0, 1")),
+        ("bill_amount_due", bill(ALICE, "EUR", "'O', null", "1, 0, 1, 0, 2")),
+        ("bill_amount_due", bill(ALICE, "EUR", "'O', null", "1, 0, 1, 3, 4")),
+        ("bill_run_one_open", run("null, 1, null")),
+        ("bill_run_customers", run("null, -1, now()")),
+        ("bill_run_customer_whole", run("2, 1, null")),
+        ("bill_run_aborted", "update bill_run set aborted_at = now() where finished_at is null".into()),
+        ("bill_run_final", "update bill_run set as_of = now()".into()),
+        ("bill_run_final", "update bill_run set seller = '{\"name\": \"x\"}'".into()),
+        ("bill_run_final", "delete from bill_run".into()),
         ("bill_run_part_span", "insert into bill_run_part select max(run_id), 1, 5, 4 from bill_run".into()),
     ];
     assert_all_refused(&pool, cases).await;
+    execute(&pool, &run("2, 1, now()")).await.expect("a run for Alice");
+    let of_bob = bill(BOB, "CHF", "'O', null", right);
+    assert_refused(execute(&pool, &of_bob).await, "bill_run_customer", &of_bob);
 }
 
 #[tokio::test]
@@ -249,6 +294,7 @@ async fn bill_row_once_issued_cannot_be_changed_or_deleted() {
     let pool = billed().await;
     for (table, column) in [
         ("bill", "amount_due_cents"),
+        ("bill_charge", "net_cents"),
         ("bill_record", "net_cents"),
         ("bill_vat", "tax_amount_cents"),
         ("bill_number", "sequence"),
@@ -260,7 +306,8 @@ async fn bill_row_once_issued_cannot_be_changed_or_deleted() {
     }
     // Everything that a bill copies or names.
     for (constraint, sql) in [
-        ("orders_final", "update orders set recurring_cents = 1"),
+        ("bill_final", "update bill set content = '{}'"),
+        ("orders_final", "update orders set recurring_micros = 1"),
         ("orders_final", "update orders set starts_at = '2020-01-01'"),
         ("orders_final", "update orders set description = 'x'"),
         ("orders_final", "delete from orders"),
@@ -269,10 +316,36 @@ async fn bill_row_once_issued_cannot_be_changed_or_deleted() {
     ] {
         assert_refused(execute(&pool, sql).await, constraint, sql);
     }
-    for table in ["bill", "bill_record", "bill_vat", "bill_number", "orders", "seller", "billing_address", "bill_item"]
-    {
+    for table in [
+        "bill",
+        "bill_charge",
+        "bill_record",
+        "bill_vat",
+        "bill_number",
+        "orders",
+        "seller",
+        "billing_address",
+        "bill_item",
+    ] {
         let sql = format!("truncate {table} cascade");
         let error = execute(&pool, &sql).await.expect_err(&sql).to_string();
         assert!(error.contains("its rows are final"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn order_replacing_a_void_replacement_is_refused() {
+    let pool = billed().await;
+    // Order 2 replaced 1 at once; its own replacement in the same second takes its place.
+    let second = uncloud::money::Order { order_id: 2, ..place(&pool, &terms(ALICE, "1.00"), "2024-01-16").await };
+    let third = replace(&pool, &second, &terms(ALICE, "30.00"), "2024-01-16").await;
+    assert!(third.old.void && third.new.replaces == Some(1), "{third:?}");
+    let insert = |replaces: i64| {
+        format!(
+            "insert into orders (user_id, description, currency, one_time_micros, recurring_micros, billing_mode,
+                 commitment_periods, time_zone, starts_at, ordered_at, deliver_at, replaces)
+             values (2, 'x', 'CHF', 0, 0, 'advance', 0, 'UTC', '2024-05-01', now(), now(), {replaces})"
+        )
+    };
+    assert_all_refused(&pool, vec![("orders_replaces_live", insert(2)), ("orders_replaces_key", insert(1))]).await;
 }

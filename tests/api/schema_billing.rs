@@ -11,7 +11,7 @@ const SELLER: &str =
 const ADDRESS: &str =
     "insert into billing_address (user_id, name, company, street, postal_code, city, country, vat_number,
     vat_verified_at, vat_evidence) values";
-const RATE: &str = "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, time_zone, source) values";
+const RATE: &str = "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, source) values";
 
 #[tokio::test]
 async fn seller_or_address_row_with_invalid_values_is_refused() {
@@ -46,11 +46,13 @@ async fn seller_or_address_row_with_invalid_values_is_refused() {
 async fn vat_rate_row_with_invalid_values_is_refused() {
     let pool = database().await;
     execute(&pool, "delete from vat_rate").await.expect("none");
-    let rate = |values: &str| format!("{RATE} ({values}, 'Europe/Zurich', 's')");
+    let rate = |values: &str| format!("{RATE} ({values}, 's')");
     execute(&pool, &rate("'CH', '2018-01-01', '2024-01-01', 77000")).await.expect("a rate");
     execute(&pool, &rate("'CH', '2024-01-01', null, 81000")).await.expect("the next");
     for (constraint, values) in [
         ("vat_rate_territory_form", "'ch', '2018-01-01', null, 1"),
+        ("vat_rate_territory_form", "'PT-0', '2018-01-01', null, 1"),
+        ("vat_rate_territory_form", "'PT-12345', '2018-01-01', null, 1"),
         ("vat_rate_dates", "'LI', '2018-01-01', '2018-01-01', 1"),
         ("vat_rate_ppm", "'LI', '2018-01-01', null, 1000001"),
         ("vat_rate_ppm", "'LI', '2018-01-01', null, -1"),
@@ -63,8 +65,13 @@ async fn vat_rate_row_with_invalid_values_is_refused() {
         assert_refused(execute(&pool, &rate(values)).await, constraint, values);
     }
     // The neighbours by the number that the constraint makes of a territory.
-    for values in ["'CG', '0001-01-01', null, 1", "'CI', '0001-01-01', null, 1", "'CH', '2017-01-01', '2018-01-01', 1"]
-    {
+    for values in [
+        "'CG', '0001-01-01', null, 1",
+        "'CI', '0001-01-01', null, 1",
+        "'CG-9999', '0001-01-01', null, 1",
+        "'CH-1', '0001-01-01', null, 1",
+        "'CH', '2017-01-01', '2018-01-01', 1",
+    ] {
         execute(&pool, &rate(values)).await.expect(values);
     }
 }
@@ -84,7 +91,7 @@ async fn product_row_with_invalid_values_is_refused() {
         )
     };
     let price = |period: &str, currency: &str, one_time: i32, recurring: i32, commitment: i32| {
-        format!("insert into product_price (product_id, period_id, currency, one_time_cents, recurring_cents, commitment_periods)
+        format!("insert into product_price (product_id, period_id, currency, one_time_micros, recurring_micros, commitment_periods)
             values ({id}, {period}, '{currency}', {one_time}, {recurring}, {commitment})")
     };
     for (constraint, sql) in [
@@ -128,7 +135,7 @@ async fn product_part_row_with_invalid_values_is_refused() {
     let price = format!("(select min(price_id) from product_price where product_id = {})", product("ssd"));
     let of_parameter = |owner: &str, parameter: &str, cents: i32| {
         format!(
-            "insert into product_parameter_price (price_id, product_id, parameter, recurring_cents) values ({price}, {}, '{parameter}', {cents})",
+            "insert into product_parameter_price (price_id, product_id, parameter, recurring_micros) values ({price}, {}, '{parameter}', {cents})",
             product(owner)
         )
     };
@@ -155,7 +162,7 @@ async fn product_part_row_with_invalid_values_is_refused() {
         ("product_parameter_price_pkey", of_parameter("ssd", "ssd_gb", 0)),
         ("product_parameter_price_price_fkey", of_parameter("ipv6-vm", "cores", 0)),
         ("product_parameter_price_parameter_fkey", of_parameter("ssd", "cores", 0)),
-        ("product_parameter_price_not_negative", "update product_parameter_price set one_time_cents = -1".to_owned()),
+        ("product_parameter_price_not_negative", "update product_parameter_price set one_time_micros = -1".to_owned()),
         ("product_requirement_other", requirement("ssd", "ssd")),
         ("product_requirement_pkey", requirement("ssd", "ipv6-vm")),
         ("product_component_bundle_fkey", component("ssd", "setup", 1)),

@@ -27,14 +27,14 @@ const CATALOGUE: &str = "
         select product_id, p.name, unit, minimum, maximum, step from product join (values
             ('vm', 'cores', '', 1, 16, 1), ('vm', 'ram', 'GB', 2, 64, 2), ('disk', 'size', 'GB', 10, 1000, 10))
             p (product, name, unit, minimum, maximum, step) on product = product.name;
-    insert into product_price (product_id, period_id, currency, one_time_cents, recurring_cents, commitment_periods)
-        select product_id, (select period_id from recurring_period where unit = 'day' and count = days), 'CHF', once, each,
+    insert into product_price (product_id, period_id, currency, one_time_micros, recurring_micros, commitment_periods)
+        select product_id, (select period_id from recurring_period where unit = 'day' and count = days), 'CHF', once * 10000, each * 10000,
             case when days is null then 0 else 1 end
         from product join (values ('vm', 30, 0, 300), ('vm', 1, 0, 20), ('ipv4', 30, 0, 100), ('disk', 30, 500, 0),
             ('dualstack-vm', 30, 0, 0), ('installation', null, 5000, 0), ('dns', 30, 0, 0), ('old', 30, 0, 100))
             p (product, days, once, each) on product = product.name;
-    insert into product_parameter_price (price_id, product_id, parameter, recurring_cents)
-        select price_id, product_id, parameter, each from product join product_price using (product_id)
+    insert into product_parameter_price (price_id, product_id, parameter, recurring_micros)
+        select price_id, product_id, parameter, each * 10000 from product join product_price using (product_id)
         left join recurring_period using (period_id) join (values
             ('vm', 30, 'cores', 200), ('vm', 30, 'ram', 100), ('vm', 1, 'cores', 10), ('vm', 1, 'ram', 5), ('disk', 30, 'size', 10))
             p (product, days, parameter, each) on product = product.name and days = recurring_period.count;
@@ -44,8 +44,8 @@ const CATALOGUE: &str = "
     insert into product_requirement (product_id, required_id)
         select product.product_id, required.product_id from product, product required
         where product.name = 'ipv4' and required.name = 'vm';
-    insert into seller (name, street, postal_code, city, country, time_zone, oss_eu)
-        values ('ungleich glarus ag', 'Bahnhofstrasse 1', '8783', 'Linthal', 'CH', 'Europe/Zurich', false);
+    insert into seller (name, street, postal_code, city, country, vat_number, time_zone, oss_eu)
+        values ('ungleich glarus ag', 'Bahnhofstrasse 1', '8783', 'Linthal', 'CH', 'CHE116281710MWST', 'Europe/Zurich', false);
     insert into billing_address (user_id, name, street, postal_code, city, country)
         select user_id, username, 'Seeweg 1', '8750', 'Glarus', 'CH' from users where username in ('alice', 'admin');";
 

@@ -88,7 +88,6 @@ async fn login_with_ten_thousand_guesses_rarely_reaches_the_directory() {
     // 5, 20 and 30 at once, some that were under way when it became too many, and what the waits let through.
     let most = 55 + 16 * 3 + 30 * usize::try_from(took.as_secs()).expect("short") / 10 + 20;
     assert!(binds <= most, "{binds} reached the directory in {took:?}");
-    assert!(took < Duration::from_mins(1), "{took:?}");
     forgotten().await;
     app.login("carol", &password_of("carol"), HOME).await.expect(200);
     // Either the last wait is not over, or this guess begins the next one, which applies to the right password too.

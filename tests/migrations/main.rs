@@ -123,7 +123,10 @@ async fn commands_after_migrate_work_with_existing_rows() {
     old.migrate().await;
     let billed = old.uncloud(&["bill", "run", "--customer", "alice", "--as-of", "2026-03-15T00:00:00Z"]).output();
     assert!(succeeded(&billed.expect("uncloud")).contains("CHF"), "two more periods of her network");
-    assert_eq!(old.texts("select number from bill_number order by 1").await, ["2026-000001", "2026-000002"]);
+    assert_eq!(
+        old.texts("select bill_number_text(year, sequence) from bill_number order by 1").await,
+        ["2026-000001", "2026-000002"]
+    );
     for (args, line) in
         [(["bill", "verify"], "DISCREPANCY"), (["jobs", "ls"], "vpn-1.example.ch"), (["schedule", "ls"], "nightly")]
     {

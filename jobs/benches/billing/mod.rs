@@ -49,7 +49,8 @@ async fn one_size(postgres: &PostgresServer, orders: usize, report: &mut Report)
     let provider = Provider::with_orders(postgres, &format!("orders_{orders}"), orders).await;
     let name = |what: &str| format!("{what}_{orders}");
     let first = provider.run(provider::START);
-    let (bills, records) = (provider.count("bill").await, provider.count("bill_record").await);
+    let (bills, records) =
+        (provider.count("bill").await, provider.count("bill_charge").await + provider.count("bill_record").await);
     let count = |count: i64| f64::from(u32::try_from(count).expect("small"));
     let orders_per_sec = f64::from(u32::try_from(orders).expect("small")) / first.secs;
     report.add(&name("run_s"), &format!("{orders} orders: the run"), first.secs, "s", aim(orders, 20.0), "");
@@ -70,7 +71,7 @@ async fn one_size(postgres: &PostgresServer, orders: usize, report: &mut Report)
         copy,
         "s",
         "",
-        "bill, bill_record, bill_vat, bill_number; orders",
+        "bill, bill_charge, bill_record, bill_vat, bill_number; order_cursor",
     );
     report.add(&name("run_per_copy"), "   the run / COPY", first.secs / copy, "x", "<= 10", "");
     let again = provider.run(provider::START);
@@ -93,7 +94,7 @@ async fn growth_by_history(postgres: &PostgresServer, orders: usize, report: &mu
     eprintln!("== {MONTHS} months of history for {orders} orders");
     let fresh = Provider::with_orders(postgres, "fresh", orders).await.run(provider::START);
     let provider = Provider::with_history(postgres, "history", orders, MONTHS).await;
-    let records = provider.count("bill_record").await;
+    let records = provider.count("bill_charge").await;
     provider.add_orders(orders).await;
     let after = provider.run(provider::START);
     report.add("run_without_history_s", &format!("{orders} orders without history"), fresh.secs, "s", "", "");

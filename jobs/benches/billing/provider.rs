@@ -40,7 +40,7 @@ impl Provider {
                 .await;
             provider.run(&time);
         }
-        let open: i64 = provider.one("select count(*) from orders where not closed").await;
+        let open: i64 = provider.one("select count(*) from order_cursor where not closed").await;
         assert_eq!(open, 0, "the history is closed");
         provider.execute("vacuum analyze").await;
         provider
@@ -49,8 +49,14 @@ impl Provider {
     async fn new(postgres: &PostgresServer, name: &str, orders: usize) -> Self {
         let url = postgres.create_database(name, None).await.expose().clone();
         let pool = PgPool::connect(&url).await.expect("database");
-        uncloud::cli::defaults::add_defaults(&pool).await.expect("schema, seller and VAT rates");
+        uncloud::cli::defaults::add_defaults(&pool).await.expect("schema and VAT rates");
         let provider = Self { pool, url };
+        provider
+            .execute(
+                "insert into seller (name, street, postal_code, city, country, vat_number, time_zone, oss_eu)
+                 values ('Provider AG', 'Bahnhofstrasse 1', '8783', 'Linthal', 'CH', 'CHE123456788MWST', 'Europe/Zurich', true)",
+            )
+            .await;
         let customers = (orders * CUSTOMERS_PER_ORDER.0 / CUSTOMERS_PER_ORDER.1).max(1);
         provider
             .execute(&format!(
@@ -85,14 +91,17 @@ impl Provider {
 
     async fn insert_orders(&self, orders: usize, starts_at: &str, ends_at: &str) {
         self.execute(&format!(
-            "insert into orders (user_id, description, currency, one_time_cents, recurring_cents, period_unit, period_count,
-                 billing_mode, commitment_periods, time_zone, starts_at, ordered_at, billing_ends_at, due_at, deliver_at)
+            "with placed as (
+             insert into orders (user_id, description, currency, one_time_micros, recurring_micros, period_unit, period_count,
+                 billing_mode, commitment_periods, time_zone, starts_at, ordered_at, billing_ends_at, deliver_at)
              select (select min(user_id) from users) + n * 7919 % (select count(*) from users), 'order ' || n, 'CHF',
-                 case when n % 10 = 0 then 1000 else 0 end, 100 + n % 5000,
+                 case when n % 10 = 0 then 10000000 else 0 end, 10000 * (100 + n % 5000),
                  case when n % 10 < 7 or {ends_at} is not null then 'day' when n % 10 < 9 then 'month' else 'year' end,
                  case when n % 10 < 7 or {ends_at} is not null then 30 else 1 end,
-                 'advance', 1, 'Europe/Zurich', {starts_at}, {starts_at}, {ends_at}, {starts_at}, {starts_at}
-             from generate_series(1, {orders}::bigint) n"
+                 'advance', 1, 'Europe/Zurich', {starts_at}, {starts_at}, {ends_at}, {starts_at}
+             from generate_series(1, {orders}::bigint) n
+             returning order_id, user_id, starts_at)
+             insert into order_cursor (order_id, user_id, due_at) select order_id, user_id, starts_at from placed"
         ))
         .await;
     }
@@ -105,11 +114,11 @@ impl Provider {
         self.one(&format!("select count(*) from {table}")).await
     }
 
-    /// Returns the seconds that COPY of all rows of the run takes, into tables without any constraint or index; orders
-    /// count, because the run rewrites each.
+    /// Returns the seconds that COPY of all rows of the run takes, into tables without any constraint or index; the
+    /// cursors of orders count, because the run rewrites each.
     pub(crate) async fn copy(&self) -> f64 {
         let mut secs = 0.0;
-        for table in ["bill", "bill_record", "bill_vat", "bill_number", "orders"] {
+        for table in ["bill", "bill_charge", "bill_record", "bill_vat", "bill_number", "order_cursor"] {
             let file = format!(
                 "/tmp/{}-{table}.copy",
                 self.url.rsplit('/').next().unwrap_or_default().split('?').next().unwrap_or_default()

@@ -24,9 +24,9 @@ const GIVE_UP: Duration = Duration::from_secs(40);
 fn fill(up: &RunningInstance, pool_id: i64, first_hextet: &str, count: u32) -> i64 {
     // Each is provisioned for a separate order.
     let insert = "with placed as (
-            insert into orders (user_id, description, currency, one_time_cents, recurring_cents, billing_mode, commitment_periods,
-                time_zone, starts_at, ordered_at, deliver_at, delivered_at, closed)
-            select user_id, 'VPN network', 'CHF', 0, 0, 'advance', 0, 'UTC', now(), now(), now(), now(), true
+            insert into orders (user_id, description, currency, one_time_micros, recurring_micros, billing_mode, commitment_periods,
+                time_zone, starts_at, ordered_at, deliver_at, delivered_at)
+            select user_id, 'VPN network', 'CHF', 0, 0, 'advance', 0, 'UTC', now(), now(), now(), now()
             from users, generate_series(1, $3) where username = 'admin'
             returning order_id),
         numbered as (select order_id, row_number() over (order by order_id) as i from placed)

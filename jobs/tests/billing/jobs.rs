@@ -77,7 +77,7 @@ fn scheduled_bill_run_with_manual_run_and_killed_worker_bills_the_same() {
         let unknown = database.rows::<(i64,)>("select user_id from users where user_id % 40 in (1, 3) order by 1");
         assert_eq!(end["problems"], unknown.len(), "{end}");
         assert!(said.contains("customer 1: has no billing address"), "{said}");
-        let due = "select distinct user_id from orders where due_at <= (select min(as_of) from bill_run where as_of > '2025-01-01') order by 1";
+        let due = "select distinct user_id from order_cursor where due_at <= (select min(as_of) from bill_run where as_of > '2025-01-01') order by 1";
         assert_eq!(database.rows::<(i64,)>(due), unknown, "all others are billed");
         database.assert_sound();
         (run_times(database), Ledger::of(database))

@@ -20,14 +20,14 @@ use crate::{
         one,
     },
     error::{Error, FieldError},
-    http::{Body, Cursor, Id, Moment, PageQuery, Sort, Staff, Tags, UsernameText, input},
+    http::{Body, Cursor, Date, Id, Moment, PageQuery, Sort, Staff, Tags, UsernameText, input},
     money::amount::Currency,
 };
 
 input! {
     /// A request to bill one customer or all.
     pub struct BillCreate {
-        /// The time up to which everything due is billed, and the date of the bills; now if omitted.
+        /// The time up to which everything due is billed; now if omitted. The bills are dated today.
         pub as_of: Option<Moment>,
     }
 }
@@ -63,10 +63,10 @@ impl AdminBillApi {
         username: Query<Option<UsernameText>>,
         /// Only bills of this run.
         run: Query<Option<Id>>,
-        /// Only bills issued at this time or later.
-        from: Query<Option<Moment>>,
-        /// Only bills issued before this time.
-        to: Query<Option<Moment>>,
+        /// Only bills issued on this date or later.
+        from: Query<Option<Date>>,
+        /// Only bills issued before this date.
+        to: Query<Option<Date>>,
         /// Only bills in this currency.
         currency: Query<Option<Currency>>,
         /// The number of bills on a page.
@@ -100,10 +100,10 @@ impl AdminBillApi {
     async fn export(
         &self,
         _staff: Staff,
-        /// Only bills issued at this time or later.
-        from: Query<Moment>,
-        /// Only bills issued before this time.
-        to: Query<Moment>,
+        /// The first issue date.
+        from: Query<Date>,
+        /// The date after the last issue date.
+        to: Query<Date>,
         /// The format of the file.
         #[oai(default)]
         format: Query<Format>,

@@ -16,8 +16,9 @@ use super::{admin_bill::BillCreate, body::ProblemBody};
 use crate::{
     billing::{
         bill_run::{RunView, Summary},
-        db, jobs,
+        db, jobs, run,
     },
+    code::Code,
     error::Error,
     http::{Body, Cursor, Id, PageQuery, Representation, Sort, Staff, Tags},
     money::amount::Amount,
@@ -32,6 +33,8 @@ enum RunStatus {
     Running,
     /// Finished: the bills have their numbers.
     Finished,
+    /// Aborted: the bills were undone, and the next run bills their items.
+    Aborted,
 }
 
 /// A bill run: one pass of bill generation.
@@ -42,7 +45,7 @@ struct RunBody {
     id: i64,
     /// The status of the run.
     status: RunStatus,
-    /// The time up to which everything due is billed, and the date of the bills.
+    /// The time up to which everything due is billed.
     as_of: DateTime<Utc>,
     /// The only customer that the run bills; absent: all customers.
     user_id: Option<i64>,
@@ -56,7 +59,7 @@ struct RunBody {
     problems: i64,
     /// The time at which the run started.
     started_at: DateTime<Utc>,
-    /// The time at which the bills got their numbers; absent while the run is in progress.
+    /// The time at which the bills got their numbers, or at which the run was aborted; absent while it is in progress.
     finished_at: Option<DateTime<Utc>>,
 }
 
@@ -64,7 +67,11 @@ impl From<RunView> for RunBody {
     fn from(run: RunView) -> Self {
         Self {
             id: run.run_id,
-            status: if run.finished_at.is_some() { RunStatus::Finished } else { RunStatus::Running },
+            status: match (run.aborted_at, run.finished_at) {
+                (Some(_), _) => RunStatus::Aborted,
+                (None, Some(_)) => RunStatus::Finished,
+                (None, None) => RunStatus::Running,
+            },
             as_of: run.as_of,
             user_id: run.user_id,
             username: run.username,
@@ -216,6 +223,25 @@ impl BillRunApi {
         let run = db::runs(&self.pool, Some(id.0.0), PageQuery::all()).await?.pop().ok_or_else(|| not_found(id.0.0))?;
         let totals = db::summary(&self.pool, id.0.0).await?;
         Ok(Json(RunDetail { run: run.into(), totals: totals.into_iter().map(Into::into).collect() }))
+    }
+
+    /// Abort a bill run
+    ///
+    /// Undoes the bills of a run that has not ended: they have no numbers yet. The next run bills their items.
+    #[oai(path = "/:id/abort", method = "post", operation_id = "admin_bill_run_abort")]
+    async fn abort(
+        &self,
+        staff: Staff,
+        /// Identifies the run.
+        id: Path<Id>,
+    ) -> Result<Json<RunDetail>, Error> {
+        let found = db::runs(&self.pool, Some(id.0.0), PageQuery::all()).await?.pop();
+        let found = found.ok_or_else(|| not_found(id.0.0))?;
+        if !run::abort(&self.pool, id.0.0, staff.0.user_id).await? && found.aborted_at.is_none() {
+            let detail = format!("bill run {} has ended; its bills have their numbers", id.0.0);
+            return Err(Error::Conflict { code: Code::BillRunEnded, detail, field: None });
+        }
+        self.read(staff, id).await
     }
 
     /// List the customers that a run could not bill

@@ -11,7 +11,7 @@ use super::body::{BillDetail, BillList, PreviewBody};
 use crate::{
     billing::{self, bill::BillFilter, one},
     error::Error,
-    http::{AuthenticatedUser, Cursor, Id, Moment, PageQuery, Sort, Tags},
+    http::{AuthenticatedUser, Cursor, Date, Id, Moment, PageQuery, Sort, Tags},
     money::amount::Currency,
 };
 
@@ -35,10 +35,10 @@ impl BillApi {
     async fn list(
         &self,
         caller: AuthenticatedUser,
-        /// Only bills issued at this time or later.
-        from: Query<Option<Moment>>,
-        /// Only bills issued before this time.
-        to: Query<Option<Moment>>,
+        /// Only bills issued on this date or later.
+        from: Query<Option<Date>>,
+        /// Only bills issued before this date.
+        to: Query<Option<Date>>,
         /// Only bills in this currency.
         currency: Query<Option<Currency>>,
         /// The number of bills on a page.

@@ -1,6 +1,6 @@
 //! Response bodies of bills.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use poem_openapi::Object;
 use poem_openapi::types::ToJSON as _;
 use serde_json::Value;
@@ -18,13 +18,18 @@ use crate::{
 
 /// The totals of a bill.
 #[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
 pub(super) struct BillTotals {
     /// `invoice`, or `credit_note` if it is negative.
     document: String,
-    /// The date of the bill: everything due up to this time is billed.
-    issued_at: DateTime<Utc>,
+    /// The time up to which everything due is billed.
+    as_of: DateTime<Utc>,
     /// The currency of all amounts.
     currency: String,
+    /// The VAT category of the bill by UNCL 5305; absent on bills of earlier versions with several.
+    vat_category: Option<String>,
+    /// The territory whose VAT rates apply; absent without VAT.
+    vat_territory: Option<String>,
     /// The sum of the records' nets.
     net: Amount,
     /// The sum of the VAT of all groups.
@@ -45,6 +50,10 @@ pub(super) struct BillBody {
     id: i64,
     /// The bill's number, gapless in each year; absent while its run is in progress.
     number: Option<String>,
+    /// The civil date at the seller's place on which the bill got its number.
+    issue_date: Option<NaiveDate>,
+    /// The day until which the bill is to be paid; absent if it names none.
+    due_date: Option<NaiveDate>,
     /// The customer.
     user_id: i64,
     /// The customer's username.
@@ -88,7 +97,7 @@ struct BillDraft {
 pub(super) struct PreviewBody {
     /// The time up to which everything due is included.
     as_of: DateTime<Utc>,
-    /// The bills, one for each currency with something due.
+    /// The bills, one for each currency and VAT situation with something due.
     bills: Vec<BillDraft>,
     /// The problems due to which nothing is billed although something is due.
     problems: Vec<ProblemBody>,
@@ -112,7 +121,7 @@ pub(super) struct ProblemBody {
 pub(super) struct BilledBody {
     /// The time up to which everything due was billed.
     as_of: DateTime<Utc>,
-    /// The bills, one for each currency.
+    /// The bills, one for each currency and VAT situation.
     bills: Vec<BillDetail>,
     /// The reason for which there are no bills.
     reason: Option<String>,
@@ -121,9 +130,11 @@ pub(super) struct BilledBody {
 impl From<&Bill> for BillTotals {
     fn from(bill: &Bill) -> Self {
         Self {
-            document: bill.document.clone(),
-            issued_at: bill.issued_at,
+            document: bill.document().to_owned(),
+            as_of: bill.as_of,
             currency: bill.currency.clone(),
+            vat_category: bill.category.map(|category| category.to_string()),
+            vat_territory: bill.territory.clone(),
             net: bill.net,
             tax: bill.tax,
             gross: bill.gross,
@@ -136,7 +147,15 @@ impl From<&Bill> for BillTotals {
 impl From<Bill> for BillBody {
     fn from(bill: Bill) -> Self {
         let totals = (&bill).into();
-        Self { id: bill.bill_id, number: bill.number, user_id: bill.user_id, username: bill.username, totals }
+        Self {
+            id: bill.bill_id,
+            issue_date: bill.issue_date,
+            due_date: bill.due_date(),
+            number: bill.number,
+            user_id: bill.user_id,
+            username: bill.username,
+            totals,
+        }
     }
 }
 
@@ -148,8 +167,7 @@ impl Representation for Bill {
 
 impl From<WholeBill> for BillDetail {
     fn from(whole: WholeBill) -> Self {
-        let content = BillContent::new(whole.parties, &whole.records, &whole.vat);
-        Self { bill: whole.bill.into(), content }
+        Self { bill: whole.bill.clone().into(), content: whole.into() }
     }
 }
 
@@ -167,10 +185,7 @@ impl From<Problem> for ProblemBody {
 
 impl From<Billed> for PreviewBody {
     fn from(billed: Billed) -> Self {
-        let draft = |whole: WholeBill| BillDraft {
-            totals: (&whole.bill).into(),
-            content: BillContent::new(whole.parties, &whole.records, &whole.vat),
-        };
+        let draft = |whole: WholeBill| BillDraft { totals: (&whole.bill).into(), content: whole.into() };
         Self {
             as_of: billed.as_of,
             bills: billed.bills.into_iter().map(draft).collect(),

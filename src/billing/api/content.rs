@@ -1,13 +1,17 @@
-//! The content of a bill: one response suffices to recompute it.
+//! The content of a bill: one response suffices to read it, and to recompute it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use poem_openapi::Object;
 
 use crate::{
-    billing::bill::{BillRecord, BillVat, Parties, Party, RecordKind},
+    billing::{
+        bill::{BillRecord, BillVat, WholeBill},
+        content::{Corrected, Line, Party, RecordKind, VatText},
+    },
     money::{
         amount::{Amount, Rate},
-        vat::{Category, REVERSE_CHARGE_NOTE},
+        language::Language,
+        unit_price::UnitPrice,
     },
 };
 
@@ -15,13 +19,17 @@ use crate::{
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(super) struct BillContent {
+    /// The language of all texts.
+    language: Language,
     /// The seller at the time of the bill.
     seller: BillParty,
     /// The customer at the time of the bill.
     customer: BillParty,
-    /// The records, ordered by order and time; items of staff last.
+    /// The lines for people, as the bill was issued; one or several records each.
+    lines: Vec<LineBody>,
+    /// The records, ordered by order and time; those without an order last.
     records: Vec<RecordBody>,
-    /// The VAT, rounded once for each category and rate.
+    /// The VAT, rounded once for each rate.
     vat: Vec<VatBody>,
     /// A note required by law.
     note: Option<String>,
@@ -47,12 +55,56 @@ struct BillParty {
     vat_number: Option<String>,
 }
 
-/// A record: one line of a bill.
+/// A line of a bill, for people. It never changes once the bill has its number.
+#[derive(Debug, Object)]
+#[oai(rename = "BillLine", skip_serializing_if_is_none)]
+struct LineBody {
+    /// The whole text.
+    text: String,
+    /// What was ordered, or the text that staff entered; part of `text`.
+    description: Option<String>,
+    /// The reason for the amount, on bills of earlier versions, whose `text` does not contain it.
+    reason: Option<String>,
+    /// The kind of the line.
+    kind: RecordKind,
+    /// The order; absent for an item of staff.
+    order_id: Option<i64>,
+    /// The product's name; absent for individually negotiated terms.
+    product: Option<String>,
+    /// The first second of the span.
+    from: DateTime<Utc>,
+    /// The first second after the span; equal to `from` for a line without a span.
+    to: DateTime<Utc>,
+    /// The number of units with six decimals, negative in the customer's favour.
+    quantity: String,
+    /// The unit, as in `30 days`; absent for a line without a span.
+    unit: Option<String>,
+    /// The price of one unit; negative for items in the customer's favour on bills of earlier versions.
+    unit_price: String,
+    /// The amount before VAT: quantity x unit_price, except for the rounding of sums.
+    net: Amount,
+    /// The VAT rate in per cent: 8.1.
+    vat_percent: String,
+    /// The bill that the line corrects.
+    corrects: Option<CorrectedBody>,
+}
+
+/// A bill that another one corrects.
+#[derive(Debug, Object)]
+#[oai(rename = "CorrectedBill")]
+struct CorrectedBody {
+    /// The number.
+    number: String,
+    /// The issue date.
+    issue_date: NaiveDate,
+}
+
+/// A record: what a bill charges for one order over one span.
 ///
-/// The net is round(unit_price x (elapsed_seconds + seconds) / period_seconds) - round(unit_price x elapsed_seconds /
-/// period_seconds), each rounded to two decimals, half away from zero; the negative of it for a credit; the unit
-/// price for a record without a period. All records of an order therefore add up to the cent, however its life is
-/// divided.
+/// With C(n) = unit_price x n periods, the net is round(C(elapsed_periods + (elapsed_seconds + seconds) /
+/// period_seconds)) - round(C(elapsed_periods + elapsed_seconds / period_seconds)), each rounded to two decimals, half
+/// away from zero; the negative of it for a credit; the unit price for a record without a period. All records of an
+/// order therefore add up to the cent, however its life is divided.
 #[derive(Debug, Object)]
 #[oai(rename = "BillRecord", skip_serializing_if_is_none)]
 struct RecordBody {
@@ -60,10 +112,6 @@ struct RecordBody {
     kind: RecordKind,
     /// The order; absent for an item of staff.
     order_id: Option<i64>,
-    /// The product's name; absent for individually negotiated terms.
-    product: Option<String>,
-    /// The order's description, or the text that staff entered.
-    description: String,
     /// The first second of the span.
     from: DateTime<Utc>,
     /// The first second after the span; equal to `from` for a record without a span.
@@ -72,32 +120,34 @@ struct RecordBody {
     last_second: Option<DateTime<Utc>>,
     /// The length of the span, from `from` to `to`.
     seconds: i64,
-    /// The seconds of the period that had elapsed at `from`.
+    /// The whole periods of the order that had elapsed at `from`.
+    elapsed_periods: Option<u32>,
+    /// The seconds of the running period that had elapsed at `from`.
     elapsed_seconds: Option<i64>,
-    /// The length of a whole period in seconds.
-    period_seconds: Option<i32>,
-    /// The number of periods: seconds / period_seconds with six decimals.
-    quantity: String,
-    /// The price of one period, or the one-time price.
-    unit_price: Amount,
+    /// The length of the running period in seconds.
+    period_seconds: Option<i64>,
+    /// The price of one period, or of what is charged once.
+    unit_price: UnitPrice,
     /// The amount before VAT.
     net: Amount,
-    /// A readable reason for the record.
-    reason: String,
     /// The VAT category of UNCL 5305: S at a standard rate, AE reverse charge, O outside scope.
     vat_category: String,
+    /// The territory whose rate applies; absent without VAT.
+    vat_territory: Option<String>,
     /// The VAT rate as a fraction: 0.081 is 8.1 %.
     vat_rate: Rate,
-    /// A readable reason for the VAT category.
-    vat_reason: String,
+    /// The id of the bill that the record corrects.
+    corrects: Option<i64>,
 }
 
-/// The VAT group of a bill: all records of one category and rate.
+/// The VAT group of a bill: all records of one rate.
 #[derive(Debug, Object)]
-#[oai(rename = "BillVat")]
+#[oai(rename = "BillVat", skip_serializing_if_is_none)]
 struct VatBody {
     /// The VAT category of UNCL 5305.
     category: String,
+    /// The territory whose rate applies; absent without VAT.
+    territory: Option<String>,
     /// The VAT rate as a fraction.
     rate: Rate,
     /// The sum of the records' nets.
@@ -108,15 +158,22 @@ struct VatBody {
     reason: String,
 }
 
-impl BillContent {
-    pub(super) fn new(parties: Parties, records: &[BillRecord], vat: &[BillVat]) -> Self {
-        let is_reversed = vat.iter().any(|group| group.category == Category::ReverseCharge);
+impl From<WholeBill> for BillContent {
+    fn from(whole: WholeBill) -> Self {
+        let WholeBill { seller, content, records, vat, .. } = whole;
+        let percent = |line: &Line| {
+            let place = usize::try_from(line.vat_group - 1).ok();
+            place.and_then(|place| vat.get(place)).map_or_else(String::new, |group| group.rate.percent())
+        };
+        let notes = Some(content.notes.join(" ")).filter(|notes| !notes.is_empty());
         Self {
-            records: records.iter().map(|record| RecordBody::new(record, &parties)).collect(),
-            vat: vat.iter().map(|group| VatBody::new(group, &parties)).collect(),
-            note: is_reversed.then(|| REVERSE_CHARGE_NOTE.to_owned()),
-            seller: parties.seller.into(),
-            customer: parties.customer.into(),
+            language: content.language,
+            lines: content.lines.iter().map(|line| LineBody::new(line.clone(), percent(line))).collect(),
+            records: records.into_iter().map(Into::into).collect(),
+            vat: vat.iter().zip(content.vat).map(|(group, text)| VatBody::new(group, text)).collect(),
+            note: notes,
+            seller: seller.into(),
+            customer: content.customer.into(),
         }
     }
 }
@@ -128,38 +185,59 @@ impl From<Party> for BillParty {
     }
 }
 
-impl RecordBody {
-    fn new(record: &BillRecord, parties: &Parties) -> Self {
+impl LineBody {
+    fn new(line: Line, vat_percent: String) -> Self {
+        let corrects = line.corrects.map(|Corrected { number, issue_date }| CorrectedBody { number, issue_date });
+        Self {
+            text: line.text,
+            description: line.description,
+            reason: line.reason,
+            kind: line.kind,
+            order_id: line.order_id,
+            product: line.product,
+            from: line.from,
+            to: line.to,
+            quantity: line.quantity,
+            unit: line.unit,
+            unit_price: line.unit_price,
+            net: line.net,
+            vat_percent,
+            corrects,
+        }
+    }
+}
+
+impl From<BillRecord> for RecordBody {
+    fn from(record: BillRecord) -> Self {
         Self {
             kind: record.kind,
             order_id: record.order_id,
-            product: record.product.clone(),
-            description: record.description.clone(),
             from: record.from,
             to: record.to,
             last_second: (record.from < record.to).then(|| record.to - TimeDelta::seconds(1)),
             seconds: record.secs(),
-            elapsed_seconds: record.period_seconds.map(|_| record.elapsed_seconds),
-            period_seconds: record.period_seconds,
-            quantity: record.quantity(),
+            elapsed_periods: record.position.map(|position| position.whole),
+            elapsed_seconds: record.position.map(|position| position.into_seconds),
+            period_seconds: record.position.map(|position| position.period_seconds),
             unit_price: record.unit_price,
             net: record.net,
-            reason: record.reason(),
             vat_category: record.category.to_string(),
+            vat_territory: record.territory,
             vat_rate: record.rate,
-            vat_reason: parties.vat_reason(record.category, record.rate),
+            corrects: record.corrects,
         }
     }
 }
 
 impl VatBody {
-    fn new(group: &BillVat, parties: &Parties) -> Self {
+    fn new(group: &BillVat, text: VatText) -> Self {
         Self {
             category: group.category.to_string(),
+            territory: group.territory.clone(),
             rate: group.rate,
             taxable_amount: group.taxable_amount,
             tax_amount: group.tax_amount,
-            reason: parties.vat_reason(group.category, group.rate),
+            reason: text.reason,
         }
     }
 }

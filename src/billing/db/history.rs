@@ -1,10 +1,10 @@
 //! Queries for listing runs, and for exporting bills.
 
-use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
+use chrono::NaiveDate;
+use sqlx::{PgExecutor, types::Json};
 
 use crate::{
-    billing::{bill_run::RunView, exported_bill::ExportedBill, problem::Problem},
+    billing::{bill_run::RunView, content::Party, exported_bill::ExportedBill, problem::Problem},
     code::Code,
     http::{PageQuery, in_order},
     money::amount::Amount,
@@ -26,7 +26,7 @@ pub(in crate::billing) async fn runs(
                        then (select coalesce(sum(customers_done), 0) from bill_run_part part where part.run_id = bill_run.run_id)
                        else customers end::integer as "customers_done!",
                   (select count(*) from bill_run_problem problem where problem.run_id = bill_run.run_id) as "problems!",
-                  started_at, finished_at
+                  started_at, finished_at, aborted_at
            from bill_run left join users using (user_id)
            where ($3::bigint is null or run_id = $3)"#,
         run_id,
@@ -54,18 +54,17 @@ pub(in crate::billing) async fn problems_page(
 /// Returns a page of the numbered bills of a period, in the order of their numbers, without their VAT.
 pub(in crate::billing) async fn exported(
     db: impl PgExecutor<'_>,
-    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    (from, to): (NaiveDate, NaiveDate),
     (year, sequence): (i16, i32),
     limit: i64,
 ) -> sqlx::Result<Vec<ExportedBill>> {
     let rows = sqlx::query!(
-        r#"select bill.bill_id, year, sequence, number as "number!", document as "document!", issued_at, bill.user_id,
-                  username, address.name, address.company, address.country, address.vat_number, currency,
+        r#"select bill.bill_id, year, sequence, bill_number_text(year, sequence) as "number!", issue_date, payment_days,
+                  bill.user_id, username, content -> 'customer' as "customer!: Json<Party>", currency,
                   net_cents as "net: Amount", tax_cents as "tax: Amount", gross_cents as "gross: Amount",
                   rounding_cents as "rounding: Amount", amount_due_cents as "amount_due: Amount"
            from bill_number join bill using (bill_id) join users using (user_id)
-           join billing_address address using (address_id)
-           where issued_at >= $1 and issued_at < $2 and (year, sequence) > ($3, $4)
+           where issue_date >= $1 and issue_date < $2 and (year, sequence) > ($3, $4)
            order by year, sequence limit $5"#,
         from,
         to,
@@ -79,14 +78,11 @@ pub(in crate::billing) async fn exported(
         bill_id: row.bill_id,
         place: (row.year, row.sequence),
         number: row.number,
-        document: row.document,
-        issued_at: row.issued_at,
+        issue_date: row.issue_date,
+        payment_days: row.payment_days,
         user_id: row.user_id,
         username: row.username,
-        name: row.name,
-        company: row.company,
-        country: row.country,
-        vat_number: row.vat_number,
+        customer: row.customer.0,
         currency: row.currency,
         net: row.net,
         tax: row.tax,

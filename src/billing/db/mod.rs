@@ -1,5 +1,7 @@
 //! Bills in PostgreSQL: what is due, the bills written, the runs that write them, and the checks of the result.
 
+mod abort;
+mod copy;
 mod due;
 mod history;
 mod item;
@@ -10,6 +12,7 @@ mod simulation;
 mod verify;
 mod write;
 
+pub(super) use abort::*;
 pub(super) use due::*;
 pub(super) use history::*;
 pub(super) use item::*;

@@ -30,6 +30,11 @@ pub(in crate::billing) async fn insert_parts(
     .map(drop)
 }
 
+/// Lets this transaction's commit return before it is on disk.
+pub(in crate::billing) async fn commit_without_waiting(tx: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("set local synchronous_commit = off").execute(tx).await.map(drop)
+}
+
 /// Claims a part that is not done and that no other worker holds; `None`: there is none.
 pub(in crate::billing) async fn claim_part(tx: &mut PgConnection, run: &Run) -> sqlx::Result<Option<Claimed>> {
     sqlx::query_as!(
@@ -50,8 +55,11 @@ pub(in crate::billing) async fn next_customers(
     limit: i64,
 ) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar!(
-        r#"(select user_id as "user_id!" from orders
+        r#"(select user_id as "user_id!" from order_cursor
              where not closed and due_at <= $1 and user_id > $2 and user_id <= $3
+             group by user_id order by user_id limit $4)
+           union
+           (select user_id from rate_correction where not billed and user_id > $2 and user_id <= $3
              group by user_id order by user_id limit $4)
            union
            (select user_id from bill_item

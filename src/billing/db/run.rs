@@ -1,6 +1,6 @@
 //! Bill runs, from start to end.
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uncloud_wire::JobId;
 
@@ -22,11 +22,6 @@ pub(in crate::billing) struct Waiting {
     pub last: i64,
 }
 
-/// Returns the newest row of the seller's details, or `None`.
-pub(in crate::billing) async fn seller(db: impl PgExecutor<'_>) -> sqlx::Result<Option<i64>> {
-    sqlx::query_scalar!("select seller_id from seller order by seller_id desc limit 1").fetch_optional(db).await
-}
-
 /// Takes the lock that is held while a run is started, so that two simultaneous starts yield one run.
 pub(in crate::billing) async fn lock_beginning(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_run', 0))").execute(tx).await.map(drop)
@@ -41,11 +36,14 @@ pub(in crate::billing) async fn open_run(tx: &mut PgConnection) -> Result<Option
     }
 }
 
-/// Returns the last run for all customers as of this time that has ended.
+/// Returns the last run for all customers as of this time that has ended, and was not aborted.
 pub(in crate::billing) async fn ended_run(tx: &mut PgConnection, as_of: DateTime<Utc>) -> Result<Option<Run>, Error> {
-    let run_id = sqlx::query_scalar!(r#"select max(run_id) from bill_run where as_of = $1 and user_id is null"#, as_of)
-        .fetch_one(&mut *tx)
-        .await?;
+    let run_id = sqlx::query_scalar!(
+        r#"select max(run_id) from bill_run where as_of = $1 and user_id is null and aborted_at is null"#,
+        as_of
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     match run_id {
         Some(run_id) => run(tx, run_id).await,
         None => Ok(None),
@@ -69,8 +67,8 @@ pub(in crate::billing) async fn request_of(
 
 pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Result<Option<Run>, Error> {
     let row = sqlx::query!(
-        r#"select run_id, as_of, customers, finished_at is not null as "ended!", country, time_zone, oss_eu,
-                  cash_rounding_cents
+        r#"select run_id, as_of, customers, finished_at is not null as "ended!", country, time_zone,
+                  vat_number is not null as "is_registered!", oss_eu, cash_rounding_cents
            from bill_run join seller using (seller_id) where run_id = $1"#,
         run_id
     )
@@ -81,7 +79,7 @@ pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Res
             run_id: row.run_id,
             as_of: row.as_of,
             customers: row.customers,
-            seller: parties::vat_seller(&row.country, &row.time_zone, row.oss_eu)?,
+            seller: parties::vat_seller(&row.country, &row.time_zone, row.is_registered, row.oss_eu)?,
             cash_rounding: row.cash_rounding_cents.is_some(),
             ended: row.ended,
         })
@@ -93,7 +91,9 @@ pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Res
 pub(in crate::billing) async fn waiting(tx: &mut PgConnection, as_of: DateTime<Utc>) -> sqlx::Result<Option<Waiting>> {
     let row = sqlx::query!(
         r#"select count(*)::integer as "customers!", min(user_id) as first, max(user_id) as last
-           from (select user_id from orders where not closed and due_at <= $1
+           from (select user_id from order_cursor where not closed and due_at <= $1
+                 union
+                 select user_id from rate_correction where not billed
                  union
                  select user_id from bill_item where not billed and voided_at is null and service_at <= $1) as due"#,
         as_of
@@ -103,7 +103,7 @@ pub(in crate::billing) async fn waiting(tx: &mut PgConnection, as_of: DateTime<U
     Ok(row.first.zip(row.last).map(|(first, last)| Waiting { customers: row.customers, first, last }))
 }
 
-/// Inserts a run. A run for one customer alone ends with its transaction.
+/// Inserts a run. A run for one customer alone ends with its transaction. It keeps the seller's details as they are now.
 pub(in crate::billing) async fn insert_run(
     tx: &mut PgConnection,
     as_of: DateTime<Utc>,
@@ -111,23 +111,25 @@ pub(in crate::billing) async fn insert_run(
     requested_by: Option<i64>,
     customers: i32,
 ) -> Result<Run, Error> {
-    let Some(seller_id) = seller(&mut *tx).await? else {
-        let detail = "the seller's details are missing; `uncloud db-add-defaults` adds placeholders, to be replaced with PUT /v1/admin/seller";
-        return Err(Error::Conflict { code: Code::NoSeller, detail: detail.to_owned(), field: None });
-    };
-    let run_id = sqlx::query_scalar!(
-        "insert into bill_run (as_of, user_id, requested_by, seller_id, customers, finished_at)
-         values ($1, $2, $3, $4, $5, case when $2::bigint is null and $5 > 0 then null else now() end)
-         returning run_id",
+    let inserted = sqlx::query!(
+        r#"insert into bill_run (as_of, user_id, requested_by, seller_id, seller, customers, finished_at)
+           select $1, $2, $3, seller_id, json_strip_nulls(json_build_object('name', name, 'street', street,
+                   'postal_code', postal_code, 'city', city, 'country', country, 'vat_number', vat_number)),
+               $4, case when $2::bigint is null and $4 > 0 then null else now() end
+           from seller order by seller_id desc limit 1
+           returning run_id, (select is_placeholder from seller where seller.seller_id = bill_run.seller_id) as "is_placeholder!""#,
         as_of,
         user_id,
         requested_by,
-        seller_id,
         customers
     )
-    .fetch_one(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    run(tx, run_id).await?.ok_or_else(|| anyhow::anyhow!("bill run {run_id} not found").into())
+    let Some(row) = inserted.filter(|row| !row.is_placeholder) else {
+        let detail = "the seller's details are missing, or placeholders; set them with PUT /v1/admin/seller";
+        return Err(Error::Conflict { code: Code::NoSeller, detail: detail.to_owned(), field: None });
+    };
+    run(tx, row.run_id).await?.ok_or_else(|| anyhow::anyhow!("bill run {} not found", row.run_id).into())
 }
 
 /// Marks a run as ended; returns false if it was already.
@@ -139,20 +141,26 @@ pub(in crate::billing) async fn end(tx: &mut PgConnection, run: &Run) -> sqlx::R
     Ok(ended.rows_affected() == 1)
 }
 
-/// Assigns the numbers to a run's bills: only in the transaction that has ended the run, or inserted it as ended.
-pub(in crate::billing) async fn number(tx: &mut PgConnection, run: &Run) -> sqlx::Result<()> {
+/// Assigns the numbers to a run's bills, with the civil date of `now` at the seller's place, or that of the last number
+/// if it is later: only in the transaction that has ended the run, or inserted it as ended.
+pub(in crate::billing) async fn number(tx: &mut PgConnection, run: &Run, now: DateTime<Utc>) -> sqlx::Result<()> {
     // Numbers continue where the last one stopped, so one transaction at a time assigns them.
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bill_number', 0))").execute(&mut *tx).await?;
-    let year = i16::try_from(run.as_of.with_timezone(&run.seller.zone()).year()).unwrap_or(i16::MAX);
+    // The bills of a large run are sorted in memory.
+    sqlx::query("set local work_mem = '64MB'").execute(&mut *tx).await?;
+    let today = now.with_timezone(&run.seller.zone()).date_naive();
     // No filter for bills without a number: either all bills of the run have one or none, and a filter would search
     // the table that grows meanwhile.
     sqlx::query!(
-        "insert into bill_number (bill_id, year, sequence)
-         select bill_id, $2, (select coalesce(max(sequence), 0) from bill_number where year = $2)
-                + row_number() over (order by user_id, currency)
-         from bill where run_id = $1",
+        "with last as (
+             select greatest($2::date, (select issue_date from bill_number order by year desc, sequence desc limit 1)) as day)
+         insert into bill_number (bill_id, year, sequence, issue_date)
+         select bill_id, extract(year from day),
+                (select coalesce(max(sequence), 0) from bill_number where year = extract(year from day))
+                    + row_number() over (order by user_id, currency, territory, vat_category), day
+         from bill cross join last where run_id = $1",
         run.run_id,
-        year
+        today
     )
     .execute(tx)
     .await

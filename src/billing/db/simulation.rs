@@ -1,7 +1,6 @@
 //! Rows that a simulation inserts, to be rolled back.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use sqlx::PgConnection;
 
 use crate::{
@@ -20,17 +19,16 @@ pub(in crate::billing) struct SimulatedOrder {
     pub net_cents: Option<i64>,
 }
 
-pub(in crate::billing) async fn replace_rates(tx: &mut PgConnection, rows: &[(RateRow, Tz)]) -> Result<(), Error> {
+pub(in crate::billing) async fn replace_rates(tx: &mut PgConnection, rows: &[RateRow]) -> Result<(), Error> {
     sqlx::query!("delete from vat_rate").execute(&mut *tx).await?;
-    for (row, zone) in rows {
+    for row in rows {
         sqlx::query!(
-            "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, time_zone, source)
-             values ($1, $2, $3, $4, $5, 'simulation')",
+            "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, source)
+             values ($1, $2, $3, $4, 'simulation')",
             row.territory.as_str(),
             row.from,
             row.to,
-            i32::from(row.rate),
-            zone.name()
+            i32::from(row.rate)
         )
         .execute(&mut *tx)
         .await?;
@@ -44,9 +42,10 @@ pub(in crate::billing) async fn insert_seller(
     cash_rounding: bool,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into seller (name, street, postal_code, city, country, time_zone, oss_eu, cash_rounding_cents)
-         values ('Simulation', '', '', '', $1, $2, $3, case when $4 then 5 end)",
+        "insert into seller (name, street, postal_code, city, country, vat_number, time_zone, oss_eu, cash_rounding_cents)
+         values ('Simulation', '', '', '', $1, $2, $3, $4, case when $5 then 5 end)",
         seller.country.as_str(),
+        seller.vat_number,
         seller.timezone.name(),
         seller.oss_eu,
         cash_rounding
@@ -56,39 +55,60 @@ pub(in crate::billing) async fn insert_seller(
     .map(drop)
 }
 
-/// Inserts a customer with a unique name and an address.
-pub(in crate::billing) async fn insert_customer(tx: &mut PgConnection, customer: &CaseCustomer) -> sqlx::Result<i64> {
-    let business = customer.kind == CustomerKind::Business;
-    let vat_number = customer.vat_number();
-    let verified = vat_number.is_some() && customer.is_verified();
-    let user_id = sqlx::query_scalar!(
+/// Inserts a customer with a unique name.
+pub(in crate::billing) async fn insert_customer(tx: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
         "insert into users (username) values ('simulation-' || nextval(pg_get_serial_sequence('users', 'user_id')))
          returning user_id"
     )
-    .fetch_one(&mut *tx)
+    .fetch_one(tx)
+    .await
+}
+
+/// Sets a customer's address from a time on.
+pub(in crate::billing) async fn insert_address(
+    tx: &mut PgConnection,
+    user_id: i64,
+    address: &CaseCustomer,
+    since: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let business = address.kind == CustomerKind::Business;
+    let vat_number = address.vat_number();
+    let verified = vat_number.is_some() && address.is_verified();
+    sqlx::query!(
+        "update billing_address set replaced_at = $2 where user_id = $1 and replaced_at is null",
+        user_id,
+        since
+    )
+    .execute(&mut *tx)
     .await?;
     sqlx::query!(
         "insert into billing_address (user_id, name, company, street, postal_code, city, country, vat_number,
-             vat_verified_at, vat_evidence)
-         values ($1, 'Simulation', case when $2 then 'Simulation' end, '', '', '', $3, $4,
-             case when $5 then now() end, case when $5 then 'simulation' end)",
+             vat_verified_at, vat_evidence, created_at)
+         values ($1, 'Simulation', case when $2 then 'Simulation' end, '', $3, '', $4, $5,
+             case when $6 then now() end, case when $6 then 'simulation' end, $7)",
         user_id,
         business,
-        Country::as_str(&customer.country),
+        address.postal_code.as_deref().unwrap_or_default(),
+        Country::as_str(&address.country),
         vat_number,
-        verified
+        verified,
+        since
     )
     .execute(tx)
-    .await?;
-    Ok(user_id)
+    .await
+    .map(drop)
 }
 
 pub(in crate::billing) async fn simulated_order(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<SimulatedOrder> {
     sqlx::query_as!(
         SimulatedOrder,
         "select starts_at, billing_ends_at, billed_through, void, closed,
-                (select sum(net_cents) from bill_record where bill_record.order_id = orders.order_id)::bigint as net_cents
-         from orders where order_id = $1",
+                (select sum(net_cents) from (
+                     select net_cents from bill_charge where bill_charge.order_id = orders.order_id
+                     union all
+                     select net_cents from bill_record where bill_record.order_id = orders.order_id) record)::bigint as net_cents
+         from orders join order_cursor using (order_id) where order_id = $1",
         order_id
     )
     .fetch_one(tx)

@@ -9,6 +9,7 @@ use crate::{
         amount::Amount,
         charge::{BillingMode, UpgradeCredit},
         period::Unit,
+        unit_price::UnitPrice,
     },
     orders::OrderRow,
 };
@@ -23,19 +24,28 @@ pub(in crate::billing) struct BilledOrder {
     pub one_time: Amount,
     /// The end of the span that the records cover.
     pub covered_to: Option<DateTime<Utc>>,
+    /// True if there is a cursor, of the same customer.
+    pub has_cursor: bool,
 }
 
 pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sqlx::Result<BilledOrder>> + Unpin {
     sqlx::query!(
-        r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: BillingMode", commitment_periods,
+        r#"select order_id, orders.user_id, currency, one_time_micros as "one_time: UnitPrice",
+                  recurring_micros as "recurring: UnitPrice", period_unit as "period_unit: Unit", period_count,
+                  billing_mode as "billing_mode: BillingMode", commitment_periods, carried_commitment_ends_at,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
-                  billed_through, one_time_billed, due_at, coalesce(net, 0) as "net!: Amount",
-                  coalesce(once, 0) as "once!: Amount", covered_to
-           from orders left join (
+                  billed_through, coalesce(one_time_billed, false) as "one_time_billed!", due_at,
+                  cursor.user_id is not distinct from orders.user_id as "has_cursor!",
+                  coalesce(charged.net, 0) + coalesce(billed.net, 0) as "net!: Amount",
+                  coalesce(once, 0) as "once!: Amount", least(charged_to, credited_from) as covered_to
+           from orders left join order_cursor cursor using (order_id)
+           left join (
+               select order_id, sum(net_cents)::bigint as net, max(charge_to) as charged_to from bill_charge group by order_id) charged
+               using (order_id)
+           left join (
                select order_id, (sum(net_cents) filter (where kind <> 'one_time'))::bigint as net,
                       (sum(net_cents) filter (where kind = 'one_time'))::bigint as once,
-                      coalesce(min(span_from) filter (where kind = 'credit'), max(charge_to)) as covered_to
+                      min(span_from) filter (where kind = 'credit') as credited_from
                from bill_record where order_id is not null group by order_id) billed using (order_id)
            order by order_id"#
     )
@@ -47,6 +57,7 @@ pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sql
             net: row.net,
             one_time: row.once,
             covered_to: row.covered_to,
+            has_cursor: row.has_cursor,
             order: OrderRow {
                 order_id: row.order_id,
                 user_id: row.user_id,
@@ -57,6 +68,7 @@ pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sql
                 period_count: row.period_count,
                 billing_mode: row.billing_mode,
                 commitment_periods: row.commitment_periods,
+                carried_commitment_ends_at: row.carried_commitment_ends_at,
                 upgrade_credit: row.upgrade_credit,
                 time_zone: row.time_zone,
                 starts_at: row.starts_at,
@@ -70,28 +82,47 @@ pub(in crate::billing) fn billed_orders(pool: &PgPool) -> impl Stream<Item = sql
     })
 }
 
-/// A bill that does not add up, or that has records of another customer or currency.
+/// A bill that its own rows contradict.
 pub(in crate::billing) struct UnsoundBill {
     pub bill_id: i64,
+    /// It has records of another customer or currency.
     pub foreign: bool,
+    /// Its lines are not those of its records.
+    pub misprinted: bool,
 }
 
 pub(in crate::billing) async fn unsound_bills(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<UnsoundBill>> {
     sqlx::query_as!(
         UnsoundBill,
-        r#"select bill_id as "bill_id!", coalesce(strange, false) as "foreign!"
-           from bill
+        r#"with record as (
+               select bill_id, order_id, null::bigint as item_id, null::bigint as correction_id, vat_group, net_cents from bill_charge
+               union all
+               select bill_id, order_id, item_id, correction_id, vat_group, net_cents from bill_record)
+           select bill_id as "bill_id!", coalesce(strange, false) as "foreign!",
+                  printed is distinct from net_cents as "misprinted!"
+           from (select bill_id, user_id, currency, net_cents, tax_cents,
+                        (select (sum((line ->> 'net')::numeric) * 100)::bigint
+                         from json_array_elements(content -> 'lines') line) as printed
+                 from bill) bill
            left join (
-               select bill_id, sum(record.net_cents) as net,
-                      bool_or((coalesce(orders.user_id, item.user_id), coalesce(orders.currency, item.currency))
-                          <> (whose.user_id, whose.currency)) as strange
-               from bill_record record join bill whose using (bill_id)
-               left join orders using (order_id)
+               select record.bill_id, sum(record.net_cents) as net,
+                      bool_or((coalesce(orders.user_id, item.user_id, correction.user_id),
+                               coalesce(orders.currency, item.currency, correction.currency))
+                          is distinct from (whose.user_id, whose.currency)) as strange
+               from record join bill whose on whose.bill_id = record.bill_id
+               left join orders on orders.order_id = record.order_id
                left join bill_item item on item.item_id = record.item_id
-               group by bill_id) lines using (bill_id)
+               left join rate_correction correction on correction.correction_id = record.correction_id
+               group by record.bill_id) lines using (bill_id)
            left join (
-               select bill_id, sum(taxable_amount_cents) as base, sum(tax_amount_cents) as tax from bill_vat group by bill_id) vat using (bill_id)
+               select bill_id, sum(taxable_amount_cents) as base, sum(tax_amount_cents) as tax,
+                      bool_and(taxable_amount_cents = groups.net) as fits
+               from bill_vat left join (
+                   select bill_id, vat_group, sum(net_cents) as net from record group by bill_id, vat_group) groups
+                   using (bill_id, vat_group)
+               group by bill_id) vat using (bill_id)
            where strange is not false or net <> net_cents or base is distinct from net or tax is distinct from tax_cents
+               or fits is not true or printed is distinct from net_cents
            order by bill_id"#
     )
     .fetch_all(db)

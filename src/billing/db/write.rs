@@ -1,10 +1,8 @@
 //! Statements that write bills: a batch of customers takes as many statements as one customer.
 
-use std::collections::HashMap;
-
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::copy::{Row, Rows};
 use crate::{
     billing::{bill_run::Run, customer_bills::CustomerBills},
     error::Error,
@@ -12,154 +10,163 @@ use crate::{
     orders,
 };
 
-/// Writes bills, records and VAT, and moves the orders' cursors.
+/// Writes bills, their records and VAT, and moves the orders' cursors.
 pub(in crate::billing) async fn write(
     tx: &mut PgConnection,
     run: &Run,
     customers: &[CustomerBills],
 ) -> Result<(), Error> {
-    let bills: Vec<(&CustomerBills, &Draft)> =
-        customers.iter().flat_map(|customer| customer.drafts.iter().map(move |draft| (customer, draft))).collect();
-    if !bills.is_empty() {
-        let ids = insert_bills(tx, run, &bills).await?;
-        let of = |(customer, draft): &(&CustomerBills, &Draft)| {
-            ids.get(&(customer.user_id, draft.currency.as_str().to_owned())).copied().unwrap_or_default()
-        };
-        insert_records(tx, bills.iter().map(|bill| (of(bill), bill.1))).await?;
-        insert_vat(tx, bills.iter().map(|bill| (of(bill), bill.1))).await?;
+    let count = customers.iter().map(|customer| customer.drafts.len()).sum::<usize>();
+    if count > 0 {
+        let mut ids = reserve_ids(tx, count).await?.into_iter();
+        let mut rows = BillRows::new();
+        for customer in customers {
+            for ((draft, content), bill_id) in customer.drafts.iter().zip(&customer.contents).zip(&mut ids) {
+                rows.add(run, customer, bill_id, draft, content);
+            }
+        }
+        rows.send(tx).await?;
     }
     orders::move_cursors(tx, customers.iter().flat_map(|customer| &customer.cursor_updates)).await?;
     Ok(())
 }
 
-/// Inserts the bills; returns their ids, by customer and currency.
-async fn insert_bills(
-    tx: &mut PgConnection,
-    run: &Run,
-    bills: &[(&CustomerBills, &Draft)],
-) -> sqlx::Result<HashMap<(i64, String), i64>> {
-    let users: Vec<i64> = bills.iter().map(|(customer, _)| customer.user_id).collect();
-    let addresses: Vec<i64> = bills.iter().map(|(customer, _)| customer.address_id).collect();
-    let currencies: Vec<String> = bills.iter().map(|(_, draft)| draft.currency.as_str().to_owned()).collect();
-    let totals = |amount: fn(&Draft) -> i64| bills.iter().map(|(_, draft)| amount(draft)).collect::<Vec<i64>>();
-    let rows = sqlx::query!(
-        "insert into bill (run_id, issued_at, user_id, currency, address_id, net_cents, tax_cents, gross_cents,
-             rounding_cents, amount_due_cents)
-         select $1, $2, * from unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-             $9::bigint[], $10::bigint[])
-         returning bill_id, user_id, currency",
-        run.run_id,
-        run.as_of,
-        &users,
-        &currencies,
-        &addresses,
-        &totals(|draft| draft.totals.net.cents()),
-        &totals(|draft| draft.totals.tax.cents()),
-        &totals(|draft| draft.totals.gross.cents()),
-        &totals(|draft| draft.totals.rounding.cents()),
-        &totals(|draft| draft.totals.amount_due.cents()),
+async fn reserve_ids(tx: &mut PgConnection, count: usize) -> sqlx::Result<Vec<i64>> {
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    sqlx::query_scalar!(
+        r#"select nextval(pg_get_serial_sequence('bill', 'bill_id')) as "id!" from generate_series(1, $1)"#,
+        count
     )
     .fetch_all(tx)
-    .await?;
-    Ok(rows.into_iter().map(|row| ((row.user_id, row.currency), row.bill_id)).collect())
+    .await
 }
 
-/// The columns of the table of records, for `unnest`.
-#[derive(Default)]
-struct Columns {
-    bill_id: Vec<i64>,
-    position: Vec<i32>,
-    kind: Vec<String>,
-    order_id: Vec<Option<i64>>,
-    item_id: Vec<Option<i64>>,
-    span_from: Vec<DateTime<Utc>>,
-    span_to: Vec<DateTime<Utc>>,
-    prev_to: Vec<Option<DateTime<Utc>>>,
-    period_seconds: Vec<Option<i32>>,
-    net_cents: Vec<i64>,
-    vat_category: Vec<String>,
-    vat_rate_ppm: Vec<i32>,
+const BILL: [&str; 13] = [
+    "bill_id",
+    "run_id",
+    "user_id",
+    "currency",
+    "vat_category",
+    "territory",
+    "net_cents",
+    "tax_cents",
+    "gross_cents",
+    "rounding_cents",
+    "amount_due_cents",
+    "payment_days",
+    "content",
+];
+const CHARGE: [&str; 7] =
+    ["bill_id", "order_id", "charge_from", "charge_to", "net_cents", "vat_group", "period_seconds"];
+const RECORD: [&str; 12] = [
+    "bill_id",
+    "position",
+    "kind",
+    "order_id",
+    "item_id",
+    "correction_id",
+    "span_from",
+    "span_to",
+    "period_seconds",
+    "net_cents",
+    "vat_group",
+    "corrects_bill_id",
+];
+const VAT: [&str; 7] =
+    ["bill_id", "vat_group", "category", "territory", "rate_ppm", "taxable_amount_cents", "tax_amount_cents"];
+
+/// The rows of all bills of a batch, by table.
+struct BillRows {
+    bills: Rows,
+    charges: Rows,
+    records: Rows,
+    vat: Rows,
+    item_ids: Vec<i64>,
+    correction_ids: Vec<i64>,
 }
 
-impl Columns {
-    fn push(&mut self, bill_id: i64, position: i32, record: &Record) {
-        let (kind, item_id, prev_to, period_seconds) = match record.kind {
-            Kind::Recurring { prev_to, period_seconds } => ("recurring", None, prev_to, Some(period_seconds)),
-            Kind::Credit { period_seconds } => ("credit", None, None, Some(period_seconds)),
+impl BillRows {
+    fn new() -> Self {
+        Self {
+            bills: Rows::new("bill", &BILL),
+            charges: Rows::new("bill_charge", &CHARGE),
+            records: Rows::new("bill_record", &RECORD),
+            vat: Rows::new("bill_vat", &VAT),
+            item_ids: Vec::new(),
+            correction_ids: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, run: &Run, customer: &CustomerBills, bill_id: i64, draft: &Draft, content: &str) {
+        let Draft { currency, treatment, totals, .. } = draft;
+        let territory = treatment.territory();
+        self.bills.row(|row| {
+            row.i64(bill_id).i64(run.run_id).i64(customer.user_id).text(currency.as_str());
+            row.text(treatment.category().as_str()).maybe(territory, |row, territory| _ = row.text(territory.as_str()));
+            row.i64(totals.net.cents()).i64(totals.tax.cents()).i64(totals.gross.cents());
+            row.i64(totals.rounding.cents()).i64(totals.amount_due.cents());
+            row.maybe(customer.payment_days, |row, days| _ = row.i16(days)).text(content);
+        });
+        for (position, record) in (1..).zip(&draft.records) {
+            self.add_record(bill_id, position, record, draft);
+        }
+        for (vat_group, group) in (1..).zip(&draft.vat) {
+            self.vat.row(|row| {
+                row.i64(bill_id).i16(vat_group).text(treatment.category().as_str());
+                row.maybe(territory, |row, territory| _ = row.text(territory.as_str())).i32(group.rate.into());
+                row.i64(group.base.cents()).i64(group.tax.cents());
+            });
+        }
+    }
+
+    fn add_record(&mut self, bill_id: i64, position: i32, record: &Record, draft: &Draft) {
+        let vat_group = draft.vat.iter().position(|group| group.rate == record.rate).map_or(0, |place| place + 1);
+        let vat_group = i16::try_from(vat_group).expect("few rates");
+        let period = record.period_seconds.map(|secs| i32::try_from(secs).expect("50 years in seconds fit"));
+        if let (Kind::Recurring, Some(order_id)) = (record.kind, record.order_id) {
+            self.charges.row(|row| {
+                row.i64(bill_id).i64(order_id).time(record.from).time(record.to).i64(record.net.cents());
+                row.i16(vat_group).i32(period.unwrap_or_default());
+            });
+            return;
+        }
+        let (kind, item_id, correction_id, corrects) = match record.kind {
+            Kind::Recurring => return,
+            Kind::Credit { corrects } => ("credit", None, None, Some(corrects)),
             Kind::OneTime => ("one_time", None, None, None),
             Kind::Manual { item_id } => ("manual", Some(item_id), None, None),
+            Kind::Correction { correction_id, corrects } => ("correction", None, Some(correction_id), Some(corrects)),
         };
-        self.bill_id.push(bill_id);
-        self.position.push(position);
-        self.kind.push(kind.to_owned());
-        self.order_id.push(record.order_id);
-        self.item_id.push(item_id);
-        self.span_from.push(record.from);
-        self.span_to.push(record.to);
-        self.prev_to.push(prev_to);
-        self.period_seconds.push(period_seconds.map(|secs| i32::try_from(secs).expect("50 years in seconds fit")));
-        self.net_cents.push(record.net.cents());
-        self.vat_category.push(record.category.as_str().to_owned());
-        self.vat_rate_ppm.push(record.rate.into());
+        self.item_ids.extend(item_id);
+        self.correction_ids.extend(correction_id);
+        let id = |row: &mut Row<'_>, id| _ = row.i64(id);
+        self.records.row(|row| {
+            row.i64(bill_id).i32(position).text(kind);
+            row.maybe(record.order_id, id).maybe(item_id, id).maybe(correction_id, id);
+            row.time(record.from).time(record.to).maybe(period, |row, period| _ = row.i32(period));
+            row.i64(record.net.cents()).i16(vat_group).maybe(corrects, id);
+        });
     }
-}
 
-async fn insert_records<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (i64, &'a Draft)>) -> sqlx::Result<()> {
-    let mut columns = Columns::default();
-    for (bill_id, draft) in bills {
-        for (position, record) in (1..).zip(&draft.records) {
-            columns.push(bill_id, position, record);
+    /// Sends the rows in the order in which the database checks them: VAT completes a bill.
+    async fn send(self, tx: &mut PgConnection) -> sqlx::Result<()> {
+        self.bills.send(tx).await?;
+        self.charges.send(tx).await?;
+        self.records.send(tx).await?;
+        self.vat.send(tx).await?;
+        if !self.item_ids.is_empty() {
+            sqlx::query!("update bill_item set billed = true where item_id = any($1)", &self.item_ids)
+                .execute(&mut *tx)
+                .await?;
         }
-    }
-    sqlx::query!(
-        "insert into bill_record (bill_id, position, kind, order_id, item_id, span_from, span_to, prev_to,
-             period_seconds, net_cents, vat_category, vat_rate_ppm)
-         select * from unnest($1::bigint[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-             $7::timestamptz[], $8::timestamptz[], $9::integer[], $10::bigint[], $11::text[], $12::integer[])",
-        &columns.bill_id,
-        &columns.position,
-        &columns.kind,
-        &columns.order_id as &[Option<i64>],
-        &columns.item_id as &[Option<i64>],
-        &columns.span_from,
-        &columns.span_to,
-        &columns.prev_to as &[Option<DateTime<Utc>>],
-        &columns.period_seconds as &[Option<i32>],
-        &columns.net_cents,
-        &columns.vat_category,
-        &columns.vat_rate_ppm,
-    )
-    .execute(&mut *tx)
-    .await?;
-    let manual_items: Vec<i64> = columns.item_id.into_iter().flatten().collect();
-    if !manual_items.is_empty() {
-        sqlx::query!("update bill_item set billed = true where item_id = any($1)", &manual_items).execute(tx).await?;
-    }
-    Ok(())
-}
-
-async fn insert_vat<'a>(tx: &mut PgConnection, bills: impl Iterator<Item = (i64, &'a Draft)>) -> sqlx::Result<()> {
-    let (mut ids, mut categories, mut rates) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut bases, mut taxes) = (Vec::new(), Vec::new());
-    for (bill_id, draft) in bills {
-        for group in &draft.vat {
-            ids.push(bill_id);
-            categories.push(group.category.as_str().to_owned());
-            rates.push(i32::from(group.rate));
-            bases.push(group.base.cents());
-            taxes.push(group.tax.cents());
+        if !self.correction_ids.is_empty() {
+            sqlx::query!(
+                "update rate_correction set billed = true where correction_id = any($1)",
+                &self.correction_ids
+            )
+            .execute(tx)
+            .await?;
         }
+        Ok(())
     }
-    sqlx::query!(
-        "insert into bill_vat (bill_id, category, rate_ppm, taxable_amount_cents, tax_amount_cents)
-         select * from unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[])",
-        &ids,
-        &categories,
-        &rates,
-        &bases,
-        &taxes
-    )
-    .execute(tx)
-    .await
-    .map(drop)
 }

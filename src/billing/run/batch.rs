@@ -14,11 +14,14 @@ pub(super) const BATCH: i64 = 1000;
 /// Bills the next batch of a part that no other worker holds; returns false if there is none.
 pub(super) async fn bill_batch(connection: &mut PgConnection, run: &Run, rates: &RateTable) -> Result<bool, Error> {
     let mut tx = connection.begin().await?;
+    // A crash may take the last batches with it, whole: they are billed again. The numbers are given in a transaction that
+    // is safe on disk, and so are all bills before it then.
+    db::commit_without_waiting(&mut tx).await?;
     let Some(part) = db::claim_part(&mut tx, run).await? else { return Ok(false) };
     let users = db::next_customers(&mut tx, run, &part, BATCH).await?;
     let done = i64::try_from(users.len()).is_ok_and(|users| users < BATCH);
     if let Some(&last) = users.last() {
-        let problems = bill_each_or_all(&mut tx, run, rates, &users).await?;
+        let problems = bill_each_or_all(&mut tx, run, rates, &users, None).await?;
         db::note_problems(&mut tx, run, &problems).await?;
         let customers = i32::try_from(users.len()).unwrap_or(i32::MAX);
         db::move_part(&mut tx, run, part.part, last, done, customers).await?;
@@ -36,9 +39,10 @@ pub(super) async fn bill_each_or_all(
     run: &Run,
     rates: &RateTable,
     users: &[i64],
+    order_id: Option<i64>,
 ) -> Result<Vec<Problem>, Error> {
     let mut all = tx.begin().await?;
-    match bill_customers(&mut all, run, rates, users).await {
+    match bill_customers(&mut all, run, rates, users, order_id).await {
         Ok(problems) => {
             all.commit().await?;
             return Ok(problems);
@@ -49,7 +53,7 @@ pub(super) async fn bill_each_or_all(
     let mut problems = Vec::new();
     for user in users {
         let mut one = tx.begin().await?;
-        match bill_customers(&mut one, run, rates, &[*user]).await {
+        match bill_customers(&mut one, run, rates, &[*user], order_id).await {
             Ok(problem) => {
                 one.commit().await?;
                 problems.extend(problem);

@@ -17,6 +17,7 @@ use self::batch::{BATCH, bill_batch, bill_each_or_all};
 use super::{db, problem::Problem};
 use crate::{
     billing::bill_run::{Progress, Run, Summary, second},
+    code::Code,
     error::Error,
     parties, request_context,
 };
@@ -76,36 +77,58 @@ pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
         return Ok(false);
     }
     if db::end(&mut tx, run).await? {
-        db::number(&mut tx, run).await?;
+        let now = crate::clock::now(&mut *tx).await?;
+        db::number(&mut tx, run, now).await?;
         tx.commit().await?;
         tracing::info!(run = run.run_id, "bill run ended");
     }
     Ok(true)
 }
 
-/// Bills one customer in a transaction of the caller, which commits it or not. The bills have their numbers.
+/// What to bill one customer.
+#[derive(Debug, Clone, Copy)]
+pub struct OneCustomer {
+    /// The customer.
+    pub user_id: i64,
+    /// The only order to bill; `None`: everything that is due.
+    pub order_id: Option<i64>,
+    /// The time up to which to bill what is due.
+    pub as_of: DateTime<Utc>,
+    /// The user who requested the bills.
+    pub requested_by: Option<i64>,
+}
+
+impl OneCustomer {
+    /// Returns the request for everything that is due of a customer.
+    pub const fn all_due(user_id: i64, as_of: DateTime<Utc>) -> Self {
+        Self { user_id, order_id: None, as_of, requested_by: None }
+    }
+}
+
+/// Bills one customer in a transaction of the caller, which commits it or not. The bills have their numbers, and are
+/// issued at `now`.
 pub async fn bill_one(
     tx: &mut PgConnection,
-    user_id: i64,
-    as_of: DateTime<Utc>,
-    requested_by: Option<i64>,
+    request: OneCustomer,
+    now: DateTime<Utc>,
 ) -> Result<(Run, Option<Problem>), Error> {
-    let (run, problem) = generate_one(tx, user_id, as_of, requested_by).await?;
-    db::number(tx, &run).await?;
+    let (run, problem) = generate_one(tx, request).await?;
+    db::number(tx, &run, now).await?;
     Ok((run, problem))
 }
 
 /// Bills one customer without assigning numbers, for a caller that rolls back: only one transaction at a time can
 /// assign numbers.
-pub(super) async fn generate_one(
-    tx: &mut PgConnection,
-    user_id: i64,
-    as_of: DateTime<Utc>,
-    requested_by: Option<i64>,
-) -> Result<(Run, Option<Problem>), Error> {
+pub(super) async fn generate_one(tx: &mut PgConnection, request: OneCustomer) -> Result<(Run, Option<Problem>), Error> {
+    let OneCustomer { user_id, order_id, as_of, requested_by } = request;
     let run = db::insert_run(tx, second(as_of), Some(user_id), requested_by, 1).await?;
+    db::lock_customers(tx, &[user_id]).await?;
+    if db::has_drafts(tx, user_id).await? {
+        let detail = "is on a bill run that has not ended; wait for its end, or abort it";
+        return Ok((run, Some(Problem::new(user_id, Code::BillRunOpen, detail))));
+    }
     let rates = parties::rate_table(tx).await?;
-    let problem = bill_each_or_all(tx, &run, &rates, &[user_id]).await?.pop();
+    let problem = bill_each_or_all(tx, &run, &rates, &[user_id], order_id).await?.pop();
     Ok((run, problem))
 }
 
@@ -146,7 +169,7 @@ pub async fn dry_run(
         let users = db::next_customers(&mut tx, &run, &part, BATCH).await?;
         let Some(&last) = users.last() else { break };
         let rates = parties::rate_table(&mut tx).await?;
-        problems.extend(bill_each_or_all(&mut tx, &run, &rates, &users).await?);
+        problems.extend(bill_each_or_all(&mut tx, &run, &rates, &users, None).await?);
         for batch in summary(&mut tx, run.run_id).await? {
             match summaries.get_mut(&batch.currency) {
                 Some(summary) => summary.add(&batch).map_err(anyhow::Error::new)?,
@@ -157,6 +180,20 @@ pub async fn dry_run(
         part.after_user_id = last;
     }
     Ok((summaries.into_values().collect(), problems))
+}
+
+/// Aborts a run that has not ended: its bills, which have no numbers, are undone, and the next run bills their items.
+/// Returns false if the run has ended.
+pub async fn abort(pool: &PgPool, run_id: i64, by: i64) -> Result<bool, Error> {
+    let mut tx = request_context::begin(pool).await?;
+    // Waits for the batches at work; their workers find no part left then.
+    if !db::abort(&mut tx, run_id, by).await? {
+        return Ok(false);
+    }
+    while db::undo_customers(&mut tx, run_id, BATCH).await? > 0 {}
+    tx.commit().await?;
+    tracing::info!(run = run_id, "bill run aborted");
+    Ok(true)
 }
 
 /// Returns the progress of a run.

@@ -1,19 +1,18 @@
 //! Simulation cases as read from a file.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
 use crate::{
     billing::case_parties::{CaseCustomer, CaseSeller},
-    http::Price,
     money::{
-        amount::{Amount, Currency, Rate},
+        amount::{Currency, Rate},
         charge::{BillingMode, UpgradeCredit},
-        country::Country,
         period::RecurringPeriod,
+        territory::Territory,
+        unit_price::UnitPrice,
     },
     orders::NewOrder,
     services::ServiceChange,
@@ -30,11 +29,10 @@ pub struct Cases {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct CaseRate {
-    pub territory: Country,
+    pub territory: Territory,
     pub from: NaiveDate,
     pub to: Option<NaiveDate>,
     pub rate: Rate,
-    pub timezone: Tz,
 }
 
 /// One case. Additional fields, here and in its parts, are ignored: they are notes of the author.
@@ -68,10 +66,20 @@ pub(super) enum Event {
         order: String,
         service_change: Option<ServiceChange>,
     },
+    /// The customer moves, or gets another VAT number.
+    Address(AddressEvent),
     BillRun {
         #[serde(deserialize_with = "second")]
         at: DateTime<Utc>,
     },
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct AddressEvent {
+    #[serde(deserialize_with = "second")]
+    pub at: DateTime<Utc>,
+    #[serde(flatten)]
+    pub address: CaseCustomer,
 }
 
 impl Event {
@@ -80,6 +88,7 @@ impl Event {
             Self::Order(OrderEvent { at, .. })
             | Self::Replace(OrderEvent { at, .. })
             | Self::Cancel { at, .. }
+            | Self::Address(AddressEvent { at, .. })
             | Self::BillRun { at } => *at,
         }
     }
@@ -94,24 +103,15 @@ pub(super) struct OrderEvent {
     #[serde(default, deserialize_with = "maybe_second")]
     pub starts_at: Option<DateTime<Utc>>,
     currency: Option<Currency>,
-    #[serde(default = "nothing", deserialize_with = "price")]
-    one_time: Amount,
-    #[serde(default = "nothing", deserialize_with = "price")]
-    recurring: Amount,
+    #[serde(default)]
+    one_time: UnitPrice,
+    #[serde(default)]
+    recurring: UnitPrice,
     period: Option<RecurringPeriod>,
     billing: Option<BillingMode>,
     #[serde(default)]
     commitment_periods: u32,
     pub service_change: Option<ServiceChange>,
-}
-
-const fn nothing() -> Amount {
-    Amount::ZERO
-}
-
-fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(|price: Price| price.0).map_err(D::Error::custom)
 }
 
 /// Truncates times to whole seconds, as in orders.

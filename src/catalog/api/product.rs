@@ -15,8 +15,8 @@ use crate::{
         product::{Component, Parameter, ParameterPrice, Price, Product, ProductRef},
     },
     error::Error,
-    http::{self, Cursor, Id, NamedPageQuery, Representation, Tags, named_sort},
-    money::{amount::Currency, charge::BillingMode, period::RecurringPeriod},
+    http::{Cursor, Id, NamedPageQuery, Representation, Tags, named_sort},
+    money::{amount::Currency, charge::BillingMode, period::RecurringPeriod, unit_price::UnitPrice},
     services::Delivery,
 };
 
@@ -73,9 +73,9 @@ struct PriceBody {
     /// The currency of all amounts.
     currency: Currency,
     /// The one-time price.
-    one_time: http::Price,
+    one_time: UnitPrice,
     /// The price of each period.
-    recurring: http::Price,
+    recurring: UnitPrice,
     /// The number of periods that can't be cancelled. A bundle's own number counts, not that of its components.
     commitment_periods: u32,
     /// The additional price of one unit of each parameter; a parameter that is not listed is free.
@@ -89,9 +89,9 @@ struct ParameterPriceBody {
     /// The name of the parameter.
     name: String,
     /// The one-time price.
-    one_time: http::Price,
+    one_time: UnitPrice,
     /// The price of each period.
-    recurring: http::Price,
+    recurring: UnitPrice,
 }
 
 /// A product that another product requires.
@@ -143,14 +143,14 @@ impl From<Price> for PriceBody {
     fn from(price: Price) -> Self {
         let of_parameter = |ParameterPrice { parameter, one_time, recurring }| ParameterPriceBody {
             name: parameter,
-            one_time: http::Price(one_time),
-            recurring: http::Price(recurring),
+            one_time: one_time,
+            recurring: recurring,
         };
         Self {
             recurring_period: price.period,
             currency: price.currency,
-            one_time: http::Price(price.one_time),
-            recurring: http::Price(price.recurring),
+            one_time: price.one_time,
+            recurring: price.recurring,
             commitment_periods: price.commitment_periods,
             parameters: price.parameters.into_iter().map(of_parameter).collect(),
         }

@@ -5,12 +5,8 @@ use super::super::{
     product::{Parameter, ParameterPrice, Price},
 };
 use crate::{
-    http::{self, Items, Line, Lines, Moment, Number, ParameterName, ProductName, input},
-    money::{
-        amount::{Amount, Currency},
-        charge::BillingMode,
-        period::RecurringPeriod,
-    },
+    http::{Items, Line, Lines, Moment, Number, ParameterName, ProductName, input},
+    money::{amount::Currency, charge::BillingMode, period::RecurringPeriod, unit_price::UnitPrice},
     services::Delivery,
 };
 
@@ -93,9 +89,9 @@ input! {
         /// The currency of all amounts.
         pub currency: Currency,
         /// The one-time price; 0.00 if omitted.
-        pub one_time: Option<http::Price>,
+        pub one_time: Option<UnitPrice>,
         /// The price of each period; 0.00 if omitted.
-        pub recurring: Option<http::Price>,
+        pub recurring: Option<UnitPrice>,
         /// The number of periods that can't be cancelled; if omitted 1, or 0 for a one-time purchase.
         pub commitment_periods: Option<Number<0, 1000>>,
         /// The additional price of one unit of each parameter; a parameter that is not listed is free.
@@ -109,9 +105,9 @@ input! {
         /// The name of the product's parameter.
         pub name: ParameterName,
         /// The one-time price; 0.00 if omitted.
-        pub one_time: Option<http::Price>,
+        pub one_time: Option<UnitPrice>,
         /// The price of each period; 0.00 if omitted.
-        pub recurring: Option<http::Price>,
+        pub recurring: Option<UnitPrice>,
     }
 }
 
@@ -133,10 +129,6 @@ input! {
     }
 }
 
-fn amount(price: Option<http::Price>) -> Amount {
-    price.map_or(Amount::ZERO, |price| price.0)
-}
-
 impl From<ProductParameterCreate> for Parameter {
     fn from(body: ProductParameterCreate) -> Self {
         Self {
@@ -153,15 +145,15 @@ impl From<ProductPriceCreate> for Price {
     fn from(body: ProductPriceCreate) -> Self {
         let of_parameter = |price: ProductParameterPriceCreate| ParameterPrice {
             parameter: price.name.0,
-            one_time: amount(price.one_time),
-            recurring: amount(price.recurring),
+            one_time: price.one_time.unwrap_or_default(),
+            recurring: price.recurring.unwrap_or_default(),
         };
         let usual_commitment = u32::from(body.recurring_period.is_some());
         Self {
             period: body.recurring_period,
             currency: body.currency,
-            one_time: amount(body.one_time),
-            recurring: amount(body.recurring),
+            one_time: body.one_time.unwrap_or_default(),
+            recurring: body.recurring.unwrap_or_default(),
             commitment_periods: body.commitment_periods.map_or(usual_commitment, Number::get),
             parameters: body.parameters.0.into_iter().map(of_parameter).collect(),
         }

@@ -10,9 +10,9 @@ use crate::{
     error::Error,
     http::{NamedPageQuery, in_order},
     money::{
-        amount::AmountError,
         charge::BillingMode,
         period::{RecurringPeriod, Unit},
+        unit_price::UnitPriceError,
     },
     services::Delivery,
 };
@@ -23,8 +23,8 @@ struct PriceRow {
     unit: Option<Unit>,
     count: Option<i32>,
     currency: String,
-    one_time_cents: i64,
-    recurring_cents: i64,
+    one_time_micros: i64,
+    recurring_micros: i64,
     commitment_periods: u32,
     parameters: Vec<ParameterPriceRow>,
 }
@@ -32,8 +32,8 @@ struct PriceRow {
 #[derive(Debug, Deserialize)]
 struct ParameterPriceRow {
     parameter: String,
-    one_time_cents: i64,
-    recurring_cents: i64,
+    one_time_micros: i64,
+    recurring_micros: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,17 +50,17 @@ impl TryFrom<PriceRow> for Price {
         let parameter = |row: ParameterPriceRow| {
             Ok(ParameterPrice {
                 parameter: row.parameter,
-                one_time: row.one_time_cents.try_into()?,
-                recurring: row.recurring_cents.try_into()?,
+                one_time: row.one_time_micros.try_into()?,
+                recurring: row.recurring_micros.try_into()?,
             })
         };
         Ok(Self {
             period,
             currency: row.currency.parse()?,
-            one_time: row.one_time_cents.try_into()?,
-            recurring: row.recurring_cents.try_into()?,
+            one_time: row.one_time_micros.try_into()?,
+            recurring: row.recurring_micros.try_into()?,
             commitment_periods: row.commitment_periods,
-            parameters: row.parameters.into_iter().map(parameter).collect::<Result<_, AmountError>>()?,
+            parameters: row.parameters.into_iter().map(parameter).collect::<Result<_, UnitPriceError>>()?,
         })
     }
 }
@@ -101,8 +101,8 @@ pub(in crate::catalog) async fn products(
                    from product_parameter parameter
                    where parameter.product_id = product.product_id) as "parameters!: Json<Vec<Parameter>>",
                   (select coalesce(jsonb_agg(jsonb_build_object(
-                       'unit', unit, 'count', count, 'currency', currency, 'one_time_cents', one_time_cents,
-                       'recurring_cents', recurring_cents, 'commitment_periods', commitment_periods,
+                       'unit', unit, 'count', count, 'currency', currency, 'one_time_micros', one_time_micros,
+                       'recurring_micros', recurring_micros, 'commitment_periods', commitment_periods,
                        'parameters', (select coalesce(jsonb_agg(besides order by parameter), '[]')
                                       from product_parameter_price besides where besides.price_id = price.price_id))
                        order by price_id), '[]')

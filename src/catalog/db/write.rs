@@ -104,26 +104,26 @@ pub(in crate::catalog) async fn insert_price(
     price: &Price,
 ) -> sqlx::Result<()> {
     let price_id = sqlx::query_scalar!(
-        "insert into product_price (product_id, period_id, currency, one_time_cents, recurring_cents, commitment_periods)
+        "insert into product_price (product_id, period_id, currency, one_time_micros, recurring_micros, commitment_periods)
          values ($1, $2, $3, $4, $5, $6) returning price_id",
         product_id,
         period_id,
         price.currency.as_str(),
-        price.one_time.cents(),
-        price.recurring.cents(),
+        price.one_time.micros(),
+        price.recurring.micros(),
         price.commitment_periods.cast_signed(),
     )
     .fetch_one(&mut *tx)
     .await?;
     for of_parameter in &price.parameters {
         sqlx::query!(
-            "insert into product_parameter_price (price_id, product_id, parameter, one_time_cents, recurring_cents)
+            "insert into product_parameter_price (price_id, product_id, parameter, one_time_micros, recurring_micros)
              values ($1, $2, $3, $4, $5)",
             price_id,
             product_id,
             of_parameter.parameter,
-            of_parameter.one_time.cents(),
-            of_parameter.recurring.cents(),
+            of_parameter.one_time.micros(),
+            of_parameter.recurring.micros(),
         )
         .execute(&mut *tx)
         .await?;

@@ -8,10 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::product::{Offer, Parameter, Price, Product, ProductRef};
 use crate::{
     error::FieldError,
-    money::{
-        amount::{Amount, Currency},
-        period::RecurringPeriod,
-    },
+    money::{amount::Currency, period::RecurringPeriod, unit_price::UnitPrice},
 };
 
 /// A customer's choices for a product. Errors name these fields.
@@ -29,9 +26,9 @@ pub struct Choice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priced {
     /// The one-time price: the sum of the parts.
-    pub one_time: Amount,
+    pub one_time: UnitPrice,
     /// The price of each period: the sum of the parts.
-    pub recurring: Amount,
+    pub recurring: UnitPrice,
     /// The number of periods that can't be cancelled: the product's own, regardless of its components.
     pub commitment_periods: u32,
     /// The components of the price: the product, its parameters, its components and theirs, including free ones.
@@ -48,15 +45,15 @@ pub struct PriceComponent {
     /// The quantity.
     pub quantity: i32,
     /// The one-time price of one unit.
-    pub one_time: Amount,
+    pub one_time: UnitPrice,
     /// The price of one unit for each period.
-    pub recurring: Amount,
+    pub recurring: UnitPrice,
 }
 
 impl Priced {
     /// Returns true if nothing is ever to be paid.
     pub fn is_free(&self) -> bool {
-        self.one_time == Amount::ZERO && self.recurring == Amount::ZERO
+        self.one_time == UnitPrice::ZERO && self.recurring == UnitPrice::ZERO
     }
 }
 
@@ -83,8 +80,8 @@ pub fn price(product: &Product, choice: &Choice, now: DateTime<Utc>) -> Result<P
     let too_large = |_| vec![FieldError::new("parameters", "add up to more than can be billed; order less")];
     let commitment_periods = pieces[0].price.map_or(0, |price| price.commitment_periods);
     let parts: Vec<PriceComponent> = pieces.iter().flat_map(|piece| piece.parts(&choice.parameters)).collect();
-    let sum = |one: fn(&PriceComponent) -> Amount| {
-        parts.iter().try_fold(Amount::ZERO, |sum, part| sum.try_add(one(part).try_mul(part.quantity.into())?))
+    let sum = |one: fn(&PriceComponent) -> UnitPrice| {
+        parts.iter().try_fold(UnitPrice::ZERO, |sum, part| sum.try_add(one(part).try_mul(part.quantity.into())?))
     };
     let one_time = sum(|part| part.one_time).map_err(too_large)?;
     let recurring = sum(|part| part.recurring).map_err(too_large)?;
@@ -128,7 +125,8 @@ impl Piece<'_> {
             let quantity = i32::try_from(i64::from(self.quantity) * value);
             let quantity = quantity.expect("a hundred times the largest maximum fits in an i32");
             let one = price.parameters.iter().find(|price| price.parameter == *name);
-            let (one_time, recurring) = one.map_or((Amount::ZERO, Amount::ZERO), |one| (one.one_time, one.recurring));
+            let (one_time, recurring) =
+                one.map_or((UnitPrice::ZERO, UnitPrice::ZERO), |one| (one.one_time, one.recurring));
             parts.push(part(Some(name), quantity, one_time, recurring));
         }
         parts

@@ -7,7 +7,7 @@ use crate::{
     services::Delivery,
 };
 
-fn money(text: &str) -> Amount {
+fn money(text: &str) -> UnitPrice {
     text.parse().expect("an amount")
 }
 
@@ -78,8 +78,12 @@ fn bundle() -> Product {
         vec![parameter("ssd_gb", "GB", 10, 100, 10)],
         vec![price_row("P30D", "CHF", "0.00", &[("ssd_gb", "0.35")])],
     );
-    let setup =
-        product(4, "setup", Vec::new(), vec![Price { recurring: Amount::ZERO, ..price_row("", "CHF", "0.00", &[]) }]);
+    let setup = product(
+        4,
+        "setup",
+        Vec::new(),
+        vec![Price { recurring: UnitPrice::ZERO, ..price_row("", "CHF", "0.00", &[]) }],
+    );
     let prices = vec![
         Price { commitment_periods: 3, ..price_row("P30D", "CHF", "0.00", &[]) },
         price_row("P1D", "EUR", "0.00", &[]),
@@ -184,7 +188,7 @@ fn price_for_unoffered_period_lists_offered_periods() {
     assert_eq!(says(&vm(), "P1D", "CHF"), "/recurring_period P1D is not offered in CHF; choose from: P30D");
     assert_eq!(says(&vm(), "", "CHF"), "/recurring_period is missing; choose from: P30D");
     let mut once = vm();
-    once.prices = vec![Price { recurring: Amount::ZERO, ..price_row("", "CHF", "0.00", &[]) }];
+    once.prices = vec![Price { recurring: UnitPrice::ZERO, ..price_row("", "CHF", "0.00", &[]) }];
     assert_eq!(says(&once, "P1D", "CHF"), "/recurring_period must be omitted: this is paid once");
     once.prices.extend(vm().prices);
     let either = "/recurring_period P1D is not offered in CHF; choose from: P30D; or omit it to pay once";
@@ -223,12 +227,12 @@ proptest! {
         let maximum = minimum + steps * step;
         let mut product = address();
         product.parameters = vec![parameter("gb", "GB", minimum, maximum, step)];
-        product.prices[0].parameters = vec![ParameterPrice { parameter: "gb".into(), one_time: Amount::ZERO, recurring: money("0.07") }];
+        product.prices[0].parameters = vec![ParameterPrice { parameter: "gb".into(), one_time: UnitPrice::ZERO, recurring: money("0.07") }];
         let right = (0..=steps).any(|taken| i64::from(minimum + taken * step) == value);
         match price(&product, &choice("P30D", "CHF", &[("gb", value)]), now()) {
             Ok(priced) => {
                 prop_assert!(right);
-                prop_assert_eq!(priced.recurring.cents(), 800 + 7 * value);
+                prop_assert_eq!(priced.recurring.micros(), 10_000 * (800 + 7 * value));
             }
             Err(errors) => {
                 prop_assert!(!right);
@@ -242,8 +246,8 @@ proptest! {
     fn price_totals_equal_sums_of_parts(cores in 1..48_i64, memory in 1..256_i64, disk in 1..10_i64) {
         let values = [("cores", cores), ("memory_gb", 2 * memory), ("ssd_gb", 10 * disk)];
         let priced = price(&bundle(), &choice("P30D", "CHF", &values), now()).expect("priced");
-        let sum = |one: fn(&PriceComponent) -> Amount| priced.parts.iter().map(|part| i64::from(part.quantity) * one(part).cents()).sum::<i64>();
-        prop_assert_eq!(priced.one_time.cents(), sum(|part| part.one_time));
-        prop_assert_eq!(priced.recurring.cents(), sum(|part| part.recurring));
+        let sum = |one: fn(&PriceComponent) -> UnitPrice| priced.parts.iter().map(|part| i64::from(part.quantity) * one(part).micros()).sum::<i64>();
+        prop_assert_eq!(priced.one_time.micros(), sum(|part| part.one_time));
+        prop_assert_eq!(priced.recurring.micros(), sum(|part| part.recurring));
     }
 }

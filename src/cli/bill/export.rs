@@ -1,10 +1,10 @@
 //! The command `uncloud bill export`.
 
-use chrono::{DateTime, Utc};
+use chrono::NaiveDate;
 use clap::Args;
 use futures_util::TryStreamExt as _;
 use sqlx::PgPool;
-use uncloud_wire::program::{self, Failure, print};
+use uncloud_wire::program::{Failure, print};
 
 use crate::billing::export::{Format, export};
 
@@ -12,15 +12,15 @@ use crate::billing::export::{Format, export};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  uncloud bill export --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z >q1.csv
-  uncloud bill export --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z --format json >q1.json")]
+  uncloud bill export --from 2026-01-01 --to 2026-04-01 >q1.csv
+  uncloud bill export --from 2026-01-01 --to 2026-04-01 --format json >q1.json")]
 pub(super) struct ExportArgs {
-    /// Only bills issued at this time or later (RFC 3339).
-    #[arg(long, value_name = "TIME", value_parser = program::time)]
-    from: DateTime<Utc>,
-    /// Only bills issued before this time.
-    #[arg(long, value_name = "TIME", value_parser = program::time)]
-    to: DateTime<Utc>,
+    /// First issue date, as in 2026-01-01.
+    #[arg(long, value_name = "DATE")]
+    from: NaiveDate,
+    /// Date after the last issue date.
+    #[arg(long, value_name = "DATE")]
+    to: NaiveDate,
     /// Format of the file.
     #[arg(long, value_enum, default_value_t)]
     format: Format,

@@ -19,9 +19,9 @@ Examples:
   uncloud bill run                              # bill all customers what is due now
   uncloud bill run --as-of 2026-12-01T00:00:00Z --dry-run
   uncloud bill run --customer alice             # bill one customer now
-  uncloud bill ls --customer alice --from 2026-01-01T00:00:00Z
+  uncloud bill ls --customer alice --from 2026-01-01
   uncloud bill show 2026-000042
-  uncloud bill export --from 2026-01-01T00:00:00Z --to 2026-04-01T00:00:00Z > q1.csv
+  uncloud bill export --from 2026-01-01 --to 2026-04-01 > q1.csv
   uncloud bill simulate cases.json              # play cases through; changes nothing")]
 pub(super) struct BillArgs {
     #[command(subcommand)]
@@ -36,7 +36,7 @@ enum BillCommand {
     Run(run::RunArgs),
     /// List bills.
     Ls(show::ListArgs),
-    /// Show a bill with its records, from which it can be recomputed.
+    /// Show a bill with its lines; as JSON, also with the records from which it can be recomputed.
     Show(show::ShowArgs),
     /// Write the bills of a period with their VAT to stdout, for the accounts.
     Export(export::ExportArgs),

@@ -11,7 +11,7 @@ use crate::{
     billing::{
         Problem,
         bill_run::{Progress, Summary},
-        run,
+        run::{self, OneCustomer},
     },
     cli::{
         output::{Output, Table},
@@ -32,7 +32,7 @@ Examples:
   uncloud bill run --as-of 2026-12-01T00:00:00Z --dry-run
   uncloud bill run --customer alice --output json")]
 pub(super) struct RunArgs {
-    /// Time up to which to bill, which is also the bills' date (RFC 3339) [default: now].
+    /// Time up to which to bill (RFC 3339) [default: now]. The bills are dated today.
     #[arg(long, value_name = "TIME", value_parser = program::time)]
     as_of: Option<DateTime<Utc>>,
     /// Only this customer.
@@ -60,7 +60,7 @@ pub(super) async fn run(pool: &PgPool, args: RunArgs) -> anyhow::Result<()> {
         (customer, true) => run::dry_run(pool, as_of, customer).await?,
         (Some(customer), false) => {
             let mut tx = request_context::begin(pool).await?;
-            let (run, problem) = run::bill_one(&mut tx, customer, as_of, None).await?;
+            let (run, problem) = run::bill_one(&mut tx, OneCustomer::all_due(customer, as_of), now).await?;
             let summary = run::summary(&mut tx, run.run_id).await?;
             if summary.is_empty() {
                 tx.rollback().await?;

@@ -1,18 +1,18 @@
 //! The commands `uncloud bill ls` and `show`.
 
-use chrono::{DateTime, Utc};
+use chrono::NaiveDate;
 use clap::Args;
 use serde_json::Value;
 use sqlx::PgPool;
-use uncloud_wire::program::{self, Failure, say};
+use uncloud_wire::program::{Failure, say};
 
 use crate::{
     billing::{
         self,
-        bill::{Bill, BillFilter, WholeBill},
+        bill::{Bill, BillFilter, BillNumber, WholeBill},
     },
     cli::{
-        output::{Output, Table, time},
+        output::{Output, Table},
         users,
     },
     http::PageQuery,
@@ -25,17 +25,17 @@ use crate::{
 #[command(after_help = "\
 Examples:
   uncloud bill ls --customer alice
-  uncloud bill ls --from 2026-01-01T00:00:00Z --output json")]
+  uncloud bill ls --from 2026-01-01 --output json")]
 pub(super) struct ListArgs {
     /// Only bills of this customer.
     #[arg(long, value_name = "USER")]
     customer: Option<Username>,
-    /// Only bills issued at this time or later (RFC 3339).
-    #[arg(long, value_name = "TIME", value_parser = program::time)]
-    from: Option<DateTime<Utc>>,
-    /// Only bills issued before this time.
-    #[arg(long, value_name = "TIME", value_parser = program::time)]
-    to: Option<DateTime<Utc>>,
+    /// Only bills issued on this date or later, as in 2026-01-01.
+    #[arg(long, value_name = "DATE")]
+    from: Option<NaiveDate>,
+    /// Only bills issued before this date.
+    #[arg(long, value_name = "DATE")]
+    to: Option<NaiveDate>,
     /// Largest number of bills to list, the oldest first.
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=10_000))]
     limit: i64,
@@ -49,7 +49,7 @@ pub(super) struct ListArgs {
 pub(super) struct ShowArgs {
     /// Number of the bill, as in 2026-000042.
     #[arg(value_name = "NUMBER")]
-    number: String,
+    number: BillNumber,
     #[command(flatten)]
     output: Output,
 }
@@ -69,13 +69,13 @@ pub(super) async fn list(pool: &PgPool, args: ListArgs) -> anyhow::Result<()> {
 
 fn list_table(bills: &[Bill]) -> Table {
     let mut table =
-        Table::new(&["number", "customer", "issued_at", "document", "currency", "net", "vat", "amount_due"]);
+        Table::new(&["number", "customer", "issue_date", "document", "currency", "net", "vat", "amount_due"]);
     for bill in bills {
         table.row([
             bill.number.clone().into(),
             bill.username.clone().into(),
-            time(bill.issued_at),
-            bill.document.clone().into(),
+            bill.issue_date.map(|date| date.to_string()).into(),
+            bill.document().into(),
             bill.currency.clone().into(),
             money(bill.net),
             money(bill.tax),
@@ -86,31 +86,33 @@ fn list_table(bills: &[Bill]) -> Table {
 }
 
 pub(super) async fn show(pool: &PgPool, args: ShowArgs) -> anyhow::Result<()> {
-    let found = billing::bill_by_number(pool, &args.number).await?;
+    let found = billing::bill_by_number(pool, args.number).await?;
     let whole = found.ok_or_else(|| {
         Failure::not_found(format!("bill {} not found; `uncloud bill ls` lists the bills", args.number))
     })?;
     let Bill { currency, net, tax, gross, amount_due, .. } = &whole.bill;
     let totals = format!("net {net}, VAT {tax}, gross {gross}, amount due {amount_due} {currency}\n");
-    args.output.object(whole, records_table)?;
+    args.output.object(whole, lines_table)?;
     if !args.output.is_json() {
         say(&totals);
     }
     Ok(())
 }
 
-fn records_table(whole: &WholeBill) -> Table {
-    let mut table = Table::new(&["order", "description", "from", "to", "quantity", "unit_price", "net", "vat"]);
-    for record in &whole.records {
+fn lines_table(whole: &WholeBill) -> Table {
+    let mut table = Table::new(&["text", "quantity", "unit", "unit_price", "net", "vat_percent"]);
+    for line in &whole.content.lines {
+        let group = usize::try_from(line.vat_group - 1).ok().and_then(|place| whole.vat.get(place));
         table.row([
-            record.order_id.into(),
-            format!("{} ({})", record.description, record.reason()).into(),
-            time(record.from),
-            time(record.to),
-            record.quantity().into(),
-            money(record.unit_price),
-            money(record.net),
-            format!("{} {}", record.category, record.rate).into(),
+            match &line.reason {
+                Some(reason) => format!("{} ({reason})", line.text).into(),
+                None => line.text.clone().into(),
+            },
+            line.quantity.clone().into(),
+            line.unit.clone().into(),
+            line.unit_price.clone().into(),
+            money(line.net),
+            group.map(|group| group.rate.percent()).into(),
         ]);
     }
     table

@@ -10,7 +10,7 @@ mod words;
 
 pub use filter::{Flag, QueueText, TextPart};
 pub use moment::Moment;
-pub use money::{Price, TimeZone};
+pub use money::{Date, TimeZone};
 pub use number::{Id, Number};
 pub use text::{Line, Lines, ParameterName, ProductName};
 pub use username::UsernameText;

@@ -1,5 +1,6 @@
 //! Scalars of money: amounts, currencies, countries, rates, recurring periods; parsed and serialized in one form.
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use poem_openapi::{
     registry::MetaSchema,
@@ -12,7 +13,10 @@ use crate::money::{
     amount::{Amount, Currency, Rate},
     charge::{BillingMode, UpgradeCredit},
     country::Country,
+    language::Language,
     period::RecurringPeriod,
+    territory::Territory,
+    unit_price::UnitPrice,
 };
 
 macro_rules! text_scalar {
@@ -56,12 +60,12 @@ text_scalar!(
     "An amount of money with exactly two decimals, of either sign; the currency is a separate member."
 );
 text_scalar!(
-    Price,
+    UnitPrice,
     "Price",
     "money",
-    r"^(0|[1-9][0-9]{0,11})\.[0-9]{2}$",
+    r"^(0|[1-9][0-9]{0,11})\.[0-9]{2,6}$",
     "10.00",
-    "A price with exactly two decimals, never negative; the currency is a separate member."
+    "A price of one unit with two to six decimals, never negative; the currency is a separate member."
 );
 text_scalar!(
     Currency,
@@ -78,6 +82,15 @@ text_scalar!(
     "^[A-Z]{2}$",
     "CH",
     "A country as its two-letter code (ISO 3166-1); Greece is GR, the United Kingdom GB."
+);
+text_scalar!(
+    Territory,
+    "VatTerritory",
+    "vat-territory",
+    "^[A-Z]{2}(-[1-9][0-9]{0,3})?$",
+    "CH",
+    "A VAT territory: a country's two-letter code (ISO 3166-1), or AT-6691 for Jungholz and Mittelberg, PT-20 for the \
+     Azores, PT-30 for Madeira."
 );
 text_scalar!(
     Rate,
@@ -105,6 +118,34 @@ text_scalar!(
     "A time zone as its name in the tz database (IANA)."
 );
 
+text_scalar!(
+    Date,
+    "Date",
+    "date",
+    "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+    "2026-01-31",
+    "A civil date."
+);
+
+/// A civil date.
+#[derive(Debug, Clone, Copy)]
+pub struct Date(pub NaiveDate);
+
+impl std::fmt::Display for Date {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for Date {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| date.to_string() == text);
+        date.map(Self).ok_or_else(|| "must be a date such as 2026-01-31".to_owned())
+    }
+}
+
 /// A time zone.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeZone(pub Tz);
@@ -124,25 +165,6 @@ impl std::str::FromStr for TimeZone {
     }
 }
 
-/// A price: an amount that is not negative.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Price(pub Amount);
-
-impl std::fmt::Display for Price {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::str::FromStr for Price {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let amount: Amount = text.parse().map_err(|error: crate::money::amount::AmountError| error.to_string())?;
-        if text.starts_with('-') { Err("must not be negative, such as 10.00".to_owned()) } else { Ok(Self(amount)) }
-    }
-}
-
 word_scalar!(
     BillingMode,
     "BillingMode",
@@ -156,6 +178,13 @@ word_scalar!(
     ["prorate" => Self::Prorate, "none" => Self::None]
 );
 
+word_scalar!(
+    Language,
+    "Language",
+    "Language of bills: German, French, Italian or English.",
+    ["de" => Self::De, "fr" => Self::Fr, "it" => Self::It, "en" => Self::En]
+);
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -163,10 +192,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn price_without_two_decimals_or_negative_is_refused() {
-        let parse = |value: Value| Price::parse(&value).map(|price| price.to_string());
+    fn price_without_two_to_six_decimals_or_negative_is_refused() {
+        let parse = |value: Value| UnitPrice::parse(&value).map(|price| price.to_string());
         assert_eq!(parse(json!("0.00")), Ok("0.00".into()));
-        for wrong in ["-1.00", "-0.00", "1", "1.005", "1.5", "01.00", "1e3", "1'000.00", " 1.00", ""] {
+        for wrong in ["-1.00", "-0.00", "1", "1.0000005", "1.5", "01.00", "1e3", "1'000.00", " 1.00", ""] {
             assert!(parse(json!(wrong)).is_err(), "{wrong}");
         }
         assert_eq!(parse(json!(10.0)), Err("must be a string".into()), "a float is not exact");

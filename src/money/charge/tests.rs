@@ -11,6 +11,10 @@ fn money(text: &str) -> Amount {
     text.parse().expect("an amount")
 }
 
+fn price(text: &str) -> UnitPrice {
+    text.parse().expect("a price")
+}
+
 fn days(count: i32) -> RecurringPeriod {
     RecurringPeriod::new(Unit::Day, count).expect("a period")
 }
@@ -20,10 +24,11 @@ fn terms(billing_mode: BillingMode) -> Terms {
     Terms {
         starts_at: at("2025-03-01T00:00:00"),
         ends_at: None,
-        price: money("10.00"),
+        price: price("10.00"),
         period: days(30),
         billing_mode,
         commitment_periods: 1,
+        carried_commitment_ends_at: None,
     }
 }
 
@@ -73,7 +78,7 @@ fn charges_of_a_span_end_at_boundaries_and_rate_changes() {
 fn charges_of_hourly_periods_are_combined_by_rate() {
     let hourly = Terms {
         period: RecurringPeriod::new(Unit::Hour, 1).expect("a period"),
-        price: money("0.01"),
+        price: price("0.01"),
         ..terms(BillingMode::Arrears)
     };
     let change = at("2025-03-01T12:30:00");
@@ -88,7 +93,7 @@ fn charges_of_hourly_periods_are_combined_by_rate() {
 
 #[test]
 fn credit_of_partly_used_charge_takes_back_the_unused_part() {
-    let mut terms = Terms { price: money("0.05"), ..terms(BillingMode::Advance) };
+    let mut terms = Terms { price: price("0.05"), ..terms(BillingMode::Advance) };
     let (from, to) = (terms.starts_at, at("2025-03-31T00:00:00"));
     assert_eq!(terms.credit(from, to, ZONE), Ok(None));
     let end = at("2025-03-16T00:00:00");
@@ -117,7 +122,7 @@ fn replacement_with_higher_or_equal_price_per_second_is_an_upgrade() {
         (("10.00", days(30)), ("10.00", period(Unit::Month, 1)), Replacement::Downgrade),
         (("0.01", period(Unit::Hour, 1)), ("0.24", days(1)), Replacement::Upgrade),
     ] {
-        let replacement = Replacement::of((money(old.0), old.1), (money(new.0), new.1));
+        let replacement = Replacement::of((price(old.0), old.1), (price(new.0), new.1));
         assert_eq!(replacement, expected, "{old:?} {new:?}");
     }
 }
@@ -126,8 +131,8 @@ fn replacement_with_higher_or_equal_price_per_second_is_an_upgrade() {
 fn replaced_by_starts_upgrades_now_and_downgrades_after_the_commitment() {
     let mut terms = Terms { commitment_periods: 2, ..terms(BillingMode::Advance) };
     let end_of_commitment = at("2025-04-30T00:00:00");
-    let handover = |terms: &Terms, price, credit, now| {
-        let handover = terms.replaced_by((money(price), days(30)), credit, at(now), ZONE);
+    let handover = |terms: &Terms, new: &str, credit, now| {
+        let handover = terms.replaced_by((price(new), days(30)), credit, at(now), ZONE);
         (handover.starts_at, handover.ends_at)
     };
     let now = at("2025-03-16T00:00:00");
@@ -159,12 +164,34 @@ fn cancelled_at_waits_for_the_commitment_but_not_for_the_start() {
     ] {
         assert_eq!(terms.cancelled_at(at(now), ZONE), at(end), "{now}");
     }
+    let carried = Terms { carried_commitment_ends_at: Some(at("2025-05-05T12:00:00")), ..terms };
+    assert_eq!(
+        carried.cancelled_at(at("2025-03-11T00:00:00"), ZONE),
+        at("2025-05-30T00:00:00"),
+        "the later one counts"
+    );
     let uncommitted = Terms { commitment_periods: 0, ..terms };
     assert_eq!(uncommitted.cancelled_at(terms.starts_at, ZONE), terms.starts_at);
 }
 
 #[test]
+fn next_due_at_of_a_price_below_a_cent_is_when_a_cent_is_reached() {
+    let hourly = RecurringPeriod::new(Unit::Hour, 1).expect("a period");
+    let terms = Terms { price: price("0.0066"), period: hourly, ..terms(BillingMode::Arrears) };
+    let due = |terms: &Terms, hours| {
+        let from = terms.starts_at + chrono::TimeDelta::hours(hours);
+        (terms.next_due_at(from, ZONE).expect("small") - terms.starts_at).num_hours()
+    };
+    // 0.0066, 0.0132, 0.0198: the first and the third hour bring a cent.
+    assert_eq!([0, 1, 2, 3].map(|hours| due(&terms, hours)), [1, 3, 3, 4]);
+    let advance = Terms { billing_mode: BillingMode::Advance, ..terms };
+    assert_eq!([0, 1, 2, 3].map(|hours| due(&advance, hours)), [0, 2, 2, 3]);
+    let ending = Terms { ends_at: Some(terms.starts_at + chrono::TimeDelta::minutes(90)), ..terms };
+    assert_eq!(ending.next_due_at(terms.starts_at + chrono::TimeDelta::hours(1), ZONE), Ok(at("2025-03-01T01:30:00")));
+}
+
+#[test]
 fn charge_beyond_the_largest_amount_is_refused() {
-    let terms = Terms { price: money("999999999999.99"), ..terms(BillingMode::Advance) };
+    let terms = Terms { price: price("999999999999.99"), ..terms(BillingMode::Advance) };
     assert_eq!(terms.charge_until(at("2025-05-01T00:00:00"), ZONE), Err(AmountError::TooLarge));
 }

@@ -28,12 +28,16 @@ fn rate_at_changes_at_midnight_in_the_territory() {
         ("DE", "2020-12-31T22:59:59Z", "0.160"),
         ("IE", "2021-02-28T23:59:59Z", "0.210"),
         ("IE", "2021-03-01T00:00:00Z", "0.230"),
+        ("AT-6691", "2026-01-01T00:00:00Z", "0.190"),
+        ("PT-20", "2021-06-30T23:59:59Z", "0.180"),
+        ("PT-20", "2021-07-01T00:00:00Z", "0.160"),
+        ("PT-30", "2026-01-01T00:00:00Z", "0.220"),
     ] {
         assert_eq!(rate(&table, territory, t), Ok(expected.into()), "{territory} {t}");
     }
-    for country in Country::with_vat() {
+    for territory in Territory::with_vat() {
         for year in 2012..2030 {
-            assert!(table.rate_at(country, at(&format!("{year}-06-01T00:00:00Z"))).is_ok(), "{country} {year}");
+            assert!(table.rate_at(territory, at(&format!("{year}-06-01T00:00:00Z"))).is_ok(), "{territory} {year}");
         }
     }
 }
@@ -62,8 +66,7 @@ fn rate_at_without_a_rate_names_territory_and_date() {
     assert_eq!(message("FR", "2020-01-31T23:00:00Z"), Err(missing("2020-02-01")));
     assert_eq!(message("FR", "2019-12-31T22:59:59Z"), Err(missing("2019-12-31")));
     assert_eq!(message("FR", "2020-02-29T23:00:00Z"), Ok("0.200".into()));
-    let known =
-        "known are AT BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IT LI LT LU LV MT NL NO PL PT RO SE SI SK";
+    let known = "known are AT AT-6691 BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IT LI LT LU LV MT NL NO PL PT PT-20 PT-30 RO SE SI SK";
     assert_eq!(message("US", "2020-01-01T00:00:00Z"), Err(format!("US is not a territory with known VAT; {known}")));
     assert!(matches!(rate(&table, "DE", "2020-01-01T00:00:00Z"), Err(RateTableError::Missing { .. })));
 }

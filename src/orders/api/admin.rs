@@ -21,13 +21,13 @@ use crate::{
     accounts,
     error::{Error, FieldError},
     http::{
-        Body, Cursor, Flag, Id, Line, Moment, Number, PageQuery, Price, ProductName, Sort, Staff, Tags, UsernameText,
-        input,
+        Body, Cursor, Flag, Id, Line, Moment, Number, PageQuery, ProductName, Sort, Staff, Tags, UsernameText, input,
     },
     money::{
-        amount::{Amount, Currency},
+        amount::Currency,
         charge::{BillingMode, UpgradeCredit},
         period::RecurringPeriod,
+        unit_price::UnitPrice,
     },
     orders::{
         buy::{self, NegotiatedTerms, Terms},
@@ -56,9 +56,9 @@ input! {
         /// The description that bills show for a negotiated order; replaces `product`.
         pub description: Option<Line<500>>,
         /// The negotiated one-time price before VAT; 0.00 if omitted.
-        pub one_time: Option<Price>,
+        pub one_time: Option<UnitPrice>,
         /// The negotiated price of each period before VAT; 0.00 if omitted.
-        pub recurring: Option<Price>,
+        pub recurring: Option<UnitPrice>,
         /// The negotiated time at which a period is billed, when it begins or when it has ended; `advance` if omitted.
         pub billing_mode: Option<BillingMode>,
         /// The negotiated number of periods that can't be cancelled; 1 if omitted.
@@ -121,8 +121,8 @@ impl CustomerOrderCreate {
                 Ok(Terms::NegotiatedTerms(NegotiatedTerms {
                     description: description.0,
                     currency: self.currency,
-                    one_time: self.one_time.map_or(Amount::ZERO, |price| price.0),
-                    recurring: self.recurring.map_or(Amount::ZERO, |price| price.0),
+                    one_time: self.one_time.unwrap_or_default(),
+                    recurring: self.recurring.unwrap_or_default(),
                     recurring_period,
                     billing_mode: self.billing_mode.unwrap_or(BillingMode::Advance),
                     commitment_periods: self.commitment_periods.map_or(u32::from(!once), Number::get),

@@ -12,9 +12,10 @@ use crate::{
     error::Error,
     http::Representation,
     money::{
-        amount::{Amount, Currency},
+        amount::Currency,
         charge::{BillingMode, UpgradeCredit},
         period::RecurringPeriod,
+        unit_price::UnitPrice,
     },
     orders::{
         order_view::{OrderView, PendingAction, Status},
@@ -33,10 +34,12 @@ pub(super) struct PartBody {
     pub(super) parameter: Option<String>,
     /// The quantity.
     pub(super) quantity: i32,
+    /// The units whose one-time price is charged: those that the replaced order did not have.
+    pub(super) new_quantity: i32,
     /// The one-time price of one unit.
-    pub(super) one_time: Amount,
+    pub(super) one_time: UnitPrice,
     /// The price of one unit for each period.
-    pub(super) recurring: Amount,
+    pub(super) recurring: UnitPrice,
 }
 
 /// The service of an order.
@@ -88,15 +91,17 @@ pub(super) struct OrderBody {
     /// The currency of all amounts.
     currency: Currency,
     /// The one-time price before VAT.
-    one_time: Amount,
+    one_time: UnitPrice,
     /// The price of each period before VAT.
-    recurring: Amount,
+    recurring: UnitPrice,
     /// The recurring period; absent for a one-time purchase.
     recurring_period: Option<RecurringPeriod>,
     /// The time at which a period is billed: when it begins (advance) or when it has ended (arrears).
     billing_mode: BillingMode,
     /// The number of periods that can't be cancelled.
     commitment_periods: i32,
+    /// The end of the commitment that this order, an upgrade, has taken over: it can't be cancelled earlier.
+    carried_commitment_ends_at: Option<DateTime<Utc>>,
     /// The treatment of the period that an upgrade interrupts.
     upgrade_credit: UpgradeCredit,
     /// The components of the price; empty for negotiated terms.
@@ -123,8 +128,8 @@ pub(super) struct OrderBody {
     delivered: Option<DeliveredBody>,
 }
 
-fn amount(cents: i64) -> Result<Amount, Error> {
-    Ok(Amount::try_from(cents).map_err(anyhow::Error::new)?)
+fn price(micros: i64) -> Result<UnitPrice, Error> {
+    Ok(UnitPrice::try_from(micros).map_err(anyhow::Error::new)?)
 }
 
 impl Representation for OrderView {
@@ -142,8 +147,9 @@ impl TryFrom<OrderView> for OrderBody {
                 product: part.product.clone(),
                 parameter: part.parameter.clone(),
                 quantity: part.quantity,
-                one_time: amount(part.one_time_cents)?,
-                recurring: amount(part.recurring_cents)?,
+                new_quantity: part.new_quantity,
+                one_time: price(part.one_time_micros)?,
+                recurring: price(part.recurring_micros)?,
             })
         });
         let delivered = order.delivered_order.zip(order.delivered_parameters.clone());
@@ -173,6 +179,7 @@ impl TryFrom<OrderView> for OrderBody {
             recurring: order.recurring,
             billing_mode: order.billing_mode,
             commitment_periods: order.commitment_periods,
+            carried_commitment_ends_at: order.carried_commitment_ends_at,
             upgrade_credit: order.upgrade_credit,
             ordered_at: order.ordered_at,
             ordered_by: order.ordered_by,

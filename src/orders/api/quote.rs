@@ -8,8 +8,10 @@ use crate::{
     code::Code,
     error::Error,
     money::{
-        amount::{Amount, AmountError, Currency, Rate},
+        amount::{Currency, Rate},
         period::RecurringPeriod,
+        territory::Territory,
+        unit_price::{UnitPrice, UnitPriceError},
     },
     orders::quote::Quote,
     parties::{VatPreview, VatUnavailable},
@@ -17,22 +19,24 @@ use crate::{
 
 /// The VAT on a price. A bill rounds VAT once for each tax group, so it may differ from this by a cent.
 #[derive(Debug, Object)]
-#[oai(rename = "OrderQuoteVat")]
+#[oai(rename = "OrderQuoteVat", skip_serializing_if_is_none)]
 pub(super) struct QuoteVatBody {
     /// The VAT category of UNCL 5305: S for a standard rate, AE for reverse charge, O for outside scope.
     category: String,
+    /// The territory whose rate applies; absent without VAT.
+    territory: Option<Territory>,
     /// The rate as a fraction: 0.081 is 8.1 %. Later services bear the rate of their time.
     rate: Rate,
     /// The reason for this taxation, for people.
     reason: String,
     /// The VAT on the one-time price.
-    one_time: Amount,
+    one_time: UnitPrice,
     /// The VAT on the price of a period.
-    recurring: Amount,
+    recurring: UnitPrice,
     /// The one-time price with VAT.
-    one_time_gross: Amount,
+    one_time_gross: UnitPrice,
     /// The price of each period with VAT.
-    recurring_gross: Amount,
+    recurring_gross: UnitPrice,
 }
 
 /// A price, and the blockers of the order.
@@ -44,9 +48,9 @@ pub(super) struct QuoteBody {
     /// The currency of all amounts.
     currency: Currency,
     /// The one-time price before VAT, which is the sum of the parts.
-    one_time: Amount,
+    one_time: UnitPrice,
     /// The price of each period before VAT, which is the sum of the parts.
-    recurring: Amount,
+    recurring: UnitPrice,
     /// The recurring period; absent for a one-time purchase.
     recurring_period: Option<RecurringPeriod>,
     /// The number of periods that can't be cancelled.
@@ -74,10 +78,14 @@ pub(super) struct BlockerBody {
 }
 
 impl QuoteVatBody {
-    fn new(VatPreview { category, rate, reason }: VatPreview, priced: &Priced) -> Result<Self, AmountError> {
-        let (one_time, recurring) = (rate.of(priced.one_time), rate.of(priced.recurring));
+    fn new(
+        VatPreview { category, territory, rate, reason }: VatPreview,
+        priced: &Priced,
+    ) -> Result<Self, UnitPriceError> {
+        let (one_time, recurring) = (priced.one_time.tax(rate), priced.recurring.tax(rate));
         Ok(Self {
             category: category.to_string(),
+            territory,
             rate,
             reason,
             one_time,
@@ -99,6 +107,7 @@ impl QuoteBody {
             product: part.product.name.clone(),
             parameter: part.parameter.clone(),
             quantity: part.quantity,
+            new_quantity: part.quantity,
             one_time: part.one_time,
             recurring: part.recurring,
         });

@@ -8,21 +8,21 @@ mod view;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-pub use billing::{due, move_cursors};
+pub use billing::{DueOrder, due, move_cursors, successors};
 pub(super) use customer::{Customer, dependents, locked_customer, locked_owner, not_had, owner};
 pub(super) use service::{
     Delivery, delivery, mark_delivered, mark_terminated, set_deliver_at, set_parameter, set_terminate_at,
 };
 pub(super) use view::views;
 
-use super::new_order::NewOrder;
+use super::new_order::{NewOrder, Quantities};
 use crate::{
     error::Error,
     money::{
         Billed, Order,
-        amount::Amount,
         charge::{BillingMode, UpgradeCredit},
         period::{RecurringPeriod, Unit},
+        unit_price::UnitPrice,
     },
 };
 
@@ -33,12 +33,13 @@ pub struct OrderRow {
     pub order_id: i64,
     pub user_id: i64,
     pub currency: String,
-    pub one_time: Amount,
-    pub recurring: Amount,
+    pub one_time: UnitPrice,
+    pub recurring: UnitPrice,
     pub period_unit: Option<Unit>,
     pub period_count: Option<i32>,
     pub billing_mode: BillingMode,
     pub commitment_periods: i32,
+    pub carried_commitment_ends_at: Option<DateTime<Utc>>,
     pub upgrade_credit: UpgradeCredit,
     pub time_zone: String,
     pub starts_at: DateTime<Utc>,
@@ -67,6 +68,7 @@ impl TryFrom<OrderRow> for Order {
             period,
             billing_mode: row.billing_mode,
             commitment_periods: row.commitment_periods.try_into()?,
+            carried_commitment_ends_at: row.carried_commitment_ends_at,
             upgrade_credit: row.upgrade_credit,
             zone: row.time_zone.parse().map_err(|_| anyhow::anyhow!("{} is not a valid time zone", row.time_zone))?,
             starts_at: row.starts_at,
@@ -83,15 +85,33 @@ pub async fn lock_customer(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<
     sqlx::query!("select from users where user_id = $1 for no key update", user_id).execute(tx).await.map(drop)
 }
 
+/// Returns these orders by id.
+pub async fn read_all(tx: &mut PgConnection, orders: &[i64]) -> Result<Vec<Order>, Error> {
+    let rows = sqlx::query_as!(
+        OrderRow,
+        r#"select order_id, orders.user_id, currency, one_time_micros as "one_time: UnitPrice",
+                  recurring_micros as "recurring: UnitPrice", period_unit as "period_unit: Unit", period_count,
+                  billing_mode as "billing_mode: BillingMode", commitment_periods, carried_commitment_ends_at,
+                  upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
+                  billed_through, one_time_billed
+           from orders join order_cursor using (order_id) where order_id = any($1) order by order_id"#,
+        orders
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(Order::try_from).collect::<Result<_, _>>()?)
+}
+
 /// Returns one order of a customer.
 pub async fn find(tx: &mut PgConnection, order_id: i64, user_id: i64) -> Result<Order, Error> {
     let row = sqlx::query_as!(
         OrderRow,
-        r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: BillingMode", commitment_periods,
+        r#"select order_id, orders.user_id, currency, one_time_micros as "one_time: UnitPrice",
+                  recurring_micros as "recurring: UnitPrice", period_unit as "period_unit: Unit", period_count,
+                  billing_mode as "billing_mode: BillingMode", commitment_periods, carried_commitment_ends_at,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
                   billed_through, one_time_billed
-           from orders where order_id = $1 and user_id = $2"#,
+           from orders join order_cursor using (order_id) where order_id = $1 and orders.user_id = $2"#,
         order_id,
         user_id
     )
@@ -115,11 +135,12 @@ pub(super) async fn lock(tx: &mut PgConnection, order_id: i64, user_id: i64) -> 
 pub(super) async fn successor(tx: &mut PgConnection, order_id: i64) -> Result<Option<Order>, Error> {
     let row = sqlx::query_as!(
         OrderRow,
-        r#"select order_id, user_id, currency, one_time_cents as "one_time: Amount", recurring_cents as "recurring: Amount",
-                  period_unit as "period_unit: Unit", period_count, billing_mode as "billing_mode: BillingMode", commitment_periods,
+        r#"select order_id, orders.user_id, currency, one_time_micros as "one_time: UnitPrice",
+                  recurring_micros as "recurring: UnitPrice", period_unit as "period_unit: Unit", period_count,
+                  billing_mode as "billing_mode: BillingMode", commitment_periods, carried_commitment_ends_at,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
                   billed_through, one_time_billed
-           from orders where replaces = $1 and not void"#,
+           from orders join order_cursor using (order_id) where replaces = $1 and not void"#,
         order_id
     )
     .fetch_optional(tx)
@@ -136,66 +157,82 @@ pub(super) async fn insert(
     deliver_at: DateTime<Utc>,
     delivered_at: Option<DateTime<Utc>>,
 ) -> Result<i64, Error> {
-    let due_at = order.due_at();
-    let cents = |amount: fn(&super::PriceComponent) -> i64| new.parts.iter().map(amount).collect::<Vec<i64>>();
+    let micros = |price: fn(&super::PriceComponent) -> i64| new.parts.iter().map(price).collect::<Vec<i64>>();
     let products: Vec<i64> = new.parts.iter().map(|part| part.product_id).collect();
     let parameters: Vec<Option<String>> = new.parts.iter().map(|part| part.parameter.clone()).collect();
     let quantities: Vec<i32> = new.parts.iter().map(|part| part.quantity).collect();
+    let new_quantities: Vec<i32> = new.parts.iter().map(|part| part.new_quantity).collect();
     let order_id = sqlx::query_scalar!(
         r#"with placed as (
-               insert into orders (user_id, product_id, description, parameters, currency, one_time_cents, recurring_cents,
-                   period_unit, period_count, billing_mode, commitment_periods, upgrade_credit, time_zone, starts_at, replaces,
-                   ordered_at, ordered_by, due_at, closed, deliver_at, delivered_at)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18::timestamptz is null, $19, $25)
+               insert into orders (user_id, product_id, description, parameters, currency, one_time_micros, recurring_micros,
+                   period_unit, period_count, billing_mode, commitment_periods, carried_commitment_ends_at, upgrade_credit,
+                   time_zone, starts_at, replaces, ordered_at, ordered_by, deliver_at, delivered_at)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
                returning order_id),
+           cursor as (
+               insert into order_cursor (order_id, user_id, due_at, closed)
+               select order_id, $1, $21, $21::timestamptz is null from placed),
            parts as (
-               insert into order_part (order_id, position, product_id, parameter, quantity, one_time_cents, recurring_cents)
-               select order_id, position, product_id, parameter, quantity, one_time_cents, recurring_cents
-               from placed, unnest($20::bigint[], $21::text[], $22::integer[], $23::bigint[], $24::bigint[])
-                   with ordinality as part (product_id, parameter, quantity, one_time_cents, recurring_cents, position))
+               insert into order_part (order_id, position, product_id, parameter, quantity, new_quantity, one_time_micros,
+                   recurring_micros)
+               select order_id, position, product_id, parameter, quantity, new_quantity, one_time_micros, recurring_micros
+               from placed, unnest($22::bigint[], $23::text[], $24::integer[], $25::integer[], $26::bigint[], $27::bigint[])
+                   with ordinality as part (product_id, parameter, quantity, new_quantity, one_time_micros, recurring_micros,
+                       position))
            select order_id as "order_id!" from placed"#,
         order.user_id,
         new.product_id,
         new.description,
         new.parameters,
         order.currency.as_str(),
-        order.one_time.cents(),
-        order.recurring.cents(),
+        order.one_time.micros(),
+        order.recurring.micros(),
         order.period.map(RecurringPeriod::unit) as Option<Unit>,
         order.period.map(RecurringPeriod::count),
         order.billing_mode as BillingMode,
         i32::try_from(order.commitment_periods).map_err(anyhow::Error::new)?,
+        order.carried_commitment_ends_at,
         order.upgrade_credit as UpgradeCredit,
         order.zone.name(),
         order.starts_at,
         order.replaces,
         ordered_at,
         new.ordered_by,
-        due_at,
         deliver_at,
+        delivered_at,
+        order.due_at(),
         &products,
         &parameters as &[Option<String>],
         &quantities,
-        &cents(|part| part.one_time.cents()),
-        &cents(|part| part.recurring.cents()),
-        delivered_at,
+        &new_quantities,
+        &micros(|part| part.one_time.micros()),
+        &micros(|part| part.recurring.micros()),
     )
     .fetch_one(tx)
     .await?;
     Ok(order_id)
 }
 
+/// Returns the quantities of an order's components.
+pub(super) async fn parts(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Quantities> {
+    let rows = sqlx::query!("select product_id, parameter, quantity from order_part where order_id = $1", order_id)
+        .fetch_all(tx)
+        .await?;
+    Ok(rows.into_iter().map(|row| ((row.product_id, row.parameter), row.quantity)).collect())
+}
+
 /// Writes an order's end and its consequences. `terminate_at` is the time at which the service ends, if there is one.
 pub(super) async fn end(tx: &mut PgConnection, order: &Order, terminate_at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
-    let due_at = order.due_at();
     sqlx::query!(
-        "update orders set billing_ends_at = $2, void = $3, due_at = $4, closed = $4::timestamptz is null,
+        "with cursor as (
+             update order_cursor set due_at = $4, closed = $4::timestamptz is null where order_id = $1)
+         update orders set billing_ends_at = $2, void = $3,
              terminate_at = case when delivered_at is null and $3 then null else coalesce($5, terminate_at) end
          where order_id = $1",
         order.order_id,
         order.ends_at,
         order.void,
-        due_at,
+        order.due_at(),
         terminate_at,
     )
     .execute(tx)

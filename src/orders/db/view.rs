@@ -5,9 +5,9 @@ use sqlx::{PgExecutor, types::Json};
 use crate::{
     http::{PageQuery, in_order},
     money::{
-        amount::Amount,
         charge::{BillingMode, UpgradeCredit},
         period::Unit,
+        unit_price::UnitPrice,
     },
     orders::order_view::{Filter, OrderView, PartView, PendingAction},
     services::Delivery,
@@ -27,9 +27,10 @@ pub(in crate::orders) async fn views(
         r#"select orders.order_id, users.username, product.name as "product?",
                   case when network_id is not null then 'vpn_network' else coalesce(product.delivery, 'manual') end
                       as "delivery!: Delivery",
-                  orders.description, orders.parameters, currency, one_time_cents as "one_time: Amount",
-                  recurring_cents as "recurring: Amount", period_unit as "period_unit: Unit", period_count,
-                  orders.billing_mode as "billing_mode: BillingMode", commitment_periods, upgrade_credit as "upgrade_credit: UpgradeCredit",
+                  orders.description, orders.parameters, currency, one_time_micros as "one_time: UnitPrice",
+                  recurring_micros as "recurring: UnitPrice", period_unit as "period_unit: Unit", period_count,
+                  orders.billing_mode as "billing_mode: BillingMode", commitment_periods,
+                  carried_commitment_ends_at, upgrade_credit as "upgrade_credit: UpgradeCredit",
                   starts_at, ordered_at, orderer.username as "ordered_by?", replaces,
                   next.order_id as "replaced_by?", billing_ends_at, void, billed_through, closed,
                   deliver_at, delivered_at, terminate_at, terminated_at, network_id as "network_id?",
@@ -37,12 +38,14 @@ pub(in crate::orders) async fn views(
                   pending_action as "pending_action?: PendingAction", date_trunc('second', now()) as "now!",
                   coalesce((select jsonb_agg(jsonb_build_object(
                                 'product', sold.name, 'parameter', parameter, 'quantity', quantity,
-                                'one_time_cents', part.one_time_cents, 'recurring_cents', part.recurring_cents)
+                                'new_quantity', new_quantity, 'one_time_micros', part.one_time_micros,
+                                'recurring_micros', part.recurring_micros)
                                 order by position)
                             from order_part part join product sold using (product_id)
                             where part.order_id = orders.order_id), '[]') as "parts!: Json<Vec<PartView>>"
            from orders
-           join users using (user_id)
+           join order_cursor using (order_id)
+           join users on users.user_id = orders.user_id
            left join users orderer on orderer.user_id = ordered_by
            left join product on product.product_id = orders.product_id
            left join vpn_network network on network.order_id = orders.order_id

@@ -28,7 +28,7 @@ input! {
         pub city: Line<200>,
         /// The country: only CH, because the rules of other countries are not implemented.
         pub country: Country,
-        /// The VAT number, as the tax office wrote it.
+        /// The VAT number, as the tax office wrote it. Without one, bills charge no VAT.
         pub vat_number: Option<Line<40>>,
         /// The time zone in which months and years start.
         pub time_zone: TimeZone,
@@ -63,6 +63,8 @@ struct SellerBody {
     oss_eu: bool,
     /// Rounds amounts due to 0.05.
     cash_rounding: bool,
+    /// The details are placeholders, in whose name nothing is billed; setting the details replaces them.
+    is_placeholder: bool,
     /// The time at which the details were set.
     created_at: DateTime<Utc>,
 }
@@ -81,6 +83,7 @@ impl From<SellerVersion> for SellerBody {
             time_zone: TimeZone(seller.time_zone),
             oss_eu: seller.oss_eu,
             cash_rounding: seller.cash_rounding,
+            is_placeholder: seller.is_placeholder,
             created_at: version.created_at,
         }
     }
@@ -104,6 +107,7 @@ impl From<SellerUpdate> for Seller {
             time_zone: body.time_zone.0,
             oss_eu: body.oss_eu.is_some_and(|flag| flag.0),
             cash_rounding: body.cash_rounding.is_some_and(|flag| flag.0),
+            is_placeholder: false,
         }
     }
 }

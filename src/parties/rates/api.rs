@@ -8,14 +8,14 @@ use super::{db, sourced_rate::SourcedRate};
 use crate::{
     error::Error,
     http::{Staff, Tags},
-    money::{amount::Rate, country::Country},
+    money::{amount::Rate, territory::Territory},
 };
 
 /// A standard rate of VAT and the dates on which it applies.
 #[derive(Debug, Object)]
 #[oai(rename = "VatRate", skip_serializing_if_is_none)]
 struct RateBody {
-    territory: Country,
+    territory: Territory,
     /// The first day of the rate, in the territory's time zone.
     from: NaiveDate,
     /// The first day on which the rate no longer applies; absent while it does.
@@ -54,10 +54,10 @@ impl VatRateApi {
     async fn list(
         &self,
         _staff: Staff,
-        /// Only rates of this country.
-        territory: Query<Option<Country>>,
+        /// Only rates of this territory.
+        territory: Query<Option<Territory>>,
     ) -> Result<Json<RateList>, Error> {
-        let rates = db::rates(&self.pool, territory.0.as_ref().map(Country::as_str)).await?;
+        let rates = db::rates(&self.pool, territory.0.as_ref().map(Territory::as_str)).await?;
         Ok(Json(RateList { items: rates.into_iter().map(Into::into).collect() }))
     }
 }

@@ -34,18 +34,12 @@ pub(super) async fn rates(db: impl PgExecutor<'_>, territory: Option<&str>) -> R
 pub(super) async fn replace(tx: &mut PgConnection, territories: &[&str], rates: &[SourcedRate]) -> Result<(), Error> {
     sqlx::query!("delete from vat_rate where territory = any($1)", territories as _).execute(&mut *tx).await?;
     for SourcedRate { row, source } in rates {
-        let zone = row
-            .territory
-            .vat_zone()
-            .ok_or_else(|| anyhow::anyhow!("the time zone of {} is not known", row.territory))?;
         sqlx::query!(
-            "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, time_zone, source)
-             values ($1, $2, $3, $4, $5, $6)",
+            "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, source) values ($1, $2, $3, $4, $5)",
             row.territory.as_str(),
             row.from,
             row.to,
             i32::from(row.rate),
-            zone.name(),
             source,
         )
         .execute(&mut *tx)

@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     money::{
         amount::Rate,
-        country::Country,
+        territory::Territory,
         vat_rates::{EMBEDDED, RateRow},
     },
     parties::rates::sourced_rate::SourcedRate,
@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The territory that has changed.
-    pub territory: Country,
+    pub territory: Territory,
     /// The first day of the change.
     pub from: NaiveDate,
     /// The first day on which both rates are the same again; `None`: the change has no end.
@@ -67,12 +67,14 @@ async fn write(pool: &PgPool, mut rates: Vec<SourcedRate>, only_missing: bool) -
     db::lock(&mut tx).await?;
     let (now, mut before) = (crate::clock::of_transaction(&mut *tx).await?, db::rates(&mut *tx, None).await?);
     if only_missing {
-        let known: BTreeSet<Country> = before.iter().map(|rate| rate.row.territory).collect();
+        let known: BTreeSet<Territory> = before.iter().map(|rate| rate.row.territory).collect();
         rates.retain(|rate| !known.contains(&rate.row.territory));
     }
-    let territories: BTreeSet<Country> = rates.iter().map(|rate| rate.row.territory).collect();
+    let territories: BTreeSet<Territory> = rates.iter().map(|rate| rate.row.territory).collect();
     before.retain(|rate| territories.contains(&rate.row.territory));
-    rates.sort_unstable_by_key(|rate| (rate.row.territory, rate.row.from));
+    for list in [&mut before, &mut rates] {
+        list.sort_unstable_by_key(|rate| (rate.row.territory, rate.row.from));
+    }
     let rows = |rates: &[SourcedRate], territory| -> Vec<RateRow> {
         rates.iter().map(|rate| rate.row).filter(|row| row.territory == territory).collect()
     };
@@ -81,14 +83,14 @@ async fn write(pool: &PgPool, mut rates: Vec<SourcedRate>, only_missing: bool) -
         .flat_map(|territory| differences(*territory, &rows(&before, *territory), &rows(&rates, *territory), now));
     let differences = differences.collect();
     if before != rates {
-        db::replace(&mut tx, &territories.iter().map(Country::as_str).collect::<Vec<_>>(), &rates).await?;
+        db::replace(&mut tx, &territories.iter().map(Territory::as_str).collect::<Vec<_>>(), &rates).await?;
         tx.commit().await?;
     }
     Ok(Imported { rates: rates.len(), differences })
 }
 
 /// Returns the spans in which a territory's rates differ.
-fn differences(territory: Country, old: &[RateRow], new: &[RateRow], now: DateTime<Utc>) -> Vec<Difference> {
+fn differences(territory: Territory, old: &[RateRow], new: &[RateRow], now: DateTime<Utc>) -> Vec<Difference> {
     let on = |rows: &[RateRow], date: NaiveDate| {
         rows.iter().find(|row| row.from <= date && row.to.is_none_or(|to| date < to)).map(|row| row.rate)
     };
@@ -128,7 +130,7 @@ mod tests {
             let to = found.to.map_or("-".to_owned(), |to| to.to_string());
             format!("{} {to} {} {} {}", found.from, rate(found.old), rate(found.new), found.past)
         };
-        differences(Country::CH, &rows(old), &rows(new), now).into_iter().map(text).collect()
+        differences("CH".parse().expect("a territory"), &rows(old), &rows(new), now).into_iter().map(text).collect()
     }
 
     #[test]

@@ -8,8 +8,8 @@ use url::form_urlencoded;
 
 use crate::{
     error::{Error, FieldError},
-    http::{Cursor, Flag, Id, Moment, ProductName, QueueText, TextPart, UsernameText, safe_name},
-    money::{amount::Currency, country::Country},
+    http::{Cursor, Date, Flag, Id, Moment, ProductName, QueueText, TextPart, UsernameText, safe_name},
+    money::{amount::Currency, country::Country, territory::Territory},
 };
 
 /// The character that a decoder substitutes for bytes that are not valid UTF-8.
@@ -51,11 +51,13 @@ fn scalar(component: &str) -> Option<Check> {
         "CountryCode" => parses::<Country>,
         "CurrencyCode" => parses::<Currency>,
         "Cursor" => parses::<Cursor>,
+        "Date" => parses::<Date>,
         "Id" => parses::<Id>,
         "ProductName" => parses::<ProductName>,
         "QueueName" => parses::<QueueText>,
         "TextPart" => parses::<TextPart>,
         "Username" => parses::<UsernameText>,
+        "VatTerritory" => parses::<Territory>,
         _ => return None,
     })
 }

@@ -4,10 +4,11 @@
 use serde_json::{Value, json};
 
 /// Members that are identifiers although their names do not end in `_id`.
-const IDS: [&str; 7] = ["id", "order", "replaced_by", "replaces", "superseded_by", "vat_verified_by", "vpn_network"];
+const IDS: [&str; 8] =
+    ["corrects", "id", "order", "replaced_by", "replaces", "superseded_by", "vat_verified_by", "vpn_network"];
 
 /// Scalars of requests that also occur in responses.
-const SCALARS: [(&str, &str); 17] = [
+const SCALARS: [(&str, &str); 19] = [
     ("country", "CountryCode"),
     ("cron", "Cron"),
     ("currency", "CurrencyCode"),
@@ -19,9 +20,11 @@ const SCALARS: [(&str, &str); 17] = [
     ("product", "ProductName"),
     ("queue", "QueueName"),
     ("server_public_key", "WireguardPublicKey"),
+    ("territory", "VatTerritory"),
     ("time_zone", "TimeZone"),
     ("username", "Username"),
     ("created_by", "Username"),
+    ("vat_territory", "VatTerritory"),
     ("vpn_hostname", "Hostname"),
     ("wireguard_public_key", "WireguardPublicKey"),
     ("voided_by", "Username"),

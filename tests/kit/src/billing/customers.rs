@@ -8,9 +8,9 @@ use uncloud::{
     billing::run,
     money::{
         Order,
-        amount::Amount,
         charge::{BillingMode, UpgradeCredit},
         period::{RecurringPeriod, Unit},
+        unit_price::UnitPrice,
     },
     orders::{self, NewOrder},
     services::ServiceChange,
@@ -85,6 +85,18 @@ async fn insert_users(pool: &PgPool, customers: usize) -> Vec<i64> {
                from users where user_id % 40 <> 1) as customer",
     )
     .await;
+    // One in six has moved from Switzerland to Germany while its orders ran.
+    execute(pool, "alter table billing_address disable trigger billing_address_final").await;
+    execute(
+        pool,
+        "with old as (
+             update billing_address set created_at = '2023-01-01Z', replaced_at = '2023-12-15 12:34:56Z', country = 'CH'
+             where user_id % 6 = 0 returning *)
+         insert into billing_address (user_id, name, street, postal_code, city, country, created_at)
+         select user_id, name, street, '10115', 'Berlin', 'DE', replaced_at from old",
+    )
+    .await;
+    execute(pool, "alter table billing_address enable trigger billing_address_final").await;
     let users = sqlx::query_scalar("select user_id from users order by 1").fetch_all(pool).await;
     users.expect("users")
 }
@@ -111,8 +123,11 @@ fn days(random: &mut Random, from: usize, to: usize) -> TimeDelta {
     TimeDelta::seconds(i64::try_from(86_400 * from + random.below(86_400 * (to - from))).expect("small"))
 }
 
-fn amount(cents: usize) -> Amount {
-    i64::try_from(cents).expect("small").try_into().expect("an amount")
+/// Returns a price of up to so many cents; a quarter of the prices are a hundredth of that.
+fn any_price(random: &mut Random, most: usize) -> UnitPrice {
+    let cents = 1 + random.below(most);
+    let micros = if random.below(4) == 0 { 100 * cents } else { 10_000 * cents };
+    i64::try_from(micros).expect("small").try_into().expect("a price")
 }
 
 /// Makes up an order with terms of all kinds.
@@ -133,8 +148,8 @@ fn random_order(user_id: i64, random: &mut Random) -> NewOrder {
         description: "a server".into(),
         parameters: json!({}),
         currency: if random.below(6) == 0 { "EUR" } else { "CHF" }.parse().expect("a currency"),
-        one_time: if once || random.below(5) == 0 { amount(1 + random.below(9999)) } else { Amount::ZERO },
-        recurring: if once { Amount::ZERO } else { amount(1 + random.below(most)) },
+        one_time: if once || random.below(5) == 0 { any_price(random, 9999) } else { UnitPrice::ZERO },
+        recurring: if once { UnitPrice::ZERO } else { any_price(random, most) },
         period,
         billing_mode: if random.below(4) == 0 { BillingMode::Arrears } else { BillingMode::Advance },
         commitment_periods: u32::from(!once && random.below(2) == 0),

@@ -1,0 +1,267 @@
+//! The lines of a bill, as a customer and an accountant read them, in the customer's language.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Datelike as _, Utc};
+
+use super::content::{Corrected, Line, RecordKind};
+use crate::money::{
+    amount::{Amount, Rate, round},
+    draft::{Draft, Kind, Record},
+    language::Language,
+    order::Order,
+    period::{RecurringPeriod, Unit},
+    unit_price::UnitPrice,
+};
+
+const DAY_SECS: i64 = 86_400;
+const HOUR_SECS: i64 = 3600;
+
+/// An order and what bills call it.
+#[derive(Debug)]
+pub(super) struct Ordered {
+    pub order: Order,
+    pub description: String,
+    pub product: Option<String>,
+    /// The order that replaced it.
+    pub replaced_by: Option<i64>,
+}
+
+/// What the lines of a customer's bills need besides the records.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    pub orders: HashMap<i64, Ordered>,
+    /// The descriptions of items and of what corrections correct, by their ids.
+    pub items: HashMap<i64, String>,
+    pub corrections: HashMap<i64, String>,
+    /// The numbers of corrected bills.
+    pub numbers: HashMap<i64, Corrected>,
+}
+
+impl Texts {
+    /// Returns the lines of a bill.
+    pub fn lines(&self, draft: &Draft, language: Language) -> Vec<Line> {
+        let group = |rate: Rate| draft.vat.iter().position(|group| group.rate == rate).unwrap_or_default();
+        let groups = draft.records.chunk_by(|one, other| self.is_one_line(one, other));
+        groups
+            .map(|records| self.line(records, i16::try_from(group(records[0].rate) + 1).unwrap_or(1), language))
+            .collect()
+    }
+
+    /// Returns true if two records that follow each other are one line: the whole days of an order by the day, within a
+    /// month and at one rate.
+    fn is_one_line(&self, one: &Record, other: &Record) -> bool {
+        let Some(Ordered { order, .. }) = one.order_id.and_then(|order_id| self.orders.get(&order_id)) else {
+            return false;
+        };
+        let is_daily = order.period.is_some_and(|period| period.nominal_seconds() == DAY_SECS);
+        let is_whole = |record: &Record| (record.to - record.from).num_seconds() == DAY_SECS;
+        let month = |record: &Record| {
+            let day = record.from.with_timezone(&order.zone).date_naive();
+            (day.year(), day.month())
+        };
+        is_daily
+            && (one.kind, one.order_id, one.to, one.rate) == (Kind::Recurring, other.order_id, other.from, other.rate)
+            && other.kind == Kind::Recurring
+            && is_whole(one)
+            && is_whole(other)
+            && month(one) == month(other)
+    }
+
+    /// Returns the line of records that [`Texts::is_one_line`] has put together.
+    fn line(&self, records: &[Record], vat_group: i16, language: Language) -> Line {
+        let first = records[0];
+        let (from, to) = (first.from, records[records.len() - 1].to);
+        let net = records.iter().map(|record| record.net.cents()).sum::<i64>();
+        let net = Amount::try_from(net).unwrap_or_default();
+        let quantity: i64 = records.iter().map(|record| record.quantity).sum();
+        let (kind, corrects) = match first.kind {
+            Kind::Recurring => (RecordKind::Recurring, None),
+            Kind::Credit { corrects } => (RecordKind::Credit, Some(corrects)),
+            Kind::OneTime => (RecordKind::OneTime, None),
+            Kind::Manual { .. } => (RecordKind::Manual, None),
+            Kind::Correction { corrects, .. } => (RecordKind::Correction, Some(corrects)),
+        };
+        let corrects = corrects.and_then(|bill_id| self.numbers.get(&bill_id)).cloned();
+        let ordered = first.order_id.and_then(|order_id| self.orders.get(&order_id));
+        let description = self.description(&first, ordered);
+        let recurring = ordered.filter(|_| matches!(kind, RecordKind::Recurring | RecordKind::Credit));
+        let unit = recurring.and_then(|it| it.order.period).map(|period| language.period(period));
+        let unit_price = match recurring {
+            Some(ordered) => ordered.order.recurring,
+            None => UnitPrice::try_from(if net < Amount::ZERO { -net } else { net }).unwrap_or_default(),
+        };
+        let words = Words { language, ordered, description: &description, corrects: corrects.as_ref() };
+        Line {
+            text: words.text(&first, (from, to)),
+            reason: None,
+            kind,
+            order_id: first.order_id,
+            product: ordered.and_then(|ordered| ordered.product.clone()),
+            from,
+            to,
+            quantity: decimal(quantity),
+            unit,
+            unit_price: unit_price.to_string(),
+            net,
+            vat_group,
+            corrects,
+            description: Some(description),
+        }
+    }
+
+    fn description(&self, record: &Record, ordered: Option<&Ordered>) -> String {
+        let found = match record.kind {
+            Kind::Manual { item_id } => self.items.get(&item_id),
+            Kind::Correction { correction_id, .. } => self.corrections.get(&correction_id),
+            _ => ordered.map(|ordered| &ordered.description),
+        };
+        found.cloned().unwrap_or_default()
+    }
+}
+
+/// The parts of a line's text.
+struct Words<'a> {
+    language: Language,
+    ordered: Option<&'a Ordered>,
+    description: &'a str,
+    corrects: Option<&'a Corrected>,
+}
+
+impl Words<'_> {
+    fn text(&self, record: &Record, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> String {
+        let Self { language, description, .. } = *self;
+        let days = || self.ordered.map_or_else(String::new, |ordered| language.days(from, to, ordered.order.zone));
+        let mut text = match record.kind {
+            Kind::Recurring => format!("{description}, {}{}{}", days(), self.part(from, to), self.cut(to)),
+            Kind::Credit { .. } => {
+                let credit = language.pick(
+                    "Gutschrift für nicht genutzte Zeit",
+                    "Crédit pour le temps non utilisé",
+                    "Accredito per il tempo non utilizzato",
+                    "Credit for unused time",
+                );
+                format!("{credit} {}{}: {description}, {}", days(), self.part(from, to), self.end())
+            }
+            Kind::OneTime => {
+                let once = language.pick("Einmaliger Preis", "Prix unique", "Prezzo unico", "One-time price");
+                format!("{once}: {description}")
+            }
+            Kind::Manual { .. } => description.to_owned(),
+            Kind::Correction { .. } => {
+                let correction = language.pick(
+                    "Berichtigung des MWST-Satzes",
+                    "Correction du taux de TVA",
+                    "Rettifica dell'aliquota IVA",
+                    "Correction of the VAT rate",
+                );
+                let at = if record.net < Amount::ZERO {
+                    language.pick("Gutschrift zu", "crédit à", "accredito al", "credited at")
+                } else {
+                    language.pick("Belastung zu", "débit à", "addebito al", "charged at")
+                };
+                format!("{correction}: {description}, {at} {} %", record.rate.percent())
+            }
+        };
+        if let Some(Corrected { number, .. }) = self.corrects {
+            let corrects = language.pick("berichtigt", "corrige", "rettifica", "corrects");
+            text += &format!("; {corrects} {number}");
+        }
+        text
+    }
+
+    /// Returns how much of a period a span is, unless it is whole periods: `(29.99 of 30 days)`.
+    fn part(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+        let Some((order, period)) = self.ordered.and_then(|it| Some((&it.order, it.order.period?))) else {
+            return String::new();
+        };
+        let secs = to.timestamp() - from.timestamp();
+        let period_seconds = period.position(order.starts_at, from, order.zone).period_seconds;
+        let (unit, unit_secs) =
+            if period.unit() == Unit::Hour { (Unit::Hour, HOUR_SECS) } else { (Unit::Day, DAY_SECS) };
+        if secs % period_seconds == 0 && self.is_boundary(period, to) || secs > period_seconds {
+            return String::new();
+        }
+        let of = self.language.pick("von", "sur", "di", "of");
+        let is_one = period_seconds == unit_secs;
+        let unit = match (self.language, unit) {
+            (Language::De, Unit::Day) if !is_one => "Tagen", // the dative
+            (language, unit) => language.unit(unit, is_one),
+        };
+        format!(
+            " ({} {of} {} {})",
+            hundredths(secs, unit_secs, secs < period_seconds),
+            hundredths(period_seconds, unit_secs, false),
+            unit
+        )
+    }
+
+    fn is_boundary(&self, period: RecurringPeriod, t: DateTime<Utc>) -> bool {
+        self.ordered.is_some_and(|it| period.position(it.order.starts_at, t, it.order.zone).into_seconds == 0)
+    }
+
+    /// Returns why a charge ends within a period.
+    fn cut(&self, to: DateTime<Utc>) -> String {
+        let Some((order, period)) = self.ordered.and_then(|it| Some((&it.order, it.order.period?))) else {
+            return String::new();
+        };
+        if self.is_boundary(period, to) {
+            String::new()
+        } else if order.ends_at == Some(to) {
+            format!("; {}", self.end())
+        } else {
+            let changes = self.language.pick(
+                "danach ändert die MWST",
+                "ensuite la TVA change",
+                "poi l'IVA cambia",
+                "then the VAT changes",
+            );
+            format!("; {changes}")
+        }
+    }
+
+    /// Returns how the order ended.
+    fn end(&self) -> String {
+        let Some(Ordered { order, replaced_by, .. }) = self.ordered else { return String::new() };
+        let order_id = order.order_id;
+        match replaced_by {
+            Some(new) => self
+                .language
+                .pick(
+                    "Bestellung {old} ersetzt durch Bestellung {new}",
+                    "commande {old} remplacée par la commande {new}",
+                    "ordine {old} sostituito dall'ordine {new}",
+                    "order {old} replaced by order {new}",
+                )
+                .replace("{old}", &order_id.to_string())
+                .replace("{new}", &new.to_string()),
+            None => {
+                let ended = self.language.pick(
+                    "Bestellung {} beendet",
+                    "commande {} terminée",
+                    "ordine {} terminato",
+                    "order {} ended",
+                );
+                ended.replace("{}", &order_id.to_string())
+            }
+        }
+    }
+}
+
+/// Writes millionths with six decimals.
+fn decimal(millionths: i64) -> String {
+    let sign = if millionths < 0 { "-" } else { "" };
+    let millionths = millionths.unsigned_abs();
+    format!("{sign}{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
+}
+
+/// Writes seconds as a number of units with at most two decimals; `is_less` than a whole period does not round up to it.
+fn hundredths(secs: i64, unit_secs: i64, is_less: bool) -> String {
+    let (secs, unit_secs) = (i128::from(secs) * 100, i128::from(unit_secs));
+    let rounded = if is_less { secs / unit_secs } else { round(secs, unit_secs) };
+    let text = format!("{}.{:02}", rounded / 100, rounded % 100);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests;
