@@ -139,6 +139,8 @@ codes! {
             "Read the object to see the change; with another key, the change would be made again."
         TooEarly "too_early" "The time for this has not come yet."
             "Try again later; the message says when where that is known."
+        TooLate "too_late" "It has happened already."
+            "Order another change."
         TooManyTokens "too_many_tokens" "The user has as many tokens as a user may have."
             "Delete a token that is not needed."
         UnknownKind "unknown_kind" "This version does not know the schedule's kind."

@@ -16,6 +16,7 @@ pub(in crate::billing) struct CaseSeller {
     pub vat_number: Option<String>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of the member")]
 fn registered() -> Option<String> {
     Some("CHE123456788MWST".to_owned())
 }
@@ -32,6 +33,7 @@ pub(in crate::billing) struct CaseCustomer {
     vat_number_status: Option<String>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of the member")]
 fn somewhere() -> Option<String> {
     Some("10000".to_owned())
 }

@@ -1,6 +1,6 @@
 //! The lines of a bill, as a customer and an accountant read them, in the customer's language.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use chrono::{DateTime, Datelike as _, Utc};
 
@@ -165,7 +165,7 @@ impl Words<'_> {
         };
         if let Some(Corrected { number, .. }) = self.corrects {
             let corrects = language.pick("berichtigt", "corrige", "rettifica", "corrects");
-            text += &format!("; {corrects} {number}");
+            let _ = write!(text, "; {corrects} {number}");
         }
         text
     }
@@ -224,27 +224,22 @@ impl Words<'_> {
     fn end(&self) -> String {
         let Some(Ordered { order, replaced_by, .. }) = self.ordered else { return String::new() };
         let order_id = order.order_id;
-        match replaced_by {
-            Some(new) => self
-                .language
-                .pick(
-                    "Bestellung {old} ersetzt durch Bestellung {new}",
-                    "commande {old} remplacée par la commande {new}",
-                    "ordine {old} sostituito dall'ordine {new}",
-                    "order {old} replaced by order {new}",
-                )
-                .replace("{old}", &order_id.to_string())
-                .replace("{new}", &new.to_string()),
-            None => {
-                let ended = self.language.pick(
-                    "Bestellung {} beendet",
-                    "commande {} terminée",
-                    "ordine {} terminato",
-                    "order {} ended",
-                );
-                ended.replace("{}", &order_id.to_string())
-            }
-        }
+        let Some(new) = replaced_by else {
+            let ended = self.language.pick(
+                "Bestellung {} beendet",
+                "commande {} terminée",
+                "ordine {} terminato",
+                "order {} ended",
+            );
+            return ended.replace("{}", &order_id.to_string());
+        };
+        let replaced = self.language.pick(
+            "Bestellung {old} ersetzt durch Bestellung {new}",
+            "commande {old} remplacée par la commande {new}",
+            "ordine {old} sostituito dall'ordine {new}",
+            "order {old} replaced by order {new}",
+        );
+        replaced.replace("{old}", &order_id.to_string()).replace("{new}", &new.to_string())
     }
 }
 

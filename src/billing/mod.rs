@@ -3,6 +3,7 @@
 
 pub mod bill;
 pub mod content;
+pub mod correction;
 pub mod export;
 pub mod item;
 pub mod jobs;
@@ -22,7 +23,7 @@ mod line;
 mod manual_item;
 mod problem;
 
-pub use api::{AdminBillApi, BillApi, BillItemApi, BillRunApi};
+pub use api::{AdminBillApi, BillApi, BillItemApi, BillRunApi, RateCorrectionApi};
 pub use problem::Problem;
 
 use std::collections::HashMap;

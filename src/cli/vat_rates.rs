@@ -59,7 +59,9 @@ pub(super) async fn run(args: ImportVatRatesArgs) -> anyhow::Result<()> {
     }
     tracing::info!(rates = imported.rates, changes = imported.differences.len(), from = name, "VAT rates imported");
     if imported.differences.iter().any(|change| change.past) {
-        tracing::warn!("rates of days that have passed have changed; bills issued with the old rates stay as they are");
+        let what = "rates of days that have passed have changed; bills issued with the old rates stay as they are until \
+                    `uncloud bill correct-rates` corrects them on the next bills";
+        tracing::warn!("{what}");
     }
     args.output.rows(&table)
 }

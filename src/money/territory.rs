@@ -141,7 +141,7 @@ pub enum Area {
 
 /// The error for an address whose postal code is missing although it decides the VAT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is missing: in {0} it decides which VAT applies, because {1} is taxed differently")]
+#[error("is missing: in {0} it decides the VAT, because addresses in {1} are taxed differently")]
 pub struct PostalCodeMissing(pub Country, pub &'static str);
 
 /// What an address with such a postal code is.
@@ -232,6 +232,7 @@ impl Country {
     }
 
     /// Returns the country whose VAT numbers the businesses of this country have: those of Monaco have French ones.
+    #[must_use]
     pub fn of_vat_numbers(self) -> Self {
         if self.as_str() == "MC" { "FR".parse().expect("a country") } else { self }
     }

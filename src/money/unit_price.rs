@@ -55,6 +55,7 @@ impl UnitPrice {
     }
 
     /// Returns the VAT on the price, rounded to cents if the price is in cents, else to millionths.
+    #[must_use]
     pub fn tax(self, rate: Rate) -> Self {
         let unit = if self.0 % MICROS_PER_CENT == 0 { MICROS_PER_CENT } else { 1 };
         let tax = round(i128::from(self.0) * i128::from(rate.ppm()), i128::from(MICROS) * i128::from(unit));

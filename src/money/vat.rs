@@ -137,12 +137,11 @@ impl Treatment {
     pub fn of(seller: Seller, customer: Customer) -> Self {
         let is_business = customer.kind == CustomerKind::Business;
         match customer.area {
-            _ if !seller.is_registered => Self::OutsideScope,
-            Area::Switzerland(territory) => Self::Taxed(territory),
-            Area::Elsewhere => Self::OutsideScope,
+            Area::Switzerland(territory) if seller.is_registered => Self::Taxed(territory),
+            Area::Union(_) if !seller.is_registered => Self::OutsideScope,
             Area::Union(_) if is_business && customer.has_verified_number => Self::ReverseCharge,
             Area::Union(territory) if seller.oss_eu => Self::Taxed(territory),
-            Area::Union(_) => Self::OutsideScope,
+            Area::Switzerland(_) | Area::Union(_) | Area::Elsewhere => Self::OutsideScope,
         }
     }
 

@@ -134,6 +134,19 @@ fn date(name: &str, text: &str) -> Result<NaiveDate, String> {
 #[derive(Debug, Clone, Default)]
 pub struct RateTable(BTreeMap<Territory, Rates>);
 
+/// A rate and the span of time in which it applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateSpan {
+    /// The territory of the rate.
+    pub territory: Territory,
+    /// The first second.
+    pub from: DateTime<Utc>,
+    /// The first second after the span; `None`: there is none.
+    pub to: Option<DateTime<Utc>>,
+    /// The rate.
+    pub rate: Rate,
+}
+
 /// The rates of one territory.
 #[derive(Debug, Clone)]
 struct Rates {
@@ -195,6 +208,18 @@ impl RateTable {
         rate.ok_or_else(|| match territory.vat_zone() {
             Some(zone) => RateTableError::Missing { territory, date: t.with_timezone(&zone).date_naive() },
             None => RateTableError::UnknownTerritory(territory),
+        })
+    }
+
+    /// Returns all rates with the spans in which they apply, without gaps; `None` as the end: for good.
+    pub fn spans(&self) -> impl Iterator<Item = RateSpan> {
+        self.0.iter().flat_map(|(territory, rates)| {
+            let ends = rates.changes.iter().skip(1).map(|change| Some(*change)).chain([None]);
+            rates
+                .steps
+                .iter()
+                .zip(ends)
+                .filter_map(|(&(from, rate), to)| Some(RateSpan { territory: *territory, from, to, rate: rate? }))
         })
     }
 

@@ -16,8 +16,8 @@ use crate::{
     catalog::Product,
     error::Error,
     money::{
-        amount::Currency,
-        charge::{BillingMode, UpgradeCredit},
+        amount::{Amount, Currency},
+        charge::{self, BillingMode, UpgradeCredit},
         period::RecurringPeriod,
         unit_price::UnitPrice,
     },
@@ -149,21 +149,87 @@ pub async fn replace_order(
     change: ServiceChange,
 ) -> Result<Replaced, Error> {
     let mut tx = crate::request_context::begin(db).await?;
-    let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
-    service::refuse_network(&mut tx, order_id).await?;
-    let mut quote = quote::quote(&mut tx, services, &customer, user_id, request).await?;
+    let (_, replaced) = replace_in(&mut tx, services, caller, (order_id, own), request, change).await?;
+    tx.commit().await?;
+    Ok(replaced)
+}
+
+async fn replace_in(
+    tx: &mut PgConnection,
+    services: Services,
+    caller: &User,
+    (order_id, own): (i64, Option<i64>),
+    request: OrderRequest,
+    change: ServiceChange,
+) -> Result<(Quote, Replaced), Error> {
+    let (user_id, customer) = db::locked_owner(tx, order_id, own).await?;
+    service::refuse_network(tx, order_id).await?;
+    let mut quote = quote::quote(tx, services, &customer, user_id, request).await?;
     if quote.provision.is_some() {
         return Err(service::network_stays(order_id));
     }
     quote.refuse_blockers()?;
     let new = quote.new_order(&customer, user_id, caller.user_id)?;
-    let replaced = replace::replace(&mut tx, customer.now, order_id, &new, change).await?;
+    let replaced = replace::replace(tx, customer.now, order_id, &new, change).await?;
     // Check again: the old order no longer counts.
-    quote.blockers = quote::missing(&mut tx, user_id, &quote.request.product).await?;
+    quote.blockers = quote::missing(tx, user_id, &quote.request.product).await?;
     quote.refuse_blockers()?;
-    refuse_needed(&mut tx, order_id).await?;
-    tx.commit().await?;
-    Ok(replaced)
+    refuse_needed(tx, replaced.old.order_id).await?;
+    Ok((quote, replaced))
+}
+
+/// What a replacement costs, and when it takes effect.
+#[derive(Debug, Clone)]
+pub struct ReplacementQuote {
+    /// The price and its components.
+    pub quote: Quote,
+    /// The VAT on the price.
+    pub vat: Result<VatPreview, VatUnavailable>,
+    /// The two orders as they would be.
+    pub replaced: Replaced,
+    /// What is credited of the time that is billed and no longer used, before VAT.
+    pub credit: Amount,
+    /// What the first period of the new order costs, before VAT.
+    pub first_period: Amount,
+    /// The one-time prices that are charged: those of what the old order does not have.
+    pub one_time: UnitPrice,
+    /// The time up to which neither a cancellation nor a downgrade takes effect.
+    pub committed_until: DateTime<Utc>,
+}
+
+/// Returns what the replacement of an order would cost. Writes nothing.
+pub async fn quote_replacement(
+    db: &PgPool,
+    services: Services,
+    caller: &User,
+    scoped_id: (i64, Option<i64>),
+    request: OrderRequest,
+    change: ServiceChange,
+) -> Result<ReplacementQuote, Error> {
+    let mut tx = crate::request_context::begin(db).await?;
+    let (quote, replaced) = replace_in(&mut tx, services, caller, scoped_id, request, change).await?;
+    let vat = preview_vat(&mut tx, replaced.new.user_id, replaced.new.starts_at).await?;
+    tx.rollback().await?;
+    let (old, new) = (&replaced.old, &replaced.new);
+    let amount = |terms: Option<charge::Terms>, from, to, zone| match terms {
+        Some(terms) if from < to => terms.net(from, to, zone).map_err(anyhow::Error::new),
+        _ => Ok(Amount::ZERO),
+    };
+    let credit = amount(old.terms(), old.ends_at.unwrap_or(old.starts_at), old.charged_from(), old.zone)?;
+    let one_period = new.period.map_or(new.starts_at, |period| period.boundary(new.starts_at, 1, new.zone));
+    let committed_until = new.period.map_or(new.starts_at, |period| {
+        let terms = new.terms_with(period);
+        terms.commitment_ends_at(new.zone)
+    });
+    Ok(ReplacementQuote {
+        credit,
+        first_period: amount(new.terms(), new.starts_at, one_period, new.zone)?,
+        one_time: new.one_time,
+        committed_until,
+        quote,
+        vat,
+        replaced,
+    })
 }
 
 impl NegotiatedTerms {

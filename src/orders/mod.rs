@@ -15,6 +15,7 @@ mod place;
 mod quote;
 mod replace;
 mod service;
+mod undo;
 mod view;
 
 pub use api::{AdminOrderApi, OrderApi};
@@ -27,3 +28,4 @@ pub use place::place;
 pub use replace::{Replaced, replace};
 pub(crate) use service::parameter_changed;
 pub use service::{carry_out, carry_out_due, prepare};
+pub use undo::undo;

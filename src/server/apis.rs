@@ -11,7 +11,7 @@ use super::{
 use crate::{
     accounts::{TokenApi, UserApi},
     audit::AuditApi,
-    billing::{AdminBillApi, BillApi, BillItemApi, BillRunApi},
+    billing::{AdminBillApi, BillApi, BillItemApi, BillRunApi, RateCorrectionApi},
     catalog::{AdminProductApi, PeriodApi, ProductApi},
     dispatch,
     orders::{AdminOrderApi, OrderApi},
@@ -32,7 +32,7 @@ type Accounts = (UserApi, TokenApi, AuditApi);
 /// Orders of customers.
 type Orders = (OrderApi, AdminOrderApi);
 /// Bills that customers pay, and the operations with which staff create them.
-type Bills = (BillApi, AdminBillApi, BillItemApi, BillRunApi);
+type Bills = (BillApi, AdminBillApi, BillItemApi, BillRunApi, RateCorrectionApi);
 /// The jobs of workers, and the operations with which staff manage them.
 type Jobs = (JobApi, AdminJobApi, QueueApi, ScheduleApi, WorkerApi);
 /// Products and their recurring periods.
@@ -80,6 +80,7 @@ fn bills(app: &App) -> Bills {
         AdminBillApi { pool: pool.clone() },
         BillItemApi { pool: pool.clone() },
         BillRunApi { pool: pool.clone(), wake: Arc::clone(&app.wake) },
+        RateCorrectionApi { pool: pool.clone() },
     )
 }
 

@@ -94,10 +94,12 @@ fn shopping() -> Vec<Step> {
         Call("order_replace", post.clone(), "/v1/order/2/replace", "alice", smaller.clone()),
         Call("order_update", patch.clone(), "/v1/order/3", "alice", now.clone()),
         Call("order_cancel", post.clone(), "/v1/order/2/cancel", "alice", json!({})),
+        Call("order_undo", post.clone(), "/v1/order/2/undo", "alice", Value::Null),
         Call("admin_order_create", post.clone(), "/v1/admin/order", "admin", for_alice),
         Call("admin_order_delivered", post.clone(), "/v1/admin/order/4/delivered", "admin", Value::Null),
         Call("admin_order_replace", post.clone(), "/v1/admin/order/4/replace", "admin", smaller),
         Call("admin_order_update", patch, "/v1/admin/order/5", "admin", now.clone()),
+        Call("admin_order_undo", post.clone(), "/v1/admin/order/5/undo", "admin", Value::Null),
         Call("admin_order_cancel", post.clone(), "/v1/admin/order/4/cancel", "admin", now),
         Call("admin_order_terminated", post, "/v1/admin/order/4/terminated", "admin", Value::Null),
     ]
@@ -117,12 +119,27 @@ fn billing() -> Vec<Step> {
         Step::Sql(
             "insert into bill_run (as_of, seller_id, seller, customers) select now(), max(seller_id), '{}', 1 from seller",
         ),
-        Call("admin_bill_run_abort", post, "/v1/admin/bill_run/2/abort", "admin", Value::Null),
+        Call("admin_bill_run_abort", post.clone(), "/v1/admin/bill_run/2/abort", "admin", Value::Null),
+        Step::Sql(
+            "insert into seller (name, street, postal_code, city, country, vat_number, time_zone, oss_eu)
+             values ('Provider AG', 'Weg 1', '8000', 'Zurich', 'CH', 'CHE116281710MWST', 'Europe/Zurich', true)",
+        ),
+        Step::Sql(
+            "insert into billing_address (user_id, name, street, postal_code, city, country)
+             values (1, 'Admin', 'Weg 2', '8000', 'Zurich', 'CH')",
+        ),
+        Step::Sql(
+            "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
+             values (1, 'CHF', 'Work', 1000, '2026-01-01', 'agreed', 1)",
+        ),
+        Call("admin_bill_create", post.clone(), "/v1/admin/user/1/bill", "admin", json!({})),
+        Step::Sql("update vat_rate set rate_ppm = rate_ppm + 1 where territory = 'CH'"),
+        Call("admin_rate_correction_create", post, "/v1/admin/rate_correction", "admin", Value::Null),
     ]
 }
 
 /// Operations with POST that only ask.
-const QUESTIONS: [&str; 1] = ["order_quote"];
+const QUESTIONS: [&str; 2] = ["order_quote", "order_replace_quote"];
 
 /// Of what an edit is about, if it is there and has one.
 async fn etag(app: &TestApp, method: &Method, path: &str, user: &str) -> Option<String> {

@@ -38,11 +38,13 @@ async fn rows(pool: &PgPool) -> [i64; 4] {
 #[tokio::test]
 async fn simulate_of_billing_examples_matches_expected_results() {
     let pool = database().await;
-    let cases: Cases = serde_json::from_str(include_str!("../billing-examples.json")).expect("cases");
-    let outcomes = simulate(&pool, cases).await.expect("played");
-    assert_eq!(outcomes.len(), 12);
-    for outcome in outcomes {
-        assert_eq!(outcome.as_expected, Some(true), "{}: {:#}", outcome.id, outcome.result);
+    for (file, count) in [(include_str!("../billing-examples.json"), 12), (include_str!("../billing-cases.json"), 32)] {
+        let cases: Cases = serde_json::from_str(file).expect("cases");
+        let outcomes = simulate(&pool, cases).await.expect("played");
+        assert_eq!(outcomes.len(), count);
+        for outcome in outcomes {
+            assert_eq!(outcome.as_expected, Some(true), "{}: {:#}", outcome.id, outcome.result);
+        }
     }
     assert_eq!(rows(&pool).await, [0; 4], "rolled back");
 }
@@ -206,7 +208,7 @@ async fn bill_run_with_inconsistent_records_skips_customer_and_bills_rest() {
     assert_eq!(net().await, 5 * 1500);
     // Somebody winds back a cursor, forgets the one-time price of another, and winds a third one on without bills.
     let set = async |user: i64, what: &str| {
-        sql(&pool, &format!("update order_cursor set {what} where user_id = {user}")).await
+        sql(&pool, &format!("update order_cursor set {what} where user_id = {user}")).await;
     };
     set(all[0], "billed_through = null, due_at = '2024-01-01'").await;
     set(all[1], "one_time_billed = false, due_at = '2024-01-01'").await;

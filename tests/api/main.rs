@@ -9,6 +9,7 @@ mod bill;
 mod bill_amounts;
 mod bill_cli;
 mod bill_faults;
+mod bill_ledger;
 mod bill_run;
 mod bill_run_concurrency;
 mod bill_staff;

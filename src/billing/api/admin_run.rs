@@ -237,7 +237,7 @@ impl BillRunApi {
     ) -> Result<Json<RunDetail>, Error> {
         let found = db::runs(&self.pool, Some(id.0.0), PageQuery::all()).await?.pop();
         let found = found.ok_or_else(|| not_found(id.0.0))?;
-        if !run::abort(&self.pool, id.0.0, staff.0.user_id).await? && found.aborted_at.is_none() {
+        if !run::abort(&self.pool, id.0.0, Some(staff.0.user_id)).await? && found.aborted_at.is_none() {
             let detail = format!("bill run {} has ended; its bills have their numbers", id.0.0);
             return Err(Error::Conflict { code: Code::BillRunEnded, detail, field: None });
         }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Marks a run as aborted, and its parts as done; returns false if the run has ended. Waits for the batches at work.
-pub(in crate::billing) async fn abort(tx: &mut PgConnection, run_id: i64, by: i64) -> sqlx::Result<bool> {
+pub(in crate::billing) async fn abort(tx: &mut PgConnection, run_id: i64, by: Option<i64>) -> sqlx::Result<bool> {
     let aborted = sqlx::query!(
         "update bill_run set finished_at = now(), aborted_at = now(), aborted_by = $2
          where run_id = $1 and finished_at is null",

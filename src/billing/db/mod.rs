@@ -2,6 +2,7 @@
 
 mod abort;
 mod copy;
+mod correction;
 mod due;
 mod history;
 mod item;
@@ -13,6 +14,7 @@ mod verify;
 mod write;
 
 pub(super) use abort::*;
+pub(super) use correction::*;
 pub(super) use due::*;
 pub(super) use history::*;
 pub(super) use item::*;

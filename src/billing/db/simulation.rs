@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use crate::{
     billing::case_parties::{CaseCustomer, CaseSeller},
     error::Error,
-    money::{country::Country, vat::CustomerKind, vat_rates::RateRow},
+    money::{country::Country, territory::Territory, vat::CustomerKind, vat_rates::RateRow},
 };
 
 /// An order's row after a simulation.
@@ -19,8 +19,14 @@ pub(in crate::billing) struct SimulatedOrder {
     pub net_cents: Option<i64>,
 }
 
-pub(in crate::billing) async fn replace_rates(tx: &mut PgConnection, rows: &[RateRow]) -> Result<(), Error> {
-    sqlx::query!("delete from vat_rate").execute(&mut *tx).await?;
+/// Replaces the rates of a territory, or all rates.
+pub(in crate::billing) async fn replace_rates(
+    tx: &mut PgConnection,
+    territory: Option<Territory>,
+    rows: &[RateRow],
+) -> Result<(), Error> {
+    let territory = territory.map(String::from);
+    sqlx::query!("delete from vat_rate where $1::text is null or territory = $1", territory).execute(&mut *tx).await?;
     for row in rows {
         sqlx::query!(
             "insert into vat_rate (territory, starts_on, ends_on, rate_ppm, source)

@@ -184,7 +184,7 @@ pub async fn dry_run(
 
 /// Aborts a run that has not ended: its bills, which have no numbers, are undone, and the next run bills their items.
 /// Returns false if the run has ended.
-pub async fn abort(pool: &PgPool, run_id: i64, by: i64) -> Result<bool, Error> {
+pub async fn abort(pool: &PgPool, run_id: i64, by: Option<i64>) -> Result<bool, Error> {
     let mut tx = request_context::begin(pool).await?;
     // Waits for the batches at work; their workers find no part left then.
     if !db::abort(&mut tx, run_id, by).await? {

@@ -68,10 +68,34 @@ pub(super) enum Event {
     },
     /// The customer moves, or gets another VAT number.
     Address(AddressEvent),
+    /// Rates replace all rates of a territory.
+    RateImport {
+        #[serde(deserialize_with = "second")]
+        at: DateTime<Utc>,
+        territory: Territory,
+        rates: Vec<EventRate>,
+    },
+    /// Staff order the correction of what was billed at other rates.
+    CorrectRates {
+        #[serde(deserialize_with = "second")]
+        at: DateTime<Utc>,
+    },
+    /// A cancellation, or a pending downgrade, is undone.
+    Undo {
+        #[serde(deserialize_with = "second")]
+        at: DateTime<Utc>,
+        order: String,
+    },
     BillRun {
         #[serde(deserialize_with = "second")]
         at: DateTime<Utc>,
     },
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct EventRate {
+    pub from: NaiveDate,
+    pub rate: Rate,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,6 +113,9 @@ impl Event {
             | Self::Replace(OrderEvent { at, .. })
             | Self::Cancel { at, .. }
             | Self::Address(AddressEvent { at, .. })
+            | Self::RateImport { at, .. }
+            | Self::CorrectRates { at }
+            | Self::Undo { at, .. }
             | Self::BillRun { at } => *at,
         }
     }

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 pub use self::case::Cases;
-use self::case::{AddressEvent, Case, CaseRate, Event};
+use self::case::{AddressEvent, Case, CaseRate, Event, EventRate};
 pub(super) use super::case_parties::CaseSeller;
 use super::{
     bill::{BillFilter, BillRecord, BillVat},
     content::RecordKind,
-    db,
+    correction, db,
     run::{OneCustomer, bill_one},
 };
 use crate::{
@@ -111,7 +111,7 @@ struct Simulation<'a> {
 
 async fn play(tx: &mut PgConnection, case: &Case, rates: Option<&[RateRow]>) -> Result<Value, Error> {
     if let Some(rates) = rates {
-        db::replace_rates(tx, rates).await?;
+        db::replace_rates(tx, None, rates).await?;
     }
     let CaseSeller { country, timezone, oss_eu, ref vat_number } = case.seller;
     Seller::new(country, timezone, vat_number.is_some(), oss_eu)
@@ -163,6 +163,24 @@ impl Simulation<'_> {
             Event::Address(AddressEvent { at, address }) => {
                 orders::lock_customer(tx, user_id).await?;
                 db::insert_address(tx, user_id, address, *at).await?;
+            }
+            Event::RateImport { territory, rates, .. } => {
+                let until = rates.iter().skip(1).map(|next| Some(next.from)).chain([None]);
+                let row = |(rate, to): (&EventRate, _)| RateRow {
+                    territory: *territory,
+                    from: rate.from,
+                    to,
+                    rate: rate.rate,
+                };
+                let rows: Vec<RateRow> = rates.iter().zip(until).map(row).collect();
+                RateTable::new(rows.iter().copied()).map_err(|error| Error::Malformed(error.to_string().into()))?;
+                db::replace_rates(tx, Some(*territory), &rows).await?;
+            }
+            Event::CorrectRates { .. } => {
+                correction::order_in(tx, Some(user_id), None).await?;
+            }
+            Event::Undo { at, order } => {
+                orders::undo(tx, *at, self.orders.id(order)?, user_id).await?;
             }
             Event::BillRun { at } => {
                 let (run, problem) = bill_one(tx, OneCustomer::all_due(user_id, *at), *at).await?;

@@ -143,8 +143,8 @@ impl From<Price> for PriceBody {
     fn from(price: Price) -> Self {
         let of_parameter = |ParameterPrice { parameter, one_time, recurring }| ParameterPriceBody {
             name: parameter,
-            one_time: one_time,
-            recurring: recurring,
+            one_time,
+            recurring,
         };
         Self {
             recurring_period: price.period,

@@ -1,5 +1,6 @@
 //! The command `uncloud bill`.
 
+mod correct_rates;
 mod export;
 mod run;
 mod show;
@@ -42,6 +43,15 @@ enum BillCommand {
     Export(export::ExportArgs),
     /// Play cases of orders, changes and runs through the database, roll them back, and print the results.
     Simulate(simulate::SimulateArgs),
+    /// Undo the bills of a run that has not ended; they have no numbers. The next run bills their items.
+    #[command(after_help = "Example:\n  uncloud bill abort 17")]
+    Abort {
+        /// Id of the run, as in `GET /v1/admin/bill_run`.
+        #[arg(value_name = "RUN")]
+        run: i64,
+    },
+    /// Correct, on the next bills, what was billed at VAT rates that were imported too late.
+    CorrectRates(correct_rates::CorrectRatesArgs),
     /// Compute all orders and bills again, and compare the results with what is billed.
     #[command(after_help = "Example:\n  uncloud bill verify && echo sound")]
     Verify {
@@ -58,8 +68,17 @@ pub(super) async fn run(args: BillArgs) -> anyhow::Result<()> {
         BillCommand::Show(bill) => show::show(&pool, bill).await,
         BillCommand::Export(period) => export::run(pool, period).await,
         BillCommand::Simulate(cases) => simulate::run(&pool, cases).await,
+        BillCommand::Abort { run } => abort(&pool, run).await,
+        BillCommand::CorrectRates(args) => correct_rates::run(&pool, args).await,
         BillCommand::Verify { output } => verify(&pool, &output).await,
     }
+}
+
+async fn abort(pool: &sqlx::PgPool, run_id: i64) -> anyhow::Result<()> {
+    if crate::billing::run::abort(pool, run_id, None).await? {
+        return Ok(());
+    }
+    anyhow::bail!("bill run {run_id} is not open: it has ended, or there is none")
 }
 
 async fn verify(pool: &sqlx::PgPool, output: &Output) -> anyhow::Result<()> {

@@ -34,7 +34,7 @@ use crate::{
         end,
         order_view::Filter,
         quote::OrderRequest,
-        service,
+        service, undo,
     },
     queue::Notifier,
     services::Services,
@@ -228,6 +228,20 @@ impl AdminOrderApi {
         let (request, change) = body.0.into_request(&self.pool, scoped_id).await?;
         let done = buy::replace_order(&self.pool, self.services, &staff.0, scoped_id, request, change).await?;
         replaced(&self.pool, "/v1/admin/order", None, &done).await
+    }
+
+    /// Undo a cancellation or a downgrade of a customer
+    ///
+    /// Works like the customer's operation.
+    #[oai(path = "/:id/undo", method = "post", operation_id = "admin_order_undo")]
+    async fn undo(
+        &self,
+        _staff: Staff,
+        /// Identifies the order, or the pending order that is to replace it.
+        id: Path<Id>,
+    ) -> Result<Json<OrderBody>, Error> {
+        let order_id = undo::undo_order(&self.pool, (id.0.0, None)).await?;
+        read(&self.pool, (order_id, None)).await
     }
 
     /// Cancel a customer's order

@@ -12,23 +12,19 @@ use sqlx::PgPool;
 use super::{
     body::{OrderBody, OrderList, ReplacedBody, product},
     parameters::Parameters,
-    quote::QuoteBody,
+    quote::{QuoteBody, ReplacementQuoteBody, kind},
 };
 use crate::{
     error::Error,
     http::{AuthenticatedUser, Body, Cursor, Flag, Id, PageQuery, ProductName, Sort, Tags, input},
-    money::{
-        amount::Currency,
-        charge::{Replacement, UpgradeCredit},
-        period::RecurringPeriod,
-    },
+    money::{amount::Currency, charge::UpgradeCredit, period::RecurringPeriod},
     orders::{
         buy::{self, Terms},
         end,
         order_view::Filter,
         quote::OrderRequest,
         replace::Replaced,
-        service, view,
+        service, undo, view,
     },
     queue::Notifier,
     services::{ServiceChange, Services},
@@ -125,13 +121,9 @@ pub(super) async fn replaced(
     own: Option<i64>,
     replaced: &Replaced,
 ) -> Result<OrderReplaced, Error> {
-    let replacement = match replaced.replacement {
-        Replacement::Upgrade => "upgrade",
-        Replacement::Downgrade => "downgrade",
-    };
     let old = view::read(db, (replaced.old.order_id, own)).await?.try_into()?;
     let new = view::read(db, (replaced.new.order_id, own)).await?.try_into()?;
-    let body = ReplacedBody { replacement: replacement.to_owned(), old, new };
+    let body = ReplacedBody { replacement: kind(replaced.replacement).to_owned(), old, new };
     Ok(OrderReplaced::Replaced(Json(body), format!("{place}/{}", replaced.new.order_id)))
 }
 
@@ -257,6 +249,39 @@ impl OrderApi {
         let (request, change) = body.0.into_request(&self.pool, scoped_id).await?;
         let done = buy::replace_order(&self.pool, self.services, &caller.0, scoped_id, request, change).await?;
         replaced(&self.pool, "/v1/order", scoped_id.1, &done).await
+    }
+
+    /// Request a quote for a replacement
+    ///
+    /// Returns the price, its VAT, what is credited and charged and from when, and until when the new order can't be
+    /// cancelled. Nothing is written.
+    #[oai(path = "/:id/replace/quote", method = "post", operation_id = "order_replace_quote")]
+    async fn quote_replacement(
+        &self,
+        caller: AuthenticatedUser,
+        /// Identifies the order.
+        id: Path<Id>,
+        body: Body<OrderReplacementCreate>,
+    ) -> Result<Json<ReplacementQuoteBody>, Error> {
+        let scoped_id = (id.0.0, Some(caller.0.user_id));
+        let (request, change) = body.0.into_request(&self.pool, scoped_id).await?;
+        let quote = buy::quote_replacement(&self.pool, self.services, &caller.0, scoped_id, request, change).await?;
+        Ok(Json(ReplacementQuoteBody::new(quote)?))
+    }
+
+    /// Undo a cancellation or a downgrade
+    ///
+    /// Possible until it has taken effect, or has changed the service. The order goes on as before.
+    #[oai(path = "/:id/undo", method = "post", operation_id = "order_undo")]
+    async fn undo(
+        &self,
+        caller: AuthenticatedUser,
+        /// Identifies the order, or the pending order that is to replace it.
+        id: Path<Id>,
+    ) -> Result<Json<OrderBody>, Error> {
+        let own = Some(caller.0.user_id);
+        let order_id = undo::undo_order(&self.pool, (id.0.0, own)).await?;
+        read(&self.pool, (order_id, own)).await
     }
 
     /// Cancel an order

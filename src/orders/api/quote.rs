@@ -1,5 +1,6 @@
 //! Quotes in responses.
 
+use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 
 use super::body::PartBody;
@@ -8,12 +9,13 @@ use crate::{
     code::Code,
     error::Error,
     money::{
-        amount::{Currency, Rate},
+        amount::{Amount, Currency, Rate},
+        charge::Replacement,
         period::RecurringPeriod,
         territory::Territory,
         unit_price::{UnitPrice, UnitPriceError},
     },
-    orders::quote::Quote,
+    orders::{buy::ReplacementQuote, quote::Quote, replace::Replaced, view::last_second},
     parties::{VatPreview, VatUnavailable},
 };
 
@@ -75,6 +77,56 @@ pub(super) struct BlockerBody {
     code: String,
     /// The action that removes the blocker.
     detail: String,
+}
+
+/// The price of a replacement, and when it takes effect.
+#[derive(Debug, Object)]
+#[oai(rename = "OrderReplacementQuote", skip_serializing_if_is_none)]
+pub(super) struct ReplacementQuoteBody {
+    #[oai(flatten)]
+    quote: QuoteBody,
+    /// The kind of the replacement: `upgrade` takes effect now, `downgrade` at the end of the commitment.
+    replacement: String,
+    /// The order that would end.
+    order: i64,
+    /// The last second that the old order charges; absent if it would charge nothing.
+    old_ends_at: Option<DateTime<Utc>>,
+    /// The first second that the new order charges.
+    starts_at: DateTime<Utc>,
+    /// What is credited of the time that is billed and no longer used, before VAT; 0.00 if nothing is.
+    credit: Amount,
+    /// The one-time prices that are charged, before VAT: those of what the old order does not have.
+    new_one_time: UnitPrice,
+    /// The price of the new order's first period, before VAT.
+    first_period: Amount,
+    /// The time up to which neither a cancellation nor a downgrade of the new order takes effect.
+    committed_until: DateTime<Utc>,
+}
+
+impl ReplacementQuoteBody {
+    pub(super) fn new(replacement: ReplacementQuote) -> Result<Self, Error> {
+        let ReplacementQuote { quote, vat, replaced, credit, first_period, one_time, committed_until } = replacement;
+        let Replaced { old, new, replacement } = replaced;
+        Ok(Self {
+            quote: QuoteBody::new(quote, vat)?,
+            replacement: kind(replacement).to_owned(),
+            order: old.order_id,
+            old_ends_at: last_second(old.starts_at, old.ends_at),
+            starts_at: new.starts_at,
+            credit,
+            new_one_time: one_time,
+            first_period,
+            committed_until,
+        })
+    }
+}
+
+/// Returns the word for a kind of replacement.
+pub(super) const fn kind(replacement: Replacement) -> &'static str {
+    match replacement {
+        Replacement::Upgrade => "upgrade",
+        Replacement::Downgrade => "downgrade",
+    }
 }
 
 impl QuoteVatBody {

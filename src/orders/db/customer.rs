@@ -90,6 +90,27 @@ pub(in crate::orders) async fn not_had(
     .await
 }
 
+/// Returns the names of the products that an order requires, and that neither it nor another running order of its
+/// customer contains.
+pub(in crate::orders) async fn unmet(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "select distinct required.name
+         from orders
+         join order_part part using (order_id)
+         join product_requirement requirement on requirement.product_id = part.product_id
+         join product required on required.product_id = required_id
+         where orders.order_id = $1 and not exists (
+             select from orders provider join order_part contained using (order_id)
+             where provider.user_id = orders.user_id and not provider.void and contained.product_id = required_id
+                 and (provider.order_id = orders.order_id
+                     or (provider.billing_ends_at is null and provider.terminate_at is null)))
+         order by required.name",
+        order_id
+    )
+    .fetch_all(tx)
+    .await
+}
+
 /// Another order of the customer that outlives an order and needs a product of it.
 pub(in crate::orders) struct Dependent {
     pub order_id: i64,

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use billing::{DueOrder, due, move_cursors, successors};
-pub(super) use customer::{Customer, dependents, locked_customer, locked_owner, not_had, owner};
+pub(super) use customer::{Customer, dependents, locked_customer, locked_owner, not_had, owner, unmet};
 pub(super) use service::{
     Delivery, delivery, mark_delivered, mark_terminated, set_deliver_at, set_parameter, set_terminate_at,
 };
@@ -219,6 +219,20 @@ pub(super) async fn parts(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<
         .fetch_all(tx)
         .await?;
     Ok(rows.into_iter().map(|row| ((row.product_id, row.parameter), row.quantity)).collect())
+}
+
+/// Takes an order's end back.
+pub(super) async fn reopen(tx: &mut PgConnection, order: &Order) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with cursor as (
+             update order_cursor set due_at = $2, closed = $2::timestamptz is null where order_id = $1)
+         update orders set billing_ends_at = null, terminate_at = null where order_id = $1",
+        order.order_id,
+        order.due_at()
+    )
+    .execute(tx)
+    .await
+    .map(drop)
 }
 
 /// Writes an order's end and its consequences. `terminate_at` is the time at which the service ends, if there is one.

@@ -1,0 +1,183 @@
+//! Corrections of VAT rates that were imported late: what was billed at another rate than the one of its time is listed,
+//! and staff order that the customers' next bills credit it at the old and charge it at the new rate.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+
+use super::db::{self, BilledSpan};
+use crate::{
+    error::Error,
+    money::{
+        amount::{Amount, AmountError, Currency, Rate},
+        territory::Territory,
+        vat_rates::RateTable,
+    },
+    orders, parties, request_context,
+};
+
+/// What was billed at one rate and should bear another, in one currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affected {
+    /// The territory of the rates.
+    pub territory: Territory,
+    /// The rate at which it was billed.
+    pub old_rate: Rate,
+    /// The rate that applied.
+    pub new_rate: Rate,
+    /// The currency of the amount.
+    pub currency: Currency,
+    /// The number of bills.
+    pub bills: i64,
+    /// The number of customers.
+    pub customers: i64,
+    /// The amount before VAT.
+    pub net: Amount,
+}
+
+/// A correction to be ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NewCorrection {
+    pub user_id: i64,
+    pub order_id: Option<i64>,
+    pub item_id: Option<i64>,
+    pub currency: Currency,
+    pub from: DateTime<Utc>,
+    pub to: DateTime<Utc>,
+    pub net: Amount,
+    pub territory: Territory,
+    pub old_rate: Rate,
+    pub new_rate: Rate,
+    pub bill_id: i64,
+}
+
+/// Returns what was billed at a rate that has changed since, by territory, rates and currency.
+pub async fn affected(pool: &PgPool) -> Result<Vec<Affected>, Error> {
+    let mut tx = request_context::begin(pool).await?;
+    summary(&find(&mut tx, None).await?)
+}
+
+/// Orders the corrections of all that [`affected`] returns, and returns it.
+pub async fn order(pool: &PgPool, by: Option<i64>) -> Result<Vec<Affected>, Error> {
+    let mut tx = request_context::begin(pool).await?;
+    let ordered = order_in(&mut tx, None, by).await?;
+    tx.commit().await?;
+    summary(&ordered)
+}
+
+/// Orders the corrections in a transaction of the caller; of one customer, if it is given.
+pub(super) async fn order_in(
+    tx: &mut PgConnection,
+    user_id: Option<i64>,
+    by: Option<i64>,
+) -> Result<Vec<NewCorrection>, Error> {
+    db::lock_corrections(tx).await?;
+    let users = |corrections: &[NewCorrection]| {
+        let mut users: Vec<i64> = corrections.iter().map(|correction| correction.user_id).collect();
+        users.sort_unstable();
+        users.dedup();
+        users
+    };
+    // Bills of these customers may be made meanwhile, so what is affected is read again under their locks.
+    let customers = users(&find(tx, user_id).await?);
+    db::lock_customers(tx, &customers).await?;
+    let mut corrections = find(tx, user_id).await?;
+    corrections.retain(|correction| customers.binary_search(&correction.user_id).is_ok());
+    db::insert_corrections(tx, &corrections, by).await?;
+    Ok(corrections)
+}
+
+/// Returns the corrections that are needed, without those that were ordered before.
+async fn find(tx: &mut PgConnection, user_id: Option<i64>) -> Result<Vec<NewCorrection>, Error> {
+    let rates = parties::rate_table(tx).await?;
+    let spans = db::billed_at_other_rates(tx, &rates, user_id).await?;
+    let mut orders: Vec<i64> = spans.iter().filter_map(|span| span.order_id).collect();
+    orders.sort_unstable();
+    orders.dedup();
+    let orders = orders::read_all(tx, &orders).await?;
+    let mut corrections = Vec::new();
+    for span in &spans {
+        let order = span.order_id.and_then(|order_id| {
+            let place = orders.binary_search_by_key(&order_id, |order| order.order_id).ok()?;
+            Some(&orders[place])
+        });
+        corrections.extend(of_span(span, order, &rates).map_err(anyhow::Error::new)?);
+    }
+    Ok(corrections)
+}
+
+/// Returns the corrections of a span: one for each part with one rate before and one after. What was credited is left out.
+fn of_span(
+    span: &BilledSpan,
+    order: Option<&crate::money::Order>,
+    rates: &RateTable,
+) -> Result<Vec<NewCorrection>, AmountError> {
+    let correction = |(from, to), net, old_rate, new_rate| NewCorrection {
+        user_id: span.user_id,
+        order_id: span.order_id,
+        item_id: span.item_id,
+        currency: span.currency,
+        from,
+        to,
+        net,
+        territory: span.territory,
+        old_rate,
+        new_rate,
+        bill_id: span.bill_id,
+    };
+    let effective = |t| {
+        let corrected = span.corrections.iter().rev().find(|(from, to, _)| *from <= t && (t < *to || from == to));
+        corrected.map_or(span.rate, |(.., rate)| *rate)
+    };
+    if span.from == span.to {
+        let (old, new) = (effective(span.from), rates.rate_at(span.territory, span.from));
+        let wrong = new.ok().filter(|new| *new != old);
+        return Ok(wrong.map(|new| correction((span.from, span.to), span.net, old, new)).into_iter().collect());
+    }
+    let Some(terms) = order.and_then(crate::money::Order::terms) else { return Ok(Vec::new()) };
+    let zone = order.map_or_else(Default::default, |order| order.zone);
+    let end = span.credited_from.map_or(span.to, |credited| credited.min(span.to));
+    let mut cuts: Vec<DateTime<Utc>> = vec![span.from, end];
+    cuts.extend(rates.changes(span.territory, span.from, end));
+    cuts.extend(span.corrections.iter().flat_map(|(from, to, _)| [*from, *to]).filter(|t| span.from < *t && *t < end));
+    cuts.sort_unstable();
+    cuts.dedup();
+    let mut corrections: Vec<NewCorrection> = Vec::new();
+    for part in cuts.windows(2).map(|pair| (pair[0], pair[1])) {
+        let old = effective(part.0);
+        let Some(new) = rates.rate_at(span.territory, part.0).ok().filter(|new| *new != old) else { continue };
+        let net = terms.net(part.0, part.1, zone)?;
+        if net != Amount::ZERO {
+            corrections.push(correction(part, net, old, new));
+        }
+    }
+    Ok(corrections)
+}
+
+fn summary(corrections: &[NewCorrection]) -> Result<Vec<Affected>, Error> {
+    type Key = (Territory, Rate, Rate, Currency);
+    let mut groups: BTreeMap<Key, (Vec<i64>, Vec<i64>, Amount)> = BTreeMap::new();
+    for correction in corrections {
+        let key = (correction.territory, correction.old_rate, correction.new_rate, correction.currency);
+        let (bills, customers, net) = groups.entry(key).or_default();
+        bills.push(correction.bill_id);
+        customers.push(correction.user_id);
+        *net = net.try_add(correction.net).map_err(anyhow::Error::new)?;
+    }
+    let distinct = |mut ids: Vec<i64>| {
+        ids.sort_unstable();
+        ids.dedup();
+        i64::try_from(ids.len()).unwrap_or(i64::MAX)
+    };
+    let group = |((territory, old_rate, new_rate, currency), (bills, customers, net)): (Key, _)| Affected {
+        territory,
+        old_rate,
+        new_rate,
+        currency,
+        bills: distinct(bills),
+        customers: distinct(customers),
+        net,
+    };
+    Ok(groups.into_iter().map(group).collect())
+}
