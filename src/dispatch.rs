@@ -3,12 +3,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uncloud_wire::{JobId, KINDS, Kind};
 
 use crate::{
-    billing, orders,
+    billing,
+    error::Error,
+    orders,
     queue::{self, Claimed, JobKinds, Prepared, Settled, Succeeded},
     seal::Sealer,
     services::{Delivery, Service},
@@ -21,6 +24,16 @@ pub fn services(delivery: Delivery) -> Option<&'static dyn Service> {
         Delivery::VpnNetwork => Some(&vpn::VpnService),
         Delivery::Manual => None,
     }
+}
+
+/// Bills orders in the transaction that has placed them, if the seller wants that.
+pub fn placed<'a>(
+    tx: &'a mut PgConnection,
+    user_id: i64,
+    orders: &'a [i64],
+    now: DateTime<Utc>,
+) -> BoxFuture<'a, Result<(), Error>> {
+    Box::pin(billing::run::bill_placed(tx, user_id, orders, now))
 }
 
 /// The implementation of all kinds of jobs.

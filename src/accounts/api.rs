@@ -19,6 +19,8 @@ input! {
     pub struct UserUpdate {
         /// The number of networks that the user may have.
         pub vpn_quota: Option<Number<0, 1_000_000>>,
+        /// The days in which the customer is to pay a bill; until they are set, the seller's terms apply.
+        pub payment_days: Option<Number<0, 365>>,
         /// True to lock out the user with all tokens; every server knows within a minute.
         pub locked: Option<Flag>,
         /// True to make the user staff, regardless of the directory. Members of the directory's staff group are staff
@@ -112,10 +114,14 @@ impl UserApi {
         id: Path<Id>,
         body: Body<UserUpdate>,
     ) -> Result<Json<UserBody>, Error> {
-        let UserUpdate { vpn_quota, locked, staff: make_staff } = body.0;
+        let UserUpdate { vpn_quota, payment_days, locked, staff: make_staff } = body.0;
         let flag = |flag: Option<Flag>| flag.map(|flag| flag.0);
-        let change =
-            db::Change { vpn_quota: vpn_quota.map(Number::get), locked: flag(locked), staff: flag(make_staff) };
+        let change = db::Change {
+            vpn_quota: vpn_quota.map(Number::get),
+            payment_days: payment_days.map(Number::get),
+            locked: flag(locked),
+            staff: flag(make_staff),
+        };
         let rights = change.locked.is_some() || change.staff.is_some();
         if rights && staff.1 == AuthMethod::Token {
             let detail = "a token can't lock users or change staff; sign in with user name and password";

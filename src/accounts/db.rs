@@ -131,7 +131,7 @@ pub(super) async fn users(
         query_as<UserBody>,
         id "user_id",
         name "username",
-        "select user_id as id, username, staff, locked, vpn_quota, created_at from users
+        "select user_id as id, username, staff, locked, vpn_quota, payment_days, created_at from users
          where ($3::bigint is null or user_id = $3) and ($4::text is null or username = $4)
              and ($5::boolean is null or staff = $5)",
         filter.user_id,
@@ -151,6 +151,8 @@ pub(super) async fn user(db: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<
 pub struct Change {
     /// The number of networks that the user may have.
     pub vpn_quota: Option<i32>,
+    /// The days in which the customer is to pay a bill.
+    pub payment_days: Option<i16>,
     /// True if the user is locked.
     pub locked: Option<bool>,
     /// True if staff made the user staff manually. The directory's staff are staff as well.
@@ -178,12 +180,13 @@ pub async fn change(pool: &PgPool, asker: Option<i64>, user_id: i64, change: &Ch
     check_if_match(async { user(&mut *tx, user_id).await?.ok_or(Error::PreconditionFailed) }).await?;
     sqlx::query!(
         "update users set vpn_quota = coalesce($2, vpn_quota), locked = coalesce($3, locked),
-             staff_manual = coalesce($4, staff_manual)
+             staff_manual = coalesce($4, staff_manual), payment_days = coalesce($5, payment_days)
          where user_id = $1",
         user_id,
         change.vpn_quota,
         change.locked,
         change.staff,
+        change.payment_days,
     )
     .execute(&mut *tx)
     .await?;

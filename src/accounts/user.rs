@@ -8,7 +8,7 @@ use crate::http::Representation;
 
 /// A user with the limits that staff set.
 #[derive(Debug, Object)]
-#[oai(rename = "User")]
+#[oai(rename = "User", skip_serializing_if_is_none)]
 pub struct UserBody {
     /// Identifies the user.
     pub id: i64,
@@ -20,6 +20,8 @@ pub struct UserBody {
     pub locked: bool,
     /// The number of networks that the user may have.
     pub vpn_quota: i32,
+    /// The days in which the customer is to pay a bill; absent: the seller's terms.
+    pub payment_days: Option<i16>,
     /// The time at which the user was first seen.
     pub created_at: DateTime<Utc>,
 }

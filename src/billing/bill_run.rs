@@ -4,6 +4,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 
 use crate::money::{
     amount::{Amount, AmountError},
+    language::Language,
     vat::Seller,
 };
 
@@ -20,6 +21,10 @@ pub struct Run {
     pub seller: Seller,
     /// Rounds amounts due in CHF to 0.05.
     pub cash_rounding: bool,
+    /// The language of bills to customers who have chosen none.
+    pub language: Language,
+    /// The days in which bills are to be paid, for customers without terms of their own.
+    pub payment_days: i16,
     /// True once the run's bills have their numbers.
     pub ended: bool,
 }

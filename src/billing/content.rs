@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::money::{amount::Amount, language::Language};
 
@@ -21,7 +22,7 @@ pub struct Content {
 }
 
 /// The seller or the customer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Party {
     /// The name of the person or of the seller.
     pub name: String,
@@ -39,6 +40,21 @@ pub struct Party {
     /// The VAT number as printed on bills.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vat_number: Option<String>,
+    /// The house number, if it is not part of the street.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub house_number: Option<String>,
+    /// What the customer wants to find on its bills (EN 16931, BT-10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buyer_reference: Option<String>,
+    /// The number of the customer's own order (EN 16931, BT-13).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_reference: Option<String>,
+    /// Where electronic bills are delivered (EN 16931, BT-49).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub electronic_address: Option<String>,
+    /// The members that only documents need: of the seller its register, contact and accounts.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 /// The kind of a record.

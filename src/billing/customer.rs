@@ -18,7 +18,6 @@ use crate::{
     error::Error,
     money::{
         draft::{BillableItems, Draft, generate_bills},
-        language::Language,
         vat_rates::RateTable,
         vat_text::{vat_note, vat_reason},
     },
@@ -26,7 +25,7 @@ use crate::{
     parties::{self, AddressHistory, BillingAddress},
 };
 
-/// Bills these customers, in ascending order of id, as of the run's time; of their orders only one, if it is given.
+/// Bills these customers, in ascending order of id, as of the run's time; of their orders only these, if they are given.
 /// Returns the customers that could not be billed; nothing is written for them. On a database error nothing is written
 /// at all.
 pub(super) async fn bill_customers(
@@ -34,11 +33,11 @@ pub(super) async fn bill_customers(
     run: &Run,
     rates: &RateTable,
     users: &[i64],
-    order_id: Option<i64>,
+    orders: Option<&[i64]>,
 ) -> Result<Vec<Problem>, Error> {
     db::lock_customers(tx, users).await?;
     let addresses = parties::address_histories(tx, users).await?;
-    let mut due = due(tx, users, run.as_of, order_id).await?;
+    let mut due = due(tx, users, run.as_of, orders).await?;
     let (mut bills, mut problems) = (Vec::with_capacity(users.len()), Vec::new());
     for &user_id in users {
         let Some(due) = due.remove(&user_id) else { continue };
@@ -78,11 +77,12 @@ fn bills_of_customer(
     };
     Ok(match generate_bills(due.items, &treatments, rates, run.cash_rounding, run.as_of) {
         Ok((drafts, cursor_updates)) => {
+            let payment_days = Some(addresses.current().payment_days.unwrap_or(run.payment_days));
             let contents = drafts
                 .iter()
                 .map(|draft| serde_json::to_string(&content(draft, addresses.current(), &due.texts, run)))
                 .collect::<Result<_, _>>()?;
-            Ok(CustomerBills { user_id, payment_days: None, drafts, contents, cursor_updates })
+            Ok(CustomerBills { user_id, payment_days, drafts, contents, cursor_updates })
         }
         Err(error) => Err(Problem::of(user_id, &error)),
     })
@@ -90,7 +90,7 @@ fn bills_of_customer(
 
 /// Returns what a bill says besides its totals.
 fn content(draft: &Draft, address: &BillingAddress, texts: &Texts, run: &Run) -> Content {
-    let language = Language::default();
+    let language = address.language.unwrap_or(run.language);
     let reason = |rate| vat_reason(language, draft.treatment, rate, address.country, run.seller.is_registered());
     Content {
         language,
@@ -102,6 +102,11 @@ fn content(draft: &Draft, address: &BillingAddress, texts: &Texts, run: &Run) ->
             city: address.city.clone(),
             country: address.country.to_string(),
             vat_number: address.vat_number.clone(),
+            house_number: address.house_number.clone(),
+            buyer_reference: address.buyer_reference.clone(),
+            order_reference: address.order_reference.clone(),
+            electronic_address: address.electronic_address.clone(),
+            ..Party::default()
         },
         lines: texts.lines(draft, language),
         vat: draft.vat.iter().map(|group| VatText { reason: reason(group.rate) }).collect(),
@@ -114,22 +119,22 @@ async fn due(
     tx: &mut PgConnection,
     users: &[i64],
     as_of: DateTime<Utc>,
-    order_id: Option<i64>,
+    only: Option<&[i64]>,
 ) -> Result<HashMap<i64, Due>, Error> {
     let mut due: HashMap<i64, Due> = HashMap::with_capacity(users.len());
     let mut ended: HashMap<i64, i64> = HashMap::new();
     let mut past_end: Vec<i64> = Vec::new();
-    for orders::DueOrder { order, description, product } in orders::due(tx, users, as_of, order_id).await? {
+    for orders::DueOrder { order, description, descriptions, product } in orders::due(tx, users, as_of, only).await? {
         if let Some(end) = order.ends_at {
             ended.insert(order.order_id, order.user_id);
             past_end.extend(Some(order.order_id).filter(|_| end < order.charged_from()));
         }
         let of_customer = due.entry(order.user_id).or_default();
         of_customer.items.orders.push(order.clone());
-        let ordered = Ordered { description, product, replaced_by: None, order };
+        let ordered = Ordered { description, descriptions, product, replaced_by: None, order };
         of_customer.texts.orders.insert(ordered.order.order_id, ordered);
     }
-    if order_id.is_none() {
+    if only.is_none() {
         add_items(tx, users, as_of, &mut due).await?;
     }
     if !ended.is_empty() {

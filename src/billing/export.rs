@@ -202,7 +202,7 @@ mod tests {
                 postal_code: "8000".into(),
                 city: "Zurich".into(),
                 country: "CH".into(),
-                vat_number: None,
+                ..Party::default()
             },
             currency: "CHF".into(),
             net: amount("7.00"),

@@ -48,7 +48,10 @@ pub fn prepare(jobs: &[&Claimed]) -> Vec<(JobId, Prepared)> {
 pub async fn plan(pool: &PgPool, job_id: JobId, as_of: Option<DateTime<Utc>>) -> Result<Value, JobError> {
     let mut tx = request_context::begin(pool).await.map_err(retry)?;
     let (enqueued_at, requester) = db::request_of(&mut *tx, job_id).await.map_err(retry)?;
-    let as_of = as_of.unwrap_or(enqueued_at);
+    let as_of = match as_of {
+        Some(as_of) => as_of,
+        None => run::cut_off(&mut tx, enqueued_at).await.map_err(decide)?,
+    };
     let run = run::begin_in(&mut tx, as_of, requester).await.map_err(decide)?;
     if !run.ended {
         share_out(&mut tx, &run).await.map_err(decide)?;

@@ -1,6 +1,9 @@
 //! The lines of a bill, as a customer and an accountant read them, in the customer's language.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+};
 
 use chrono::{DateTime, Datelike as _, Utc};
 
@@ -22,6 +25,8 @@ const HOUR_SECS: i64 = 3600;
 pub(super) struct Ordered {
     pub order: Order,
     pub description: String,
+    /// The description in other languages.
+    pub descriptions: BTreeMap<Language, String>,
     pub product: Option<String>,
     /// The order that replaced it.
     pub replaced_by: Option<i64>,
@@ -84,7 +89,7 @@ impl Texts {
         };
         let corrects = corrects.and_then(|bill_id| self.numbers.get(&bill_id)).cloned();
         let ordered = first.order_id.and_then(|order_id| self.orders.get(&order_id));
-        let description = self.description(&first, ordered);
+        let description = self.description(&first, ordered, language);
         let recurring = ordered.filter(|_| matches!(kind, RecordKind::Recurring | RecordKind::Credit));
         let unit = recurring.and_then(|it| it.order.period).map(|period| language.period(period));
         let unit_price = match recurring {
@@ -110,11 +115,11 @@ impl Texts {
         }
     }
 
-    fn description(&self, record: &Record, ordered: Option<&Ordered>) -> String {
+    fn description(&self, record: &Record, ordered: Option<&Ordered>, language: Language) -> String {
         let found = match record.kind {
             Kind::Manual { item_id } => self.items.get(&item_id),
             Kind::Correction { correction_id, .. } => self.corrections.get(&correction_id),
-            _ => ordered.map(|ordered| &ordered.description),
+            _ => ordered.map(|ordered| ordered.descriptions.get(&language).unwrap_or(&ordered.description)),
         };
         found.cloned().unwrap_or_default()
     }

@@ -1,5 +1,7 @@
 //! The catalogue of a new installation.
 
+use std::collections::BTreeMap;
+
 use sqlx::PgPool;
 
 use super::{
@@ -13,6 +15,7 @@ use crate::{
     money::{
         amount::Amount,
         charge::BillingMode,
+        language::Language,
         period::{RecurringPeriod, Unit},
         unit_price::UnitPrice,
     },
@@ -22,6 +25,18 @@ use crate::{
 /// The divisor for the price of a day: thirty days cost as much as twenty single days.
 const DAY_DIVISOR: i64 = 20;
 const CURRENCIES: [&str; 2] = ["CHF", "EUR"];
+
+/// What bills write after a quantity of one and of more, in the order of [`Language::ALL`].
+type Words = [[&'static str; 2]; 4];
+
+const CORES: Words = [["Kern", "Kerne"], ["cœur", "cœurs"], ["core", "core"], ["core", "cores"]];
+const MEMORY: Words = [
+    ["GB Arbeitsspeicher", "GB Arbeitsspeicher"],
+    ["Go de mémoire", "Go de mémoire"],
+    ["GB di memoria", "GB di memoria"],
+    ["GB memory", "GB memory"],
+];
+const SSD: Words = [["GB SSD", "GB SSD"], ["Go SSD", "Go SSD"], ["GB SSD", "GB SSD"], ["GB SSD", "GB SSD"]];
 
 /// Adds the periods and products below that are missing. Existing ones stay as they are, even if they are no longer on
 /// sale.
@@ -57,33 +72,44 @@ fn products(thirty_days: RecurringPeriod, day: RecurringPeriod) -> anyhow::Resul
     };
     let free = |currency: &&str| Ok(Price { commitment_periods: 0, ..price(Some(thirty_days), currency, 0, 0, &[])? });
     let once = |currency: &&str| price(None, currency, 5000, 0, &[]);
+    let titles = |de: &str, fr: &str, it: &str| -> BTreeMap<Language, String> {
+        [(Language::De, de), (Language::Fr, fr), (Language::It, it)]
+            .map(|(language, title)| (language, title.to_owned()))
+            .into()
+    };
     let vpn = ProductDraft {
+        titles: titles("VPN-Netz", "Réseau VPN", "Rete VPN"),
         delivery: Delivery::VpnNetwork,
         prices: CURRENCIES.iter().map(free).collect::<anyhow::Result<_>>()?,
         ..draft("VPN network", "A prefix of your own, routed to you through a WireGuard tunnel.")
     };
     let vm = ProductDraft {
-        parameters: vec![parameter("cores", "cores", 1, 48, 1), parameter("memory_gb", "GB", 1, 512, 1)],
+        titles: titles("VM nur mit IPv6", "VM IPv6 uniquement", "VM solo IPv6"),
+        parameters: vec![parameter("cores", "cores", CORES, 1, 48, 1), parameter("memory_gb", "GB", MEMORY, 1, 512, 1)],
         prices: by_time(600, &[("cores", 300), ("memory_gb", 400)])?,
         ..draft("IPv6-only VM", "A virtual machine with an IPv6 address; storage is ordered besides.")
     };
     let address = ProductDraft {
+        titles: titles("IPv4-Adresse", "Adresse IPv4", "Indirizzo IPv4"),
         prices: by_time(800, &[])?,
         requires: vec!["ipv6-vm".to_owned()],
         ..draft("IPv4 address", "A public IPv4 address for a virtual machine.")
     };
     let ssd = ProductDraft {
-        parameters: vec![parameter("ssd_gb", "GB", 10, 10_000, 10)],
+        titles: titles("SSD-Speicher", "Stockage SSD", "Spazio SSD"),
+        parameters: vec![parameter("ssd_gb", "GB", SSD, 10, 10_000, 10)],
         prices: by_time(0, &[("ssd_gb", 35)])?,
         requires: vec!["ipv6-vm".to_owned()],
         ..draft("SSD storage", "Storage on SSDs for a virtual machine.")
     };
     let dual_stack = ProductDraft {
+        titles: titles("VM mit IPv4 und IPv6", "VM double pile", "VM dual stack"),
         prices: by_time(0, &[])?,
         components: ["ipv6-vm", "ipv4-address", "ssd"].map(|name| (name.to_owned(), 1)).into(),
         ..draft("Dual-stack VM", "A virtual machine with IPv6, an IPv4 address and SSD storage.")
     };
     let setup = ProductDraft {
+        titles: titles("Einrichtung", "Installation", "Installazione"),
         prices: CURRENCIES.iter().map(once).collect::<anyhow::Result<_>>()?,
         ..draft("Set-up", "We install and configure what you ordered, once.")
     };
@@ -100,6 +126,7 @@ fn products(thirty_days: RecurringPeriod, day: RecurringPeriod) -> anyhow::Resul
 fn draft(title: &str, description: &str) -> ProductDraft {
     ProductDraft {
         title: title.to_owned(),
+        titles: BTreeMap::new(),
         description: description.to_owned(),
         delivery: Delivery::Manual,
         billing_mode: BillingMode::Advance,
@@ -112,8 +139,10 @@ fn draft(title: &str, description: &str) -> ProductDraft {
     }
 }
 
-fn parameter(name: &str, unit: &str, minimum: i32, maximum: i32, step: i32) -> Parameter {
-    Parameter { name: name.to_owned(), unit: unit.to_owned(), minimum, maximum, step }
+fn parameter(name: &str, unit: &str, words: Words, minimum: i32, maximum: i32, step: i32) -> Parameter {
+    let words = Language::ALL.into_iter().zip(words);
+    let words = words.map(|(language, words)| (language, words.map(str::to_owned))).collect();
+    Parameter { name: name.to_owned(), unit: unit.to_owned(), words, minimum, maximum, step }
 }
 
 fn of_cents(cents: i64) -> anyhow::Result<UnitPrice> {

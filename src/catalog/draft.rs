@@ -1,13 +1,13 @@
 //! A product as staff define it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::product::{Parameter, Price};
 use crate::{
     error::FieldError,
-    money::{charge::BillingMode, unit_price::UnitPrice},
+    money::{charge::BillingMode, language::Language, unit_price::UnitPrice},
     services::Delivery,
 };
 
@@ -16,6 +16,8 @@ use crate::{
 pub struct ProductDraft {
     /// The product's name for people.
     pub title: String,
+    /// The product's name in other languages.
+    pub titles: BTreeMap<Language, String>,
     /// The product's description.
     pub description: String,
     /// The way in which orders of the product are provisioned.

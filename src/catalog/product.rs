@@ -1,10 +1,18 @@
 //! A whole product of the catalogue.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    money::{amount::Currency, charge::BillingMode, period::RecurringPeriod, unit_price::UnitPrice},
+    money::{
+        amount::{Currency, Rate},
+        charge::BillingMode,
+        language::Language,
+        period::RecurringPeriod,
+        unit_price::UnitPrice,
+    },
     services::Delivery,
 };
 
@@ -17,6 +25,8 @@ pub struct Product {
     pub name: String,
     /// The product's name for people.
     pub title: String,
+    /// The product's name in other languages.
+    pub titles: BTreeMap<Language, String>,
     /// The product's description.
     pub description: String,
     /// The way in which orders of the product are provisioned.
@@ -33,6 +43,8 @@ pub struct Product {
     pub parameters: Vec<Parameter>,
     /// The prices, one for each recurring period and currency; the prices of a bundle's components are added.
     pub prices: Vec<Price>,
+    /// The VAT rate of the seller's country today; none if the seller charges no VAT.
+    pub vat: Option<Rate>,
     /// The products that the customer must have or order as well.
     pub requires: Vec<ProductRef>,
     /// The components of a bundle; empty for other products.
@@ -55,6 +67,9 @@ pub struct Parameter {
     pub name: String,
     /// The unit that is counted, such as GB.
     pub unit: String,
+    /// What bills write after a quantity of one and of more, by language: `core`, `cores`.
+    #[serde(default)]
+    pub words: BTreeMap<Language, [String; 2]>,
     /// The smallest value.
     pub minimum: i32,
     /// The largest value, a whole number of steps above the smallest.
@@ -110,6 +125,23 @@ pub struct Component {
 
 /// A recurring period, or none for a one-time purchase, and a currency.
 pub type Offer = (Option<RecurringPeriod>, Currency);
+
+impl Product {
+    /// Returns the product's name in a language, or else its name for people.
+    pub fn title_in(&self, language: Language) -> &str {
+        self.titles.get(&language).unwrap_or(&self.title)
+    }
+}
+
+impl Parameter {
+    /// Returns a quantity in words, as in `2 cores`; by name and unit if the language has no words for it.
+    pub fn quantity_in(&self, language: Language, quantity: i64) -> String {
+        match self.words.get(&language).or_else(|| self.words.get(&Language::En)) {
+            Some([one, other]) => format!("{quantity} {}", if quantity == 1 { one } else { other }),
+            None => format!("{} {quantity} {}", self.name, self.unit).trim_end().to_owned(),
+        }
+    }
+}
 
 impl Price {
     /// Returns the recurring period and currency of the price.

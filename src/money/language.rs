@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::period::{RecurringPeriod, Unit};
 
 /// A language of bills, by its ISO 639-1 code.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(rename_all = "lowercase", type_name = "text")]
 pub enum Language {

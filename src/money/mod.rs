@@ -5,6 +5,7 @@ pub mod amount;
 pub mod charge;
 pub mod country;
 pub mod draft;
+pub mod iban;
 pub mod language;
 pub mod order;
 pub mod period;

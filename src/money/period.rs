@@ -198,7 +198,7 @@ fn months_between(from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> u32 {
 
 /// Returns the time at which clocks in the zone show this: the first such time if there are two; if there is none,
 /// the time as if the clocks had not been put forward yet.
-pub(super) fn instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+pub fn instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     match zone.from_local_datetime(&wall) {
         MappedLocalTime::Single(t) | MappedLocalTime::Ambiguous(t, _) => t.to_utc(),
         MappedLocalTime::None => {

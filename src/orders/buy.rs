@@ -1,5 +1,7 @@
 //! Ordering and replacing with all their checks. Each runs in one transaction that locks the customer's other orders.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
@@ -22,7 +24,7 @@ use crate::{
         unit_price::UnitPrice,
     },
     parties::{VatPreview, VatUnavailable, preview_vat},
-    services::{Parameters, ServiceChange, Services},
+    services::{Parameters, Placed, ServiceChange, Services},
     user::User,
 };
 
@@ -73,7 +75,7 @@ pub async fn quote(
 /// Places an order for a customer and returns its id. `starts_at` is the time at which charging begins, if not now.
 pub async fn order(
     db: &PgPool,
-    services: Services,
+    (services, placed): (Services, Placed),
     caller: &User,
     user_id: i64,
     terms: Terms,
@@ -92,6 +94,7 @@ pub async fn order(
             order_quoted(&mut tx, caller, user_id, &customer, &quote, starts_at).await?
         }
     };
+    placed(&mut tx, user_id, &[order_id], customer.now).await?;
     tx.commit().await?;
     Ok(order_id)
 }
@@ -142,7 +145,7 @@ async fn order_quoted(
 /// afterwards.
 pub async fn replace_order(
     db: &PgPool,
-    services: Services,
+    (services, placed): (Services, Placed),
     caller: &User,
     (order_id, own): (i64, Option<i64>),
     request: OrderRequest,
@@ -150,6 +153,9 @@ pub async fn replace_order(
 ) -> Result<Replaced, Error> {
     let mut tx = crate::request_context::begin(db).await?;
     let (_, replaced) = replace_in(&mut tx, services, caller, (order_id, own), request, change).await?;
+    let Replaced { old, new, .. } = &replaced;
+    let now = crate::clock::of_transaction(&mut *tx).await?;
+    placed(&mut tx, new.user_id, &[old.order_id, new.order_id], now).await?;
     tx.commit().await?;
     Ok(replaced)
 }
@@ -239,6 +245,7 @@ impl NegotiatedTerms {
             ordered_by: Some(ordered_by),
             product_id: None,
             description: self.description,
+            descriptions: BTreeMap::new(),
             parameters: serde_json::json!({}),
             currency: self.currency,
             one_time: self.one_time,

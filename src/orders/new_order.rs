@@ -1,6 +1,6 @@
 //! An order before it is placed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono_tz::Tz;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use crate::{
     money::{
         amount::Currency,
         charge::{BillingMode, UpgradeCredit},
+        language::Language,
         period::RecurringPeriod,
         unit_price::UnitPrice,
     },
@@ -26,6 +27,8 @@ pub struct NewOrder {
     pub product_id: Option<i64>,
     /// The description that bills show.
     pub description: String,
+    /// The description in other languages.
+    pub descriptions: BTreeMap<Language, String>,
     /// The values that the customer chose, by the names of the product's parameters.
     pub parameters: Value,
     /// The currency of all amounts.

@@ -9,7 +9,7 @@ use crate::{
     catalog::{self, Choice, Priced, Product},
     code::Code,
     error::{Error, FieldError},
-    money::{amount::Currency, charge::UpgradeCredit, period::RecurringPeriod},
+    money::{amount::Currency, charge::UpgradeCredit, language::Language, period::RecurringPeriod},
     services::{Parameters, Provision, Service, Services, Value},
 };
 
@@ -207,7 +207,8 @@ impl Quote {
             user_id,
             ordered_by: Some(ordered_by),
             product_id: Some(request.product.product_id),
-            description: request.description(),
+            description: request.description(Language::En),
+            descriptions: request.descriptions(),
             parameters: request.parameters.iter().map(|(name, value)| (name.clone(), value.to_json())).collect(),
             currency: request.currency,
             one_time: priced.one_time,
@@ -223,20 +224,25 @@ impl Quote {
 }
 
 impl OrderRequest {
-    /// Returns the description that bills show, such as `Dual-stack VM (cores 2, ram 4 GB)`.
-    fn description(&self) -> String {
+    /// Returns the descriptions in the other languages that the product has names or words in.
+    fn descriptions(&self) -> BTreeMap<Language, String> {
+        let english = self.description(Language::En);
+        let others = Language::ALL.into_iter().map(|language| (language, self.description(language)));
+        others.filter(|(_, text)| *text != english).collect()
+    }
+
+    /// Returns the description that bills show, such as `Dual-stack VM (2 cores, 4 GB memory)`.
+    fn description(&self, language: Language) -> String {
         let components = self.product.components.iter().flat_map(|component| &component.parameters);
         let chosen = self.product.parameters.iter().chain(components).filter_map(|parameter| {
             match self.parameters.get(&parameter.name)? {
-                Value::Number(number) => {
-                    Some(format!("{} {number} {}", parameter.name, parameter.unit).trim_end().to_owned())
-                }
+                Value::Number(number) => Some(parameter.quantity_in(language, *number)),
                 Value::Text(_) => None,
             }
         });
         let chosen: Vec<String> = chosen.collect();
-        let title = &self.product.title;
-        let text = if chosen.is_empty() { title.clone() } else { format!("{title} ({})", chosen.join(", ")) };
+        let title = self.product.title_in(language);
+        let text = if chosen.is_empty() { title.to_owned() } else { format!("{title} ({})", chosen.join(", ")) };
         text.chars().take(MAX_DESCRIPTION).collect()
     }
 }

@@ -29,11 +29,36 @@ impl Address {
                 ));
             }
         }
+        errors.extend(email_error("email", self.details.email.as_deref()));
+        errors.extend(electronic_address_error(self.details.electronic_address.as_deref()));
         if let Err(missing) = area(self.country, &self.postal_code) {
             errors.push(FieldError::new("postal_code", missing.to_string()));
         }
         if errors.is_empty() { Ok(self) } else { Err(errors) }
     }
+}
+
+/// Returns the error of an e-mail address. Whether it exists only a mail can tell.
+pub(super) fn email_error(field: &str, email: Option<&str>) -> Option<FieldError> {
+    let is_address = |text: &str| {
+        text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'))
+            && !text.contains(char::is_whitespace)
+    };
+    let wrong = email.is_some_and(|text| !is_address(text));
+    wrong.then(|| FieldError::new(field, "must be an e-mail address, such as bills@example.ch"))
+}
+
+/// Returns the error of an electronic address.
+pub(super) fn electronic_address_error(address: Option<&str>) -> Option<FieldError> {
+    let is_address = |text: &str| {
+        text.split_once(':').is_some_and(|(scheme, identifier)| {
+            matches!(scheme.len(), 2..=4)
+                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && !identifier.is_empty()
+        })
+    };
+    let wrong = address.is_some_and(|text| !is_address(text));
+    wrong.then(|| FieldError::new("electronic_address", "must be scheme:identifier, such as 0204:991-01234-44"))
 }
 
 /// Returns the customer's address; `None` if it is not set.

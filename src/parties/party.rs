@@ -1,9 +1,12 @@
 //! The seller and the customers' addresses, in versions that bills refer to.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
-use crate::money::country::Country;
+use crate::money::{country::Country, language::Language};
 
 /// A customer's billing address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,19 @@ pub(super) struct Address {
     pub country: Country,
     /// The VAT number as [`VatNumber`](crate::money::vat_number::VatNumber) writes it.
     pub vat_number: Option<String>,
+    /// What else bills and documents need.
+    pub details: AddressDetails,
+}
+
+/// What bills and documents need of a customer besides the address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct AddressDetails {
+    pub language: Option<Language>,
+    pub house_number: Option<String>,
+    pub email: Option<String>,
+    pub buyer_reference: Option<String>,
+    pub order_reference: Option<String>,
+    pub electronic_address: Option<String>,
 }
 
 /// The verification by staff that a VAT number is the customer's.
@@ -52,8 +68,56 @@ pub(super) struct Seller {
     pub oss_eu: bool,
     /// Rounds amounts due to 0.05.
     pub cash_rounding: bool,
+    /// The terms of bills.
+    pub terms: SellerTerms,
+    /// What documents show of the seller besides.
+    pub details: SellerDetails,
     /// True for the details of nobody, which a new installation starts with. Nothing is billed in their name.
     pub is_placeholder: bool,
+}
+
+/// The terms of bills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SellerTerms {
+    /// The language of bills to customers who have chosen none.
+    pub language: Language,
+    /// The days in which a bill is to be paid.
+    pub payment_days: i16,
+    /// The day of the month on which all customers are billed; none: each order on its own day.
+    pub billing_day: Option<i16>,
+    /// Bills orders in advance when they are placed.
+    pub bill_at_order: bool,
+}
+
+impl Default for SellerTerms {
+    fn default() -> Self {
+        Self { language: Language::En, payment_days: 30, billing_day: None, bill_at_order: false }
+    }
+}
+
+/// What documents show of the seller besides its address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SellerDetails {
+    pub house_number: Option<String>,
+    pub registration_number: Option<String>,
+    pub oss_number: Option<String>,
+    pub electronic_address: Option<String>,
+    pub contact_name: Option<String>,
+    pub contact_phone: Option<String>,
+    pub contact_email: Option<String>,
+    pub footer: Option<String>,
+    /// The accounts, one for each currency.
+    pub accounts: BTreeMap<String, Account>,
+}
+
+/// A bank account of the seller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Account {
+    pub iban: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qr_iban: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bic: Option<String>,
 }
 
 impl Seller {
@@ -69,6 +133,8 @@ impl Seller {
             time_zone: Tz::Europe__Zurich,
             oss_eu: false,
             cash_rounding: false,
+            terms: SellerTerms::default(),
+            details: SellerDetails::default(),
             is_placeholder: true,
         }
     }

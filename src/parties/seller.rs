@@ -1,15 +1,17 @@
 //! The seller's details, which are printed on bills.
 
-use sqlx::PgPool;
+use chrono_tz::Tz;
+use sqlx::{PgConnection, PgPool};
 
 use super::{
+    address::{electronic_address_error, email_error},
     db,
-    party::{Seller, SellerVersion},
+    party::{Account, Seller, SellerVersion},
 };
 use crate::{
     error::{Error, FieldError},
     http::check_if_match,
-    money::{vat, vat_number::VatNumber},
+    money::{iban::Iban, vat, vat_number::VatNumber},
 };
 
 impl Seller {
@@ -23,13 +25,54 @@ impl Seller {
             Ok(number) => self.vat_number = number.map(|number| number.as_str().to_owned()),
             Err(error) => errors.push(FieldError::new("vat_number", error.to_string())),
         }
+        errors.extend(email_error("contact_email", self.details.contact_email.as_deref()));
+        errors.extend(electronic_address_error(self.details.electronic_address.as_deref()));
+        for (index, account) in self.details.accounts.values_mut().enumerate() {
+            let at = |error: FieldError| error.inside(&index.to_string()).inside("accounts");
+            errors.extend(account.check().into_iter().map(at));
+        }
         if errors.is_empty() { Ok(self) } else { Err(errors) }
+    }
+}
+
+impl Account {
+    /// Writes the numbers without blanks, or returns the errors in them.
+    fn check(&mut self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        match self.iban.parse::<Iban>() {
+            Ok(iban) if iban.is_qr() => {
+                errors.push(FieldError::new("iban", "must not be a QR-IBAN; set that as qr_iban"))
+            }
+            Ok(iban) => self.iban = iban.to_string(),
+            Err(error) => errors.push(FieldError::new("iban", error.to_string())),
+        }
+        match self.qr_iban.as_deref().map(str::parse::<Iban>).transpose() {
+            Ok(Some(iban)) if !iban.is_qr() => {
+                let message = "must be a QR-IBAN, whose bank number lies between 30000 and 31999";
+                errors.push(FieldError::new("qr_iban", message));
+            }
+            Ok(iban) => self.qr_iban = iban.map(|iban| iban.to_string()),
+            Err(error) => errors.push(FieldError::new("qr_iban", error.to_string())),
+        }
+        errors
     }
 }
 
 /// Returns the current details; `None` if they are not set.
 pub(super) async fn find(pool: &PgPool) -> Result<Option<SellerVersion>, Error> {
     db::seller(&mut *pool.acquire().await?).await
+}
+
+/// Returns the seller's time zone, and the day of the month on which all customers are billed, if there is one; `None`
+/// without a seller.
+pub(crate) async fn billing_day(tx: &mut PgConnection) -> Result<Option<(Tz, Option<u32>)>, Error> {
+    let seller = db::seller(tx).await?.map(|version| version.seller);
+    Ok(seller.map(|seller| (seller.time_zone, seller.terms.billing_day.and_then(|day| u32::try_from(day).ok()))))
+}
+
+/// Returns true if orders in advance are billed when they are placed.
+pub(crate) async fn bills_at_order(tx: &mut PgConnection) -> Result<bool, Error> {
+    Ok(db::seller(tx).await?.is_some_and(|version| version.seller.terms.bill_at_order))
 }
 
 /// Sets the details for future bills.

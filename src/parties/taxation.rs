@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     money::{
         country::Country,
+        language::Language,
         territory::{PostalCodeMissing, area},
         vat::{Customer, CustomerKind, Seller, Treatment, TreatmentHistory},
         vat_rates::{RateRow, RateTable},
@@ -32,6 +33,18 @@ pub struct BillingAddress {
     pub country: Country,
     /// The VAT number.
     pub vat_number: Option<String>,
+    /// The house number, if it is not part of the street.
+    pub house_number: Option<String>,
+    /// The language of bills; `None`: the seller's.
+    pub language: Option<Language>,
+    /// What bills quote as the customer's reference.
+    pub buyer_reference: Option<String>,
+    /// The number of the customer's own order.
+    pub order_reference: Option<String>,
+    /// Where electronic bills are delivered.
+    pub electronic_address: Option<String>,
+    /// The customer's own terms of payment.
+    pub payment_days: Option<i16>,
     /// True if the VAT number is verified.
     verified: bool,
     /// The time since which this version applies.
@@ -74,9 +87,11 @@ impl AddressHistory {
 /// Returns the addresses of these customers over time, by customer.
 pub async fn address_histories(tx: &mut PgConnection, users: &[i64]) -> Result<HashMap<i64, AddressHistory>, Error> {
     let rows = sqlx::query!(
-        r#"select user_id, name, company, street, postal_code, city, country, vat_number,
-                  vat_verified_at is not null as "verified!", created_at
-           from billing_address where user_id = any($1) order by user_id, address_id"#,
+        r#"select user_id, name, company, street, postal_code, city, country, vat_number, house_number,
+                  language as "language: Language", buyer_reference, order_reference, electronic_address, payment_days,
+                  vat_verified_at is not null as "verified!", address.created_at
+           from billing_address address join users using (user_id)
+           where user_id = any($1) order by user_id, address_id"#,
         users
     )
     .fetch_all(tx)
@@ -91,6 +106,12 @@ pub async fn address_histories(tx: &mut PgConnection, users: &[i64]) -> Result<H
             city: row.city,
             country: row.country.parse().map_err(anyhow::Error::new)?,
             vat_number: row.vat_number,
+            house_number: row.house_number,
+            language: row.language,
+            buyer_reference: row.buyer_reference,
+            order_reference: row.order_reference,
+            electronic_address: row.electronic_address,
+            payment_days: row.payment_days,
             verified: row.verified,
             since: row.created_at,
         };

@@ -53,8 +53,18 @@ pub(super) fn apis(app: &App, operations: Arc<[Operation]>) -> OpenApiService<Ap
         products(&app.pool),
         addresses(&app.pool),
         (
-            OrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake), services: dispatch::services },
-            AdminOrderApi { pool: app.pool.clone(), wake: Arc::clone(&app.wake), services: dispatch::services },
+            OrderApi {
+                pool: app.pool.clone(),
+                wake: Arc::clone(&app.wake),
+                services: dispatch::services,
+                placed: dispatch::placed,
+            },
+            AdminOrderApi {
+                pool: app.pool.clone(),
+                wake: Arc::clone(&app.wake),
+                services: dispatch::services,
+                placed: dispatch::placed,
+            },
         ),
         bills(app),
         accounts(app),
@@ -98,7 +108,7 @@ fn jobs(app: &App) -> Jobs {
 fn vpn(app: &App) -> Vpn {
     let (pool, wake) = (&app.pool, &app.wake);
     (
-        NetworkApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        NetworkApi { pool: pool.clone(), wake: Arc::clone(wake), placed: dispatch::placed },
         AdminNetworkApi { pool: pool.clone() },
         PoolApi { pool: pool.clone(), sealer: Arc::clone(&app.sealer), wake: Arc::clone(wake) },
     )

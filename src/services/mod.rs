@@ -12,6 +12,7 @@ pub use service_change::ServiceChange;
 
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 
@@ -66,6 +67,9 @@ pub trait Provision: Debug + Send + Sync {
         order_id: i64,
     ) -> BoxFuture<'a, Result<(), Error>>;
 }
+
+/// Called in the transaction that has placed orders of a customer, with their ids and its time.
+pub type Placed = for<'a> fn(&'a mut PgConnection, i64, &'a [i64], DateTime<Utc>) -> BoxFuture<'a, Result<(), Error>>;
 
 /// Maps a kind of delivery to its service; none if staff deliver.
 pub type Services = fn(Delivery) -> Option<&'static dyn Service>;

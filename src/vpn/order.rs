@@ -13,13 +13,18 @@ use crate::{
     error::Error,
     http::check_if_match,
     orders, request_context,
-    services::{Delivery, Value},
+    services::{Delivery, Placed, Value},
     user::User,
     vpn::networks,
 };
 
 /// Orders a network on the terms of the product that the VPN hosts provision.
-pub(super) async fn order(db: &PgPool, caller: &User, request: NetworkRequest) -> Result<Network, Error> {
+pub(super) async fn order(
+    db: &PgPool,
+    placed: Placed,
+    caller: &User,
+    request: NetworkRequest,
+) -> Result<Network, Error> {
     let product = catalog::load_delivering(db, Delivery::VpnNetwork).await?.ok_or_else(|| Error::Conflict {
         code: Code::NoVpnProduct,
         detail: "no VPN product is on sale; staff have to put one on sale (PUT /v1/admin/product/{id}) or add it \
@@ -34,6 +39,8 @@ pub(super) async fn order(db: &PgPool, caller: &User, request: NetworkRequest) -
     let mut tx = request_context::begin(db).await?;
     let order_id = orders::order_of_service(&mut tx, caller, product, parameters.into(), service::PARAMETERS).await?;
     let network = networks::create(&mut tx, caller.user_id, order_id, request).await?;
+    let now = crate::clock::now(&mut *tx).await?;
+    placed(&mut tx, caller.user_id, &[order_id], now).await?;
     tx.commit().await?;
     Ok(network)
 }

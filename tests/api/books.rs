@@ -1,5 +1,7 @@
 //! Parts that tests of bills share: a seller, customers with addresses and orders, runs, and bills computed again.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
@@ -110,6 +112,7 @@ pub fn terms(user_id: i64, recurring: &str) -> NewOrder {
         ordered_by: None,
         product_id: None,
         description: format!("VM for {recurring}"),
+        descriptions: BTreeMap::new(),
         parameters: json!({}),
         currency: "CHF".parse().expect("a currency"),
         one_time: "0.00".parse().expect("an amount"),

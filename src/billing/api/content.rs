@@ -53,6 +53,14 @@ struct BillParty {
     country: String,
     /// The VAT number.
     vat_number: Option<String>,
+    /// The house number, if it is not part of the street.
+    house_number: Option<String>,
+    /// What the customer wants to find on its bills.
+    buyer_reference: Option<String>,
+    /// The number of the customer's own order.
+    order_reference: Option<String>,
+    /// Where electronic bills are delivered.
+    electronic_address: Option<String>,
 }
 
 /// A line of a bill, for people. It never changes once the bill has its number.
@@ -180,8 +188,19 @@ impl From<WholeBill> for BillContent {
 
 impl From<Party> for BillParty {
     fn from(party: Party) -> Self {
-        let Party { name, company, street, postal_code, city, country, vat_number } = party;
-        Self { name, company, street, postal_code, city, country, vat_number }
+        Self {
+            name: party.name,
+            company: party.company,
+            street: party.street,
+            postal_code: party.postal_code,
+            city: party.city,
+            country: party.country,
+            vat_number: party.vat_number,
+            house_number: party.house_number,
+            buyer_reference: party.buyer_reference,
+            order_reference: party.order_reference,
+            electronic_address: party.electronic_address,
+        }
     }
 }
 

@@ -59,7 +59,7 @@ pub(in crate::billing) async fn exported(
     limit: i64,
 ) -> sqlx::Result<Vec<ExportedBill>> {
     let rows = sqlx::query!(
-        r#"select bill.bill_id, year, sequence, bill_number_text(year, sequence) as "number!", issue_date, payment_days,
+        r#"select bill.bill_id, year, sequence, bill_number_text(year, sequence) as "number!", issue_date, bill.payment_days,
                   bill.user_id, username, content -> 'customer' as "customer!: Json<Party>", currency,
                   net_cents as "net: Amount", tax_cents as "tax: Amount", gross_cents as "gross: Amount",
                   rounding_cents as "rounding: Amount", amount_due_cents as "amount_due: Amount"

@@ -30,7 +30,7 @@ pub(in crate::billing) async fn bills(
         db,
         query_as<Bill>,
         id "bill.bill_id",
-        r#"select bill.bill_id, bill_number_text(year, sequence) as "number?", issue_date as "issue_date?", payment_days,
+        r#"select bill.bill_id, bill_number_text(year, sequence) as "number?", issue_date as "issue_date?", bill.payment_days,
                   bill.user_id, username, as_of, currency, vat_category as "category: Category", territory,
                   net_cents as "net: Amount", tax_cents as "tax: Amount", gross_cents as "gross: Amount",
                   rounding_cents as "rounding: Amount", amount_due_cents as "amount_due: Amount"

@@ -11,7 +11,7 @@ use crate::{
     },
     code::Code,
     error::Error,
-    money::amount::Amount,
+    money::{amount::Amount, language::Language},
     parties,
 };
 
@@ -68,7 +68,8 @@ pub(in crate::billing) async fn request_of(
 pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Result<Option<Run>, Error> {
     let row = sqlx::query!(
         r#"select run_id, as_of, customers, finished_at is not null as "ended!", country, time_zone,
-                  vat_number is not null as "is_registered!", oss_eu, cash_rounding_cents
+                  vat_number is not null as "is_registered!", oss_eu, cash_rounding_cents,
+                  language as "language: Language", payment_days
            from bill_run join seller using (seller_id) where run_id = $1"#,
         run_id
     )
@@ -81,6 +82,8 @@ pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Res
             customers: row.customers,
             seller: parties::vat_seller(&row.country, &row.time_zone, row.is_registered, row.oss_eu)?,
             cash_rounding: row.cash_rounding_cents.is_some(),
+            language: row.language,
+            payment_days: row.payment_days,
             ended: row.ended,
         })
     });
@@ -113,8 +116,8 @@ pub(in crate::billing) async fn insert_run(
 ) -> Result<Run, Error> {
     let inserted = sqlx::query!(
         r#"insert into bill_run (as_of, user_id, requested_by, seller_id, seller, customers, finished_at)
-           select $1, $2, $3, seller_id, json_strip_nulls(json_build_object('name', name, 'street', street,
-                   'postal_code', postal_code, 'city', city, 'country', country, 'vat_number', vat_number)),
+           select $1, $2, $3, seller_id, json_strip_nulls((to_jsonb(seller) - array['seller_id', 'is_placeholder', 'created_at',
+                   'created_by', 'billing_day', 'bill_at_order'])::json),
                $4, case when $2::bigint is null and $4 > 0 then null else now() end
            from seller order by seller_id desc limit 1
            returning run_id, (select is_placeholder from seller where seller.seller_id = bill_run.seller_id) as "is_placeholder!""#,

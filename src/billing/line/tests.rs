@@ -34,8 +34,13 @@ fn order(period: (Unit, i32), recurring: &str) -> Order {
 
 /// Returns what is known of an order 1 and of the bill 7.
 fn texts(order: Order, replaced_by: Option<i64>) -> Texts {
-    let ordered =
-        Ordered { order, description: "IPv6-only VM (2 cores)".into(), product: Some("ipv6-vm".into()), replaced_by };
+    let ordered = Ordered {
+        order,
+        description: "IPv6-only VM (2 cores)".into(),
+        descriptions: BTreeMap::new(),
+        product: Some("ipv6-vm".into()),
+        replaced_by,
+    };
     let corrected = Corrected { number: "2026-000001".into(), issue_date: "2026-03-15".parse().expect("a date") };
     Texts { orders: [(1, ordered)].into(), numbers: [(7, corrected)].into(), ..Texts::default() }
 }

@@ -39,10 +39,10 @@ pub(super) async fn bill_each_or_all(
     run: &Run,
     rates: &RateTable,
     users: &[i64],
-    order_id: Option<i64>,
+    orders: Option<&[i64]>,
 ) -> Result<Vec<Problem>, Error> {
     let mut all = tx.begin().await?;
-    match bill_customers(&mut all, run, rates, users, order_id).await {
+    match bill_customers(&mut all, run, rates, users, orders).await {
         Ok(problems) => {
             all.commit().await?;
             return Ok(problems);
@@ -53,7 +53,7 @@ pub(super) async fn bill_each_or_all(
     let mut problems = Vec::new();
     for user in users {
         let mut one = tx.begin().await?;
-        match bill_customers(&mut one, run, rates, &[*user], order_id).await {
+        match bill_customers(&mut one, run, rates, &[*user], orders).await {
             Ok(problem) => {
                 one.commit().await?;
                 problems.extend(problem);

@@ -9,9 +9,9 @@ mod batch;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Months, NaiveTime, Utc};
 use futures_util::future::try_join_all;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use self::batch::{BATCH, bill_batch, bill_each_or_all};
 use super::{db, problem::Problem};
@@ -19,7 +19,7 @@ use crate::{
     billing::bill_run::{Progress, Run, Summary, second},
     code::Code,
     error::Error,
-    parties, request_context,
+    money, parties, request_context,
 };
 
 /// The number of parts: many more than workers, so that none waits long for the last one.
@@ -46,6 +46,45 @@ pub async fn begin_in(tx: &mut PgConnection, as_of: DateTime<Utc>, requested_by:
     }
     tracing::info!(run = run.run_id, %as_of, customers, "bill run started");
     Ok(run)
+}
+
+/// Returns the time up to which a run bills that names none: `now`, or the begin of the seller's last billing day.
+pub async fn cut_off(db: &mut PgConnection, now: DateTime<Utc>) -> Result<DateTime<Utc>, Error> {
+    let Some((zone, Some(day))) = parties::billing_day(db).await? else { return Ok(now) };
+    let today = now.with_timezone(&zone).date_naive();
+    let this_month = today.with_day(day).unwrap_or(today);
+    let last =
+        if this_month > today { this_month.checked_sub_months(Months::new(1)).unwrap_or(today) } else { this_month };
+    Ok(money::period::instant(last.and_time(NaiveTime::MIN), zone))
+}
+
+/// Bills, in the transaction that places them, orders that are paid in advance, if the seller bills at once. A customer
+/// who can't be billed now is billed by the next run, which reports why.
+pub async fn bill_placed(tx: &mut PgConnection, user_id: i64, orders: &[i64], now: DateTime<Utc>) -> Result<(), Error> {
+    if !parties::bills_at_order(tx).await? {
+        return Ok(());
+    }
+    let mut attempt = tx.begin().await?;
+    let request = OneCustomer { orders: Some(orders), ..OneCustomer::all_due(user_id, now) };
+    let billed = bill_one(&mut attempt, request, now).await;
+    let bills = match billed {
+        Ok((run, None)) => summary(&mut attempt, run.run_id).await?.len(),
+        Ok((_, Some(problem))) => {
+            tracing::warn!(user = user_id, code = problem.code.name(), "an order is not billed when it is placed");
+            0
+        }
+        Err(Error::Conflict { code, .. }) => {
+            tracing::warn!(user = user_id, code = code.name(), "an order is not billed when it is placed");
+            0
+        }
+        Err(error) => return Err(error),
+    };
+    if bills > 0 {
+        attempt.commit().await?
+    } else {
+        attempt.rollback().await?
+    }
+    Ok(())
 }
 
 /// Splits the customers from `first` to `last` into spans `(after, last]` of about equal width.
@@ -87,21 +126,21 @@ pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
 
 /// What to bill one customer.
 #[derive(Debug, Clone, Copy)]
-pub struct OneCustomer {
+pub struct OneCustomer<'a> {
     /// The customer.
     pub user_id: i64,
-    /// The only order to bill; `None`: everything that is due.
-    pub order_id: Option<i64>,
+    /// The only orders to bill; `None`: everything that is due.
+    pub orders: Option<&'a [i64]>,
     /// The time up to which to bill what is due.
     pub as_of: DateTime<Utc>,
     /// The user who requested the bills.
     pub requested_by: Option<i64>,
 }
 
-impl OneCustomer {
+impl OneCustomer<'_> {
     /// Returns the request for everything that is due of a customer.
     pub const fn all_due(user_id: i64, as_of: DateTime<Utc>) -> Self {
-        Self { user_id, order_id: None, as_of, requested_by: None }
+        Self { user_id, orders: None, as_of, requested_by: None }
     }
 }
 
@@ -109,7 +148,7 @@ impl OneCustomer {
 /// issued at `now`.
 pub async fn bill_one(
     tx: &mut PgConnection,
-    request: OneCustomer,
+    request: OneCustomer<'_>,
     now: DateTime<Utc>,
 ) -> Result<(Run, Option<Problem>), Error> {
     let (run, problem) = generate_one(tx, request).await?;
@@ -119,8 +158,11 @@ pub async fn bill_one(
 
 /// Bills one customer without assigning numbers, for a caller that rolls back: only one transaction at a time can
 /// assign numbers.
-pub(super) async fn generate_one(tx: &mut PgConnection, request: OneCustomer) -> Result<(Run, Option<Problem>), Error> {
-    let OneCustomer { user_id, order_id, as_of, requested_by } = request;
+pub(super) async fn generate_one(
+    tx: &mut PgConnection,
+    request: OneCustomer<'_>,
+) -> Result<(Run, Option<Problem>), Error> {
+    let OneCustomer { user_id, orders, as_of, requested_by } = request;
     let run = db::insert_run(tx, second(as_of), Some(user_id), requested_by, 1).await?;
     db::lock_customers(tx, &[user_id]).await?;
     if db::has_drafts(tx, user_id).await? {
@@ -128,7 +170,7 @@ pub(super) async fn generate_one(tx: &mut PgConnection, request: OneCustomer) ->
         return Ok((run, Some(Problem::new(user_id, Code::BillRunOpen, detail))));
     }
     let rates = parties::rate_table(tx).await?;
-    let problem = bill_each_or_all(tx, &run, &rates, &[user_id], order_id).await?.pop();
+    let problem = bill_each_or_all(tx, &run, &rates, &[user_id], orders).await?.pop();
     Ok((run, problem))
 }
 

@@ -1,5 +1,7 @@
 //! Simulation cases as read from a file.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -171,6 +173,7 @@ impl Case {
             ordered_by: None,
             product_id: None,
             description: order.order.clone(),
+            descriptions: BTreeMap::new(),
             parameters: Value::Object(Map::new()),
             currency: order.currency.unwrap_or(self.currency),
             one_time: order.one_time,

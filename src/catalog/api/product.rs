@@ -16,7 +16,13 @@ use crate::{
     },
     error::Error,
     http::{Cursor, Id, NamedPageQuery, Representation, Tags, named_sort},
-    money::{amount::Currency, charge::BillingMode, period::RecurringPeriod, unit_price::UnitPrice},
+    money::{
+        amount::{Currency, Rate},
+        charge::BillingMode,
+        language::Language,
+        period::RecurringPeriod,
+        unit_price::UnitPrice,
+    },
     services::Delivery,
 };
 
@@ -30,6 +36,8 @@ pub(super) struct ProductBody {
     name: String,
     /// The product's name for people.
     title: String,
+    /// The product's name in other languages.
+    titles: Vec<TitleBody>,
     /// The product's description.
     description: String,
     delivery: Delivery,
@@ -56,12 +64,34 @@ struct ParameterBody {
     name: String,
     /// The unit that is counted.
     unit: String,
+    /// What bills write after the number, in each language.
+    words: Vec<WordsBody>,
     /// The smallest value.
     minimum: i32,
     /// The largest value.
     maximum: i32,
     /// The step: values are multiples of it above the minimum.
     step: i32,
+}
+
+/// A product's name in another language.
+#[derive(Debug, Object)]
+#[oai(rename = "ProductTitle")]
+struct TitleBody {
+    language: Language,
+    /// The product's name for people.
+    title: String,
+}
+
+/// What bills write after a quantity of a parameter.
+#[derive(Debug, Object)]
+#[oai(rename = "ProductParameterWords")]
+struct WordsBody {
+    language: Language,
+    /// After a quantity of one.
+    one: String,
+    /// After any other quantity.
+    other: String,
 }
 
 /// The price of a product for a recurring period in a currency.
@@ -72,10 +102,15 @@ struct PriceBody {
     recurring_period: Option<RecurringPeriod>,
     /// The currency of all amounts.
     currency: Currency,
-    /// The one-time price.
+    /// The one-time price before VAT.
     one_time: UnitPrice,
-    /// The price of each period.
+    /// The price of each period before VAT.
     recurring: UnitPrice,
+    /// The one-time price with the VAT of the seller's country, which consumers there must be shown (Switzerland: PBV, SR
+    /// 942.211, article 4); absent if the seller charges none. Others pay what the quote says.
+    one_time_gross: Option<UnitPrice>,
+    /// The price of each period with the VAT of the seller's country.
+    recurring_gross: Option<UnitPrice>,
     /// The number of periods that can't be cancelled. A bundle's own number counts, not that of its components.
     commitment_periods: u32,
     /// The additional price of one unit of each parameter; a parameter that is not listed is free.
@@ -84,14 +119,18 @@ struct PriceBody {
 
 /// The price of one unit of a parameter.
 #[derive(Debug, Object)]
-#[oai(rename = "ProductParameterPrice")]
+#[oai(rename = "ProductParameterPrice", skip_serializing_if_is_none)]
 struct ParameterPriceBody {
     /// The name of the parameter.
     name: String,
-    /// The one-time price.
+    /// The one-time price before VAT.
     one_time: UnitPrice,
-    /// The price of each period.
+    /// The price of each period before VAT.
     recurring: UnitPrice,
+    /// The one-time price with the VAT of the seller's country; absent if the seller charges none.
+    one_time_gross: Option<UnitPrice>,
+    /// The price of each period with the VAT of the seller's country.
+    recurring_gross: Option<UnitPrice>,
 }
 
 /// A product that another product requires.
@@ -134,38 +173,44 @@ pub(super) struct ProductList {
 
 impl From<Parameter> for ParameterBody {
     fn from(parameter: Parameter) -> Self {
-        let Parameter { name, unit, minimum, maximum, step } = parameter;
-        Self { name, unit, minimum, maximum, step }
+        let Parameter { name, unit, words, minimum, maximum, step } = parameter;
+        let words = words.into_iter().map(|(language, [one, other])| WordsBody { language, one, other }).collect();
+        Self { name, unit, words, minimum, maximum, step }
     }
 }
 
-impl From<Price> for PriceBody {
-    fn from(price: Price) -> Self {
+impl PriceBody {
+    fn new(price: Price, vat: Option<Rate>) -> Self {
+        let gross = |price: UnitPrice| price.try_add(price.tax(vat?)).ok();
         let of_parameter = |ParameterPrice { parameter, one_time, recurring }| ParameterPriceBody {
             name: parameter,
             one_time,
             recurring,
+            one_time_gross: gross(one_time),
+            recurring_gross: gross(recurring),
         };
         Self {
             recurring_period: price.period,
             currency: price.currency,
             one_time: price.one_time,
             recurring: price.recurring,
+            one_time_gross: gross(price.one_time),
+            recurring_gross: gross(price.recurring),
             commitment_periods: price.commitment_periods,
             parameters: price.parameters.into_iter().map(of_parameter).collect(),
         }
     }
 }
 
-impl From<Component> for ComponentBody {
-    fn from(component: Component) -> Self {
+impl ComponentBody {
+    fn new(component: Component, vat: Option<Rate>) -> Self {
         Self {
             id: component.product.product_id,
             name: component.product.name,
             title: component.title,
             quantity: component.quantity,
             parameters: component.parameters.into_iter().map(Into::into).collect(),
-            prices: component.prices.into_iter().map(Into::into).collect(),
+            prices: component.prices.into_iter().map(|price| PriceBody::new(price, vat)).collect(),
         }
     }
 }
@@ -177,15 +222,16 @@ impl From<Product> for ProductBody {
             id: product.product_id,
             name: product.name,
             title: product.title,
+            titles: product.titles.into_iter().map(|(language, title)| TitleBody { language, title }).collect(),
             description: product.description,
             delivery: product.delivery,
             billing_mode: product.billing_mode,
             sale_from: product.sale_from,
             sale_until: product.sale_until,
             parameters: product.parameters.into_iter().map(Into::into).collect(),
-            prices: product.prices.into_iter().map(Into::into).collect(),
+            prices: product.prices.into_iter().map(|price| PriceBody::new(price, product.vat)).collect(),
             requires: product.requires.into_iter().map(requirement).collect(),
-            components: product.components.into_iter().map(Into::into).collect(),
+            components: product.components.into_iter().map(|part| ComponentBody::new(part, product.vat)).collect(),
         }
     }
 }

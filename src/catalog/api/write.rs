@@ -6,7 +6,9 @@ use super::super::{
 };
 use crate::{
     http::{Items, Line, Lines, Moment, Number, ParameterName, ProductName, input},
-    money::{amount::Currency, charge::BillingMode, period::RecurringPeriod, unit_price::UnitPrice},
+    money::{
+        amount::Currency, charge::BillingMode, language::Language, period::RecurringPeriod, unit_price::UnitPrice,
+    },
     services::Delivery,
 };
 
@@ -17,6 +19,8 @@ input! {
         pub name: ProductName,
         /// The product's name for people.
         pub title: Line<200>,
+        /// The product's name in other languages.
+        pub titles: Items<ProductTitleCreate>,
         /// The product's description; empty if omitted.
         pub description: Option<Lines<2000>>,
         /// The way in which orders are provisioned; `manual` if omitted.
@@ -44,6 +48,8 @@ input! {
     pub struct ProductUpdate {
         /// The product's name for people.
         pub title: Line<200>,
+        /// The product's name in other languages.
+        pub titles: Items<ProductTitleCreate>,
         /// The product's description; empty if omitted.
         pub description: Option<Lines<2000>>,
         /// The way in which orders are provisioned; `manual` if omitted.
@@ -72,12 +78,36 @@ input! {
         pub name: ParameterName,
         /// The unit that is counted, such as GB.
         pub unit: Line<40>,
+        /// What bills write after the number, in each language; name and unit are written if omitted.
+        pub words: Items<ProductParameterWordsCreate>,
         /// The smallest value.
         pub minimum: Number<0, 1_000_000>,
         /// The largest value, a whole number of steps above the smallest.
         pub maximum: Number<0, 1_000_000>,
         /// The difference between two adjacent values; 1 if omitted.
         pub step: Option<Number<1, 1_000_000>>,
+    }
+}
+
+input! {
+    /// What bills write after a quantity of a parameter, as in `1 core` and `2 cores`.
+    pub struct ProductParameterWordsCreate {
+        /// The language.
+        pub language: Language,
+        /// After a quantity of one.
+        pub one: Line<40>,
+        /// After any other quantity.
+        pub other: Line<40>,
+    }
+}
+
+input! {
+    /// A product's name in another language.
+    pub struct ProductTitleCreate {
+        /// The language.
+        pub language: Language,
+        /// The product's name for people.
+        pub title: Line<200>,
     }
 }
 
@@ -134,6 +164,7 @@ impl From<ProductParameterCreate> for Parameter {
         Self {
             name: body.name.0,
             unit: body.unit.0,
+            words: body.words.0.into_iter().map(|words| (words.language, [words.one.0, words.other.0])).collect(),
             minimum: body.minimum.get(),
             maximum: body.maximum.get(),
             step: body.step.map_or(1, Number::get),
@@ -164,6 +195,7 @@ impl From<ProductUpdate> for ProductDraft {
     fn from(body: ProductUpdate) -> Self {
         Self {
             title: body.title.0,
+            titles: body.titles.0.into_iter().map(|title| (title.language, title.title.0)).collect(),
             description: body.description.map_or_else(String::new, |text| text.0),
             delivery: body.delivery.unwrap_or(Delivery::Manual),
             billing_mode: body.billing_mode.unwrap_or(BillingMode::Advance),
@@ -188,6 +220,7 @@ impl ProductCreate {
         let Self {
             name,
             title,
+            titles,
             description,
             delivery,
             billing_mode,
@@ -200,6 +233,7 @@ impl ProductCreate {
         } = self;
         let rest = ProductUpdate {
             title,
+            titles,
             description,
             delivery,
             billing_mode,

@@ -1,6 +1,6 @@
 //! The queries that read whole products.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 use sqlx::{PgExecutor, PgPool, types::Json};
@@ -10,7 +10,9 @@ use crate::{
     error::Error,
     http::{NamedPageQuery, in_order},
     money::{
+        amount::Rate,
         charge::BillingMode,
+        language::Language,
         period::{RecurringPeriod, Unit},
         unit_price::UnitPriceError,
     },
@@ -95,8 +97,14 @@ pub(in crate::catalog) async fn products(
                (select product_id from product
                 where delivery = $3 and sale_from <= now() and (sale_until > now()) is not false
                 order by product_id limit 1))
-           select product_id, name, title, description, delivery as "delivery: Delivery", billing_mode as "billing_mode: BillingMode",
-                  sale_from, sale_until, created_at, product_id in (select product_id from asked) as "asked!",
+           select product_id, name, title, titles as "titles: Json<BTreeMap<Language, String>>", description, delivery as "delivery: Delivery", billing_mode as "billing_mode: BillingMode",
+                  sale_from, sale_until, created_at,
+                  (select rate_ppm from vat_rate
+                   join (select country, vat_number, time_zone from seller order by seller_id desc limit 1) seller
+                       on seller.country = territory and vat_number is not null
+                   where starts_on <= (now() at time zone seller.time_zone)::date
+                       and (ends_on > (now() at time zone seller.time_zone)::date) is not false) as vat_ppm,
+                  product_id in (select product_id from asked) as "asked!",
                   (select coalesce(jsonb_agg(parameter order by name), '[]')
                    from product_parameter parameter
                    where parameter.product_id = product.product_id) as "parameters!: Json<Vec<Parameter>>",
@@ -131,6 +139,8 @@ pub(in crate::catalog) async fn products(
             product_id: row.product_id,
             name: row.name,
             title: row.title,
+            titles: row.titles.0,
+            vat: row.vat_ppm.map(Rate::try_from).transpose().map_err(anyhow::Error::new)?,
             description: row.description,
             delivery: row.delivery,
             billing_mode: row.billing_mode,

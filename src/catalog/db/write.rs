@@ -1,6 +1,6 @@
 //! The queries that change the catalogue.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, types::Json};
 
 use super::products;
 use crate::{
@@ -29,8 +29,9 @@ pub(in crate::catalog) async fn find(tx: &mut PgConnection, name: &str) -> sqlx:
 
 pub(in crate::catalog) async fn insert(tx: &mut PgConnection, name: &str, draft: &ProductDraft) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
-        "insert into product (name, title, description, delivery, billing_mode, bundle, sale_from, sale_until)
-         values ($1, $2, $3, $4, $5, $6, date_trunc('second', coalesce($7, now())), date_trunc('second', $8::timestamptz))
+        "insert into product (name, title, titles, description, delivery, billing_mode, bundle, sale_from, sale_until)
+         values ($1, $2, $9, $3, $4, $5, $6, date_trunc('second', coalesce($7, now())),
+             date_trunc('second', $8::timestamptz))
          returning product_id",
         name,
         draft.title,
@@ -40,6 +41,7 @@ pub(in crate::catalog) async fn insert(tx: &mut PgConnection, name: &str, draft:
         !draft.components.is_empty(),
         draft.sale_from,
         draft.sale_until,
+        Json(&draft.titles) as _,
     )
     .fetch_one(tx)
     .await
@@ -51,7 +53,7 @@ pub(in crate::catalog) async fn update(
     draft: &ProductDraft,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update product set title = $2, description = $3, delivery = $4, billing_mode = $5, bundle = $6,
+        "update product set title = $2, titles = $9, description = $3, delivery = $4, billing_mode = $5, bundle = $6,
              sale_from = coalesce(date_trunc('second', $7::timestamptz), sale_from),
              sale_until = date_trunc('second', $8::timestamptz)
          where product_id = $1",
@@ -63,6 +65,7 @@ pub(in crate::catalog) async fn update(
         !draft.components.is_empty(),
         draft.sale_from,
         draft.sale_until,
+        Json(&draft.titles) as _,
     )
     .execute(tx)
     .await
@@ -83,13 +86,15 @@ pub(in crate::catalog) async fn insert_parameter(
     parameter: &Parameter,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into product_parameter (product_id, name, unit, minimum, maximum, step) values ($1, $2, $3, $4, $5, $6)",
+        "insert into product_parameter (product_id, name, unit, minimum, maximum, step, words)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         product_id,
         parameter.name,
         parameter.unit,
         parameter.minimum,
         parameter.maximum,
         parameter.step,
+        Json(&parameter.words) as _,
     )
     .execute(tx)
     .await

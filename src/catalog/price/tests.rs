@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::{
     catalog::product::{Component, ParameterPrice},
@@ -20,7 +22,7 @@ fn period(text: &str) -> Option<RecurringPeriod> {
 }
 
 fn parameter(name: &str, unit: &str, minimum: i32, maximum: i32, step: i32) -> Parameter {
-    Parameter { name: name.into(), unit: unit.into(), minimum, maximum, step }
+    Parameter { name: name.into(), unit: unit.into(), words: BTreeMap::new(), minimum, maximum, step }
 }
 
 /// Builds a price from the recurring price of each parameter; their one-time prices are 0.10 each.
@@ -45,6 +47,7 @@ fn product(id: i64, name: &str, parameters: Vec<Parameter>, prices: Vec<Price>) 
         product_id: id,
         name: name.into(),
         title: name.to_uppercase(),
+        titles: BTreeMap::new(),
         description: String::new(),
         delivery: Delivery::Manual,
         billing_mode: BillingMode::Advance,
@@ -53,6 +56,7 @@ fn product(id: i64, name: &str, parameters: Vec<Parameter>, prices: Vec<Price>) 
         created_at: at("2025-01-01T00:00:00Z"),
         parameters,
         prices,
+        vat: None,
         requires: Vec::new(),
         components: Vec::new(),
     }

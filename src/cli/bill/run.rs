@@ -32,7 +32,8 @@ Examples:
   uncloud bill run --as-of 2026-12-01T00:00:00Z --dry-run
   uncloud bill run --customer alice --output json")]
 pub(super) struct RunArgs {
-    /// Time up to which to bill (RFC 3339) [default: now]. The bills are dated today.
+    /// Time up to which to bill (RFC 3339) [default: now, or the seller's last billing day]. The bills are
+    /// dated today.
     #[arg(long, value_name = "TIME", value_parser = program::time)]
     as_of: Option<DateTime<Utc>>,
     /// Only this customer.
@@ -47,7 +48,12 @@ pub(super) struct RunArgs {
 
 pub(super) async fn run(pool: &PgPool, args: RunArgs) -> anyhow::Result<()> {
     let now = crate::clock::now(pool).await?;
-    let as_of = args.as_of.unwrap_or(now).trunc_subsecs(0);
+    let as_of = match args.as_of {
+        Some(as_of) => as_of,
+        None if args.customer.is_some() => now,
+        None => run::cut_off(&mut *pool.acquire().await?, now).await?,
+    };
+    let as_of = as_of.trunc_subsecs(0);
     if as_of > now && !args.dry_run {
         let what = "--as-of is in the future; add --dry-run to see what would be billed then";
         return Err(Failure::usage(what).into());

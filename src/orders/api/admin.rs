@@ -37,7 +37,7 @@ use crate::{
         service, undo,
     },
     queue::Notifier,
-    services::Services,
+    services::{Placed, Services},
 };
 
 /// The years in which an order's charging may begin: accounts go no further back, and orders no further ahead.
@@ -141,6 +141,8 @@ pub struct AdminOrderApi {
     pub wake: Arc<Notifier>,
     /// The services that provision orders.
     pub services: Services,
+    /// Called in the transaction that places an order.
+    pub placed: Placed,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/order", tag = "Tags::Orders")]
@@ -207,7 +209,8 @@ impl AdminOrderApi {
             return Err(Error::field("starts_at", "must be in the years 2000 to 2099"));
         }
         let terms = body.0.terms(&self.pool).await?;
-        let order_id = buy::order(&self.pool, self.services, &staff.0, customer.user_id, terms, starts_at).await?;
+        let order_id =
+            buy::order(&self.pool, (self.services, self.placed), &staff.0, customer.user_id, terms, starts_at).await?;
         self.wake.queued();
         let order = read(&self.pool, (order_id, None)).await?;
         Ok(OrderCreated::Created(order, format!("/v1/admin/order/{order_id}")))
@@ -226,7 +229,8 @@ impl AdminOrderApi {
     ) -> Result<OrderReplaced, Error> {
         let scoped_id = (id.0.0, None);
         let (request, change) = body.0.into_request(&self.pool, scoped_id).await?;
-        let done = buy::replace_order(&self.pool, self.services, &staff.0, scoped_id, request, change).await?;
+        let done =
+            buy::replace_order(&self.pool, (self.services, self.placed), &staff.0, scoped_id, request, change).await?;
         replaced(&self.pool, "/v1/admin/order", None, &done).await
     }
 

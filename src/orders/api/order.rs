@@ -27,7 +27,7 @@ use crate::{
         service, undo, view,
     },
     queue::Notifier,
-    services::{ServiceChange, Services},
+    services::{Placed, ServiceChange, Services},
 };
 
 input! {
@@ -168,6 +168,8 @@ pub struct OrderApi {
     pub wake: Arc<Notifier>,
     /// The services that provision orders.
     pub services: Services,
+    /// Called in the transaction that places an order.
+    pub placed: Placed,
 }
 
 #[OpenApi(prefix_path = "/v1/order", tag = "Tags::Orders")]
@@ -191,7 +193,8 @@ impl OrderApi {
         let user_id = caller.0.user_id;
         let request = body.0.into_request(&self.pool).await?;
         let order_id =
-            buy::order(&self.pool, self.services, &caller.0, user_id, Terms::Catalogue(request), None).await?;
+            buy::order(&self.pool, (self.services, self.placed), &caller.0, user_id, Terms::Catalogue(request), None)
+                .await?;
         self.wake.queued();
         let order = read(&self.pool, (order_id, Some(user_id))).await?;
         Ok(OrderCreated::Created(order, format!("/v1/order/{order_id}")))
@@ -247,7 +250,8 @@ impl OrderApi {
     ) -> Result<OrderReplaced, Error> {
         let scoped_id = (id.0.0, Some(caller.0.user_id));
         let (request, change) = body.0.into_request(&self.pool, scoped_id).await?;
-        let done = buy::replace_order(&self.pool, self.services, &caller.0, scoped_id, request, change).await?;
+        let done =
+            buy::replace_order(&self.pool, (self.services, self.placed), &caller.0, scoped_id, request, change).await?;
         replaced(&self.pool, "/v1/order", scoped_id.1, &done).await
     }
 

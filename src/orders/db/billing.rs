@@ -1,7 +1,9 @@
 //! The queries of bill runs on orders and their cursors.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 
 use super::OrderRow;
 use crate::{
@@ -10,6 +12,7 @@ use crate::{
         Order,
         charge::{BillingMode, UpgradeCredit},
         draft::CursorUpdate,
+        language::Language,
         period::Unit,
         unit_price::UnitPrice,
     },
@@ -22,29 +25,32 @@ pub struct DueOrder {
     pub order: Order,
     /// The description that bills show.
     pub description: String,
+    /// The description in other languages.
+    pub descriptions: BTreeMap<Language, String>,
     /// The product's name; none for negotiated terms.
     pub product: Option<String>,
 }
 
-/// Returns the open orders of these customers with billable items; of one order only, if it is given.
+/// Returns the open orders of these customers with billable items; of these orders only, if they are given.
 pub async fn due(
     tx: &mut PgConnection,
     users: &[i64],
     as_of: DateTime<Utc>,
-    order_id: Option<i64>,
+    only: Option<&[i64]>,
 ) -> Result<Vec<DueOrder>, Error> {
     let rows = sqlx::query!(
         r#"select order_id, orders.user_id, currency, one_time_micros as "one_time: UnitPrice",
                   recurring_micros as "recurring: UnitPrice", period_unit as "period_unit: Unit", period_count,
                   orders.billing_mode as "billing_mode: BillingMode", commitment_periods, carried_commitment_ends_at,
                   upgrade_credit as "upgrade_credit: UpgradeCredit", time_zone, starts_at, billing_ends_at, replaces, void,
-                  billed_through, one_time_billed, orders.description, product.name as "product?"
+                  billed_through, one_time_billed, orders.description,
+                  orders.descriptions as "descriptions: Json<BTreeMap<Language, String>>", product.name as "product?"
            from order_cursor join orders using (order_id) left join product using (product_id)
            where order_cursor.user_id = any($1) and not closed and due_at <= $2
-               and ($3::bigint is null or order_id = $3)"#,
+               and ($3::bigint[] is null or order_id = any($3))"#,
         users,
         as_of,
-        order_id
+        only
     )
     .fetch_all(tx)
     .await?;
@@ -69,7 +75,12 @@ pub async fn due(
             billed_through: row.billed_through,
             one_time_billed: row.one_time_billed,
         };
-        Ok(DueOrder { order: order.try_into()?, description: row.description, product: row.product })
+        Ok(DueOrder {
+            order: order.try_into()?,
+            description: row.description,
+            descriptions: row.descriptions.0,
+            product: row.product,
+        })
     });
     Ok(orders.collect::<anyhow::Result<_>>()?)
 }

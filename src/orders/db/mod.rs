@@ -6,7 +6,7 @@ mod service;
 mod view;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 
 pub use billing::{DueOrder, due, move_cursors, successors};
 pub(super) use customer::{Customer, dependents, locked_customer, locked_owner, not_had, owner, unmet};
@@ -166,8 +166,8 @@ pub(super) async fn insert(
         r#"with placed as (
                insert into orders (user_id, product_id, description, parameters, currency, one_time_micros, recurring_micros,
                    period_unit, period_count, billing_mode, commitment_periods, carried_commitment_ends_at, upgrade_credit,
-                   time_zone, starts_at, replaces, ordered_at, ordered_by, deliver_at, delivered_at)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+                   time_zone, starts_at, replaces, ordered_at, ordered_by, deliver_at, delivered_at, descriptions)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $28)
                returning order_id),
            cursor as (
                insert into order_cursor (order_id, user_id, due_at, closed)
@@ -207,6 +207,7 @@ pub(super) async fn insert(
         &new_quantities,
         &micros(|part| part.one_time.micros()),
         &micros(|part| part.recurring.micros()),
+        Json(&new.descriptions) as _,
     )
     .fetch_one(tx)
     .await?;

@@ -8,10 +8,10 @@ use sqlx::PgPool;
 use crate::{
     error::Error,
     http::{AuthenticatedUser, Body, Id, Line, Representation, Staff, Tags, input},
-    money::country::Country,
+    money::{country::Country, language::Language},
     parties::{
         address,
-        party::{Address, AddressVersion},
+        party::{Address, AddressDetails, AddressVersion},
     },
 };
 
@@ -33,6 +33,18 @@ input! {
         /// The VAT number of the business, in the form of its country, with or without spaces, dots and dashes. It
         /// takes effect once staff have verified it.
         pub vat_number: Option<Line<40>>,
+        /// The house number, if it is not part of the street.
+        pub house_number: Option<Line<16>>,
+        /// The language of bills; the seller's if omitted.
+        pub language: Option<Language>,
+        /// The e-mail address to which bills are sent.
+        pub email: Option<Line<254>>,
+        /// What bills quote as the customer's reference: for German authorities the Leitweg-ID.
+        pub buyer_reference: Option<Line<100>>,
+        /// The number of the customer's own order, which bills quote.
+        pub order_reference: Option<Line<100>>,
+        /// Where electronic bills are delivered, as scheme:identifier (EN 16931), such as 0204:991-01234-44.
+        pub electronic_address: Option<Line<100>>,
     }
 }
 
@@ -65,6 +77,18 @@ struct AddressBody {
     country: Country,
     /// The VAT number of the business, without separators.
     vat_number: Option<String>,
+    /// The house number, if it is not part of the street.
+    house_number: Option<String>,
+    /// The language of bills; absent: the seller's.
+    language: Option<Language>,
+    /// The e-mail address to which bills are sent.
+    email: Option<String>,
+    /// What bills quote as the customer's reference.
+    buyer_reference: Option<String>,
+    /// The number of the customer's own order, which bills quote.
+    order_reference: Option<String>,
+    /// Where electronic bills are delivered, as scheme:identifier.
+    electronic_address: Option<String>,
     /// The time since which the VAT number is verified; absent until staff have verified it.
     vat_verified_at: Option<DateTime<Utc>>,
     /// The member of staff who verified the number; returned to staff only.
@@ -81,7 +105,9 @@ impl AddressBody {
             Some(known) => (Some(known.verified_at), known.verified_by, Some(known.evidence)),
             None => (None, None, None),
         };
-        let Address { name, company, street, postal_code, city, country, vat_number } = version.address;
+        let Address { name, company, street, postal_code, city, country, vat_number, details } = version.address;
+        let AddressDetails { language, house_number, email, buyer_reference, order_reference, electronic_address } =
+            details;
         Self {
             id: version.address_id,
             name,
@@ -91,6 +117,12 @@ impl AddressBody {
             city,
             country,
             vat_number,
+            house_number,
+            language,
+            email,
+            buyer_reference,
+            order_reference,
+            electronic_address,
             vat_verified_at: at,
             vat_verified_by: by,
             vat_evidence: evidence,
@@ -119,6 +151,14 @@ impl From<BillingAddressUpdate> for Address {
             city: body.city.0,
             country: body.country,
             vat_number: body.vat_number.map(|number| number.0),
+            details: AddressDetails {
+                language: body.language,
+                house_number: body.house_number.map(|number| number.0),
+                email: body.email.map(|email| email.0),
+                buyer_reference: body.buyer_reference.map(|reference| reference.0),
+                order_reference: body.order_reference.map(|reference| reference.0),
+                electronic_address: body.electronic_address.map(|address| address.0),
+            },
         }
     }
 }

@@ -7,10 +7,10 @@ use sqlx::PgPool;
 
 use crate::{
     error::Error,
-    http::{Body, Flag, Line, Representation, Staff, Tags, TimeZone, input},
-    money::country::Country,
+    http::{Body, Flag, Items, Line, Number, Representation, Staff, Tags, TimeZone, input},
+    money::{amount::Currency, country::Country, language::Language},
     parties::{
-        party::{Seller, SellerVersion},
+        party::{Account, Seller, SellerDetails, SellerTerms, SellerVersion},
         seller,
     },
 };
@@ -37,7 +37,61 @@ input! {
         pub oss_eu: Option<Flag>,
         /// Rounds amounts due to 0.05. False if omitted.
         pub cash_rounding: Option<Flag>,
+        /// The language of bills to customers who have chosen none; English if omitted.
+        pub language: Option<Language>,
+        /// The days in which a bill is to be paid; 30 if omitted. Staff may agree on others with a customer.
+        pub payment_days: Option<Number<0, 365>>,
+        /// The day of the month on which all customers are billed; each order on its own day if omitted.
+        pub billing_day: Option<Number<1, 28>>,
+        /// Bills an order in advance when it is placed, not with the next run. False if omitted.
+        pub bill_at_order: Option<Flag>,
+        /// The house number, if it is not part of the street.
+        pub house_number: Option<Line<16>>,
+        /// The number in the commercial register, in Switzerland the UID.
+        pub registration_number: Option<Line<40>>,
+        /// The number of the EU's one-stop shop.
+        pub oss_number: Option<Line<40>>,
+        /// Where electronic messages about bills are received, as scheme:identifier (EN 16931).
+        pub electronic_address: Option<Line<100>>,
+        /// The person or the department that answers questions.
+        pub contact_name: Option<Line<100>>,
+        /// The telephone number for questions.
+        pub contact_phone: Option<Line<40>>,
+        /// The e-mail address for questions.
+        pub contact_email: Option<Line<254>>,
+        /// A line at the foot of documents.
+        pub footer: Option<Line<200>>,
+        /// The accounts to which customers pay, one for each currency.
+        pub accounts: Items<SellerAccountUpdate>,
     }
+}
+
+input! {
+    /// An account to which customers pay.
+    pub struct SellerAccountUpdate {
+        /// The currency of the account.
+        pub currency: Currency,
+        /// The IBAN.
+        pub iban: Line<42>,
+        /// The QR-IBAN, for Swiss QR-bills with a QR reference.
+        pub qr_iban: Option<Line<42>>,
+        /// The BIC of the bank.
+        pub bic: Option<Line<11>>,
+    }
+}
+
+/// An account to which customers pay.
+#[derive(Debug, Object)]
+#[oai(rename = "SellerAccount", skip_serializing_if_is_none)]
+struct AccountBody {
+    /// The currency of the account.
+    currency: String,
+    /// The IBAN without blanks.
+    iban: String,
+    /// The QR-IBAN without blanks.
+    qr_iban: Option<String>,
+    /// The BIC of the bank.
+    bic: Option<String>,
 }
 
 /// The seller's details.
@@ -63,10 +117,40 @@ struct SellerBody {
     oss_eu: bool,
     /// Rounds amounts due to 0.05.
     cash_rounding: bool,
+    /// The language of bills to customers who have chosen none.
+    language: Language,
+    /// The days in which a bill is to be paid.
+    payment_days: i16,
+    /// The day of the month on which all customers are billed; absent: each order on its own day.
+    billing_day: Option<i16>,
+    /// Bills an order in advance when it is placed.
+    bill_at_order: bool,
+    /// The house number, if it is not part of the street.
+    house_number: Option<String>,
+    /// The number in the commercial register.
+    registration_number: Option<String>,
+    /// The number of the EU's one-stop shop.
+    oss_number: Option<String>,
+    /// Where electronic messages about bills are received, as scheme:identifier.
+    electronic_address: Option<String>,
+    /// The person or the department that answers questions.
+    contact_name: Option<String>,
+    /// The telephone number for questions.
+    contact_phone: Option<String>,
+    /// The e-mail address for questions.
+    contact_email: Option<String>,
+    /// A line at the foot of documents.
+    footer: Option<String>,
+    /// The accounts to which customers pay.
+    accounts: Vec<AccountBody>,
     /// The details are placeholders, in whose name nothing is billed; setting the details replaces them.
     is_placeholder: bool,
     /// The time at which the details were set.
     created_at: DateTime<Utc>,
+}
+
+fn account((currency, Account { iban, qr_iban, bic }): (String, Account)) -> AccountBody {
+    AccountBody { currency, iban, qr_iban, bic }
 }
 
 impl From<SellerVersion> for SellerBody {
@@ -83,6 +167,19 @@ impl From<SellerVersion> for SellerBody {
             time_zone: TimeZone(seller.time_zone),
             oss_eu: seller.oss_eu,
             cash_rounding: seller.cash_rounding,
+            language: seller.terms.language,
+            payment_days: seller.terms.payment_days,
+            billing_day: seller.terms.billing_day,
+            bill_at_order: seller.terms.bill_at_order,
+            house_number: seller.details.house_number,
+            registration_number: seller.details.registration_number,
+            oss_number: seller.details.oss_number,
+            electronic_address: seller.details.electronic_address,
+            contact_name: seller.details.contact_name,
+            contact_phone: seller.details.contact_phone,
+            contact_email: seller.details.contact_email,
+            footer: seller.details.footer,
+            accounts: seller.details.accounts.into_iter().map(account).collect(),
             is_placeholder: seller.is_placeholder,
             created_at: version.created_at,
         }
@@ -93,6 +190,15 @@ impl Representation for SellerVersion {
     fn representation(self) -> Option<Value> {
         SellerBody::from(self).to_json()
     }
+}
+
+fn text<const MAX: usize>(line: Option<Line<MAX>>) -> Option<String> {
+    line.map(|line| line.0)
+}
+
+fn of_body(body: SellerAccountUpdate) -> (String, Account) {
+    let account = Account { iban: body.iban.0, qr_iban: text(body.qr_iban), bic: text(body.bic) };
+    (body.currency.to_string(), account)
 }
 
 impl From<SellerUpdate> for Seller {
@@ -107,6 +213,23 @@ impl From<SellerUpdate> for Seller {
             time_zone: body.time_zone.0,
             oss_eu: body.oss_eu.is_some_and(|flag| flag.0),
             cash_rounding: body.cash_rounding.is_some_and(|flag| flag.0),
+            terms: SellerTerms {
+                language: body.language.unwrap_or_default(),
+                payment_days: body.payment_days.map_or(30, Number::get),
+                billing_day: body.billing_day.map(Number::get),
+                bill_at_order: body.bill_at_order.is_some_and(|flag| flag.0),
+            },
+            details: SellerDetails {
+                house_number: text(body.house_number),
+                registration_number: text(body.registration_number),
+                oss_number: text(body.oss_number),
+                electronic_address: text(body.electronic_address),
+                contact_name: text(body.contact_name),
+                contact_phone: text(body.contact_phone),
+                contact_email: text(body.contact_email),
+                footer: text(body.footer),
+                accounts: body.accounts.0.into_iter().map(of_body).collect(),
+            },
             is_placeholder: false,
         }
     }

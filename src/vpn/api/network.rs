@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     http::{AuthenticatedUser, Body, Cursor, Id, Number, PageQuery, Representation, Sort, Tags, input},
     queue::{JobRef, Notifier},
+    services::Placed,
     vpn::{
         change,
         network::{Network, NetworkRequest},
@@ -145,6 +146,8 @@ pub struct NetworkApi {
     pub pool: PgPool,
     /// The notifier that wakes the relay.
     pub wake: Arc<Notifier>,
+    /// Called in the transaction that places the network's order.
+    pub placed: Placed,
 }
 
 #[OpenApi(prefix_path = "/v1/net/vpn", tag = "Tags::Vpn")]
@@ -156,7 +159,7 @@ impl NetworkApi {
     #[oai(path = "/", method = "post", operation_id = "vpn_create")]
     async fn create(&self, caller: AuthenticatedUser, body: Body<VpnNetworkCreate>) -> Result<NetworkCreated, Error> {
         let request = NetworkRequest { size: body.0.network_size.get(), public_key: body.0.wireguard_public_key.0 };
-        let network = order::order(&self.pool, &caller.0, request).await?;
+        let network = order::order(&self.pool, self.placed, &caller.0, request).await?;
         self.wake.queued();
         let location = format!("/v1/net/vpn/{}", network.network_id);
         Ok(NetworkCreated::Created(Json(network.into()), location))

@@ -1,6 +1,8 @@
 //! A provider's customers and their orders, all of it from a seed: VAT of many countries, orders of all kinds, one
 //! month billed.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
@@ -146,6 +148,7 @@ fn random_order(user_id: i64, random: &mut Random) -> NewOrder {
         ordered_by: None,
         product_id: None,
         description: "a server".into(),
+        descriptions: BTreeMap::new(),
         parameters: json!({}),
         currency: if random.below(6) == 0 { "EUR" } else { "CHF" }.parse().expect("a currency"),
         one_time: if once || random.below(5) == 0 { any_price(random, 9999) } else { UnitPrice::ZERO },
