@@ -20,8 +20,8 @@ alter table seller
     add column contact_email text,
     -- A line at the foot of documents.
     add column footer text,
-    -- Accounts by currency: {"CHF": {"iban", "qr_iban", "bic"}}.
-    add column accounts jsonb not null default '{}',
+    -- Accounts, at most one for each currency: [{"currency", "iban", "qr_iban", "bic"}].
+    add column accounts jsonb not null default '[]',
     add constraint seller_language check (language in ('de', 'fr', 'it', 'en')),
     add constraint seller_payment_days check (payment_days between 0 and 365),
     add constraint seller_billing_day check (billing_day between 1 and 28);

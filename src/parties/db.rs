@@ -1,7 +1,5 @@
 //! Addresses and the seller's details in PostgreSQL: rows are only inserted, except that a replaced row is marked.
 
-use std::collections::BTreeMap;
-
 use sqlx::{PgConnection, types::Json};
 
 use super::party::{
@@ -107,7 +105,7 @@ pub(super) async fn seller(tx: &mut PgConnection) -> Result<Option<SellerVersion
         r#"select seller_id, name, street, postal_code, city, country, vat_number, time_zone, oss_eu, cash_rounding_cents,
                 language as "language: Language", payment_days, billing_day, bill_at_order, house_number,
                 registration_number, oss_number, electronic_address, contact_name, contact_phone, contact_email, footer,
-                accounts as "accounts: Json<BTreeMap<String, Account>>", is_placeholder, created_at
+                accounts as "accounts: Json<Vec<Account>>", is_placeholder, created_at
          from seller order by seller_id desc limit 1"#
     )
     .fetch_optional(tx)

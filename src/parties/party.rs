@@ -1,12 +1,10 @@
 //! The seller and the customers' addresses, in versions that bills refer to.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::money::{country::Country, language::Language};
+use crate::money::{amount::Currency, country::Country, language::Language};
 
 /// A customer's billing address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,13 +104,14 @@ pub(super) struct SellerDetails {
     pub contact_phone: Option<String>,
     pub contact_email: Option<String>,
     pub footer: Option<String>,
-    /// The accounts, one for each currency.
-    pub accounts: BTreeMap<String, Account>,
+    /// The accounts, at most one for each currency.
+    pub accounts: Vec<Account>,
 }
 
 /// A bank account of the seller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Account {
+    pub currency: Currency,
     pub iban: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qr_iban: Option<String>,

@@ -1,5 +1,7 @@
 //! The seller's details, which are printed on bills.
 
+use std::collections::HashSet;
+
 use chrono_tz::Tz;
 use sqlx::{PgConnection, PgPool};
 
@@ -27,9 +29,13 @@ impl Seller {
         }
         errors.extend(email_error("contact_email", self.details.contact_email.as_deref()));
         errors.extend(electronic_address_error(self.details.electronic_address.as_deref()));
-        for (index, account) in self.details.accounts.values_mut().enumerate() {
+        let mut currencies = HashSet::new();
+        for (index, account) in self.details.accounts.iter_mut().enumerate() {
             let at = |error: FieldError| error.inside(&index.to_string()).inside("accounts");
             errors.extend(account.check().into_iter().map(at));
+            if !currencies.insert(account.currency) {
+                errors.push(at(FieldError::new("currency", "is given twice; remove one of the accounts")));
+            }
         }
         if errors.is_empty() { Ok(self) } else { Err(errors) }
     }

@@ -305,7 +305,9 @@ async fn order_undo_of_cancellation_or_downgrade_restores_the_order() {
     let unmet = post(&format!("/v1/order/{ipv4}/undo"), None).await.expect(409);
     assert_eq!(unmet["code"], "missing_requirement");
     // Too late.
-    sql(&app.pool, "update orders set billing_ends_at = now() where order_id = 1").await;
+    let wait = "select pg_sleep_until(starts_at + interval '1 second')::text from orders where order_id = 1";
+    sqlx::query(wait).execute(&app.pool).await.expect("a second");
+    sql(&app.pool, "update orders set billing_ends_at = starts_at + interval '1 second' where order_id = 1").await;
     assert_eq!(post("/v1/order/1/undo", None).await.expect(409)["code"], "order_ended");
     assert_eq!(
         app.request(reqwest::Method::POST, "/v1/admin/order/1/undo", Some("admin"), None).await.expect(409)["code"],

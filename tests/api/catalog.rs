@@ -78,7 +78,7 @@ async fn product_read_after_create_returns_created_product() {
     assert_eq!(response.header("location"), format!("/v1/admin/product/{}", made["id"]));
     assert_eq!(
         made["parameters"],
-        json!([{ "name": "backup_gb", "unit": "GB", "minimum": 10, "maximum": 100, "step": 10 }])
+        json!([{ "name": "backup_gb", "unit": "GB", "words": [], "minimum": 10, "maximum": 100, "step": 10 }])
     );
     assert_eq!(
         made["prices"],

@@ -13,6 +13,7 @@ mod bill_ledger;
 mod bill_run;
 mod bill_run_concurrency;
 mod bill_staff;
+mod bill_terms;
 mod bill_verify;
 mod billing_address;
 mod books;

@@ -19,7 +19,7 @@ input! {
         pub name: ProductName,
         /// The product's name for people.
         pub title: Line<200>,
-        /// The product's name in other languages.
+        /// The product's name in other languages; of two in one language, the last counts.
         pub titles: Items<ProductTitleCreate>,
         /// The product's description; empty if omitted.
         pub description: Option<Lines<2000>>,
@@ -48,7 +48,7 @@ input! {
     pub struct ProductUpdate {
         /// The product's name for people.
         pub title: Line<200>,
-        /// The product's name in other languages.
+        /// The product's name in other languages; of two in one language, the last counts.
         pub titles: Items<ProductTitleCreate>,
         /// The product's description; empty if omitted.
         pub description: Option<Lines<2000>>,
@@ -78,7 +78,8 @@ input! {
         pub name: ParameterName,
         /// The unit that is counted, such as GB.
         pub unit: Line<40>,
-        /// What bills write after the number, in each language; name and unit are written if omitted.
+        /// What bills write after the number, in each language; name and unit are written if omitted. Of two
+        /// in one language, the last counts.
         pub words: Items<ProductParameterWordsCreate>,
         /// The smallest value.
         pub minimum: Number<0, 1_000_000>,

@@ -85,7 +85,7 @@ input! {
 #[oai(rename = "SellerAccount", skip_serializing_if_is_none)]
 struct AccountBody {
     /// The currency of the account.
-    currency: String,
+    currency: Currency,
     /// The IBAN without blanks.
     iban: String,
     /// The QR-IBAN without blanks.
@@ -149,7 +149,7 @@ struct SellerBody {
     created_at: DateTime<Utc>,
 }
 
-fn account((currency, Account { iban, qr_iban, bic }): (String, Account)) -> AccountBody {
+fn account(Account { currency, iban, qr_iban, bic }: Account) -> AccountBody {
     AccountBody { currency, iban, qr_iban, bic }
 }
 
@@ -196,9 +196,8 @@ fn text<const MAX: usize>(line: Option<Line<MAX>>) -> Option<String> {
     line.map(|line| line.0)
 }
 
-fn of_body(body: SellerAccountUpdate) -> (String, Account) {
-    let account = Account { iban: body.iban.0, qr_iban: text(body.qr_iban), bic: text(body.bic) };
-    (body.currency.to_string(), account)
+fn of_body(body: SellerAccountUpdate) -> Account {
+    Account { currency: body.currency, iban: body.iban.0, qr_iban: text(body.qr_iban), bic: text(body.bic) }
 }
 
 impl From<SellerUpdate> for Seller {
