@@ -125,7 +125,7 @@ async fn order_is_billed_when_it_is_placed_if_the_seller_says_so() {
     app.post("/v1/order/1/replace", "alice", json!({ "product": "vm", "parameters": { "cores": 3, "ram": 2 } }))
         .await
         .expect(201);
-    let upgrade = app.read("/v1/bill", "alice").await["items"][0].clone();
+    let upgrade = app.read("/v1/bill", "alice").await["items"][1].clone();
     let upgrade = app.read(&format!("/v1/bill/{}", upgrade["id"]), "alice").await;
     let kinds: Vec<&Value> = upgrade["lines"].as_array().expect("lines").iter().map(|line| &line["kind"]).collect();
     assert!(kinds.contains(&&json!("recurring")), "{upgrade}");
@@ -143,7 +143,7 @@ async fn order_is_billed_when_it_is_placed_if_the_seller_says_so() {
     order(json!({ "billing_mode": "arrears" })).await;
     assert_eq!(count(&app.pool, "bill").await, 2);
     order(json!({})).await;
-    let last = app.read("/v1/bill", "alice").await["items"][0].clone();
+    let last = app.read("/v1/bill", "alice").await["items"][2].clone();
     assert_eq!(last["net"], "5.00");
     // Nothing twice: a run adds what is due besides.
     let now: String = sqlx::query_scalar("select to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SSZ')")

@@ -32,13 +32,7 @@ impl Provider {
         let begin = format!("timestamptz '{START}' - interval '{} months'", months + 1);
         provider.insert_orders(orders, &begin, &format!("{begin} + interval '{} days'", months * 30)).await;
         for month in 0..=months {
-            let time: String = provider
-                .one(&format!(
-                    r#"select to_char(({begin} + interval '{} days') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"#,
-                    month * 30 + 29
-                ))
-                .await;
-            provider.run(&time);
+            provider.run(&provider.later(&begin, month * 30 + 29).await);
         }
         let open: i64 = provider.one("select count(*) from order_cursor where not closed").await;
         assert_eq!(open, 0, "the history is closed");
@@ -104,6 +98,18 @@ impl Provider {
              insert into order_cursor (order_id, user_id, due_at) select order_id, user_id, starts_at from placed"
         ))
         .await;
+    }
+
+    /// Returns the time so many days after the first run.
+    pub(crate) async fn days_later(&self, days: usize) -> String {
+        self.later(&format!("timestamptz '{START}'"), days).await
+    }
+
+    async fn later(&self, begin: &str, days: usize) -> String {
+        self.one(&format!(
+            r#"select to_char(({begin} + interval '{days} days') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"#
+        ))
+        .await
     }
 
     pub(crate) fn run(&self, as_of: &str) -> Took {
