@@ -152,7 +152,7 @@ async fn order_is_billed_when_it_is_placed_if_the_seller_says_so() {
         .expect("a time");
     bill_all(&app.pool, &now).await;
     let again: i64 =
-        count(&app.pool, "(select order_id, billed_from from bill_charge group by 1, 2 having count(*) > 1) x").await;
+        count(&app.pool, "(select order_id, charge_from from bill_charge group by 1, 2 having count(*) > 1) x").await;
     assert_eq!(again, 0);
     assert_sound(&app.pool).await;
 }

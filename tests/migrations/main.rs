@@ -2,6 +2,7 @@
 //! `before_0101/` has the 25, to the byte; `rows.sql` has rows for each of their tables.
 
 mod database;
+mod ledger;
 mod serve;
 
 use database::{Contents, Database, old_migrations, succeeded};
