@@ -429,7 +429,8 @@ create unique index bill_record_correction_key on bill_record (correction_id, si
 -- VAT, which seals them. So a bill without VAT has no number, and one with VAT gets no further records.
 --
 -- The functions below run for batches of a known, small size beside tables of any size: nested loops by index are right, and a
--- plan that was made while a table was empty must not read all of it later.
+-- plan that was made while a table was empty must not read all of it later. A subquery with a limit or an offset keeps the
+-- planner from turning a loop around.
 
 -- Raises what one of the checks below has found.
 create function refuse_row(violated text, message text) returns void language plpgsql as $$
@@ -487,7 +488,8 @@ begin
             when 'bill_charge_chain' then format('a charge of order %s does not begin where the one before it ends', wrong.order_id)
             else format('bill %s or order %s does not exist', wrong.bill_id, wrong.order_id) end);
     end if;
-    select bill_id into wrong from (select distinct bill_id from added) batch join bill_vat using (bill_id) limit 1;
+    select bill_id into wrong from (select distinct bill_id from added) batch
+    where (select true from bill_vat where bill_vat.bill_id = batch.bill_id limit 1) limit 1;
     if found then
         perform refuse_row('bill_charge_issued', format('bill %s is complete', wrong.bill_id));
     end if;
@@ -524,7 +526,8 @@ begin
             when 'bill_record_corrects' then format('bill %s corrects a bill that its customer does not have', wrong.bill_id)
             else format('bill %s refers to a row that does not exist', wrong.bill_id) end);
     end if;
-    select bill_id into wrong from (select distinct bill_id from added) batch join bill_vat using (bill_id) limit 1;
+    select bill_id into wrong from (select distinct bill_id from added) batch
+    where (select true from bill_vat where bill_vat.bill_id = batch.bill_id limit 1) limit 1;
     if found then
         perform refuse_row('bill_record_issued', format('bill %s is complete', wrong.bill_id));
     end if;
@@ -572,18 +575,21 @@ begin
                sum(net) = sum(taxable) and sum(records) > 0 and sum(groups) = 1 as fits, 0 as parts, 0::numeric as bill_net,
                0::numeric as bill_tax
         from (
-            select charge.bill_id, charge.vat_group, charge.net_cents as net, 0::bigint as taxable, 0::bigint as tax, 1 as records,
-                   0 as groups
-            from (select distinct bill_id from added) batch join bill_charge charge using (bill_id)
+            select batch.bill_id, charge.vat_group, charge.net_cents as net, 0::bigint as taxable, 0::bigint as tax,
+                   1 as records, 0 as groups
+            from (select distinct bill_id from added) batch cross join lateral (
+                select vat_group, net_cents from bill_charge where bill_charge.bill_id = batch.bill_id offset 0) charge
             union all
-            select record.bill_id, record.vat_group, record.net_cents, 0, 0, 1, 0
-            from (select distinct bill_id from added) batch join bill_record record using (bill_id)
+            select batch.bill_id, record.vat_group, record.net_cents, 0, 0, 1, 0
+            from (select distinct bill_id from added) batch cross join lateral (
+                select vat_group, net_cents from bill_record where bill_record.bill_id = batch.bill_id offset 0) record
             union all
             select bill_id, vat_group, 0, taxable_amount_cents, tax_amount_cents, 0, 1 from added) part
         group by bill_id, vat_group
         union all
-        select bill_id, 0, 0, true, 1, net_cents, tax_cents
-        from (select distinct bill_id from added) batch join bill using (bill_id)) sums
+        select batch.bill_id, 0, 0, true, 1, totals.net_cents, totals.tax_cents
+        from (select distinct bill_id from added) batch cross join lateral (
+            select net_cents, tax_cents from bill where bill.bill_id = batch.bill_id offset 0) totals) sums
     group by bill_id
     having not bool_and(fits) or sum(parts) <> 1 or sum(taxable) <> sum(bill_net) or sum(tax) <> sum(bill_tax)
     limit 1;
@@ -632,11 +638,13 @@ create trigger bill_number_continues after insert on bill_number
 -- consist of before them.
 create or replace function refuse_numbered() returns trigger language plpgsql as $$
 begin
-    if exists (select from gone join bill_number using (bill_id)) then
+    if exists (select from gone where (select true from bill_number where bill_number.bill_id = gone.bill_id limit 1)) then
         perform refuse_row(tg_table_name || '_final', 'a bill that is issued is final');
     end if;
-    if tg_table_name = 'bill' and (exists (select from gone join bill_charge using (bill_id))
-        or exists (select from gone join bill_record using (bill_id)) or exists (select from gone join bill_vat using (bill_id)))
+    if tg_table_name = 'bill' and (
+        exists (select from gone where (select true from bill_charge where bill_charge.bill_id = gone.bill_id limit 1))
+        or exists (select from gone where (select true from bill_record where bill_record.bill_id = gone.bill_id limit 1))
+        or exists (select from gone where (select true from bill_vat where bill_vat.bill_id = gone.bill_id limit 1)))
     then
         perform refuse_row('bill_final', 'a bill is deleted after its records');
     end if;

@@ -38,6 +38,8 @@ alter table billing_address
     add column order_reference text,
     add column electronic_address text,
     add constraint billing_address_language check (language in ('de', 'fr', 'it', 'en'));
+-- The addresses of a customer over time, which bill runs read.
+create index billing_address_of_user on billing_address (user_id, address_id);
 create trigger billing_address_final before delete or update of
     user_id, name, company, street, house_number, postal_code, city, country, vat_number, vat_verified_at, vat_verified_by,
     vat_evidence, language, email, buyer_reference, order_reference, electronic_address, created_at, created_by

@@ -32,7 +32,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub enum Terms {
     /// A product of the catalogue.
-    Catalogue(OrderRequest),
+    Catalogue(Box<OrderRequest>),
     /// Terms that staff and the customer have agreed on.
     NegotiatedTerms(NegotiatedTerms),
 }
@@ -90,7 +90,7 @@ pub async fn order(
             place::place(&mut tx, customer.now, starts_at, &new).await?.order_id
         }
         Terms::Catalogue(request) => {
-            let quote = quote::quote(&mut tx, services, &customer, user_id, request).await?;
+            let quote = quote::quote(&mut tx, services, &customer, user_id, *request).await?;
             order_quoted(&mut tx, caller, user_id, &customer, &quote, starts_at).await?
         }
     };

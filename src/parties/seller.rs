@@ -47,7 +47,7 @@ impl Account {
         let mut errors = Vec::new();
         match self.iban.parse::<Iban>() {
             Ok(iban) if iban.is_qr() => {
-                errors.push(FieldError::new("iban", "must not be a QR-IBAN; set that as qr_iban"))
+                errors.push(FieldError::new("iban", "must not be a QR-IBAN; set that as qr_iban"));
             }
             Ok(iban) => self.iban = iban.to_string(),
             Err(error) => errors.push(FieldError::new("iban", error.to_string())),

@@ -65,8 +65,8 @@ const VAT: [&str; 5] = ["category", "rate", "taxable_amount", "tax_amount", "rea
 /// The members of some objects, whose order does not count.
 fn members(list: &Value, names: &[&str]) -> Vec<String> {
     let list = list.as_array().expect("a list");
-    let mut texts: Vec<String> =
-        list.iter().map(|one| names.iter().map(|name| format!("{} ", one[*name])).collect()).collect();
+    let text = |one: &Value| names.iter().map(|name| one[*name].to_string()).collect::<Vec<_>>().join(" ");
+    let mut texts: Vec<String> = list.iter().map(text).collect();
     texts.sort();
     texts
 }

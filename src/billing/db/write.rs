@@ -34,7 +34,9 @@ pub(in crate::billing) async fn write(
 async fn reserve_ids(tx: &mut PgConnection, count: usize) -> sqlx::Result<Vec<i64>> {
     let count = i32::try_from(count).unwrap_or(i32::MAX);
     sqlx::query_scalar!(
-        r#"select nextval(pg_get_serial_sequence('bill', 'bill_id')) as "id!" from generate_series(1, $1)"#,
+        r#"select nextval(sequence) as "id!"
+           from (select pg_get_serial_sequence('bill', 'bill_id')::regclass as sequence offset 0) of_bills,
+               generate_series(1, $1)"#,
         count
     )
     .fetch_all(tx)

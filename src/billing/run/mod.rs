@@ -80,9 +80,9 @@ pub async fn bill_placed(tx: &mut PgConnection, user_id: i64, orders: &[i64], no
         Err(error) => return Err(error),
     };
     if bills > 0 {
-        attempt.commit().await?
+        attempt.commit().await?;
     } else {
-        attempt.rollback().await?
+        attempt.rollback().await?;
     }
     Ok(())
 }

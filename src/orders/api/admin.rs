@@ -95,13 +95,13 @@ impl CustomerOrderCreate {
                 if !errors.is_empty() {
                     return Err(Error::Invalid(errors));
                 }
-                Ok(Terms::Catalogue(OrderRequest {
+                Ok(Terms::Catalogue(Box::new(OrderRequest {
                     product: product(db, &name.0).await?,
                     parameters: self.parameters.0,
                     recurring_period,
                     currency: self.currency,
                     upgrade_credit,
-                }))
+                })))
             }
             (None, None) => Err(Error::field("product", "is missing; name a product, or describe what was negotiated")),
             (None, Some(description)) => {

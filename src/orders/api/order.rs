@@ -192,9 +192,15 @@ impl OrderApi {
     async fn create(&self, caller: AuthenticatedUser, body: Body<OrderCreate>) -> Result<OrderCreated, Error> {
         let user_id = caller.0.user_id;
         let request = body.0.into_request(&self.pool).await?;
-        let order_id =
-            buy::order(&self.pool, (self.services, self.placed), &caller.0, user_id, Terms::Catalogue(request), None)
-                .await?;
+        let order_id = buy::order(
+            &self.pool,
+            (self.services, self.placed),
+            &caller.0,
+            user_id,
+            Terms::Catalogue(Box::new(request)),
+            None,
+        )
+        .await?;
         self.wake.queued();
         let order = read(&self.pool, (order_id, Some(user_id))).await?;
         Ok(OrderCreated::Created(order, format!("/v1/order/{order_id}")))

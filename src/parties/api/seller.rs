@@ -97,6 +97,7 @@ struct AccountBody {
 /// The seller's details.
 #[derive(Debug, Object)]
 #[oai(rename = "Seller", skip_serializing_if_is_none)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 struct SellerBody {
     /// Identifies the version of the details; every change creates a new one.
     id: i64,
