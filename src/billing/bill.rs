@@ -158,7 +158,7 @@ pub struct WholeBill {
     pub bill: Bill,
     /// The seller.
     pub seller: Party,
-    /// What the bill says besides.
+    /// The bill's content besides its totals.
     pub content: Content,
     /// The records, ordered by order and time.
     pub records: Vec<BillRecord>,

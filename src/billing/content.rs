@@ -1,4 +1,4 @@
-//! What a bill says besides its totals: frozen when the bill is made, and read as it is.
+//! A bill's content besides its totals: frozen when the bill is made, and read as it is.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -43,13 +43,13 @@ pub struct Party {
     /// The house number, if it is not part of the street.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub house_number: Option<String>,
-    /// What the customer wants to find on its bills (EN 16931, BT-10).
+    /// The reference that the customer wants to find on its bills (EN 16931, BT-10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer_reference: Option<String>,
     /// The number of the customer's own order (EN 16931, BT-13).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_reference: Option<String>,
-    /// Where electronic bills are delivered (EN 16931, BT-49).
+    /// The address to which electronic bills are delivered (EN 16931, BT-49).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub electronic_address: Option<String>,
     /// The members that only documents need: of the seller its register, contact and accounts.

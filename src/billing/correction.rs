@@ -17,7 +17,7 @@ use crate::{
     orders, parties, request_context,
 };
 
-/// What was billed at one rate and should bear another, in one currency.
+/// The records that were billed at one rate and should bear another, in one currency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affected {
     /// The territory of the rates.

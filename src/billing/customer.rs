@@ -50,7 +50,7 @@ pub(super) async fn bill_customers(
     Ok(problems)
 }
 
-/// What is due of one customer.
+/// The orders and items of one customer that are due.
 #[derive(Default)]
 struct Due {
     items: BillableItems,

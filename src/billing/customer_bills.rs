@@ -7,7 +7,7 @@ pub(super) struct CustomerBills {
     pub user_id: i64,
     pub payment_days: Option<i16>,
     pub drafts: Vec<Draft>,
-    /// What each of the drafts says besides, as JSON.
+    /// The content of each draft, as JSON.
     pub contents: Vec<String>,
     pub cursor_updates: Vec<CursorUpdate>,
 }

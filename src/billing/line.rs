@@ -32,7 +32,7 @@ pub(super) struct Ordered {
     pub replaced_by: Option<i64>,
 }
 
-/// What the lines of a customer's bills need besides the records.
+/// The texts that the lines of a customer's bills need besides the records.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     pub orders: HashMap<i64, Ordered>,

@@ -26,7 +26,7 @@ use crate::{
 const DAY_DIVISOR: i64 = 20;
 const CURRENCIES: [&str; 2] = ["CHF", "EUR"];
 
-/// What bills write after a quantity of one and of more, in the order of [`Language::ALL`].
+/// The words after a quantity of one and of more on bills, in the order of [`Language::ALL`].
 type Words = [[&'static str; 2]; 4];
 
 const CORES: Words = [["Kern", "Kerne"], ["cœur", "cœurs"], ["core", "core"], ["core", "cores"]];

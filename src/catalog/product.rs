@@ -67,7 +67,7 @@ pub struct Parameter {
     pub name: String,
     /// The unit that is counted, such as GB.
     pub unit: String,
-    /// What bills write after a quantity of one and of more, by language: `core`, `cores`.
+    /// The words after a quantity of one and of more on bills, by language: `core`, `cores`.
     #[serde(default)]
     pub words: BTreeMap<Language, [String; 2]>,
     /// The smallest value.

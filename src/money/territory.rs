@@ -144,7 +144,7 @@ pub enum Area {
 #[error("is missing: in {0} it decides the VAT, because addresses in {1} are taxed differently")]
 pub struct PostalCodeMissing(pub Country, pub &'static str);
 
-/// What an address with such a postal code is.
+/// The territory of an address with such a postal code.
 #[derive(Clone, Copy)]
 enum Is {
     /// Part of no VAT territory.

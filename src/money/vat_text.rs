@@ -1,4 +1,4 @@
-//! What bills and quotes say about their VAT.
+//! The texts of bills and quotes about their VAT.
 
 use super::{amount::Rate, country::Country, language::Language, vat::Treatment};
 

@@ -184,7 +184,7 @@ async fn replace_in(
     Ok((quote, replaced))
 }
 
-/// What a replacement costs, and when it takes effect.
+/// The cost of a replacement, and the time at which it takes effect.
 #[derive(Debug, Clone)]
 pub struct ReplacementQuote {
     /// The price and its components.
@@ -193,9 +193,9 @@ pub struct ReplacementQuote {
     pub vat: Result<VatPreview, VatUnavailable>,
     /// The two orders as they would be.
     pub replaced: Replaced,
-    /// What is credited of the time that is billed and no longer used, before VAT.
+    /// The credit for time that is billed and no longer used, before VAT.
     pub credit: Amount,
-    /// What the first period of the new order costs, before VAT.
+    /// The price of the new order's first period, before VAT.
     pub first_period: Amount,
     /// The one-time prices that are charged: those of what the old order does not have.
     pub one_time: UnitPrice,

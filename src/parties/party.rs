@@ -18,11 +18,11 @@ pub(super) struct Address {
     pub country: Country,
     /// The VAT number as [`VatNumber`](crate::money::vat_number::VatNumber) writes it.
     pub vat_number: Option<String>,
-    /// What else bills and documents need.
+    /// The other data for bills and documents.
     pub details: AddressDetails,
 }
 
-/// What bills and documents need of a customer besides the address.
+/// The data of a customer for bills and documents besides the address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct AddressDetails {
     pub language: Option<Language>,
@@ -68,7 +68,7 @@ pub(super) struct Seller {
     pub cash_rounding: bool,
     /// The terms of bills.
     pub terms: SellerTerms,
-    /// What documents show of the seller besides.
+    /// The other data on documents.
     pub details: SellerDetails,
     /// True for the details of nobody, which a new installation starts with. Nothing is billed in their name.
     pub is_placeholder: bool,
@@ -93,7 +93,7 @@ impl Default for SellerTerms {
     }
 }
 
-/// What documents show of the seller besides its address.
+/// The data of the seller on documents besides its address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SellerDetails {
     pub house_number: Option<String>,

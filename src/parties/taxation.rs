@@ -37,11 +37,11 @@ pub struct BillingAddress {
     pub house_number: Option<String>,
     /// The language of bills; `None`: the seller's.
     pub language: Option<Language>,
-    /// What bills quote as the customer's reference.
+    /// The customer's reference on bills.
     pub buyer_reference: Option<String>,
     /// The number of the customer's own order.
     pub order_reference: Option<String>,
-    /// Where electronic bills are delivered.
+    /// The address to which electronic bills are delivered.
     pub electronic_address: Option<String>,
     /// The customer's own terms of payment.
     pub payment_days: Option<i16>,

@@ -1,4 +1,4 @@
-//! What the ledger keeps: bills by VAT situation, frozen texts, dates, runs that are aborted, corrections of rates.
+//! The content of the ledger: bills by VAT situation, frozen texts, dates, aborted runs, corrections of rates.
 
 use serde_json::{Value, json};
 use uncloud::billing::run;

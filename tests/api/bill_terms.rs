@@ -13,7 +13,7 @@ use crate::{
 const SELLER: &str = "/v1/admin/seller";
 
 fn with(mut body: Value, changes: Value) -> Value {
-    let changes = changes.as_object().expect("an object").clone();
+    let Value::Object(changes) = changes else { panic!("{changes} is not an object") };
     body.as_object_mut().expect("an object").extend(changes);
     body
 }
@@ -70,9 +70,9 @@ async fn bill_is_due_after_the_days_of_its_customer_or_else_of_the_seller() {
     let app = shop().await;
     app.put(SELLER, "admin", seller(json!({ "payment_days": 14 }))).await.expect(200);
     app.put("/v1/billing_address", "bob", customer(json!({}))).await.expect(200);
-    let patch = async |body: Value| app.request(Method::PATCH, "/v1/admin/user/2", Some("admin"), Some(body)).await;
-    assert_eq!(patch(json!({ "payment_days": 366 })).await.wrong_fields(422), ["/payment_days"]);
-    assert_eq!(patch(json!({ "payment_days": 60 })).await.expect(200)["payment_days"], 60);
+    let edit = async |body: Value| app.request(Method::PATCH, "/v1/admin/user/2", Some("admin"), Some(body)).await;
+    assert_eq!(edit(json!({ "payment_days": 366 })).await.wrong_fields(422), ["/payment_days"]);
+    assert_eq!(edit(json!({ "payment_days": 60 })).await.expect(200)["payment_days"], 60);
     for user in ["alice", "bob"] {
         app.post("/v1/order", user, vm(1)).await.expect(201);
     }
@@ -86,7 +86,7 @@ async fn bill_is_due_after_the_days_of_its_customer_or_else_of_the_seller() {
     }
     assert_eq!(days, [60, 14]);
     let before = app.read("/v1/bill", "alice").await;
-    patch(json!({ "payment_days": 5 })).await.expect(200);
+    edit(json!({ "payment_days": 5 })).await.expect(200);
     app.put(SELLER, "admin", seller(json!({ "payment_days": 10 }))).await.expect(200);
     assert_eq!(app.read("/v1/bill", "alice").await, before);
 }
@@ -95,7 +95,7 @@ async fn bill_is_due_after_the_days_of_its_customer_or_else_of_the_seller() {
 async fn bill_run_without_time_bills_up_to_the_last_billing_day() {
     let app = TestApp::start().await;
     let cut_off = async |now: &str| {
-        run::cut_off(&mut *app.pool.acquire().await.expect("a connection"), at(now)).await.expect("a time")
+        run::cut_off(&mut app.pool.acquire().await.expect("a connection"), at(now)).await.expect("a time")
     };
     assert_eq!(cut_off("2026-03-10T12:00:00Z").await, at("2026-03-10T12:00:00Z"), "each order on its own day");
     assert_eq!(

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// What was billed at one VAT rate and should bear another, in one currency.
+/// The records that were billed at one VAT rate and should bear another, in one currency.
 #[derive(Debug, Object)]
 #[oai(rename = "RateCorrection")]
 struct CorrectionBody {
@@ -34,7 +34,7 @@ struct CorrectionBody {
     net: Amount,
 }
 
-/// What was billed at other VAT rates than those of its time.
+/// The records that were billed at other VAT rates than those of their time.
 #[derive(Debug, Object)]
 #[oai(rename = "RateCorrectionList")]
 struct CorrectionList {

@@ -55,11 +55,11 @@ struct BillParty {
     vat_number: Option<String>,
     /// The house number, if it is not part of the street.
     house_number: Option<String>,
-    /// What the customer wants to find on its bills.
+    /// The reference that the customer wants to find on its bills.
     buyer_reference: Option<String>,
     /// The number of the customer's own order.
     order_reference: Option<String>,
-    /// Where electronic bills are delivered.
+    /// The address to which electronic bills are delivered.
     electronic_address: Option<String>,
 }
 
@@ -69,7 +69,7 @@ struct BillParty {
 struct LineBody {
     /// The whole text.
     text: String,
-    /// What was ordered, or the text that staff entered; part of `text`.
+    /// The name of the ordered product, or the text that staff entered; part of `text`.
     description: Option<String>,
     /// The reason for the amount, on bills of earlier versions, whose `text` does not contain it.
     reason: Option<String>,

@@ -124,7 +124,7 @@ pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// What to bill one customer.
+/// The bills to be made for one customer.
 #[derive(Debug, Clone, Copy)]
 pub struct OneCustomer<'a> {
     /// The customer.

@@ -64,7 +64,7 @@ struct ParameterBody {
     name: String,
     /// The unit that is counted.
     unit: String,
-    /// What bills write after the number, in each language.
+    /// The words after the number on bills, in each language.
     words: Vec<WordsBody>,
     /// The smallest value.
     minimum: i32,
@@ -83,7 +83,7 @@ struct TitleBody {
     title: String,
 }
 
-/// What bills write after a quantity of a parameter.
+/// The words after a quantity of a parameter on bills.
 #[derive(Debug, Object)]
 #[oai(rename = "ProductParameterWords")]
 struct WordsBody {

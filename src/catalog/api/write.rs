@@ -78,7 +78,7 @@ input! {
         pub name: ParameterName,
         /// The unit that is counted, such as GB.
         pub unit: Line<40>,
-        /// What bills write after the number, in each language; name and unit are written if omitted. Of two
+        /// The words after the number on bills, in each language; name and unit are written if omitted. Of two
         /// in one language, the last counts.
         pub words: Items<ProductParameterWordsCreate>,
         /// The smallest value.
@@ -91,7 +91,7 @@ input! {
 }
 
 input! {
-    /// What bills write after a quantity of a parameter, as in `1 core` and `2 cores`.
+    /// The words after a quantity of a parameter on bills, as in `1 core` and `2 cores`.
     pub struct ProductParameterWordsCreate {
         /// The language.
         pub language: Language,

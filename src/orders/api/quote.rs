@@ -93,7 +93,7 @@ pub(super) struct ReplacementQuoteBody {
     old_ends_at: Option<DateTime<Utc>>,
     /// The first second that the new order charges.
     starts_at: DateTime<Utc>,
-    /// What is credited of the time that is billed and no longer used, before VAT; 0.00 if nothing is.
+    /// The credit for time that is billed and no longer used, before VAT; 0.00 if there is none.
     credit: Amount,
     /// The one-time prices that are charged, before VAT: those of what the old order does not have.
     new_one_time: UnitPrice,

@@ -39,11 +39,11 @@ input! {
         pub language: Option<Language>,
         /// The e-mail address to which bills are sent.
         pub email: Option<Line<254>>,
-        /// What bills quote as the customer's reference: for German authorities the Leitweg-ID.
+        /// The customer's reference on bills: for German authorities the Leitweg-ID.
         pub buyer_reference: Option<Line<100>>,
         /// The number of the customer's own order, which bills quote.
         pub order_reference: Option<Line<100>>,
-        /// Where electronic bills are delivered, as scheme:identifier (EN 16931), such as 0204:991-01234-44.
+        /// The address to which electronic bills are delivered, as scheme:identifier (EN 16931).
         pub electronic_address: Option<Line<100>>,
     }
 }
@@ -83,11 +83,11 @@ struct AddressBody {
     language: Option<Language>,
     /// The e-mail address to which bills are sent.
     email: Option<String>,
-    /// What bills quote as the customer's reference.
+    /// The customer's reference on bills.
     buyer_reference: Option<String>,
     /// The number of the customer's own order, which bills quote.
     order_reference: Option<String>,
-    /// Where electronic bills are delivered, as scheme:identifier.
+    /// The address to which electronic bills are delivered, as scheme:identifier.
     electronic_address: Option<String>,
     /// The time since which the VAT number is verified; absent until staff have verified it.
     vat_verified_at: Option<DateTime<Utc>>,

@@ -51,7 +51,7 @@ input! {
         pub registration_number: Option<Line<40>>,
         /// The number of the EU's one-stop shop.
         pub oss_number: Option<Line<40>>,
-        /// Where electronic messages about bills are received, as scheme:identifier (EN 16931).
+        /// The address that receives electronic messages about bills, as scheme:identifier (EN 16931).
         pub electronic_address: Option<Line<100>>,
         /// The person or the department that answers questions.
         pub contact_name: Option<Line<100>>,
@@ -132,7 +132,7 @@ struct SellerBody {
     registration_number: Option<String>,
     /// The number of the EU's one-stop shop.
     oss_number: Option<String>,
-    /// Where electronic messages about bills are received, as scheme:identifier.
+    /// The address that receives electronic messages about bills, as scheme:identifier.
     electronic_address: Option<String>,
     /// The person or the department that answers questions.
     contact_name: Option<String>,
