@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
-use super::db::{self, BilledSpan};
+use super::{
+    db::{self, BilledSpan},
+    new_correction::NewCorrection,
+};
 use crate::{
     error::Error,
     money::{
@@ -34,22 +37,6 @@ pub struct Affected {
     pub customers: i64,
     /// The amount before VAT.
     pub net: Amount,
-}
-
-/// A correction to be ordered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NewCorrection {
-    pub user_id: i64,
-    pub order_id: Option<i64>,
-    pub item_id: Option<i64>,
-    pub currency: Currency,
-    pub from: DateTime<Utc>,
-    pub to: DateTime<Utc>,
-    pub net: Amount,
-    pub territory: Territory,
-    pub old_rate: Rate,
-    pub new_rate: Rate,
-    pub bill_id: i64,
 }
 
 /// Returns what was billed at a rate that has changed since, by territory, rates and currency.

@@ -21,6 +21,7 @@ mod db;
 mod exported_bill;
 mod line;
 mod manual_item;
+mod new_correction;
 mod problem;
 
 pub use api::{AdminBillApi, BillApi, BillItemApi, BillRunApi, RateCorrectionApi};

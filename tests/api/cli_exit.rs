@@ -82,7 +82,7 @@ async fn cli_with_missing_object_or_refusal_exits_with_3_or_1() {
         (&format!("job watch {job}"), 1, "revoked"),
         ("schedule add bill-run --kind bill_run --every 60", 1, "name"),
         (&format!("vpn --hostname {HOST} --timeout 0"), 4, "uncloud-worker --queue"),
-        ("bill export --from 2024-01-01T00:00:00Z --to 2023-01-01T00:00:00Z", 2, "later"),
+        ("bill export --from 2024-01-01 --to 2023-01-01", 2, "later"),
     ] {
         let mut process = uncloud(&command.split(' ').collect::<Vec<_>>());
         process.env("DATABASE_URL", app.database_url.expose());

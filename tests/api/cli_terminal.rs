@@ -49,7 +49,7 @@ async fn list_and_export_with_closed_stdout_exit_silently() {
         &["schedule", "show", "bill-run"],
         &["inspect", "stats"],
         &["bill", "verify"],
-        &["bill", "export", "--from", "2024-01-01T00:00:00Z", "--to", "2025-01-01T00:00:00Z"],
+        &["bill", "export", "--from", "2024-01-01", "--to", "2025-01-01"],
     ] {
         let mut command = uncloud(args);
         command.env("DATABASE_URL", app.database_url.expose());

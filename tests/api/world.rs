@@ -47,6 +47,9 @@ impl World {
         let address =
             json!({ "name": "Alice", "street": "Seeweg 1", "postal_code": "8750", "city": "Glarus", "country": "CH" });
         app.put("/v1/billing_address", "alice", address).await.expect(200);
+        let seller = json!({ "name": "Provider AG", "street": "Weg 1", "postal_code": "8000", "city": "Zurich",
+            "country": "CH", "vat_number": "CHE-123.456.788 MWST", "time_zone": "Europe/Zurich" });
+        app.put("/v1/admin/seller", "admin", seller).await.expect(200);
         let line = json!({ "description": "Work", "net": "10.00", "currency": "CHF", "reason": "ticket 1" });
         app.post("/v1/admin/user/2/bill_item", "admin", line.clone()).await.expect(201);
         let billed = app.post("/v1/admin/user/2/bill", "admin", json!({})).await.expect(201);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
 
 use crate::{
-    billing::correction::NewCorrection,
+    billing::new_correction::NewCorrection,
     error::Error,
     money::{
         amount::{Amount, Currency, Rate},

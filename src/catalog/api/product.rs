@@ -106,8 +106,8 @@ struct PriceBody {
     one_time: UnitPrice,
     /// The price of each period before VAT.
     recurring: UnitPrice,
-    /// The one-time price with the VAT of the seller's country, which consumers there must be shown (Switzerland: PBV, SR
-    /// 942.211, article 4); absent if the seller charges none. Others pay what the quote says.
+    /// The one-time price with the VAT of the seller's country, which consumers there must be shown (Swiss ordinance
+    /// PBV, SR 942.211, article 4); absent if the seller charges none. Others pay what the quote says.
     one_time_gross: Option<UnitPrice>,
     /// The price of each period with the VAT of the seller's country.
     recurring_gross: Option<UnitPrice>,
