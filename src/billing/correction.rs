@@ -1,7 +1,7 @@
 //! Corrections of VAT rates that were imported late: what was billed at another rate than the one of its time is listed,
 //! and staff order that the customers' next bills credit it at the old and charge it at the new rate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error::Error,
     money::{
+        Order,
         amount::{Amount, AmountError, Currency, Rate},
         territory::Territory,
         vat_rates::RateTable,
@@ -60,17 +61,11 @@ pub(super) async fn order_in(
     by: Option<i64>,
 ) -> Result<Vec<NewCorrection>, Error> {
     db::lock_corrections(tx).await?;
-    let users = |corrections: &[NewCorrection]| {
-        let mut users: Vec<i64> = corrections.iter().map(|correction| correction.user_id).collect();
-        users.sort_unstable();
-        users.dedup();
-        users
-    };
     // Bills of these customers may be made meanwhile, so what is affected is read again under their locks.
-    let customers = users(&find(tx, user_id).await?);
-    db::lock_customers(tx, &customers).await?;
+    let customers: BTreeSet<i64> = find(tx, user_id).await?.iter().map(|correction| correction.user_id).collect();
+    db::lock_customers(tx, &customers.iter().copied().collect::<Vec<_>>()).await?;
     let mut corrections = find(tx, user_id).await?;
-    corrections.retain(|correction| customers.binary_search(&correction.user_id).is_ok());
+    corrections.retain(|correction| customers.contains(&correction.user_id));
     db::insert_corrections(tx, &corrections, by).await?;
     Ok(corrections)
 }
@@ -79,10 +74,8 @@ pub(super) async fn order_in(
 async fn find(tx: &mut PgConnection, user_id: Option<i64>) -> Result<Vec<NewCorrection>, Error> {
     let rates = parties::rate_table(tx).await?;
     let spans = db::billed_at_other_rates(tx, &rates, user_id).await?;
-    let mut orders: Vec<i64> = spans.iter().filter_map(|span| span.order_id).collect();
-    orders.sort_unstable();
-    orders.dedup();
-    let orders = orders::read_all(tx, &orders).await?;
+    let orders: BTreeSet<i64> = spans.iter().filter_map(|span| span.order_id).collect();
+    let orders = orders::read_all(tx, &orders.into_iter().collect::<Vec<_>>()).await?;
     let mut corrections = Vec::new();
     for span in &spans {
         let order = span.order_id.and_then(|order_id| {
@@ -95,11 +88,7 @@ async fn find(tx: &mut PgConnection, user_id: Option<i64>) -> Result<Vec<NewCorr
 }
 
 /// Returns the corrections of a span: one for each part with one rate before and one after. What was credited is left out.
-fn of_span(
-    span: &BilledSpan,
-    order: Option<&crate::money::Order>,
-    rates: &RateTable,
-) -> Result<Vec<NewCorrection>, AmountError> {
+fn of_span(span: &BilledSpan, order: Option<&Order>, rates: &RateTable) -> Result<Vec<NewCorrection>, AmountError> {
     let correction = |(from, to), net, old_rate, new_rate| NewCorrection {
         user_id: span.user_id,
         order_id: span.order_id,
@@ -122,7 +111,7 @@ fn of_span(
         let wrong = new.ok().filter(|new| *new != old);
         return Ok(wrong.map(|new| correction((span.from, span.to), span.net, old, new)).into_iter().collect());
     }
-    let Some(terms) = order.and_then(crate::money::Order::terms) else { return Ok(Vec::new()) };
+    let Some(terms) = order.and_then(Order::terms) else { return Ok(Vec::new()) };
     let zone = order.map_or_else(Default::default, |order| order.zone);
     let end = span.credited_from.map_or(span.to, |credited| credited.min(span.to));
     let mut cuts: Vec<DateTime<Utc>> = vec![span.from, end];
@@ -144,26 +133,22 @@ fn of_span(
 
 fn summary(corrections: &[NewCorrection]) -> Result<Vec<Affected>, Error> {
     type Key = (Territory, Rate, Rate, Currency);
-    let mut groups: BTreeMap<Key, (Vec<i64>, Vec<i64>, Amount)> = BTreeMap::new();
+    let mut groups: BTreeMap<Key, (BTreeSet<i64>, BTreeSet<i64>, Amount)> = BTreeMap::new();
     for correction in corrections {
         let key = (correction.territory, correction.old_rate, correction.new_rate, correction.currency);
         let (bills, customers, net) = groups.entry(key).or_default();
-        bills.push(correction.bill_id);
-        customers.push(correction.user_id);
+        bills.insert(correction.bill_id);
+        customers.insert(correction.user_id);
         *net = net.try_add(correction.net).map_err(anyhow::Error::new)?;
     }
-    let distinct = |mut ids: Vec<i64>| {
-        ids.sort_unstable();
-        ids.dedup();
-        i64::try_from(ids.len()).unwrap_or(i64::MAX)
-    };
+    let count = |ids: BTreeSet<i64>| i64::try_from(ids.len()).unwrap_or(i64::MAX);
     let group = |((territory, old_rate, new_rate, currency), (bills, customers, net)): (Key, _)| Affected {
         territory,
         old_rate,
         new_rate,
         currency,
-        bills: distinct(bills),
-        customers: distinct(customers),
+        bills: count(bills),
+        customers: count(customers),
         net,
     };
     Ok(groups.into_iter().map(group).collect())

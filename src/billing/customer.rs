@@ -89,8 +89,9 @@ fn bills_of_customer(
 }
 
 /// Returns what a bill says besides its totals.
-fn content(draft: &Draft, address: &BillingAddress, texts: &Texts, run: &Run) -> Content {
-    let language = address.language.unwrap_or(run.language);
+fn content(draft: &Draft, BillingAddress { address, .. }: &BillingAddress, texts: &Texts, run: &Run) -> Content {
+    let details = &address.details;
+    let language = details.language.unwrap_or(run.language);
     let reason = |rate| vat_reason(language, draft.treatment, rate, address.country, run.seller.is_registered());
     Content {
         language,
@@ -102,10 +103,10 @@ fn content(draft: &Draft, address: &BillingAddress, texts: &Texts, run: &Run) ->
             city: address.city.clone(),
             country: address.country.to_string(),
             vat_number: address.vat_number.clone(),
-            house_number: address.house_number.clone(),
-            buyer_reference: address.buyer_reference.clone(),
-            order_reference: address.order_reference.clone(),
-            electronic_address: address.electronic_address.clone(),
+            house_number: details.house_number.clone(),
+            buyer_reference: details.buyer_reference.clone(),
+            order_reference: details.order_reference.clone(),
+            electronic_address: details.electronic_address.clone(),
             ..Party::default()
         },
         lines: texts.lines(draft, language),

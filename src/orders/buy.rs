@@ -223,10 +223,8 @@ pub async fn quote_replacement(
     };
     let credit = amount(old.terms(), old.ends_at.unwrap_or(old.starts_at), old.charged_from(), old.zone)?;
     let one_period = new.period.map_or(new.starts_at, |period| period.boundary(new.starts_at, 1, new.zone));
-    let committed_until = new.period.map_or(new.starts_at, |period| {
-        let terms = new.terms_with(period);
-        terms.commitment_ends_at(new.zone)
-    });
+    let committed_until =
+        new.period.map_or(new.starts_at, |period| new.terms_with(period).commitment_ends_at(new.zone));
     Ok(ReplacementQuote {
         credit,
         first_period: amount(new.terms(), new.starts_at, one_period, new.zone)?,

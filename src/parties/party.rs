@@ -4,17 +4,27 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::money::{amount::Currency, country::Country, language::Language};
+use crate::money::{
+    amount::Currency,
+    country::Country,
+    iban::{Bic, Iban, QrIban},
+    language::Language,
+};
 
 /// A customer's billing address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
+pub struct Address {
+    /// The name of the person.
     pub name: String,
     /// The company's name; set for businesses only.
     pub company: Option<String>,
+    /// The street, with the house number if that is not apart.
     pub street: String,
+    /// The postal code.
     pub postal_code: String,
+    /// The city.
     pub city: String,
+    /// The country.
     pub country: Country,
     /// The VAT number as [`VatNumber`](crate::money::vat_number::VatNumber) writes it.
     pub vat_number: Option<String>,
@@ -24,12 +34,18 @@ pub(super) struct Address {
 
 /// The data of a customer for bills and documents besides the address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct AddressDetails {
+pub struct AddressDetails {
+    /// The language of bills; `None`: the seller's.
     pub language: Option<Language>,
+    /// The house number, if it is not part of the street.
     pub house_number: Option<String>,
+    /// The e-mail address to which bills are sent.
     pub email: Option<String>,
+    /// The customer's reference on bills.
     pub buyer_reference: Option<String>,
+    /// The number of the customer's own order.
     pub order_reference: Option<String>,
+    /// The address to which electronic bills are delivered.
     pub electronic_address: Option<String>,
 }
 
@@ -112,11 +128,11 @@ pub(super) struct SellerDetails {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Account {
     pub currency: Currency,
-    pub iban: String,
+    pub iban: Iban,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub qr_iban: Option<String>,
+    pub qr_iban: Option<QrIban>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bic: Option<String>,
+    pub bic: Option<Bic>,
 }
 
 impl Seller {

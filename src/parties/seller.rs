@@ -8,12 +8,12 @@ use sqlx::{PgConnection, PgPool};
 use super::{
     address::{electronic_address_error, email_error},
     db,
-    party::{Account, Seller, SellerVersion},
+    party::{Seller, SellerVersion},
 };
 use crate::{
     error::{Error, FieldError},
     http::check_if_match,
-    money::{iban::Iban, vat, vat_number::VatNumber},
+    money::{vat, vat_number::VatNumber},
 };
 
 impl Seller {
@@ -30,37 +30,13 @@ impl Seller {
         errors.extend(email_error("contact_email", self.details.contact_email.as_deref()));
         errors.extend(electronic_address_error(self.details.electronic_address.as_deref()));
         let mut currencies = HashSet::new();
-        for (index, account) in self.details.accounts.iter_mut().enumerate() {
-            let at = |error: FieldError| error.inside(&index.to_string()).inside("accounts");
-            errors.extend(account.check().into_iter().map(at));
+        for (index, account) in self.details.accounts.iter().enumerate() {
             if !currencies.insert(account.currency) {
-                errors.push(at(FieldError::new("currency", "is given twice; remove one of the accounts")));
+                let error = FieldError::new("currency", "is given twice; remove one of the accounts");
+                errors.push(error.inside(&index.to_string()).inside("accounts"));
             }
         }
         if errors.is_empty() { Ok(self) } else { Err(errors) }
-    }
-}
-
-impl Account {
-    /// Writes the numbers without blanks, or returns the errors in them.
-    fn check(&mut self) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        match self.iban.parse::<Iban>() {
-            Ok(iban) if iban.is_qr() => {
-                errors.push(FieldError::new("iban", "must not be a QR-IBAN; set that as qr_iban"));
-            }
-            Ok(iban) => self.iban = iban.to_string(),
-            Err(error) => errors.push(FieldError::new("iban", error.to_string())),
-        }
-        match self.qr_iban.as_deref().map(str::parse::<Iban>).transpose() {
-            Ok(Some(iban)) if !iban.is_qr() => {
-                let message = "must be a QR-IBAN, whose bank number lies between 30000 and 31999";
-                errors.push(FieldError::new("qr_iban", message));
-            }
-            Ok(iban) => self.qr_iban = iban.map(|iban| iban.to_string()),
-            Err(error) => errors.push(FieldError::new("qr_iban", error.to_string())),
-        }
-        errors
     }
 }
 

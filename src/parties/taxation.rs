@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
+use super::party::{Address, AddressDetails};
 use crate::{
     error::Error,
     money::{
@@ -16,33 +17,11 @@ use crate::{
     },
 };
 
-/// One version of a customer's address, as printed on bills.
+/// One version of a customer's address, as printed on bills, and what determines the VAT besides.
 #[derive(Debug, Clone)]
 pub struct BillingAddress {
-    /// The name of the person.
-    pub name: String,
-    /// The company's name; set for businesses only.
-    pub company: Option<String>,
-    /// The street and house number.
-    pub street: String,
-    /// The postal code.
-    pub postal_code: String,
-    /// The city.
-    pub city: String,
-    /// The country.
-    pub country: Country,
-    /// The VAT number.
-    pub vat_number: Option<String>,
-    /// The house number, if it is not part of the street.
-    pub house_number: Option<String>,
-    /// The language of bills; `None`: the seller's.
-    pub language: Option<Language>,
-    /// The customer's reference on bills.
-    pub buyer_reference: Option<String>,
-    /// The number of the customer's own order.
-    pub order_reference: Option<String>,
-    /// The address to which electronic bills are delivered.
-    pub electronic_address: Option<String>,
+    /// The address.
+    pub address: Address,
     /// The customer's own terms of payment.
     pub payment_days: Option<i16>,
     /// True if the VAT number is verified.
@@ -54,8 +33,8 @@ pub struct BillingAddress {
 impl BillingAddress {
     /// Returns the VAT treatment of a customer with this address.
     fn treatment(&self, seller: Seller) -> Result<Treatment, PostalCodeMissing> {
-        let area = area(self.country, &self.postal_code)?;
-        let kind = if self.company.is_some() { CustomerKind::Business } else { CustomerKind::Private };
+        let area = area(self.address.country, &self.address.postal_code)?;
+        let kind = if self.address.company.is_some() { CustomerKind::Business } else { CustomerKind::Private };
         Ok(Treatment::of(seller, Customer { area, kind, has_verified_number: self.verified }))
     }
 }
@@ -87,7 +66,7 @@ impl AddressHistory {
 /// Returns the addresses of these customers over time, by customer.
 pub async fn address_histories(tx: &mut PgConnection, users: &[i64]) -> Result<HashMap<i64, AddressHistory>, Error> {
     let rows = sqlx::query!(
-        r#"select user_id, name, company, street, postal_code, city, country, vat_number, house_number,
+        r#"select user_id, name, company, street, postal_code, city, country, vat_number, house_number, email,
                   language as "language: Language", buyer_reference, order_reference, electronic_address, payment_days,
                   vat_verified_at is not null as "verified!", address.created_at
            from billing_address address join users using (user_id)
@@ -99,18 +78,23 @@ pub async fn address_histories(tx: &mut PgConnection, users: &[i64]) -> Result<H
     let mut histories: HashMap<i64, AddressHistory> = HashMap::with_capacity(users.len());
     for row in rows {
         let address = BillingAddress {
-            name: row.name,
-            company: row.company,
-            street: row.street,
-            postal_code: row.postal_code,
-            city: row.city,
-            country: row.country.parse().map_err(anyhow::Error::new)?,
-            vat_number: row.vat_number,
-            house_number: row.house_number,
-            language: row.language,
-            buyer_reference: row.buyer_reference,
-            order_reference: row.order_reference,
-            electronic_address: row.electronic_address,
+            address: Address {
+                name: row.name,
+                company: row.company,
+                street: row.street,
+                postal_code: row.postal_code,
+                city: row.city,
+                country: row.country.parse().map_err(anyhow::Error::new)?,
+                vat_number: row.vat_number,
+                details: AddressDetails {
+                    language: row.language,
+                    house_number: row.house_number,
+                    email: row.email,
+                    buyer_reference: row.buyer_reference,
+                    order_reference: row.order_reference,
+                    electronic_address: row.electronic_address,
+                },
+            },
             payment_days: row.payment_days,
             verified: row.verified,
             since: row.created_at,

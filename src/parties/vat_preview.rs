@@ -61,7 +61,7 @@ pub async fn preview_vat(
         Err(missing) => return Ok(Err(missing.into())),
     };
     let (category, territory) = (treatment.category(), treatment.territory());
-    let country = addresses.current().country;
+    let country = addresses.current().address.country;
     Ok(match treatment.rate_at(&rate_table(tx).await?, at) {
         Ok(rate) => {
             let reason = vat_reason(Language::En, treatment, rate, country, seller.is_registered());

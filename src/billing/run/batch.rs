@@ -11,6 +11,7 @@ use crate::{
 
 /// The number of customers in one transaction.
 pub(super) const BATCH: i64 = 1000;
+
 /// Bills the next batch of a part that no other worker holds; returns false if there is none.
 pub(super) async fn bill_batch(connection: &mut PgConnection, run: &Run, rates: &RateTable) -> Result<bool, Error> {
     let mut tx = connection.begin().await?;

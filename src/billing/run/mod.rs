@@ -66,23 +66,15 @@ pub async fn bill_placed(tx: &mut PgConnection, user_id: i64, orders: &[i64], no
     }
     let mut attempt = tx.begin().await?;
     let request = OneCustomer { orders: Some(orders), ..OneCustomer::all_due(user_id, now) };
-    let billed = bill_one(&mut attempt, request, now).await;
-    let bills = match billed {
-        Ok((run, None)) => summary(&mut attempt, run.run_id).await?.len(),
-        Ok((_, Some(problem))) => {
-            tracing::warn!(user = user_id, code = problem.code.name(), "an order is not billed when it is placed");
-            0
-        }
-        Err(Error::Conflict { code, .. }) => {
-            tracing::warn!(user = user_id, code = code.name(), "an order is not billed when it is placed");
-            0
-        }
+    let refused = match bill_one(&mut attempt, request, now).await {
+        Ok((run, None)) if !summary(&mut attempt, run.run_id).await?.is_empty() => return Ok(attempt.commit().await?),
+        Ok((_, problem)) => problem.map(|problem| problem.code),
+        Err(Error::Conflict { code, .. }) => Some(code),
         Err(error) => return Err(error),
     };
-    if bills > 0 {
-        attempt.commit().await?;
-    } else {
-        attempt.rollback().await?;
+    attempt.rollback().await?;
+    if let Some(code) = refused {
+        tracing::warn!(user = user_id, code = code.name(), "an order is not billed when it is placed");
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::money::{
     amount::{Amount, Currency, Rate},
     charge::{BillingMode, UpgradeCredit},
     country::Country,
+    iban::{Bic, Iban, QrIban},
     language::Language,
     period::RecurringPeriod,
     territory::Territory,
@@ -107,6 +108,31 @@ text_scalar!(
     "^P(T(1000|[1-9][0-9]{0,2})H|(1000|[1-9][0-9]{0,2})D|(600|[1-5][0-9]{2}|[1-9][0-9]?)M|(50|[1-4][0-9]|[1-9])Y)$",
     "P30D",
     "Interval at which a price is paid (ISO 8601): P30D is 30 days, PT1H an hour, P1M a calendar month, P1Y a year; at most 50 years."
+);
+
+text_scalar!(
+    Iban,
+    "Iban",
+    "iban",
+    "^[A-Za-z]{2}[0-9]{2}[A-Za-z0-9 ]{11,38}$",
+    "CH9300762011623852957",
+    "An account number (IBAN, ISO 13616), with or without blanks; no QR-IBAN."
+);
+text_scalar!(
+    QrIban,
+    "QrIban",
+    "iban",
+    "^([Cc][Hh]|[Ll][Ii])[0-9]{2}[A-Za-z0-9 ]{17,38}$",
+    "CH4431999123000889012",
+    "An account number for Swiss QR-bills with a QR reference, with or without blanks."
+);
+text_scalar!(
+    Bic,
+    "Bic",
+    "bic",
+    "^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?$",
+    "GLKBCH22",
+    "A bank's identifier (BIC, ISO 9362)."
 );
 
 text_scalar!(

@@ -8,7 +8,12 @@ use sqlx::PgPool;
 use crate::{
     error::Error,
     http::{Body, Flag, Items, Line, Number, Representation, Staff, Tags, TimeZone, input},
-    money::{amount::Currency, country::Country, language::Language},
+    money::{
+        amount::Currency,
+        country::Country,
+        iban::{Bic, Iban, QrIban},
+        language::Language,
+    },
     parties::{
         party::{Account, Seller, SellerDetails, SellerTerms, SellerVersion},
         seller,
@@ -72,11 +77,11 @@ input! {
         /// The currency of the account.
         pub currency: Currency,
         /// The IBAN.
-        pub iban: Line<42>,
+        pub iban: Iban,
         /// The QR-IBAN, for Swiss QR-bills with a QR reference.
-        pub qr_iban: Option<Line<42>>,
+        pub qr_iban: Option<QrIban>,
         /// The BIC of the bank.
-        pub bic: Option<Line<11>>,
+        pub bic: Option<Bic>,
     }
 }
 
@@ -87,11 +92,11 @@ struct AccountBody {
     /// The currency of the account.
     currency: Currency,
     /// The IBAN without blanks.
-    iban: String,
+    iban: Iban,
     /// The QR-IBAN without blanks.
-    qr_iban: Option<String>,
+    qr_iban: Option<QrIban>,
     /// The BIC of the bank.
-    bic: Option<String>,
+    bic: Option<Bic>,
 }
 
 /// The seller's details.
@@ -197,8 +202,8 @@ fn text<const MAX: usize>(line: Option<Line<MAX>>) -> Option<String> {
     line.map(|line| line.0)
 }
 
-fn of_body(body: SellerAccountUpdate) -> Account {
-    Account { currency: body.currency, iban: body.iban.0, qr_iban: text(body.qr_iban), bic: text(body.bic) }
+fn of_body(SellerAccountUpdate { currency, iban, qr_iban, bic }: SellerAccountUpdate) -> Account {
+    Account { currency, iban, qr_iban, bic }
 }
 
 impl From<SellerUpdate> for Seller {
