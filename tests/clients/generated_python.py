@@ -37,6 +37,19 @@ succeeded(customer, network.job)
 network = vpn.vpn_read(network.id)
 assert (network.status, network.wireguard_public_key) == (uncloud.NetworkStatus.ACTIVE, key), network
 
+# The seller, in whose name bills are.
+seller = uncloud.SellerUpdate(
+    name="Provider AG",
+    street="Bahnhofstrasse 1",
+    postal_code="8783",
+    city="Linthal",
+    country="CH",
+    vat_number="CHE-123.456.788 MWST",
+    time_zone="Europe/Zurich",
+    accounts=[uncloud.SellerAccountUpdate(currency="CHF", iban="CH93 0076 2011 6238 5295 7")],
+)
+assert uncloud.BillingAddressesApi(staff).admin_seller_update(seller).accounts[0].iban == "CH9300762011623852957"
+
 # An order. Money is text, to the cent.
 address = uncloud.BillingAddressUpdate(
     name="Alice Example", street="Hauptstrasse 1", postal_code="8783", city="Linthal", country="CH"

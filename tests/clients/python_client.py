@@ -5,7 +5,7 @@ import os
 import time
 
 from uncloud_client import AuthenticatedClient
-from uncloud_client.api.billing_addresses import billing_address_update
+from uncloud_client.api.billing_addresses import admin_seller_update, billing_address_update
 from uncloud_client.api.bills import admin_bill_run_create, admin_bill_run_read, bill_list, bill_read
 from uncloud_client.api.jobs import job_read
 from uncloud_client.api.orders import order_create
@@ -24,6 +24,8 @@ from uncloud_client.models import (
     OrderStatus,
     Problem,
     Scope,
+    SellerAccountUpdate,
+    SellerUpdate,
     TokenCreate,
     VpnNetworkCreate,
     VpnPoolCreate,
@@ -61,6 +63,19 @@ network = vpn_create.sync(client=customer, body=VpnNetworkCreate(network_size=48
 succeeded(customer, network.job)
 network = vpn_read.sync(network.id, client=customer)
 assert (network.status, network.wireguard_public_key) == (NetworkStatus.ACTIVE, key), network
+
+# The seller, in whose name bills are.
+seller = SellerUpdate(
+    name="Provider AG",
+    street="Bahnhofstrasse 1",
+    postal_code="8783",
+    city="Linthal",
+    country="CH",
+    vat_number="CHE-123.456.788 MWST",
+    time_zone="Europe/Zurich",
+    accounts=[SellerAccountUpdate(currency="CHF", iban="CH93 0076 2011 6238 5295 7")],
+)
+assert admin_seller_update.sync(client=staff, body=seller).accounts[0].iban == "CH9300762011623852957"
 
 # An order. Money is text, to the cent.
 address = BillingAddressUpdate(

@@ -53,6 +53,19 @@ await succeeded(customer, made.job);
 const network = got(await customer.GET("/v1/net/vpn/{id}", { params: { path: { id: made.id } } }));
 assert.deepEqual([network.status, network.wireguard_public_key], ["active", key]);
 
+// The seller, in whose name bills are.
+const seller: Schemas["SellerUpdate"] = {
+  name: "Provider AG",
+  street: "Bahnhofstrasse 1",
+  postal_code: "8783",
+  city: "Linthal",
+  country: "CH",
+  vat_number: "CHE-123.456.788 MWST",
+  time_zone: "Europe/Zurich",
+  accounts: [{ currency: "CHF", iban: "CH93 0076 2011 6238 5295 7" }],
+};
+assert.equal(got(await staff.PUT("/v1/admin/seller", { body: seller })).accounts[0]?.iban, "CH9300762011623852957");
+
 // An order. Money is text, to the cent.
 const address = { name: "Alice Example", street: "Hauptstrasse 1", postal_code: "8783", city: "Linthal", country: "CH" };
 got(await customer.PUT("/v1/billing_address", { body: address }));

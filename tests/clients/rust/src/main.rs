@@ -6,7 +6,9 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use types::{BillingAddressUpdatePostalCode, Id, Job, JobRef, JobState, NetworkStatus, OrderStatus, Scope};
+use types::{
+    BillingAddressUpdatePostalCode, Id, Job, JobRef, JobState, NetworkStatus, OrderStatus, Scope, SellerUpdate,
+};
 
 progenitor::generate_api!(spec = "openapi.json", interface = Builder);
 
@@ -45,6 +47,7 @@ async fn main() {
     let staff = caller("admin", &[Scope::Read, Scope::Write, Scope::Staff]).await;
     let customer = caller(&env("UNCLOUD_CUSTOMER"), &[Scope::Read, Scope::Write]).await;
     network(&staff, &customer).await;
+    seller(&staff).await;
     let order = order(&customer).await;
     bill(&staff, &customer, order).await;
     match customer.vpn_read().id(NonZeroU64::new(4711).expect("an id")).send().await {
@@ -72,6 +75,18 @@ async fn network(staff: &Client, customer: &Client) {
     succeeded(customer, network.job).await;
     let network = customer.vpn_read().id(network.id).send().await.expect("read").into_inner();
     assert_eq!((network.status, network.wireguard_public_key.as_str()), (NetworkStatus::Active, key.as_str()));
+}
+
+/// The seller, in whose name bills are.
+async fn seller(staff: &Client) {
+    let seller = serde_json::json!({
+        "name": "Provider AG", "street": "Bahnhofstrasse 1", "postal_code": "8783", "city": "Linthal", "country": "CH",
+        "vat_number": "CHE-123.456.788 MWST", "time_zone": "Europe/Zurich",
+        "accounts": [{ "currency": "CHF", "iban": "CH93 0076 2011 6238 5295 7" }],
+    });
+    let seller: SellerUpdate = serde_json::from_value(seller).expect("a seller");
+    let seller = staff.admin_seller_update().body(seller).send().await.expect("set").into_inner();
+    assert_eq!(seller.accounts[0].iban.as_str(), "CH9300762011623852957");
 }
 
 /// An order. Money is text, to the cent.
