@@ -605,27 +605,32 @@ end $$;
 create trigger bill_totals after insert on bill_vat
     referencing new table as added for each statement execute function bills_add_up();
 
--- Refuses numbers that leave a gap or go back in time, and numbers of bills that are not complete.
+-- Refuses numbers that leave a gap or go back in time, and numbers of bills that are not complete. Numbers are unique, so those
+-- from the first to the last of a statement leave no gap if there are as many.
 create function numbers_continue() returns trigger language plpgsql
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+    given record;
+    before bill_number;
 begin
-    if exists (
-        select from (select year, min(sequence) as first, max(sequence) as last, count(*) as numbers from added group by year) given
-        where last - first + 1 <> numbers
-            or first <> 1 + coalesce((select max(sequence) from bill_number earlier where earlier.year = given.year and earlier.sequence < given.first), 0))
-    then
-        perform refuse_row('bill_number_gapless', 'bill numbers have no gaps');
-    end if;
-    if exists (
-        select from (select year, min(sequence) as first, min(issue_date) as issue_date from added group by year) given
-        where issue_date < (select issue_date from bill_number earlier
-                            where (earlier.year, earlier.sequence) < (given.year, given.first)
-                            order by year desc, sequence desc limit 1))
-        or exists (select from (select issue_date < lag(issue_date) over (order by year, sequence) as is_earlier from added) dates
-                   where is_earlier)
-    then
-        perform refuse_row('bill_number_dates', 'bill numbers are in the order of their dates');
-    end if;
+    for given in
+        select year, min(sequence) as first, max(sequence) as last, count(*) as numbers, min(issue_date) as issue_date,
+               max(issue_date) as latest
+        from added group by year order by year
+    loop
+        select * into before from bill_number where (year, sequence) < (given.year, given.first) order by year desc, sequence desc limit 1;
+        if given.last - given.first + 1 <> given.numbers
+            or given.first <> (1 + case when before.year = given.year then before.sequence else 0 end)
+        then
+            perform refuse_row('bill_number_gapless', 'bill numbers have no gaps');
+        end if;
+        if given.issue_date < before.issue_date or (given.issue_date <> given.latest and exists (
+            select from (select issue_date < lag(issue_date) over (order by sequence) as is_earlier from added where year = given.year) dates
+            where is_earlier))
+        then
+            perform refuse_row('bill_number_dates', 'bill numbers are in the order of their dates');
+        end if;
+    end loop;
     if exists (select from added where not exists (select from bill_vat where bill_vat.bill_id = added.bill_id)) then
         perform refuse_row('bill_number_complete', 'a bill without VAT is not complete');
     end if;

@@ -1,12 +1,16 @@
 //! Statements that write bills: a batch of customers takes as many statements as one customer.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::copy::{Row, Rows};
 use crate::{
     billing::{bill_run::Run, customer_bills::CustomerBills},
     error::Error,
-    money::draft::{Draft, Kind, Record},
+    money::{
+        amount::Amount,
+        draft::{Draft, Kind, Record},
+    },
     orders,
 };
 
@@ -77,10 +81,35 @@ const RECORD: [&str; 12] = [
 const VAT: [&str; 7] =
     ["bill_id", "vat_group", "category", "territory", "rate_ppm", "taxable_amount_cents", "tax_amount_cents"];
 
+/// A row of `bill_charge`.
+struct Charge {
+    order_id: i64,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    bill_id: i64,
+    net: Amount,
+    vat_group: i16,
+    period: i32,
+}
+
+/// Returns the charges' rows in the order of their key, so that the database finds neighbours in the index and in the orders
+/// one after the other.
+fn charge_rows(mut charges: Vec<Charge>) -> Rows {
+    charges.sort_unstable_by_key(|charge| (charge.order_id, charge.from));
+    let mut rows = Rows::new("bill_charge", &CHARGE);
+    for charge in charges {
+        rows.row(|row| {
+            row.i64(charge.bill_id).i64(charge.order_id).time(charge.from).time(charge.to).i64(charge.net.cents());
+            row.i16(charge.vat_group).i32(charge.period);
+        });
+    }
+    rows
+}
+
 /// The rows of all bills of a batch, by table.
 struct BillRows {
     bills: Rows,
-    charges: Rows,
+    charges: Vec<Charge>,
     records: Rows,
     vat: Rows,
     item_ids: Vec<i64>,
@@ -91,7 +120,7 @@ impl BillRows {
     fn new() -> Self {
         Self {
             bills: Rows::new("bill", &BILL),
-            charges: Rows::new("bill_charge", &CHARGE),
+            charges: Vec::new(),
             records: Rows::new("bill_record", &RECORD),
             vat: Rows::new("bill_vat", &VAT),
             item_ids: Vec::new(),
@@ -126,9 +155,15 @@ impl BillRows {
         let vat_group = i16::try_from(vat_group).expect("few rates");
         let period = record.period_seconds.map(|secs| i32::try_from(secs).expect("50 years in seconds fit"));
         if let (Kind::Recurring, Some(order_id)) = (record.kind, record.order_id) {
-            self.charges.row(|row| {
-                row.i64(bill_id).i64(order_id).time(record.from).time(record.to).i64(record.net.cents());
-                row.i16(vat_group).i32(period.unwrap_or_default());
+            let Record { from, to, net, .. } = *record;
+            self.charges.push(Charge {
+                order_id,
+                from,
+                to,
+                bill_id,
+                net,
+                vat_group,
+                period: period.unwrap_or_default(),
             });
             return;
         }
@@ -153,7 +188,7 @@ impl BillRows {
     /// Sends the rows in the order in which the database checks them: VAT completes a bill.
     async fn send(self, tx: &mut PgConnection) -> sqlx::Result<()> {
         self.bills.send(tx).await?;
-        self.charges.send(tx).await?;
+        charge_rows(self.charges).send(tx).await?;
         self.records.send(tx).await?;
         self.vat.send(tx).await?;
         if !self.item_ids.is_empty() {

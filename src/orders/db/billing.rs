@@ -99,9 +99,12 @@ pub async fn successors(tx: &mut PgConnection, orders: &[i64]) -> sqlx::Result<V
 /// Moves the billing cursors of orders. Writes nothing at all if one of them has moved since it was read.
 pub async fn move_cursors<'a>(
     tx: &mut PgConnection,
-    moved: impl Iterator<Item = &'a CursorUpdate> + Clone,
+    moved: impl Iterator<Item = &'a CursorUpdate>,
 ) -> Result<(), Error> {
-    let moved = || moved.clone();
+    let mut sorted: Vec<&CursorUpdate> = moved.collect();
+    // By key, so that the database finds neighbours one after the other.
+    sorted.sort_unstable_by_key(|moved| moved.order_id);
+    let moved = || sorted.iter();
     let orders: Vec<i64> = moved().map(|moved| moved.order_id).collect();
     let before: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.before.through).collect();
     let after: Vec<Option<DateTime<Utc>>> = moved().map(|moved| moved.after.through).collect();
