@@ -25,7 +25,9 @@ alter table orders
     alter column one_time_micros type bigint using one_time_micros * 10000,
     alter column recurring_micros type bigint using recurring_micros * 10000,
     -- The end of the commitment of the order that this one upgraded: an upgrade does not end a commitment.
-    add column carried_commitment_ends_at timestamptz(0);
+    add column carried_commitment_ends_at timestamptz(0),
+    -- The end that a cancellation had set before a downgrade replaced it; undoing the downgrade sets it again.
+    add column cancelled_ends_at timestamptz(0);
 alter table order_part
     alter column one_time_micros type bigint using one_time_micros * 10000,
     alter column recurring_micros type bigint using recurring_micros * 10000,
@@ -69,6 +71,9 @@ insert into order_cursor (order_id, user_id, billed_through, one_time_billed, du
     select order_id, user_id, billed_through, one_time_billed, due_at, closed from orders;
 -- The orders that bill runs read, however much history there is.
 create index order_cursor_open on order_cursor (user_id) where not closed;
+create trigger order_cursor_final before delete or update of order_id, user_id
+    on order_cursor for each row execute function refuse_change();
+create trigger order_cursor_kept before truncate on order_cursor for each statement execute function refuse_change();
 alter table orders drop column billed_through, drop column one_time_billed, drop column due_at, drop column closed;
 alter table orders reset (fillfactor);
 call audit_table('product_price', 'product', 'product_id');
@@ -192,8 +197,7 @@ create table bill_charge (
     -- The length of a whole period; the quantity is seconds / period_seconds.
     period_seconds integer not null,
     constraint bill_charge_pkey primary key (order_id, charge_from),
-    constraint bill_charge_span check (charge_from < charge_to and period_seconds > 0),
-    constraint bill_charge_not_negative check (net_cents >= 0)
+    constraint bill_charge_span check (charge_from < charge_to and period_seconds > 0)
 );
 -- What is on bills besides.
 create table bill_record (
@@ -251,6 +255,7 @@ create table rate_correction (
 );
 -- The corrections that bill runs read.
 create index rate_correction_open on rate_correction (user_id) where not billed;
+create index rate_correction_of_bill on rate_correction (bill_id);
 create index rate_correction_order on rate_correction (order_id, span_from) where order_id is not null;
 create index rate_correction_item on rate_correction (item_id) where item_id is not null;
 create trigger rate_correction_final before delete or update of
@@ -406,6 +411,17 @@ begin
 end $$;
 create constraint trigger orders_replaces_live after insert on orders
     for each row when (new.replaces is not null) execute function replaces_live_order();
+create function void_order_is_final() returns trigger language plpgsql as $$
+begin
+    if old.void or exists (select from orders later where later.replaces = new.order_id and not later.void) then
+        raise exception '%', case when old.void then format('order %s is void, and stays so', new.order_id)
+                else format('order %s is replaced by another one, so it can''t become void', new.order_id) end
+            using errcode = 'integrity_constraint_violation', constraint = 'orders_void_final';
+    end if;
+    return null;
+end $$;
+create constraint trigger orders_void_final after update of void on orders
+    for each row when (old.void <> new.void) execute function void_order_is_final();
 create trigger orders_final before delete or update of
     user_id, product_id, description, currency, one_time_micros, recurring_micros, period_unit, period_count,
     billing_mode, commitment_periods, carried_commitment_ends_at, upgrade_credit, time_zone, starts_at, replaces, ordered_at,
@@ -416,7 +432,12 @@ create trigger orders_final before delete or update of
 alter table bill add constraint bill_situation_key unique nulls not distinct (run_id, user_id, currency, territory, vat_category),
     -- Not of the bills from before.
     add constraint bill_situation check (
-        vat_category in ('S', 'AE', 'O') and vat_category is not null and (vat_category = 'S') = (territory is not null)) not valid;
+        vat_category in ('S', 'AE', 'O') and vat_category is not null and (vat_category = 'S') = (territory is not null)) not valid,
+    -- Coins are those of francs.
+    add constraint bill_rounding check (rounding_cents = 0 or (currency = 'CHF' and amount_due_cents % 5 = 0)) not valid;
+-- What comes to 0.00 waits for the next bill. Not of the bills from before.
+alter table bill_charge add constraint bill_charge_positive check (net_cents > 0) not valid;
+alter table bill_record add constraint bill_record_credit_negative check (kind <> 'credit' or net_cents < 0) not valid;
 create index bill_of_user on bill (user_id, bill_id);
 create index bill_charge_of_bill on bill_charge (bill_id);
 -- A one-time price, the end of a charge, an item and a correction are billed, or credited, once.
@@ -503,6 +524,11 @@ create function records_fit() returns trigger language plpgsql
 declare
     wrong record;
 begin
+    select bill_id into wrong from (select distinct bill_id from added) batch
+    where (select true from bill_vat where bill_vat.bill_id = batch.bill_id limit 1) limit 1;
+    if found then
+        perform refuse_row('bill_record_issued', format('bill %s is complete', wrong.bill_id));
+    end if;
     select * into wrong from (
         select added.order_id, added.bill_id, case
                 when bill.bill_id is null then 'bill_record_bill_fkey'
@@ -514,6 +540,9 @@ begin
                      coalesce(orders.currency, item.currency, correction.currency)) then 'bill_record_owner'
                 when corrected.user_id <> bill.user_id or (added.corrects_bill_id is not null and corrected.bill_id is null)
                     then 'bill_record_corrects'
+                when added.kind = 'one_time' and (orders.void or added.net_cents <> round(orders.one_time_micros / 10000.0))
+                    or added.kind = 'manual' and (item.voided_at is not null or added.net_cents <> item.net_cents)
+                    then 'bill_record_price'
             end as violated
         from added left join bill using (bill_id) left join orders on orders.order_id = added.order_id
             left join bill_item item on item.item_id = added.item_id
@@ -524,21 +553,21 @@ begin
         perform refuse_row(wrong.violated, case wrong.violated
             when 'bill_record_owner' then format('bill %s has a record that is another customer''s or in another currency', wrong.bill_id)
             when 'bill_record_corrects' then format('bill %s corrects a bill that its customer does not have', wrong.bill_id)
+            when 'bill_record_price' then format('bill %s has a price that is not the order''s or the item''s', wrong.bill_id)
             else format('bill %s refers to a row that does not exist', wrong.bill_id) end);
     end if;
-    select bill_id into wrong from (select distinct bill_id from added) batch
-    where (select true from bill_vat where bill_vat.bill_id = batch.bill_id limit 1) limit 1;
-    if found then
-        perform refuse_row('bill_record_issued', format('bill %s is complete', wrong.bill_id));
-    end if;
-    -- A credit lies within one charge, on the bill that it corrects, and takes back no more than that; an order's credits are
-    -- given once, without overlap.
+    -- A credit lies within one charge, on the bill that it corrects, and after the order's end; together, its credits take back
+    -- no more than that. An order's credits are given once, without overlap.
     select * into wrong from (
         select added.order_id, added.bill_id,
-               exists (select from bill_charge charge
+               exists (select from bill_charge charge join orders using (order_id)
                        where charge.order_id = added.order_id and charge.charge_from <= added.span_from
                            and charge.charge_to >= added.span_to and charge.bill_id = added.corrects_bill_id
-                           and charge.net_cents >= -added.net_cents) as is_charged,
+                           and added.span_from >= orders.billing_ends_at
+                           and charge.net_cents >= (
+                               select -sum(net_cents) from bill_record credit
+                               where credit.kind = 'credit' and credit.order_id = charge.order_id
+                                   and credit.span_from >= charge.charge_from and credit.span_to <= charge.charge_to)) as is_charged,
                exists (select from bill_record other
                        where other.kind = 'credit' and other.order_id = added.order_id
                            and (other.bill_id, other.position) <> (added.bill_id, added.position)
@@ -600,6 +629,43 @@ begin
     if found then
         perform refuse_row('bill_vat_rate_key', format('bill %s has two VAT groups of one rate', wrong));
     end if;
+    if not exists (select from bill_record where kind in ('credit', 'correction')
+            and bill_id between (select min(bill_id) from added) and (select max(bill_id) from added))
+    then
+        return null;
+    end if;
+    -- A credit is taxed as the charge that it takes back, or at the rate to which that was corrected.
+    select credit.bill_id into wrong
+    from added join bill_record credit on credit.bill_id = added.bill_id and credit.vat_group = added.vat_group
+        and credit.kind = 'credit'
+    where not exists (
+        select from bill_charge charge join bill_vat taxed on taxed.bill_id = charge.bill_id and taxed.vat_group = charge.vat_group
+        where charge.order_id = credit.order_id and charge.charge_from <= credit.span_from and charge.charge_to >= credit.span_to
+            and taxed.category = added.category and taxed.territory is not distinct from added.territory
+            and (taxed.rate_ppm = added.rate_ppm or exists (
+                select from rate_correction correction
+                where correction.order_id = credit.order_id and correction.bill_id = charge.bill_id
+                    and correction.new_rate_ppm = added.rate_ppm and correction.span_from < credit.span_to
+                    and credit.span_from < correction.span_to)))
+    limit 1;
+    if found then
+        perform refuse_row('bill_record_credit_taxed', format('bill %s credits at another VAT than was charged', wrong));
+    end if;
+    -- Both halves of a correction are on one bill: the credit at the old rate and the charge at the new one.
+    select half.bill_id into wrong
+    from (select distinct bill_id from added) batch join bill_record half using (bill_id)
+        join bill_vat taxed on taxed.bill_id = half.bill_id and taxed.vat_group = half.vat_group
+        join rate_correction correction on correction.correction_id = half.correction_id
+    where half.kind = 'correction'
+    group by half.bill_id, half.correction_id, correction.correction_id
+    having count(*) <> 2 or bool_or(taxed.territory is distinct from correction.territory
+        or half.corrects_bill_id is distinct from correction.bill_id or not (
+            (half.net_cents = -correction.net_cents and taxed.rate_ppm = correction.old_rate_ppm)
+            or (half.net_cents = correction.net_cents and taxed.rate_ppm = correction.new_rate_ppm)))
+    limit 1;
+    if found then
+        perform refuse_row('bill_record_correction_whole', format('bill %s has not both halves of a correction', wrong));
+    end if;
     return null;
 end $$;
 create trigger bill_totals after insert on bill_vat
@@ -631,6 +697,10 @@ begin
             perform refuse_row('bill_number_dates', 'bill numbers are in the order of their dates');
         end if;
     end loop;
+    select * into before from bill_number order by year desc, sequence desc limit 1;
+    if exists (select from added) and not exists (select from added where (year, sequence) = (before.year, before.sequence)) then
+        perform refuse_row('bill_number_last', 'a number follows the last one');
+    end if;
     if exists (select from added where not exists (select from bill_vat where bill_vat.bill_id = added.bill_id)) then
         perform refuse_row('bill_number_complete', 'a bill without VAT is not complete');
     end if;
@@ -655,6 +725,16 @@ begin
     end if;
     return null;
 end $$;
+-- A gap could be charged again up to any time.
+create function charges_end_chain() returns trigger language plpgsql as $$
+begin
+    if exists (select from gone where (select true from bill_charge later
+        where later.order_id = gone.order_id and later.charge_from >= gone.charge_to limit 1))
+    then
+        perform refuse_row('bill_charge_chain', 'the last charges of an order are deleted first');
+    end if;
+    return null;
+end $$;
 create trigger bill_final before update on bill for each row execute function refuse_change();
 create trigger bill_issued after delete on bill
     referencing old table as gone for each statement execute function refuse_numbered();
@@ -668,6 +748,8 @@ create trigger bill_vat_kept before truncate on bill_vat for each statement exec
 create trigger bill_charge_final before update on bill_charge for each row execute function refuse_change();
 create trigger bill_charge_issued after delete on bill_charge
     referencing old table as gone for each statement execute function refuse_numbered();
+create trigger bill_charge_last after delete on bill_charge
+    referencing old table as gone for each statement execute function charges_end_chain();
 create trigger bill_charge_kept before truncate on bill_charge for each statement execute function refuse_change();
 create trigger bill_record_final before update on bill_record for each row execute function refuse_change();
 create trigger bill_record_issued after delete on bill_record

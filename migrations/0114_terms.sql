@@ -46,6 +46,14 @@ create trigger billing_address_final before delete or update of
     on billing_address for each row execute function refuse_change();
 call audit_table('billing_address', 'billing_address', 'address_id');
 
+-- A new installation bills every day: each order on its own day, or everybody once the billing day has come. Where orders
+-- are, the schedule stays as it is. No person changes it here, so nothing is written to the audit log.
+alter table schedule disable trigger user;
+update schedule set cron = '0 1 * * *', next_run_at = case when next_run_at is not null
+        then (date_trunc('day', now() at time zone time_zone) + interval '1 day 1 hour') at time zone time_zone end
+    where name = 'bill-run' and cron = '0 1 1 * *' and last_due_at is null and not exists (select from orders);
+alter table schedule enable trigger user;
+
 -- A customer's own terms of payment, which staff agree on.
 alter table users add column payment_days smallint,
     add constraint users_payment_days check (payment_days between 0 and 365);

@@ -27,6 +27,8 @@ pub struct Run {
     pub payment_days: i16,
     /// True once the run's bills have their numbers.
     pub ended: bool,
+    /// True once staff have aborted the run.
+    pub aborted: bool,
 }
 
 /// The progress of a run.

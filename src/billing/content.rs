@@ -43,6 +43,9 @@ pub struct Party {
     /// The house number, if it is not part of the street.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub house_number: Option<String>,
+    /// The e-mail address to which bills are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// The reference that the customer wants to find on its bills (EN 16931, BT-10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer_reference: Option<String>,
@@ -129,4 +132,7 @@ pub struct Corrected {
 pub struct VatText {
     /// The reason for the VAT category.
     pub reason: String,
+    /// The code of the reason for which no VAT is charged (VATEX).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }

@@ -103,7 +103,9 @@ fn of_span(span: &BilledSpan, order: Option<&Order>, rates: &RateTable) -> Resul
         bill_id: span.bill_id,
     };
     let effective = |t| {
-        let corrected = span.corrections.iter().rev().find(|(from, to, _)| *from <= t && (t < *to || from == to));
+        let is_at =
+            |(from, to): (DateTime<Utc>, DateTime<Utc>)| if from == to { t == from } else { from <= t && t < to };
+        let corrected = span.corrections.iter().rev().find(|(from, to, _)| is_at((*from, *to)));
         corrected.map_or(span.rate, |(.., rate)| *rate)
     };
     if span.from == span.to {

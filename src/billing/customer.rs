@@ -19,10 +19,10 @@ use crate::{
     money::{
         draft::{BillableItems, Draft, generate_bills},
         vat_rates::RateTable,
-        vat_text::{vat_note, vat_reason},
+        vat_text::{vat_exemption_code, vat_note, vat_reason},
     },
     orders,
-    parties::{self, AddressHistory, BillingAddress},
+    parties::{self, AddressHistory},
 };
 
 /// Bills these customers, in ascending order of id, as of the run's time; of their orders only these, if they are given.
@@ -80,20 +80,24 @@ fn bills_of_customer(
             let payment_days = Some(addresses.current().payment_days.unwrap_or(run.payment_days));
             let contents = drafts
                 .iter()
-                .map(|draft| serde_json::to_string(&content(draft, addresses.current(), &due.texts, run)))
-                .collect::<Result<_, _>>()?;
+                .map(|draft| Ok(serde_json::to_string(&content(draft, addresses, &due.texts, run)?)?))
+                .collect::<anyhow::Result<_>>()?;
             Ok(CustomerBills { user_id, payment_days, drafts, contents, cursor_updates })
         }
         Err(error) => Err(Problem::of(user_id, &error)),
     })
 }
 
-/// Returns what a bill says besides its totals.
-fn content(draft: &Draft, BillingAddress { address, .. }: &BillingAddress, texts: &Texts, run: &Run) -> Content {
+/// Returns what a bill says besides its totals. It goes to the customer's present address; country and VAT number are those
+/// that determined its VAT.
+fn content(draft: &Draft, addresses: &AddressHistory, texts: &Texts, run: &Run) -> anyhow::Result<Content> {
+    let address = &addresses.current().address;
+    let taxed = addresses.taxed_as(draft.treatment, run.seller);
     let details = &address.details;
     let language = details.language.unwrap_or(run.language);
-    let reason = |rate| vat_reason(language, draft.treatment, rate, address.country, run.seller.is_registered());
-    Content {
+    let reason = |rate| vat_reason(language, draft.treatment, rate, taxed.country, run.seller.is_registered());
+    let code = vat_exemption_code(draft.treatment).map(str::to_owned);
+    Ok(Content {
         language,
         customer: Party {
             name: address.name.clone(),
@@ -102,17 +106,18 @@ fn content(draft: &Draft, BillingAddress { address, .. }: &BillingAddress, texts
             postal_code: address.postal_code.clone(),
             city: address.city.clone(),
             country: address.country.to_string(),
-            vat_number: address.vat_number.clone(),
+            vat_number: taxed.vat_number.clone(),
             house_number: details.house_number.clone(),
+            email: details.email.clone(),
             buyer_reference: details.buyer_reference.clone(),
             order_reference: details.order_reference.clone(),
             electronic_address: details.electronic_address.clone(),
             ..Party::default()
         },
-        lines: texts.lines(draft, language),
-        vat: draft.vat.iter().map(|group| VatText { reason: reason(group.rate) }).collect(),
+        lines: texts.lines(draft, language)?,
+        vat: draft.vat.iter().map(|group| VatText { reason: reason(group.rate), code: code.clone() }).collect(),
         notes: vat_note(language, draft.treatment).into_iter().map(str::to_owned).collect(),
-    }
+    })
 }
 
 /// Returns what is due, by customer. The caller must have locked the customers.

@@ -5,11 +5,12 @@ use std::{
     fmt::Write as _,
 };
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, Offset as _, TimeDelta, Utc};
+use chrono_tz::Tz;
 
 use super::content::{Corrected, Line, RecordKind};
 use crate::money::{
-    amount::{Amount, Rate, round},
+    amount::{Amount, AmountError, round},
     draft::{Draft, Kind, Record},
     language::Language,
     order::Order,
@@ -32,37 +33,56 @@ pub(super) struct Ordered {
     pub replaced_by: Option<i64>,
 }
 
+impl Ordered {
+    /// Returns the civil day of a time. Periods of days last 24 hours each, so the days of such an order are counted from its
+    /// start: when the clocks change, none appears twice and none is left out.
+    fn day(&self, t: DateTime<Utc>) -> NaiveDate {
+        let Order { period, starts_at, zone, .. } = self.order;
+        if period.is_some_and(|period| period.unit() == Unit::Day) {
+            t.with_timezone(&starts_at.with_timezone(&zone).offset().fix()).date_naive()
+        } else {
+            t.with_timezone(&zone).date_naive()
+        }
+    }
+}
+
+/// What bills call what a correction of a VAT rate corrects.
+#[derive(Debug)]
+pub(super) struct CorrectedText {
+    pub description: String,
+    /// The description in other languages.
+    pub descriptions: BTreeMap<Language, String>,
+    /// The time zone of its days; `None`: it was charged once.
+    pub zone: Option<Tz>,
+}
+
 /// The texts that the lines of a customer's bills need besides the records.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     pub orders: HashMap<i64, Ordered>,
-    /// The descriptions of items and of what corrections correct, by their ids.
+    /// The descriptions of items, by their ids.
     pub items: HashMap<i64, String>,
-    pub corrections: HashMap<i64, String>,
+    /// What corrections correct, by their ids.
+    pub corrections: HashMap<i64, CorrectedText>,
     /// The numbers of corrected bills.
     pub numbers: HashMap<i64, Corrected>,
 }
 
 impl Texts {
     /// Returns the lines of a bill.
-    pub fn lines(&self, draft: &Draft, language: Language) -> Vec<Line> {
-        let group = |rate: Rate| draft.vat.iter().position(|group| group.rate == rate).unwrap_or_default();
-        let groups = draft.records.chunk_by(|one, other| self.is_one_line(one, other));
-        groups
-            .map(|records| self.line(records, i16::try_from(group(records[0].rate) + 1).unwrap_or(1), language))
-            .collect()
+    pub fn lines(&self, draft: &Draft, language: Language) -> Result<Vec<Line>, AmountError> {
+        let lines = draft.records.chunk_by(|one, other| self.is_one_line(one, other));
+        lines.map(|records| self.line(records, draft.vat_group(records[0].rate), language)).collect()
     }
 
     /// Returns true if two records that follow each other are one line: the whole days of an order by the day, within a
     /// month and at one rate.
     fn is_one_line(&self, one: &Record, other: &Record) -> bool {
-        let Some(Ordered { order, .. }) = one.order_id.and_then(|order_id| self.orders.get(&order_id)) else {
-            return false;
-        };
-        let is_daily = order.period.is_some_and(|period| period.nominal_seconds() == DAY_SECS);
+        let Some(ordered) = one.order_id.and_then(|order_id| self.orders.get(&order_id)) else { return false };
+        let is_daily = ordered.order.period.is_some_and(|period| period.nominal_seconds() == DAY_SECS);
         let is_whole = |record: &Record| (record.to - record.from).num_seconds() == DAY_SECS;
         let month = |record: &Record| {
-            let day = record.from.with_timezone(&order.zone).date_naive();
+            let day = ordered.day(record.from);
             (day.year(), day.month())
         };
         is_daily
@@ -74,11 +94,10 @@ impl Texts {
     }
 
     /// Returns the line of records that [`Texts::is_one_line`] has put together.
-    fn line(&self, records: &[Record], vat_group: i16, language: Language) -> Line {
+    fn line(&self, records: &[Record], vat_group: i16, language: Language) -> Result<Line, AmountError> {
         let first = records[0];
         let (from, to) = (first.from, records[records.len() - 1].to);
-        let net = records.iter().map(|record| record.net.cents()).sum::<i64>();
-        let net = Amount::try_from(net).unwrap_or_default();
+        let net = records.iter().try_fold(Amount::ZERO, |net, record| net.try_add(record.net))?;
         let quantity: i64 = records.iter().map(|record| record.quantity).sum();
         let (kind, corrects) = match first.kind {
             Kind::Recurring => (RecordKind::Recurring, None),
@@ -94,10 +113,16 @@ impl Texts {
         let unit = recurring.and_then(|it| it.order.period).map(|period| language.period(period));
         let unit_price = match recurring {
             Some(ordered) => ordered.order.recurring,
-            None => UnitPrice::try_from(if net < Amount::ZERO { -net } else { net }).unwrap_or_default(),
+            None => UnitPrice::try_from(if net < Amount::ZERO { -net } else { net }).expect("prices exceed amounts"),
         };
-        let words = Words { language, ordered, description: &description, corrects: corrects.as_ref() };
-        Line {
+        let words = Words {
+            language,
+            ordered,
+            description: &description,
+            days: self.days(&first, to, language),
+            corrects: corrects.as_ref(),
+        };
+        Ok(Line {
             text: words.text(&first, (from, to)),
             reason: None,
             kind,
@@ -112,13 +137,29 @@ impl Texts {
             vat_group,
             corrects,
             description: Some(description),
-        }
+        })
+    }
+
+    /// Returns the days of a record up to `to`, as a line names them; nothing for what is charged once.
+    fn days(&self, record: &Record, to: DateTime<Utc>, language: Language) -> String {
+        let last = (to - TimeDelta::seconds(1)).max(record.from);
+        let days = if let Kind::Correction { correction_id, .. } = record.kind {
+            let zone = self.corrections.get(&correction_id).and_then(|corrected| corrected.zone);
+            zone.map(|zone| [record.from, last].map(|t| t.with_timezone(&zone).date_naive()))
+        } else {
+            let ordered = record.order_id.and_then(|order_id| self.orders.get(&order_id));
+            ordered.map(|ordered| [record.from, last].map(|t| ordered.day(t)))
+        };
+        days.map_or_else(String::new, |[first, last]| language.days(first, last))
     }
 
     fn description(&self, record: &Record, ordered: Option<&Ordered>, language: Language) -> String {
         let found = match record.kind {
             Kind::Manual { item_id } => self.items.get(&item_id),
-            Kind::Correction { correction_id, .. } => self.corrections.get(&correction_id),
+            Kind::Correction { correction_id, .. } => self
+                .corrections
+                .get(&correction_id)
+                .map(|corrected| corrected.descriptions.get(&language).unwrap_or(&corrected.description)),
             _ => ordered.map(|ordered| ordered.descriptions.get(&language).unwrap_or(&ordered.description)),
         };
         found.cloned().unwrap_or_default()
@@ -130,15 +171,19 @@ struct Words<'a> {
     language: Language,
     ordered: Option<&'a Ordered>,
     description: &'a str,
+    days: String,
     corrects: Option<&'a Corrected>,
 }
 
 impl Words<'_> {
     fn text(&self, record: &Record, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> String {
-        let Self { language, description, .. } = *self;
-        let days = || self.ordered.map_or_else(String::new, |ordered| language.days(from, to, ordered.order.zone));
+        let Self { language, description, days, .. } = self;
+        let (colon, semicolon) = (language.pick(":", " :", ":", ":"), language.pick(";", " ;", ";", ";"));
         let mut text = match record.kind {
-            Kind::Recurring => format!("{description}, {}{}{}", days(), self.part(from, to), self.cut(to)),
+            Kind::Recurring => {
+                let cut = self.cut(to).map_or_else(String::new, |cut| format!("{semicolon} {cut}"));
+                format!("{description}, {days}{}{cut}", self.part(from, to))
+            }
             Kind::Credit { .. } => {
                 let credit = language.pick(
                     "Gutschrift für nicht genutzte Zeit",
@@ -146,13 +191,13 @@ impl Words<'_> {
                     "Accredito per il tempo non utilizzato",
                     "Credit for unused time",
                 );
-                format!("{credit} {}{}: {description}, {}", days(), self.part(from, to), self.end())
+                format!("{credit} {days}{}{colon} {description}, {}", self.part(from, to), self.end())
             }
             Kind::OneTime => {
-                let once = language.pick("Einmaliger Preis", "Prix unique", "Prezzo unico", "One-time price");
-                format!("{once}: {description}")
+                let once = language.pick("Einmalige Gebühr", "Frais uniques", "Costo una tantum", "One-time price");
+                format!("{once}{colon} {description}")
             }
-            Kind::Manual { .. } => description.to_owned(),
+            Kind::Manual { .. } => (*description).to_owned(),
             Kind::Correction { .. } => {
                 let correction = language.pick(
                     "Berichtigung des MWST-Satzes",
@@ -165,12 +210,13 @@ impl Words<'_> {
                 } else {
                     language.pick("Belastung zu", "débit à", "addebito al", "charged at")
                 };
-                format!("{correction}: {description}, {at} {} %", record.rate.percent())
+                let days = if days.is_empty() { String::new() } else { format!(", {days}") };
+                format!("{correction}{colon} {description}{days}, {at} {} %", record.rate.percent())
             }
         };
         if let Some(Corrected { number, .. }) = self.corrects {
             let corrects = language.pick("berichtigt", "corrige", "rettifica", "corrects");
-            let _ = write!(text, "; {corrects} {number}");
+            let _ = write!(text, "{semicolon} {corrects} {number}");
         }
         text
     }
@@ -187,7 +233,7 @@ impl Words<'_> {
         if secs % period_seconds == 0 && self.is_boundary(period, to) || secs > period_seconds {
             return String::new();
         }
-        let of = self.language.pick("von", "sur", "di", "of");
+        let of = self.language.pick("von", "sur", "su", "of");
         let is_one = period_seconds == unit_secs;
         let unit = match (self.language, unit) {
             (Language::De, Unit::Day) if !is_one => "Tagen", // the dative
@@ -205,23 +251,21 @@ impl Words<'_> {
         self.ordered.is_some_and(|it| period.position(it.order.starts_at, t, it.order.zone).into_seconds == 0)
     }
 
-    /// Returns why a charge ends within a period.
-    fn cut(&self, to: DateTime<Utc>) -> String {
-        let Some((order, period)) = self.ordered.and_then(|it| Some((&it.order, it.order.period?))) else {
-            return String::new();
-        };
+    /// Returns why a charge ends within a period; `None`: it does not.
+    fn cut(&self, to: DateTime<Utc>) -> Option<String> {
+        let (order, period) = self.ordered.and_then(|it| Some((&it.order, it.order.period?)))?;
         if self.is_boundary(period, to) {
-            String::new()
+            None
         } else if order.ends_at == Some(to) {
-            format!("; {}", self.end())
+            Some(self.end())
         } else {
             let changes = self.language.pick(
-                "danach ändert die MWST",
-                "ensuite la TVA change",
+                "danach ändert sich die MWST",
+                "puis la TVA change",
                 "poi l'IVA cambia",
                 "then the VAT changes",
             );
-            format!("; {changes}")
+            Some(changes.to_owned())
         }
     }
 

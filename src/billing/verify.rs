@@ -40,6 +40,10 @@ pub async fn verify(pool: &PgPool) -> Result<Vec<Discrepancy>, Error> {
         };
         faults.push(Discrepancy { order_id: None, bill_id: Some(bill.bill_id), detail: detail.to_owned() });
     }
+    for (what, id) in db::wrongly_marked(pool).await? {
+        let detail = format!("{what} {id} is marked as billed and on no bill, or the reverse");
+        faults.push(Discrepancy { order_id: None, bill_id: None, detail });
+    }
     for (year, missing) in db::missing_numbers(pool).await? {
         let detail = format!("{missing} bill numbers of {year} are missing");
         faults.push(Discrepancy { order_id: None, bill_id: None, detail });

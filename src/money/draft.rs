@@ -146,6 +146,18 @@ pub struct Draft {
     pub totals: Totals,
 }
 
+impl Draft {
+    /// Returns the number of the VAT group with a record's rate, from 1 on.
+    ///
+    /// # Panics
+    ///
+    /// If no record has the rate.
+    pub fn vat_group(&self, rate: Rate) -> i16 {
+        let place = self.vat.iter().position(|group| group.rate == rate).expect("each record's rate has a group");
+        i16::try_from(place + 1).expect("few rates")
+    }
+}
+
 /// The change of an order's billing state by a bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CursorUpdate {

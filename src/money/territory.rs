@@ -172,20 +172,20 @@ const SPECIAL: &[Special] = {
         Special("ES", &["35", "38"], "the Canary Islands", Outside),
         Special("FR", &["971", "972", "973", "974", "976"], "an overseas department", Outside),
         Special("FI", &["22"], "Åland", Outside),
-        Special("IT", &["22061", "22060"], "Campione d'Italia", Outside),
+        Special("IT", &["22061"], "Campione d'Italia", Outside),
         Special("CH", &["6911"], "Campione d'Italia", Outside),
         // Article 6(2): in neither of the two.
         Special("DE", &["27498"], "Heligoland", Outside),
         Special("ES", &["51"], "Ceuta", Outside),
         Special("ES", &["52"], "Melilla", Outside),
-        Special("IT", &["23041", "23030"], "Livigno", Outside),
+        Special("IT", &["23041"], "Livigno", Outside),
         // Article 6(2) again, and Switzerland's by MWSTG (SR 641.20), article 3, letter a, as is Liechtenstein.
         Special("DE", &["78266"], "Büsingen", Of("CH")),
         Special("CH", &["8238"], "Büsingen", Of("CH")),
         Special("CH", &["9485", "9486", "9487", "9488", "949"], "Liechtenstein", Of("LI")),
         // Article 7: part of a member state's territory.
         Special("MC", &[""], "Monaco", Of("FR")),
-        Special("GB", &["BFPO57", "BFPO58", "BFPO59"], "Akrotiri or Dhekelia", Of("CY")),
+        Special("GB", &["BFPO53", "BFPO57", "BFPO58", "BFPO59"], "Akrotiri or Dhekelia", Of("CY")),
         // Articles 104 and 105: rates of their own.
         Special("AT", &["6691", "6991", "6992", "6993"], "Jungholz or the Kleinwalsertal", As(Jungholz)),
         Special("DE", &["87491", "87567", "87568", "87569"], "Jungholz or the Kleinwalsertal", As(Jungholz)),
@@ -230,11 +230,14 @@ impl Country {
     pub fn needs_postal_code(self) -> bool {
         self.is_in_eu() && SPECIAL.iter().any(|Special(of, ..)| *of == self.as_str())
     }
+}
 
-    /// Returns the country whose VAT numbers the businesses of this country have: those of Monaco have French ones.
-    #[must_use]
-    pub fn of_vat_numbers(self) -> Self {
-        if self.as_str() == "MC" { "FR".parse().expect("a country") } else { self }
+/// Returns the country whose VAT numbers the businesses at an address have: in the Union, that of the VAT territory. Those of
+/// Monaco have French numbers, those of the Kleinwalsertal Austrian ones.
+pub fn country_of_vat_numbers(country: Country, postal_code: &str) -> Country {
+    match area(country, postal_code) {
+        Ok(Area::Union(territory)) => territory.country(),
+        _ => country,
     }
 }
 
@@ -291,6 +294,7 @@ mod tests {
             ("MC", "", "EU FR"),
             ("GB", "BFPO 57", "EU CY"),
             ("GB", "bfpo 58", "EU CY"),
+            ("GB", "BFPO 53", "EU CY"),
             ("IM", "IM1 1AA", "elsewhere"), // as the United Kingdom
             ("GB", "BT1 5GS", "elsewhere"), // Northern Ireland: goods only
             // Articles 104 and 105.
@@ -317,6 +321,8 @@ mod tests {
             ("FR", "97000", "EU FR"),
             ("ES", "28001", "EU ES"),
             ("IT", "20121", "EU IT"),
+            ("IT", "22060", "EU IT"), // Cabiate
+            ("IT", "23030", "EU IT"), // Chiuro
             ("FI", "00100", "EU FI"),
             ("PT", "1000-001", "EU PT"),
             ("AT", "1010", "EU AT"),

@@ -49,6 +49,12 @@ impl UnitPrice {
         self.0.checked_add(other.0).ok_or(UnitPriceError::TooLarge)?.try_into()
     }
 
+    /// Returns the difference of two prices, at least zero.
+    #[must_use]
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(if self.0 > other.0 { self.0 - other.0 } else { 0 })
+    }
+
     /// Returns the price of `times` units.
     pub fn try_mul(self, times: i64) -> Result<Self, UnitPriceError> {
         self.0.checked_mul(times).ok_or(UnitPriceError::TooLarge)?.try_into()

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     amount::{Currency, Rate},
+    country::Country,
     period::instant,
     territory::Territory,
 };
@@ -195,6 +196,10 @@ impl RateTable {
                 }
             }
             table.insert(territory, Rates::new(zone, &rows));
+        }
+        // Liechtenstein has Switzerland's rates by treaty (SR 0.641.295.142), so one import changes both.
+        if let Some(swiss) = table.get(&Territory::from(Country::CH)).cloned() {
+            table.insert(Country::LI.into(), swiss);
         }
         Ok(Self(table))
     }

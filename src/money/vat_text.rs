@@ -23,8 +23,8 @@ pub fn vat_reason(
         Treatment::ReverseCharge => language
             .pick(
                 "ein Unternehmen in {} mit geprüfter USt-IdNr. schuldet die Steuer selbst",
-                "une entreprise en {} avec un numéro de TVA vérifié doit elle-même la taxe",
-                "un'impresa in {} con un numero di partita IVA verificato deve essa stessa l'imposta",
+                "une entreprise en {} avec un numéro de TVA vérifié est elle-même redevable de la TVA",
+                "un'impresa in {} con un numero di partita IVA verificato è essa stessa debitrice dell'IVA",
                 "a business in {} with a verified VAT number owes the VAT itself",
             )
             .replace("{}", country.as_str()),
@@ -47,14 +47,23 @@ pub fn vat_reason(
     }
 }
 
+/// Returns the code of the reason for which no VAT is charged, of the code list VATEX (CEF).
+pub const fn vat_exemption_code(treatment: Treatment) -> Option<&'static str> {
+    match treatment {
+        Treatment::Taxed(_) => None,
+        Treatment::ReverseCharge => Some("VATEX-EU-AE"),
+        Treatment::OutsideScope => Some("VATEX-EU-O"),
+    }
+}
+
 /// Returns the note that the law requires on a bill with this VAT treatment.
 pub const fn vat_note(language: Language, treatment: Treatment) -> Option<&'static str> {
     match treatment {
         // Directive 2006/112/EC, article 226, point 11a.
         Treatment::ReverseCharge => Some(language.pick(
             "Steuerschuldnerschaft des Leistungsempfängers (Artikel 44 und 196 der Richtlinie 2006/112/EG).",
-            "Autoliquidation : le preneur doit la TVA (articles 44 et 196 de la directive 2006/112/CE).",
-            "Inversione contabile: il destinatario deve l'IVA (articoli 44 e 196 della direttiva 2006/112/CE).",
+            "Autoliquidation : le preneur est redevable de la TVA (articles 44 et 196 de la directive 2006/112/CE).",
+            "Inversione contabile: il destinatario è debitore dell'IVA (articoli 44 e 196 della direttiva 2006/112/CE).",
             "Reverse charge: the customer owes the VAT (articles 44 and 196 of Directive 2006/112/EC).",
         )),
         Treatment::Taxed(_) | Treatment::OutsideScope => None,

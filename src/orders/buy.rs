@@ -10,7 +10,7 @@ use super::{
     needed::refuse_needed,
     new_order::NewOrder,
     place,
-    quote::{self, OrderRequest, Quote},
+    quote::{self, Blocker, OrderRequest, Quote},
     replace::{self, Replaced},
     service,
 };
@@ -152,14 +152,16 @@ pub async fn replace_order(
     change: ServiceChange,
 ) -> Result<Replaced, Error> {
     let mut tx = crate::request_context::begin(db).await?;
-    let (_, replaced) = replace_in(&mut tx, services, caller, (order_id, own), request, change).await?;
+    let (quote, replaced, now) = replace_in(&mut tx, services, caller, (order_id, own), request, change).await?;
+    quote.refuse_blockers()?;
     let Replaced { old, new, .. } = &replaced;
-    let now = crate::clock::of_transaction(&mut *tx).await?;
+    refuse_needed(&mut tx, old.order_id).await?;
     placed(&mut tx, new.user_id, &[old.order_id, new.order_id], now).await?;
     tx.commit().await?;
     Ok(replaced)
 }
 
+/// Replaces an order even if the quote has blockers: the caller refuses them. Returns the time of the replacement too.
 async fn replace_in(
     tx: &mut PgConnection,
     services: Services,
@@ -167,27 +169,25 @@ async fn replace_in(
     (order_id, own): (i64, Option<i64>),
     request: OrderRequest,
     change: ServiceChange,
-) -> Result<(Quote, Replaced), Error> {
+) -> Result<(Quote, Replaced, DateTime<Utc>), Error> {
     let (user_id, customer) = db::locked_owner(tx, order_id, own).await?;
     service::refuse_network(tx, order_id).await?;
     let mut quote = quote::quote(tx, services, &customer, user_id, request).await?;
     if quote.provision.is_some() {
         return Err(service::network_stays(order_id));
     }
-    quote.refuse_blockers()?;
     let new = quote.new_order(&customer, user_id, caller.user_id)?;
     let replaced = replace::replace(tx, customer.now, order_id, &new, change).await?;
-    // Check again: the old order no longer counts.
-    quote.blockers = quote::missing(tx, user_id, &quote.request.product).await?;
-    quote.refuse_blockers()?;
-    refuse_needed(tx, replaced.old.order_id).await?;
-    Ok((quote, replaced))
+    // What the product requires besides, now that the old order no longer counts.
+    quote.blockers.retain(|blocker| !matches!(blocker, Blocker::Requires(_)));
+    quote.blockers.extend(quote::missing(tx, user_id, &quote.request.product).await?);
+    Ok((quote, replaced, customer.now))
 }
 
 /// The cost of a replacement, and the time at which it takes effect.
 #[derive(Debug, Clone)]
 pub struct ReplacementQuote {
-    /// The price and its components.
+    /// The price and its components. The one-time price is the one that is charged: of what the old order does not have.
     pub quote: Quote,
     /// The VAT on the price.
     pub vat: Result<VatPreview, VatUnavailable>,
@@ -197,8 +197,6 @@ pub struct ReplacementQuote {
     pub credit: Amount,
     /// The price of the new order's first period, before VAT.
     pub first_period: Amount,
-    /// The one-time prices that are charged: those of what the old order does not have.
-    pub one_time: UnitPrice,
     /// The time up to which neither a cancellation nor a downgrade takes effect.
     pub committed_until: DateTime<Utc>,
 }
@@ -213,10 +211,12 @@ pub async fn quote_replacement(
     change: ServiceChange,
 ) -> Result<ReplacementQuote, Error> {
     let mut tx = crate::request_context::begin(db).await?;
-    let (quote, replaced) = replace_in(&mut tx, services, caller, scoped_id, request, change).await?;
+    let (mut quote, replaced, _) = replace_in(&mut tx, services, caller, scoped_id, request, change).await?;
+    refuse_needed(&mut tx, replaced.old.order_id).await?;
     let vat = preview_vat(&mut tx, replaced.new.user_id, replaced.new.starts_at).await?;
     tx.rollback().await?;
     let (old, new) = (&replaced.old, &replaced.new);
+    quote.priced.one_time = new.one_time;
     let amount = |terms: Option<charge::Terms>, from, to, zone| match terms {
         Some(terms) if from < to => terms.net(from, to, zone).map_err(anyhow::Error::new),
         _ => Ok(Amount::ZERO),
@@ -228,7 +228,6 @@ pub async fn quote_replacement(
     Ok(ReplacementQuote {
         credit,
         first_period: amount(new.terms(), new.starts_at, one_period, new.zone)?,
-        one_time: new.one_time,
         committed_until,
         quote,
         vat,

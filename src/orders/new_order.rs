@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     error::Error,
     money::{
+        Order,
         amount::Currency,
         charge::{BillingMode, UpgradeCredit},
         language::Language,
@@ -55,10 +56,13 @@ pub struct NewOrder {
 pub(super) type Quantities = HashMap<(i64, Option<String>), i32>;
 
 impl NewOrder {
-    /// Returns the order without the one-time prices of what the replaced order had already. Negotiated one-time prices
-    /// stay as they are.
-    pub(super) fn without_one_time_prices_of(mut self, had: &Quantities) -> Result<Self, Error> {
+    /// Returns the order without the one-time prices of what the customer has had already. Negotiated one-time prices stay
+    /// as they are, unless that of an order which never took effect was billed: it counts for this one.
+    pub(super) fn without_one_time_prices_of(mut self, old: &Order, had: &Quantities) -> Result<Self, Error> {
         if self.parts.is_empty() {
+            if old.void && old.billed.one_time {
+                self.one_time = self.one_time.saturating_sub(old.one_time);
+            }
             return Ok(self);
         }
         self.one_time = UnitPrice::ZERO;

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::{
     db,
-    new_order::NewOrder,
+    new_order::{NewOrder, Quantities},
     place::{self, Predecessor},
 };
 use crate::{
@@ -27,6 +27,8 @@ pub struct Replaced {
     pub new: Order,
     /// The kind of replacement: upgrade or downgrade.
     pub replacement: Replacement,
+    /// The units of each component whose one-time price is charged: those that the old order does not have.
+    pub new_quantities: Vec<i32>,
 }
 
 /// Replaces an order of the same customer and currency.
@@ -42,7 +44,7 @@ pub async fn replace(
     new: &NewOrder,
     service_change: ServiceChange,
 ) -> Result<Replaced, Error> {
-    let mut old = replaceable(tx, now, old_id, new.user_id).await?;
+    let (mut old, cancelled_ends_at) = replaceable(tx, now, old_id, new.user_id).await?;
     let Some((old_period, new_period)) = old.period.zip(new.period) else {
         let detail = format!("order {old_id} or its replacement is paid once; only recurring orders can be replaced");
         return Err(Error::Conflict { code: Code::OrderNotRecurring, detail, field: None });
@@ -62,29 +64,67 @@ pub async fn replace(
     old.ends_at = Some(ends_at);
     old.void = ends_at == old.starts_at;
     db::end(tx, &old, None).await?;
+    if let Some(ends_at) = cancelled_ends_at {
+        db::keep_cancellation(tx, old.order_id, ends_at).await?;
+    }
     let commitment_ends_at = Some(terms.commitment_ends_at(old.zone)).filter(|end| *end > starts_at);
     let order_id = old.replaces.filter(|_| old.void).unwrap_or(old.order_id);
     let predecessor = Some(Predecessor { order_id, commitment_ends_at });
-    // What a void order has, its customer has not had.
-    let had = if old.void { old.replaces } else { Some(old.order_id) };
-    let new = match had {
-        Some(had) => &new.clone().without_one_time_prices_of(&db::parts(tx, had).await?)?,
-        None => new,
-    };
-    let new = place::insert(tx, now, starts_at, deliver_at, predecessor, new).await?;
-    Ok(Replaced { old, new, replacement })
+    let new = new.clone().without_one_time_prices_of(&old, &had(tx, &old).await?)?;
+    let new_quantities = new.parts.iter().map(|part| part.new_quantity).collect();
+    let new = place::insert(tx, now, starts_at, deliver_at, predecessor, &new).await?;
+    Ok(Replaced { old, new, replacement, new_quantities })
 }
 
-/// Returns the order that is to be replaced, or else why it can't be: it has ended, or another order has replaced it.
-/// For a replacement that has not started, that is the order before it.
-async fn replaceable(tx: &mut PgConnection, now: DateTime<Utc>, order_id: i64, user_id: i64) -> Result<Order, Error> {
-    let mut order = db::lock(tx, order_id, user_id).await?;
-    if let Some(predecessor) = order.replaces.filter(|_| !order.void && order.starts_at > now) {
-        order = db::find(tx, predecessor, user_id).await?;
+/// Returns what the customer has had, and was charged the one-time prices of: the units of the replaced order. Of a void one
+/// only if it was billed; otherwise those of the order before it.
+async fn had(tx: &mut PgConnection, old: &Order) -> Result<Quantities, Error> {
+    let parts = db::parts(tx, old.order_id).await?;
+    if !old.void || old.billed.one_time {
+        return Ok(parts.into_iter().map(|(part, (quantity, _))| (part, quantity)).collect());
     }
-    void_pending_successor(tx, &order, now).await?;
+    let mut had: Quantities = parts.into_iter().map(|(part, (quantity, new))| (part, quantity - new)).collect();
+    if let Some(before) = old.replaces {
+        for (part, (quantity, _)) in db::parts(tx, before).await? {
+            let had = had.entry(part).or_default();
+            *had = quantity.max(*had);
+        }
+    }
+    Ok(had)
+}
+
+/// Returns the order that a change of a customer's order is about: the named one, or the one before it if that is still
+/// running and the named one has yet to start.
+pub(super) async fn changeable(
+    tx: &mut PgConnection,
+    now: DateTime<Utc>,
+    order_id: i64,
+    user_id: i64,
+) -> Result<Order, Error> {
+    let order = db::lock(tx, order_id, user_id).await?;
+    match order.replaces.filter(|_| !order.void && order.starts_at > now) {
+        Some(predecessor) => {
+            let predecessor = db::find(tx, predecessor, user_id).await?;
+            Ok(if predecessor.void { order } else { predecessor })
+        }
+        None => Ok(order),
+    }
+}
+
+/// Returns the order that is to be replaced, and the end that a cancellation has set; or else why it can't be replaced: it has
+/// ended, or another order has replaced it.
+async fn replaceable(
+    tx: &mut PgConnection,
+    now: DateTime<Utc>,
+    order_id: i64,
+    user_id: i64,
+) -> Result<(Order, Option<DateTime<Utc>>), Error> {
+    let order = changeable(tx, now, order_id, user_id).await?;
+    let superseded = void_pending_successor(tx, &order, now).await?;
     refuse_ended(&order, now)?;
-    Ok(order)
+    // The end that a downgrade has set is none that a customer wanted without it.
+    let cancelled_ends_at = order.ends_at.filter(|_| superseded.is_none());
+    Ok((order, cancelled_ends_at))
 }
 
 pub(super) fn refuse_ended(order: &Order, now: DateTime<Utc>) -> Result<(), Error> {

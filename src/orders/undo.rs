@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     db,
-    replace::{refuse_ended, void_pending_successor},
+    replace::{changeable, refuse_ended, void_pending_successor},
 };
 use crate::{code::Code, error::Error, money::Order};
 
@@ -26,12 +26,10 @@ pub async fn undo_order(db: &PgPool, (order_id, own): (i64, Option<i64>)) -> Res
 }
 
 /// Undoes a cancellation that has not taken effect, or the pending downgrade of an order, whichever of its two orders is
-/// named. The order goes on as before; a downgrade that the cancellation superseded stays void.
+/// named. The order goes on as before: cancelled, if it was when the downgrade replaced it. A downgrade that the cancellation
+/// superseded stays void.
 pub async fn undo(tx: &mut PgConnection, now: DateTime<Utc>, order_id: i64, user_id: i64) -> Result<Order, Error> {
-    let mut order = db::lock(tx, order_id, user_id).await?;
-    if let Some(predecessor) = order.replaces.filter(|_| !order.void && order.starts_at > now) {
-        order = db::find(tx, predecessor, user_id).await?;
-    }
+    let mut order = changeable(tx, now, order_id, user_id).await?;
     let superseded = void_pending_successor(tx, &order, now).await?;
     refuse_ended(&order, now)?;
     if order.ends_at.is_none() {
@@ -47,8 +45,13 @@ pub async fn undo(tx: &mut PgConnection, now: DateTime<Utc>, order_id: i64, user
             return refuse(Code::TooLate, detail);
         }
     }
-    order.ends_at = None;
-    db::reopen(tx, &order).await?;
+    let cancelled_ends_at = db::take_cancellation(tx, order.order_id).await?;
+    order.ends_at = cancelled_ends_at.filter(|_| superseded.is_some());
+    if order.ends_at.is_some() {
+        db::end(tx, &order, None).await?;
+    } else {
+        db::reopen(tx, &order).await?;
+    }
     Ok(order)
 }
 

@@ -10,7 +10,10 @@ use crate::{
     code::Code,
     error::{Error, FieldError},
     http::check_if_match,
-    money::{territory::area, vat_number::VatNumber},
+    money::{
+        territory::{area, country_of_vat_numbers},
+        vat_number::VatNumber,
+    },
 };
 
 impl Address {
@@ -18,7 +21,7 @@ impl Address {
     fn checked(mut self) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
         if let Some(number) = &self.vat_number {
-            match VatNumber::parse(self.country.of_vat_numbers(), number) {
+            match VatNumber::parse(country_of_vat_numbers(self.country, &self.postal_code), number) {
                 Ok(number) => self.vat_number = Some(number.as_str().to_owned()),
                 Err(error) => errors.push(FieldError::new("vat_number", error.to_string())),
             }
@@ -104,7 +107,8 @@ pub(super) async fn verify(
         let detail = "the billing address has no VAT number to verify";
         return Err(Error::Conflict { code: Code::NoVatNumber, detail: detail.to_owned(), field: None });
     };
-    let looked_up = number.map(|number| VatNumber::parse(current.address.country.of_vat_numbers(), number)).transpose();
+    let country = country_of_vat_numbers(current.address.country, &current.address.postal_code);
+    let looked_up = number.map(|number| VatNumber::parse(country, number)).transpose();
     let looked_up = looked_up.map_err(|error| Error::field("vat_number", error.to_string()))?;
     if looked_up.is_some_and(|number| number.as_str() != current_number) {
         let detail = format!("the customer's VAT number is now {current_number}; verify that one");

@@ -62,14 +62,20 @@ pub(super) async fn replace_address(
     address: Address,
     verification: Option<Verification>,
 ) -> Result<AddressVersion, Error> {
-    sqlx::query!("update billing_address set replaced_at = now() where user_id = $1 and replaced_at is null", user_id)
-        .execute(&mut *tx)
-        .await?;
+    // Not the transaction's start: it may have waited for the customer's lock, and versions follow each other in time.
+    let now = crate::clock::now(&mut *tx).await?;
+    sqlx::query!(
+        "update billing_address set replaced_at = $2 where user_id = $1 and replaced_at is null",
+        user_id,
+        now
+    )
+    .execute(&mut *tx)
+    .await?;
     let row = sqlx::query!(
         "insert into billing_address (user_id, name, company, street, postal_code, city, country, vat_number,
              vat_verified_at, vat_verified_by, vat_evidence, created_by, language, house_number, email, buyer_reference,
-             order_reference, electronic_address)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+             order_reference, electronic_address, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
          returning address_id, created_at",
         user_id,
         address.name,
@@ -89,6 +95,7 @@ pub(super) async fn replace_address(
         address.details.buyer_reference,
         address.details.order_reference,
         address.details.electronic_address,
+        now,
     )
     .fetch_one(tx)
     .await?;

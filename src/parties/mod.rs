@@ -15,6 +15,6 @@ mod vat_preview;
 pub use api::{AdminAddressApi, BillingAddressApi, SellerApi};
 pub use seller::add_placeholder;
 pub(crate) use seller::{billing_day, bills_at_order};
-pub(crate) use taxation::{AddressHistory, BillingAddress, address_histories, rate_table, vat_seller};
+pub(crate) use taxation::{AddressHistory, address_histories, rate_table, vat_seller};
 pub(crate) use vat_preview::preview_vat;
 pub use vat_preview::{VatPreview, VatUnavailable};

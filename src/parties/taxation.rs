@@ -49,17 +49,24 @@ impl AddressHistory {
         self.0.last().expect("a customer without an address has no history")
     }
 
-    /// Returns the VAT treatments over time. A version whose postal code is missing counts as the one that corrected it.
+    /// Returns the last address with a VAT treatment; the current one if none has it any more.
+    pub fn taxed_as(&self, treatment: Treatment, seller: Seller) -> &Address {
+        let taxed = self.0.iter().rev().find(|version| version.treatment(seller) == Ok(treatment));
+        &taxed.unwrap_or(self.current()).address
+    }
+
+    /// Returns the VAT treatments over time. A version whose postal code is missing counts as the one that corrected it: the
+    /// next one in the same country.
     pub fn treatments(&self, seller: Seller) -> Result<TreatmentHistory, PostalCodeMissing> {
-        self.current().treatment(seller)?;
-        let mut next = None;
-        let mut versions: Vec<(DateTime<Utc>, Treatment)> = Vec::with_capacity(self.0.len());
-        for address in self.0.iter().rev() {
-            let treatment = address.treatment(seller).ok().or(next).unwrap_or(Treatment::OutsideScope);
-            next = Some(treatment);
-            versions.push((address.since.trunc_subsecs(0), treatment));
-        }
-        Ok(TreatmentHistory::new(versions.into_iter().rev()).expect("an address"))
+        let treatment = |(index, version): (usize, &BillingAddress)| {
+            let known = version.treatment(seller);
+            let mut later = self.0[index + 1..].iter().filter(|later| later.address.country == version.address.country);
+            let treatment =
+                known.or_else(|missing| later.find_map(|later| later.treatment(seller).ok()).ok_or(missing))?;
+            Ok((version.since.trunc_subsecs(0), treatment))
+        };
+        let versions: Vec<_> = self.0.iter().enumerate().map(treatment).collect::<Result<_, _>>()?;
+        Ok(TreatmentHistory::new(versions).expect("an address"))
     }
 }
 

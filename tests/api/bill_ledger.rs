@@ -118,6 +118,30 @@ async fn bill_run_after_move_makes_one_bill_for_each_vat_situation() {
 }
 
 #[tokio::test]
+async fn bill_of_the_time_before_a_move_names_the_vat_number_and_country_of_that_time() {
+    let pool = books().await;
+    address(&pool, ALICE, "DE", true).await;
+    sql(&pool, "alter table billing_address disable trigger billing_address_final").await;
+    sql(&pool, "update billing_address set created_at = '2024-01-01' where replaced_at is null").await;
+    let mut arrears = terms(ALICE, "30.00");
+    arrears.billing_mode = uncloud::money::charge::BillingMode::Arrears;
+    place(&pool, &arrears, "2024-03-01").await;
+    address(&pool, ALICE, "CH", false).await;
+    sql(&pool, "update billing_address set created_at = '2024-03-16' where replaced_at is null").await;
+    bill_all(&pool, "2024-04-05").await;
+    let contents: Vec<Value> = ledger(&pool).await.iter().map(|bill| bill["content"].clone()).collect();
+    let reversed = contents.iter().find(|content| content["vat"][0]["code"] == "VATEX-EU-AE").expect("a bill of DE");
+    assert_eq!(
+        (&reversed["customer"]["vat_number"], &reversed["vat"][0]["reason"]),
+        (&json!("DE129273398"), &json!("a business in DE with a verified VAT number owes the VAT itself"))
+    );
+    assert_eq!(reversed["customer"]["country"], "CH", "it goes to where the customer is now");
+    let taxed = contents.iter().find(|content| content["vat"][0].get("code").is_none()).expect("a bill of CH");
+    assert_eq!(taxed["customer"].get("vat_number"), None);
+    assert_sound(&pool).await;
+}
+
+#[tokio::test]
 async fn bill_run_abort_undoes_bills_and_next_run_makes_them() {
     let app = TestApp::start_with_books().await;
     let pool = &app.pool;
@@ -149,7 +173,8 @@ async fn bill_run_abort_undoes_bills_and_next_run_makes_them() {
     let aborted = app.request(reqwest::Method::POST, &path, Some("admin"), None).await.expect(200);
     assert_eq!(aborted["status"], "aborted");
     assert_eq!((count(pool, "bill").await, state().await), (30, before), "as if it had never run");
-    assert!(run::finish(pool, &run).await.is_ok(), "a worker that comes late changes nothing");
+    let late = run::finish(pool, &run).await.expect_err("it was aborted").to_string();
+    assert!(late.contains("was aborted"), "{late}");
     assert_eq!(count(pool, "bill_number").await, 30);
     let repeated = app.request(reqwest::Method::POST, &path, Some("admin"), None).await.expect(200);
     assert_eq!(repeated["status"], "aborted");
@@ -230,7 +255,10 @@ async fn rate_correction_of_late_rate_is_listed_and_ordered_once() {
     let texts: Vec<&str> =
         bill["lines"].as_array().expect("lines").iter().map(|line| line["text"].as_str().expect("text")).collect();
     assert_eq!(texts.len(), 4, "{texts:?}");
-    let named = format!("Correction of the VAT rate: VM for 30.00, credited at 8.1 %; corrects {}", number(1));
+    let named = format!(
+        "Correction of the VAT rate: VM for 30.00, 1 Mar - 31 Mar 2024, credited at 8.1 %; corrects {}",
+        number(1)
+    );
     assert!(texts.contains(&named.as_str()), "{texts:?}");
     assert_sound(&app.pool).await;
 }
@@ -248,8 +276,8 @@ async fn order_replacement_charges_one_time_prices_of_what_is_new_only() {
     let change = |cores: u32| json!({ "product": "vm", "parameters": { "cores": cores, "ram": 4 } });
     let quote = app.post("/v1/order/1/replace/quote", "alice", change(5)).await.expect(200);
     assert_eq!(
-        (&quote["replacement"], &quote["one_time"], &quote["new_one_time"]),
-        (&json!("upgrade"), &json!("30.00"), &json!("3.00"))
+        (&quote["replacement"], &quote["one_time"], &quote["parts"][1]["new_quantity"]),
+        (&json!("upgrade"), &json!("3.00"), &json!(3))
     );
     let replaced = app.post("/v1/order/1/replace", "alice", change(5)).await.expect(201);
     assert_eq!(replaced["new"]["one_time"], "3.00", "for three more cores");

@@ -38,7 +38,7 @@ async fn rows(pool: &PgPool) -> [i64; 4] {
 #[tokio::test]
 async fn simulate_of_billing_examples_matches_expected_results() {
     let pool = database().await;
-    for (file, count) in [(include_str!("../billing-examples.json"), 12), (include_str!("../billing-cases.json"), 32)] {
+    for (file, count) in [(include_str!("../billing-examples.json"), 12), (include_str!("../billing-cases.json"), 39)] {
         let cases: Cases = serde_json::from_str(file).expect("cases");
         let outcomes = simulate(&pool, cases).await.expect("played");
         assert_eq!(outcomes.len(), count);

@@ -94,8 +94,8 @@ async fn default_schedules_changed_or_deleted_are_not_restored() {
     let names: Vec<_> =
         listed["items"].as_array().expect("schedules").iter().map(|item| item["name"].clone()).collect();
     assert_eq!(names, ["bill-run", "job-cleanup", "vpn-reconcile"]);
-    let monthly = &listed["items"][0];
-    assert_eq!((&monthly["cron"], &monthly["time_zone"]), (&json!("0 1 1 * *"), &json!("Europe/Zurich")));
+    let daily = &listed["items"][0];
+    assert_eq!((&daily["cron"], &daily["time_zone"]), (&json!("0 1 * * *"), &json!("Europe/Zurich")));
     let nightly = &listed["items"][2];
     assert_eq!((&nightly["cron"], &nightly["time_zone"]), (&json!("17 3 * * *"), &json!("UTC")));
     let next = nightly["next_runs"].as_array().expect("times");

@@ -78,7 +78,8 @@ async fn bill_charge_overlapping_or_leaving_a_gap_is_refused() {
         ("bill_charge_span", charge(2, "2024-02-15", "2024-02-15")),
         ("bill_charge_span", charge(2, "2024-02-15", "2024-02-10")),
         ("bill_charge_span", charge(2, "2024-02-15", "2024-03-16").replace("2592000", "0")),
-        ("bill_charge_not_negative", charge(2, "2024-02-15", "2024-03-16").replace("2000", "-1")),
+        ("bill_charge_positive", charge(2, "2024-02-15", "2024-03-16").replace("2000", "-1")),
+        ("bill_charge_positive", charge(2, "2024-02-15", "2024-03-16").replace("2000", "0")),
         ("bill_charge_bill_fkey", charge(2, "2024-02-15", "2024-03-16").replace(&format!("({bill},"), "(99,")),
         ("bill_charge_past_end", charge(1, "2024-01-31", "2024-03-01")),
         ("bill_charge_owner", charge(4, "2024-02-15", "2024-03-16")),
@@ -109,8 +110,8 @@ async fn bill_record_charging_or_crediting_twice_is_refused() {
     sql(
         &pool,
         "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
-         values (2, 'CHF', 'x', 100, '2024-01-01', 'x', 1), (3, 'CHF', 'x', 100, '2024-01-01', 'x', 1),
-             (2, 'EUR', 'x', 100, '2024-01-01', 'x', 1)",
+         values (2, 'CHF', 'x', 500, '2024-01-01', 'x', 1), (3, 'CHF', 'x', 500, '2024-01-01', 'x', 1),
+             (2, 'EUR', 'x', 500, '2024-01-01', 'x', 1)",
     )
     .await;
     let cases = vec![
@@ -121,7 +122,8 @@ async fn bill_record_charging_or_crediting_twice_is_refused() {
         ("bill_record_credit_fits", credit(2, "2024-01-15", "2024-02-15", -100, 2)), // begins before its charge
         ("bill_record_credit_fits", credit(2, "2024-01-16", "2024-02-15", -2001, 2)), // more than was charged
         ("bill_record_credit_fits", credit(2, "2024-02-01", "2024-02-15", -100, 1)), // of another bill
-        ("bill_record_corrects", credit(2, "2024-02-01", "2024-02-15", -100, 3)),    // of another customer's
+        ("bill_record_credit_negative", credit(2, "2024-02-01", "2024-02-15", 0, 2)),
+        ("bill_record_corrects", credit(2, "2024-02-01", "2024-02-15", -100, 3)), // of another customer's
         ("bill_record_corrects", credit(2, "2024-02-01", "2024-02-15", -100, 99)),
         ("bill_record_order_fkey", once("'one_time', 99, null")),
         ("bill_record_manual", once("'manual', null, null")),
@@ -146,7 +148,7 @@ async fn bill_record_not_matching_its_kind_is_refused() {
     let cases = vec![
         ("bill_record_kind", row("'gift', 2, null, '2024-02-15', '2024-03-16', 2592000, 1, 1, null")),
         ("bill_record_kind", row("'recurring', 2, null, '2024-02-15', '2024-03-16', 2592000, 1, 1, null")),
-        ("bill_record_kind", row("'credit', 2, null, '2024-02-01', '2024-02-15', 2592000, 1, 1, 2")),
+        ("bill_record_credit_negative", row("'credit', 2, null, '2024-02-01', '2024-02-15', 2592000, 1, 1, 2")),
         ("bill_record_kind", row("'credit', 2, null, '2024-02-01', '2024-02-15', 2592000, -1, 1, null")),
         ("bill_record_kind", row("'one_time', 2, null, '2024-02-01', '2024-02-15', null, 1, 1, null")),
         ("bill_record_kind", row("'one_time', 2, null, '2024-02-15', '2024-02-15', null, 0, 1, null")),
@@ -274,6 +276,8 @@ async fn bill_or_run_row_with_invalid_values_is_refused() {
         ("bill_gross", bill(ALICE, "EUR", "'O', null", "1, 1, 1, 0, 1")),
         ("bill_amount_due", bill(ALICE, "EUR", "'O', null", "1, 0, 1, 0, 2")),
         ("bill_amount_due", bill(ALICE, "EUR", "'O', null", "1, 0, 1, 3, 4")),
+        ("bill_rounding", bill(ALICE, "EUR", "'O', null", "3, 0, 3, 2, 5")),
+        ("bill_rounding", bill(ALICE, "CHF", "'O', null", "3, 0, 3, 1, 4")),
         ("bill_run_one_open", run("null, 1, null")),
         ("bill_run_customers", run("null, -1, now()")),
         ("bill_run_customer_whole", run("2, 1, null")),

@@ -18,7 +18,6 @@ use crate::{
         bill_run::{RunView, Summary},
         db, jobs, run,
     },
-    code::Code,
     error::Error,
     http::{Body, Cursor, Id, PageQuery, Representation, Sort, Staff, Tags},
     money::amount::Amount,
@@ -235,12 +234,7 @@ impl BillRunApi {
         /// Identifies the run.
         id: Path<Id>,
     ) -> Result<Json<RunDetail>, Error> {
-        let found = db::runs(&self.pool, Some(id.0.0), PageQuery::all()).await?.pop();
-        let found = found.ok_or_else(|| not_found(id.0.0))?;
-        if !run::abort(&self.pool, id.0.0, Some(staff.0.user_id)).await? && found.aborted_at.is_none() {
-            let detail = format!("bill run {} has ended; its bills have their numbers", id.0.0);
-            return Err(Error::Conflict { code: Code::BillRunEnded, detail, field: None });
-        }
+        run::abort(&self.pool, id.0.0, Some(staff.0.user_id)).await?;
         self.read(staff, id).await
     }
 

@@ -71,8 +71,9 @@ pub(in crate::billing) async fn billed_at_other_rates(
                   (select jsonb_agg(jsonb_build_object('from', earlier.span_from, 'to', earlier.span_to, 'ppm', new_rate_ppm)
                                     order by correction_id)
                    from rate_correction earlier
-                   where earlier.bill_id = bill.bill_id and earlier.order_id is not distinct from billed.order_id
-                       and earlier.item_id is not distinct from billed.item_id
+                   where earlier.bill_id = bill.bill_id
+                       and (earlier.order_id = billed.order_id or earlier.item_id = billed.item_id)
+                       and (earlier.span_from = earlier.span_to) = (billed.span_from = billed.span_to)
                        and earlier.span_from >= billed.span_from and earlier.span_to <= billed.span_to)
                       as "corrections: Json<Vec<Earlier>>"
            from rate

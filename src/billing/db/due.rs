@@ -1,16 +1,17 @@
 //! Queries for what is due.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 
 use crate::{
-    billing::content::Corrected,
+    billing::{content::Corrected, line::CorrectedText},
     error::Error,
     money::{
         amount::{Amount, Rate},
         draft::{Charged, ManualItem, RateCorrection},
+        language::Language,
         vat::{Category, Treatment},
     },
 };
@@ -26,8 +27,8 @@ pub(in crate::billing) async fn lock_customers(tx: &mut PgConnection, users: &[i
 /// Returns true if a run that has not ended has bills of the customer, which have no number yet.
 pub(in crate::billing) async fn has_drafts(tx: &mut PgConnection, user_id: i64) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"select exists (select from bill left join bill_number using (bill_id)
-                          where user_id = $1 and bill_number.bill_id is null) as "exists!""#,
+        r#"select exists (select from bill
+                          where run_id = (select run_id from bill_run where finished_at is null) and user_id = $1) as "exists!""#,
         user_id
     )
     .fetch_one(tx)
@@ -121,13 +122,15 @@ pub(in crate::billing) async fn open_manual_items(
 pub(in crate::billing) async fn open_corrections(
     tx: &mut PgConnection,
     users: &[i64],
-) -> Result<Vec<(i64, RateCorrection, String)>, Error> {
+) -> Result<Vec<(i64, RateCorrection, CorrectedText)>, Error> {
     let rows = sqlx::query!(
         r#"select correction.user_id as "user_id!", correction_id as "correction_id!", correction.order_id,
                   correction.currency as "currency!", span_from as "span_from!", span_to as "span_to!",
                   correction.net_cents as "net!: Amount", territory as "territory!", old_rate_ppm as "old_rate_ppm!",
                   new_rate_ppm as "new_rate_ppm!", bill_id as "bill_id!",
-                  coalesce(orders.description, item.description) as "description!"
+                  coalesce(orders.description, item.description) as "description!",
+                  orders.descriptions as "descriptions?: Json<BTreeMap<Language, String>>",
+                  case when span_from < span_to then time_zone end as time_zone
            from rate_correction correction
            left join orders using (order_id) left join bill_item item on item.item_id = correction.item_id
            where correction.user_id = any($1) and not correction.billed"#,
@@ -148,7 +151,14 @@ pub(in crate::billing) async fn open_corrections(
             new_rate: row.new_rate_ppm.try_into()?,
             bill_id: row.bill_id,
         };
-        Ok((row.user_id, correction, row.description))
+        let zone =
+            row.time_zone.as_deref().map(|zone| zone.parse().map_err(|_| anyhow::anyhow!("{zone} is no time zone")));
+        let descriptions = row.descriptions.map(|descriptions| descriptions.0).unwrap_or_default();
+        Ok((
+            row.user_id,
+            correction,
+            CorrectedText { description: row.description, descriptions, zone: zone.transpose()? },
+        ))
     });
     Ok(corrections.collect::<anyhow::Result<_>>()?)
 }

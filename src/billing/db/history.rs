@@ -65,6 +65,7 @@ pub(in crate::billing) async fn exported(
                   rounding_cents as "rounding: Amount", amount_due_cents as "amount_due: Amount"
            from bill_number join bill using (bill_id) join users using (user_id)
            where issue_date >= $1 and issue_date < $2 and (year, sequence) > ($3, $4)
+               and year between extract(year from $1::date) and extract(year from $2::date)
            order by year, sequence limit $5"#,
         from,
         to,

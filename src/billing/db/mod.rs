@@ -22,5 +22,5 @@ pub(super) use part::*;
 pub(super) use read::*;
 pub(super) use run::*;
 pub(super) use simulation::*;
-pub(super) use verify::{BilledOrder, billed_orders, missing_numbers, unsound_bills};
+pub(super) use verify::{BilledOrder, billed_orders, missing_numbers, unsound_bills, wrongly_marked};
 pub(super) use write::write;

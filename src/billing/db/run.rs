@@ -67,7 +67,8 @@ pub(in crate::billing) async fn request_of(
 
 pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Result<Option<Run>, Error> {
     let row = sqlx::query!(
-        r#"select run_id, as_of, customers, finished_at is not null as "ended!", country, time_zone,
+        r#"select run_id, as_of, customers, finished_at is not null as "ended!",
+                  aborted_at is not null as "aborted!", country, time_zone,
                   vat_number is not null as "is_registered!", oss_eu, cash_rounding_cents,
                   language as "language: Language", payment_days
            from bill_run join seller using (seller_id) where run_id = $1"#,
@@ -85,6 +86,7 @@ pub(in crate::billing) async fn run(db: impl PgExecutor<'_>, run_id: i64) -> Res
             language: row.language,
             payment_days: row.payment_days,
             ended: row.ended,
+            aborted: row.aborted,
         })
     });
     Ok(run.transpose()?)

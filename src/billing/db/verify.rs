@@ -99,10 +99,18 @@ pub(in crate::billing) async fn unsound_bills(db: impl PgExecutor<'_>) -> sqlx::
                union all
                select bill_id, order_id, item_id, correction_id, vat_group, net_cents from bill_record)
            select bill_id as "bill_id!", coalesce(strange, false) as "foreign!",
-                  printed is distinct from net_cents as "misprinted!"
+                  misprinted and net is not distinct from net_cents as "misprinted!"
            from (select bill_id, user_id, currency, net_cents, tax_cents,
-                        (select (sum((line ->> 'net')::numeric) * 100)::bigint
-                         from json_array_elements(content -> 'lines') line) as printed
+                        exists (
+                            select from (
+                                select (line ->> 'order_id')::bigint as order_id, line ->> 'kind' as kind,
+                                       (line ->> 'vat_group')::smallint as vat_group, (line ->> 'net')::numeric * 100 as net
+                                from json_array_elements(content -> 'lines') line
+                                union all
+                                select order_id, 'recurring', vat_group, -net_cents from bill_charge where bill_id = bill.bill_id
+                                union all
+                                select order_id, kind, vat_group, -net_cents from bill_record where bill_id = bill.bill_id) part
+                            group by order_id, kind, vat_group having sum(net) <> 0) as misprinted
                  from bill) bill
            left join (
                select record.bill_id, sum(record.net_cents) as net,
@@ -122,11 +130,28 @@ pub(in crate::billing) async fn unsound_bills(db: impl PgExecutor<'_>) -> sqlx::
                    using (bill_id, vat_group)
                group by bill_id) vat using (bill_id)
            where strange is not false or net <> net_cents or base is distinct from net or tax is distinct from tax_cents
-               or fits is not true or printed is distinct from net_cents
+               or fits is not true or misprinted
            order by bill_id"#
     )
     .fetch_all(db)
     .await
+}
+
+/// Returns the items of staff, and the corrections of VAT rates, whose rows say that they are billed although they are on no
+/// bill, or the reverse.
+pub(in crate::billing) async fn wrongly_marked(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(String, i64)>> {
+    let rows = sqlx::query!(
+        r#"select 'bill item' as "what!", item_id as "id!" from bill_item
+           where billed <> exists (select from bill_record where kind = 'manual' and bill_record.item_id = bill_item.item_id)
+           union all
+           select 'rate correction', correction_id from rate_correction
+           where billed <> exists (select from bill_record
+                                   where kind = 'correction' and bill_record.correction_id = rate_correction.correction_id)
+           order by 1, 2"#
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.what, row.id)).collect())
 }
 
 /// Returns how many bill numbers are missing, by year.

@@ -151,24 +151,15 @@ impl BillRows {
     }
 
     fn add_record(&mut self, bill_id: i64, position: i32, record: &Record, draft: &Draft) {
-        let vat_group = draft.vat.iter().position(|group| group.rate == record.rate).map_or(0, |place| place + 1);
-        let vat_group = i16::try_from(vat_group).expect("few rates");
+        let vat_group = draft.vat_group(record.rate);
         let period = record.period_seconds.map(|secs| i32::try_from(secs).expect("50 years in seconds fit"));
-        if let (Kind::Recurring, Some(order_id)) = (record.kind, record.order_id) {
-            let Record { from, to, net, .. } = *record;
-            self.charges.push(Charge {
-                order_id,
-                from,
-                to,
-                bill_id,
-                net,
-                vat_group,
-                period: period.unwrap_or_default(),
-            });
-            return;
-        }
         let (kind, item_id, correction_id, corrects) = match record.kind {
-            Kind::Recurring => return,
+            Kind::Recurring => {
+                let (order_id, period) = record.order_id.zip(period).expect("it is an order's");
+                let Record { from, to, net, .. } = *record;
+                self.charges.push(Charge { order_id, from, to, bill_id, net, vat_group, period });
+                return;
+            }
             Kind::Credit { corrects } => ("credit", None, None, Some(corrects)),
             Kind::OneTime => ("one_time", None, None, None),
             Kind::Manual { item_id } => ("manual", Some(item_id), None, None),

@@ -101,7 +101,8 @@ pub async fn work(pool: &PgPool, run: &Run, mut report: impl FnMut(Progress)) ->
     Ok(())
 }
 
-/// Ends a run whose parts are all done: its bills get their numbers. Returns false if some part is not done.
+/// Ends a run whose parts are all done: its bills get their numbers. Returns false if some part is not done; fails if
+/// the run was aborted.
 pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
     let mut tx = request_context::begin(pool).await?;
     if !db::progress(&mut *tx, run.run_id).await?.parts_done {
@@ -112,6 +113,9 @@ pub async fn finish(pool: &PgPool, run: &Run) -> Result<bool, Error> {
         db::number(&mut tx, run, now).await?;
         tx.commit().await?;
         tracing::info!(run = run.run_id, "bill run ended");
+    } else if db::run(&mut *tx, run.run_id).await?.is_some_and(|run| run.aborted) {
+        let detail = format!("bill run {} was aborted; the next run bills its items", run.run_id);
+        return Err(Error::Conflict { code: Code::BillRunEnded, detail, field: None });
     }
     Ok(true)
 }
@@ -217,17 +221,24 @@ pub async fn dry_run(
 }
 
 /// Aborts a run that has not ended: its bills, which have no numbers, are undone, and the next run bills their items.
-/// Returns false if the run has ended.
-pub async fn abort(pool: &PgPool, run_id: i64, by: Option<i64>) -> Result<bool, Error> {
+/// A run that was aborted before stays so; fails if the run has ended otherwise.
+pub async fn abort(pool: &PgPool, run_id: i64, by: Option<i64>) -> Result<(), Error> {
     let mut tx = request_context::begin(pool).await?;
     // Waits for the batches at work; their workers find no part left then.
     if !db::abort(&mut tx, run_id, by).await? {
-        return Ok(false);
+        return match db::run(&mut *tx, run_id).await? {
+            Some(run) if run.aborted => Ok(()),
+            Some(_) => {
+                let detail = format!("bill run {run_id} has ended; its bills have their numbers");
+                Err(Error::Conflict { code: Code::BillRunEnded, detail, field: None })
+            }
+            None => Err(Error::NotFound(format!("bill run {run_id} not found").into())),
+        };
     }
     while db::undo_customers(&mut tx, run_id, BATCH).await? > 0 {}
     tx.commit().await?;
     tracing::info!(run = run_id, "bill run aborted");
-    Ok(true)
+    Ok(())
 }
 
 /// Returns the progress of a run.

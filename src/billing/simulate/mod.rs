@@ -114,6 +114,11 @@ async fn play(tx: &mut PgConnection, case: &Case, rates: Option<&[RateRow]>) -> 
         db::replace_rates(tx, None, rates).await?;
     }
     let CaseSeller { country, timezone, oss_eu, ref vat_number } = case.seller;
+    if vat_number.as_deref() == Some("") {
+        return Err(Error::Malformed(
+            "seller: vat_number must be a VAT number, or null for a seller without one".into(),
+        ));
+    }
     Seller::new(country, timezone, vat_number.is_some(), oss_eu)
         .map_err(|error| Error::Malformed(format!("seller: {error}").into()))?;
     db::insert_seller(tx, &case.seller, case.options.cash_rounding).await?;

@@ -68,17 +68,10 @@ pub(super) async fn run(args: BillArgs) -> anyhow::Result<()> {
         BillCommand::Show(bill) => show::show(&pool, bill).await,
         BillCommand::Export(period) => export::run(pool, period).await,
         BillCommand::Simulate(cases) => simulate::run(&pool, cases).await,
-        BillCommand::Abort { run } => abort(&pool, run).await,
+        BillCommand::Abort { run } => Ok(crate::billing::run::abort(&pool, run, None).await?),
         BillCommand::CorrectRates(args) => correct_rates::run(&pool, args).await,
         BillCommand::Verify { output } => verify(&pool, &output).await,
     }
-}
-
-async fn abort(pool: &sqlx::PgPool, run_id: i64) -> anyhow::Result<()> {
-    if crate::billing::run::abort(pool, run_id, None).await? {
-        return Ok(());
-    }
-    anyhow::bail!("bill run {run_id} is not open: it has ended, or there is none")
 }
 
 async fn verify(pool: &sqlx::PgPool, output: &Output) -> anyhow::Result<()> {

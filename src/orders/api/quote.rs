@@ -49,7 +49,7 @@ pub(super) struct QuoteBody {
     product: String,
     /// The currency of all amounts.
     currency: Currency,
-    /// The one-time price before VAT, which is the sum of the parts.
+    /// The one-time price before VAT: that of the new units of all parts.
     one_time: UnitPrice,
     /// The price of each period before VAT, which is the sum of the parts.
     recurring: UnitPrice,
@@ -95,8 +95,6 @@ pub(super) struct ReplacementQuoteBody {
     starts_at: DateTime<Utc>,
     /// The credit for time that is billed and no longer used, before VAT; 0.00 if there is none.
     credit: Amount,
-    /// The one-time prices that are charged, before VAT: those of what the old order does not have.
-    new_one_time: UnitPrice,
     /// The price of the new order's first period, before VAT.
     first_period: Amount,
     /// The time up to which neither a cancellation nor a downgrade of the new order takes effect.
@@ -105,16 +103,19 @@ pub(super) struct ReplacementQuoteBody {
 
 impl ReplacementQuoteBody {
     pub(super) fn new(replacement: ReplacementQuote) -> Result<Self, Error> {
-        let ReplacementQuote { quote, vat, replaced, credit, first_period, one_time, committed_until } = replacement;
-        let Replaced { old, new, replacement } = replaced;
+        let ReplacementQuote { quote, vat, replaced, credit, first_period, committed_until } = replacement;
+        let Replaced { old, new, replacement, new_quantities } = replaced;
+        let mut quote = QuoteBody::new(quote, vat)?;
+        for (part, new_quantity) in quote.parts.iter_mut().zip(new_quantities) {
+            part.new_quantity = new_quantity;
+        }
         Ok(Self {
-            quote: QuoteBody::new(quote, vat)?,
+            quote,
             replacement: kind(replacement).to_owned(),
             order: old.order_id,
             old_ends_at: last_second(old.starts_at, old.ends_at),
             starts_at: new.starts_at,
             credit,
-            new_one_time: one_time,
             first_period,
             committed_until,
         })
@@ -127,6 +128,11 @@ pub(super) const fn kind(replacement: Replacement) -> &'static str {
         Replacement::Upgrade => "upgrade",
         Replacement::Downgrade => "downgrade",
     }
+}
+
+fn too_large(error: impl std::error::Error) -> Error {
+    let detail = format!("the price with VAT {error}; order less of it");
+    Error::Conflict { code: Code::AmountTooLarge, detail, field: None }
 }
 
 impl QuoteVatBody {
@@ -152,7 +158,7 @@ impl QuoteBody {
     pub(super) fn new(quote: Quote, vat: Result<VatPreview, VatUnavailable>) -> Result<Self, Error> {
         let Quote { request, priced, blockers, .. } = quote;
         let (vat, vat_unavailable_reason) = match vat {
-            Ok(vat) => (Some(QuoteVatBody::new(vat, &priced).map_err(anyhow::Error::new)?), None),
+            Ok(vat) => (Some(QuoteVatBody::new(vat, &priced).map_err(too_large)?), None),
             Err(unknown) => (None, Some(unknown.to_string())),
         };
         let parts = priced.parts.iter().map(|part| PartBody {

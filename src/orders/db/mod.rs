@@ -5,6 +5,8 @@ mod customer;
 mod service;
 mod view;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
 
@@ -15,7 +17,7 @@ pub(super) use service::{
 };
 pub(super) use view::views;
 
-use super::new_order::{NewOrder, Quantities};
+use super::new_order::NewOrder;
 use crate::{
     error::Error,
     money::{
@@ -214,12 +216,42 @@ pub(super) async fn insert(
     Ok(order_id)
 }
 
-/// Returns the quantities of an order's components.
-pub(super) async fn parts(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Quantities> {
-    let rows = sqlx::query!("select product_id, parameter, quantity from order_part where order_id = $1", order_id)
-        .fetch_all(tx)
-        .await?;
-    Ok(rows.into_iter().map(|row| ((row.product_id, row.parameter), row.quantity)).collect())
+/// Returns the quantities of an order's components, and how many of each are new.
+pub(super) async fn parts(
+    tx: &mut PgConnection,
+    order_id: i64,
+) -> sqlx::Result<HashMap<(i64, Option<String>), (i32, i32)>> {
+    let rows = sqlx::query!(
+        "select product_id, parameter, quantity, new_quantity from order_part where order_id = $1",
+        order_id
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| ((row.product_id, row.parameter), (row.quantity, row.new_quantity))).collect())
+}
+
+/// Keeps the end that a cancellation has set, for the case that the downgrade which replaces it is undone.
+pub(super) async fn keep_cancellation(
+    tx: &mut PgConnection,
+    order_id: i64,
+    ends_at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!("update orders set cancelled_ends_at = $2 where order_id = $1", order_id, ends_at)
+        .execute(tx)
+        .await
+        .map(drop)
+}
+
+/// Takes back and returns the end that a cancellation had set before a downgrade replaced it.
+pub(super) async fn take_cancellation(tx: &mut PgConnection, order_id: i64) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar!(
+        r#"update orders set cancelled_ends_at = null
+           from orders before where before.order_id = orders.order_id and orders.order_id = $1
+           returning before.cancelled_ends_at as "cancelled_ends_at?""#,
+        order_id
+    )
+    .fetch_one(tx)
+    .await
 }
 
 /// Takes an order's end back.

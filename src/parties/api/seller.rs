@@ -25,7 +25,7 @@ input! {
     pub struct SellerUpdate {
         /// The name of the business.
         pub name: Line<200>,
-        /// The street with the house number.
+        /// The street, with the house number unless that is given apart.
         pub street: Line<200>,
         /// The postal code.
         pub postal_code: Line<20>,
@@ -46,7 +46,7 @@ input! {
         pub language: Option<Language>,
         /// The days in which a bill is to be paid; 30 if omitted. Staff may agree on others with a customer.
         pub payment_days: Option<Number<0, 365>>,
-        /// The day of the month on which all customers are billed; each order on its own day if omitted.
+        /// The day of the month up to which runs without a time bill all customers; if omitted, up to their own time.
         pub billing_day: Option<Number<1, 28>>,
         /// Bills an order in advance when it is placed, not with the next run. False if omitted.
         pub bill_at_order: Option<Flag>,
@@ -127,7 +127,7 @@ struct SellerBody {
     language: Language,
     /// The days in which a bill is to be paid.
     payment_days: i16,
-    /// The day of the month on which all customers are billed; absent: each order on its own day.
+    /// The day of the month up to which runs without a time bill all customers; absent: up to their own time.
     billing_day: Option<i16>,
     /// Bills an order in advance when it is placed.
     bill_at_order: bool,
