@@ -221,12 +221,37 @@ create table bill_record (
             and corrects_bill_id is not null
         when 'one_time' then order_id is not null and span_from = span_to and net_cents > 0
             and num_nonnulls(period_seconds, corrects_bill_id) = 0
-        when 'manual' then span_from = span_to and num_nonnulls(order_id, period_seconds, corrects_bill_id) = 0
+        when 'manual' then span_from = span_to and num_nonnulls(order_id, period_seconds) = 0
         when 'correction' then corrects_bill_id is not null
         else false end),
     constraint bill_record_manual check ((kind = 'manual') = (item_id is not null)),
     constraint bill_record_correction check ((kind = 'correction') = (correction_id is not null))
 );
+
+-- An item may reverse an earlier one, in whole or in part, at the VAT of that one.
+drop trigger bill_item_final on bill_item;
+drop trigger audit on bill_item;
+alter table bill_item add column reverses bigint references bill_item;
+create unique index bill_item_reverses_key on bill_item (reverses) where voided_at is null;
+create function item_reverses_billed() returns trigger language plpgsql as $$
+begin
+    if not exists (
+        select from bill_item item join bill_record on bill_record.item_id = item.item_id and kind = 'manual'
+        where item.item_id = new.reverses and item.user_id = new.user_id and item.currency = new.currency
+            and item.service_at = new.service_at and sign(item.net_cents) = -sign(new.net_cents)
+            and abs(item.net_cents) >= abs(new.net_cents))
+    then
+        raise exception 'item % does not reverse a billed item of its customer', new.item_id
+            using errcode = 'integrity_constraint_violation', constraint = 'bill_item_reverses';
+    end if;
+    return null;
+end $$;
+create constraint trigger bill_item_reverses after insert on bill_item
+    for each row when (new.reverses is not null) execute function item_reverses_billed();
+create trigger bill_item_final before delete or update of
+    user_id, currency, description, net_cents, service_at, reason, created_by, created_at, reverses
+    on bill_item for each row execute function refuse_change();
+call audit_table('bill_item', 'bill_item', 'item_id', 'billed');
 
 -- VAT rates at which something was billed and which turned out to be wrong: staff order that the next bills credit it at the
 -- old rate and charge it at the new one.
@@ -539,6 +564,9 @@ begin
                     (coalesce(orders.user_id, item.user_id, correction.user_id),
                      coalesce(orders.currency, item.currency, correction.currency)) then 'bill_record_owner'
                 when corrected.user_id <> bill.user_id or (added.corrects_bill_id is not null and corrected.bill_id is null)
+                    or added.kind = 'manual' and added.corrects_bill_id is distinct from (
+                        select reversed.bill_id from bill_record reversed
+                        where reversed.kind = 'manual' and reversed.item_id = item.reverses)
                     then 'bill_record_corrects'
                 when added.kind = 'one_time' and (orders.void or added.net_cents <> round(orders.one_time_micros / 10000.0))
                     or added.kind = 'manual' and (item.voided_at is not null or added.net_cents <> item.net_cents)
@@ -629,7 +657,7 @@ begin
     if found then
         perform refuse_row('bill_vat_rate_key', format('bill %s has two VAT groups of one rate', wrong));
     end if;
-    if not exists (select from bill_record where kind in ('credit', 'correction')
+    if not exists (select from bill_record where corrects_bill_id is not null
             and bill_id between (select min(bill_id) from added) and (select max(bill_id) from added))
     then
         return null;
@@ -650,6 +678,22 @@ begin
     limit 1;
     if found then
         perform refuse_row('bill_record_credit_taxed', format('bill %s credits at another VAT than was charged', wrong));
+    end if;
+    -- So is an item that reverses another one.
+    select reversal.bill_id into wrong
+    from added join bill_record reversal on reversal.bill_id = added.bill_id and reversal.vat_group = added.vat_group
+        and reversal.kind = 'manual' and reversal.corrects_bill_id is not null
+    where not exists (
+        select from bill_item item join bill_record reversed on reversed.item_id = item.reverses and reversed.kind = 'manual'
+        join bill_vat taxed on taxed.bill_id = reversed.bill_id and taxed.vat_group = reversed.vat_group
+        where item.item_id = reversal.item_id and taxed.category = added.category
+            and taxed.territory is not distinct from added.territory
+            and (taxed.rate_ppm = added.rate_ppm or exists (
+                select from rate_correction correction
+                where correction.item_id = item.reverses and correction.new_rate_ppm = added.rate_ppm)))
+    limit 1;
+    if found then
+        perform refuse_row('bill_record_credit_taxed', format('bill %s reverses an item at another VAT than was charged', wrong));
     end if;
     -- Both halves of a correction are on one bill: the credit at the old rate and the charge at the new one.
     select half.bill_id into wrong

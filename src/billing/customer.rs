@@ -187,7 +187,9 @@ async fn add_items(
 async fn add_numbers(tx: &mut PgConnection, due: &mut HashMap<i64, Due>) -> Result<(), Error> {
     let corrected = |due: &Due| -> Vec<i64> {
         let charged = due.items.charged.iter().map(|charged| charged.bill_id);
-        charged.chain(due.items.corrections.iter().map(|correction| correction.bill_id)).collect()
+        let corrections = due.items.corrections.iter().map(|correction| correction.bill_id);
+        let reversed = due.items.manual.iter().filter_map(|item| Some(item.reverses?.bill_id));
+        charged.chain(corrections).chain(reversed).collect()
     };
     let all: BTreeSet<i64> = due.values().flat_map(corrected).collect();
     if all.is_empty() {

@@ -1,7 +1,8 @@
 //! Items that staff add to a customer's next bill, with their author and reason. An item that is not billed yet can
-//! be voided; a billed item is reversed by another one of the opposite sign.
+//! be voided; a billed item is reversed by another one of the opposite sign, which bears its VAT and names its bill.
 
-use sqlx::PgPool;
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
 
 use super::db;
 use crate::{
@@ -20,10 +21,42 @@ pub async fn add(pool: &PgPool, new: &NewItem) -> Result<BillItem, Error> {
     }
     let mut tx = request_context::begin(pool).await?;
     db::require_user(&mut tx, new.user_id).await?;
-    let item_id = db::insert_item(&mut tx, new).await?;
+    let service_at = match new.reverses {
+        Some(item_id) => Some(reversed(&mut tx, new, item_id).await?),
+        None => new.service_at,
+    };
+    let item_id = db::insert_item(&mut tx, new, service_at).await?;
     let item = db::items(&mut *tx, new.user_id, Some(item_id), PageQuery::all()).await?.pop();
     tx.commit().await?;
     item.ok_or_else(|| not_found(item_id))
+}
+
+/// Returns the time of supply of the item that `new` reverses, or the error in the request.
+async fn reversed(tx: &mut PgConnection, new: &NewItem, item_id: i64) -> Result<DateTime<Utc>, Error> {
+    orders::lock_customer(tx, new.user_id).await?; // so that it is reversed once
+    if new.service_at.is_some() {
+        return Err(Error::field("service_at", "must be omitted: it is the time of the reversed item"));
+    }
+    let Some(item) = db::items(&mut *tx, new.user_id, Some(item_id), PageQuery::all()).await?.pop() else {
+        return Err(Error::field("reverses", format!("must be an item of the customer; there is no item {item_id}")));
+    };
+    if item.bill_id.is_none() {
+        return Err(Error::field("reverses", "must be a billed item; void an item that is not billed yet"));
+    }
+    if db::is_reversed(tx, item_id).await? {
+        return Err(Error::field(
+            "reverses",
+            format!("must not be reversed already; another item reverses item {item_id}"),
+        ));
+    }
+    if item.currency != new.currency.as_str() {
+        return Err(Error::field("currency", format!("must be that of the reversed item, {}", item.currency)));
+    }
+    let opposite = (item.net < Amount::ZERO) != (new.net < Amount::ZERO);
+    if !opposite || new.net.cents().abs() > item.net.cents().abs() {
+        return Err(Error::field("net", format!("must lie between 0.00 and {}, to reverse {}", -item.net, item.net)));
+    }
+    Ok(item.service_at)
 }
 
 /// Lists a customer's items.
@@ -42,7 +75,7 @@ pub async fn void(pool: &PgPool, user_id: i64, item_id: i64, staff: i64) -> Resu
     let item = db::items(&mut *tx, user_id, Some(item_id), PageQuery::all()).await?.pop();
     let item = item.ok_or_else(|| not_found(item_id))?;
     if item.voided_at.is_none() {
-        let detail = format!("bill item {item_id} is already billed; add an item of {} to reverse it", -item.net);
+        let detail = format!("bill item {item_id} is already billed; add an item of {} that reverses it", -item.net);
         return Err(Error::Conflict { code: Code::ItemBilled, detail, field: None });
     }
     tx.commit().await?;

@@ -103,7 +103,7 @@ impl Texts {
             Kind::Recurring => (RecordKind::Recurring, None),
             Kind::Credit { corrects } => (RecordKind::Credit, Some(corrects)),
             Kind::OneTime => (RecordKind::OneTime, None),
-            Kind::Manual { .. } => (RecordKind::Manual, None),
+            Kind::Manual { corrects, .. } => (RecordKind::Manual, corrects),
             Kind::Correction { corrects, .. } => (RecordKind::Correction, Some(corrects)),
         };
         let corrects = corrects.and_then(|bill_id| self.numbers.get(&bill_id)).cloned();
@@ -155,7 +155,7 @@ impl Texts {
 
     fn description(&self, record: &Record, ordered: Option<&Ordered>, language: Language) -> String {
         let found = match record.kind {
-            Kind::Manual { item_id } => self.items.get(&item_id),
+            Kind::Manual { item_id, .. } => self.items.get(&item_id),
             Kind::Correction { correction_id, .. } => self
                 .corrections
                 .get(&correction_id)

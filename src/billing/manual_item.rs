@@ -27,6 +27,8 @@ pub struct BillItem {
     pub created_at: DateTime<Utc>,
     /// The bill that the item is on; `None` until it is billed.
     pub bill_id: Option<i64>,
+    /// The billed item that it reverses.
+    pub reverses: Option<i64>,
     /// The time at which the item was voided.
     pub voided_at: Option<DateTime<Utc>>,
     /// The name of the user who voided the item.
@@ -44,7 +46,9 @@ pub struct NewItem {
     pub net: Amount,
     /// The currency of the amount.
     pub currency: Currency,
-    /// The time of supply, which determines the VAT rate; `None`: now.
+    /// The billed item that it reverses, in whole or in part, at the VAT of that one.
+    pub reverses: Option<i64>,
+    /// The time of supply, which determines the VAT rate; `None`: now, or that of the reversed item.
     pub service_at: Option<DateTime<Utc>>,
     /// A note for colleagues and auditors.
     pub reason: String,

@@ -57,6 +57,19 @@ pub struct ManualItem {
     pub net: Amount,
     /// The time of supply, which determines the VAT rate.
     pub service_at: DateTime<Utc>,
+    /// The billed item that it reverses, whose VAT it bears.
+    pub reverses: Option<Reversed>,
+}
+
+/// What a bill says of an item that is reversed.
+#[derive(Debug, Clone, Copy)]
+pub struct Reversed {
+    /// The bill that the item is on.
+    pub bill_id: i64,
+    /// The VAT treatment of the item.
+    pub treatment: Treatment,
+    /// The VAT rate of the item, after corrections.
+    pub rate: Rate,
 }
 
 /// A correction of the VAT rate at which something was billed: it is credited at the old and charged at the new rate.
@@ -100,6 +113,8 @@ pub enum Kind {
     Manual {
         /// Identifies the item.
         item_id: i64,
+        /// The bill with the item that this one reverses.
+        corrects: Option<i64>,
     },
     /// One half of a correction of a VAT rate: the credit at the old rate, or the charge at the new one.
     Correction {
@@ -198,7 +213,8 @@ pub fn generate_bills(
         let before = order.billed;
         if !order.void && order.one_time > UnitPrice::ZERO && !before.one_time && order.starts_at <= as_of {
             let net = order.one_time.to_amount()?;
-            lines.once(Kind::OneTime, Some(order.order_id), order.currency, order.starts_at, net)?;
+            let taxed = lines.taxes.at(order.starts_at)?;
+            lines.once(Kind::OneTime, Some(order.order_id), order.currency, order.starts_at, net, taxed);
             order.billed.one_time = true;
         }
         if let Some(terms) = order.terms() {
@@ -216,8 +232,13 @@ pub fn generate_bills(
         lines.correct(correction);
     }
     due.manual.sort_unstable_by_key(|item| item.item_id);
-    for ManualItem { item_id, currency, net, service_at } in due.manual {
-        lines.once(Kind::Manual { item_id }, None, currency, service_at, net)?;
+    for ManualItem { item_id, currency, net, service_at, reverses } in due.manual {
+        let kind = Kind::Manual { item_id, corrects: reverses.map(|reversed| reversed.bill_id) };
+        let taxed = match reverses {
+            Some(Reversed { treatment, rate, .. }) => (treatment, rate),
+            None => lines.taxes.at(service_at)?,
+        };
+        lines.once(kind, None, currency, service_at, net, taxed);
     }
     Ok((bills(lines.lines, cash_rounding)?, cursor_updates))
 }
@@ -244,15 +265,14 @@ impl Lines<'_> {
         currency: Currency,
         t: DateTime<Utc>,
         net: Amount,
-    ) -> Result<(), DraftError> {
+        (treatment, rate): (Treatment, Rate),
+    ) {
         if net == Amount::ZERO {
-            return Ok(());
+            return;
         }
-        let (treatment, rate) = self.taxes.at(t)?;
         let quantity = if net < Amount::ZERO { -ONE } else { ONE };
         let record = Record { kind, order_id, from: t, to: t, period_seconds: None, quantity, net, rate };
         self.lines.push(Line { currency, treatment, record });
-        Ok(())
     }
 
     /// Adds what a run charges for an order, or credits after its end; returns the time up to which it is billed then.

@@ -127,6 +127,46 @@ async fn bill_item_that_is_not_billed_is_voided_and_stays_in_the_list() {
 }
 
 #[tokio::test]
+async fn bill_item_that_reverses_another_bears_its_vat_after_a_move_and_names_its_bill() {
+    let app = TestApp::start_with_books().await;
+    address(&app.pool, ALICE, "DE", false).await;
+    sql(&app.pool, "alter table billing_address disable trigger billing_address_final").await;
+    sql(&app.pool, "update billing_address set created_at = '2024-01-01' where replaced_at is null").await;
+    let work = app.post(LINES, "admin", line("100.00")).await.expect(201);
+    let reversal = |net: &str| {
+        json!({ "description": "Work was not done", "net": net, "currency": "CHF", "reason": "ticket 4712",
+            "reverses": work["id"] })
+    };
+    let wrong = async |body: Value| app.post(LINES, "admin", body).await.wrong_fields(422);
+    assert_eq!(wrong(reversal("-100.00")).await, ["/reverses"], "it is not billed");
+    bill_all(&app.pool, "2024-03-06").await;
+    let now = "update billing_address set created_at = '2024-03-10' where replaced_at is null";
+    address(&app.pool, ALICE, "US", false).await;
+    sql(&app.pool, now).await;
+    assert_eq!(wrong(reversal("100.00")).await, ["/net"]);
+    assert_eq!(wrong(reversal("-100.01")).await, ["/net"]);
+    let mut euros = reversal("-1.00");
+    euros["currency"] = json!("EUR");
+    assert_eq!(wrong(euros).await, ["/currency"]);
+    let mut later = reversal("-1.00");
+    later["service_at"] = json!("2024-03-20T00:00:00Z");
+    assert_eq!(wrong(later).await, ["/service_at"]);
+    let added = app.post(LINES, "admin", reversal("-60.00")).await.expect(201);
+    assert_eq!((&added["reverses"], &added["service_at"]), (&work["id"], &work["service_at"]));
+    assert_eq!(wrong(reversal("-40.00")).await, ["/reverses"], "it is reversed");
+    let billed = app.post(BILL_ALICE, "admin", json!({ "as_of": "2024-03-20T00:00:00Z" })).await.expect(201);
+    let bill = &billed["bills"][0];
+    assert_followed_by_hand(bill);
+    assert_eq!(
+        (&bill["document"], &bill["tax"], &bill["vat"][0]["territory"]),
+        (&json!("credit_note"), &json!("-11.40"), &json!("DE")),
+        "at 19 %, although the customer has moved"
+    );
+    assert_eq!(bill["lines"][0]["text"], format!("Work was not done; corrects {}", number(1)));
+    assert_sound(&app.pool).await;
+}
+
+#[tokio::test]
 async fn bill_item_create_with_invalid_fields_names_each_field() {
     let app = TestApp::start().await;
     let wrong =

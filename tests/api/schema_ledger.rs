@@ -146,6 +146,48 @@ async fn bill_record_of_half_a_correction_or_another_price_is_refused() {
 }
 
 #[tokio::test]
+async fn bill_item_reversing_what_is_not_billed_or_less_is_refused() {
+    let pool = billed().await;
+    let item = |net: i64, user: i64, reverses: &str| {
+        format!(
+            "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by, reverses)
+             values ({user}, 'CHF', 'x', {net}, '2024-01-01', 'x', 1, {reverses})"
+        )
+    };
+    sql(&pool, &item(500, 2, "null")).await;
+    let unbilled = item(-500, 2, "1");
+    assert_refused(execute(&pool, &unbilled).await, "bill_item_reverses", &unbilled);
+    bill_all(&pool, "2024-01-21").await;
+    assert_all_refused(
+        &pool,
+        vec![
+            ("bill_item_reverses", item(500, 2, "1")),
+            ("bill_item_reverses", item(-501, 2, "1")),
+            ("bill_item_reverses", item(-500, 3, "1")),
+            ("bill_item_reverses_fkey", item(-500, 2, "99")),
+        ],
+    )
+    .await;
+    execute(&pool, &item(-500, 2, "1")).await.expect("it reverses it");
+    let again = item(-500, 2, "1");
+    assert_refused(execute(&pool, &again).await, "bill_item_reverses_key", &again);
+    let bill = draft(&pool, "CH", -500, -39).await;
+    let corrects = "(select max(bill_id) from bill_record where item_id = 1)";
+    let reversing = "(select item_id from bill_item where reverses = 1)";
+    let reversal = |corrects: &str| {
+        record(
+            bill,
+            1,
+            "manual",
+            &format!("null, {reversing}, null, '2024-01-01', '2024-01-01', null, -500, 1, {corrects}"),
+        )
+    };
+    assert_refused(execute(&pool, &reversal("null")).await, "bill_record_corrects", "it names no bill");
+    let taxed = in_one(&[reversal(corrects), vat(bill, "CH", 77_000, -500, -39)]);
+    assert_refused(execute(&pool, &taxed).await, "bill_record_credit_taxed", &taxed);
+}
+
+#[tokio::test]
 async fn orders_row_void_again_or_before_its_successor_is_refused() {
     let pool = billed().await;
     let first = place(&pool, &terms(ALICE, "1.00"), "2024-05-01").await;

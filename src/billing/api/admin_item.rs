@@ -32,6 +32,8 @@ input! {
         pub reason: Line<500>,
         /// The time of supply, which determines the VAT rate; the item is not billed before it. Now if omitted.
         pub service_at: Option<Moment>,
+        /// The billed item that it reverses, in whole or in part: it bears the VAT of that item, and its line names the bill.
+        pub reverses: Option<Id>,
     }
 }
 
@@ -59,6 +61,8 @@ struct ItemBody {
     created_at: DateTime<Utc>,
     /// The bill that the item is on; absent until it is billed.
     bill_id: Option<i64>,
+    /// The billed item that it reverses.
+    reverses: Option<i64>,
     /// The time at which the item was voided; a voided item is never billed.
     voided_at: Option<DateTime<Utc>>,
     /// The user who voided it.
@@ -78,6 +82,7 @@ impl From<manual_item::BillItem> for ItemBody {
             created_by: item.created_by,
             created_at: item.created_at,
             bill_id: item.bill_id,
+            reverses: item.reverses,
             voided_at: item.voided_at,
             voided_by: item.voided_by,
         }
@@ -121,13 +126,14 @@ impl BillItemApi {
         id: Path<Id>,
         body: Body<BillItemCreate>,
     ) -> Result<ItemCreated, Error> {
-        let BillItemCreate { description, net, currency, reason, service_at } = body.0;
+        let BillItemCreate { description, net, currency, reason, service_at, reverses } = body.0;
         let new = NewItem {
             user_id: id.0.0,
             description: description.0,
             net,
             currency,
             service_at: service_at.map(|time| second(time.0)),
+            reverses: reverses.map(|id| id.0),
             reason: reason.0,
             created_by: staff.0.user_id,
         };
@@ -159,8 +165,8 @@ impl BillItemApi {
 
     /// Void an item that is not billed yet
     ///
-    /// Keeps the item in the list, with the user who voided it. Reverse a billed item with an item of the opposite
-    /// sign.
+    /// Keeps the item in the list, with the user who voided it. Reverse a billed item with another item that
+    /// `reverses` it.
     #[oai(path = "/:id/bill_item/:item", method = "delete", operation_id = "admin_bill_item_delete")]
     async fn delete(
         &self,

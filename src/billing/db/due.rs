@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     money::{
         amount::{Amount, Rate},
-        draft::{Charged, ManualItem, RateCorrection},
+        draft::{Charged, ManualItem, RateCorrection, Reversed},
         language::Language,
         vat::{Category, Treatment},
     },
@@ -99,19 +99,33 @@ pub(in crate::billing) async fn open_manual_items(
     as_of: DateTime<Utc>,
 ) -> Result<Vec<(i64, ManualItem, String)>, Error> {
     let rows = sqlx::query!(
-        r#"select user_id, item_id, currency, net_cents as "net: Amount", service_at, description
-           from bill_item where user_id = any($1) and not billed and voided_at is null and service_at <= $2"#,
+        r#"select item.user_id, item.item_id, currency, item.net_cents as "net: Amount", service_at, description,
+                  reversed.bill_id as "bill_id?", category as "category?: Category", territory,
+                  coalesce((select new_rate_ppm from rate_correction correction
+                            where correction.item_id = item.reverses order by correction_id desc limit 1), rate_ppm) as rate_ppm
+           from bill_item item
+           left join bill_record reversed on reversed.item_id = item.reverses and kind = 'manual'
+           left join bill_vat using (bill_id, vat_group)
+           where item.user_id = any($1) and not billed and voided_at is null and service_at <= $2"#,
         users,
         as_of
     )
     .fetch_all(tx)
     .await?;
     let items = rows.into_iter().map(|row| {
+        let reverses = match (row.bill_id, row.category, row.rate_ppm) {
+            (Some(bill_id), Some(category), Some(ppm)) => {
+                let treatment = treatment(category, row.territory.as_deref())?;
+                Some(Reversed { bill_id, treatment, rate: ppm.try_into()? })
+            }
+            _ => None,
+        };
         let item = ManualItem {
             item_id: row.item_id,
             currency: row.currency.parse()?,
             net: row.net,
             service_at: row.service_at,
+            reverses,
         };
         Ok((row.user_id, item, row.description))
     });

@@ -1,5 +1,6 @@
 //! Bill items that staff add manually.
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
@@ -14,17 +15,32 @@ pub(in crate::billing) async fn require_user(db: &mut PgConnection, user_id: i64
     found.map(drop).ok_or_else(|| Error::NotFound(format!("user {user_id} not found").into()))
 }
 
-pub(in crate::billing) async fn insert_item(tx: &mut PgConnection, new: &NewItem) -> sqlx::Result<i64> {
+pub(in crate::billing) async fn insert_item(
+    tx: &mut PgConnection,
+    new: &NewItem,
+    service_at: Option<DateTime<Utc>>,
+) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
-        "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by)
-         values ($1, $2, $3, $4, coalesce($5, date_trunc('second', now())), $6, $7) returning item_id",
+        "insert into bill_item (user_id, currency, description, net_cents, service_at, reason, created_by, reverses)
+         values ($1, $2, $3, $4, coalesce($5, date_trunc('second', now())), $6, $7, $8) returning item_id",
         new.user_id,
         new.currency.as_str(),
         new.description,
         new.net.cents(),
-        new.service_at,
+        service_at,
         new.reason,
-        new.created_by
+        new.created_by,
+        new.reverses
+    )
+    .fetch_one(tx)
+    .await
+}
+
+/// Returns true if an item is reversed by another one that is not voided.
+pub(in crate::billing) async fn is_reversed(tx: &mut PgConnection, item_id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from bill_item where reverses = $1 and voided_at is null) as "exists!""#,
+        item_id
     )
     .fetch_one(tx)
     .await
@@ -43,7 +59,7 @@ pub(in crate::billing) async fn items(
         query_as<BillItem>,
         id "item.item_id",
         r#"select item.item_id, item.user_id, item.description, item.net_cents as "net: Amount", item.currency,
-                  service_at, reason, author.username as created_by, item.created_at, bill_id as "bill_id?", voided_at,
+                  service_at, reason, author.username as created_by, item.created_at, bill_id as "bill_id?", reverses, voided_at,
                   voider.username as "voided_by?"
            from bill_item item
            join users author on author.user_id = item.created_by

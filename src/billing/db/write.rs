@@ -162,7 +162,7 @@ impl BillRows {
             }
             Kind::Credit { corrects } => ("credit", None, None, Some(corrects)),
             Kind::OneTime => ("one_time", None, None, None),
-            Kind::Manual { item_id } => ("manual", Some(item_id), None, None),
+            Kind::Manual { item_id, corrects } => ("manual", Some(item_id), None, corrects),
             Kind::Correction { correction_id, corrects } => ("correction", None, Some(correction_id), Some(corrects)),
         };
         self.item_ids.extend(item_id);
