@@ -46,7 +46,7 @@ impl Ordered {
     }
 }
 
-/// What bills call what a correction of a VAT rate corrects.
+/// The text of what a correction of a VAT rate corrects.
 #[derive(Debug)]
 pub(super) struct CorrectedText {
     pub description: String,
@@ -62,7 +62,7 @@ pub(super) struct Texts {
     pub orders: HashMap<i64, Ordered>,
     /// The descriptions of items, by their ids.
     pub items: HashMap<i64, String>,
-    /// What corrections correct, by their ids.
+    /// The texts of what corrections correct, by their ids.
     pub corrections: HashMap<i64, CorrectedText>,
     /// The numbers of corrected bills.
     pub numbers: HashMap<i64, Corrected>,

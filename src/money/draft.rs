@@ -61,7 +61,7 @@ pub struct ManualItem {
     pub reverses: Option<Reversed>,
 }
 
-/// What a bill says of an item that is reversed.
+/// The bill and the VAT of an item that is reversed.
 #[derive(Debug, Clone, Copy)]
 pub struct Reversed {
     /// The bill that the item is on.

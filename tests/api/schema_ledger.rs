@@ -1,4 +1,4 @@
-//! What raw SQL must not do to the ledger as a whole: leave gaps in it, credit more than was charged, charge other prices.
+//! Raw SQL that would harm the ledger as a whole: gaps, credits of more than was charged, other prices, numbers out of order.
 
 use sqlx::PgPool;
 
