@@ -185,6 +185,12 @@ impl Terms {
     /// Returns the earliest time as of which a run has something to charge, for an order that is charged up to `from`
     /// and has not ended then.
     pub fn next_due_at(&self, from: DateTime<Utc>, zone: Tz) -> Result<DateTime<Utc>, AmountError> {
+        // What is left until the end may come to 0.00 although a whole period would not.
+        if let Some(end) = self.ends_at
+            && self.net(from, end, zone)? == Amount::ZERO
+        {
+            return Ok(end);
+        }
         let next = self.next_charged_period(from, zone)?;
         let due = match self.billing_mode {
             BillingMode::Advance => from.max(self.period.boundary(self.starts_at, next - 1, zone)),

@@ -1,190 +1,27 @@
 //! Generates the bills of one customer as of a time, from the items due. Reads nothing but its arguments.
 
+mod billable;
+mod record;
+
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
+pub use self::{
+    billable::{BillableItems, Charged, ManualItem, RateCorrection, Reversed},
+    record::{CursorUpdate, Draft, Kind, Record},
+};
 use super::{
     amount::{Amount, AmountError, Currency, Rate, round},
     charge::Terms,
-    order::{Billed, Order},
+    order::Order,
     unit_price::UnitPrice,
-    vat::{Totals, Treatment, TreatmentHistory, VatGroup, groups},
+    vat::{Totals, Treatment, TreatmentHistory, groups},
     vat_rates::{RateTable, RateTableError},
 };
 
 /// The quantity 1, in millionths.
 const ONE: i64 = 1_000_000;
-
-/// The items of a customer that are to be billed.
-#[derive(Debug, Default)]
-pub struct BillableItems {
-    /// The open orders.
-    pub orders: Vec<Order>,
-    /// The earlier charges of those orders that end before the time up to which they are billed, by order and time.
-    pub charged: Vec<Charged>,
-    /// The items that staff added manually.
-    pub manual: Vec<ManualItem>,
-    /// The corrections of VAT rates that staff ordered.
-    pub corrections: Vec<RateCorrection>,
-}
-
-/// A charge on an earlier bill, or the part of one that bears one rate after corrections.
-#[derive(Debug, Clone, Copy)]
-pub struct Charged {
-    /// The order that was charged.
-    pub order_id: i64,
-    /// The first second of the span.
-    pub from: DateTime<Utc>,
-    /// The first second after the span.
-    pub to: DateTime<Utc>,
-    /// The bill that the charge is on.
-    pub bill_id: i64,
-    /// The VAT treatment of the charge.
-    pub treatment: Treatment,
-    /// The VAT rate of the charge.
-    pub rate: Rate,
-}
-
-/// An item that staff added manually.
-#[derive(Debug, Clone, Copy)]
-pub struct ManualItem {
-    /// Identifies the item.
-    pub item_id: i64,
-    /// The currency of the amount.
-    pub currency: Currency,
-    /// The amount before VAT; negative in the customer's favour.
-    pub net: Amount,
-    /// The time of supply, which determines the VAT rate.
-    pub service_at: DateTime<Utc>,
-    /// The billed item that it reverses, whose VAT it bears.
-    pub reverses: Option<Reversed>,
-}
-
-/// The bill and the VAT of an item that is reversed.
-#[derive(Debug, Clone, Copy)]
-pub struct Reversed {
-    /// The bill that the item is on.
-    pub bill_id: i64,
-    /// The VAT treatment of the item.
-    pub treatment: Treatment,
-    /// The VAT rate of the item, after corrections.
-    pub rate: Rate,
-}
-
-/// A correction of the VAT rate at which something was billed: it is credited at the old and charged at the new rate.
-#[derive(Debug, Clone, Copy)]
-pub struct RateCorrection {
-    /// Identifies the correction.
-    pub correction_id: i64,
-    /// The order that was charged; `None` for an item of staff.
-    pub order_id: Option<i64>,
-    /// The currency of the amount.
-    pub currency: Currency,
-    /// The first second of the span.
-    pub from: DateTime<Utc>,
-    /// The first second after the span.
-    pub to: DateTime<Utc>,
-    /// The amount before VAT, which stays the same.
-    pub net: Amount,
-    /// The VAT treatment, which stays the same.
-    pub treatment: Treatment,
-    /// The rate at which the span was billed.
-    pub old_rate: Rate,
-    /// The rate at which it should have been billed.
-    pub new_rate: Rate,
-    /// The bill that is corrected.
-    pub bill_id: i64,
-}
-
-/// The kind of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A span of an order.
-    Recurring,
-    /// A proration credit: takes back the end of an earlier charge.
-    Credit {
-        /// The bill that the charge is on.
-        corrects: i64,
-    },
-    /// An order's one-time price.
-    OneTime,
-    /// An item that staff added.
-    Manual {
-        /// Identifies the item.
-        item_id: i64,
-        /// The bill with the item that this one reverses.
-        corrects: Option<i64>,
-    },
-    /// One half of a correction of a VAT rate: the credit at the old rate, or the charge at the new one.
-    Correction {
-        /// Identifies the correction.
-        correction_id: i64,
-        /// The bill that is corrected.
-        corrects: i64,
-    },
-}
-
-/// A record: what a bill charges for one order over one span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record {
-    /// The kind of the record.
-    pub kind: Kind,
-    /// The order that the record charges for; `None` for a manual item.
-    pub order_id: Option<i64>,
-    /// The first second of the span.
-    pub from: DateTime<Utc>,
-    /// The first second after the span; equal to `from` for a record without a span.
-    pub to: DateTime<Utc>,
-    /// The length of a whole period; `None` for a record without a span.
-    pub period_seconds: Option<i64>,
-    /// The number of periods, or of units, in millionths; negative in the customer's favour.
-    pub quantity: i64,
-    /// The amount before VAT.
-    pub net: Amount,
-    /// The VAT rate.
-    pub rate: Rate,
-}
-
-/// A generated bill that is not yet written.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Draft {
-    /// The currency of the bill.
-    pub currency: Currency,
-    /// The VAT treatment of all records: a bill has one.
-    pub treatment: Treatment,
-    /// The records, ordered by order and time; items of staff last.
-    pub records: Vec<Record>,
-    /// The VAT groups of the bill, by rate.
-    pub vat: Vec<VatGroup>,
-    /// The totals of the bill.
-    pub totals: Totals,
-}
-
-impl Draft {
-    /// Returns the number of the VAT group with a record's rate, from 1 on.
-    ///
-    /// # Panics
-    ///
-    /// If no record has the rate.
-    pub fn vat_group(&self, rate: Rate) -> i16 {
-        let place = self.vat.iter().position(|group| group.rate == rate).expect("each record's rate has a group");
-        i16::try_from(place + 1).expect("few rates")
-    }
-}
-
-/// The change of an order's billing state by a bill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CursorUpdate {
-    /// The order that changes.
-    pub order_id: i64,
-    /// The billing state before the bill.
-    pub before: Billed,
-    /// The billing state after the bill.
-    pub after: Billed,
-    /// The time at which the order is due next; `None`: the order is closed.
-    pub due_at: Option<DateTime<Utc>>,
-}
 
 /// The reason for which a customer can't be billed. Nothing of the customer is billed; a later run bills everything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -107,5 +107,6 @@ async fn logins_at_once_of_one_user_share_directory_binds() {
     for response in futures_util::future::join_all(logins).await {
         response.expect(200);
     }
-    assert!(slapd.user_binds() <= 3, "{}", slapd.user_binds());
+    // Those that come after a bind has ended may start another one: a few on a busy machine, not one each.
+    assert!(slapd.user_binds() <= 10, "{}", slapd.user_binds());
 }

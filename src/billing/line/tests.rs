@@ -3,7 +3,8 @@ use chrono_tz::Tz;
 use super::*;
 use crate::money::{
     charge::{BillingMode, UpgradeCredit},
-    order::Billed,
+    order::{Billed, Order},
+    period::{RecurringPeriod, Unit},
     vat::{Totals, Treatment, VatGroup},
 };
 

@@ -188,6 +188,9 @@ fn next_due_at_of_a_price_below_a_cent_is_when_a_cent_is_reached() {
     assert_eq!([0, 1, 2, 3].map(|hours| due(&advance, hours)), [0, 2, 2, 3]);
     let ending = Terms { ends_at: Some(terms.starts_at + chrono::TimeDelta::minutes(90)), ..terms };
     assert_eq!(ending.next_due_at(terms.starts_at + chrono::TimeDelta::hours(1), ZONE), Ok(at("2025-03-01T01:30:00")));
+    // The third hour would bring a cent, its first ten minutes do not.
+    let cut = Terms { ends_at: Some(terms.starts_at + chrono::TimeDelta::minutes(130)), ..advance };
+    assert_eq!(cut.next_due_at(terms.starts_at + chrono::TimeDelta::hours(1), ZONE), Ok(at("2025-03-01T02:10:00")));
 }
 
 #[test]
