@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    db::{self, BilledSpan},
-    new_correction::NewCorrection,
+    db::{self, TaxedSpan},
+    new_correction::{BilledSpan, NewCorrection},
 };
 use crate::{
     error::Error,
@@ -62,10 +62,10 @@ pub(super) async fn order_in(
 ) -> Result<Vec<NewCorrection>, Error> {
     db::lock_corrections(tx).await?;
     // Bills of these customers may be made meanwhile, so what is affected is read again under their locks.
-    let customers: BTreeSet<i64> = find(tx, user_id).await?.iter().map(|correction| correction.user_id).collect();
+    let customers: BTreeSet<i64> = find(tx, user_id).await?.iter().map(|correction| correction.span.user_id).collect();
     db::lock_customers(tx, &customers.iter().copied().collect::<Vec<_>>()).await?;
     let mut corrections = find(tx, user_id).await?;
-    corrections.retain(|correction| customers.contains(&correction.user_id));
+    corrections.retain(|correction| customers.contains(&correction.span.user_id));
     db::insert_corrections(tx, &corrections, by).await?;
     Ok(corrections)
 }
@@ -74,39 +74,32 @@ pub(super) async fn order_in(
 async fn find(tx: &mut PgConnection, user_id: Option<i64>) -> Result<Vec<NewCorrection>, Error> {
     let rates = parties::rate_table(tx).await?;
     let spans = db::billed_at_other_rates(tx, &rates, user_id).await?;
-    let orders: BTreeSet<i64> = spans.iter().filter_map(|span| span.order_id).collect();
+    let orders: BTreeSet<i64> = spans.iter().filter_map(|taxed| taxed.span.order_id).collect();
     let orders = orders::read_all(tx, &orders.into_iter().collect::<Vec<_>>()).await?;
     let mut corrections = Vec::new();
-    for span in &spans {
-        let order = span.order_id.and_then(|order_id| {
+    for taxed in &spans {
+        let order = taxed.span.order_id.and_then(|order_id| {
             let place = orders.binary_search_by_key(&order_id, |order| order.order_id).ok()?;
             Some(&orders[place])
         });
-        corrections.extend(of_span(span, order, &rates).map_err(anyhow::Error::new)?);
+        corrections.extend(of_span(taxed, order, &rates).map_err(anyhow::Error::new)?);
     }
     Ok(corrections)
 }
 
 /// Returns the corrections of a span: one for each part with one rate before and one after. What was credited is left out.
-fn of_span(span: &BilledSpan, order: Option<&Order>, rates: &RateTable) -> Result<Vec<NewCorrection>, AmountError> {
+fn of_span(taxed: &TaxedSpan, order: Option<&Order>, rates: &RateTable) -> Result<Vec<NewCorrection>, AmountError> {
+    let TaxedSpan { span, rate, credited_from, corrections: earlier } = taxed;
     let correction = |(from, to), net, old_rate, new_rate| NewCorrection {
-        user_id: span.user_id,
-        order_id: span.order_id,
-        item_id: span.item_id,
-        currency: span.currency,
-        from,
-        to,
-        net,
-        territory: span.territory,
+        span: BilledSpan { from, to, net, ..*span },
         old_rate,
         new_rate,
-        bill_id: span.bill_id,
     };
     let effective = |t| {
         let is_at =
             |(from, to): (DateTime<Utc>, DateTime<Utc>)| if from == to { t == from } else { from <= t && t < to };
-        let corrected = span.corrections.iter().rev().find(|(from, to, _)| is_at((*from, *to)));
-        corrected.map_or(span.rate, |(.., rate)| *rate)
+        let corrected = earlier.iter().rev().find(|(from, to, _)| is_at((*from, *to)));
+        corrected.map_or(*rate, |(.., rate)| *rate)
     };
     if span.from == span.to {
         let (old, new) = (effective(span.from), rates.rate_at(span.territory, span.from));
@@ -115,10 +108,10 @@ fn of_span(span: &BilledSpan, order: Option<&Order>, rates: &RateTable) -> Resul
     }
     let Some(terms) = order.and_then(Order::terms) else { return Ok(Vec::new()) };
     let zone = order.map_or_else(Default::default, |order| order.zone);
-    let end = span.credited_from.map_or(span.to, |credited| credited.min(span.to));
+    let end = credited_from.map_or(span.to, |credited| credited.min(span.to));
     let mut cuts: Vec<DateTime<Utc>> = vec![span.from, end];
     cuts.extend(rates.changes(span.territory, span.from, end));
-    cuts.extend(span.corrections.iter().flat_map(|(from, to, _)| [*from, *to]).filter(|t| span.from < *t && *t < end));
+    cuts.extend(earlier.iter().flat_map(|(from, to, _)| [*from, *to]).filter(|t| span.from < *t && *t < end));
     cuts.sort_unstable();
     cuts.dedup();
     let mut corrections: Vec<NewCorrection> = Vec::new();
@@ -137,11 +130,12 @@ fn summary(corrections: &[NewCorrection]) -> Result<Vec<Affected>, Error> {
     type Key = (Territory, Rate, Rate, Currency);
     let mut groups: BTreeMap<Key, (BTreeSet<i64>, BTreeSet<i64>, Amount)> = BTreeMap::new();
     for correction in corrections {
-        let key = (correction.territory, correction.old_rate, correction.new_rate, correction.currency);
+        let NewCorrection { span, old_rate, new_rate } = correction;
+        let key = (span.territory, *old_rate, *new_rate, span.currency);
         let (bills, customers, net) = groups.entry(key).or_default();
-        bills.insert(correction.bill_id);
-        customers.insert(correction.user_id);
-        *net = net.try_add(correction.net).map_err(anyhow::Error::new)?;
+        bills.insert(span.bill_id);
+        customers.insert(span.user_id);
+        *net = net.try_add(span.net).map_err(anyhow::Error::new)?;
     }
     let count = |ids: BTreeSet<i64>| i64::try_from(ids.len()).unwrap_or(i64::MAX);
     let group = |((territory, old_rate, new_rate, currency), (bills, customers, net)): (Key, _)| Affected {

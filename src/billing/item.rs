@@ -38,7 +38,7 @@ async fn reversed(tx: &mut PgConnection, new: &NewItem, item_id: i64) -> Result<
         return Err(Error::field("service_at", "must be omitted: it is the time of the reversed item"));
     }
     let Some(item) = db::items(&mut *tx, new.user_id, Some(item_id), PageQuery::all()).await?.pop() else {
-        return Err(Error::field("reverses", format!("must be an item of the customer; there is no item {item_id}")));
+        return Err(Error::field("reverses", format!("must be an item of the customer; item {item_id} is not one")));
     };
     if item.bill_id.is_none() {
         return Err(Error::field("reverses", "must be a billed item; void an item that is not billed yet"));

@@ -71,7 +71,7 @@ impl Texts {
     fn line(&self, records: &[Record], vat_group: i16, language: Language) -> Result<Line, AmountError> {
         let first = records[0];
         let (from, to) = (first.from, records[records.len() - 1].to);
-        let net = records.iter().try_fold(Amount::ZERO, |net, record| net.try_add(record.net))?;
+        let net = Amount::try_sum(records.iter().map(|record| record.net))?;
         let quantity: i64 = records.iter().map(|record| record.quantity).sum();
         let (kind, corrects) = match first.kind {
             Kind::Recurring => (RecordKind::Recurring, None),
@@ -93,7 +93,7 @@ impl Texts {
             language,
             ordered,
             description: &description,
-            days: self.days(&first, to, language),
+            days: self.days(&first, ordered, to, language),
             corrects: corrects.as_ref(),
         };
         Ok(Line {
@@ -115,13 +115,12 @@ impl Texts {
     }
 
     /// Returns the days of a record up to `to`, as a line names them; nothing for what is charged once.
-    fn days(&self, record: &Record, to: DateTime<Utc>, language: Language) -> String {
+    fn days(&self, record: &Record, ordered: Option<&Ordered>, to: DateTime<Utc>, language: Language) -> String {
         let last = (to - TimeDelta::seconds(1)).max(record.from);
         let days = if let Kind::Correction { correction_id, .. } = record.kind {
             let zone = self.corrections.get(&correction_id).and_then(|corrected| corrected.zone);
             zone.map(|zone| [record.from, last].map(|t| t.with_timezone(&zone).date_naive()))
         } else {
-            let ordered = record.order_id.and_then(|order_id| self.orders.get(&order_id));
             ordered.map(|ordered| [record.from, last].map(|t| ordered.day(t)))
         };
         days.map_or_else(String::new, |[first, last]| language.days(first, last))

@@ -7,18 +7,25 @@ use crate::money::{
     territory::Territory,
 };
 
-/// A correction to be ordered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NewCorrection {
+/// A span on a bill, or a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BilledSpan {
     pub user_id: i64,
     pub order_id: Option<i64>,
     pub item_id: Option<i64>,
     pub currency: Currency,
     pub from: DateTime<Utc>,
+    /// Equal to `from` for what is charged once.
     pub to: DateTime<Utc>,
     pub net: Amount,
     pub territory: Territory,
+    pub bill_id: i64,
+}
+
+/// A correction to be ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NewCorrection {
+    pub span: BilledSpan,
     pub old_rate: Rate,
     pub new_rate: Rate,
-    pub bill_id: i64,
 }

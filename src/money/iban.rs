@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::amount::as_text;
+
 /// An account number without blanks, such as `CH9300762011623852957`; no QR-IBAN.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -20,10 +22,10 @@ pub struct QrIban(String);
 #[serde(try_from = "String", into = "String")]
 pub struct Bic(String);
 
-/// The error for a text that is no account number of its kind, or no bank's identifier.
+/// The error for a text that is not an account number of its kind, or not a bank's identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
-    /// It is no IBAN.
+    /// It is not an IBAN.
     #[error("must be an IBAN as the bank wrote it, such as CH93 0076 2011 6238 5295 7")]
     Iban,
     /// It is a QR-IBAN where an IBAN is needed.
@@ -32,7 +34,7 @@ pub enum AccountError {
     /// It is an IBAN where a QR-IBAN is needed.
     #[error("must be a QR-IBAN, whose bank number lies between 30000 and 31999")]
     NoQrIban,
-    /// It is no BIC.
+    /// It is not a BIC.
     #[error("must be a BIC of 8 or 11 capital letters and digits, such as GLKBCH22")]
     Bic,
 }
@@ -97,32 +99,17 @@ impl FromStr for Bic {
     }
 }
 
-macro_rules! as_text {
-    ($($ty:ident),+) => {
-        $(
-            impl fmt::Display for $ty {
-                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.pad(&self.0)
-                }
+macro_rules! displayed {
+    ($($ty:ty),+) => {$(
+        impl fmt::Display for $ty {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
             }
-
-            impl TryFrom<String> for $ty {
-                type Error = AccountError;
-
-                fn try_from(text: String) -> Result<Self, AccountError> {
-                    text.parse()
-                }
-            }
-
-            impl From<$ty> for String {
-                fn from(value: $ty) -> Self {
-                    value.0
-                }
-            }
-        )+
-    };
+        }
+    )+};
 }
-as_text!(Iban, QrIban, Bic);
+displayed!(Iban, QrIban, Bic);
+as_text!(Iban: AccountError, QrIban: AccountError, Bic: AccountError);
 
 #[cfg(test)]
 mod tests {

@@ -4,28 +4,18 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
 
 use crate::{
-    billing::new_correction::NewCorrection,
+    billing::new_correction::{BilledSpan, NewCorrection},
     error::Error,
     money::{
-        amount::{Amount, Currency, Rate},
-        territory::Territory,
+        amount::{Amount, Rate},
         vat_rates::RateTable,
     },
 };
 
 /// A billed span in which another rate applies than the one that it was billed at.
-pub(in crate::billing) struct BilledSpan {
-    pub user_id: i64,
-    pub order_id: Option<i64>,
-    pub item_id: Option<i64>,
-    pub currency: Currency,
-    pub from: DateTime<Utc>,
-    /// Equal to `from` for what is charged once.
-    pub to: DateTime<Utc>,
-    pub net: Amount,
-    pub territory: Territory,
+pub(in crate::billing) struct TaxedSpan {
+    pub span: BilledSpan,
     pub rate: Rate,
-    pub bill_id: i64,
     /// The begin of the part that was credited.
     pub credited_from: Option<DateTime<Utc>>,
     /// The corrections ordered before, the oldest first, with their new rates.
@@ -43,7 +33,7 @@ pub(in crate::billing) async fn billed_at_other_rates(
     tx: &mut PgConnection,
     rates: &RateTable,
     user_id: Option<i64>,
-) -> Result<Vec<BilledSpan>, Error> {
+) -> Result<Vec<TaxedSpan>, Error> {
     let (mut territories, mut from, mut to, mut ppm) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for span in rates.spans() {
         territories.push(span.territory.to_string());
@@ -96,7 +86,7 @@ pub(in crate::billing) async fn billed_at_other_rates(
     .await?;
     let spans = rows.into_iter().map(|row| {
         let corrections = row.corrections.map(|earlier| earlier.0).unwrap_or_default().into_iter();
-        Ok(BilledSpan {
+        let span = BilledSpan {
             user_id: row.user_id,
             order_id: row.order_id,
             item_id: row.item_id,
@@ -105,8 +95,11 @@ pub(in crate::billing) async fn billed_at_other_rates(
             to: row.span_to,
             net: row.net,
             territory: row.territory.parse()?,
-            rate: row.rate_ppm.try_into()?,
             bill_id: row.bill_id,
+        };
+        Ok(TaxedSpan {
+            span,
+            rate: row.rate_ppm.try_into()?,
             credited_from: row.credited_from,
             corrections: corrections
                 .map(|earlier| Ok((earlier.from, earlier.to, Rate::try_from(earlier.ppm)?)))
@@ -139,17 +132,17 @@ pub(in crate::billing) async fn insert_corrections(
              old_rate_ppm, new_rate_ppm, bill_id, requested_by)
          select *, $12::bigint from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[],
              $6::timestamptz[], $7::bigint[], $8::text[], $9::integer[], $10::integer[], $11::bigint[])",
-        &ids(|one| one.user_id),
-        &maybe(|one| one.order_id) as &[Option<i64>],
-        &maybe(|one| one.item_id) as &[Option<i64>],
-        &texts(|one| one.currency.to_string()),
-        &times(|one| one.from),
-        &times(|one| one.to),
-        &ids(|one| one.net.cents()),
-        &texts(|one| one.territory.to_string()),
+        &ids(|one| one.span.user_id),
+        &maybe(|one| one.span.order_id) as &[Option<i64>],
+        &maybe(|one| one.span.item_id) as &[Option<i64>],
+        &texts(|one| one.span.currency.to_string()),
+        &times(|one| one.span.from),
+        &times(|one| one.span.to),
+        &ids(|one| one.span.net.cents()),
+        &texts(|one| one.span.territory.to_string()),
         &ppm(|one| one.old_rate),
         &ppm(|one| one.new_rate),
-        &ids(|one| one.bill_id),
+        &ids(|one| one.span.bill_id),
         by
     )
     .execute(tx)

@@ -166,7 +166,7 @@ pub(in crate::billing) async fn open_corrections(
             bill_id: row.bill_id,
         };
         let zone =
-            row.time_zone.as_deref().map(|zone| zone.parse().map_err(|_| anyhow::anyhow!("{zone} is no time zone")));
+            row.time_zone.as_deref().map(|zone| zone.parse().map_err(|_| anyhow::anyhow!("{zone} is not a time zone")));
         let descriptions = row.descriptions.map(|descriptions| descriptions.0).unwrap_or_default();
         Ok((
             row.user_id,
