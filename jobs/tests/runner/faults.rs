@@ -7,7 +7,7 @@ use std::{
 };
 
 use nix::sys::signal::{Signal, kill};
-use redis::Commands as _;
+use redis::{Commands as _, streams::StreamPendingReply};
 use uncloud_testkit::{
     process::Process,
     runner::{Action, QUEUE, Stage, queue_name},
@@ -105,6 +105,29 @@ fn job_longer_than_lease_blocking_every_thread_runs_once() {
     let mut jobs = vec![stage.enqueue(&Action::Sleep { millis: 8000 })];
     jobs.extend((0..2 * threads.min(3)).map(|_| stage.enqueue(&Action::Block { millis: 8000 })));
     for job in jobs {
+        assert_eq!(stage.wait_for(job, "succeeded").attempt, 1);
+        assert_eq!(stage.starts(job).len(), 1, "nobody took it over");
+    }
+}
+
+#[test]
+fn job_delivered_while_handlers_block_every_thread_runs_once() {
+    let stage = Stage::start();
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    let (_server, _worker) = (stage.server(), stage.worker_with(threads + 1));
+    let blocking: Vec<_> = (0..threads).map(|_| stage.enqueue(&Action::Block { millis: 9000 })).collect();
+    for job in &blocking {
+        stage.wait_for_start(*job);
+    }
+    let delivered = stage.enqueue(&Action::Sleep { millis: 0 });
+    let (mut redis, jobs_key) = (stage.redis.connect(), queue_name().jobs_key());
+    wait_until("Redis has delivered it", || {
+        let pending: StreamPendingReply = redis.xpending(&jobs_key, "workers").expect("a summary");
+        pending.count() == threads + 1
+    });
+    // It takes over what nobody renews.
+    let _other = stage.worker();
+    for job in blocking.into_iter().chain([delivered]) {
         assert_eq!(stage.wait_for(job, "succeeded").attempt, 1);
         assert_eq!(stage.starts(job).len(), 1, "nobody took it over");
     }

@@ -12,7 +12,9 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use futures_util::future::BoxFuture;
+use redis::RedisError;
 use tokio::{
+    runtime::{self, Runtime},
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
@@ -88,7 +90,7 @@ impl StreamBackend {
         self.sink.responds().await
     }
 
-    fn start(&mut self) -> Running {
+    fn start(&mut self) -> Result<Running, BackendError> {
         let (deliveries_in, deliveries) = mpsc::channel(1024);
         let reader = reader::Reader::new(
             Arc::clone(&self.config),
@@ -102,20 +104,20 @@ impl StreamBackend {
             // itself.
             tokio::spawn(ack::run(Arc::clone(&self.config), acks));
         }
-        let carrier = carrier(Arc::clone(&self.config), Arc::clone(&self.state));
-        Running { deliveries, reader: tokio::spawn(reader.run()), _carrier: carrier }
+        // A runtime of its own, on a thread of its own: the handlers may block every thread of theirs. A job that Redis
+        // has delivered must be read then too, so that its lease is renewed.
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(RedisError::from)?;
+        let reader = runtime.spawn(reader.run());
+        let carrier = carry(runtime, Arc::clone(&self.config), Arc::clone(&self.state));
+        Ok(Running { deliveries, reader, _carrier: carrier })
     }
 }
 
-/// Starts a thread for the tasks that must continue while handlers block every thread of the runtime: renewing leases,
-/// executing commands and reporting.
-fn carrier(config: Arc<StreamConfig>, state: Arc<report::State>) -> oneshot::Sender<()> {
+/// Starts a thread that runs the tasks of `runtime`, renews leases, executes commands and reports, until the returned
+/// sender is dropped.
+fn carry(runtime: Runtime, config: Arc<StreamConfig>, state: Arc<report::State>) -> oneshot::Sender<()> {
     let (stop, stopped) = oneshot::channel();
     std::thread::spawn(move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return tracing::error!(%error, "can't send heartbeats: other workers take over long jobs"),
-        };
         runtime.block_on(async {
             tokio::select! {
                 _ = stopped => {}
@@ -134,7 +136,7 @@ impl Backend for StreamBackend {
 
     fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), BackendError>> {
         if self.running.is_none() {
-            self.running = Some(self.start());
+            self.running = Some(self.start()?);
         }
         Poll::Ready(Ok(()))
     }
