@@ -1,9 +1,12 @@
 //! The origin of a change: the request, its operation and its user. The database records it with every change
 //! (`audit`), in the transaction that makes the change.
 
+use std::{future, panic};
+
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use tokio::task_local;
+use tracing::Instrument as _;
 
 task_local! {
     static REQUEST_ID: String;
@@ -41,6 +44,19 @@ pub async fn of_request<F: Future>(request_id: String, work: F) -> F::Output {
 /// Runs `work` for that operation and its user.
 pub async fn of_call<F: Future>(call: Call, work: F) -> F::Output {
     CALL.scope(call, work).await
+}
+
+/// Runs `work` to its end as part of the current request, also when its caller hangs up, which drops the request's own
+/// future: what is counted, limited or follows a change must not end there.
+pub async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let work = of_request(request_id().unwrap_or_default(), work);
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => panic::resume_unwind(panic),
+            Err(_) => future::pending().await, // the process ends
+        },
+    }
 }
 
 /// Returns the id of the current request; none in background tasks and on the command line.

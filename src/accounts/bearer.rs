@@ -6,7 +6,10 @@
 //!
 //! Wrong tokens are not counted: 256 bits can't be guessed.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use uncloud_wire::Secret;
 
@@ -19,6 +22,7 @@ use super::{
 use crate::{
     error::Error,
     http::{Scope, Scopes},
+    request_context,
     user::User,
 };
 
@@ -28,16 +32,24 @@ fn refused() -> Error {
 
 impl Authenticator {
     /// Returns the user of a token, and the token's scopes.
-    pub async fn bearer(&self, secret: &Secret<String>) -> Result<(User, Scopes), Error> {
+    pub async fn bearer(self: &Arc<Self>, secret: &Secret<String>) -> Result<(User, Scopes), Error> {
         let key: Key = token::hash(secret).ok_or_else(refused)?;
         if let Some(known) = self.tokens.recall(&key) {
             return Ok(known);
         }
-        let ticket = self.turns.ticket(key);
-        let _turn = patiently(ticket.lock.lock()).await?;
+        let turn = patiently(self.turns.turn(key)).await?;
         if let Some(known) = self.tokens.recall(&key) {
             return Ok(known); // another request with this token was faster
         }
+        let this = Arc::clone(self);
+        request_context::to_the_end(async move {
+            let _turn = turn;
+            this.check_token(key).await
+        })
+        .await
+    }
+
+    async fn check_token(&self, key: Key) -> Result<(User, Scopes), Error> {
         let started = Instant::now();
         let found = token::db::find(&self.pool, &key).await?.ok_or_else(refused)?;
         let scopes = Scopes::new(found.scopes);
@@ -58,8 +70,7 @@ impl Authenticator {
     /// turn.
     pub(super) async fn forget_token(&self, secret_hash: &[u8]) {
         let Ok(key) = Key::try_from(secret_hash) else { return };
-        let ticket = self.turns.ticket(key);
-        let _turn = ticket.lock.lock().await;
+        let _turn = self.turns.turn(key).await;
         self.tokens.forget(&key);
     }
 

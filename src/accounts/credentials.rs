@@ -9,7 +9,7 @@ use std::{
 use anyhow::anyhow;
 use ring::{hmac, rand::SystemRandom};
 use sqlx::PgPool;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uncloud_wire::Secret;
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     error::Error,
     http::Scopes,
+    request_context,
     user::{User, Username},
 };
 
@@ -59,10 +60,17 @@ pub struct Authenticator {
     pub(super) tokens: CredentialCache<(User, Scopes)>,
     throttle: Throttle,
     pub(super) turns: SingleFlight,
-    local: Semaphore,
-    pub(super) remote: Semaphore,
+    local: Arc<Semaphore>,
+    pub(super) remote: Arc<Semaphore>,
     /// The time of the directory's last failure, so that logins which waited then need not try again.
     failed: Mutex<Option<Instant>>,
+}
+
+/// The source that confirms a user.
+enum Source {
+    /// The users' rows; none if no user has the name.
+    Local(Option<db::Login>),
+    Directory(Arc<Directory>),
 }
 
 fn refused() -> Error {
@@ -80,15 +88,23 @@ impl Authenticator {
             tokens: CredentialCache::new(settings.remember),
             throttle: Throttle::default(),
             turns: SingleFlight::default(),
-            local: Semaphore::new(CONCURRENT_LOCAL),
-            remote: Semaphore::new(CONCURRENT_DIRECTORY),
+            local: Arc::new(Semaphore::new(CONCURRENT_LOCAL)),
+            remote: Arc::new(Semaphore::new(CONCURRENT_DIRECTORY)),
             failed: Mutex::default(),
         })
     }
 
     /// Returns the user with this name and password, for a request from `client`. All wrong credentials get the same
     /// error.
-    pub async fn authenticate(&self, username: &str, password: Secret<String>, client: IpAddr) -> Result<User, Error> {
+    ///
+    /// A caller that hangs up while it waits has cost nothing; a check that has begun goes on to its end, with its turn
+    /// and its permit, and is counted.
+    pub async fn authenticate(
+        self: &Arc<Self>,
+        username: &str,
+        password: Secret<String>,
+        client: IpAddr,
+    ) -> Result<User, Error> {
         let username: Username = username.parse().map_err(|_| refused())?;
         if !password::is_possible(&password) {
             return Err(refused());
@@ -98,19 +114,25 @@ impl Authenticator {
             return Ok(user);
         }
         let arrived = Instant::now();
-        let ticket = self.turns.ticket(attempt.pair);
-        let _turn = patiently(ticket.lock.lock()).await?;
+        let turn = patiently(self.turns.turn(attempt.pair)).await?;
         if let Some(user) = self.known(&attempt)? {
             return Ok(user); // another request of the same user was faster
         }
-        let started = Instant::now();
-        let Some(user) = self.query(&username, password, &attempt, arrived).await? else {
-            self.throttle.wrong(&attempt, Instant::now());
-            return Err(refused());
+        let source = self.source(&username).await?;
+        let permit = self.permit(&source, &attempt).await?;
+        let this = Arc::clone(self);
+        let check = async move {
+            let _held = (turn, permit);
+            let started = Instant::now();
+            let Some(user) = this.check(source, &username, password, arrived).await? else {
+                this.throttle.wrong(&attempt, Instant::now());
+                return Err(refused());
+            };
+            this.throttle.right(&attempt, Instant::now());
+            this.memory.remember(attempt.guess, user.clone(), started);
+            Ok(user)
         };
-        self.throttle.right(&attempt, Instant::now());
-        self.memory.remember(attempt.guess, user.clone(), started);
-        Ok(user)
+        request_context::to_the_end(check).await
     }
 
     /// Returns the cached result: the user, a refusal, or none.
@@ -125,23 +147,39 @@ impl Authenticator {
         self.throttle.verdict(attempt, now).map_or(Ok(None), |verdict| Err(verdict.into()))
     }
 
-    /// Queries the source of the user. The directory is never queried about a user with a local password, so that such
-    /// a user can sign in while the directory is down, and so that a directory user with the same name does not become
-    /// the local user.
-    async fn query(
+    /// Returns the source that confirms the user. The directory is never queried about a user with a local password, so
+    /// that such a user can sign in while the directory is down, and so that a directory user with the same name does not
+    /// become the local user.
+    async fn source(&self, username: &Username) -> Result<Source, Error> {
+        let login = db::login(&self.pool, username).await?;
+        let is_local = login.as_ref().is_some_and(|login| login.password_hash.is_some());
+        Ok(match &self.directory {
+            Some(directory) if !is_local => Source::Directory(Arc::clone(directory)),
+            _ => Source::Local(login),
+        })
+    }
+
+    /// Waits for permission to check. Meanwhile other attempts may have used up the attempts that were still allowed.
+    async fn permit(&self, source: &Source, attempt: &LoginAttempt) -> Result<OwnedSemaphorePermit, Error> {
+        let checks = match source {
+            Source::Local(_) => &self.local,
+            Source::Directory(_) => &self.remote,
+        };
+        let permit = patiently(Arc::clone(checks).acquire_owned()).await?;
+        let permit = permit.map_err(|closed| Error::Internal(closed.into()))?;
+        self.throttle.verdict(attempt, Instant::now()).map_or(Ok(permit), |verdict| Err(verdict.into()))
+    }
+
+    async fn check(
         &self,
+        source: Source,
         username: &Username,
         password: Secret<String>,
-        attempt: &LoginAttempt,
         arrived: Instant,
     ) -> Result<Option<User>, Error> {
-        let login = db::login(&self.pool, username).await?;
-        match (&self.directory, login) {
-            (Some(directory), login) if login.as_ref().is_none_or(|login| login.password_hash.is_none()) => {
-                self.query_directory(directory, username, &password, attempt, arrived).await
-            }
-            (_, login) => {
-                let _permit = self.permit(&self.local, attempt).await?;
+        match source {
+            Source::Directory(directory) => self.query_directory(&directory, username, &password, arrived).await,
+            Source::Local(login) => {
                 // Check the password of a locked user all the same, so that the time reveals nothing.
                 let locked = login.as_ref().is_some_and(|login| login.locked);
                 let (user, hash) = login.map(|login| (login.user, login.password_hash)).unzip();
@@ -158,10 +196,8 @@ impl Authenticator {
         directory: &Arc<Directory>,
         username: &Username,
         password: &Secret<String>,
-        attempt: &LoginAttempt,
         arrived: Instant,
     ) -> Result<Option<User>, Error> {
-        let _permit = self.permit(&self.remote, attempt).await?;
         let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed().is_some_and(|failed| failed > arrived) {
             return Err(Error::Unavailable(anyhow!("the directory failed while this login was queued")));
@@ -173,12 +209,6 @@ impl Authenticator {
             Some(found) => Ok(db::from_directory(&self.pool, &found).await?),
             None => Ok(None),
         }
-    }
-
-    /// Waits for permission to check. Meanwhile other attempts may have used up the attempts that were still allowed.
-    async fn permit<'a>(&self, checks: &'a Semaphore, attempt: &LoginAttempt) -> Result<SemaphorePermit<'a>, Error> {
-        let permit = patiently(checks.acquire()).await?.map_err(|closed| Error::Internal(closed.into()))?;
-        self.throttle.verdict(attempt, Instant::now()).map_or(Ok(permit), |verdict| Err(verdict.into()))
     }
 
     fn attempt(&self, username: &Username, password: &Secret<String>, client: IpAddr) -> LoginAttempt {

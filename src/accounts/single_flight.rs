@@ -6,30 +6,45 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::throttle::Key;
 
-/// The keys with a check in progress, bounded by the number of open requests.
-#[derive(Debug, Default)]
-pub(super) struct SingleFlight(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
+/// The keys with a check in progress, bounded by the number of open requests and of checks.
+#[derive(Debug, Default, Clone)]
+pub(super) struct SingleFlight(Arc<Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>>);
 
-/// A place in the queue of a key; the caller awaits `lock` for its turn.
+/// A turn of a key, which goes with the check: its caller may hang up before the check has ended.
 #[derive(Debug)]
-pub(super) struct FlightTicket<'a> {
-    flights: &'a SingleFlight,
+pub(super) struct Turn {
+    _turn: OwnedMutexGuard<()>,
+    _ticket: Ticket,
+}
+
+/// A place in the queue of a key.
+#[derive(Debug)]
+struct Ticket {
+    flights: SingleFlight,
     key: Key,
-    /// The lock that is held during a turn.
-    pub lock: Arc<tokio::sync::Mutex<()>>,
+    lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl SingleFlight {
-    pub(super) fn ticket(&self, key: Key) -> FlightTicket<'_> {
+    /// Waits for the key's turn.
+    pub(super) async fn turn(&self, key: Key) -> Turn {
+        let ticket = self.ticket(key);
+        let turn = Arc::clone(&ticket.lock).lock_owned().await;
+        Turn { _turn: turn, _ticket: ticket }
+    }
+
+    fn ticket(&self, key: Key) -> Ticket {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = Arc::clone(turns.entry(key).or_default());
-        FlightTicket { flights: self, key, lock }
+        Ticket { flights: self.clone(), key, lock }
     }
 }
 
-impl Drop for FlightTicket<'_> {
+impl Drop for Ticket {
     fn drop(&mut self) {
         let mut turns = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The map's reference and ours are the only ones: no other request is waiting.
@@ -41,17 +56,19 @@ impl Drop for FlightTicket<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
-    async fn ticket_dropped_by_last_holder_removes_key() {
+    async fn turn_dropped_by_last_holder_removes_key() {
         let turns = SingleFlight::default();
-        let (first, second) = (turns.ticket([1; 32]), turns.ticket([1; 32]));
-        let turn = first.lock.lock().await;
-        assert!(second.lock.try_lock().is_err());
-        drop(turn);
-        assert!(second.lock.try_lock().is_ok());
-        drop((first, second));
+        let first = turns.turn([1; 32]).await;
+        let mut second = Box::pin(turns.turn([1; 32]));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(turns.turn([1; 32]).now_or_never().is_none(), "a third one, which hangs up");
+        drop(first);
+        drop(second.await);
         assert!(turns.0.lock().expect("no panic").is_empty());
     }
 }

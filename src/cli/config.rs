@@ -12,6 +12,7 @@ use uncloud_wire::{
     Secret, broker,
     program::{Exit, Failure, secret_or_file},
 };
+use url::Url;
 
 use crate::embedded::{Instance, default_data_dir};
 
@@ -153,12 +154,7 @@ impl SecretKeyArgs {
 
 /// Opens a connection pool; opens the first connection at once, so that a wrong URL fails immediately.
 pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<PgPool> {
-    let wrong =
-        || Failure::usage("DATABASE_URL must be a URL of PostgreSQL, as in postgres://uncloud@localhost/uncloud");
-    if !["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
-        return Err(wrong().into()); // sqlx accepts any scheme
-    }
-    let options: PgConnectOptions = url.expose().parse().with_context(wrong)?;
+    let options = options_of(url)?;
     // A URL has an IPv6 address in brackets, which sqlx would look up in DNS.
     let address = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
     let options = match address {
@@ -207,6 +203,48 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
         _ => Failure::no_response("can't connect to PostgreSQL; check DATABASE_URL and that the server is running"),
     };
     Err(anyhow::Error::new(error).context(context))
+}
+
+/// The parameters that a URL of PostgreSQL may have; sqlx logs the value of any other one, which may be the rest of a
+/// password.
+const URL_PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// Parses a URL of PostgreSQL. No error quotes it, since any part may belong to the password.
+fn options_of(url: &Secret<String>) -> anyhow::Result<PgConnectOptions> {
+    let wrong = || {
+        Failure::usage(
+            "DATABASE_URL must be a URL of PostgreSQL, as in postgres://uncloud:password@localhost/uncloud, with \
+             characters such as / ? # @ in the password percent-encoded (/ as %2F)",
+        )
+    };
+    let parsed = Url::parse(url.expose()).map_err(|_| wrong())?;
+    let is_known = |name: &str| URL_PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'));
+    let database = parsed.path().trim_start_matches('/');
+    let is_right = ["postgres", "postgresql"].contains(&parsed.scheme()) // sqlx accepts any scheme
+        && parsed.query_pairs().all(|(name, _)| is_known(&name))
+        && parsed.fragment().is_none()
+        && !database.contains(['/', '@']);
+    let options = is_right.then(|| url.expose().parse().ok()).flatten();
+    Ok(options.ok_or_else(wrong)?)
 }
 
 /// Name of the program and its command in PostgreSQL and the audit log.

@@ -1,10 +1,10 @@
 //! The whole service: its routes, and the pipeline that every request passes through.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use poem::{
-    Endpoint, EndpointExt as _, IntoEndpoint, IntoResponse as _, Request, Response, Route,
-    http::{HeaderValue, StatusCode, Uri, header},
+    Endpoint, EndpointExt as _, IntoEndpoint, Request, Response, Route,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::{CatchPanic, NormalizePath, TrailingSlash},
 };
 use tracing::Instrument as _;
@@ -17,6 +17,7 @@ use super::{
         browser::{self, SecurityHeaders},
         call::OperationMiddleware,
         idempotency::IdempotencyStore,
+        origin::{Origin, refuse_foreign},
         rates::Rates,
         request,
     },
@@ -46,6 +47,7 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         .at("/docs", calls.around(asset("text/html; charset=utf-8", docs.clone())))
         .nest_no_strip("/", calls.around(apis(app, Arc::clone(operations)).into_endpoint()));
     let pipeline = RequestPipeline {
+        origins: app.origins.clone(),
         operations: Arc::clone(operations),
         metrics: Arc::clone(&app.metrics),
         proxies: Arc::clone(&app.proxies),
@@ -58,6 +60,7 @@ const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The pipeline that every request passes through.
 struct RequestPipeline {
+    origins: Vec<Origin>,
     operations: Arc<[Operation]>,
     metrics: Arc<Metrics>,
     proxies: Arc<TrustedProxies>,
@@ -82,44 +85,76 @@ impl RequestPipeline {
     where
         E: Endpoint<Output = Response>,
     {
-        let Self { operations, metrics, proxies } = self;
-        let request_id = request::id(&request, proxies);
+        let request_id = request::id(&request, &self.proxies);
         resolve_alias(&mut request);
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let span = tracing::info_span!("request", id = request_id);
-        let started = std::time::Instant::now();
         async {
+            let mut record = RequestRecord::new(self, &request);
             let response = request_context::of_request(request_id.clone(), async {
-                let response = match request::too_large(&request) {
-                    Some(status) => status.into_response(),
-                    None => next.call(request).await.unwrap_or_else(poem::Error::into_response),
+                let response = match self.admit(&request) {
+                    Ok(()) => next.call(request).await,
+                    Err(refused) => Err(refused),
                 };
-                problem::write(response).await
+                problem::write(response.unwrap_or_else(poem::Error::into_response)).await
             });
             let mut response = response.await;
             if response.status() == StatusCode::METHOD_NOT_ALLOWED
                 && !response.headers().contains_key(header::ALLOW)
-                && let Ok(allow) = HeaderValue::from_str(&operation::allowed_methods(operations, &path))
+                && let Ok(allow) = HeaderValue::from_str(&operation::allowed_methods(&self.operations, &record.path))
             {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
             if let Ok(id) = HeaderValue::from_str(&request_id) {
                 response.headers_mut().insert(request::ID, id);
             }
-            let (status, elapsed) = (response.status().as_u16(), started.elapsed());
-            // Everything that is not an operation (the docs, or made-up paths) shares one name.
-            let operation =
-                operation::find(operations, &method, &path).map_or("other", |operation| operation.id.as_str());
-            metrics.note_request(operation, status, elapsed);
-            if PROBES.contains(&path.as_str()) && response.status().is_success() {
-                tracing::debug!(%method, path, status, ?elapsed, "request finished");
-            } else {
-                tracing::info!(%method, path, status, ?elapsed, "request finished");
-            }
+            record.status = response.status().as_u16();
             Ok(response)
         }
         .instrument(span)
         .await
+    }
+}
+
+impl RequestPipeline {
+    /// Refuses what no operation has to see.
+    fn admit(&self, request: &Request) -> poem::Result<()> {
+        request::too_large(request).map_or(Ok(()), |status| Err(poem::Error::from_status(status)))?;
+        Ok(refuse_foreign(request, &self.origins, &self.proxies)?)
+    }
+}
+
+/// The status that stands for a caller who hung up before the answer; nginx writes the same.
+const HUNG_UP: u16 = 499;
+
+/// What the log and the metrics say of a request when it ends, also if its caller hangs up.
+struct RequestRecord<'a> {
+    pipeline: &'a RequestPipeline,
+    method: Method,
+    path: String,
+    started: Instant,
+    status: u16,
+}
+
+impl<'a> RequestRecord<'a> {
+    fn new(pipeline: &'a RequestPipeline, request: &Request) -> Self {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        Self { pipeline, method, path, started: Instant::now(), status: HUNG_UP }
+    }
+}
+
+impl Drop for RequestRecord<'_> {
+    fn drop(&mut self) {
+        let Self { pipeline, method, path, started, status } = self;
+        let elapsed = started.elapsed();
+        // Everything that is not an operation (the docs, or made-up paths) shares one name.
+        let operation =
+            operation::find(&pipeline.operations, method, path).map_or("other", |operation| operation.id.as_str());
+        pipeline.metrics.note_request(operation, *status, elapsed);
+        if PROBES.contains(&path.as_str()) && (200..300).contains(status) {
+            tracing::debug!(%method, path, status, ?elapsed, "request finished");
+        } else {
+            tracing::info!(%method, path, status, ?elapsed, "request finished");
+        }
     }
 }
 
@@ -143,7 +178,12 @@ mod tests {
 
     #[tokio::test]
     async fn service_with_panicking_handler_returns_bare_internal_error() {
-        let pipeline = RequestPipeline { operations: Arc::default(), metrics: Arc::default(), proxies: Arc::default() };
+        let pipeline = RequestPipeline {
+            origins: Vec::new(),
+            operations: Arc::default(),
+            metrics: Arc::default(),
+            proxies: Arc::default(),
+        };
         let service = pipeline.around(make_sync(|_| -> Response { panic!("a secret") }));
         let response = service.get_response(Request::builder().uri_str("/v1/net/vpn").finish()).await;
         assert_eq!(response.status().as_u16(), 500);

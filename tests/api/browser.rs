@@ -72,3 +72,54 @@ async fn cors_request_from_origin_is_allowed_only_if_configured() {
         }
     }
 }
+
+#[tokio::test]
+async fn change_requested_by_foreign_page_is_refused() {
+    let app = with_panel().await; // 127.0.0.1 is a trusted proxy
+    let own = format!("http://{}", app.address);
+    let request = async |method: Method, headers: &[(&str, &str)]| {
+        let request = reqwest::Client::new().request(method, app.url("/v1/admin/queue/vpn-1.example.ch/purge"));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.basic_auth("admin", Some(PASSWORD)).send().await.expect("a response")
+    };
+    let foreign: [&[(&str, &str)]; 8] = [
+        &[("origin", "https://evil.example.ch")],
+        &[("origin", "null")],
+        &[("origin", "https://panel.example.ch.evil.ch")],
+        &[("origin", PANEL), ("origin", "https://evil.example.ch")],
+        &[("origin", &own.replace("http:", "https:"))],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[
+            ("origin", "https://api.example.ch"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "api.example.ch, x"),
+        ],
+    ];
+    for headers in foreign {
+        let response = request(Method::POST, headers).await;
+        assert_eq!(response.status(), 403, "{headers:?}");
+        let problem: serde_json::Value = response.json().await.expect("a problem");
+        assert_eq!(problem["code"], "forbidden");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("UNCLOUD_CORS_ORIGINS")), "{problem}");
+    }
+    let right: [&[(&str, &str)]; 7] = [
+        &[],
+        &[("origin", &own)],
+        &[("origin", PANEL), ("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-origin")],
+        &[("sec-fetch-site", "none")],
+        &[("origin", "https://api.example.ch"), ("x-forwarded-proto", "https"), ("host", "API.example.ch:443")],
+        &[
+            ("origin", "https://api.example.ch"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "x, api.example.ch"),
+        ],
+    ];
+    for headers in right {
+        let status = request(Method::POST, headers).await.status();
+        assert_ne!(status, 403, "{headers:?}");
+    }
+    // A page that may not read the answer may send a safe request.
+    assert_eq!(request(Method::GET, &[("origin", "https://evil.example.ch")]).await.status(), 405);
+}

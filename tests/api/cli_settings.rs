@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use crate::{
     app::TestApp,
     cli::{beside, refused, run, uncloud},
@@ -141,4 +143,50 @@ fn boolean_setting_with_common_spellings_is_accepted() {
         refused(&mut command, "", &["leave out --queue billing"]); // the next thing that is wrong
     }
     refused(uncloud(&["up"]).env("UNCLOUD_TLS", "maybe"), "", &["--tls", "yes or no"]);
+}
+
+/// Returns the arguments that name each command, and the secrets that its options take.
+fn commands(command: &clap::Command, path: &[String], found: &mut Vec<Vec<String>>) {
+    found.push(path.to_vec());
+    for subcommand in command.get_subcommands() {
+        commands(subcommand, &[path, &[subcommand.get_name().to_owned()]].concat(), found);
+    }
+}
+
+#[test]
+fn commands_with_all_secrets_set_print_none_of_them() {
+    let key = STANDARD.encode(SECRET.repeat(4) + "1234"); // 32 bytes
+    let secrets = [
+        // Neither is a URL, as a password is not percent-encoded; the parts of one are quoted by crates that parse it.
+        ("DATABASE_URL", "postgres://u:/a?hunter2=hunter3@h/db"),
+        ("REDIS_URL", "redis://u:/hunter2?hunter3@h/x"),
+        ("UNCLOUD_SECRET_KEY", &key),
+        ("UNCLOUD_ADMIN_PASSWORD", "hunter2 hunter3"),
+        ("UNCLOUD_LDAP_URL", "ldap://u:hunter2@h/hunter3"),
+        ("UNCLOUD_LDAP_BIND_DN", "cn=service,dc=test"),
+        ("UNCLOUD_LDAP_BIND_PASSWORD", "hunter2 hunter3"),
+    ];
+    let lines: String = secrets.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+    let settings = file(&lines);
+    let mut all = Vec::new();
+    commands(&uncloud::cli::command(), &[], &mut all);
+    assert!(all.len() > 50, "{all:?}");
+    for path in &all {
+        for last in [&["--help"][..], &["--no-such-option"], &[]] {
+            let args: Vec<&str> = path.iter().map(String::as_str).chain(last.iter().copied()).collect();
+            let mut command = uncloud(&args);
+            // Help shows defaults, which the file's values become.
+            if last == ["--help"] {
+                command.env("UNCLOUD_CONFIG", &settings)
+            } else {
+                command.envs(secrets)
+            };
+            let output = run(command.env("RUST_LOG", "info"), "");
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            for secret in ["hunter2", "hunter3", &key] {
+                assert!(!said.contains(secret), "{args:?}: {said}");
+            }
+        }
+    }
 }

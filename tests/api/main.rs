@@ -33,6 +33,7 @@ mod docs;
 mod document;
 mod faults;
 mod fuzz;
+mod hang_ups;
 mod history;
 mod idempotency;
 mod jobs;

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 use uncloud_testkit::{command::clear_env, fixtures::SECRET_KEY, process::Process, programs, servers::RedisServer};
 use uncloud_wire::Secret;
@@ -27,6 +27,10 @@ impl Server {
         let serving = server.said("serving; try /api/ and /docs").await;
         serving["address"].as_str().expect("text").clone_into(&mut server.address);
         server
+    }
+
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
     }
 
     /// Returns its log so far.

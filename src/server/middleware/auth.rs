@@ -1,6 +1,6 @@
 //! Authentication and access: checked once, before anything else.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use poem::{
     Request,
@@ -41,7 +41,7 @@ pub(in crate::server) fn has_known_token(authenticator: &Authenticator, request:
 /// Returns the authenticated caller of a request, if it has credentials; wrong credentials are refused on every
 /// operation.
 pub(in crate::server) async fn caller(
-    authenticator: &Authenticator,
+    authenticator: &Arc<Authenticator>,
     request: &Request,
     client: IpAddr,
 ) -> Result<Option<Caller>, Error> {

@@ -14,13 +14,13 @@ use super::{
     idempotency::IdempotencyStore,
     parameters,
     precondition::Preconditions,
-    rates::{RateLimitStatus, Rates},
+    rates::{HangUp, RateLimitStatus, Rates},
 };
 use crate::{
     accounts::{Authenticator, network_of},
     error::Error,
     http::{TrustedProxies, body, caller::Caller, problem},
-    request_context::Call,
+    request_context::{self, Call},
     server::openapi::operation::{self, Kind, Operation},
 };
 
@@ -47,7 +47,7 @@ impl OperationMiddleware {
     }
 
     /// Authenticates the caller, applies the rate limits, and runs the operation.
-    async fn call<E>(&self, next: Arc<E>, request: Request) -> poem::Result<Response>
+    async fn call<E>(self: Arc<Self>, next: Arc<E>, request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,
     {
@@ -81,7 +81,9 @@ impl OperationMiddleware {
                 return Err(left);
             }
         }
+        let hang_up = HangUp { rate: &self.rates.addresses, address, answered: false };
         let caller = auth::caller(&self.authenticator, request, client).await;
+        hang_up.answered();
         let left = match &caller {
             Ok(Some(caller)) => self.rates.users.try_acquire(caller.user.user_id, Instant::now())?,
             Ok(None) if is_probe => None,
@@ -91,7 +93,7 @@ impl OperationMiddleware {
     }
 
     async fn admitted<E>(
-        &self,
+        self: &Arc<Self>,
         next: Arc<E>,
         mut request: Request,
         caller: Option<Caller>,
@@ -109,7 +111,10 @@ impl OperationMiddleware {
         }
         let preconditions = Preconditions::of(operation, request.headers())?;
         let uri = request.uri().clone();
-        let response = preconditions.guard(self.respond(next, request, caller, operation)).await?;
+        let response = preconditions.guard(Arc::clone(self).respond(next, request, caller, operation.id.clone()));
+        // A read ends with its caller's connection; a change that has begun is made, with all that follows from it.
+        let response =
+            if operation.method.is_safe() { response.await? } else { request_context::to_the_end(response).await? };
         match operation.response {
             _ if response.status() != StatusCode::OK => Ok(response),
             Kind::Object => Ok(preconditions.tagged(response).await),
@@ -119,17 +124,17 @@ impl OperationMiddleware {
     }
 
     async fn respond<E>(
-        &self,
+        self: Arc<Self>,
         next: Arc<E>,
         mut request: Request,
         caller: Option<Caller>,
-        operation: &Operation,
+        operation_id: String,
     ) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,
     {
         let Some(caller) = caller else { return next.call(request).await };
-        let call = Call { user_id: caller.user.user_id, operation_id: operation.id.clone(), attempt: None };
+        let call = Call { user_id: caller.user.user_id, operation_id, attempt: None };
         request.set_data(caller);
         self.idempotency.call(call, next, request).await
     }

@@ -31,10 +31,13 @@ impl Preconditions {
     }
 
     /// Runs an edit under its caller's precondition, if there is one.
-    pub(in crate::server) async fn guard<F: Future>(&self, edit: F) -> F::Output {
-        match &self.if_match {
-            Some(tags) => under(tags.clone(), edit).await,
-            None => edit.await,
+    pub(in crate::server) fn guard<F: Future>(&self, edit: F) -> impl Future<Output = F::Output> + use<F> {
+        let tags = self.if_match.clone();
+        async move {
+            match tags {
+                Some(tags) => under(tags, edit).await,
+                None => edit.await,
+            }
         }
     }
 

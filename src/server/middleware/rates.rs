@@ -123,6 +123,28 @@ impl<K: Eq + Hash + Copy> Rate<K> {
     }
 }
 
+/// Counts a request whose caller hangs up before its credentials are checked, like one with wrong credentials.
+pub(in crate::server) struct HangUp<'a> {
+    pub rate: &'a Rate<IpAddr>,
+    pub address: IpAddr,
+    pub answered: bool,
+}
+
+impl HangUp<'_> {
+    /// The caller is known to be right or wrong.
+    pub(in crate::server) fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for HangUp<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let _ = self.rate.try_acquire(self.address, Instant::now());
+        }
+    }
+}
+
 /// Evicts all old counts at once, so that a caller with very many addresses gains nothing by starting a new minute.
 fn make_room<K: Eq + Hash>(counts: &mut HashMap<K, Count>, now: Instant) {
     counts.retain(|_, count| now.duration_since(count.since) < WINDOW);

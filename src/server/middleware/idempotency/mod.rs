@@ -15,15 +15,18 @@
 
 mod db;
 
-use std::{panic, sync::Arc};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
 
+use futures_util::FutureExt as _;
 use poem::{
     Body, Endpoint, Request, Response,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
 use ring::digest::{Context, SHA256};
 use sqlx::PgPool;
-use tracing::Instrument as _;
 
 use super::parameters;
 use crate::{
@@ -86,18 +89,15 @@ impl IdempotencyStore {
             return Ok(self.before(call.user_id, &key, &request_hash).await?);
         };
         call.attempt = Some(attempt.clone());
-        let (store, unfinished) = (self.clone(), attempt.clone());
-        let response = async move {
-            let response = request_context::of_call(call, next.call(request)).await.unwrap_or_else(parameters::named);
-            store.record(&attempt, problem::write(response).await).await
-        };
-        let response = request_context::of_request(request_context::request_id().unwrap_or_default(), response);
-        let response = tokio::spawn(response.in_current_span()).await;
+        let response = AssertUnwindSafe(request_context::of_call(call, next.call(request))).catch_unwind().await;
         match response {
-            Ok(response) => Ok(response),
-            Err(error) => {
-                db::release(&self.pool, &unfinished).await.map_err(Error::from)?;
-                panic::resume_unwind(error.into_panic())
+            Ok(response) => {
+                let response = problem::write(response.unwrap_or_else(parameters::named)).await;
+                Ok(self.record(&attempt, response).await)
+            }
+            Err(panic) => {
+                db::release(&self.pool, &attempt).await.map_err(Error::from)?;
+                panic::resume_unwind(panic)
             }
         }
     }
