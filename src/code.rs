@@ -125,6 +125,8 @@ codes! {
             "Read the billing address again, and check its present number."
         Overlap "overlap" "The prefix overlaps with that of another pool."
             "Choose a prefix that no pool has: /v1/admin/vpnpool."
+        PasswordInDirectory "password_in_directory" "The user's password is kept in the directory (LDAP)."
+            "Change the password in the directory."
         PeriodExists "period_exists" "The recurring period exists already."
             "Use the period that exists."
         PoolExhausted "pool_exhausted" "No pool has a free prefix of this size."
@@ -147,7 +149,7 @@ codes! {
             "Update uncloud; a newer version created the schedule."
     }
     412 {
-        PreconditionFailed "precondition_failed" "The object has changed since the caller read it."
+        PreconditionFailed "precondition_failed" "The object has changed since the caller read it, or If-Match has a weak ETag."
             "Read the object again, and send the change with its new ETag."
     }
     413 {
@@ -159,10 +161,12 @@ codes! {
             "Send fewer or shorter parameters."
     }
     415 {
-        UnsupportedMediaType "unsupported_media_type" "The Content-Type is not application/json."
-            "Send the header Content-Type: application/json."
+        UnsupportedMediaType "unsupported_media_type" "The Content-Type is not application/json, or the body is compressed."
+            "Send the header Content-Type: application/json, and no Content-Encoding."
     }
     422 {
+        IdempotencyKeyReused "idempotency_key_reused" "The Idempotency-Key was used for another request."
+            "Use a new key for each request."
         Invalid "invalid" "Fields are invalid; `errors` lists all of them."
             "Correct the fields that `errors` names."
     }

@@ -74,6 +74,18 @@ pub enum Error {
     /// 412: the object has changed since the caller read it.
     #[error("the object has changed since you read it; read it again, then repeat the change if it is still needed")]
     PreconditionFailed,
+    /// 412: the precondition names weak tags alone, which never match (RFC 9110, 13.1.1).
+    #[error(
+        "If-Match has a weak ETag (W/\"...\"), which never matches; a proxy that compresses makes ETags weak: leave out the W/, \
+         or have the proxy leave responses as they are"
+    )]
+    WeakPrecondition,
+    /// 415: the body is compressed, or otherwise encoded.
+    #[error("the body has the Content-Encoding {0}; send it as it is, without one")]
+    ContentEncoding(String),
+    /// 422: the Idempotency-Key was used for another request.
+    #[error("this Idempotency-Key was used for another request; use a new key for each request")]
+    IdempotencyKeyReused,
     /// 422: all fields with wrong values.
     #[error("{}", count_wrong("field", .0))]
     Invalid(Vec<FieldError>),

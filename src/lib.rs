@@ -23,5 +23,6 @@ pub mod schedule;
 pub mod seal;
 pub mod server;
 pub mod services;
+pub mod text;
 pub mod user;
 pub mod vpn;

@@ -47,6 +47,11 @@ impl<V: Clone> CredentialCache<V> {
         }
     }
 
+    /// Drops the results that match.
+    pub(super) fn forget_all(&self, matches: impl Fn(&V) -> bool) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (value, _)| !matches(value));
+    }
+
     pub(super) fn forget(&self, guess: &Key) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(guess);
     }

@@ -16,16 +16,12 @@ use super::{
     credential_cache::CredentialCache,
     db,
     ldap::Directory,
+    login_name::LoginName,
     password,
     single_flight::SingleFlight,
     throttle::{Key, LoginAttempt, Throttle, Verdict},
 };
-use crate::{
-    error::Error,
-    http::Scopes,
-    request_context,
-    user::{User, Username},
-};
+use crate::{error::Error, http::Scopes, request_context, user::User};
 
 /// The time after which a changed password or a locked or removed user takes effect at the latest.
 const REMEMBER: Duration = Duration::from_secs(45);
@@ -105,11 +101,11 @@ impl Authenticator {
         password: Secret<String>,
         client: IpAddr,
     ) -> Result<User, Error> {
-        let username: Username = username.parse().map_err(|_| refused())?;
+        let name = LoginName::new(username).ok_or_else(refused)?;
         if !password::is_possible(&password) {
             return Err(refused());
         }
-        let attempt = self.attempt(&username, &password, client);
+        let attempt = self.attempt(&name, &password, client);
         if let Some(user) = self.known(&attempt)? {
             return Ok(user);
         }
@@ -118,13 +114,13 @@ impl Authenticator {
         if let Some(user) = self.known(&attempt)? {
             return Ok(user); // another request of the same user was faster
         }
-        let source = self.source(&username).await?;
+        let source = self.source(&name).await?;
         let permit = self.permit(&source, &attempt).await?;
         let this = Arc::clone(self);
         let check = async move {
             let _held = (turn, permit);
             let started = Instant::now();
-            let Some(user) = this.check(source, &username, password, arrived).await? else {
+            let Some(user) = this.check(source, &name, password, arrived).await? else {
                 this.throttle.wrong(&attempt, Instant::now());
                 return Err(refused());
             };
@@ -133,6 +129,12 @@ impl Authenticator {
             Ok(user)
         };
         request_context::to_the_end(check).await
+    }
+
+    /// Drops what is cached of a user's password and tokens.
+    pub(super) fn forget_user(&self, user_id: i64) {
+        self.memory.forget_all(|user| user.user_id == user_id);
+        self.tokens.forget_all(|(user, _)| user.user_id == user_id);
     }
 
     /// Returns the cached result: the user, a refusal, or none.
@@ -150,8 +152,11 @@ impl Authenticator {
     /// Returns the source that confirms the user. The directory is never queried about a user with a local password, so
     /// that such a user can sign in while the directory is down, and so that a directory user with the same name does not
     /// become the local user.
-    async fn source(&self, username: &Username) -> Result<Source, Error> {
-        let login = db::login(&self.pool, username).await?;
+    async fn source(&self, name: &LoginName) -> Result<Source, Error> {
+        let login = match name.username() {
+            Some(username) => db::login(&self.pool, &username).await?,
+            None => None,
+        };
         let is_local = login.as_ref().is_some_and(|login| login.password_hash.is_some());
         Ok(match &self.directory {
             Some(directory) if !is_local => Source::Directory(Arc::clone(directory)),
@@ -160,32 +165,35 @@ impl Authenticator {
     }
 
     /// Waits for permission to check. Meanwhile other attempts may have used up the attempts that were still allowed.
-    async fn permit(&self, source: &Source, attempt: &LoginAttempt) -> Result<OwnedSemaphorePermit, Error> {
-        let checks = match source {
-            Source::Local(_) => &self.local,
-            Source::Directory(_) => &self.remote,
-        };
-        let permit = patiently(Arc::clone(checks).acquire_owned()).await?;
-        let permit = permit.map_err(|closed| Error::Internal(closed.into()))?;
-        self.throttle.verdict(attempt, Instant::now()).map_or(Ok(permit), |verdict| Err(verdict.into()))
+    async fn permit(&self, source: &Source, attempt: &LoginAttempt) -> Result<Vec<OwnedSemaphorePermit>, Error> {
+        let mut permits = Vec::new();
+        if matches!(source, Source::Directory(_)) {
+            permits.push(acquire(&self.remote).await?);
+        }
+        permits.push(acquire(&self.local).await?);
+        self.throttle.verdict(attempt, Instant::now()).map_or(Ok(permits), |verdict| Err(verdict.into()))
     }
 
     async fn check(
         &self,
         source: Source,
-        username: &Username,
+        name: &LoginName,
         password: Secret<String>,
         arrived: Instant,
     ) -> Result<Option<User>, Error> {
         match source {
-            Source::Directory(directory) => self.query_directory(&directory, username, &password, arrived).await,
+            Source::Directory(directory) => {
+                // Takes as long as a local password, so that the time does not reveal which users have one.
+                let same_time = verify(password.clone(), None);
+                let query = self.query_directory(&directory, name, &password, arrived);
+                let (found, _) = tokio::join!(query, same_time);
+                found
+            }
             Source::Local(login) => {
                 // Check the password of a locked user all the same, so that the time reveals nothing.
                 let locked = login.as_ref().is_some_and(|login| login.locked);
                 let (user, hash) = login.map(|login| (login.user, login.password_hash)).unzip();
-                let check = move || password::verify(&password, hash.flatten().as_deref());
-                let correct =
-                    tokio::task::spawn_blocking(check).await.map_err(|error| Error::Internal(error.into()))?;
+                let correct = verify(password, hash.flatten()).await?;
                 Ok(user.filter(|_| correct && !locked))
             }
         }
@@ -194,7 +202,7 @@ impl Authenticator {
     async fn query_directory(
         &self,
         directory: &Arc<Directory>,
-        username: &Username,
+        name: &LoginName,
         password: &Secret<String>,
         arrived: Instant,
     ) -> Result<Option<User>, Error> {
@@ -202,7 +210,7 @@ impl Authenticator {
         if failed().is_some_and(|failed| failed > arrived) {
             return Err(Error::Unavailable(anyhow!("the directory failed while this login was queued")));
         }
-        let found = directory.login(username, password).await.inspect_err(|_| {
+        let found = directory.login(name, password).await.inspect_err(|_| {
             failed().replace(Instant::now());
         })?;
         match found {
@@ -211,8 +219,8 @@ impl Authenticator {
         }
     }
 
-    fn attempt(&self, username: &Username, password: &Secret<String>, client: IpAddr) -> LoginAttempt {
-        let (name, address) = (username.as_str(), network_of(client).to_string());
+    fn attempt(&self, name: &LoginName, password: &Secret<String>, client: IpAddr) -> LoginAttempt {
+        let (name, address) = (name.as_str(), network_of(client).to_string());
         LoginAttempt {
             guess: self.fingerprint(&["guess", name, &address, password.expose()]),
             pair: self.fingerprint(&["pair", name, &address]),
@@ -243,6 +251,15 @@ impl From<Verdict> for Error {
             }
         }
     }
+}
+
+async fn acquire(checks: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
+    patiently(Arc::clone(checks).acquire_owned()).await?.map_err(|closed| Error::Internal(closed.into()))
+}
+
+async fn verify(password: Secret<String>, hash: Option<String>) -> Result<bool, Error> {
+    let check = move || password::verify(&password, hash.as_deref());
+    tokio::task::spawn_blocking(check).await.map_err(|error| Error::Internal(error.into()))
 }
 
 pub(super) async fn patiently<T>(turn: impl Future<Output = T>) -> Result<T, Error> {

@@ -1,9 +1,8 @@
 //! The queries on users.
 
 use sqlx::{PgExecutor, PgPool};
-use uncloud_wire::Secret;
 
-use super::{ldap::DirectoryUser, password, user::UserBody};
+use super::{ldap::DirectoryUser, password::NewPassword, user::UserBody};
 use crate::{
     error::Error,
     http::{NamedPageQuery, PageQuery, check_if_match, in_order},
@@ -51,15 +50,18 @@ pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<UserBody>> {
     Ok(users)
 }
 
-/// Prepares a user as a first login would. An existing user keeps properties that are not given; staff is only ever
+/// Prepares a user as a first login would. A new password revokes the user's tokens. An existing user keeps properties that are not given; staff is only ever
 /// added.
 pub async fn bootstrap(
     pool: &PgPool,
     username: &Username,
     staff: bool,
-    new_password: Option<&Secret<String>>,
+    new_password: Option<&NewPassword>,
 ) -> anyhow::Result<User> {
-    let hash = new_password.map(password::hash).transpose()?;
+    let before = login(pool, username).await?.and_then(|login| login.password_hash);
+    // The password that the user has is no new one: it revokes no tokens.
+    let new_password = new_password.filter(|new| !before.is_some_and(|before| new.has_hash(&before)));
+    let hash = new_password.map(NewPassword::hash).transpose()?;
     let user = sqlx::query_as!(
         User,
         "insert into users (username, staff_manual, password_hash) values ($1, $2, $3)
@@ -78,31 +80,72 @@ pub async fn bootstrap(
 }
 
 /// Stores a user whom the directory has just confirmed: a new row at the first login; later only staff may change.
-/// Returns none if the user is locked here, or if a local user has that name, who may be a different person.
+/// Returns none if the user is locked here, or if the name is that of a local user or of another entry before, who may be a
+/// different person.
 pub(super) async fn from_directory(pool: &PgPool, found: &DirectoryUser) -> sqlx::Result<Option<User>> {
     let user = sqlx::query_as!(
         User,
-        "insert into users (username, staff_by_directory) values ($1, $2)
-         on conflict (username) do update set staff_by_directory = excluded.staff_by_directory
+        "insert into users (username, staff_by_directory, directory_id) values ($1, $2, $3)
+         on conflict (username) do update set staff_by_directory = excluded.staff_by_directory,
+             directory_id = coalesce(excluded.directory_id, users.directory_id)
          where users.password_hash is null and not users.locked
+             and (users.directory_id is null or excluded.directory_id is null or users.directory_id = excluded.directory_id)
          returning user_id, username, staff, created_at",
         found.username.as_str(),
         found.staff,
+        found.id,
     )
     .fetch_optional(pool)
     .await?;
     if user.is_none() {
-        tracing::warn!(username = %found.username, "login refused: the directory's user is locked here, or a local user has the same name");
+        tracing::warn!(username = %found.username, "login refused: the directory's user is locked here, a local user has the same \
+             name, or the name was another entry's before (`uncloud user relink` if it is the same person, else `uncloud user \
+             rename` for the old user)");
     }
     Ok(user)
 }
 
+/// Gives a user another name; returns false if that name is taken.
+pub async fn rename(pool: &PgPool, user_id: i64, username: &Username) -> Result<bool, Error> {
+    let mut tx = request_context::begin(pool).await?;
+    let renamed = sqlx::query!(
+        "update users set username = $2 where user_id = $1 and not exists (select from users where username = $2)",
+        user_id,
+        username.as_str()
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(renamed.rows_affected() == 1)
+}
+
+/// Forgets the directory's entry that a user had: the user is that of the entry with this name from the next login on.
+pub async fn relink(pool: &PgPool, user_id: i64) -> Result<(), Error> {
+    let mut tx = request_context::begin(pool).await?;
+    sqlx::query!("update users set directory_id = null where user_id = $1", user_id).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Sets a user's own password, which revokes the user's tokens; returns false for a user without a local password.
+pub(super) async fn set_password(pool: &PgPool, user_id: i64, password_hash: &str) -> Result<bool, Error> {
+    let mut tx = request_context::begin(pool).await?;
+    let updated = sqlx::query!(
+        "update users set password_hash = $2 where user_id = $1 and password_hash is not null",
+        user_id,
+        password_hash
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(updated.rows_affected() == 1)
+}
+
 /// Ensures that the staff user of `uncloud up` exists and has this password.
-pub async fn ensure_staff_user(pool: &PgPool, username: &Username, password: &Secret<String>) -> anyhow::Result<User> {
+pub async fn ensure_staff_user(pool: &PgPool, username: &Username, password: &NewPassword) -> anyhow::Result<User> {
     if let Some(login) = login(pool, username).await?
         && login.user.staff
         && !login.locked
-        && password::verify(password, login.password_hash.as_deref())
+        && login.password_hash.is_some_and(|hash| password.has_hash(&hash))
     {
         return Ok(login.user);
     }

@@ -20,7 +20,7 @@ pub(super) struct Filter {
     pub to: Option<DateTime<Utc>>,
 }
 
-/// Returns a page of the entries that match.
+/// Returns a page of the entries that match, without those that follow an entry which is still to be committed.
 pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: PageQuery) -> sqlx::Result<Vec<Entry>> {
     let mut search = request_context::begin_search(pool).await?;
     let entries = in_order!(
@@ -34,6 +34,7 @@ pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: PageQuery) -
            where ($3::text is null or audit.user_id = (select user_id from users where username = $3))
                and ($4::text is null or kind = $4) and ($5::text is null or object_id = $5)
                and ($6::text is null or request_id = $6)
+               and audit_id <= (select audit_complete_to())
                and ($7::timestamptz is null or at >= $7) and ($8::timestamptz is null or at < $8)"#,
         filter.username,
         filter.kind,

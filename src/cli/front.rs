@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
-use uncloud_wire::program::Failure;
+use clap::{ArgAction, Args, ValueHint};
+use uncloud_wire::program::{Failure, switch};
 
 use crate::{
     http::{Proxy, TrustedProxies},
@@ -26,13 +26,31 @@ pub(super) struct FrontArgs {
     /// Requests per minute of one address without valid credentials; 0 for no limit.
     #[arg(long, env = "UNCLOUD_ADDRESS_RATE_LIMIT", default_value_t = RateLimits::DEFAULT.address, value_name = "N")]
     address_rate_limit: u32,
+    /// Serve http on an address that other machines reach. Passwords and tokens can be read on the way: only for a proxy
+    /// with TLS on a network that nobody else is on.
+    #[arg(long, env = "UNCLOUD_ALLOW_PLAINTEXT", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch)]
+    allow_plaintext: bool,
+}
+
+/// The front end's settings.
+#[derive(Debug, Clone)]
+pub(super) struct Front {
+    pub proxies: TrustedProxies,
+    pub origins: Vec<Origin>,
+    pub rates: RateLimits,
+    pub allow_plaintext: bool,
 }
 
 impl FrontArgs {
-    /// Returns the three parts for the service.
-    pub(super) fn parts(self) -> (TrustedProxies, Vec<Origin>, RateLimits) {
-        let rates = RateLimits { user: self.rate_limit, address: self.address_rate_limit };
-        (TrustedProxies::new(self.trusted_proxies), self.cors_origins, rates)
+    /// Returns the settings for the service.
+    pub(super) fn front(self) -> Front {
+        Front {
+            proxies: TrustedProxies::new(self.trusted_proxies),
+            origins: self.cors_origins,
+            rates: RateLimits { user: self.rate_limit, address: self.address_rate_limit },
+            allow_plaintext: self.allow_plaintext,
+        }
     }
 }
 

@@ -54,6 +54,10 @@ pub(super) struct LdapArgs {
     /// DN of the group (member, uniqueMember or memberUid) whose members are staff.
     #[arg(long, env = "UNCLOUD_LDAP_STAFF_GROUP", value_name = "DN")]
     ldap_staff_group: Option<String>,
+    /// Members of groups in the staff group are staff too.
+    #[arg(long, env = "UNCLOUD_LDAP_NESTED_GROUPS", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch)]
+    ldap_nested_groups: bool,
     /// Longest time that the directory may take for a sign-in.
     #[arg(long, env = "UNCLOUD_LDAP_TIMEOUT", default_value = "5", value_name = "SECONDS")]
     ldap_timeout: u64,
@@ -93,6 +97,7 @@ impl LdapArgs {
             username_attribute: self.ldap_username_attribute.clone(),
             locked_filter: set(&self.ldap_locked_filter),
             staff_group: set(&self.ldap_staff_group),
+            nested_groups: self.ldap_nested_groups,
             timeout: Duration::from_secs(self.ldap_timeout),
         });
         Ok(Some(Arc::new(directory.context(Failure::usage("the directory can't be used"))?)))

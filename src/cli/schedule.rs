@@ -139,13 +139,13 @@ impl SettingsArgs {
     /// Returns the timing from the options, or `None` if they do not set it.
     fn timing(&self, old: Option<&Timing>) -> anyhow::Result<Option<Timing>> {
         let old = match old {
-            Some(Timing::Cron(cron, zone)) => Some((cron, *zone)),
+            Some(Timing::Cron(cron, zone)) => Some((cron, zone)),
             Some(Timing::Every(_)) | None => None,
         };
-        Ok(match (&self.cron, self.time_zone, self.every) {
+        Ok(match (&self.cron, self.time_zone.clone(), self.every) {
             (_, _, Some(secs)) => Some(Timing::Every(secs)),
             (Some(cron), zone, None) => {
-                let zone = zone.or(old.map(|(_, zone)| zone)).unwrap_or(Zone::UTC);
+                let zone = zone.or_else(|| old.map(|(_, zone)| zone.clone())).unwrap_or(Zone::UTC);
                 Some(Timing::Cron(cron.clone(), zone))
             }
             (None, Some(zone), None) => {

@@ -16,7 +16,7 @@ use uncloud_wire::{
 
 use super::{
     config::{DatabaseArgs, RedisArgs, SecretKeyArgs, connect},
-    front::{FrontArgs, TlsArgs},
+    front::{Front, FrontArgs, TlsArgs},
     ldap::LdapArgs,
 };
 use crate::{
@@ -95,12 +95,14 @@ pub struct ServeSettings {
     pub rates: RateLimits,
     /// Certificate and key for https; `None` for http.
     pub tls: Option<TlsFiles>,
+    /// True if http may be served to other machines.
+    pub allow_plaintext: bool,
     /// Limits on connections.
     pub limits: Limits,
 }
 
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let (proxies, origins, rates) = args.front.parts();
+    let Front { proxies, origins, rates, allow_plaintext } = args.front.front();
     let settings = ServeSettings {
         database_url: args.database.url()?,
         redis_url: args.redis.url()?,
@@ -118,6 +120,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         origins,
         rates,
         tls: args.tls.files()?,
+        allow_plaintext,
         limits: Limits::default(),
     };
     let (stop_in, stop) = watch::channel(false);
@@ -182,6 +185,13 @@ async fn serve_until(
     let tls = settings.tls.map(Tls::start).transpose()?;
     let listener = Listener::open(settings.listen).await?;
     let address = listener.address()?;
+    if tls.is_none() && !settings.allow_plaintext && !address.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "passwords would be sent to {address} unencrypted: set UNCLOUD_TLS_CERT_FILE and UNCLOUD_TLS_KEY_FILE, listen on \
+             127.0.0.1 behind a proxy with TLS, or allow it with --allow-plaintext (UNCLOUD_ALLOW_PLAINTEXT)"
+        ))
+        .into());
+    }
     let kinds = Arc::new(Kinds { sealer });
     let runner = Runner {
         pool: pool.clone(),
@@ -194,7 +204,7 @@ async fn serve_until(
     tasks.spawn(schedule::run(pool.clone(), wake, stop.clone()));
     tasks.spawn(keep_house(pool.clone(), stop.clone()));
     if let Some(address) = settings.metrics_listen {
-        let api = MetricsApi { pool: pool.clone(), redis, metrics };
+        let api = MetricsApi::new(pool.clone(), redis, metrics);
         tasks.spawn(listen_for_metrics(address, api, stop.clone()).await?);
     }
     tracing::info!(%address, "serving; try /api/ and /docs");

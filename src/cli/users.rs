@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueHint};
 use uncloud_wire::{
     Secret,
-    program::{Failure, say},
+    program::{Exit, Failure, say},
 };
 
 use super::{
@@ -14,12 +14,9 @@ use super::{
     output::{Output, Table, time},
 };
 use crate::{
-    accounts::{self, Change, UserBody},
+    accounts::{self, Change, NewPassword, UserBody},
     user::Username,
 };
-
-/// Minimum length of a password; shorter ones can be guessed.
-const MIN_PASSWORD: usize = 8;
 
 /// Options of `bootstrap-user`.
 #[derive(Debug, Args)]
@@ -63,7 +60,7 @@ pub(super) async fn bootstrap(args: BootstrapArgs) -> anyhow::Result<()> {
 
 /// Reads the first line of stdin; on a terminal, prompts for it with the echo off. Does not prompt for an optional
 /// password, and an empty stdin counts as none.
-fn read_password(optional: bool) -> anyhow::Result<Option<Secret<String>>> {
+fn read_password(optional: bool) -> anyhow::Result<Option<NewPassword>> {
     let stdin = std::io::stdin();
     if optional && stdin.is_terminal() {
         return Ok(None);
@@ -81,15 +78,10 @@ fn read_password(optional: bool) -> anyhow::Result<Option<Secret<String>>> {
     if optional && password.is_empty() {
         return Ok(None);
     }
-    let length = password.chars().count();
-    if length < MIN_PASSWORD {
-        let what = format!(
-            "the password on stdin has {length} characters; it needs at least {MIN_PASSWORD}: echo PASSWORD | uncloud \
-             bootstrap-user --username NAME"
-        );
-        return Err(Failure::usage(what).into());
-    }
-    Ok(Some(Secret::new(password)))
+    let password = NewPassword::new(&Secret::new(password)).map_err(|error| {
+        Failure::usage(format!("the password on stdin {error}: echo PASSWORD | uncloud bootstrap-user --username NAME"))
+    })?;
+    Ok(Some(password))
 }
 
 /// Switches the terminal's echo off while the value lives.
@@ -152,6 +144,18 @@ enum UserCommand {
     /// Make a user staff.
     #[command(after_help = "Example:\n  uncloud user promote nico")]
     Promote(NameArgs),
+    /// Give a user another name, so that somebody else can have this one; the user keeps all else.
+    #[command(after_help = "Example:\n  uncloud user rename nico nico-2025")]
+    Rename {
+        #[command(flatten)]
+        name: NameArgs,
+        /// The new name.
+        #[arg(value_name = "NEW-NAME")]
+        new_name: Username,
+    },
+    /// Accept the directory's present entry of a user: it was created anew for the same person.
+    #[command(after_help = "Example:\n  uncloud user relink nico")]
+    Relink(NameArgs),
     /// Make a user a customer. Members of the directory's staff group stay staff.
     #[command(after_help = "Example:\n  uncloud user demote nico")]
     Demote(NameArgs),
@@ -205,6 +209,20 @@ pub(super) async fn run(args: UserArgs) -> anyhow::Result<()> {
         }
         UserCommand::Lock(user) => change(&pool, &user.username, locked(true)).await,
         UserCommand::Unlock(user) => change(&pool, &user.username, locked(false)).await,
+        UserCommand::Rename { name, new_name } => {
+            let user = find(&pool, &name.username).await?;
+            if !accounts::rename(&pool, user.id, &new_name).await? {
+                return Err(Failure::new(Exit::Failed, format!("a user {new_name} exists")).into());
+            }
+            tracing::info!(username = %new_name, id = user.id, "user renamed");
+            Ok(())
+        }
+        UserCommand::Relink(name) => {
+            let user = find(&pool, &name.username).await?;
+            accounts::relink(&pool, user.id).await?;
+            tracing::info!(username = user.username, "the next login links the user to the directory's entry");
+            Ok(())
+        }
         UserCommand::Promote(user) => change(&pool, &user.username, staff(true)).await,
         UserCommand::Demote(user) => change(&pool, &user.username, staff(false)).await,
     }

@@ -21,8 +21,8 @@ pub(crate) use page::in_order;
 pub use page::{Cursor, NamedPageQuery, PageQuery, page_size};
 pub use representation::{Representation, check_if_match};
 pub use scalars::{
-    Date, Flag, Id, Line, Lines, Moment, Number, ParameterName, ProductName, QueueText, TextPart, TimeZone,
-    UsernameText,
+    Date, Flag, Id, Line, Lines, Moment, Number, ParameterName, PasswordText, ProductName, QueueText, TextPart,
+    TimeZone, UsernameText,
 };
 pub(crate) use scalars::{Scalar, parse_text, scalar, string_schema, text, word_scalar};
 pub use scope::{Scope, Scopes};

@@ -68,7 +68,9 @@ impl Error {
             Self::InsufficientScope(_) => Code::InsufficientScope,
             Self::NotFound(_) => Code::NotFound,
             Self::Conflict { code, .. } => *code,
-            Self::PreconditionFailed => Code::PreconditionFailed,
+            Self::PreconditionFailed | Self::WeakPrecondition => Code::PreconditionFailed,
+            Self::ContentEncoding(_) => Code::UnsupportedMediaType,
+            Self::IdempotencyKeyReused => Code::IdempotencyKeyReused,
             Self::Invalid(_) => Code::Invalid,
             Self::LoginThrottled { .. } => Code::TooManyRequests,
             Self::RateLimited { .. } => Code::RateLimited,
@@ -109,7 +111,10 @@ impl From<Error> for poem::Error {
             | Error::InsufficientScope(_)
             | Error::NotFound(_)
             | Error::NotReady(_)
-            | Error::PreconditionFailed => {}
+            | Error::PreconditionFailed
+            | Error::WeakPrecondition
+            | Error::IdempotencyKeyReused
+            | Error::ContentEncoding(_) => {}
         }
         let mut carrier = Self::from_status(status_of(code));
         carrier.set_data(problem);

@@ -7,7 +7,7 @@
 //! other edit can come in between.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use poem::http::{HeaderMap, HeaderName};
+use poem::http::{HeaderMap, HeaderName, header};
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use tokio::task_local;
@@ -16,6 +16,8 @@ use crate::error::{Error, FieldError};
 
 /// Length of each hash in bytes; this is enough, since a collision of two objects gains nothing.
 const HASH_LEN: usize = 12;
+/// The beginning of a weak tag.
+const WEAK: &str = "W/";
 /// Members that machines change.
 const PROGRESS: [&str; 15] = [
     "applied_generation",
@@ -50,18 +52,23 @@ pub trait Representation {
 pub(crate) struct Tags(Vec<String>);
 
 impl Tags {
-    pub(crate) fn of(headers: &HeaderMap, name: &HeaderName, weak: bool) -> Result<Option<Self>, FieldError> {
+    pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Self>, FieldError> {
         let Some(value) = headers.get(name) else { return Ok(None) };
         let tags = value.to_str().unwrap_or_default().split(',').map(|tag| tag.trim_matches(' ').to_owned());
         let tags: Vec<String> = tags.collect();
         let any = tags.as_slice() == ["*"];
         let alone = headers.get_all(name).iter().count() == 1;
-        if alone && (any || tags.iter().all(|tag| is_tag(tag, weak))) {
+        if alone && (any || tags.iter().all(|tag| is_tag(tag))) {
             return Ok(Some(Self(tags)));
         }
         let message = "must be * or ETags of responses, in quotation marks and separated by commas";
-        let name = if weak { "If-None-Match" } else { "If-Match" };
+        let name = if name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
         Err(FieldError::of("header", name, message))
+    }
+
+    /// Returns whether no tag can match strongly.
+    fn are_weak(&self) -> bool {
+        self.0.iter().all(|tag| tag.starts_with(WEAK))
     }
 
     /// Returns whether a tag matches in the part about people's decisions.
@@ -72,12 +79,12 @@ impl Tags {
 
     /// Compares weakly, which is sufficient for reads.
     pub(crate) fn has_weakly(&self, etag: &str) -> bool {
-        self.0.iter().any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+        self.0.iter().any(|tag| tag == "*" || tag.trim_start_matches(WEAK) == etag)
     }
 }
 
-fn is_tag(tag: &str, weak: bool) -> bool {
-    let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
+fn is_tag(tag: &str) -> bool {
+    let tag = tag.strip_prefix(WEAK).unwrap_or(tag);
     let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.is_empty());
     quoted.is_some_and(|tag| tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)))
 }
@@ -103,6 +110,9 @@ pub(crate) async fn under<F: Future>(if_match: Tags, edit: F) -> F::Output {
 /// locked; `current` is evaluated only if the caller has set a precondition.
 pub async fn check_if_match<T: Representation>(current: impl Future<Output = Result<T, Error>>) -> Result<(), Error> {
     let Ok(tags) = IF_MATCH.try_with(Clone::clone) else { return Ok(()) };
+    if tags.are_weak() {
+        return Err(Error::WeakPrecondition);
+    }
     let representation = serde_json::to_vec(&current.await?.representation()).map_err(anyhow::Error::new)?;
     if tags.has_decided(&etag(&representation)) { Ok(()) } else { Err(Error::PreconditionFailed) }
 }
@@ -128,18 +138,17 @@ mod tests {
 
     #[test]
     fn tags_header_with_invalid_form_is_refused() {
-        let parse = |text: &str, weak| {
+        let parse = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_MATCH, HeaderValue::from_str(text).expect("a header"));
-            Tags::of(&headers, &header::IF_MATCH, weak).map(|tags| tags.map(|tags| tags.0.len()))
+            Tags::of(&headers, &header::IF_MATCH).map(|tags| tags.map(|tags| tags.0.len()))
         };
-        assert_eq!(Tags::of(&HeaderMap::new(), &header::IF_MATCH, true).map(|tags| tags.is_some()), Ok(false));
-        for (right, count) in [("*", 1), ("\"a.b\"", 1), ("\"a\", \"b_-\"", 2)] {
-            assert_eq!((parse(right, false), parse(right, true)), (Ok(Some(count)), Ok(Some(count))), "{right}");
+        assert_eq!(Tags::of(&HeaderMap::new(), &header::IF_MATCH).map(|tags| tags.is_some()), Ok(false));
+        for (right, count) in [("*", 1), ("\"a.b\"", 1), ("\"a\", \"b_-\"", 2), ("W/\"a\"", 1)] {
+            assert_eq!(parse(right), Ok(Some(count)), "{right}");
         }
-        assert_eq!(parse("W/\"a\"", true), Ok(Some(1)));
-        for wrong in ["", "a", "\"\"", "\"a", "W/\"a\"", "\"a\",", "*, \"a\"", "\"a b\""] {
-            assert!(parse(wrong, false).is_err(), "{wrong}");
+        for wrong in ["", "a", "\"\"", "\"a", "w/\"a\"", "\"a\",", "*, \"a\"", "\"a b\""] {
+            assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 }

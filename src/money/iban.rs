@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::amount::as_text;
+use crate::text::is_separator;
 
 /// An account number without blanks, such as `CH9300762011623852957`; no QR-IBAN.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +40,9 @@ pub enum AccountError {
     Bic,
 }
 
-/// Returns the account number without blanks, in capital letters.
+/// Returns the account number without spaces and hyphens, in capital letters.
 fn normalized(text: &str) -> Result<String, AccountError> {
-    let text: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
+    let text: String = text.chars().filter(|c| !is_separator(*c)).collect::<String>().to_ascii_uppercase();
     let length = match text.get(..2).ok_or(AccountError::Iban)? {
         "CH" | "LI" => 21..=21,
         "DE" => 22..=22,

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{country::Country, vat_number_check as check};
+use crate::text::is_separator;
 
 /// A VAT number without separators, with its prefix if its country has one: `DE136695976`, `CHE116281710MWST`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -144,15 +145,15 @@ fn fits(shape: &str, text: &str) -> bool {
 }
 
 impl VatNumber {
-    /// Parses a country's VAT number; spaces, dots, hyphens and the case of letters are ignored.
+    /// Parses a country's VAT number; spaces, dots, hyphens and the case of letters are ignored, as in text that is pasted.
     ///
     /// Numbers of individuals without a check digit (CZ before 1954, LV), and those of LI, are checked in form only.
     pub fn parse(country: Country, text: &str) -> Result<Self, VatNumberError> {
         let rule =
             RULES.iter().find(|rule| rule.country == country.as_str()).ok_or(VatNumberError::Unknown(country))?;
         let form = VatNumberError::Form { country, form: rule.form, example: rule.example };
-        let is_separator = |c: char| matches!(c, ' ' | '.' | '-');
-        let plain: String = text.chars().filter(|c| !is_separator(*c)).map(|c| c.to_ascii_uppercase()).collect();
+        let plain: String =
+            text.chars().filter(|c| *c != '.' && !is_separator(*c)).map(|c| c.to_ascii_uppercase()).collect();
         let body = plain.strip_prefix(rule.prefix).ok_or(form)?;
         if !rule.shapes.iter().any(|shape| fits(shape, body)) {
             return Err(form);

@@ -29,7 +29,7 @@ mod retention;
 mod runner;
 mod server_jobs;
 
-pub use api::{AdminJobApi, JobApi, JobRef, QueueApi, WorkerApi};
+pub use api::{AdminJobApi, JobApi, JobRef, QueueApi, Waits, WorkerApi};
 pub use claim::{Claimed, Parent};
 pub use db::{JobView, find, wait_until_finished};
 pub use depths::{Depth, depths};

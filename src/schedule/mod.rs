@@ -2,6 +2,7 @@
 //! ensures that each tick occurs once.
 
 mod api;
+mod cron;
 mod db;
 mod definition;
 mod name;
@@ -10,11 +11,12 @@ mod ticker;
 mod timing;
 
 pub use api::ScheduleApi;
+pub use cron::CronText;
 pub use definition::{Change, NewSchedule, Schedule, Terms};
 pub use name::{ScheduleName, ScheduleNameError};
 pub use scheduled::Scheduled;
 pub use ticker::run;
-pub use timing::{CronText, Timing, Zone};
+pub use timing::{Timing, Zone};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde_json::Value;

@@ -3,80 +3,18 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use croner::{
-    errors::CronError as Wrong,
-    parser::{CronParser, Seconds, Year},
-};
+use jiff::{Timestamp, tz::TimeZone};
 
-/// The longest expression; people do not write longer ones.
-const MAX_CRON: usize = 200;
+use super::cron::CronText;
 
-/// A cron expression of five fields: minute, hour, day of the month, month, day of the week; see crontab(5). `L`, `W`
-/// and `#` are supported as well.
+/// A time zone of the IANA database: as this machine knows it, so that its distribution keeps it up to date, else as the
+/// program does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CronText {
-    text: String,
-    cron: Box<croner::Cron>,
-}
-
-/// The error of a text that is not a cron expression.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be minute, hour, day of the month, month and day of the week, as in \"17 3 * * mon-fri\": {0}")]
-pub struct CronError(String);
-
-impl FromStr for CronText {
-    type Err = CronError;
-
-    fn from_str(text: &str) -> Result<Self, CronError> {
-        if text.len() > MAX_CRON || text.chars().any(char::is_control) {
-            return Err(CronError(format!("it must be one line of at most {MAX_CRON} characters")));
-        }
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let fields = text.split(' ').count();
-        if fields != 5 && !text.starts_with('@') {
-            return Err(CronError(format!("it has {} fields", if text.is_empty() { 0 } else { fields })));
-        }
-        let cron = parsed(&text).map_err(|error| CronError(wrong_field(&text).unwrap_or(error)))?;
-        // Such as the 30th of February. The start of the search does not matter: the calendar repeats itself.
-        if cron.find_next_occurrence(&DateTime::UNIX_EPOCH, false).is_err() {
-            return Err(CronError("no such day exists".to_owned()));
-        }
-        Ok(Self { text, cron: Box::new(cron) })
-    }
-}
-
-fn parsed(text: &str) -> Result<croner::Cron, String> {
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    parser.parse(text).map_err(|error| match error {
-        Wrong::ComponentError(why) | Wrong::InvalidPattern(why) | Wrong::IllegalCharacters(why) => why,
-        other => other.to_string(),
-    })
-}
-
-/// Returns the first field that is invalid by itself, with the reason.
-fn wrong_field(text: &str) -> Option<String> {
-    const NAMES: [&str; 5] = ["minute", "hour", "day of the month", "month", "day of the week"];
-    text.split(' ').zip(NAMES).enumerate().find_map(|(place, (field, name))| {
-        let mut alone = ["*"; NAMES.len()];
-        alone[place] = field;
-        let why = parsed(&alone.join(" ")).err()?;
-        Some(format!("{field:?} is not a valid {name} ({})", why.trim_end_matches('.')))
-    })
-}
-
-impl fmt::Display for CronText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// A time zone of the IANA database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Zone(chrono_tz::Tz);
+pub struct Zone(TimeZone);
 
 impl Zone {
     /// Coordinated Universal Time.
-    pub const UTC: Self = Self(chrono_tz::UTC);
+    pub const UTC: Self = Self(TimeZone::UTC);
 }
 
 /// The error of a text that is not a time zone.
@@ -84,31 +22,26 @@ impl Zone {
 #[error("must be a time zone of the IANA database, as in Europe/Zurich or UTC")]
 pub struct ZoneError;
 
-impl From<chrono_tz::Tz> for Zone {
-    fn from(zone: chrono_tz::Tz) -> Self {
-        Self(zone)
-    }
-}
-
 impl FromStr for Zone {
     type Err = ZoneError;
 
     fn from_str(text: &str) -> Result<Self, ZoneError> {
-        text.parse().map(Self).map_err(|_| ZoneError)
+        let zone = TimeZone::get(text).ok().filter(|zone| zone.iana_name() == Some(text));
+        zone.map(Self).ok_or(ZoneError)
     }
 }
 
 impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name())
+        f.write_str(self.0.iana_name().unwrap_or("UTC"))
     }
 }
 
 /// The due times of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Timing {
-    /// By the wall clock of a place. A time in an hour that is skipped in spring is due right after it; a time in an
-    /// hour that occurs twice in autumn is due once, but `*` minutes and hours continue through both.
+    /// By the wall clock of a place. A certain time in an hour that is skipped in spring is due right after it, and one in
+    /// an hour that occurs twice in autumn is due once, but `*` minutes and hours continue through both.
     Cron(CronText, Zone),
     /// The given number of seconds after the last due time.
     Every(u32),
@@ -121,9 +54,9 @@ impl Timing {
     /// None at the end of the calendar.
     pub fn next(&self, after: DateTime<Utc>, due: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
-            Self::Cron(CronText { cron, .. }, Zone(zone)) => {
-                let next = cron.find_next_occurrence(&after.with_timezone(zone), false).ok()?;
-                Some(next.to_utc())
+            Self::Cron(cron, Zone(zone)) => {
+                let after = Timestamp::from_second(after.timestamp()).ok()?;
+                DateTime::from_timestamp(cron.next(after, zone)?.as_second(), 0)
             }
             Self::Every(secs) => {
                 let passed = (after - due).num_seconds().max(0) / i64::from(*secs);
@@ -163,7 +96,8 @@ mod tests {
             ("* * * *", "4 fields"),
             ("0 0 3 * * *", "6 fields"),
             ("60 * * * *", "\"60\" is not a valid minute"),
-            ("* 24 * * *", "\"24\" is not a valid hour"),
+            ("* 24 * * *", "\"24\" is not a valid hour (0-23)"),
+            ("0 0 * * * UTC", "6 fields"),
             ("0 0 30 2 *", "no such day"),
             ("0 0 * * fry", "\"fry\" is not a valid day of the week"),
             ("0 0 * 13 *", "\"13\" is not a valid month"),
@@ -209,6 +143,44 @@ mod tests {
         let always = cron("*/30 * * * *", "Europe/Zurich");
         let through = ["10-25 00:30:00", "10-25 01:00:00", "10-25 01:30:00", "10-25 02:00:00"];
         assert_eq!(next(&always, "2026-10-25T00:00:00Z", 4), through);
+    }
+
+    #[test]
+    fn cron_at_several_skipped_wall_times_is_due_once_right_after() {
+        // In 2027, clocks go forward on 28 March.
+        let listed = cron("0 2,14 28 3 *", "Europe/Zurich");
+        assert_eq!(next(&listed, "2027-01-01T00:00:00Z", 2), ["03-28 01:00:00", "03-28 12:00:00"]);
+        let twice = cron("0,30 2 * * *", "Europe/Zurich");
+        assert_eq!(next(&twice, "2027-03-28T00:00:00Z", 2), ["03-28 01:00:00", "03-29 00:00:00"]);
+        let ranged = cron("15 1-3 28 3 *", "Europe/Zurich");
+        assert_eq!(next(&ranged, "2027-03-27T12:00:00Z", 3), ["03-28 00:15:00", "03-28 01:00:00", "03-28 01:15:00"]);
+        // What runs all the time skips what the clocks skip.
+        let hourly = cron("*/30 * * * *", "Europe/Zurich");
+        let times = next(&hourly, "2027-03-28T00:00:00Z", 3);
+        assert_eq!(times, ["03-28 00:30:00", "03-28 01:00:00", "03-28 01:30:00"]);
+        let minutely = cron("*/30 2 * * *", "Europe/Zurich");
+        assert_eq!(next(&minutely, "2027-03-28T00:00:00Z", 1), ["03-29 00:00:00"]);
+        // Half an hour, at Lord Howe Island: 02:00 to 02:30 of 4 October 2026 is skipped.
+        let island = cron("15 2 * * *", "Australia/Lord_Howe");
+        assert_eq!(next(&island, "2026-10-03T00:00:00Z", 1), ["10-03 15:30:00"]);
+        // A whole day, in Samoa: 30 December 2011.
+        let samoa = cron("0 12 30 12 *", "Pacific/Apia");
+        assert_eq!(next(&samoa, "2011-12-01T00:00:00Z", 1), ["12-30 10:00:00"]);
+    }
+
+    #[test]
+    fn cron_with_day_and_weekday_follows_crontab() {
+        // Both, if one of them begins with an asterisk; 1 June 2026 is a Monday.
+        let both = cron("0 3 */2 * 1", "UTC");
+        assert_eq!(next(&both, "2026-06-01T03:00:00Z", 3), ["06-15 03:00:00", "06-29 03:00:00", "07-13 03:00:00"]);
+        let either = cron("0 3 10,20 * 1", "UTC");
+        assert_eq!(next(&either, "2026-06-01T03:00:00Z", 3), ["06-08 03:00:00", "06-10 03:00:00", "06-15 03:00:00"]);
+        // A leap day on a Monday is 28 years after the last one.
+        let rare = cron("0 0 */29 2 1", "UTC");
+        let first = rare.next(at("2025-01-01T00:00:00Z"), at("2025-01-01T00:00:00Z")).expect("a time");
+        assert_eq!(first, at("2027-02-01T00:00:00Z"));
+        let last_friday = cron("0 9 * * 5L", "Europe/Zurich");
+        assert_eq!(next(&last_friday, "2026-06-01T00:00:00Z", 1), ["06-26 07:00:00"]);
     }
 
     #[test]

@@ -9,14 +9,14 @@ use super::{
     app::App, codes::CodeApi, health::HealthApi, index::IndexApi, metrics::MetricsApi, openapi::operation::Operation,
 };
 use crate::{
-    accounts::{TokenApi, UserApi},
+    accounts::{PasswordApi, TokenApi, UserApi},
     audit::AuditApi,
     billing::{AdminBillApi, BillApi, BillItemApi, BillRunApi, RateCorrectionApi},
     catalog::{AdminProductApi, PeriodApi, ProductApi},
     dispatch,
     orders::{AdminOrderApi, OrderApi},
     parties::{AdminAddressApi, BillingAddressApi, SellerApi, rates::VatRateApi},
-    queue::{AdminJobApi, JobApi, QueueApi, WorkerApi},
+    queue::{AdminJobApi, JobApi, QueueApi, Waits, WorkerApi},
     schedule::ScheduleApi,
     vpn::{AdminNetworkApi, NetworkApi, PoolApi},
 };
@@ -28,7 +28,7 @@ type Itself = (HealthApi, MetricsApi, IndexApi, CodeApi);
 /// Customers' networks, and the pools that their prefixes come from.
 type Vpn = (NetworkApi, AdminNetworkApi, PoolApi);
 /// Users, their tokens and the audit log.
-type Accounts = (UserApi, TokenApi, AuditApi);
+type Accounts = (UserApi, PasswordApi, TokenApi, AuditApi);
 /// Orders of customers.
 type Orders = (OrderApi, AdminOrderApi);
 /// Bills that customers pay, and the operations with which staff create them.
@@ -44,7 +44,7 @@ pub(super) fn apis(app: &App, operations: Arc<[Operation]>) -> OpenApiService<Ap
     let apis = (
         (
             HealthApi::new(app.pool.clone(), app.redis.clone()),
-            MetricsApi { pool: app.pool.clone(), redis: app.redis.clone(), metrics: Arc::clone(&app.metrics) },
+            MetricsApi::new(app.pool.clone(), app.redis.clone(), Arc::clone(&app.metrics)),
             IndexApi { operations },
             CodeApi,
         ),
@@ -78,6 +78,7 @@ fn accounts(app: &App) -> Accounts {
     let pool = &app.pool;
     (
         UserApi { pool: pool.clone() },
+        PasswordApi { authenticator: Arc::clone(&app.authenticator), proxies: Arc::clone(&app.proxies) },
         TokenApi { pool: pool.clone(), authenticator: Arc::clone(&app.authenticator) },
         AuditApi { pool: pool.clone() },
     )
@@ -97,7 +98,7 @@ fn bills(app: &App) -> Bills {
 fn jobs(app: &App) -> Jobs {
     let (pool, wake) = (&app.pool, &app.wake);
     (
-        JobApi { pool: pool.clone(), wake: Arc::clone(wake) },
+        JobApi { pool: pool.clone(), wake: Arc::clone(wake), waits: Waits::default() },
         AdminJobApi { pool: pool.clone(), wake: Arc::clone(wake) },
         QueueApi { pool: pool.clone(), wake: Arc::clone(wake) },
         ScheduleApi { pool: pool.clone() },

@@ -1,21 +1,22 @@
 //! `GET /metrics`: for staff with the API, and for anonymous readers on a separate address.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use poem::{
-    EndpointExt as _, IntoResponse as _, Route, Server,
-    endpoint::make,
-    listener::{Acceptor as _, Listener as _, TcpAcceptor, TcpListener},
-};
+use poem::{EndpointExt as _, IntoResponse as _, Route, endpoint::make};
 use poem_openapi::{ApiResponse, OpenApi, payload::PlainText};
-use redis::AsyncCommands as _;
+use redis::{AsyncCommands as _, aio::ConnectionManager};
 use sqlx::PgPool;
 use tokio::sync::watch;
 use uncloud_wire::stream::reconnecting;
 
+use super::listen::{self, Limits, Listener};
 use crate::{
-    http::{Staff, Tags},
+    http::{Staff, Tags, TrustedProxies},
     metrics::{Metrics, Text},
     queue::{
         Depth, depths,
@@ -32,12 +33,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// opens a separate address for a scraper that must not have a password of staff.
 #[derive(Clone)]
 pub struct MetricsApi {
-    /// The database, which is the source of truth.
-    pub pool: PgPool,
-    /// Redis, which delivers the jobs.
-    pub redis: redis::Client,
-    /// Counters of this process.
-    pub metrics: Arc<Metrics>,
+    pool: PgPool,
+    redis: redis::Client,
+    metrics: Arc<Metrics>,
+    /// The connection on which Redis is asked; opened by the first scrape.
+    connection: Arc<OnceLock<ConnectionManager>>,
 }
 
 #[derive(ApiResponse)]
@@ -60,10 +60,29 @@ impl MetricsApi {
 }
 
 impl MetricsApi {
+    /// Creates the operation for a process with these counters.
+    pub fn new(pool: PgPool, redis: redis::Client, metrics: Arc<Metrics>) -> Self {
+        Self { pool, redis, metrics, connection: Arc::default() }
+    }
+
+    async fn redis_answers(&self) -> redis::RedisResult<String> {
+        let mut connection = if let Some(connection) = self.connection.get() {
+            connection.clone()
+        } else {
+            let opened = reconnecting(&self.redis)?;
+            self.connection.get_or_init(|| opened).clone()
+        };
+        // The first command after a restart of Redis is lost with the old connection.
+        match connection.ping().await {
+            Err(_) => connection.ping().await,
+            answer => answer,
+        }
+    }
+
     async fn exposition(&self) -> String {
         let mut text = Text::default();
         self.metrics.write(&mut text);
-        let redis = async { reconnecting(&self.redis)?.ping::<String>().await };
+        let redis = self.redis_answers();
         let known = async { tokio::try_join!(depths(&self.pool), inspect::workers(&self.pool, None)) };
         let (redis, known) = tokio::join!(tokio::time::timeout(PATIENCE, redis), tokio::time::timeout(PATIENCE, known));
         text.family("uncloud_part_up", "gauge", "Whether the server's dependency is available.");
@@ -106,27 +125,19 @@ fn write_workers(text: &mut Text, workers: &[WorkerLine]) {
     }
 }
 
-/// Serves `/metrics`, and nothing else, without authentication; ends when `stop` becomes true.
+/// Serves `/metrics`, and nothing else, without authentication but with the limits on connections; ends when `stop` becomes
+/// true.
 pub async fn listen(
     address: SocketAddr,
     api: MetricsApi,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> anyhow::Result<impl Future<Output = ()>> {
-    let acceptor: TcpAcceptor = TcpListener::bind(address)
-        .into_acceptor()
-        .await
-        .with_context(|| format!("can't listen on {address} for metrics; is another server using it?"))?;
-    let bound = acceptor.local_addr().first().and_then(|local| local.as_socket_addr().copied()).unwrap_or(address);
-    tracing::info!(address = %bound, "serving metrics");
+    let listener = Listener::bind(address).await.context("metrics")?;
+    tracing::info!(address = %listener.address()?, "serving metrics");
     let read = make(move |_| {
         let api = api.clone();
         async move { api.exposition().await.with_content_type(CONTENT_TYPE).into_response() }
     });
     let route = Route::new().at("/metrics", poem::get(read)).map_to_response();
-    let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-    Ok(async move {
-        if let Err(error) = Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(route, stopped, None).await {
-            tracing::error!(%error, "the metrics server has stopped; metrics are no longer served");
-        }
-    })
+    Ok(async move { listen::run(listener, route, None, Limits::default(), &TrustedProxies::default(), stop).await })
 }

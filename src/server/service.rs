@@ -90,6 +90,10 @@ impl RequestPipeline {
         let span = tracing::info_span!("request", id = request_id);
         async {
             let mut record = RequestRecord::new(self, &request);
+            if record.method == Method::HEAD {
+                // The same headers as of GET, whose body the connection leaves out.
+                request.set_method(Method::GET);
+            }
             let response = request_context::of_request(request_id.clone(), async {
                 let response = match self.admit(&request) {
                     Ok(()) => next.call(request).await,
@@ -126,7 +130,7 @@ impl RequestPipeline {
 /// The status that stands for a caller who hung up before the answer; nginx writes the same.
 const HUNG_UP: u16 = 499;
 
-/// What the log and the metrics say of a request when it ends, also if its caller hangs up.
+/// The line of the log and the count in the metrics of a request, written when it ends: also if its caller hangs up.
 struct RequestRecord<'a> {
     pipeline: &'a RequestPipeline,
     method: Method,

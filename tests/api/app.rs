@@ -32,7 +32,14 @@ pub async fn fill(database_url: &Secret<String>) {
     uncloud::cli::defaults::add_defaults(&pool).await.expect("schema and defaults");
     for (user, staff) in [("admin", true), ("alice", false), ("bob", false)] {
         let name = user.parse().expect("a name");
-        accounts::bootstrap(&pool, &name, staff, Some(&PASSWORD.to_owned().into())).await.expect("a user");
+        accounts::bootstrap(
+            &pool,
+            &name,
+            staff,
+            Some(&accounts::NewPassword::new(&PASSWORD.to_owned().into()).expect("long enough")),
+        )
+        .await
+        .expect("a user");
     }
     pool.close().await;
 }

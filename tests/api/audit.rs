@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::app::{HOST, TestApp, database, new_key};
+use crate::app::{HOST, PASSWORD, TestApp, database, new_key};
 
 /// One successful call of every operation that changes something, in an order in which each finds what it needs.
 /// The entries between them are not of the API.
@@ -33,6 +33,7 @@ fn story() -> Vec<Step> {
         Call("admin_vpnpool_delete", delete.clone(), "/v1/admin/vpnpool/2", "admin", Value::Null),
         Call("admin_user_update", patch.clone(), "/v1/admin/user/2", "admin", json!({ "vpn_quota": 9 })),
         Call("token_create", post.clone(), "/v1/token", "alice", json!({ "name": "backup", "scopes": ["read"] })),
+        Call("password_update", Method::PUT, "/v1/password", "bob", json!({ "old_password": PASSWORD, "new_password": PASSWORD })),
         Call("token_delete", delete.clone(), "/v1/token/1", "alice", Value::Null),
         Call("token_create", post.clone(), "/v1/token", "alice", json!({ "name": "stolen", "scopes": ["read"] })),
         Call("admin_token_delete", delete.clone(), "/v1/admin/user/2/token/2", "admin", Value::Null),
@@ -321,4 +322,29 @@ async fn audit_during_job_runs_omits_routine_machine_updates() {
             .await
             .expect("entries");
     assert_eq!(by, [("create".into(), Some(2)), ("update".into(), Some(2)), ("delete".into(), None)]);
+}
+
+#[tokio::test]
+async fn audit_page_does_not_step_over_entries_that_are_committed_later() {
+    let app = TestApp::start().await;
+    let path = "/v1/admin/audit?kind=user&sort=id:asc&limit=100";
+    let seen = async |cursor: &str| app.get(&format!("{path}{cursor}"), "admin").await.expect(200)["items"].clone();
+    let quota = async |tx: &mut sqlx::PgConnection, user: &str| {
+        let update = "update users set vpn_quota = vpn_quota + 1 where username = $1";
+        sqlx::query(update).bind(user).execute(tx).await.expect("updated");
+    };
+    let before = seen("").await.as_array().map_or(0, Vec::len);
+    let (mut late, mut early) = (app.pool.begin().await.expect("begun"), app.pool.begin().await.expect("begun"));
+    quota(&mut late, "alice").await;
+    quota(&mut early, "bob").await;
+    early.commit().await.expect("committed");
+    assert_eq!(seen("").await.as_array().map_or(0, Vec::len), before, "one before it is still to come");
+    quota(&mut late, "admin").await;
+    late.commit().await.expect("committed");
+    assert_eq!(seen("").await.as_array().map_or(0, Vec::len), before + 3);
+    let mut undone = app.pool.begin().await.expect("begun");
+    quota(&mut undone, "alice").await;
+    undone.rollback().await.expect("undone");
+    quota(&mut *app.pool.acquire().await.expect("a connection"), "bob").await;
+    assert_eq!(seen("").await.as_array().map_or(0, Vec::len), before + 4, "nothing more is to come");
 }

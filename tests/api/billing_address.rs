@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::app::TestApp;
 
-fn business() -> Value {
+pub fn business() -> Value {
     json!({
         "name": "Alice Example", "company": "Example GmbH", "street": "Hauptstraße 1", "postal_code": "10115",
         "city": "Berlin", "country": "DE", "vat_number": "DE 136 695 976",

@@ -6,8 +6,9 @@ use std::{
 };
 
 use serde_json::Value;
+use uncloud_testkit::{fixtures::SECRET_KEY, process::Process, servers::RedisServer};
 
-use crate::app::{HOST, PASSWORD, TestApp};
+use crate::app::{HOST, PASSWORD, TestApp, database_url};
 
 /// A secret that no message may show.
 const SECRET: &str = "hunter2";
@@ -100,6 +101,29 @@ fn cli_with_invalid_arguments_fails_with_one_line() {
     let help = run(&mut uncloud(&["--help"]), "");
     assert!(help.status.success() && help.stdout.starts_with(b"A hosting provider"), "help is not an error");
     assert!(run(&mut uncloud(&["--version"]), "").status.success());
+}
+
+#[tokio::test]
+async fn serve_of_plain_http_to_other_machines_is_refused_unless_allowed() {
+    let (url, redis) = (database_url().await, RedisServer::start());
+    let serve = |options: &[&str]| {
+        let mut command = uncloud(&[&["serve", "--listen", "0.0.0.0:0"], options].concat());
+        command
+            .env("DATABASE_URL", url.expose())
+            .env("REDIS_URL", redis.url().expose())
+            .env("UNCLOUD_SECRET_KEY", SECRET_KEY);
+        command
+    };
+    let output = beside({
+        let mut command = serve(&[]);
+        move || run(&mut command, "")
+    })
+    .await;
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.contains("--allow-plaintext") && said.contains("UNCLOUD_TLS_CERT_FILE"), "{said}");
+    let mut allowed = Process::start("uncloud serve", &mut serve(&["--allow-plaintext"]));
+    allowed.wait_for_line("serving; try /api/ and /docs");
 }
 
 #[tokio::test]

@@ -166,8 +166,8 @@ fn commands_with_all_secrets_set_print_none_of_them() {
         ("UNCLOUD_LDAP_BIND_DN", "cn=service,dc=test"),
         ("UNCLOUD_LDAP_BIND_PASSWORD", "hunter2 hunter3"),
     ];
-    let lines: String = secrets.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
-    let settings = file(&lines);
+    let lines: Vec<String> = secrets.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
+    let settings = file(&lines.join("\n"));
     let mut all = Vec::new();
     commands(&uncloud::cli::command(), &[], &mut all);
     assert!(all.len() > 50, "{all:?}");

@@ -98,10 +98,19 @@ async fn connection_beyond_limit_of_address_is_refused() {
     }
 }
 
+/// The head of a request whose body never comes: its connection is busy.
+const UNFINISHED: &[u8] =
+    b"POST /v1/token HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n\
+    Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn connection_beyond_total_limit_waits_for_a_free_slot() {
+async fn connection_beyond_total_limit_waits_while_all_are_busy() {
     let app = app(Limits { connections: 2, ..Limits::default() }).await;
     let held: Vec<TcpStream> = (0..2).map(|_| connect(&app)).collect();
+    for mut stream in &held {
+        stream.write_all(UNFINISHED).expect("sent");
+    }
+    tokio::time::sleep(PATIENCE).await; // until the server has read them
     let mut waits = connect(&app);
     waits.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
     waits.set_read_timeout(Some(PATIENCE)).expect("set");
@@ -111,4 +120,72 @@ async fn connection_beyond_total_limit_waits_for_a_free_slot() {
     drop(held);
     waits.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
     assert!(until_closed(&waits).starts_with("HTTP/1.1 200 OK"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_beyond_total_limit_takes_the_place_of_an_idle_one() {
+    let app = app(Limits { connections: 20, ..Limits::default() }).await;
+    let idle: Vec<TcpStream> = (0..20).map(|_| connect(&app)).collect();
+    for mut stream in idle.iter().take(10) {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nX-Slow: ").expect("sent"); // and no more
+    }
+    let started = Instant::now();
+    for _ in 0..5 {
+        let mut good = connect(&app);
+        good.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+        assert!(until_closed(&good).starts_with("HTTP/1.1 200 OK"));
+    }
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_that_reads_a_response_slowly_is_closed_after_the_deadline() {
+    let app = app(Limits { answer: PATIENCE, ..Limits::default() }).await;
+    let mut slow = connect(&app);
+    slow.write_all("GET /docs HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20).as_bytes()).expect("sent");
+    let (started, mut read, mut piece) = (Instant::now(), 0, vec![0; 4096]);
+    // A little all the time: each byte that is taken resets the kernel's own timeout.
+    while let Ok(count @ 1..) = slow.read(&mut piece) {
+        read += count;
+        assert!(started.elapsed() < Duration::from_secs(20), "read {read} bytes");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn body_beyond_limit_is_answered_before_the_connection_is_closed() {
+    let app = app(Limits::default()).await;
+    let head = "POST /v1/net/vpn HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n\
+                Content-Type: application/json\r\nContent-Length: 8000000\r\n";
+    let mut large = connect(&app);
+    large.write_all(format!("{head}\r\n").as_bytes()).expect("sent");
+    for _ in 0..80 {
+        large.write_all(" ".repeat(100_000).as_bytes()).expect("the connection is open");
+    }
+    let response = until_closed(&large);
+    assert!(response.starts_with("HTTP/1.1 413 ") && response.contains("\"content_too_large\""), "{response}");
+    // Who asks first sends nothing.
+    let mut polite = connect(&app);
+    polite.write_all(format!("{head}Expect: 100-continue\r\n\r\n").as_bytes()).expect("sent");
+    let response = until_closed(&polite);
+    assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn body_after_expect_continue_is_read() {
+    let app = app(Limits::default()).await;
+    let body = r#"{"name": "laptop", "scopes": ["read"]}"#;
+    let mut stream = connect(&app);
+    let head = format!(
+        "POST /v1/token HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut line = [0; 25];
+    stream.read_exact(&mut line).expect("an interim response");
+    assert_eq!(&line, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(body.as_bytes()).expect("sent");
+    let response = until_closed(&stream);
+    assert!(response.starts_with("HTTP/1.1 201 "), "{response}");
 }

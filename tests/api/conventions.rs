@@ -4,7 +4,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uncloud::server::RateLimits;
 
-use crate::app::{TestApp, new_key};
+use crate::{
+    app::{TestApp, new_key},
+    billing_address::business,
+};
 
 #[tokio::test]
 async fn read_with_matching_if_none_match_returns_304() {
@@ -117,7 +120,45 @@ async fn request_with_unexpected_body_returns_400() {
     let refused = delete(json!({ "when": "tomorrow" })).await.expect(400);
     assert_eq!(refused["detail"], "this operation does not take a body; omit it");
     app.get(&path, "alice").await.expect(200);
-    delete(json!({})).await.expect(202);
+    delete(Value::Null).await.expect(202);
+    let network = app.network("alice", new_key()).await;
+    let path = format!("/v1/net/vpn/{}", network["id"]);
+    app.request(Method::GET, &path, Some("alice"), Some(Value::Null)).await.expect(200);
+    app.request(Method::DELETE, &path, Some("alice"), Some(json!({}))).await.expect(202);
+}
+
+#[tokio::test]
+async fn request_body_as_clients_send_it_is_accepted_or_refused_by_name() {
+    let app = TestApp::start().await;
+    app.handbook_pool().await;
+    let body = |size: &str| format!("{{\"network_size\": {size}, \"wireguard_public_key\": \"{}\"}}", new_key());
+    let post = async |body: String| {
+        app.raw(Method::POST, "/v1/net/vpn", Some("alice"), Some(("application/json", body))).await
+    };
+    post(format!("\u{feff}{}", body("48"))).await.expect(201);
+    post(body("48.0")).await.expect(201);
+    assert_eq!(post(body("48.5")).await.wrong_fields(422), ["/network_size"]);
+    let gzip = ("content-encoding", "gzip");
+    let body: Value = serde_json::from_str(&body("48")).expect("JSON");
+    let refused = app.with_header(Method::POST, "/v1/net/vpn", Some("alice"), gzip, Some(body.clone())).await;
+    let problem = refused.expect(415);
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("gzip")), "{problem}");
+    let identity = ("content-encoding", "identity");
+    app.with_header(Method::POST, "/v1/net/vpn", Some("alice"), identity, Some(body)).await.expect(201);
+}
+
+#[tokio::test]
+async fn edit_with_weak_etag_returns_412_and_says_why() {
+    let app = TestApp::start().await;
+    app.put("/v1/billing_address", "alice", business()).await.expect(200);
+    let etag = app.get("/v1/billing_address", "alice").await.header("etag").to_owned();
+    let edit = async |tag: &str| {
+        app.with_header(Method::PUT, "/v1/billing_address", Some("alice"), ("if-match", tag), Some(business())).await
+    };
+    let problem = edit(&format!("W/{etag}")).await.expect(412);
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("weak")), "{problem}");
+    edit(&format!("W/\"other\", {etag}")).await.expect(200);
+    edit(&format!("V/{etag}")).await.expect(400);
 }
 
 #[tokio::test]
@@ -133,10 +174,21 @@ async fn response_of_each_kind_has_its_cache_control() {
 #[tokio::test]
 async fn head_on_readable_path_returns_get_response_without_body() {
     let app = TestApp::start().await;
+    app.put("/v1/billing_address", "alice", business()).await.expect(200);
     let ask = async |method: Method, path: &str| app.request(method, path, Some("alice"), None).await;
     let (get, head) = (ask(Method::GET, "/v1/net/vpn").await, ask(Method::HEAD, "/v1/net/vpn").await);
     assert_eq!((head.status, head.text.as_str()), (get.status, ""));
-    assert_eq!(head.header("content-type"), get.header("content-type"));
+    for path in ["/v1/net/vpn", "/v1/billing_address", "/openapi.json", "/v1/product?limit=1"] {
+        let (get, head) = (ask(Method::GET, path).await, ask(Method::HEAD, path).await);
+        assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{path}");
+        for name in ["content-type", "content-length", "etag", "link", "cache-control"] {
+            assert_eq!(head.header(name), get.header(name), "{name} of {path}");
+        }
+    }
+    let etag = ask(Method::GET, "/v1/billing_address").await.header("etag").to_owned();
+    let unchanged = ("if-none-match", etag.as_str());
+    let again = app.with_header(Method::HEAD, "/v1/billing_address", Some("alice"), unchanged, None).await;
+    assert_eq!(again.status, 304);
     assert_eq!(ask(Method::HEAD, "/v1/product?nonsense=1").await.status, 400);
     assert_eq!(ask(Method::HEAD, "/v1/admin/job").await.status, 403);
     assert_eq!(app.request(Method::HEAD, "/v1/net/vpn", None, None).await.status, 401);

@@ -39,7 +39,8 @@ async fn request_with_same_idempotency_key_is_done_once_and_replayed() {
     }
     assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
     assert_eq!(app.networks().await, 1);
-    assert_eq!(app.keyed("alice", "k1", "/v1/net/vpn", network()).await.wrong_fields(422), ["/Idempotency-Key"]);
+    let reused = app.keyed("alice", "k1", "/v1/net/vpn", network()).await.expect(422);
+    assert_eq!(reused["code"], "idempotency_key_reused");
     app.keyed("bob", "k1", "/v1/net/vpn", network()).await.expect(201);
     app.keyed("alice", "k2", "/v1/net/vpn", network()).await.expect(201);
     assert_eq!(app.networks().await, 3);
@@ -52,14 +53,23 @@ async fn request_with_same_idempotency_key_is_done_once_and_replayed() {
 }
 
 #[tokio::test]
-async fn request_refused_with_idempotency_key_is_replayed() {
+async fn request_refused_with_idempotency_key_succeeds_when_the_reason_is_gone() {
     let app = TestApp::start().await;
     let body = network();
     let first = app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await;
     assert_eq!(first.wrong_fields(422), ["/network_size"], "no pool yet");
     app.handbook_pool().await;
+    let quota = async |quota: i32| {
+        let body = Some(json!({ "vpn_quota": quota }));
+        app.request(Method::PATCH, "/v1/admin/user/2", Some("admin"), body).await.expect(200);
+    };
+    quota(0).await;
+    assert_eq!(app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await.expect(409)["code"], "quota_exceeded");
+    quota(8).await;
+    let made = app.keyed("alice", "k", "/v1/net/vpn", body.clone()).await;
+    made.expect(201);
     let again = app.keyed("alice", "k", "/v1/net/vpn", body).await;
-    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    assert_eq!((again.status, &again.text), (made.status, &made.text), "a success is kept");
     for key in ["", "a b", "\u{e4}", &"x".repeat(256)] {
         assert_eq!(
             app.keyed("alice", key, "/v1/net/vpn", network()).await.wrong_fields(400),

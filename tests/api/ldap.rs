@@ -65,7 +65,7 @@ async fn login_with_ldap_filter_or_empty_password_returns_401() {
     for name in ["carol", "dave", "nobody", "service"] {
         assert_eq!(app.login(name, "", HERE).await.status, 401, "{name:?} without a password");
     }
-    assert_eq!(slapd.user_binds(), 0, "none of it reached the directory's passwords");
+    assert_eq!(slapd.user_binds(), 6, "as long as for a user: those that a directory could know bind as nobody");
     assert_eq!(status(&app, "carol").await, 200);
 }
 
@@ -143,7 +143,14 @@ async fn local_password_of_directory_user_overrides_directory_role() {
     let app = start(slapd.settings()).await;
     assert!(is_staff(&app, "dave").await);
     let name = "dave".parse().expect("a name");
-    accounts::bootstrap(&app.pool, &name, false, Some(&PASSWORD.to_owned().into())).await.expect("a local password");
+    accounts::bootstrap(
+        &app.pool,
+        &name,
+        false,
+        Some(&accounts::NewPassword::new(&PASSWORD.to_owned().into()).expect("long enough")),
+    )
+    .await
+    .expect("a local password");
     forgotten().await;
     assert_eq!(app.login("dave", PASSWORD, HERE).await.status, 200);
     assert!(!is_staff(&app, "dave").await);
@@ -171,4 +178,68 @@ async fn ldap_over_starttls_or_ldaps_trusts_only_configured_ca() {
     assert_eq!(slapd.user_binds(), before, "no password went to whom we do not trust");
     let reached = DirectorySettings { url: named(slapd.url()), ..slapd.settings() };
     assert_eq!(status(&start(reached).await, "carol").await, 200, "though the name leads there");
+}
+
+#[tokio::test]
+async fn login_by_any_name_that_the_filter_takes_works() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    for name in ["grace", "Grace.O'Hara+VPN@example.ch"] {
+        assert_eq!(app.login(name, &password_of("grace"), HERE).await.status, 200, "{name}");
+    }
+    assert_eq!(names(&app.pool).await, ["admin", "alice", "bob", "grace"], "one person");
+}
+
+#[tokio::test]
+async fn login_after_password_reset_by_staff_of_the_directory_returns_401() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    assert_eq!(status(&app, "carol").await, 200);
+    slapd.replace("cn=policy,dc=test", "pwdMustChange", "TRUE").await;
+    // Whoever resets a password tells it to the user, who has to change it.
+    slapd.replace("uid=carol,ou=users,dc=test", "pwdReset", "TRUE").await;
+    forgotten().await;
+    assert_eq!(status(&app, "carol").await, 401, "the password is right, and has to be changed first");
+    assert_eq!(status(&app, "dave").await, 200, "nobody else is refused");
+}
+
+#[tokio::test]
+async fn staff_status_in_group_of_staff_group_counts_only_by_option() {
+    let slapd = Slapd::start();
+    let group = Some("cn=operators,dc=test".to_owned());
+    let direct = DirectorySettings { staff_group: group.clone(), ..slapd.settings() };
+    assert!(!is_staff(&start(direct.clone()).await, "dave").await);
+    let app = start(DirectorySettings { nested_groups: true, ..direct }).await;
+    assert!(is_staff(&app, "dave").await, "by a group that contains the first one, too");
+    assert!(!is_staff(&app, "carol").await);
+}
+
+#[tokio::test]
+async fn login_of_new_entry_with_old_name_is_refused_until_staff_decide() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    assert_eq!(status(&app, "erin").await, 200);
+    assert_eq!(status(&app, "frank").await, 200);
+    for (name, mail) in [("erin", "erin@example.ch"), ("frank", "frank@example.ch")] {
+        slapd.delete(&format!("uid={name},ou=users,dc=test")).await;
+        slapd.add_user(name, mail).await;
+    }
+    forgotten().await;
+    for name in ["erin", "frank"] {
+        assert_eq!(status(&app, name).await, 401, "another person, as far as one can tell");
+    }
+    let id = async |name: &str| -> i64 {
+        let id = "select user_id from users where username = $1";
+        sqlx::query_scalar(id).bind(name).fetch_one(&app.pool).await.expect("a row")
+    };
+    let (erin, frank) = (id("erin").await, id("frank").await);
+    accounts::relink(&app.pool, erin).await.expect("the same person");
+    assert!(accounts::rename(&app.pool, frank, &"frank-2025".parse().expect("a name")).await.expect("renamed"));
+    assert!(!accounts::rename(&app.pool, frank, &"erin".parse().expect("a name")).await.expect("refused"), "taken");
+    for name in ["erin", "frank"] {
+        // Elsewhere: here, the same password is known to be wrong for a while.
+        assert_eq!(app.login(name, &password_of(name), "192.0.2.9").await.status, 200, "{name}");
+    }
+    assert_eq!(id("erin").await, erin);
+    assert_ne!(id("frank").await, frank, "a customer of his own");
 }

@@ -1,10 +1,10 @@
 //! Staff shut users out, let them in again, and say who is staff.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::json;
-use uncloud::accounts::AccountSettings;
+use uncloud::accounts::{self, AccountSettings, NewPassword};
 use uncloud_testkit::servers::{Slapd, password_of};
 
 use crate::{
@@ -21,6 +21,10 @@ async fn app() -> TestApp {
 
 async fn app_that_remembers(remember: Duration) -> TestApp {
     TestApp::start_accounts(AccountSettings { directory: None, remember }).await
+}
+
+fn new_password(text: &str) -> NewPassword {
+    NewPassword::new(&text.to_owned().into()).expect("long enough")
 }
 
 impl TestApp {
@@ -104,7 +108,7 @@ async fn user_update_of_role_or_lock_by_token_is_refused() {
 async fn ensure_staff_user_of_locked_user_restores_staff_access() {
     let app = app().await;
     app.edit(BOB, "admin", json!({ "locked": true })).await.expect(200);
-    let (bob, password) = ("bob".parse().expect("a name"), PASSWORD.to_owned().into());
+    let (bob, password) = ("bob".parse().expect("a name"), new_password(PASSWORD));
     uncloud::accounts::ensure_staff_user(&app.pool, &bob, &password).await.expect("PostgreSQL");
     app.get("/v1/admin/user", "bob").await.expect(200);
 }
@@ -143,4 +147,79 @@ async fn user_lock_and_promote_commands_change_and_revert_user() {
         refused(uncloud(&["user", "lock", "nobody"]).env("DATABASE_URL", url), "", &["user nobody not found"]);
     })
     .await;
+}
+
+/// Another password than the users', in both of its forms.
+const COMPOSED: &str = "gr\u{fc}ezi mitenand";
+const DECOMPOSED: &str = "gru\u{308}ezi mitenand";
+
+#[tokio::test]
+async fn password_update_takes_effect_at_once_and_revokes_tokens() {
+    let app = TestApp::start().await;
+    let token =
+        app.post("/v1/token", "alice", json!({ "name": "laptop", "scopes": ["read", "write"] })).await.expect(201);
+    let bearer = format!("Bearer {}", token["secret"].as_str().expect("a secret"));
+    let with_token = async |method: Method, path: &str, body| app.authorized(method, path, &bearer, body).await.status;
+    assert_eq!(with_token(Method::GET, "/v1/net/vpn", None).await, 200);
+    let body = |old: &str, new: &str| json!({ "old_password": old, "new_password": new });
+    assert_eq!(
+        with_token(Method::PUT, "/v1/password", Some(body(PASSWORD, COMPOSED))).await,
+        403,
+        "a token may be stolen"
+    );
+    let refused = app.put("/v1/password", "alice", body("another password", COMPOSED)).await;
+    assert_eq!(refused.wrong_fields(422), ["/old_password"]);
+    let short = app.put("/v1/password", "alice", body(PASSWORD, &"\u{fc}".repeat(7))).await;
+    assert_eq!(short.wrong_fields(422), ["/new_password"]);
+    assert!(short.text.contains("has 7 characters") && !short.text.contains('\u{fc}'), "{}", short.text);
+    assert_eq!(app.put("/v1/password", "alice", body(PASSWORD, DECOMPOSED)).await.status, 204);
+    for (password, status) in [(PASSWORD, 401), (COMPOSED, 200), (DECOMPOSED, 200)] {
+        assert_eq!(app.login("alice", password, "192.0.2.1").await.status, status, "{password}");
+    }
+    assert_eq!(with_token(Method::GET, "/v1/net/vpn", None).await, 401);
+}
+
+#[tokio::test]
+async fn password_update_of_directory_user_is_refused() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    let body = json!({ "old_password": password_of("carol"), "new_password": COMPOSED });
+    let request = app.client.put(app.url("/v1/password")).basic_auth("carol", Some(password_of("carol"))).json(&body);
+    let response = request.send().await.expect("a response");
+    assert_eq!(response.status(), 409);
+    let problem: serde_json::Value = response.json().await.expect("a problem");
+    assert_eq!(problem["code"], "password_in_directory");
+}
+
+#[tokio::test]
+async fn bootstrap_with_new_password_revokes_tokens_and_with_the_same_one_does_not() {
+    let app = app().await;
+    app.post("/v1/token", "bob", json!({ "name": "laptop", "scopes": ["read"] })).await.expect(201);
+    let bob = "bob".parse().expect("a name");
+    let tokens = async || -> i64 {
+        sqlx::query_scalar("select count(*) from token").fetch_one(&app.pool).await.expect("a count")
+    };
+    for (password, left) in [(PASSWORD, 1), (COMPOSED, 0)] {
+        accounts::bootstrap(&app.pool, &bob, false, Some(&new_password(password))).await.expect("a user");
+        assert_eq!(tokens().await, left, "{password}");
+    }
+}
+
+#[tokio::test]
+async fn login_of_directory_user_takes_as_long_as_of_local_user() {
+    let slapd = Slapd::start();
+    let app = start(slapd.settings()).await;
+    let median = async |user: &str| {
+        let mut times = Vec::new();
+        for guess in 0..5 {
+            let started = Instant::now();
+            let address = format!("2001:db8:{user}:{guess}::1", user = user.len());
+            assert_eq!(app.login(user, &format!("wrong {guess}"), &address).await.status, 401);
+            times.push(started.elapsed());
+        }
+        times.sort();
+        times[2]
+    };
+    let (local, directory) = (median("alice").await, median("carol").await);
+    assert!(directory > local / 2, "{directory:?} of a directory's user, {local:?} of a local one");
 }

@@ -14,7 +14,14 @@ use uncloud_wire::{QueueName, Secret, broker, stream::StreamConfig};
 pub async fn fill(pool: &sqlx::PgPool) {
     uncloud::migrations::migrate(pool).await.expect("migrations");
     let admin = "admin".parse().expect("a name");
-    accounts::bootstrap(pool, &admin, true, Some(&PASSWORD.to_owned().into())).await.expect("a user");
+    accounts::bootstrap(
+        pool,
+        &admin,
+        true,
+        Some(&accounts::NewPassword::new(&PASSWORD.to_owned().into()).expect("long enough")),
+    )
+    .await
+    .expect("a user");
 }
 
 pub struct ControlPlane {

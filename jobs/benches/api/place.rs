@@ -99,7 +99,14 @@ async fn fill(database_url: &str) {
     let pool = PgPool::connect(database_url).await.expect("database");
     uncloud::cli::defaults::add_defaults(&pool).await.expect("schema and defaults");
     let name = "admin".parse().expect("a name");
-    accounts::bootstrap(&pool, &name, true, Some(&PASSWORD.to_owned().into())).await.expect("a user");
+    accounts::bootstrap(
+        &pool,
+        &name,
+        true,
+        Some(&accounts::NewPassword::new(&PASSWORD.to_owned().into()).expect("long enough")),
+    )
+    .await
+    .expect("a user");
 }
 
 async fn raise_limits(database_url: &str) {

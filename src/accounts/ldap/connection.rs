@@ -8,6 +8,8 @@ use tokio::{sync::Mutex, time::Instant};
 use uncloud_wire::Secret;
 use url::Url;
 
+use crate::text::is_invisible;
+
 /// The longest time for which a connection is kept unused: a firewall may forget it later, which shows only as a
 /// timeout.
 const MOST_IDLE: Duration = Duration::from_mins(1);
@@ -94,8 +96,7 @@ pub(super) fn printable(doing: &str, error: &LdapError) -> anyhow::Error {
 /// Replaces control characters, which could forge lines or control a terminal, and those that change the writing
 /// direction, which could hide text.
 fn harmless(character: char) -> char {
-    let hides = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
-    if character.is_control() || hides { ' ' } else { character }
+    if character.is_control() || is_invisible(character) { ' ' } else { character }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use rustls::{
 use uncloud_wire::Secret;
 use url::Url;
 
-use super::{Directory, PLACEHOLDER, Server, Service};
+use super::{Directory, PLACEHOLDER, Server, Service, dn};
 
 /// The settings of a directory, which [`Directory::new`] checks.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct DirectorySettings {
     pub locked_filter: Option<String>,
     /// The DN of the group whose members are staff.
     pub staff_group: Option<String>,
+    /// True if members of groups in the staff group are staff too.
+    pub nested_groups: bool,
     /// The timeout of a whole login.
     pub timeout: Duration,
 }
@@ -69,7 +71,10 @@ impl Directory {
             ("UNCLOUD_LDAP_STAFF_GROUP", settings.staff_group.as_ref()),
         ];
         for (name, dn) in dns {
-            ensure!(dn.is_none_or(|dn| dn.contains('=')), "{name} must be a DN, as in ou=users,dc=example,dc=ch");
+            ensure!(
+                dn.is_none_or(|dn| dn::parse(dn).is_some()),
+                "{name} must be a DN, as in ou=users,dc=example,dc=ch"
+            );
         }
         ensure!(
             (Duration::from_millis(1)..=Duration::from_mins(1)).contains(&settings.timeout),
@@ -83,6 +88,7 @@ impl Directory {
             username_attribute: settings.username_attribute,
             locked_filter: settings.locked_filter,
             staff_group: settings.staff_group,
+            nested_groups: settings.nested_groups,
             timeout: settings.timeout,
         })
     }
@@ -177,6 +183,7 @@ mod tests {
             username_attribute: "uid".into(),
             locked_filter: None,
             staff_group: None,
+            nested_groups: false,
             timeout: Duration::from_secs(5),
         }
     }

@@ -1,7 +1,7 @@
 //! Settings of `uncloud up`: its options, checked, with the defaults filled in.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use uncloud_wire::{
@@ -9,9 +9,9 @@ use uncloud_wire::{
     program::{Failure, secret_or_file},
 };
 
-use super::args::UpArgs;
+use super::{super::front::Front, args::UpArgs};
 use crate::{
-    accounts::AccountSettings,
+    accounts::{AccountSettings, NewPassword},
     embedded::default_data_dir,
     http::TrustedProxies,
     server::{Origin, RateLimits},
@@ -34,17 +34,18 @@ pub(super) struct Settings {
     pub(super) database_url: Option<Secret<String>>,
     pub(super) redis_url: Option<Secret<String>>,
     pub(super) redis_ca_file: Option<PathBuf>,
-    pub(super) admin_password: Option<Secret<String>>,
+    pub(super) admin_password: Option<NewPassword>,
     pub(super) secret_key: Option<Secret<String>>,
     pub(super) accounts: AccountSettings,
     pub(super) proxies: TrustedProxies,
     pub(super) origins: Vec<Origin>,
     pub(super) rates: RateLimits,
+    pub(super) allow_plaintext: bool,
 }
 
 impl Settings {
     pub(super) fn from_args(args: UpArgs) -> anyhow::Result<Self> {
-        let (proxies, origins, rates) = args.front.parts();
+        let Front { proxies, origins, rates, allow_plaintext } = args.front.front();
         Ok(Self {
             data_dir: args.data_dir.map_or_else(default_data_dir, Ok)?,
             listen: args.listen,
@@ -57,18 +58,21 @@ impl Settings {
             redis_url: args.redis.given()?,
             // Workers are started in another folder.
             redis_ca_file: args.redis.ca_file().map(std::path::absolute).transpose()?,
-            admin_password: secret_or_file(
-                "UNCLOUD_ADMIN_PASSWORD",
-                args.admin_password,
-                args.admin_password_file.as_deref(),
-            )?,
+            admin_password: admin_password(args.admin_password, args.admin_password_file.as_deref())?,
             secret_key: args.secret_key.given()?,
             accounts: AccountSettings { directory: args.ldap.directory()?, ..AccountSettings::default() },
             proxies,
             origins,
             rates,
+            allow_plaintext,
         })
     }
+}
+
+fn admin_password(password: Option<Secret<String>>, file: Option<&Path>) -> anyhow::Result<Option<NewPassword>> {
+    let password = secret_or_file("UNCLOUD_ADMIN_PASSWORD", password, file)?;
+    let checked = password.map(|password| NewPassword::new(&password)).transpose();
+    Ok(checked.map_err(|error| Failure::usage(format!("UNCLOUD_ADMIN_PASSWORD {error}")))?)
 }
 
 fn host_names(queues: &[String]) -> anyhow::Result<Vec<String>> {

@@ -16,7 +16,7 @@ use super::{
     tls::{self, LocalTls},
 };
 use crate::{
-    accounts::ensure_staff_user,
+    accounts::{NewPassword, ensure_staff_user},
     cli::{config::connect, defaults::add_defaults, serve::ServeSettings},
     embedded::{Account, Child, DataDir, HostRecord, Postgres, Redis, Registry, RuntimeDir, netns, run_to_end},
     server::listen::Limits,
@@ -101,6 +101,7 @@ impl Stack {
             origins: settings.origins.clone(),
             tls: tls.as_ref().map(|tls| tls.files.clone()),
             rates: settings.rates,
+            allow_plaintext: settings.allow_plaintext,
             limits: Limits::default(),
         };
         let mut stop = stop.clone();
@@ -178,7 +179,8 @@ impl Stack {
         add_defaults(&pool).await?;
         let password = match &settings.admin_password {
             Some(password) => password.clone(),
-            None => kept_admin_password(self.data_dir.path())?,
+            None => NewPassword::new(&kept_admin_password(self.data_dir.path())?)
+                .map_err(|error| anyhow::anyhow!("the password of {ADMIN} in the data folder {error}"))?,
         };
         let admin: Username = ADMIN.parse()?;
         ensure_staff_user(&pool, &admin, &password).await.with_context(|| format!("creating the user {ADMIN}"))?;

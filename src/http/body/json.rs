@@ -12,8 +12,9 @@ use serde_json::{Map, Value};
 /// A value in which no object has a duplicate member.
 struct Unambiguous(Value);
 
-/// Parses a complete text.
+/// Parses a complete text. A byte order mark before it is ignored (RFC 8259, 8.1).
 pub(super) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     serde_json::from_slice::<Unambiguous>(text).map(|value| value.0)
 }
 
@@ -48,8 +49,11 @@ impl<'de> Visitor<'de> for Values {
         Ok(value.into())
     }
 
+    /// A number with a fraction of zero is an integer, as for JSON Schema: 48.0 is 48.
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
+        let whole =
+            Some(value).filter(|value| value.fract() == 0.0).and_then(|value| value.to_string().parse::<i64>().ok());
+        Ok(whole.map_or_else(|| value.into(), Value::from))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -100,6 +104,14 @@ mod tests {
         for wrong in ["", "{", "{\"a\":1}x", "nul", &"[".repeat(200)] {
             assert!(parse(wrong.as_bytes()).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn json_with_byte_order_mark_or_fraction_of_zero_is_parsed() {
+        assert_eq!(
+            parse(b"\xef\xbb\xbf{\"a\": [48.0, -4.8e1, 48.5, 1e300]}").expect("JSON"),
+            json!({ "a": [48, -48, 48.5, 1e300] })
+        );
     }
 
     #[test]

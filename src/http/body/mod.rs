@@ -7,7 +7,7 @@ use std::{borrow::Cow, io};
 use poem::{
     IntoResponse, Request, RequestBody,
     error::ReadBodyError,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
 };
 use poem_openapi::{
     impl_apirequest_for_payload,
@@ -234,14 +234,27 @@ impl<T: Input> ParsePayload for Body<T> {
     }
 }
 
+/// Refuses by its headers a body that is compressed, which would be taken for invalid JSON, or too large: a client that
+/// asks first (`Expect: 100-continue`) need not send it.
+pub(crate) fn check(headers: &HeaderMap) -> poem::Result<()> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(unread(ReadBodyError::PayloadTooLarge));
+    }
+    let encodings = headers.get_all(header::CONTENT_ENCODING).into_iter();
+    let mut names = encodings.flat_map(|value| value.to_str().unwrap_or("unknown").split(',')).map(str::trim);
+    let other = names.find(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"));
+    other.map_or(Ok(()), |name| Err(Error::ContentEncoding(safe_name(name).to_owned()).into()))
+}
+
 /// Refuses a body where the operation takes none, because the sender expects it to be read. An object without members
-/// is accepted.
+/// and `null` are accepted, which generated clients send.
 pub(crate) async fn refuse(request: &mut Request) -> Result<(), Error> {
     let sent =
         [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| request.headers().contains_key(name));
     if sent {
         let body = request.take_body().into_bytes_limit(MAX_EMPTY).await;
-        if !body.is_ok_and(|body| [&b""[..], b"{}"].contains(&body.trim_ascii())) {
+        if !body.is_ok_and(|body| [&b""[..], b"{}", b"null"].contains(&body.trim_ascii())) {
             return Err(Error::Malformed("this operation does not take a body; omit it".into()));
         }
     }

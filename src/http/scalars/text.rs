@@ -7,6 +7,18 @@ use poem_openapi::{
 use serde_json::Value;
 
 use super::{Scalar, scalar, string_schema};
+use crate::text::is_invisible;
+
+/// Refuses, by its code, a character that shows nothing or changes the direction or the line of the text around it: a name
+/// with one looks like another name.
+fn refuse_invisible(text: &str) -> Result<(), String> {
+    match text.chars().find(|c| is_invisible(*c)) {
+        Some(c) => {
+            Err(format!("must not contain U+{:04X}, which is invisible or changes how text is laid out", u32::from(c)))
+        }
+        None => Ok(()),
+    }
+}
 
 /// One line of 1 to `MAX` characters, without leading or trailing spaces.
 #[derive(Debug, Clone)]
@@ -32,6 +44,7 @@ impl<const MAX: usize> Scalar for Line<MAX> {
 
     fn parse(value: &Value) -> Result<Self, String> {
         let text = value.as_str().ok_or("must be a string")?;
+        refuse_invisible(text)?;
         let fits = (1..=MAX).contains(&text.chars().count()) && text.trim() == text;
         if fits && !text.chars().any(char::is_control) {
             Ok(Self(text.to_owned()))
@@ -65,6 +78,7 @@ impl<const MAX: usize> Scalar for Lines<MAX> {
 
     fn parse(value: &Value) -> Result<Self, String> {
         let text = value.as_str().ok_or("must be a string")?;
+        refuse_invisible(text)?;
         let is_text = |character: char| character == '\n' || !character.is_control();
         if text.chars().count() <= MAX && text.chars().all(is_text) {
             Ok(Self(text.to_owned()))
@@ -153,6 +167,20 @@ mod tests {
             assert!(Line::<5>::parse(&wrong).is_err(), "{wrong}");
         }
         assert!(Lines::<5>::parse(&json!("a\n\nb")).is_ok() && Lines::<5>::parse(&json!("")).is_ok());
+        for (wrong, named) in [
+            ("a\u{200b}b", "U+200B"),
+            ("a\u{202e}b", "U+202E"),
+            ("a\u{2066}b", "U+2066"),
+            ("a\u{2028}b", "U+2028"),
+            ("\u{feff}ab", "U+FEFF"),
+            ("a\u{ad}b", "U+00AD"),
+            ("a\u{e0041}b", "U+E0041"),
+            ("\u{3164}", "U+3164"),
+        ] {
+            for error in [Line::<5>::parse(&json!(wrong)).err(), Lines::<5>::parse(&json!(wrong)).err()] {
+                assert!(error.as_ref().is_some_and(|error| error.contains(named)), "{wrong:?}: {error:?}");
+            }
+        }
         for wrong in [json!("a\tb"), json!("a\r\nb"), json!("123456"), json!(null)] {
             assert!(Lines::<5>::parse(&wrong).is_err(), "{wrong}");
         }

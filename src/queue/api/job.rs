@@ -14,7 +14,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uncloud_wire::JobId;
 
-use super::progress::JobProgress;
+use super::{progress::JobProgress, waits::Waits};
 use crate::{
     error::Error,
     http::{AuthenticatedUser, Id, Representation, Tags},
@@ -104,12 +104,17 @@ impl Representation for JobView {
     }
 }
 
+/// The seconds after which a user with too many long polls may try again.
+const RETRY_AFTER_SECS: u64 = 5;
+
 /// The operations on a user's own jobs.
 pub struct JobApi {
     /// The database.
     pub pool: PgPool,
     /// Wakes long polls.
     pub wake: Arc<Notifier>,
+    /// The long polls in flight.
+    pub waits: Waits,
 }
 
 #[OpenApi(prefix_path = "/v1/job", tag = "Tags::Jobs")]
@@ -117,7 +122,7 @@ impl JobApi {
     /// Read a job
     ///
     /// With `wait`, the response is sent when the job has finished, or after that many seconds with its current state.
-    /// Customers see the jobs that they requested; staff see all.
+    /// Customers see the jobs that they requested; staff see all. A user may wait for 32 jobs at the same time.
     #[oai(path = "/:id", method = "get", operation_id = "job_read")]
     async fn read(
         &self,
@@ -130,6 +135,8 @@ impl JobApi {
     ) -> Result<Json<Job>, Error> {
         let requester = (!caller.0.staff).then_some(caller.0.user_id);
         let wait = Duration::from_secs(wait.0.into());
+        let too_many = Error::RateLimited { retry_after_seconds: RETRY_AFTER_SECS };
+        let _waits = if wait.is_zero() { None } else { Some(self.waits.begin(caller.0.user_id).ok_or(too_many)?) };
         let view = wait_until_finished(&self.pool, &self.wake, id.0.0, requester, wait).await?;
         let view = view.ok_or_else(|| Error::NotFound(format!("job {} not found", id.0.0).into()))?;
         Ok(Json(Job::new(view, caller.0.staff)))

@@ -81,11 +81,12 @@ fn timing(
     every_seconds: Option<u32>,
     old: Option<&Timing>,
 ) -> Result<Option<Timing>, Error> {
-    let zone = zone.map(|zone| zone.0.into());
+    let zone = zone.map(|zone| zone.to_string().parse::<Zone>()).transpose();
+    let zone = zone.map_err(|error| Error::field("time_zone", error.to_string()))?;
     match (cron, zone, every_seconds, old) {
         (Some(_), _, Some(_), _) => Err(Error::field("every_seconds", "must be omitted if cron is given")),
         (Some(CronField(cron)), Some(zone), None, _) => Ok(Some(Timing::Cron(cron, zone))),
-        (Some(CronField(cron)), None, None, Some(Timing::Cron(_, zone))) => Ok(Some(Timing::Cron(cron, *zone))),
+        (Some(CronField(cron)), None, None, Some(Timing::Cron(_, zone))) => Ok(Some(Timing::Cron(cron, zone.clone()))),
         (Some(CronField(cron)), None, None, _) => Ok(Some(Timing::Cron(cron, Zone::UTC))),
         (None, None, Some(secs), _) => Ok(Some(Timing::Every(secs))),
         (None, Some(zone), None, Some(Timing::Cron(cron, _))) => Ok(Some(Timing::Cron(cron.clone(), zone))),

@@ -20,14 +20,17 @@ impl Listener {
     /// wait in the kernel's queue and none is refused. `SO_REUSEPORT` would not do: the kernel resets the connections
     /// that wait on a socket when it is closed.
     pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
-        let Some(socket) = inherited()? else {
-            let own = TcpListener::bind(address).await;
-            return own.map(Self).with_context(|| format!("can't listen on {address}; is another server using it?"));
-        };
+        let Some(socket) = inherited()? else { return Self::bind(address).await };
         socket.set_nonblocking(true)?;
         let listener = Self(TcpListener::from_std(socket)?);
         tracing::info!(address = %listener.address()?, "listening on the inherited socket");
         Ok(listener)
+    }
+
+    /// Opens a socket at `address`.
+    pub async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
+        let own = TcpListener::bind(address).await;
+        own.map(Self).with_context(|| format!("can't listen on {address}; is another server using it?"))
     }
 
     /// Returns the address it listens on.

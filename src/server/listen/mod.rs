@@ -3,20 +3,21 @@
 //! HTTP/1.1 only. HTTP/2 would let one connection do what the limits deny to many, and callers of an API like this gain
 //! nothing from it; a proxy in front can speak it to browsers.
 
+mod deadline;
 mod limits;
 mod listener;
+mod places;
 mod tls;
 
 pub use limits::Limits;
 pub use listener::Listener;
 pub use tls::{Tls, TlsFiles};
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use limits::ConnectionLimiter;
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use poem::{
     Body, Endpoint, EndpointExt as _, Request, Response,
@@ -25,18 +26,22 @@ use poem::{
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     sync::watch,
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 
+use self::{
+    deadline::WriteDeadline,
+    places::{Activity, Places},
+};
 use crate::http::TrustedProxies;
 
 /// Longest wait at shutdown for requests in progress.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
-/// Time for which an idle connection stays open at shutdown. A client that uses it meanwhile is told to open a new one;
+/// Time for which a closed connection still reads what its client sends, and an idle one stays open at shutdown. A client that uses it meanwhile is told to open a new one;
 /// closing it at once could collide with a request that is already on its way.
 const LINGER: Duration = Duration::from_secs(1);
 /// Wait before the next attempt when no file descriptor is free for a connection; trying again at once would be
@@ -60,13 +65,15 @@ pub async fn run(
     proxies: &TrustedProxies,
     mut stop: watch::Receiver<bool>,
 ) {
-    let places = ConnectionLimiter::new(&limits);
+    let places = Arc::new(Places::new(&limits));
     let service = Arc::new(Service { endpoint: endpoint.boxed(), tls, limits, stop: stop.clone() });
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
-            let place = places.any().await; // before accepting: without one, connections wait in the kernel's queue
-            listener.accept().await.map(|accepted| (accepted, place))
+            let (stream, peer) = listener.accept().await?;
+            let address = peer.ip().to_canonical();
+            // Without a place, further connections wait in the kernel's queue.
+            io::Result::Ok((stream, peer, places.take(address, proxies.trusts(address)).await))
         };
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
@@ -74,15 +81,15 @@ pub async fn run(
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok(((stream, peer), place)) => {
-                let address = peer.ip().to_canonical();
-                let of_address = if proxies.trusts(address) { Some(None) } else { places.of(address).map(Some) };
+            Ok((stream, peer, place)) => {
                 // Dropping the stream closes it, which is all that a client with too many connections gets to know.
-                let Some(of_address) = of_address else { continue };
+                let Some(place) = place else { continue };
                 let service = Arc::clone(&service);
                 connections.spawn(async move {
-                    service.connection(stream, peer).await;
-                    drop((place, of_address));
+                    tokio::select! {
+                        () = service.connection(stream, peer, &place.activity) => {}
+                        () = place.activity.given_up() => tracing::debug!(%peer, "closed an idle connection for a new one"),
+                    }
                 });
             }
             Err(error) => {
@@ -100,7 +107,7 @@ pub async fn run(
 }
 
 impl Service {
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, activity: &Activity) {
         let Ok(local) = stream.local_addr() else { return };
         let addresses = (LocalAddr(local.into()), RemoteAddr(peer.into()));
         // Responses are written at once, and a client that does not read them must not hold the connection.
@@ -108,9 +115,9 @@ impl Service {
         if stream.set_nodelay(true).is_err() || setsockopt(&stream, TcpUserTimeout, &unread).is_err() {
             return; // the client has disconnected
         }
-        let Some(tls) = &self.tls else { return self.http(stream, addresses, &Scheme::HTTP).await };
+        let Some(tls) = &self.tls else { return self.http(stream, addresses, &Scheme::HTTP, activity).await };
         match timeout(self.limits.handshake, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.http(stream, addresses, &Scheme::HTTPS).await,
+            Ok(Ok(stream)) => self.http(stream, addresses, &Scheme::HTTPS, activity).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
         }
@@ -121,27 +128,35 @@ impl Service {
         io: impl AsyncRead + AsyncWrite + Unpin,
         (local, remote): (LocalAddr, RemoteAddr),
         scheme: &Scheme,
+        activity: &Activity,
     ) {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let request = Request::from((request, local.clone(), remote.clone(), scheme.clone()));
-            async { Ok::<hyper::Response<_>, Infallible>(self.respond(request).await.into()) }
+            Box::pin(async {
+                if !activity.begin() {
+                    std::future::pending::<()>().await; // the connection is about to be dropped
+                }
+                let response = self.respond(request).await;
+                activity.end();
+                Ok::<hyper::Response<_>, Infallible>(response.into())
+            })
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.headers)
             .max_buf_size(self.limits.header_bytes)
-            .serve_connection(TokioIo::new(io), service);
-        let mut connection = pin!(connection);
+            .serve_connection(TokioIo::new(WriteDeadline::new(io, self.limits.answer)), service);
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+            ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
             () = self.lingered() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                poll_fn(|context| connection.poll_without_shutdown(context)).await
             }
         };
         if let Err(error) = ended {
             tracing::debug!(remote = %remote, %error, "connection ended");
         }
+        close(connection.into_parts().io.into_inner()).await;
     }
 
     async fn respond(&self, mut request: Request) -> Response {
@@ -164,6 +179,18 @@ impl Service {
         }
         tokio::time::sleep(LINGER).await;
     }
+}
+
+/// Closes a connection so that its client can read the last response. A socket that is closed while the client is still
+/// sending (a body that is too large, say) is reset, and the response is lost.
+async fn close(mut io: impl AsyncRead + AsyncWrite + Unpin) {
+    let read_rest = async {
+        io.shutdown().await?;
+        let mut rest = vec![0; 16 * 1024];
+        while io.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    let _ = timeout(LINGER, read_rest).await;
 }
 
 fn has_body(request: &Request) -> bool {

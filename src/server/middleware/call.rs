@@ -106,7 +106,9 @@ impl OperationMiddleware {
         auth::authorize(operation, caller.as_ref())?;
         let uri = request.uri();
         parameters::check(&operation.parameters, uri.query().unwrap_or_default(), operation.in_path(uri.path()))?;
-        if !operation.takes_body {
+        if operation.takes_body {
+            body::check(request.headers())?;
+        } else {
             body::refuse(&mut request).await?;
         }
         let preconditions = Preconditions::of(operation, request.headers())?;

@@ -26,8 +26,8 @@ impl Preconditions {
             return Err(wrong(FieldError::of("header", "If-Match", message)));
         }
         let reads = operation.response == Kind::Object && operation.method == Method::GET;
-        let if_none_match = if reads { Tags::of(headers, &header::IF_NONE_MATCH, true).map_err(wrong)? } else { None };
-        Ok(Self { if_match: Tags::of(headers, &header::IF_MATCH, false).map_err(wrong)?, if_none_match })
+        let if_none_match = if reads { Tags::of(headers, &header::IF_NONE_MATCH).map_err(wrong)? } else { None };
+        Ok(Self { if_match: Tags::of(headers, &header::IF_MATCH).map_err(wrong)?, if_none_match })
     }
 
     /// Runs an edit under its caller's precondition, if there is one.

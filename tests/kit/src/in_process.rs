@@ -35,6 +35,7 @@ pub fn serve_settings(database_url: Secret<String>, redis_url: Secret<String>) -
         origins: Vec::new(),
         rates: RateLimits::NONE,
         tls: None,
+        allow_plaintext: false,
         limits: Limits::default(),
     }
 }

@@ -4,14 +4,14 @@
 //! transaction (`request_context::begin`) notes that the change is made; the response is recorded right after it. If
 //! the server dies between the two, the key reports this (409, `response_lost`) instead of making the change again. If
 //! it dies earlier, the request may be sent again after a minute. A caller that disconnects does not stop the
-//! operation: it is expected to come back for the response. Responses from 500 up are not recorded.
+//! operation: it is expected to come back for the response.
 //!
 //! A value that is returned once (a token's secret) is returned again to a caller that sends the same request with the
 //! same key within a day, since it may never have received the first response. Recorded responses are therefore
 //! encrypted, with the same key as the VPN keys.
 //!
-//! A long refusal (one that lists a hundred wrong fields) is not recorded: nothing was changed, and the request is
-//! refused again.
+//! A refusal is not recorded: nothing was changed, and what refused it may have changed when the request is sent again (a
+//! pool has room again, a quota is raised).
 
 mod db;
 
@@ -43,8 +43,6 @@ pub(in crate::server) use db::forget;
 
 /// The request header.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Maximum size in bytes of a recorded refusal; enough for a few wrong fields.
-const MAX_REFUSAL: usize = 1024;
 /// Response header that marks a repeated response.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -110,8 +108,7 @@ impl IdempotencyStore {
         // None: the key was released at this very moment.
         let known = db::known(&self.pool, user_id, key).await?.ok_or_else(running)?;
         if known.request_hash != request_hash {
-            let message = "was used for another request; use a new key for each request";
-            return Err(Error::Invalid(vec![FieldError::of("header", "Idempotency-Key", message)]));
+            return Err(Error::IdempotencyKeyReused);
         }
         let lost = || {
             let detail =
@@ -137,7 +134,7 @@ impl IdempotencyStore {
 
     /// Records the response. If that fails, the caller still gets it: the change is made, and noted as made.
     async fn record(&self, attempt: &IdempotencyAttempt, mut response: Response) -> Response {
-        let recorded = if response.status().is_server_error() {
+        let recorded = if response.status().is_client_error() || response.status().is_server_error() {
             db::release(&self.pool, attempt).await.map_err(Error::from)
         } else {
             self.keep(attempt, &mut response).await
@@ -150,10 +147,6 @@ impl IdempotencyStore {
 
     async fn keep(&self, attempt: &IdempotencyAttempt, response: &mut Response) -> Result<(), Error> {
         let body = response.take_body().into_vec().await.map_err(anyhow::Error::new)?;
-        if response.status().is_client_error() && body.len() > MAX_REFUSAL {
-            response.set_body(body);
-            return Ok(db::release(&self.pool, attempt).await?);
-        }
         let sealed = self.sealer.seal(&seal_context(attempt.user_id, &attempt.key), &body);
         response.set_body(body);
         let text =

@@ -58,16 +58,28 @@ dn: cn=unix,dc=test
 objectClass: posixGroup
 cn: unix
 gidNumber: 1
-memberUid: carol
+memberUid: Carol
+
+dn: cn=operators,dc=test
+objectClass: groupOfNames
+cn: operators
+member: cn=night,dc=test
+
+dn: cn=night,dc=test
+objectClass: groupOfUniqueNames
+cn: night
+uniqueMember: cn=operators,dc=test
+uniqueMember: uid=dave,ou=users,dc=test
 ";
 
 /// Names and mail addresses; each password is [`password_of`]. `Bob` is also a local user in most tests.
-const USERS: [(&str, &str); 5] = [
+const USERS: [(&str, &str); 6] = [
     ("Carol", "carol@example.ch"),
     ("dave", "dave@example.ch"),
     ("erin", "shared@example.ch"),
     ("frank", "shared@example.ch"),
     ("Bob", "bob@example.ch"),
+    ("grace", "grace.o'hara+vpn@example.ch"),
 ];
 
 /// Returns the password of one of the directory's users.
@@ -216,6 +228,7 @@ impl Slapd {
             username_attribute: "uid".into(),
             locked_filter: None,
             staff_group: Some(STAFF_GROUP.into()),
+            nested_groups: false,
             timeout: Duration::from_secs(2),
         }
     }
@@ -231,6 +244,22 @@ impl Slapd {
     pub async fn replace(&self, dn: &str, attribute: &str, value: &str) {
         let change = vec![Mod::Replace(attribute, HashSet::from([value]))];
         self.root().await.modify(dn, change).await.and_then(ldap3::LdapResult::success).expect("changed");
+    }
+
+    /// Adds a user's entry, as the first ones are.
+    pub async fn add_user(&self, name: &str, mail: &str) {
+        let password = password_of(name);
+        let attributes = [
+            ("objectClass", "inetOrgPerson"),
+            ("uid", name),
+            ("cn", name),
+            ("sn", name),
+            ("mail", mail),
+            ("userPassword", &password),
+        ];
+        let attributes = attributes.map(|(attribute, value)| (attribute, HashSet::from([value]))).to_vec();
+        let added = self.root().await.add(&format!("uid={name},ou=users,dc=test"), attributes).await;
+        added.and_then(ldap3::LdapResult::success).expect("added");
     }
 
     /// Deletes an entry.
