@@ -43,11 +43,11 @@ pub(super) struct Place {
     groups: Vec<Group>,
     number: u64,
     open: Arc<Mutex<Open>>,
-    /// What the connection does at present.
+    /// The connection's present activity.
     pub activity: Arc<Activity>,
 }
 
-/// What a connection does at present.
+/// The present activity of a connection.
 pub(super) struct Activity {
     phase: Mutex<Phase>,
     given_up: Notify,
