@@ -1,7 +1,11 @@
 //! The error type of the domain: variants by what the client can do about the error. `http::problem` turns it into
 //! `application/problem+json`; causes of internal errors are logged there and never returned.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 pub use crate::code::Code;
 
@@ -132,13 +136,27 @@ impl Error {
     }
 }
 
+/// The time of the last error of a server that only reads: it has become a standby.
+static READ_ONLY_SEEN: Mutex<Option<Instant>> = Mutex::new(None);
+/// The code of such an error.
+const READ_ONLY: &str = "25006";
+
+/// Returns whether a server that only reads was seen within the last `age`: connections that are as old may lead to it.
+pub(crate) fn was_read_only_within(age: Duration) -> bool {
+    let seen = READ_ONLY_SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.is_some_and(|seen| seen.elapsed() <= age)
+}
+
 /// Returns true if PostgreSQL is unavailable: it starts or stops (57P), lacks connections (53), refuses the login (08,
-/// 28, 3D), or prefers another transaction (40).
+/// 28, 3D), has become a standby (25006), or prefers another transaction (40).
 pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(error) => {
-            let classes = ["57P", "53", "08", "28", "3D", "40"];
+            let classes = ["57P", "53", "08", "28", "3D", "40", READ_ONLY];
+            if error.code().is_some_and(|code| code == READ_ONLY) {
+                READ_ONLY_SEEN.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
+            }
             error.code().is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
         }
         _ => false,

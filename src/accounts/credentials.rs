@@ -58,6 +58,8 @@ pub struct Authenticator {
     pub(super) turns: SingleFlight,
     local: Arc<Semaphore>,
     pub(super) remote: Arc<Semaphore>,
+    /// The time that the last check of a local password took.
+    local_took: Mutex<Option<Duration>>,
     /// The time of the directory's last failure, so that logins which waited then need not try again.
     failed: Mutex<Option<Instant>>,
 }
@@ -86,6 +88,7 @@ impl Authenticator {
             turns: SingleFlight::default(),
             local: Arc::new(Semaphore::new(CONCURRENT_LOCAL)),
             remote: Arc::new(Semaphore::new(CONCURRENT_DIRECTORY)),
+            local_took: Mutex::default(),
             failed: Mutex::default(),
         })
     }
@@ -165,13 +168,12 @@ impl Authenticator {
     }
 
     /// Waits for permission to check. Meanwhile other attempts may have used up the attempts that were still allowed.
-    async fn permit(&self, source: &Source, attempt: &LoginAttempt) -> Result<Vec<OwnedSemaphorePermit>, Error> {
-        let mut permits = Vec::new();
-        if matches!(source, Source::Directory(_)) {
-            permits.push(acquire(&self.remote).await?);
-        }
-        permits.push(acquire(&self.local).await?);
-        self.throttle.verdict(attempt, Instant::now()).map_or(Ok(permits), |verdict| Err(verdict.into()))
+    async fn permit(&self, source: &Source, attempt: &LoginAttempt) -> Result<OwnedSemaphorePermit, Error> {
+        let permit = match source {
+            Source::Local(_) => acquire(&self.local).await?,
+            Source::Directory(_) => acquire(&self.remote).await?,
+        };
+        self.throttle.verdict(attempt, Instant::now()).map_or(Ok(permit), |verdict| Err(verdict.into()))
     }
 
     async fn check(
@@ -183,20 +185,44 @@ impl Authenticator {
     ) -> Result<Option<User>, Error> {
         match source {
             Source::Directory(directory) => {
-                // Takes as long as a local password, so that the time does not reveal which users have one.
-                let same_time = verify(password.clone(), None);
-                let query = self.query_directory(&directory, name, &password, arrived);
-                let (found, _) = tokio::join!(query, same_time);
-                found
+                // As long as a local password takes, so that the time does not reveal which users have one.
+                let (started, least) = (Instant::now(), self.time_of_local_check().await?);
+                let found = self.query_directory(&directory, name, &password, arrived).await?;
+                tokio::time::sleep(least.saturating_sub(started.elapsed())).await;
+                Ok(found)
             }
             Source::Local(login) => {
                 // Check the password of a locked user all the same, so that the time reveals nothing.
                 let locked = login.as_ref().is_some_and(|login| login.locked);
                 let (user, hash) = login.map(|login| (login.user, login.password_hash)).unzip();
-                let correct = verify(password, hash.flatten()).await?;
+                let correct = self.verify(password, hash.flatten()).await?;
                 Ok(user.filter(|_| correct && !locked))
             }
         }
+    }
+
+    async fn verify(&self, password: Secret<String>, hash: Option<String>) -> Result<bool, Error> {
+        let check = move || {
+            let started = Instant::now();
+            (password::verify(&password, hash.as_deref()), started.elapsed())
+        };
+        let checked = tokio::task::spawn_blocking(check).await;
+        let (correct, took) = checked.map_err(|error| Error::Internal(error.into()))?;
+        self.local_took.lock().unwrap_or_else(PoisonError::into_inner).replace(took);
+        Ok(correct)
+    }
+
+    /// Returns the time that the last check of a local password took; without one, makes one of nobody's.
+    async fn time_of_local_check(&self) -> Result<Duration, Error> {
+        let known = || *self.local_took.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(took) = known() {
+            return Ok(took);
+        }
+        let _permit = acquire(&self.local).await?;
+        if known().is_none() {
+            self.verify(Secret::new("nobody's".to_owned()), None).await?;
+        }
+        Ok(known().unwrap_or_default())
     }
 
     async fn query_directory(
@@ -255,11 +281,6 @@ impl From<Verdict> for Error {
 
 async fn acquire(checks: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
     patiently(Arc::clone(checks).acquire_owned()).await?.map_err(|closed| Error::Internal(closed.into()))
-}
-
-async fn verify(password: Secret<String>, hash: Option<String>) -> Result<bool, Error> {
-    let check = move || password::verify(&password, hash.as_deref());
-    tokio::task::spawn_blocking(check).await.map_err(|error| Error::Internal(error.into()))
 }
 
 pub(super) async fn patiently<T>(turn: impl Future<Output = T>) -> Result<T, Error> {

@@ -14,7 +14,10 @@ use uncloud_wire::{
 };
 use url::Url;
 
-use crate::embedded::{Instance, default_data_dir};
+use crate::{
+    embedded::{Instance, default_data_dir},
+    error,
+};
 
 /// Longest wait for a server that is starting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -168,14 +171,17 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
-        // Queries are short: compiling one would take longer than running it.
         .after_connect(|connection, _| {
-            Box::pin(async move { sqlx::query!("set jit = off").execute(connection).await.map(drop) })
+            Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
         })
         // A connection that was in use a moment ago is not tested first, which would cost as much as a query.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {
+                // The server may have become a standby; a new connection finds the one that takes its place.
+                if error::was_read_only_within(meta.age) {
+                    return Ok(false);
+                }
                 if meta.idle_for >= FRESH {
                     connection.ping().await?;
                 }
@@ -188,7 +194,10 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
         // A pool retries while the server is starting or unreachable, and then only reports the timeout.
         Err(sqlx::Error::PoolTimedOut) => connection_error(&options).await,
         Err(error) => error,
-        Ok(pool) => return Ok(pool),
+        Ok(pool) => {
+            ensure_utf8(&pool).await?;
+            return Ok(pool);
+        }
     };
     let context = match &error {
         // The server has responded: it does not know the user, the password or the database.
@@ -203,6 +212,24 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
         _ => Failure::no_response("can't connect to PostgreSQL; check DATABASE_URL and that the server is running"),
     };
     Err(anyhow::Error::new(error).context(context))
+}
+
+/// The settings of each session, whatever a role or a database has set: queries are short, so that compiling one would take
+/// longer than running it, and the program has time limits of its own.
+const SESSION: &str = "set jit = off; set statement_timeout = 0; set lock_timeout = 0; \
+    set idle_in_transaction_session_timeout = 0";
+
+/// Fails unless the database stores all texts.
+async fn ensure_utf8(pool: &PgPool) -> anyhow::Result<()> {
+    let encoding: String = sqlx::query_scalar("show server_encoding").fetch_one(pool).await?;
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    let what = format!(
+        "the database has the encoding {encoding}, in which not all names can be stored; create one with \
+         `create database uncloud encoding 'UTF8' template template0`"
+    );
+    Err(Failure::new(Exit::Failed, what).into())
 }
 
 /// The parameters that a URL of PostgreSQL may have; sqlx logs the value of any other one, which may be the rest of a

@@ -9,7 +9,9 @@ use anyhow::{Context as _, bail};
 use nix::unistd::{Uid, User};
 
 /// The candidates in this order if no user is named.
-const CANDIDATES: [&str; 3] = ["uncloud", "postgres", "nobody"];
+const CANDIDATES: [&str; 2] = ["uncloud", "postgres"];
+/// The user of whatever has no user of its own, which must not reach the database.
+const NOBODY: &str = "nobody";
 
 /// The unprivileged user that the private servers run as when `uncloud` itself is root (PostgreSQL refuses root).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Chooses the user to run as: `requested`, otherwise the first that exists of `uncloud`, `postgres` and `nobody`.
+    /// Chooses the user to run as: `requested`, otherwise the first that exists of `uncloud` and `postgres`.
     /// Returns `None` if this process is not root: then the servers run as its user.
     pub fn choose(requested: Option<&str>) -> anyhow::Result<Option<Self>> {
         if !Uid::effective().is_root() {
@@ -35,6 +37,9 @@ impl Account {
             };
             if account.uid == 0 {
                 bail!("PostgreSQL refuses to run as root; name another user than {name:?}");
+            }
+            if name == NOBODY {
+                bail!("other programs run as {NOBODY:?}, too, and would reach the database; name a user of its own");
             }
             return Ok(Some(account));
         }
@@ -55,6 +60,12 @@ impl Account {
         }
         let owner = User::from_uid(Uid::from_raw(metadata.uid())).context("reading the user database")?;
         let name = owner.map_or_else(|| format!("user {}", metadata.uid()), |user| user.name);
+        if name == NOBODY {
+            let (folder, name) = (existing.display(), &self.name);
+            bail!(
+                "{folder} belongs to {NOBODY:?}, as which other programs run, too; hand it over: chown -R {name}: {folder}"
+            );
+        }
         Ok(Self { name, uid: metadata.uid(), gid: metadata.gid() })
     }
 

@@ -1,14 +1,15 @@
 //! The data folder of an instance: its lock, and the instance's record for other programs (`instance.json`).
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::Write as _;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
-use nix::unistd::Uid;
+use nix::fcntl::OFlag;
+use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
 use uncloud_wire::Secret;
 
@@ -32,6 +33,7 @@ impl DataDir {
         let created = DirBuilder::new().recursive(true).mode(mode).create(path);
         created.with_context(|| format!("creating the data folder {}; choose one with --data-dir", path.display()))?;
         let path = path.canonicalize().with_context(|| format!("resolving {}", path.display()))?;
+        ensure_own(&path, &std::fs::metadata(&path)?)?;
         let lock_path = path.join("lock");
         let mut options = OpenOptions::new();
         let mut lock = options
@@ -151,14 +153,36 @@ impl Instance {
     /// Returns the content of the file, even if its process no longer runs.
     pub(super) fn read_even_dead(data_dir: &Path) -> anyhow::Result<Option<Self>> {
         let path = data_dir.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let mut file = match OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path) {
+            Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         };
+        // It says where passwords and keys go, so only what nobody else could have written is believed.
+        ensure_own(data_dir, &std::fs::metadata(data_dir)?)?;
+        ensure_own(&path, &file.metadata()?)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(|| format!("reading {}", path.display()))?;
         let parsed = serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
         Ok(Some(parsed))
     }
+}
+
+/// Fails unless a file or folder belongs to this user or to root, and nobody else may write it.
+fn ensure_own(path: &Path, metadata: &Metadata) -> anyhow::Result<()> {
+    let own = Uid::effective().as_raw();
+    if metadata.uid() != own && metadata.uid() != 0 {
+        let owner = User::from_uid(Uid::from_raw(metadata.uid())).ok().flatten().map(|user| user.name);
+        let owner = owner.unwrap_or_else(|| metadata.uid().to_string());
+        bail!(
+            "{} belongs to the user {owner}; run the command as that user, or choose another --data-dir",
+            path.display()
+        );
+    }
+    if metadata.mode() & 0o022 != 0 {
+        bail!("{path} can be written by other users; take that away (chmod go-w {path})", path = path.display());
+    }
+    Ok(())
 }
 
 /// Serializes the secret URLs in clear: only the same user can read the file (mode 0600).

@@ -1,5 +1,6 @@
 //! A private PostgreSQL.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -10,10 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
+use nix::unistd::{Uid, User};
 use uncloud_wire::Secret;
 
 use super::{
     Account, Child, ChildSpec, DataDir, Log, ProcessId, Registry, StopPlan,
+    instance::write_private,
     programs::{find_postgres, postgres_major},
 };
 
@@ -47,6 +50,7 @@ impl Postgres {
             tracing::info!(folder = %cluster.display(), "first start: creating the database folder");
             init(&initdb, &postgres, &cluster, account.as_ref())?;
         }
+        write_access(&cluster, account.as_ref())?;
         let log = data_dir.log_file("postgres");
         let mut spec = spec(postgres, &cluster, sockets, Log::File(log));
         spec.account = account;
@@ -88,13 +92,27 @@ fn init(initdb: &Path, postgres: &Path, cluster: &Path, account: Option<&Account
         account.give(&new)?;
     }
     let mut command = Command::new(initdb);
-    // Trust authentication, because only the server's user and root can reach the socket at all.
-    command.args(["-U", DATABASE, "-A", "trust", "-E", "UTF8", "--locale=C", "-D"]).arg(&new);
+    command.args(["-U", DATABASE, "-A", "peer", "-E", "UTF8", "--locale=C", "-D"]).arg(&new);
     run(command, account, "").context("initdb could not create the database folder")?;
     let mut command = Command::new(postgres);
     command.args(["--single", "-D"]).arg(&new).arg("postgres");
     run(command, account, &format!("create database {DATABASE}\n")).context("creating the database")?;
     std::fs::rename(&new, cluster).with_context(|| format!("renaming the new folder to {}", cluster.display()))
+}
+
+/// Writes who may connect: as the kernel tells, the user of this process and that of the server, as the database's owner. Also
+/// in a folder of an earlier version, which trusted everybody who reached the socket.
+fn write_access(cluster: &Path, account: Option<&Account>) -> anyhow::Result<()> {
+    let own = User::from_uid(Uid::effective())?.map(|user| user.name).context("this process' user has no name")?;
+    let users: BTreeSet<&str> =
+        [own.as_str()].into_iter().chain(account.map(|account| account.name.as_str())).collect();
+    let map: String = users.iter().fold(String::new(), |map, user| format!("{map}{DATABASE} \"{user}\" {DATABASE}\n"));
+    for (file, text) in [("pg_hba.conf", format!("local all all peer map={DATABASE}\n")), ("pg_ident.conf", map)] {
+        let path = cluster.join(file);
+        write_private(&path, text.as_bytes())?;
+        account.map_or(Ok(()), |account| account.give(&path))?;
+    }
+    Ok(())
 }
 
 /// Runs a program of PostgreSQL until it ends.

@@ -211,3 +211,51 @@ async fn owner() {
     tell("started");
     std::future::pending::<()>().await;
 }
+
+#[test]
+fn instance_of_folder_that_others_own_or_may_write_is_not_believed() {
+    let folder = folder();
+    let record = folder.path().join("instance.json");
+    let registry = Registry::create(&DataDir::lock(folder.path()).expect("a folder")).expect("a record");
+    assert!(Instance::read(folder.path()).expect("own").is_some());
+    let refusal = || format!("{:#}", Instance::read(folder.path()).expect_err("not believed"));
+    for path in [folder.path(), &record] {
+        let mode = path.metadata().expect("a path").permissions();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).expect("chmod");
+        assert!(refusal().contains("chmod go-w"), "{}", refusal());
+        std::fs::set_permissions(path, mode).expect("chmod");
+        if Uid::effective().is_root() {
+            std::os::unix::fs::chown(path, Some(65_534), None).expect("chown");
+            assert!(refusal().contains("belongs to the user nobody"), "{}", refusal());
+            std::os::unix::fs::chown(path, Some(0), None).expect("chown");
+        }
+    }
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::rename(&record, &elsewhere).expect("moved");
+    std::os::unix::fs::symlink(&elsewhere, &record).expect("linked");
+    assert!(refusal().contains("instance.json"), "a link");
+    drop(registry);
+}
+
+#[tokio::test]
+async fn postgres_of_earlier_version_trusts_only_users_that_the_kernel_names() {
+    let folder = folder();
+    Running::start(folder.path()).await.expect("first start").stop().await;
+    let access = folder.path().join("postgres/pg_hba.conf");
+    std::fs::write(&access, "local all all trust\n").expect("as it was");
+    let running = Running::start(folder.path()).await.expect("second start");
+    connect(&running.postgres.url).await.expect("this user is the database's owner");
+    let other = Secret::new(running.postgres.url.expose().replace("user=uncloud", "user=postgres"));
+    let refused = connect(&other).await.expect_err("no other role").to_string();
+    assert!(refused.contains("eer authentication"), "{refused}");
+    assert!(!std::fs::read_to_string(&access).expect("a file").contains("trust"));
+    running.stop().await;
+}
+
+#[test]
+fn account_that_other_programs_share_is_refused() {
+    if Uid::effective().is_root() {
+        let error = format!("{:#}", Account::choose(Some("nobody")).expect_err("refused"));
+        assert!(error.contains("a user of its own"), "{error}");
+    }
+}

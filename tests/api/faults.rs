@@ -9,8 +9,13 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use uncloud_testkit::servers::PostgresServer;
 
-use crate::app::{HOST, TestApp, new_key};
+use crate::{
+    app::{HOST, TestApp, new_key},
+    cli::{beside, refused, uncloud},
+};
 
 fn obedient(desired: &Value) -> Value {
     json!({ "applied_generation": desired["generation"] })
@@ -135,4 +140,61 @@ async fn job_with_damaged_key_fails_and_names_the_network() {
     assert_eq!(job["state"], "failed", "{job}");
     let expected = format!("the public key of network {} is damaged", network["id"]);
     assert!(job["error"].as_str().is_some_and(|error| error.contains(&expected)), "{job}");
+}
+
+impl TestApp {
+    /// Changes a setting of the database, which new sessions have, and ends those of the server.
+    async fn set_for_new_sessions(&self, session: &mut PgConnection, setting: &str) {
+        let database: String =
+            sqlx::query_scalar("select current_database()").fetch_one(&mut *session).await.expect("a name");
+        let alter = AssertSqlSafe(format!("alter database \"{database}\" set {setting}"));
+        sqlx::query(alter).execute(session).await.expect("altered");
+    }
+}
+
+async fn end_others(session: &mut PgConnection) {
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity
+               where datname = current_database() and pid <> pg_backend_pid()";
+    sqlx::query(end).execute(session).await.expect("ended");
+    // What was in use less than 20 ms ago is not looked at first.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+#[tokio::test]
+async fn write_to_a_standby_returns_503_and_works_again_after_the_failover() {
+    let app = TestApp::start().await;
+    let create = async || app.post("/v1/token", "alice", json!({ "name": "laptop", "scopes": ["read"] })).await;
+    create().await.expect(201);
+    let mut session = PgConnection::connect(app.database_url.expose()).await.expect("a session");
+    app.set_for_new_sessions(&mut session, "default_transaction_read_only = on").await;
+    end_others(&mut session).await;
+    assert_eq!(create().await.expect(503)["code"], "unavailable");
+    app.set_for_new_sessions(&mut session, "default_transaction_read_only = off").await;
+    // The server's sessions are still those of the standby; nobody ends them.
+    create().await.expect(201);
+}
+
+#[tokio::test]
+async fn time_limits_of_the_database_do_not_apply_to_the_server() {
+    let app = TestApp::start().await;
+    let mut session = PgConnection::connect(app.database_url.expose()).await.expect("a session");
+    for setting in ["statement_timeout = '1ms'", "lock_timeout = '1ms'", "idle_in_transaction_session_timeout = '1ms'"]
+    {
+        app.set_for_new_sessions(&mut session, setting).await;
+    }
+    end_others(&mut session).await;
+    app.handbook_pool().await;
+    app.network("alice", new_key()).await;
+}
+
+#[tokio::test]
+async fn database_of_another_encoding_is_refused_with_what_to_do() {
+    let postgres = PostgresServer::shared();
+    let mut admin = PgConnection::connect(postgres.url("postgres").expose()).await.expect("PostgreSQL");
+    let create = "create database latin encoding 'LATIN1' locale 'C' template template0";
+    sqlx::query(create).execute(&mut admin).await.expect("created");
+    let mut migrate = uncloud(&["migrate"]);
+    migrate.env("DATABASE_URL", postgres.url("latin").expose());
+    beside(move || refused(&mut migrate, "", &["LATIN1", "encoding 'UTF8'"])).await;
+    postgres.drop_database("latin").await;
 }

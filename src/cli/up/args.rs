@@ -55,7 +55,7 @@ pub struct UpArgs {
     #[arg(long)]
     pub(super) host_network: bool,
 
-    /// User of PostgreSQL and Redis when started as root [default: uncloud, postgres or nobody].
+    /// User of PostgreSQL and Redis when started as root [default: uncloud or postgres].
     #[arg(long, env = "UNCLOUD_RUN_AS", value_name = "USER", value_hint = ValueHint::Username)]
     pub(super) run_as: Option<String>,
 

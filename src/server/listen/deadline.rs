@@ -12,17 +12,20 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+use super::places::Activity;
+
 /// A stream whose writes fail when the client has not taken all that was written within a time.
-pub(super) struct WriteDeadline<T> {
+pub(super) struct WriteDeadline<'a, T> {
     io: T,
     patience: Duration,
+    activity: &'a Activity,
     /// Set from the first write until all is written.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> WriteDeadline<T> {
-    pub(super) fn new(io: T, patience: Duration) -> Self {
-        Self { io, patience, deadline: None }
+impl<'a, T> WriteDeadline<'a, T> {
+    pub(super) fn new(io: T, patience: Duration, activity: &'a Activity) -> Self {
+        Self { io, patience, activity, deadline: None }
     }
 
     fn checked<V>(&mut self, poll: Poll<io::Result<V>>, context: &mut Context<'_>) -> Poll<io::Result<V>> {
@@ -43,7 +46,7 @@ impl<T> WriteDeadline<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for WriteDeadline<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WriteDeadline<'_, T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -53,7 +56,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for WriteDeadline<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<'_, T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.is_late() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -82,6 +85,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<T> {
         let poll = Pin::new(&mut self.io).poll_flush(context);
         if matches!(poll, Poll::Ready(Ok(()))) {
             self.deadline = None;
+            self.activity.sent();
         }
         self.checked(poll, context)
     }

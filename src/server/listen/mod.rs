@@ -69,19 +69,19 @@ pub async fn run(
     let service = Arc::new(Service { endpoint: endpoint.boxed(), tls, limits, stop: stop.clone() });
     let mut connections = JoinSet::new();
     loop {
-        let accepted = async {
-            let (stream, peer) = listener.accept().await?;
-            let address = peer.ip().to_canonical();
-            // Without a place, further connections wait in the kernel's queue.
-            io::Result::Ok((stream, peer, places.take(address, proxies.trusts(address)).await))
-        };
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            accepted = accepted => accepted,
+            accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
+            Ok((stream, peer)) => {
+                let address = peer.ip().to_canonical();
+                // While it waits for a place, further connections wait in the kernel's queue.
+                let place = tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => break,
+                    place = places.take(address, proxies.trusts(address)) => place,
+                };
                 // Dropping the stream closes it, which is all that a client with too many connections gets to know.
                 let Some(place) = place else { continue };
                 let service = Arc::clone(&service);
@@ -137,7 +137,7 @@ impl Service {
                     std::future::pending::<()>().await; // the connection is about to be dropped
                 }
                 let response = self.respond(request).await;
-                activity.end();
+                activity.respond();
                 Ok::<hyper::Response<_>, Infallible>(response.into())
             })
         });
@@ -145,7 +145,7 @@ impl Service {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.headers)
             .max_buf_size(self.limits.header_bytes)
-            .serve_connection(TokioIo::new(WriteDeadline::new(io, self.limits.answer)), service);
+            .serve_connection(TokioIo::new(WriteDeadline::new(io, self.limits.answer, activity)), service);
         let ended = tokio::select! {
             ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
             () = self.lingered() => {

@@ -56,7 +56,10 @@ pub(super) struct Activity {
 enum Phase {
     /// It waits for a request since then.
     Idle(Instant),
+    /// It works on a request.
     Busy,
+    /// Its response is on the way to the client.
+    Responding,
     /// Its place is needed.
     GivenUp,
 }
@@ -125,7 +128,7 @@ impl Activity {
     fn idle_since(&self) -> Option<Instant> {
         match *lock(&self.phase) {
             Phase::Idle(since) => Some(since),
-            Phase::Busy | Phase::GivenUp => None,
+            Phase::Busy | Phase::Responding | Phase::GivenUp => None,
         }
     }
 
@@ -147,9 +150,17 @@ impl Activity {
         is_ours
     }
 
-    /// Notes that the request is responded to.
-    pub(super) fn end(&self) {
-        *lock(&self.phase) = Phase::Idle(Instant::now());
+    /// Notes that the response is ready to be sent.
+    pub(super) fn respond(&self) {
+        *lock(&self.phase) = Phase::Responding;
+    }
+
+    /// Notes that all is sent that was to be.
+    pub(super) fn sent(&self) {
+        let mut phase = lock(&self.phase);
+        if matches!(*phase, Phase::Responding) {
+            *phase = Phase::Idle(Instant::now());
+        }
     }
 
     /// Completes when the connection's place was given up.
