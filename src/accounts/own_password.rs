@@ -20,9 +20,9 @@ input! {
     /// A change of the caller's password.
     pub struct PasswordUpdate {
         /// The present password, asked for again: somebody else may be at the caller's browser.
-        pub old_password: PasswordText,
+        pub old_password: PasswordText<1, 1024>,
         /// The new password, of 8 to 256 characters.
-        pub new_password: PasswordText,
+        pub new_password: PasswordText<8, 256>,
     }
 }
 
