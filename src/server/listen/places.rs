@@ -3,10 +3,12 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;
@@ -18,6 +20,8 @@ pub(super) struct Places {
     of_address: usize,
     of_site: usize,
     open: Arc<Mutex<Open>>,
+    /// Notified when a connection has become idle.
+    idle: Arc<Notify>,
 }
 
 /// The open connections.
@@ -51,6 +55,8 @@ pub(super) struct Place {
 pub(super) struct Activity {
     phase: Mutex<Phase>,
     given_up: Notify,
+    /// Of all connections: one of them has become idle.
+    idle: Arc<Notify>,
 }
 
 enum Phase {
@@ -67,7 +73,13 @@ enum Phase {
 impl Places {
     pub(super) fn new(limits: &Limits) -> Self {
         let free = Arc::new(Semaphore::new(limits.connections));
-        Self { free, of_address: limits.of_address, of_site: limits.of_site, open: Arc::default() }
+        Self {
+            free,
+            of_address: limits.of_address,
+            of_site: limits.of_site,
+            open: Arc::default(),
+            idle: Arc::default(),
+        }
     }
 
     /// Takes a place for a connection from this address; if all are taken, that of the longest idle connection. None if the
@@ -81,11 +93,20 @@ impl Places {
         if groups.iter().any(|(group, most)| lock(&self.open).of_group.get(group).is_some_and(|taken| taken >= most)) {
             return None;
         }
-        let permit = if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            permit
-        } else {
-            self.give_up_longest_idle();
-            Arc::clone(&self.free).acquire_owned().await.ok()?
+        let mut permit = pin!(Arc::clone(&self.free).acquire_owned());
+        let permit = match permit.as_mut().now_or_never() {
+            Some(permit) => permit.ok()?,
+            None => loop {
+                let idle = self.idle.notified();
+                if self.give_up_longest_idle() {
+                    break permit.await.ok()?;
+                }
+                // All are busy: the first one to be idle, or to end, makes room.
+                tokio::select! {
+                    permit = &mut permit => break permit.ok()?,
+                    () = idle => {}
+                }
+            },
         };
         let mut open = lock(&self.open);
         let groups: Vec<Group> = groups.into_iter().map(|(group, _)| group).collect();
@@ -94,18 +115,21 @@ impl Places {
         }
         open.last += 1;
         let number = open.last;
-        let activity = Arc::new(Activity { phase: Mutex::new(Phase::Idle(Instant::now())), given_up: Notify::new() });
+        let activity = Arc::new(Activity {
+            phase: Mutex::new(Phase::Idle(Instant::now())),
+            given_up: Notify::new(),
+            idle: Arc::clone(&self.idle),
+        });
         open.connections.insert(number, Arc::clone(&activity));
         drop(open);
         Some(Place { _permit: permit, groups, number, open: Arc::clone(&self.open), activity })
     }
 
-    fn give_up_longest_idle(&self) {
+    /// Returns false if no connection is idle.
+    fn give_up_longest_idle(&self) -> bool {
         let open = lock(&self.open);
         let idle = open.connections.values().filter_map(|activity| Some((activity.idle_since()?, activity)));
-        if let Some((_, activity)) = idle.min_by_key(|(since, _)| *since) {
-            activity.give_up();
-        }
+        idle.min_by_key(|(since, _)| *since).is_some_and(|(_, activity)| activity.give_up())
     }
 }
 
@@ -132,12 +156,15 @@ impl Activity {
         }
     }
 
-    fn give_up(&self) {
+    /// Returns false if the connection is not idle any more.
+    fn give_up(&self) -> bool {
         let mut phase = lock(&self.phase);
-        if matches!(*phase, Phase::Idle(_)) {
+        let is_idle = matches!(*phase, Phase::Idle(_));
+        if is_idle {
             *phase = Phase::GivenUp;
             self.given_up.notify_one();
         }
+        is_idle
     }
 
     /// Notes that a request has come; returns false if the connection's place was given up before.
@@ -160,6 +187,7 @@ impl Activity {
         let mut phase = lock(&self.phase);
         if matches!(*phase, Phase::Responding) {
             *phase = Phase::Idle(Instant::now());
+            self.idle.notify_waiters();
         }
     }
 
@@ -183,8 +211,6 @@ fn site_of(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
-
     use super::*;
 
     fn places(connections: usize) -> Places {
@@ -223,6 +249,16 @@ mod tests {
         assert!(idle.activity.given_up().now_or_never().is_some());
         assert!(!idle.activity.begin(), "a request that comes now is too late");
         drop(idle);
-        assert!(third.now_or_never().flatten().is_some());
+        let third = third.now_or_never().flatten().expect("its place");
+        assert!(third.activity.begin());
+        let mut fourth = Box::pin(places.take("192.0.2.4".parse().expect("an address"), false));
+        assert!(fourth.as_mut().now_or_never().is_none(), "all are busy");
+        third.activity.respond();
+        assert!(fourth.as_mut().now_or_never().is_none(), "a client that still reads is busy");
+        third.activity.sent();
+        assert!(fourth.as_mut().now_or_never().is_none());
+        assert!(third.activity.given_up().now_or_never().is_some(), "it has become idle");
+        drop(third);
+        assert!(fourth.now_or_never().flatten().is_some());
     }
 }
