@@ -23,13 +23,17 @@ begin
 end $$;
 -- Before the statement, and so before it takes a number.
 create trigger audit_hold_place before insert on audit for each statement execute function audit_hold_place();
--- The number up to which no entry is still to come.
-create function audit_complete_to() returns bigint language sql stable
-    return coalesce(
-        (select min(objid::bigint) from pg_locks
-         where locktype = 'advisory' and classid::bigint = audit_lock() and objsubid = 2
-             and database = (select oid from pg_database where datname = current_database())),
-        9223372036854775807);
+-- The number up to which no entry is still to come, for a later statement. Numbers first, then locks: who takes a number in
+-- between has taken its lock before.
+create function audit_complete_to() returns bigint language plpgsql as $$
+declare
+    complete bigint := (select last_value from audit_audit_id_seq);
+begin
+    return least(complete, (
+        select min(objid::bigint) from pg_locks
+        where locktype = 'advisory' and classid::bigint = audit_lock() and objsubid = 2
+            and database = (select oid from pg_database where datname = current_database())));
+end $$;
 
 -- The directory's own identifier of a user's entry (entryUUID, objectGUID): whoever gets the user name of somebody who has left
 -- is another person.

@@ -2,7 +2,10 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,7 +20,7 @@ use super::{
     db,
     ldap::Directory,
     login_name::LoginName,
-    password,
+    password::{self, NewPassword},
     single_flight::SingleFlight,
     throttle::{Key, LoginAttempt, Throttle, Verdict},
 };
@@ -58,7 +61,9 @@ pub struct Authenticator {
     pub(super) turns: SingleFlight,
     local: Arc<Semaphore>,
     pub(super) remote: Arc<Semaphore>,
-    /// The time that the last check of a local password took.
+    /// Counts the calls of [`Self::forget_user`]: a check that began before one of them caches nothing.
+    pub(super) forgotten: AtomicU64,
+    /// The time that the last check of a local password took, for each form of it.
     local_took: Mutex<Option<Duration>>,
     /// The time of the directory's last failure, so that logins which waited then need not try again.
     failed: Mutex<Option<Instant>>,
@@ -88,6 +93,7 @@ impl Authenticator {
             turns: SingleFlight::default(),
             local: Arc::new(Semaphore::new(CONCURRENT_LOCAL)),
             remote: Arc::new(Semaphore::new(CONCURRENT_DIRECTORY)),
+            forgotten: AtomicU64::default(),
             local_took: Mutex::default(),
             failed: Mutex::default(),
         })
@@ -117,25 +123,40 @@ impl Authenticator {
         if let Some(user) = self.known(&attempt)? {
             return Ok(user); // another request of the same user was faster
         }
+        let (started, forgotten) = (Instant::now(), self.forgotten.load(Ordering::SeqCst));
         let source = self.source(&name).await?;
         let permit = self.permit(&source, &attempt).await?;
         let this = Arc::clone(self);
         let check = async move {
             let _held = (turn, permit);
-            let started = Instant::now();
             let Some(user) = this.check(source, &name, password, arrived).await? else {
                 this.throttle.wrong(&attempt, Instant::now());
                 return Err(refused());
             };
             this.throttle.right(&attempt, Instant::now());
-            this.memory.remember(attempt.guess, user.clone(), started);
+            if this.forgotten.load(Ordering::SeqCst) == forgotten {
+                this.memory.remember(attempt.guess, user.clone(), started);
+            }
             Ok(user)
         };
         request_context::to_the_end(check).await
     }
 
-    /// Drops what is cached of a user's password and tokens.
+    /// Hashes a user's new password, as one of the local passwords that are checked at the same time; none for a user
+    /// without a local password.
+    pub(super) async fn hash(&self, user: &User, password: NewPassword) -> Result<Option<String>, Error> {
+        let username = user.username.parse().map_err(anyhow::Error::new)?;
+        if db::login(&self.pool, &username).await?.is_none_or(|login| login.password_hash.is_none()) {
+            return Ok(None);
+        }
+        let _permit = acquire(&self.local).await?;
+        let hashed = tokio::task::spawn_blocking(move || password.hash()).await;
+        Ok(Some(hashed.map_err(anyhow::Error::new)??))
+    }
+
+    /// Drops what is cached of a user's password and tokens, also by checks in progress, which may have read the old ones.
     pub(super) fn forget_user(&self, user_id: i64) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.memory.forget_all(|user| user.user_id == user_id);
         self.tokens.forget_all(|(user, _)| user.user_id == user_id);
     }
@@ -186,7 +207,9 @@ impl Authenticator {
         match source {
             Source::Directory(directory) => {
                 // As long as a local password takes, so that the time does not reveal which users have one.
-                let (started, least) = (Instant::now(), self.time_of_local_check().await?);
+                let started = Instant::now();
+                let least =
+                    self.time_of_local_check().await? * password::forms(&password).len().try_into().unwrap_or(1);
                 let found = self.query_directory(&directory, name, &password, arrived).await?;
                 tokio::time::sleep(least.saturating_sub(started.elapsed())).await;
                 Ok(found)
@@ -203,8 +226,9 @@ impl Authenticator {
 
     async fn verify(&self, password: Secret<String>, hash: Option<String>) -> Result<bool, Error> {
         let check = move || {
+            let forms = u32::try_from(password::forms(&password).len()).unwrap_or(1).max(1);
             let started = Instant::now();
-            (password::verify(&password, hash.as_deref()), started.elapsed())
+            (password::verify(&password, hash.as_deref()), started.elapsed() / forms)
         };
         let checked = tokio::task::spawn_blocking(check).await;
         let (correct, took) = checked.map_err(|error| Error::Internal(error.into()))?;

@@ -65,8 +65,11 @@ impl PasswordApi {
             }
             Err(error) => return Err(error),
         }
-        let hash = tokio::task::spawn_blocking(move || new_password.hash()).await.map_err(anyhow::Error::new)??;
-        if !db::set_password(&self.authenticator.pool, caller.0.user_id, &hash).await? {
+        let set = match self.authenticator.hash(&caller.0, new_password).await? {
+            Some(hash) => db::set_password(&self.authenticator.pool, caller.0.user_id, &hash).await?,
+            None => false,
+        };
+        if !set {
             let detail = "your password is the directory's; change it there".to_owned();
             return Err(Error::Conflict { code: Code::PasswordInDirectory, detail, field: None });
         }

@@ -55,6 +55,14 @@ pub(super) fn is_possible(password: &Secret<String>) -> bool {
     (1..=MAX_BYTES).contains(&password.expose().len())
 }
 
+/// Returns the forms in which a password may have been set: one, unless it has accents.
+pub(super) fn forms(password: &Secret<String>) -> Vec<String> {
+    let typed = password.expose();
+    let mut forms = vec![typed.nfc().collect(), typed.clone(), typed.nfd().collect::<String>()];
+    forms.dedup();
+    forms
+}
+
 /// Checks a password in a time that does not depend on the user; without a hash it takes as long and fails. Passwords that
 /// were set before they were composed may have either form.
 pub(super) fn verify(password: &Secret<String>, hash: Option<&str>) -> bool {
@@ -62,12 +70,9 @@ pub(super) fn verify(password: &Secret<String>, hash: Option<&str>) -> bool {
         return false;
     }
     let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODYS)) else { return false };
-    let typed = password.expose();
-    let mut forms = vec![typed.nfc().collect(), typed.clone(), typed.nfd().collect::<String>()];
-    forms.dedup();
     // Outputs are compared in constant time.
     let is_right = |form: &String| parsed.hash.is_some() && computed(form, &parsed) == parsed.hash;
-    forms.iter().any(is_right) && hash.is_some()
+    forms(password).iter().any(is_right) && hash.is_some()
 }
 
 /// The memory in KiB from which on glibc gives a buffer to the system as soon as it is freed. Smaller ones stay with the thread

@@ -23,6 +23,8 @@ pub(super) struct Filter {
 /// Returns a page of the entries that match, without those that follow an entry which is still to be committed.
 pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: PageQuery) -> sqlx::Result<Vec<Entry>> {
     let mut search = request_context::begin_search(pool).await?;
+    // In a statement before the one that reads entries, which therefore sees all up to there.
+    let complete = sqlx::query_scalar!(r#"select audit_complete_to() as "number!""#).fetch_one(&mut *search).await?;
     let entries = in_order!(
         window,
         &mut *search,
@@ -34,7 +36,7 @@ pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: PageQuery) -
            where ($3::text is null or audit.user_id = (select user_id from users where username = $3))
                and ($4::text is null or kind = $4) and ($5::text is null or object_id = $5)
                and ($6::text is null or request_id = $6)
-               and audit_id <= (select audit_complete_to())
+               and audit_id <= $9
                and ($7::timestamptz is null or at >= $7) and ($8::timestamptz is null or at < $8)"#,
         filter.username,
         filter.kind,
@@ -42,6 +44,7 @@ pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: PageQuery) -
         filter.request_id,
         filter.from,
         filter.to,
+        complete,
     )?;
     search.commit().await?;
     Ok(entries)

@@ -234,7 +234,7 @@ async fn ensure_utf8(pool: &PgPool) -> anyhow::Result<()> {
 
 /// The parameters that a URL of PostgreSQL may have; sqlx logs the value of any other one, which may be the rest of a
 /// password.
-const URL_PARAMETERS: [&str; 18] = [
+const URL_PARAMETERS: [&str; 21] = [
     "sslmode",
     "ssl-mode",
     "sslrootcert",
@@ -253,6 +253,10 @@ const URL_PARAMETERS: [&str; 18] = [
     "password",
     "application_name",
     "options",
+    // Of libpq, without effect here.
+    "channel_binding",
+    "connect_timeout",
+    "target_session_attrs",
 ];
 
 /// Parses a URL of PostgreSQL. No error quotes it, since any part may belong to the password.

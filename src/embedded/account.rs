@@ -81,7 +81,8 @@ impl Account {
 
     /// Changes the owner of `path` to this user.
     pub(super) fn give(&self, path: &Path) -> anyhow::Result<()> {
-        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
+        // Not what a link names, which this user may have put there.
+        std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))
             .with_context(|| format!("giving {} to the user {}", path.display(), self.name))
     }
 

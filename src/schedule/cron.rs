@@ -2,7 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use cronexpr::{Crontab, FallbackTimezoneOption, ParseOptions};
+use chrono::{DateTime as Moment, Utc};
+use croner::{
+    errors::CronError as Wrong,
+    parser::{CronParser, Seconds, Year},
+};
 use jiff::{
     Timestamp, ToSpan as _,
     civil::DateTime,
@@ -11,21 +15,6 @@ use jiff::{
 
 /// The longest expression; people do not write longer ones.
 const MAX_CRON: usize = 200;
-/// The spans of four years to search for a due time: the calendar, with leap days and weekdays, repeats after 28 years.
-const SPANS: usize = 8;
-/// The fields of an expression, with their least and greatest values.
-const FIELDS: [(&str, &str); 5] =
-    [("minute", "0-59"), ("hour", "0-23"), ("day of the month", "1-31"), ("month", "1-12"), ("day of the week", "0-7")];
-/// The expressions that names stand for.
-const NAMED: [(&str, &str); 7] = [
-    ("@yearly", "0 0 1 1 *"),
-    ("@annually", "0 0 1 1 *"),
-    ("@monthly", "0 0 1 * *"),
-    ("@weekly", "0 0 * * 0"),
-    ("@daily", "0 0 * * *"),
-    ("@midnight", "0 0 * * *"),
-    ("@hourly", "0 * * * *"),
-];
 
 /// A cron expression of five fields: minute, hour, day of the month, month, day of the week; see crontab(5). `L`, `W`
 /// and `#` are supported as well. Day of the month and day of the week must both match if one of them begins with `*`;
@@ -34,7 +23,7 @@ const NAMED: [(&str, &str); 7] = [
 pub struct CronText {
     text: String,
     /// Matched against wall times as if they were UTC.
-    wall: Box<Crontab>,
+    wall: Box<croner::Cron>,
     /// True if minute or hour begins with `*`: due again and again, and not at a certain time.
     is_running: bool,
 }
@@ -60,20 +49,15 @@ impl FromStr for CronText {
             return Err(CronError(format!("it must be one line of at most {MAX_CRON} characters")));
         }
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let expression = if text.starts_with('@') {
-            let named = NAMED.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text));
-            named
-                .map(|(_, expression)| *expression)
-                .ok_or_else(|| CronError(format!("{text:?} is not a known name")))?
-        } else {
-            &text
-        };
-        let fields: Vec<&str> = expression.split(' ').filter(|field| !field.is_empty()).collect();
-        let Ok([minute, hour, ..]) = <[&str; FIELDS.len()]>::try_from(fields.as_slice()) else {
+        let fields: Vec<&str> = text.split(' ').filter(|field| !field.is_empty()).collect();
+        if fields.len() != FIELDS.len() && !text.starts_with('@') {
             return Err(CronError(format!("it has {} fields", fields.len())));
+        }
+        let wall = parsed(&fields).map_err(|error| CronError(wrong_field(&fields).unwrap_or(error)))?;
+        let is_running = match fields.as_slice() {
+            [minute, hour, ..] => minute.starts_with('*') || hour.starts_with('*'),
+            _ => text.eq_ignore_ascii_case("@hourly"),
         };
-        let is_running = minute.starts_with('*') || hour.starts_with('*');
-        let wall = parsed(expression).ok_or_else(|| CronError(wrong_field(&fields)))?;
         let cron = Self { wall: Box::new(wall), is_running, text };
         // Such as the 30th of February. The start of the search does not matter: the calendar repeats itself.
         if cron.next_wall(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)).is_none() {
@@ -83,20 +67,28 @@ impl FromStr for CronText {
     }
 }
 
-fn parsed(expression: &str) -> Option<Crontab> {
-    let mut utc = ParseOptions::default();
-    utc.fallback_timezone_option = FallbackTimezoneOption::UTC;
-    cronexpr::parse_crontab_with(&expression.to_ascii_uppercase(), utc).ok()
+/// The fields of an expression.
+const FIELDS: [&str; 5] = ["minute", "hour", "day of the month", "month", "day of the week"];
+
+fn parsed(fields: &[&str]) -> Result<croner::Cron, String> {
+    // Both days must match if one of them begins with an asterisk.
+    let is_open = |field: &&&str| field.starts_with(['*', '?']);
+    let both = fields.len() == FIELDS.len() && [&fields[2], &fields[4]].iter().any(is_open);
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).dom_and_dow(both).build();
+    parser.parse(&fields.join(" ")).map_err(|error| match error {
+        Wrong::ComponentError(why) | Wrong::InvalidPattern(why) | Wrong::IllegalCharacters(why) => why,
+        other => other.to_string(),
+    })
 }
 
-/// Names the first field that is invalid by itself.
-fn wrong_field(fields: &[&str]) -> String {
-    let wrong = fields.iter().zip(FIELDS).enumerate().find(|(place, (field, _))| {
+/// Returns the first field that is invalid by itself, with the reason.
+fn wrong_field(fields: &[&str]) -> Option<String> {
+    fields.iter().zip(FIELDS).enumerate().find_map(|(place, (field, name))| {
         let mut alone = ["*"; FIELDS.len()];
-        alone[*place] = field;
-        parsed(&alone.join(" ")).is_none()
-    });
-    wrong.map_or_else(String::new, |(_, (field, (name, range)))| format!("{field:?} is not a valid {name} ({range})"))
+        alone[place] = field;
+        let why = parsed(&alone).err()?;
+        Some(format!("{field:?} is not a valid {name} ({})", why.trim_end_matches('.')))
+    })
 }
 
 impl fmt::Display for CronText {
@@ -155,13 +147,8 @@ impl CronText {
 
     /// Returns the first matching wall time after `after`.
     fn next_wall(&self, after: DateTime) -> Option<DateTime> {
-        let mut from = after.to_zoned(TimeZone::UTC).ok()?;
-        for _ in 0..SPANS {
-            if let Ok(next) = self.wall.find_next(from.timestamp()) {
-                return Some(next.datetime());
-            }
-            from = from.checked_add(4.years()).ok()?;
-        }
-        None
+        let after = after.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
+        let next = self.wall.find_next_occurrence(&Moment::<Utc>::from_timestamp(after, 0)?, false).ok()?;
+        Some(TimeZone::UTC.to_datetime(Timestamp::from_second(next.timestamp()).ok()?))
     }
 }

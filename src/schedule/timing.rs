@@ -3,12 +3,15 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    tz::{TimeZone, TimeZoneDatabase},
+};
 
 use super::cron::CronText;
 
 /// A time zone of the IANA database: as this machine knows it, so that its distribution keeps it up to date, else as the
-/// program does.
+/// program does (old names are in a package of their own on some machines).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
@@ -26,8 +29,8 @@ impl FromStr for Zone {
     type Err = ZoneError;
 
     fn from_str(text: &str) -> Result<Self, ZoneError> {
-        let zone = TimeZone::get(text).ok().filter(|zone| zone.iana_name() == Some(text));
-        zone.map(Self).ok_or(ZoneError)
+        let zone = TimeZone::get(text).or_else(|_| TimeZoneDatabase::bundled().get(text));
+        zone.ok().filter(|zone| zone.iana_name() == Some(text)).map(Self).ok_or(ZoneError)
     }
 }
 
@@ -96,7 +99,7 @@ mod tests {
             ("* * * *", "4 fields"),
             ("0 0 3 * * *", "6 fields"),
             ("60 * * * *", "\"60\" is not a valid minute"),
-            ("* 24 * * *", "\"24\" is not a valid hour (0-23)"),
+            ("* 24 * * *", "\"24\" is not a valid hour"),
             ("0 0 * * * UTC", "6 fields"),
             ("0 0 30 2 *", "no such day"),
             ("0 0 * * fry", "\"fry\" is not a valid day of the week"),
@@ -179,6 +182,10 @@ mod tests {
         let rare = cron("0 0 */29 2 1", "UTC");
         let first = rare.next(at("2025-01-01T00:00:00Z"), at("2025-01-01T00:00:00Z")).expect("a time");
         assert_eq!(first, at("2027-02-01T00:00:00Z"));
+        let last_days = cron("0 9 L * *", "UTC");
+        assert_eq!(next(&last_days, "2026-11-30T00:00:00Z", 3), ["11-30 09:00:00", "12-31 09:00:00", "01-31 09:00:00"]);
+        let december = cron("0 9 * * 5L", "UTC");
+        assert_eq!(next(&december, "2026-12-01T00:00:00Z", 1), ["12-25 09:00:00"]);
         let last_friday = cron("0 9 * * 5L", "Europe/Zurich");
         assert_eq!(next(&last_friday, "2026-06-01T00:00:00Z", 1), ["06-26 07:00:00"]);
     }

@@ -13,10 +13,23 @@ pub use limits::Limits;
 pub use listener::Listener;
 pub use tls::{Tls, TlsFiles};
 
-use std::{convert::Infallible, future::poll_fn, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, stream};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::{Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use poem::{
@@ -107,7 +120,7 @@ pub async fn run(
 }
 
 impl Service {
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr, activity: &Activity) {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, activity: &Arc<Activity>) {
         let Ok(local) = stream.local_addr() else { return };
         let addresses = (LocalAddr(local.into()), RemoteAddr(peer.into()));
         // Responses are written at once, and a client that does not read them must not hold the connection.
@@ -128,7 +141,7 @@ impl Service {
         io: impl AsyncRead + AsyncWrite + Unpin,
         (local, remote): (LocalAddr, RemoteAddr),
         scheme: &Scheme,
-        activity: &Activity,
+        activity: &Arc<Activity>,
     ) {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let request = Request::from((request, local.clone(), remote.clone(), scheme.clone()));
@@ -136,9 +149,9 @@ impl Service {
                 if !activity.begin() {
                     std::future::pending::<()>().await; // the connection is about to be dropped
                 }
-                let response = self.respond(request).await;
-                activity.respond();
-                Ok::<hyper::Response<_>, Infallible>(response.into())
+                let response: hyper::Response<_> = self.respond(request).await.into();
+                let activity = Arc::clone(activity);
+                Ok::<_, Infallible>(response.map(|body| ResponseBody { body, activity }))
             })
         });
         let mut connection = http1::Builder::new()
@@ -149,7 +162,7 @@ impl Service {
         let ended = tokio::select! {
             ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
             () = self.lingered() => {
-                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
                 poll_fn(|context| connection.poll_without_shutdown(context)).await
             }
         };
@@ -178,6 +191,38 @@ impl Service {
             std::future::pending::<()>().await; // the sender is gone, so this never happens
         }
         tokio::time::sleep(LINGER).await;
+    }
+}
+
+/// A response's body; when it is dropped, all of it has been handed over for sending.
+struct ResponseBody<B> {
+    body: B,
+    activity: Arc<Activity>,
+}
+
+impl<B: hyper::body::Body + Unpin> hyper::body::Body for ResponseBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for ResponseBody<B> {
+    fn drop(&mut self) {
+        self.activity.respond();
     }
 }
 

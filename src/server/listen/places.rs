@@ -62,7 +62,7 @@ pub(super) struct Activity {
 enum Phase {
     /// It waits for a request since then.
     Idle(Instant),
-    /// It works on a request.
+    /// It works on a request, or on its response.
     Busy,
     /// Its response is on the way to the client.
     Responding,
@@ -177,7 +177,7 @@ impl Activity {
         is_ours
     }
 
-    /// Notes that the response is ready to be sent.
+    /// Notes that the whole response has been handed over for sending.
     pub(super) fn respond(&self) {
         *lock(&self.phase) = Phase::Responding;
     }
