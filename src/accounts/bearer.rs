@@ -7,7 +7,7 @@
 //! Wrong tokens are not counted: 256 bits can't be guessed.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -50,16 +50,14 @@ impl Authenticator {
     }
 
     async fn check_token(&self, key: Key) -> Result<(User, Scopes), Error> {
-        let (started, forgotten) = (Instant::now(), self.forgotten.load(Ordering::SeqCst));
+        let started = Instant::now();
         let found = token::db::find(&self.pool, &key).await?.ok_or_else(refused)?;
         let scopes = Scopes::new(found.scopes);
         let user = if found.local { found.user } else { self.vouched(&found.user).await?.ok_or_else(refused)? };
         // A staff member needs the token's staff scope to be staff here.
         let user = User { staff: user.staff && scopes.has(Scope::Staff), ..user };
         let left = Duration::try_from_secs_f64(found.left_seconds).unwrap_or_default();
-        if self.forgotten.load(Ordering::SeqCst) == forgotten {
-            self.tokens.remember_for(key, (user.clone(), scopes.clone()), started, left);
-        }
+        self.tokens.remember_for(key, (user.clone(), scopes.clone()), started, left);
         Ok((user, scopes))
     }
 

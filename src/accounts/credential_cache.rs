@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,18 +15,29 @@ const MOST: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct CredentialCache<V> {
     keep: Duration,
+    entries: Mutex<Entries<V>>,
+}
+
+#[derive(Debug)]
+struct Entries<V> {
     /// The results with the time at which each expires.
-    entries: Mutex<HashMap<Key, (V, Instant)>>,
+    results: HashMap<Key, (V, Instant)>,
+    /// The last time at which results that match were dropped: a check that began before may have read what they came from.
+    dropped: Option<Instant>,
 }
 
 impl<V: Clone> CredentialCache<V> {
     pub(super) fn new(keep: Duration) -> Self {
-        Self { keep, entries: Mutex::default() }
+        Self { keep, entries: Mutex::new(Entries { results: HashMap::new(), dropped: None }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries<V>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn recall(&self, guess: &Key) -> Option<V> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let (value, end) = entries.get(guess)?;
+        let entries = self.lock();
+        let (value, end) = entries.results.get(guess)?;
         (Instant::now() < *end).then(|| value.clone())
     }
 
@@ -37,22 +48,27 @@ impl<V: Clone> CredentialCache<V> {
 
     /// Caches a result for `most` at the longest.
     pub(super) fn remember_for(&self, guess: Key, value: V, started: Instant, most: Duration) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= MOST {
-            let now = Instant::now();
-            entries.retain(|_, (_, end)| now < *end);
+        let mut entries = self.lock();
+        if entries.dropped.is_some_and(|dropped| started <= dropped) {
+            return;
         }
-        if entries.len() < MOST {
-            entries.insert(guess, (value, started + self.keep.min(most)));
+        if entries.results.len() >= MOST {
+            let now = Instant::now();
+            entries.results.retain(|_, (_, end)| now < *end);
+        }
+        if entries.results.len() < MOST {
+            entries.results.insert(guess, (value, started + self.keep.min(most)));
         }
     }
 
-    /// Drops the results that match.
+    /// Drops the results that match, also those of checks in progress.
     pub(super) fn forget_all(&self, matches: impl Fn(&V) -> bool) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (value, _)| !matches(value));
+        let mut entries = self.lock();
+        entries.results.retain(|_, (value, _)| !matches(value));
+        entries.dropped = Some(Instant::now());
     }
 
     pub(super) fn forget(&self, guess: &Key) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(guess);
+        self.lock().results.remove(guess);
     }
 }

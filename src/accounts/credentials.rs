@@ -2,10 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -61,8 +58,6 @@ pub struct Authenticator {
     pub(super) turns: SingleFlight,
     local: Arc<Semaphore>,
     pub(super) remote: Arc<Semaphore>,
-    /// Counts the calls of [`Self::forget_user`]: a check that began before one of them caches nothing.
-    pub(super) forgotten: AtomicU64,
     /// The time that the last check of a local password took, for each form of it.
     local_took: Mutex<Option<Duration>>,
     /// The time of the directory's last failure, so that logins which waited then need not try again.
@@ -93,7 +88,6 @@ impl Authenticator {
             turns: SingleFlight::default(),
             local: Arc::new(Semaphore::new(CONCURRENT_LOCAL)),
             remote: Arc::new(Semaphore::new(CONCURRENT_DIRECTORY)),
-            forgotten: AtomicU64::default(),
             local_took: Mutex::default(),
             failed: Mutex::default(),
         })
@@ -123,7 +117,7 @@ impl Authenticator {
         if let Some(user) = self.known(&attempt)? {
             return Ok(user); // another request of the same user was faster
         }
-        let (started, forgotten) = (Instant::now(), self.forgotten.load(Ordering::SeqCst));
+        let started = Instant::now();
         let source = self.source(&name).await?;
         let permit = self.permit(&source, &attempt).await?;
         let this = Arc::clone(self);
@@ -134,9 +128,7 @@ impl Authenticator {
                 return Err(refused());
             };
             this.throttle.right(&attempt, Instant::now());
-            if this.forgotten.load(Ordering::SeqCst) == forgotten {
-                this.memory.remember(attempt.guess, user.clone(), started);
-            }
+            this.memory.remember(attempt.guess, user.clone(), started);
             Ok(user)
         };
         request_context::to_the_end(check).await
@@ -156,7 +148,6 @@ impl Authenticator {
 
     /// Drops what is cached of a user's password and tokens, also by checks in progress, which may have read the old ones.
     pub(super) fn forget_user(&self, user_id: i64) {
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.memory.forget_all(|user| user.user_id == user_id);
         self.tokens.forget_all(|(user, _)| user.user_id == user_id);
     }

@@ -59,7 +59,7 @@ pub async fn bootstrap(
     new_password: Option<&NewPassword>,
 ) -> anyhow::Result<User> {
     let before = login(pool, username).await?.and_then(|login| login.password_hash);
-    // The password that the user has is no new one: it revokes no tokens.
+    // The password that the user already has is left as it is, with the tokens.
     let new_password = new_password.filter(|new| !before.is_some_and(|before| new.has_hash(&before)));
     let hash = new_password.map(NewPassword::hash).transpose()?;
     let user = sqlx::query_as!(

@@ -117,9 +117,7 @@ impl RequestPipeline {
         .instrument(span)
         .await
     }
-}
 
-impl RequestPipeline {
     /// Refuses what no operation has to see.
     fn admit(&self, request: &Request) -> poem::Result<()> {
         request::too_large(request).map_or(Ok(()), |status| Err(poem::Error::from_status(status)))?;
