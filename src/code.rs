@@ -161,7 +161,7 @@ codes! {
             "Send fewer or shorter parameters."
     }
     415 {
-        UnsupportedMediaType "unsupported_media_type" "The Content-Type is not application/json, or the body is compressed."
+        UnsupportedMediaType "unsupported_media_type" "The Content-Type is not the one that the operation takes, or the body is compressed."
             "Send the header Content-Type: application/json, and no Content-Encoding."
     }
     422 {

@@ -87,6 +87,9 @@ pub enum Error {
     /// 415: the body is compressed, or otherwise encoded.
     #[error("the body has the Content-Encoding {0}; send it as it is, without one")]
     ContentEncoding(String),
+    /// 415: the body is not of the media type that the operation takes.
+    #[error("send the body as {0}")]
+    MediaType(&'static str),
     /// 422: the Idempotency-Key was used for another request.
     #[error("this Idempotency-Key was used for another request; use a new key for each request")]
     IdempotencyKeyReused,

@@ -19,7 +19,7 @@ pub struct Call {
     /// The user that requested the operation.
     pub user_id: i64,
     /// The operation's id in the OpenAPI document.
-    pub operation_id: String,
+    pub operation_id: &'static str,
     /// The attempt, if the request has an Idempotency-Key.
     #[serde(skip)]
     pub attempt: Option<IdempotencyAttempt>,

@@ -68,7 +68,7 @@ impl UserApi {
         username: Query<Option<UsernameText>>,
         /// Returns only staff (true), or only customers (false).
         staff: Query<Option<Flag>>,
-        /// The number of users on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.

@@ -118,12 +118,12 @@ impl AuditApi {
         from: Query<Option<Moment>>,
         /// Only changes before this time.
         to: Query<Option<Moment>>,
-        /// The number of changes on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the previous page.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// The order of the changes.
+        /// The sort order.
         #[oai(default = "crate::http::newest_first")]
         sort: Query<Sort>,
     ) -> Result<Json<AuditList>, Error> {

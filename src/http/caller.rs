@@ -1,10 +1,6 @@
 //! Authenticated callers; each operation declares by type which of them it allows.
 
-use poem::{Request, RequestBody};
-use poem_openapi::{
-    ApiExtractor, ApiExtractorType, ExtractParamOptions,
-    registry::{MetaSecurityScheme, Registry},
-};
+use poem::{FromRequest, Request, RequestBody};
 
 use super::{problem::SIGN_IN, scope::Scopes};
 use crate::{error::Error, user::User};
@@ -59,49 +55,17 @@ pub(crate) fn password(caller: Option<&Caller>) -> Result<&Caller, Error> {
     if caller.scopes.is_none() { Ok(caller) } else { Err(refused()) }
 }
 
-fn scheme(name: &'static str, description: &'static str) -> MetaSecurityScheme {
-    MetaSecurityScheme {
-        ty: "http",
-        description: Some(description),
-        name: None,
-        key_in: None,
-        scheme: Some(name),
-        bearer_format: None,
-        flows: None,
-        openid_connect_url: None,
-    }
-}
-
-/// The framework tries each scheme itself and returns the last one's error; here both are tried before that.
-macro_rules! auth_extractor {
-    ($ty:ident, $check:ident $(, $by:ident)?, [$($scheme:literal),*]) => {
-        impl<'a> ApiExtractor<'a> for $ty {
-            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-            type ParamType = ();
-            type ParamRawType = ();
-
-            fn register(registry: &mut Registry) {
-                let basic = scheme("basic", "User name and password.");
-                registry.create_security_scheme("basic", basic);
-                let bearer = scheme("bearer", "A token, created with `POST /v1/token`. GET needs the scope `read`, every other method `write`, and /v1/admin/ also `staff`.");
-                registry.create_security_scheme("bearer", bearer);
-            }
-
-            fn security_schemes() -> Vec<&'static str> {
-                vec![$($scheme),*]
-            }
-
-            async fn from_request(
-                request: &'a Request,
-                _: &mut RequestBody,
-                _: ExtractParamOptions<()>,
-            ) -> poem::Result<Self> {
+/// Declares an extractor of callers; the operation's row in the table says the same in the document.
+macro_rules! extractor {
+    ($ty:ident, $check:ident $(, $by:ident)?) => {
+        impl<'a> FromRequest<'a> for $ty {
+            async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
                 let caller = $check(request.data::<Caller>())?;
                 Ok(Self(caller.user.clone() $(, caller.$by())?))
             }
         }
     };
 }
-auth_extractor!(AuthenticatedUser, signed_in, ["basic", "bearer"]);
-auth_extractor!(Staff, staff, by, ["basic", "bearer"]);
-auth_extractor!(Password, password, ["basic"]);
+extractor!(AuthenticatedUser, signed_in);
+extractor!(Staff, staff, by);
+extractor!(Password, password);

@@ -13,7 +13,7 @@ mod scalars;
 mod sort;
 
 pub use body::{Body, Items};
-pub(crate) use body::{Input, Member, input, member, safe_name, unknown_members, wrong};
+pub(crate) use body::{BodyDeadline, BodyRules, Input, Member, input, member, safe_name, unknown_members, wrong};
 pub use caller::{AuthMethod, AuthenticatedUser, Password, Staff};
 pub use client::{Proxy, TrustedProxies};
 pub(crate) use named_sort::named_sort;

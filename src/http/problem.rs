@@ -69,7 +69,7 @@ impl Error {
             Self::NotFound(_) => Code::NotFound,
             Self::Conflict { code, .. } => *code,
             Self::PreconditionFailed | Self::WeakPrecondition => Code::PreconditionFailed,
-            Self::ContentEncoding(_) => Code::UnsupportedMediaType,
+            Self::ContentEncoding(_) | Self::MediaType(_) => Code::UnsupportedMediaType,
             Self::IdempotencyKeyReused => Code::IdempotencyKeyReused,
             Self::Invalid(_) => Code::Invalid,
             Self::LoginThrottled { .. } => Code::TooManyRequests,
@@ -114,7 +114,8 @@ impl From<Error> for poem::Error {
             | Error::PreconditionFailed
             | Error::WeakPrecondition
             | Error::IdempotencyKeyReused
-            | Error::ContentEncoding(_) => {}
+            | Error::ContentEncoding(_)
+            | Error::MediaType(_) => {}
         }
         let mut carrier = Self::from_status(status_of(code));
         carrier.set_data(problem);
@@ -158,7 +159,6 @@ async fn of_framework(status: StatusCode, response: &mut Response) -> Problem {
         StatusCode::UNAUTHORIZED => SIGN_IN.to_owned(),
         StatusCode::NOT_FOUND => "this path does not exist; GET /api/ lists the operations".to_owned(),
         StatusCode::METHOD_NOT_ALLOWED => "this path does not support this method; see the header Allow".to_owned(),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "send the body as application/json".to_owned(),
         StatusCode::URI_TOO_LONG => "the URI is longer than 8 KiB".to_owned(),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the headers are larger than 32 KiB".to_owned(),
         status if status.is_server_error() => "internal error".to_owned(),

@@ -45,7 +45,7 @@ pub struct Metrics(Mutex<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     /// By operation and status.
-    requests: BTreeMap<(String, u16), Histogram>,
+    requests: BTreeMap<(&'static str, u16), Histogram>,
     /// By kind, queue and outcome.
     attempts: BTreeMap<(String, String, &'static str), u64>,
     /// By kind and queue.
@@ -59,9 +59,8 @@ impl Metrics {
     }
 
     /// Counts a completed request. Operations are those of the OpenAPI document: a client can't create new labels.
-    pub fn note_request(&self, operation: &str, status: u16, took: Duration) {
-        let key = (operation.to_owned(), status);
-        self.counts().requests.entry(key).or_insert_with(|| Histogram::new(&HTTP_BOUNDS)).note(took);
+    pub fn note_request(&self, operation: &'static str, status: u16, took: Duration) {
+        self.counts().requests.entry((operation, status)).or_insert_with(|| Histogram::new(&HTTP_BOUNDS)).note(took);
     }
 
     /// Counts ended attempts. Call it after the commit.
@@ -88,7 +87,7 @@ impl Metrics {
             "Completed requests by operation and status.",
         );
         for ((operation, status), histogram) in &counts.requests {
-            let labels = [("operation", operation.as_str()), ("status", &status.to_string())];
+            let labels = [("operation", *operation), ("status", &status.to_string())];
             text.histogram("uncloud_http_request_duration_seconds", &labels, histogram);
         }
         text.family("uncloud_job_attempts_total", "counter", "Ended attempts at jobs, by outcome.");

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use poem_openapi::OpenApiService;
 use sqlx::PgPool;
 
 use super::{
-    app::App, codes::CodeApi, health::HealthApi, index::IndexApi, metrics::MetricsApi, openapi::operation::Operation,
+    app::App, codes::CodeApi, health::HealthApi, index::IndexApi, metrics::MetricsApi, operations::Operations,
 };
 use crate::{
     accounts::{PasswordApi, TokenApi, UserApi},
@@ -40,8 +39,8 @@ type Products = (ProductApi, AdminProductApi, PeriodApi);
 /// Addresses of the billed customers and of the seller, and VAT rates.
 type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 
-pub(super) fn apis(app: &App, operations: Arc<[Operation]>) -> OpenApiService<Apis, ()> {
-    let apis = (
+pub(super) fn apis(app: &App, operations: &'static Operations) -> Apis {
+    (
         (
             HealthApi::new(app.pool.clone(), app.redis.clone()),
             MetricsApi::new(app.pool.clone(), app.redis.clone(), Arc::clone(&app.metrics)),
@@ -68,10 +67,7 @@ pub(super) fn apis(app: &App, operations: Arc<[Operation]>) -> OpenApiService<Ap
         ),
         bills(app),
         accounts(app),
-    );
-    OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
-        .server("/")
-        .description(include_str!("about.md").trim_ascii())
+    )
 }
 
 fn accounts(app: &App) -> Accounts {

@@ -1,11 +1,12 @@
 //! `GET /api/`: the operations that the caller may use, with links.
 
-use std::sync::Arc;
-
 use poem::Request;
 use poem_openapi::{Object, OpenApi, payload::Json};
 
-use super::{middleware::auth, openapi::operation::Operation};
+use super::{
+    middleware::auth,
+    operations::{Operation, Operations},
+};
 use crate::http::{Tags, caller::Caller};
 
 /// An operation of the API.
@@ -37,8 +38,8 @@ pub struct Index {
 
 /// Operation that returns the index.
 pub struct IndexApi {
-    /// All operations of the document.
-    pub(super) operations: Arc<[Operation]>,
+    /// All operations.
+    pub(super) operations: &'static Operations,
 }
 
 #[OpenApi(tag = "Tags::Service")]
@@ -56,8 +57,8 @@ impl IndexApi {
         let endpoints = self.operations.iter().filter(may_use).map(|operation| Endpoint {
             method: operation.method.to_string(),
             href: operation.path.clone(),
-            summary: operation.summary.clone(),
-            operation_id: operation.id.clone(),
+            summary: operation.summary.to_owned(),
+            operation_id: operation.rules.id.to_owned(),
         });
         Json(Index {
             username: user.map(|user| user.username.clone()),

@@ -13,6 +13,7 @@ mod index;
 mod metrics;
 mod middleware;
 mod openapi;
+mod operations;
 mod service;
 mod specification;
 

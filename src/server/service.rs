@@ -5,24 +5,24 @@ use std::{sync::Arc, time::Instant};
 use poem::{
     Endpoint, EndpointExt as _, IntoEndpoint, Request, Response, Route,
     http::{HeaderValue, Method, StatusCode, Uri, header},
-    middleware::{CatchPanic, NormalizePath, TrailingSlash},
+    middleware::CatchPanic,
 };
 use tracing::Instrument as _;
 
 use super::{
     apis::apis,
     app::App,
-    asset::asset,
+    asset::ASSETS,
     middleware::{
-        browser::{self, SecurityHeaders},
-        call::OperationMiddleware,
+        browser::SecurityHeaders,
+        call::{Matched, OperationMiddleware},
         idempotency::IdempotencyStore,
         origin::{Origin, refuse_foreign},
         rates::Rates,
         request,
     },
-    openapi::operation::{self, Operation},
-    specification::Specification,
+    operations::{Operation, Operations},
+    specification::framework,
 };
 use crate::{
     http::{TrustedProxies, problem},
@@ -32,27 +32,25 @@ use crate::{
 
 /// Returns the endpoint that handles all requests.
 pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + use<>> {
-    let Specification { document, docs, operations } = Specification::get()?;
-    let guard = SecurityHeaders { origins: app.origins.clone(), docs_policy: browser::policy_of(docs) };
-
+    let operations = Operations::get()?;
+    let guard = SecurityHeaders { origins: app.origins.clone() };
     let calls = Arc::new(OperationMiddleware {
         authenticator: Arc::clone(&app.authenticator),
         proxies: Arc::clone(&app.proxies),
-        operations: Arc::clone(operations),
         idempotency: IdempotencyStore { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
         rates: Rates::new(app.rates),
     });
-    let routes = Route::new()
-        .at("/openapi.json", calls.around(asset("application/json", document.to_string())))
-        .at("/docs", calls.around(asset("text/html; charset=utf-8", docs.clone())))
-        .nest_no_strip("/", calls.around(apis(app, Arc::clone(operations)).into_endpoint()));
+    let mut routes = Route::new().nest_no_strip("/", framework(apis(app, operations)));
+    for asset in ASSETS {
+        routes = routes.at(asset.path, asset);
+    }
     let pipeline = RequestPipeline {
         origins: app.origins.clone(),
-        operations: Arc::clone(operations),
+        operations,
         metrics: Arc::clone(&app.metrics),
         proxies: Arc::clone(&app.proxies),
     };
-    Ok(guard.around(pipeline.around(routes)))
+    Ok(guard.around(pipeline.around(calls.around(routes).boxed())))
 }
 
 /// Paths that monitoring requests every few seconds; successful requests to them are left out of the log.
@@ -61,7 +59,7 @@ const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// The pipeline that every request passes through.
 struct RequestPipeline {
     origins: Vec<Origin>,
-    operations: Arc<[Operation]>,
+    operations: &'static Operations,
     metrics: Arc<Metrics>,
     proxies: Arc<TrustedProxies>,
 }
@@ -73,23 +71,25 @@ impl RequestPipeline {
         E::Endpoint: 'static,
     {
         let pipeline = Arc::new(self);
-        let routes = routes.with(CatchPanic::new()).with(NormalizePath::new(TrailingSlash::Trim));
+        let routes = routes.with(CatchPanic::new());
         routes.map_to_response().around(move |next, request| {
             let pipeline = Arc::clone(&pipeline);
             async move { pipeline.respond(&*next, request).await }
         })
     }
 
-    /// Handles a request: adds its id, resolves the alias, writes problems and the log line.
+    /// Handles a request: adds its id, looks up its operation, writes problems and the log line.
     async fn respond<E>(&self, next: &E, mut request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response>,
     {
         let request_id = request::id(&request, &self.proxies);
-        resolve_alias(&mut request);
+        normalize_path(&mut request);
         let span = tracing::info_span!("request", id = request_id);
         async {
-            let mut record = RequestRecord::new(self, &request);
+            let operation = self.operations.find(request.method(), request.uri().path());
+            request.set_data(Matched(operation));
+            let mut record = RequestRecord::new(self, &request, operation);
             if record.method == Method::HEAD {
                 // The same headers as of GET, whose body the connection leaves out.
                 request.set_method(Method::GET);
@@ -104,7 +104,7 @@ impl RequestPipeline {
             let mut response = response.await;
             if response.status() == StatusCode::METHOD_NOT_ALLOWED
                 && !response.headers().contains_key(header::ALLOW)
-                && let Ok(allow) = HeaderValue::from_str(&operation::allowed_methods(&self.operations, &record.path))
+                && let Ok(allow) = HeaderValue::from_str(&self.operations.allowed_methods(&record.path))
             {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
@@ -133,24 +133,24 @@ struct RequestRecord<'a> {
     pipeline: &'a RequestPipeline,
     method: Method,
     path: String,
+    /// The operation's name in the metrics; everything that is not one (the docs, or made-up paths) shares a name.
+    operation: &'static str,
     started: Instant,
     status: u16,
 }
 
 impl<'a> RequestRecord<'a> {
-    fn new(pipeline: &'a RequestPipeline, request: &Request) -> Self {
+    fn new(pipeline: &'a RequestPipeline, request: &Request, operation: Option<&'static Operation>) -> Self {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        Self { pipeline, method, path, started: Instant::now(), status: HUNG_UP }
+        let operation = operation.map_or("other", |operation| operation.rules.id);
+        Self { pipeline, method, path, operation, started: Instant::now(), status: HUNG_UP }
     }
 }
 
 impl Drop for RequestRecord<'_> {
     fn drop(&mut self) {
-        let Self { pipeline, method, path, started, status } = self;
+        let Self { pipeline, method, path, operation, started, status } = self;
         let elapsed = started.elapsed();
-        // Everything that is not an operation (the docs, or made-up paths) shares one name.
-        let operation =
-            operation::find(&pipeline.operations, method, path).map_or("other", |operation| operation.id.as_str());
         pipeline.metrics.note_request(operation, *status, elapsed);
         if PROBES.contains(&path.as_str()) && (200..300).contains(status) {
             tracing::debug!(%method, path, status, ?elapsed, "request finished");
@@ -160,14 +160,18 @@ impl Drop for RequestRecord<'_> {
     }
 }
 
-/// Adds the missing `/v1`: the handbook also writes `/admin/vpnpool/`.
-fn resolve_alias(request: &mut Request) {
-    let uri = request.uri();
-    if uri.path().starts_with("/admin/") {
-        let rest = uri.path_and_query().map_or("", poem::http::uri::PathAndQuery::as_str);
-        if let Ok(full) = format!("/v1{rest}").parse::<Uri>() {
-            *request.uri_mut() = full;
-        }
+/// Removes a trailing slash, and adds the missing `/v1`: the handbook also writes `/admin/vpnpool/`.
+fn normalize_path(request: &mut Request) {
+    let path = request.uri().path();
+    let prefix = if path.starts_with("/admin/") { "/v1" } else { "" };
+    let trimmed = path.trim_end_matches('/');
+    let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
+    if prefix.is_empty() && trimmed.len() == path.len() {
+        return;
+    }
+    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    if let Ok(uri) = format!("{prefix}{trimmed}{query}").parse::<Uri>() {
+        *request.uri_mut() = uri;
     }
 }
 
@@ -182,7 +186,7 @@ mod tests {
     async fn service_with_panicking_handler_returns_bare_internal_error() {
         let pipeline = RequestPipeline {
             origins: Vec::new(),
-            operations: Arc::default(),
+            operations: Operations::get().expect("operations"),
             metrics: Arc::default(),
             proxies: Arc::default(),
         };

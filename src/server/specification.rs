@@ -1,73 +1,47 @@
-//! The specification of the API: the OpenAPI document, the page that shows it and the list of its operations.
+//! The framework's service of all operations, and the OpenAPI document that it generates from them.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
 
-use sqlx::PgPool;
-
-use super::{
-    apis::apis,
-    app::App,
-    middleware::RateLimits,
-    openapi::{
-        operation::{self, Operation},
-        spec,
-    },
-};
-use crate::{
-    accounts::{AccountSettings, Authenticator},
-    seal::Sealer,
+use poem::{IntoEndpoint as _, endpoint::BoxEndpoint, http::Method};
+use poem_openapi::{
+    OpenApi, OpenApiService,
+    registry::{MetaApi, Registry},
 };
 
-/// The OpenAPI document and what is derived from it. It depends on the code alone.
-pub(super) struct Specification {
-    pub document: serde_json::Value,
-    /// The documentation page for people.
-    pub docs: String,
-    pub operations: Arc<[Operation]>,
+use super::{apis::Apis, openapi::spec};
+
+fn of<T: OpenApi>(apis: T) -> OpenApiService<T, ()> {
+    OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
+        .server("/")
+        .description(include_str!("about.md").trim_ascii())
 }
 
-impl Specification {
-    /// Returns the specification. It is generated at the first call.
-    pub fn get() -> anyhow::Result<&'static Self> {
-        static GENERATED: OnceLock<Specification> = OnceLock::new();
-        if let Some(specification) = GENERATED.get() {
-            return Ok(specification);
-        }
-        let specification = Self::generate()?;
-        Ok(GENERATED.get_or_init(|| specification))
-    }
-
-    fn generate() -> anyhow::Result<Self> {
-        let apis = apis(&unconnected_app()?, Arc::default());
-        let generated = apis.spec();
-        let document = spec::corrected(&generated)?;
-        Ok(Self {
-            docs: apis.swagger_ui_html().replace(&generated, &document.to_string()),
-            operations: operation::operations(&document).into(),
-            document,
-        })
-    }
+/// Returns the endpoint that calls the operations.
+pub(super) fn framework(apis: Apis) -> BoxEndpoint<'static> {
+    of(apis).into_endpoint()
 }
 
-/// Returns the OpenAPI document as formatted text.
+/// Returns the OpenAPI document as formatted text. It depends on the code alone.
 pub fn document() -> anyhow::Result<String> {
-    Ok(serde_json::to_string_pretty(&Specification::get()?.document)? + "\n")
+    Ok(serde_json::to_string_pretty(&spec::corrected(&generated())?)? + "\n")
 }
 
-/// Returns the state of operations that are described and never called.
-fn unconnected_app() -> anyhow::Result<App> {
-    let pool = PgPool::connect_lazy("postgres://never.connected")?;
-    Ok(App {
-        redis: redis::Client::open("redis://never.connected")?,
-        sealer: Arc::new(Sealer::new(&"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned().into())?),
-        wake: Arc::default(),
-        metrics: Arc::default(),
-        authenticator: Arc::new(
-            Authenticator::new(pool.clone(), AccountSettings::default()).map_err(crate::error::Error::from)?,
-        ),
-        proxies: Arc::default(),
-        origins: Vec::new(),
-        rates: RateLimits::NONE,
-        pool,
-    })
+/// Returns the document that the framework generates from the handlers' signatures.
+pub(super) fn generated() -> String {
+    of(Described).spec()
+}
+
+/// The operations without the state that they need when they are called.
+struct Described;
+
+impl OpenApi for Described {
+    fn meta() -> Vec<MetaApi> {
+        Apis::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        Apis::register(registry);
+    }
+
+    fn add_routes(self, _: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {}
 }

@@ -165,7 +165,7 @@ impl TokenApi {
     async fn list(
         &self,
         caller: AuthenticatedUser,
-        /// The number of tokens on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.
@@ -214,7 +214,7 @@ impl TokenApi {
         _staff: Staff,
         /// Identifies the user.
         id: Path<Id>,
-        /// The number of tokens on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.

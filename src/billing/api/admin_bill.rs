@@ -69,12 +69,12 @@ impl AdminBillApi {
         to: Query<Option<Date>>,
         /// Only bills in this currency.
         currency: Query<Option<Currency>>,
-        /// The number of bills on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the previous page.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// The order of the bills.
+        /// The sort order.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<BillList>, Error> {
@@ -140,7 +140,7 @@ impl AdminBillApi {
     async fn create(
         &self,
         staff: Staff,
-        /// Identifies the customer.
+        /// Identifies the user.
         id: Path<Id>,
         body: Body<BillCreate>,
     ) -> Result<BilledNow, Error> {
@@ -163,7 +163,7 @@ impl AdminBillApi {
     async fn preview(
         &self,
         _staff: Staff,
-        /// Identifies the customer.
+        /// Identifies the user.
         id: Path<Id>,
         /// The time up to which everything due is included; now if omitted.
         as_of: Query<Option<Moment>>,

@@ -122,7 +122,7 @@ impl BillItemApi {
     async fn create(
         &self,
         staff: Staff,
-        /// Identifies the customer.
+        /// Identifies the user.
         id: Path<Id>,
         body: Body<BillItemCreate>,
     ) -> Result<ItemCreated, Error> {
@@ -147,14 +147,14 @@ impl BillItemApi {
     async fn list(
         &self,
         _staff: Staff,
-        /// Identifies the customer.
+        /// Identifies the user.
         id: Path<Id>,
-        /// The number of items on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the previous page.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// The order of the items.
+        /// The sort order.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<ItemList>, Error> {
@@ -171,7 +171,7 @@ impl BillItemApi {
     async fn delete(
         &self,
         staff: Staff,
-        /// Identifies the customer.
+        /// Identifies the user.
         id: Path<Id>,
         /// Identifies the item.
         item: Path<Id>,

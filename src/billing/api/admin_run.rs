@@ -195,12 +195,12 @@ impl BillRunApi {
     async fn list(
         &self,
         _staff: Staff,
-        /// The number of runs on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the previous page.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// The order of the runs.
+        /// The sort order.
         #[oai(default = "crate::http::newest_first")]
         sort: Query<Sort>,
     ) -> Result<Json<RunList>, Error> {
@@ -247,10 +247,10 @@ impl BillRunApi {
         _staff: Staff,
         /// Identifies the run.
         id: Path<Id>,
-        /// The number of customers on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the previous page.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
     ) -> Result<Json<ProblemList>, Error> {
         let window = PageQuery::new(limit.0, cursor.0, Sort::IdAscending)?;

@@ -41,12 +41,12 @@ impl BillApi {
         to: Query<Option<Date>>,
         /// Only bills in this currency.
         currency: Query<Option<Currency>>,
-        /// The number of bills on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
-        /// The cursor of the page: `next` of the previous page.
+        /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// The order of the bills.
+        /// The sort order.
         #[oai(default)]
         sort: Query<Sort>,
     ) -> Result<Json<BillList>, Error> {

@@ -61,7 +61,7 @@ impl AdminProductApi {
     async fn list(
         &self,
         _staff: Staff,
-        /// The number of products on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.

@@ -269,7 +269,7 @@ impl ProductApi {
     #[oai(path = "/", method = "get", operation_id = "product_list")]
     async fn list(
         &self,
-        /// The number of products on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.

@@ -1,14 +1,11 @@
-//! JSON bodies: limited in size, and refused with all errors at once. The framework would stop at the first field.
+//! JSON bodies, refused with all errors at once. The framework would stop at the first field.
 
 mod json;
+mod rules;
 
-use std::{borrow::Cow, io};
+use std::borrow::Cow;
 
-use poem::{
-    IntoResponse, Request, RequestBody,
-    error::ReadBodyError,
-    http::{HeaderMap, StatusCode, header},
-};
+use poem::{Request, RequestBody};
 use poem_openapi::{
     impl_apirequest_for_payload,
     payload::{ParsePayload, Payload},
@@ -17,12 +14,9 @@ use poem_openapi::{
 };
 use serde_json::{Map, Value};
 
+pub(crate) use self::rules::{BodyDeadline, BodyRules, unread};
 use crate::error::{Error, FieldError};
 
-/// Maximum size of a body in bytes. The largest valid request has a few hundred.
-pub(crate) const MAX_BODY: usize = 64 * 1024;
-/// Maximum size in bytes of a body that carries no data.
-const MAX_EMPTY: usize = 16;
 
 /// An object in a request, declared with [`input!`].
 pub(crate) trait Input: Type + Sized {
@@ -205,9 +199,9 @@ pub struct Body<T>(pub T);
 impl<T: Type> Payload for Body<T> {
     const CONTENT_TYPE: &'static str = "application/json";
 
-    fn check_content_type(content_type: &str) -> bool {
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
+    /// The operation's rules have checked it.
+    fn check_content_type(_: &str) -> bool {
+        true
     }
 
     fn schema_ref() -> MetaSchemaRef {
@@ -223,8 +217,7 @@ impl<T: Input> ParsePayload for Body<T> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(_: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        // Limits the stream itself, because a body need not declare its length.
-        let bytes = body.take()?.into_bytes_limit(MAX_BODY).await.map_err(unread)?;
+        let bytes = body.take()?.into_bytes().await.map_err(unread)?;
         let value = json::parse(&bytes)
             .map_err(|error| Error::Malformed(format!("the body is not valid JSON: {error}").into()))?;
         let Value::Object(object) = &value else {
@@ -232,46 +225,6 @@ impl<T: Input> ParsePayload for Body<T> {
         };
         Ok(Self(T::parse(object).map_err(Error::Invalid)?))
     }
-}
-
-/// Refuses by its headers a body that is compressed, which would be taken for invalid JSON, or too large: a client that
-/// asks first (`Expect: 100-continue`) need not send it.
-pub(crate) fn check(headers: &HeaderMap) -> poem::Result<()> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(unread(ReadBodyError::PayloadTooLarge));
-    }
-    let encodings = headers.get_all(header::CONTENT_ENCODING).into_iter();
-    let mut names = encodings.flat_map(|value| value.to_str().unwrap_or("unknown").split(',')).map(str::trim);
-    let other = names.find(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"));
-    other.map_or(Ok(()), |name| Err(Error::ContentEncoding(safe_name(name).to_owned()).into()))
-}
-
-/// Refuses a body where the operation takes none, because the sender expects it to be read. An object without members
-/// and `null` are accepted, which generated clients send.
-pub(crate) async fn refuse(request: &mut Request) -> Result<(), Error> {
-    let sent =
-        [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| request.headers().contains_key(name));
-    if sent {
-        let body = request.take_body().into_bytes_limit(MAX_EMPTY).await;
-        if !body.is_ok_and(|body| [&b""[..], b"{}", b"null"].contains(&body.trim_ascii())) {
-            return Err(Error::Malformed("this operation does not take a body; omit it".into()));
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn unread(error: ReadBodyError) -> poem::Error {
-    let (status, text) = match error {
-        ReadBodyError::PayloadTooLarge => {
-            (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes"))
-        }
-        ReadBodyError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
-            (StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive".to_owned())
-        }
-        error => return error.into(),
-    };
-    poem::Error::from_response(text.with_status(status).into_response())
 }
 
 impl_apirequest_for_payload!(Body<T>, T: Input);

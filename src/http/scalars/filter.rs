@@ -97,7 +97,7 @@ impl Scalar for Flag {
     }
 
     fn schema() -> MetaSchema {
-        MetaSchema { example: Some(true.into()), ..MetaSchema::new("boolean") }
+        MetaSchema::new("boolean")
     }
 
     fn parse(value: &Value) -> Result<Self, String> {

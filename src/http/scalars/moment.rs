@@ -32,7 +32,6 @@ impl Scalar for Moment {
     fn schema() -> MetaSchema {
         // The format is sufficient; with a pattern as well, generators would no longer recognize a time.
         MetaSchema {
-            example: Some("2026-11-25T04:00:00Z".into()),
             ..MetaSchema::new_with_format("string", "date-time")
         }
     }

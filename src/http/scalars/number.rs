@@ -63,7 +63,6 @@ impl<const MIN: u32, const MAX: u32> Scalar for Number<MIN, MAX> {
         MetaSchema {
             minimum: Some(MIN.into()),
             maximum: Some(MAX.into()),
-            example: Some(MAX.min(48).max(MIN).into()),
             ..MetaSchema::new_with_format("integer", "int32")
         }
     }

@@ -37,7 +37,6 @@ impl<const MAX: usize> Scalar for Line<MAX> {
             pattern: Some(pattern.to_owned()),
             min_length: Some(1),
             max_length: Some(MAX),
-            example: Some("Crossroads 1".into()),
             ..MetaSchema::new("string")
         }
     }
@@ -71,7 +70,6 @@ impl<const MAX: usize> Scalar for Lines<MAX> {
         MetaSchema {
             pattern: Some(pattern.to_owned()),
             max_length: Some(MAX),
-            example: Some("A virtual machine.".into()),
             ..MetaSchema::new("string")
         }
     }

@@ -163,7 +163,7 @@ impl AdminOrderApi {
         open: Query<Option<Flag>>,
         /// Returns only orders that staff have to provision or terminate now.
         needs_action: Query<Option<Flag>>,
-        /// The number of orders on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.

@@ -215,7 +215,7 @@ impl OrderApi {
         caller: AuthenticatedUser,
         /// Returns only orders with items still to be billed (true), or only closed orders (false).
         open: Query<Option<Flag>>,
-        /// The number of orders on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.

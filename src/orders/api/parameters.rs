@@ -24,25 +24,14 @@ const MAX_NAME: usize = 40;
 const MAX_TEXT: usize = 64;
 
 fn schema() -> MetaSchema {
-    let text = MetaSchema {
-        max_length: Some(MAX_TEXT),
-        pattern: Some(r"^[^\x00-\x1f\x7f-\x9f]*$".to_owned()),
-        ..MetaSchema::new("string")
-    };
-    let one = MetaSchema {
-        any_of: vec![
-            MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("integer", "int64"))),
-            MetaSchemaRef::Inline(Box::new(text)),
-        ],
-        ..MetaSchema::ANY
-    };
     MetaSchema {
-        additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(one)))),
+        // Without a type: generators would make a type of its own of a value that is a number or a text.
+        additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
         max_properties: Some(MAX_PARAMETERS),
         example: Some(serde_json::json!({ "cores": 2, "memory_gb": 4 })),
         description: Some(
-            "A value for each parameter of the product, by its name: a whole number, or one as a string. A VPN \
-             network has network_size and wireguard_public_key.",
+            "A value for each parameter of the product, by its name: a whole number, or a text of at most 64 characters. A \
+             VPN network has network_size and wireguard_public_key.",
         ),
         ..MetaSchema::new("object")
     }

@@ -222,7 +222,7 @@ impl AdminAddressApi {
     async fn read(
         &self,
         _staff: Staff,
-        /// Identifies the customer.
+        /// Identifies the user.
         id: Path<Id>,
     ) -> Result<Json<AddressBody>, Error> {
         let version = address::find(&self.pool, id.0.0).await?.ok_or_else(|| not_found(id.0.0))?;
@@ -237,7 +237,7 @@ impl AdminAddressApi {
     async fn verify(
         &self,
         staff: Staff,
-        /// Identifies the customer.
+        /// Identifies the user.
         id: Path<Id>,
         body: Body<BillingAddressVerificationCreate>,
     ) -> Result<Verified, Error> {

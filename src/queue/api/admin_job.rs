@@ -70,12 +70,12 @@ impl AdminJobApi {
         /// Only jobs that were requested at least this many seconds ago.
         #[oai(validator(minimum(value = "0"), maximum(value = "1000000000")))]
         min_age_seconds: Query<Option<i32>>,
-        /// The number of jobs on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.
         cursor: Query<Option<Cursor>>,
-        /// The order of the list.
+        /// The sort order.
         #[oai(default = "crate::http::newest_first")]
         sort: Query<Sort>,
     ) -> Result<Json<AdminJobList>, Error> {

@@ -4,7 +4,6 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use tokio::{
@@ -17,22 +16,21 @@ use super::places::Activity;
 /// A stream whose writes fail when the client has not taken all that was written within a time.
 pub(super) struct WriteDeadline<'a, T> {
     io: T,
-    patience: Duration,
     activity: &'a Activity,
     /// Set from the first write until all is written.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<'a, T> WriteDeadline<'a, T> {
-    pub(super) fn new(io: T, patience: Duration, activity: &'a Activity) -> Self {
-        Self { io, patience, activity, deadline: None }
+    pub(super) fn new(io: T, activity: &'a Activity) -> Self {
+        Self { io, activity, deadline: None }
     }
 
     fn checked<V>(&mut self, poll: Poll<io::Result<V>>, context: &mut Context<'_>) -> Poll<io::Result<V>> {
         if poll.is_ready() {
             return poll;
         }
-        let patience = self.patience;
+        let patience = self.activity.patience();
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(patience)));
         match deadline.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),

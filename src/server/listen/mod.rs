@@ -24,7 +24,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt as _, stream};
 use hyper::{
     body::{Frame, Incoming, SizeHint},
     server::conn::http1,
@@ -33,7 +32,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use poem::{
-    Body, Endpoint, EndpointExt as _, Request, Response,
+    Endpoint, EndpointExt as _, Request, Response,
     endpoint::DynEndpoint,
     http::{HeaderValue, header, uri::Scheme},
     web::{LocalAddr, RemoteAddr},
@@ -43,14 +42,19 @@ use tokio::{
     net::TcpStream,
     sync::watch,
     task::JoinSet,
-    time::{Instant, timeout, timeout_at},
+    time::timeout,
 };
 
 use self::{
     deadline::WriteDeadline,
     places::{Activity, Places},
 };
-use crate::http::TrustedProxies;
+use crate::http::{BodyDeadline, TrustedProxies};
+
+/// The time limit for the client to read a response, or a part of one that is streamed, if it is not the usual one;
+/// attached to the response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ResponseDeadline(pub Duration);
 
 /// Longest wait at shutdown for requests in progress.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
@@ -149,7 +153,10 @@ impl Service {
                 if !activity.begin() {
                     std::future::pending::<()>().await; // the connection is about to be dropped
                 }
-                let response: hyper::Response<_> = self.respond(request).await.into();
+                let response = self.respond(request).await;
+                let deadline = response.data::<ResponseDeadline>().map_or(self.limits.answer, |deadline| deadline.0);
+                activity.set_patience(deadline);
+                let response: hyper::Response<_> = response.into();
                 let activity = Arc::clone(activity);
                 Ok::<_, Infallible>(response.map(|body| ResponseBody { body, activity }))
             })
@@ -158,7 +165,7 @@ impl Service {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.headers)
             .max_buf_size(self.limits.header_bytes)
-            .serve_connection(TokioIo::new(WriteDeadline::new(io, self.limits.answer, activity)), service);
+            .serve_connection(TokioIo::new(WriteDeadline::new(io, activity)), service);
         let ended = tokio::select! {
             ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
             () = self.lingered() => {
@@ -173,10 +180,7 @@ impl Service {
     }
 
     async fn respond(&self, mut request: Request) -> Response {
-        if has_body(&request) {
-            let body = request.take_body();
-            request.set_body(in_time(body, self.limits.body));
-        }
+        request.set_data(BodyDeadline(self.limits.body));
         let mut response = self.endpoint.get_response(request).await;
         if *self.stop.borrow() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -236,21 +240,4 @@ async fn close(mut io: impl AsyncRead + AsyncWrite + Unpin) {
         io::Result::Ok(())
     };
     let _ = timeout(LINGER, read_rest).await;
-}
-
-fn has_body(request: &Request) -> bool {
-    let headers = request.headers();
-    headers.contains_key(header::TRANSFER_ENCODING) || headers.contains_key(header::CONTENT_LENGTH)
-}
-
-/// Wraps a body so that it fails when it has not ended in time.
-fn in_time(body: Body, patience: Duration) -> Body {
-    let deadline = Instant::now() + patience;
-    Body::from_bytes_stream(stream::unfold(Box::pin(body.into_bytes_stream()), move |mut parts| async move {
-        let part = match timeout_at(deadline, parts.next()).await {
-            Ok(part) => part?,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        };
-        Some((part, parts))
-    }))
 }

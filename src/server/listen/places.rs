@@ -4,8 +4,11 @@ use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use futures_util::FutureExt as _;
@@ -19,6 +22,7 @@ pub(super) struct Places {
     free: Arc<Semaphore>,
     of_address: usize,
     of_site: usize,
+    patience: Duration,
     open: Arc<Mutex<Open>>,
     /// Notified when a connection has become idle.
     idle: Arc<Notify>,
@@ -54,6 +58,8 @@ pub(super) struct Place {
 /// The present activity of a connection.
 pub(super) struct Activity {
     phase: Mutex<Phase>,
+    /// Milliseconds for the client to read what is written at once.
+    patience: AtomicU64,
     given_up: Notify,
     /// Of all connections: one of them has become idle.
     idle: Arc<Notify>,
@@ -77,6 +83,7 @@ impl Places {
             free,
             of_address: limits.of_address,
             of_site: limits.of_site,
+            patience: limits.answer,
             open: Arc::default(),
             idle: Arc::default(),
         }
@@ -117,6 +124,7 @@ impl Places {
         let number = open.last;
         let activity = Arc::new(Activity {
             phase: Mutex::new(Phase::Idle(Instant::now())),
+            patience: AtomicU64::new(millis(self.patience)),
             given_up: Notify::new(),
             idle: Arc::clone(&self.idle),
         });
@@ -148,7 +156,20 @@ impl Drop for Place {
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Activity {
+    /// Sets the time limit for the client to read the response that follows.
+    pub(super) fn set_patience(&self, patience: Duration) {
+        self.patience.store(millis(patience), Ordering::Relaxed);
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience.load(Ordering::Relaxed))
+    }
+
     fn idle_since(&self) -> Option<Instant> {
         match *lock(&self.phase) {
             Phase::Idle(since) => Some(since),

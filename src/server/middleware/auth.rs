@@ -15,13 +15,13 @@ use crate::{
         caller::{Caller, password, signed_in, staff},
         problem::SIGN_IN,
     },
-    server::openapi::operation::{Access, Operation},
+    server::operations::{Access, Operation},
 };
 
 /// Refuses callers that may not use this operation at all; checked before anything else, including stored responses.
 pub(in crate::server) fn authorize(operation: &Operation, caller: Option<&Caller>) -> Result<(), Error> {
-    let for_staff = operation.access == Access::Staff;
-    let caller = match operation.access {
+    let for_staff = operation.rules.access == Access::Staff;
+    let caller = match operation.rules.access {
         Access::Public => return Ok(()),
         Access::WithPassword => return password(caller).map(drop),
         Access::Authenticated | Access::Staff => signed_in(caller)?,

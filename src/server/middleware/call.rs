@@ -19,16 +19,22 @@ use super::{
 use crate::{
     accounts::{Authenticator, network_of},
     error::Error,
-    http::{TrustedProxies, body, caller::Caller, problem},
+    http::{BodyRules, TrustedProxies, caller::Caller, problem},
     request_context::{self, Call},
-    server::openapi::operation::{self, Kind, Operation},
+    server::{
+        listen::ResponseDeadline,
+        operations::{Kind, Operation},
+    },
 };
+
+/// The operation of a request, which the pipeline has looked up; none for the documentation and for made-up paths.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct Matched(pub Option<&'static Operation>);
 
 /// Checks that every call passes on the way to its operation.
 pub(in crate::server) struct OperationMiddleware {
     pub authenticator: Arc<Authenticator>,
     pub proxies: Arc<TrustedProxies>,
-    pub operations: Arc<[Operation]>,
     pub idempotency: IdempotencyStore,
     pub rates: Rates,
 }
@@ -51,7 +57,7 @@ impl OperationMiddleware {
     where
         E: Endpoint<Output = Response> + 'static,
     {
-        let operation = operation::find(&self.operations, request.method(), request.uri().path());
+        let operation = request.data::<Matched>().and_then(|matched| matched.0);
         let (left, response) = match self.counted(&request, operation).await {
             Ok((left, Ok(caller))) => (left, self.admitted(next, request, caller, operation).await),
             Ok((left, Err(error))) => (left, Err(error.into())),
@@ -68,7 +74,7 @@ impl OperationMiddleware {
     async fn counted(
         &self,
         request: &Request,
-        operation: Option<&Operation>,
+        operation: Option<&'static Operation>,
     ) -> Result<(Option<RateLimitStatus>, Result<Option<Caller>, Error>), RateLimitStatus> {
         let is_named = request.headers().contains_key(header::AUTHORIZATION);
         let is_probe = !is_named && operation.is_some_and(|operation| !operation.path.starts_with("/v1/"));
@@ -97,7 +103,7 @@ impl OperationMiddleware {
         next: Arc<E>,
         mut request: Request,
         caller: Option<Caller>,
-        operation: Option<&Operation>,
+        operation: Option<&'static Operation>,
     ) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,
@@ -107,17 +113,20 @@ impl OperationMiddleware {
         let uri = request.uri();
         parameters::check(&operation.parameters, uri.query().unwrap_or_default(), operation.in_path(uri.path()))?;
         if operation.takes_body {
-            body::check(request.headers())?;
+            operation.rules.body.apply(&mut request)?;
         } else {
-            body::refuse(&mut request).await?;
+            BodyRules::refuse(&mut request).await?;
         }
         let preconditions = Preconditions::of(operation, request.headers())?;
         let uri = request.uri().clone();
-        let response = preconditions.guard(Arc::clone(self).respond(next, request, caller, operation.id.clone()));
+        let response = preconditions.guard(Arc::clone(self).respond(next, request, caller, operation.rules.id));
         // A read ends with its caller's connection; a change that has begun is made, with all that follows from it.
-        let response =
+        let mut response =
             if operation.method.is_safe() { response.await? } else { request_context::to_the_end(response).await? };
-        match operation.response {
+        if let Some(deadline) = operation.rules.response_deadline {
+            response.set_data(ResponseDeadline(deadline));
+        }
+        match operation.rules.kind {
             _ if response.status() != StatusCode::OK => Ok(response),
             Kind::Object => Ok(preconditions.tagged(response).await),
             Kind::Page => Ok(linked(&uri, response).await),
@@ -130,7 +139,7 @@ impl OperationMiddleware {
         next: Arc<E>,
         mut request: Request,
         caller: Option<Caller>,
-        operation_id: String,
+        operation_id: &'static str,
     ) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,

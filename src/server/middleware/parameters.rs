@@ -1,8 +1,12 @@
 //! Validation of path and query parameters before the operation starts: reports all errors at once, where the framework
-//! would stop at the first, and refuses parameters that the document does not have.
+//! would stop at the first, and refuses parameters that the operation does not have.
 
 use poem::Response;
-use poem_openapi::{error::ParseParamError, types::ParseFromParameter};
+use poem_openapi::{
+    error::ParseParamError,
+    registry::{MetaOperationParam, MetaParamIn, MetaSchemaRef, Registry},
+    types::ParseFromParameter,
+};
 use serde_json::Value;
 use url::form_urlencoded;
 
@@ -15,7 +19,7 @@ use crate::{
 /// The character that a decoder substitutes for bytes that are not valid UTF-8.
 const NO_TEXT: char = char::REPLACEMENT_CHARACTER;
 
-/// A parameter as described in the document.
+/// A parameter of an operation.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Parameter {
     name: String,
@@ -63,20 +67,30 @@ fn scalar(component: &str) -> Option<Check> {
 }
 
 impl Rule {
-    fn of(document: &Value, schema: &Value) -> Self {
-        let reference = schema.get("allOf").and_then(|parts| parts.get(0)).unwrap_or(schema)["$ref"].as_str();
-        let component = reference.and_then(|place| place.rsplit('/').next());
-        if let Some(check) = component.and_then(scalar) {
-            return Self::Scalar(check);
-        }
-        let schema = component.map_or(schema, |name| &document["components"]["schemas"][name]);
+    fn of(registry: &Registry, schema: &MetaSchemaRef) -> Self {
+        let schema = match schema {
+            // What stands beside a reference makes a list of parts of it.
+            MetaSchemaRef::Inline(schema) => match schema.all_of.first() {
+                Some(first @ MetaSchemaRef::Reference(_)) => return Self::of(registry, first),
+                _ => schema,
+            },
+            MetaSchemaRef::Reference(name) => match (scalar(name), registry.schemas.get(name)) {
+                (Some(check), _) => return Self::Scalar(check),
+                (None, Some(schema)) => schema,
+                (None, None) => return Self::Any,
+            },
+        };
         #[expect(clippy::cast_possible_truncation, reason = "bounds of whole numbers")]
-        let bound = |name: &str, default| schema[name].as_f64().map_or(default, |number| number as i64);
-        match (schema["type"].as_str(), schema["enum"].as_array()) {
-            (Some("boolean"), _) => Self::Scalar(parses::<Flag>),
-            (Some("string"), _) if schema["format"] == "date-time" => Self::Scalar(parses::<Moment>),
-            (_, Some(items)) => Self::OneOf(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
-            (Some("integer"), _) => Self::Integer { min: bound("minimum", i64::MIN), max: bound("maximum", i64::MAX) },
+        let bound = |bound: Option<f64>, default| bound.map_or(default, |number| number as i64);
+        match (schema.ty, schema.format) {
+            ("boolean", _) => Self::Scalar(parses::<Flag>),
+            ("string", Some("date-time")) => Self::Scalar(parses::<Moment>),
+            _ if !schema.enum_items.is_empty() => {
+                Self::OneOf(schema.enum_items.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            }
+            ("integer", _) => {
+                Self::Integer { min: bound(schema.minimum, i64::MIN), max: bound(schema.maximum, i64::MAX) }
+            }
             _ => Self::Any,
         }
     }
@@ -97,12 +111,15 @@ impl Rule {
 }
 
 impl Parameter {
-    /// Reads a parameter from the document; `None` for those that the middleware itself handles.
-    pub(in crate::server) fn of(document: &Value, parameter: &Value) -> Option<Self> {
-        let place = ["query", "path"].into_iter().find(|place| parameter["in"] == *place)?;
-        let name = parameter["name"].as_str()?.to_owned();
-        let rule = Rule::of(document, &parameter["schema"]);
-        Some(Self { name, place, required: parameter["required"] == true, rule })
+    /// Reads a parameter of a handler; `None` for those that the middleware itself handles.
+    pub(in crate::server) fn of(registry: &Registry, parameter: &MetaOperationParam) -> Option<Self> {
+        let place = match parameter.in_type {
+            MetaParamIn::Query => "query",
+            MetaParamIn::Path => "path",
+            _ => return None,
+        };
+        let (name, required) = (parameter.name.clone(), parameter.required);
+        Some(Self { name, place, required, rule: Rule::of(registry, &parameter.schema) })
     }
 
     #[cfg(test)]

@@ -8,7 +8,7 @@ use poem::{
 use crate::{
     error::{Error, FieldError},
     http::representation::{Tags, etag, under},
-    server::openapi::operation::{Kind, Operation},
+    server::operations::{Kind, Operation},
 };
 
 /// Preconditions of a request, which name the state that its caller has read.
@@ -21,11 +21,11 @@ impl Preconditions {
     /// Refuses invalid headers, and `If-Match` on operations that ignore it, since its caller relies on it.
     pub(in crate::server) fn of(operation: &Operation, headers: &HeaderMap) -> Result<Self, Error> {
         let wrong = |error| Error::Parameters(vec![error]);
-        if !operation.takes_if_match && headers.contains_key(header::IF_MATCH) {
+        if !operation.takes_if_match() && headers.contains_key(header::IF_MATCH) {
             let message = "must be omitted: this operation does not support it";
             return Err(wrong(FieldError::of("header", "If-Match", message)));
         }
-        let reads = operation.response == Kind::Object && operation.method == Method::GET;
+        let reads = operation.rules.kind == Kind::Object && operation.method == Method::GET;
         let if_none_match = if reads { Tags::of(headers, &header::IF_NONE_MATCH).map_err(wrong)? } else { None };
         Ok(Self { if_match: Tags::of(headers, &header::IF_MATCH).map_err(wrong)?, if_none_match })
     }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// Returns the example of a component.
-pub(in crate::server) fn example(component: &str) -> Option<Value> {
+pub(super) fn example(component: &str) -> Option<Value> {
     let body = match component {
         "VpnPoolCreate" => json!({
             "network": "2a0a:e5c1:200::",

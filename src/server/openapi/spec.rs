@@ -1,21 +1,28 @@
-//! The OpenAPI document: the framework's, corrected. The served document, the docs page, the `Allow` header, `/api/`
-//! and the committed `openapi/openapi.json` are all derived from it.
+//! The OpenAPI document: the framework's, corrected. `openapi/openapi.json` is a copy of it, which the server serves.
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    conventions, examples, members,
-    operation::{Access, METHODS, access},
-};
-use crate::{code::Code, error::MAX_ERRORS, http::problem::CONTENT_TYPE};
+use super::{conventions, examples, members, problems, sharing};
+use crate::server::operations::{Access, Rules, rules};
+
+/// The methods under which a path has operations.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Converts the document that the framework prints to the one that is served.
-pub(in crate::server) fn corrected(generated: &str) -> Result<Value, serde_json::Error> {
+pub(in crate::server) fn corrected(generated: &str) -> anyhow::Result<Value> {
+    let mut document = complete(generated)?;
+    sharing::share(&mut document)?;
+    Ok(document)
+}
+
+/// Returns the whole document, in which each operation still has its own copy of what several have.
+fn complete(generated: &str) -> anyhow::Result<Value> {
     let mut document: Value = serde_json::from_str(generated)?;
     document["openapi"] = "3.0.3".into();
     if let Some(servers) = document.get_mut("servers") {
         *servers = json!([{ "url": "/" }]);
     }
+    document["security"] = json!([{ "basic": [] }, { "bearer": [] }]);
     walk(&mut document);
     for (name, schema) in object(&mut document["components"]["schemas"]) {
         if ["Create", "Update", "Filter", "Payload"].iter().any(|kind| name.ends_with(kind)) {
@@ -23,27 +30,46 @@ pub(in crate::server) fn corrected(generated: &str) -> Result<Value, serde_json:
         }
         members::describe(schema);
     }
-    document["components"]["schemas"]["Problem"] = problem_schema();
-    document["components"]["schemas"]["ProblemField"] = problem_field_schema();
+    document["components"]["schemas"]["Problem"] = problems::schema();
+    document["components"]["schemas"]["ProblemField"] = problems::field_schema();
+    document["components"]["responses"] = problems::responses();
     document["components"]["headers"] = conventions::headers();
-    let requirements = security_requirements(&document);
+    document["components"]["securitySchemes"] = security_schemes();
     for (path, item) in object(&mut document["paths"]) {
-        let is_object = conventions::is_object(path, item);
         for (method, operation) in object(item) {
-            if METHODS.contains(&method.as_str()) {
-                if operation.get("security").is_none() {
-                    // An explicit empty list shows that security was not forgotten. Clients send credentials only where
-                    // they are named.
-                    operation["security"] = if path == DESCRIBES_CALLER { requirements.clone() } else { json!([]) };
-                }
-                add_problems(path, method, operation);
-                conventions::add(method, is_object, operation);
-                conventions::add_headers(method, operation);
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            if let (true, Some(rules)) = (METHODS.contains(&method.as_str()), rules(id)) {
+                add_security(rules, operation);
+                conventions::add(rules, method, operation);
+                problems::add(rules, path, method, operation);
             }
         }
     }
     examples::add(&mut document);
     Ok(document)
+}
+
+fn security_schemes() -> Value {
+    json!({
+        "basic": { "type": "http", "scheme": "basic", "description": "User name and password." },
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token, created with `POST /v1/token`. GET needs the scope `read`, every other method `write`, and /v1/admin/ also `staff`."
+        }
+    })
+}
+
+/// Adds what differs from the document's own requirement, a password or a token. Clients send credentials only where
+/// they are named.
+fn add_security(rules: &Rules, operation: &mut Value) {
+    let requirement = match rules.access {
+        Access::Public if rules.describes_caller => json!([{}, { "basic": [] }, { "bearer": [] }]),
+        Access::Public => json!([]),
+        Access::WithPassword => json!([{ "basic": [] }]),
+        Access::Authenticated | Access::Staff => return,
+    };
+    operation["security"] = requirement;
 }
 
 fn object(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
@@ -56,6 +82,7 @@ fn walk(value: &mut Value) {
             strip_media_type_parameters(map);
             name_known_formats(map);
             say_things_once(map);
+            leave_out_defaults(map);
             map.values_mut().for_each(walk);
         }
         Value::Array(items) => items.iter_mut().for_each(walk),
@@ -93,6 +120,18 @@ fn name_known_formats(map: &mut Map<String, Value>) {
     map.entry("maximum").or_insert(max.into());
 }
 
+/// Removes what says no more than its absence: parameters and headers are optional, current and exploded unless they say
+/// otherwise.
+fn leave_out_defaults(map: &mut Map<String, Value>) {
+    if map.contains_key("schema") {
+        for (name, default) in [("required", false), ("deprecated", false), ("explode", true)] {
+            if map.get(name) == Some(&default.into()) {
+                map.remove(name);
+            }
+        }
+    }
+}
+
 /// Removes what stands beside a reference and is repeated inside `allOf`; generators make a second type of it.
 fn say_things_once(map: &mut Map<String, Value>) {
     if let Some(Value::Array(parts)) = map.get_mut("allOf")
@@ -102,115 +141,41 @@ fn say_things_once(map: &mut Map<String, Value>) {
     }
 }
 
-fn problem_schema() -> Value {
-    let codes = Code::ALL.iter().map(|code| format!("- `{code}` ({}): {}", code.status(), code.about()));
-    let codes = codes.collect::<Vec<_>>().join("\n");
-    let text =
-        |description: &str, example: &str| json!({ "type": "string", "description": description, "example": example });
-    json!({
-        "type": "object",
-        "description": "An error (RFC 9457). The request has not changed anything.",
-        "required": ["type", "title", "status", "detail", "code", "request_id"],
-        "properties": {
-            "type": text("Always `about:blank`; `code` identifies the kind of problem.", "about:blank"),
-            "title": text("The status as text.", "Unprocessable Entity"),
-            "status": {
-                "type": "integer",
-                "format": "int32",
-                "description": "The HTTP status.",
-                "minimum": 400,
-                "maximum": 599,
-                "example": 422
-            },
-            "detail": text("What is wrong and how to correct it, for people.", "one field is wrong"),
-            // Without a pattern: generators would make a type of it, with the name of the list's items.
-            "code": {
-                "type": "string",
-                "description": format!("A stable code for programs. New versions may add further codes:\n\n{codes}"),
-                "example": "invalid"
-            },
-            "errors": {
-                "type": "array",
-                "description": "The invalid fields.",
-                "maxItems": MAX_ERRORS,
-                "items": { "$ref": "#/components/schemas/ProblemField" }
-            },
-            "request_id": text("Identifies the request in the server's log.", "9f86d081884c7d65")
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::specification::generated;
+
+    /// Replaces references to shared parameters and responses by what they refer to.
+    fn resolve(value: &mut Value, components: &Value) {
+        if let Some(place) = value["$ref"].as_str().and_then(|place| place.strip_prefix("#/components/"))
+            && (place.starts_with("parameters/") || place.starts_with("responses/"))
+        {
+            *value = components.pointer(&format!("/{place}")).cloned().unwrap_or_else(|| panic!("there is no {place}"));
         }
-    })
-}
-
-fn problem_field_schema() -> Value {
-    json!({
-        "type": "object",
-        "description": "An invalid field.",
-        "required": ["in", "pointer", "message"],
-        "properties": {
-            "in": { "type": "string", "enum": ["body", "query", "path", "header"], "description": "Location of the field.", "example": "body" },
-            "pointer": { "type": "string", "description": "JSON pointer (RFC 6901) into the body; for a parameter its name after a slash.", "example": "/network_size" },
-            "message": { "type": "string", "description": "What is wrong, and the accepted form.", "example": "must be a whole number from 1 to 128" }
+        match value {
+            Value::Object(map) => map.values_mut().for_each(|value| resolve(value, components)),
+            Value::Array(items) => items.iter_mut().for_each(|value| resolve(value, components)),
+            _ => {}
         }
-    })
-}
+    }
 
-/// The path that is public, but whose response depends on the caller.
-const DESCRIBES_CALLER: &str = "/api";
-
-/// Returns every security scheme of the document, and the empty one.
-fn security_requirements(document: &Value) -> Value {
-    let schemes = document["components"]["securitySchemes"].as_object().into_iter().flatten();
-    std::iter::once(json!({})).chain(schemes.map(|(name, _)| json!({ name: [] }))).collect()
-}
-
-/// Paths of single objects, which may not exist yet.
-const UNSET_AT_FIRST: [&str; 2] = ["/v1/admin/seller", "/v1/billing_address"];
-
-/// Adds the errors that an operation can return, which follow from its parameters and body.
-fn add_problems(path: &str, method: &str, operation: &mut Value) {
-    let access = access(path, operation);
-    let has_body = operation.get("requestBody").is_some();
-    let mut add = |status: &str, description: &str, headers: Value| {
-        let mut response = json!({
-            "description": description,
-            "content": { CONTENT_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } }
-        });
-        if headers.is_object() {
-            response["headers"] = headers;
+    #[test]
+    fn sharing_leaves_the_meaning_of_the_document() {
+        let (mut before, mut after) = (complete(&generated()).expect("whole"), corrected(&generated()).expect("shared"));
+        for document in [&mut before, &mut after] {
+            let components = document["components"].clone();
+            resolve(&mut document["paths"], &components);
         }
-        operation["responses"][status] = response;
-    };
-    let wait = json!({ "Retry-After": { "$ref": "#/components/headers/RetryAfter" } });
-    add("400", "Malformed request", Value::Null);
-    // Wrong or insufficient credentials are refused on every operation.
-    let sign_in = json!({ "description": "How to sign in", "schema": { "type": "string", "example": "Bearer realm=\"uncloud\"" } });
-    add("401", "Missing or wrong credentials", json!({ "WWW-Authenticate": sign_in }));
-    add("429", "Too many requests, or too many wrong passwords", wait.clone());
-    match access {
-        Access::Public => {}
-        Access::Authenticated => add("403", "The token lacks a scope", Value::Null),
-        Access::WithPassword => add("403", "A token can't do this", Value::Null),
-        Access::Staff => add("403", "Only staff may do this, or the token lacks a scope", Value::Null),
+        assert_eq!(before["paths"], after["paths"]);
+        assert_eq!(before["components"]["schemas"], after["components"]["schemas"]);
     }
-    if UNSET_AT_FIRST.contains(&path) {
-        add("404", "Not set yet", Value::Null);
-    }
-    if path.contains('{') {
-        add("404", "The object does not exist, or belongs to another customer", Value::Null);
-    }
-    if has_body || (path.contains('{') && method != "get") {
-        add("409", "Conflict with the current state", Value::Null);
-    }
-    if has_body {
-        add("408", "The body took too long to arrive", Value::Null);
-        add("413", "The body is too large", Value::Null);
-        add("415", "The body is not declared as JSON", Value::Null);
-        add("422", "All fields with invalid values", Value::Null);
-    }
-    add("500", "Internal error", Value::Null);
-    add("503", "A dependency is unavailable; try again later", wait);
-    for (_, response) in object(&mut operation["responses"]) {
-        if response["description"] == "" {
-            response["description"] = "Success".into();
-        }
+
+    #[test]
+    fn document_is_small_and_describes_nothing_twice() {
+        let document = corrected(&generated()).expect("a document");
+        let lines = serde_json::to_string_pretty(&document).expect("text").lines().count();
+        let bytes = document.to_string().len();
+        assert!(lines <= 15_000 && bytes <= 250_000, "{lines} lines, {bytes} bytes");
     }
 }

@@ -70,7 +70,7 @@ impl AdminNetworkApi {
         pool_id: Query<Option<Id>>,
         /// Returns only networks on this host.
         vpn_hostname: Query<Option<QueueText>>,
-        /// The number of networks on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.

@@ -172,7 +172,7 @@ impl NetworkApi {
     async fn list(
         &self,
         caller: AuthenticatedUser,
-        /// The number of networks on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.

@@ -204,7 +204,7 @@ impl PoolApi {
         _staff: Staff,
         /// Returns only pools of this host.
         vpn_hostname: Query<Option<QueueText>>,
-        /// The number of pools on a page.
+        /// Maximum number of items on the page.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")), default = "crate::http::page_size")]
         limit: Query<u8>,
         /// The cursor: `next` of the previous page.

@@ -32,10 +32,7 @@ use super::parameters;
 use crate::{
     code::Code,
     error::{Error, FieldError},
-    http::{
-        body::{MAX_BODY, unread},
-        problem,
-    },
+    http::{body::unread, problem},
     request_context::{self, Call, IdempotencyAttempt},
     seal::Sealer,
 };
@@ -79,7 +76,7 @@ impl IdempotencyStore {
         let Some(key) = key_of(&request)? else {
             return request_context::of_call(call, next.call(request)).await;
         };
-        let body = request.take_body().into_bytes_limit(MAX_BODY).await.map_err(unread)?;
+        let body = request.take_body().into_bytes().await.map_err(unread)?;
         let request_hash = hash(&request, &body);
         request.set_body(Body::from(body));
         let claimed = db::claim(&self.pool, call.user_id, &key, &request_hash).await.map_err(Error::from)?;
