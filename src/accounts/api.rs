@@ -3,7 +3,6 @@
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use sqlx::PgPool;
 
@@ -11,7 +10,7 @@ use super::db;
 use crate::{
     accounts::user::UserBody,
     error::{Error, FieldError},
-    http::{AuthMethod, Body, Cursor, Flag, Id, Number, Staff, Tags, UsernameText, input, named_sort},
+    http::{AuthMethod, Body, Cursor, Flag, Id, Json, Number, Staff, Tags, UsernameText, input, named_sort},
 };
 
 input! {

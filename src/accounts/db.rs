@@ -39,8 +39,10 @@ pub async fn find(pool: &PgPool, username: &Username) -> sqlx::Result<Option<Use
 
 /// Returns the user of that name, as staff see it.
 pub async fn find_body(pool: &PgPool, username: &Username) -> sqlx::Result<Option<UserBody>> {
-    let filter = Filter { username: Some(username.as_str().to_owned()), ..Filter::default() };
-    Ok(users(pool, &filter, &PageQuery::all().into()).await?.pop())
+    match find(pool, username).await? {
+        Some(found) => user(pool, found.user_id).await,
+        None => Ok(None),
+    }
 }
 
 /// Returns all users as staff see them, by name.
@@ -157,7 +159,6 @@ pub async fn ensure_staff_user(pool: &PgPool, username: &Username, password: &Ne
 /// A filter for users; none matches all.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
-    pub user_id: Option<i64>,
     pub username: Option<String>,
     pub staff: Option<bool>,
 }
@@ -175,9 +176,7 @@ pub(super) async fn users(
         id "user_id",
         name "username",
         "select user_id as id, username, staff, locked, vpn_quota, payment_days, created_at from users
-         where ($3::bigint is null or user_id = $3) and ($4::text is null or username = $4)
-             and ($5::boolean is null or staff = $5)",
-        filter.user_id,
+         where ($3::text is null or username = $3) and ($4::boolean is null or staff = $4)",
         filter.username,
         filter.staff,
     )
@@ -185,8 +184,7 @@ pub(super) async fn users(
 
 /// Returns one user.
 pub(super) async fn user(db: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<Option<UserBody>> {
-    let filter = Filter { user_id: Some(user_id), ..Filter::default() };
-    Ok(users(db, &filter, &PageQuery::all().into()).await?.pop())
+    Ok(users(db, &Filter::default(), &PageQuery::only(user_id).into()).await?.pop())
 }
 
 /// A change of a user; none leaves a property unchanged.

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, OpenApi, param::Query, payload::Json, types::Any};
+use poem_openapi::{Object, OpenApi, param::Query, types::Any};
 use serde_json::{Map, Value};
 use sqlx::PgPool;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     audit::entry::AuditAction,
     error::Error,
-    http::{Cursor, Moment, PageQuery, Sort, Staff, Tags, TextPart},
+    http::{Cursor, Json, Moment, PageQuery, Sort, Staff, Tags, TextPart},
 };
 
 /// An entry of the audit log: one change.

@@ -169,10 +169,6 @@ pub struct WholeBill {
 /// A filter for bills; fields that are set must all match.
 #[derive(Debug, Clone, Default)]
 pub struct BillFilter {
-    /// The bill's id.
-    pub bill_id: Option<i64>,
-    /// The bill's number.
-    pub number: Option<BillNumber>,
     /// The customer's id.
     pub user_id: Option<i64>,
     /// The customer's name.

@@ -26,7 +26,7 @@ pub async fn add(pool: &PgPool, new: &NewItem) -> Result<BillItem, Error> {
         None => new.service_at,
     };
     let item_id = db::insert_item(&mut tx, new, service_at).await?;
-    let item = db::items(&mut *tx, new.user_id, Some(item_id), PageQuery::all()).await?.pop();
+    let item = db::items(&mut *tx, new.user_id, PageQuery::only(item_id)).await?.pop();
     tx.commit().await?;
     item.ok_or_else(|| not_found(item_id))
 }
@@ -37,7 +37,7 @@ async fn reversed(tx: &mut PgConnection, new: &NewItem, item_id: i64) -> Result<
     if new.service_at.is_some() {
         return Err(Error::field("service_at", "must be omitted: it is the time of the reversed item"));
     }
-    let Some(item) = db::items(&mut *tx, new.user_id, Some(item_id), PageQuery::all()).await?.pop() else {
+    let Some(item) = db::items(&mut *tx, new.user_id, PageQuery::only(item_id)).await?.pop() else {
         return Err(Error::field("reverses", format!("must be an item of the customer; item {item_id} is not one")));
     };
     if item.bill_id.is_none() {
@@ -63,7 +63,7 @@ async fn reversed(tx: &mut PgConnection, new: &NewItem, item_id: i64) -> Result<
 pub async fn list(pool: &PgPool, user_id: i64, window: PageQuery) -> Result<Vec<BillItem>, Error> {
     let mut connection = pool.acquire().await?;
     db::require_user(&mut connection, user_id).await?;
-    Ok(db::items(&mut *connection, user_id, None, window).await?)
+    Ok(db::items(&mut *connection, user_id, window).await?)
 }
 
 /// Voids an item that is not billed yet. The item stays in the list with the user who voided it; voiding it again
@@ -72,7 +72,7 @@ pub async fn void(pool: &PgPool, user_id: i64, item_id: i64, staff: i64) -> Resu
     let mut tx = request_context::begin(pool).await?;
     orders::lock_customer(&mut tx, user_id).await?; // a concurrent run has either billed the item or waits for this
     db::void_item(&mut tx, user_id, item_id, staff).await?;
-    let item = db::items(&mut *tx, user_id, Some(item_id), PageQuery::all()).await?.pop();
+    let item = db::items(&mut *tx, user_id, PageQuery::only(item_id)).await?.pop();
     let item = item.ok_or_else(|| not_found(item_id))?;
     if item.voided_at.is_none() {
         let detail = format!("bill item {item_id} is already billed; add an item of {} that reverses it", -item.net);

@@ -44,18 +44,25 @@ pub async fn bills(pool: &PgPool, filter: &BillFilter, window: PageQuery) -> sql
 
 /// Returns the bill with this number.
 pub async fn bill_by_number(pool: &PgPool, number: BillNumber) -> Result<Option<WholeBill>, Error> {
-    find(pool, &BillFilter { number: Some(number), ..BillFilter::default() }).await
+    match db::id_of_number(pool, number).await? {
+        Some(bill_id) => find(pool, bill_id, &BillFilter::default()).await,
+        None => Ok(None),
+    }
 }
 
-/// Returns the bill that matches a filter which at most one bill can match.
-async fn find(pool: &PgPool, filter: &BillFilter) -> Result<Option<WholeBill>, Error> {
+/// Returns one bill, if it matches the filter.
+async fn find(pool: &PgPool, bill_id: i64, filter: &BillFilter) -> Result<Option<WholeBill>, Error> {
     let mut connection = pool.acquire().await?;
-    Ok(whole_bills(&mut connection, filter).await?.pop())
+    Ok(whole_bills(&mut connection, filter, PageQuery::only(bill_id)).await?.pop())
 }
 
-/// Returns the bills that match the filter, with their records.
-async fn whole_bills(connection: &mut PgConnection, filter: &BillFilter) -> Result<Vec<WholeBill>, Error> {
-    let bills = db::bills(&mut *connection, filter, PageQuery::all()).await?;
+/// Returns a page of the bills that match the filter, with their records.
+async fn whole_bills(
+    connection: &mut PgConnection,
+    filter: &BillFilter,
+    window: PageQuery,
+) -> Result<Vec<WholeBill>, Error> {
+    let bills = db::bills(&mut *connection, filter, window).await?;
     let ids: Vec<i64> = bills.iter().map(|bill| bill.bill_id).collect();
     let mut contents = db::contents(&mut *connection, &ids).await?;
     let (mut records, mut vat): (HashMap<i64, Vec<BillRecord>>, HashMap<i64, Vec<BillVat>>) = Default::default();

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, FieldError},
+    http::PageQuery,
     request_context,
 };
 
@@ -82,5 +83,6 @@ pub(super) fn past(now: DateTime<Utc>, as_of: Option<DateTime<Utc>>) -> Result<D
 }
 
 async fn of_run(tx: &mut PgConnection, run_id: i64) -> Result<Vec<WholeBill>, Error> {
-    whole_bills(tx, &BillFilter { run_id: Some(run_id), drafts: true, ..BillFilter::default() }).await
+    let filter = BillFilter { run_id: Some(run_id), drafts: true, ..BillFilter::default() };
+    whole_bills(tx, &filter, PageQuery::all()).await
 }

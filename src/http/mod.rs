@@ -7,6 +7,7 @@ pub(crate) mod representation;
 pub(crate) mod scope;
 
 mod client;
+mod json;
 mod named_sort;
 mod page;
 mod scalars;
@@ -16,6 +17,8 @@ pub use body::{Body, Items};
 pub(crate) use body::{BodyDeadline, BodyRules, Input, Member, input, member, safe_name, unknown_members, wrong};
 pub use caller::{AuthMethod, AuthenticatedUser, Password, Staff};
 pub use client::{Proxy, TrustedProxies};
+pub use json::Json;
+pub(crate) use json::JsonValue;
 pub(crate) use named_sort::named_sort;
 pub(crate) use page::in_order;
 pub use page::{Cursor, NamedPageQuery, PageQuery, page_size};

@@ -17,6 +17,8 @@ pub struct PageQuery<After = i64> {
     pub descending: bool,
     /// Maximum number of objects.
     limit: i64,
+    /// The id of the only object that is selected; `None` for a list.
+    only: Option<i64>,
 }
 
 /// The requested page of a list that can be sorted by id or by name.
@@ -55,22 +57,32 @@ impl PageQuery {
     pub fn new(limit: u8, cursor: Option<Cursor>, sort: Sort) -> Result<Self, Error> {
         let descending = sort == Sort::IdDescending;
         let after = cursor.map(|cursor| cursor.id(descending)).transpose()?;
-        Ok(Self { after, descending, limit: limit.into() })
+        Ok(Self { after, descending, limit: limit.into(), only: None })
     }
 
-    /// Selects everything, for a single object.
+    /// Selects everything.
     pub const fn all() -> Self {
-        Self { after: None, descending: false, limit: i64::MAX - 1 }
+        Self::first(i64::MAX)
+    }
+
+    /// Selects one object by its key, however long the list is.
+    pub const fn only(id: i64) -> Self {
+        Self { only: Some(id), ..Self::first(1) }
+    }
+
+    /// Returns the id of the only object that is selected.
+    pub const fn only_id(&self) -> Option<i64> {
+        self.only
     }
 
     /// Selects the first `count` objects.
     pub const fn first(count: i64) -> Self {
-        Self { after: None, descending: false, limit: count - 1 }
+        Self { after: None, descending: false, limit: count - 1, only: None }
     }
 
     /// Selects the last `count` objects, newest first.
     pub const fn newest(count: i64) -> Self {
-        Self { after: None, descending: true, limit: count - 1 }
+        Self { after: None, descending: true, limit: count - 1, only: None }
     }
 
     /// Returns the id that the query compares with.
@@ -95,7 +107,7 @@ impl NamedPageQuery {
     /// Creates a query by name from the request's parameters.
     pub fn by_name(limit: u8, cursor: Option<Cursor>, descending: bool) -> Result<Self, Error> {
         let after = cursor.map(|cursor| cursor.name(descending)).transpose()?;
-        Ok(Self::Name(PageQuery { after, descending, limit: limit.into() }))
+        Ok(Self::Name(PageQuery { after, descending, limit: limit.into(), only: None }))
     }
 
     /// Returns the page and the cursor of the next one.
@@ -122,12 +134,16 @@ fn of_another_order() -> Error {
 }
 
 /// Fetches a page of a list in its order: adds a condition on the key to those of the text, so that an index finds each
-/// page, in either order and at any position. `$1` and `$2` are the page's bound and size.
+/// page, in either order and at any position, and a single object by its key. `$1` and `$2` are the page's bound and size.
 macro_rules! in_order {
     ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, $text:literal $(+ $more:literal)? $(, $arg:expr)* $(,)?) => {{
         let window: $crate::http::PageQuery = $window;
         let (bound, fetch) = (window.bound(), window.fetch());
-        if window.descending {
+        if let Some(id) = window.only_id() {
+            sqlx::$query!($($row,)? $text $(+ $more)? + " and " + $id + " = $1 limit $2", id, fetch $(, $arg)*)
+                .fetch_all($db)
+                .await
+        } else if window.descending {
             sqlx::$query!(
                 $($row,)? $text $(+ $more)? + " and " + $id + " < $1 order by " + $id + " desc limit $2", bound, fetch $(, $arg)*
             )

@@ -115,8 +115,6 @@ impl OrderView {
 /// A filter for orders; none matches all.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// The order's id.
-    pub order_id: Option<i64>,
     /// The customer's id.
     pub user_id: Option<i64>,
     /// The customer's name.

@@ -105,7 +105,7 @@ pub async fn choose(
 ) -> Result<(), Error> {
     let mut tx = request_context::begin(db).await?;
     let (user_id, customer) = db::locked_owner(&mut tx, order_id, own).await?;
-    check_if_match(view::read_in(&mut tx, (order_id, own))).await?;
+    check_if_match(view::read(&mut *tx, (order_id, own))).await?;
     let order = db::find(&mut tx, order_id, user_id).await?;
     let service = db::delivery(&mut tx, order_id).await?;
     let nothing = |reason: String| {

@@ -1,8 +1,11 @@
 //! `GET /v1/problem`: the possible errors, for programs.
 
-use poem_openapi::{Object, OpenApi, payload::Json};
+use poem_openapi::{Object, OpenApi};
 
-use crate::{code::Code, http::Tags};
+use crate::{
+    code::Code,
+    http::{Json, Tags},
+};
 
 /// A kind of problem.
 #[derive(Debug, Object)]

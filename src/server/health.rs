@@ -5,13 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use poem_openapi::{Enum, Object, OpenApi, payload::Json};
+use poem_openapi::{Enum, Object, OpenApi};
 use redis::{AsyncCommands as _, aio::ConnectionManager};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 use uncloud_wire::stream::reconnecting;
 
-use crate::{error::Error, http::Tags};
+use crate::{
+    error::Error,
+    http::{Json, Tags},
+};
 
 /// Longest wait for the response of one dependency.
 const PATIENCE: Duration = Duration::from_secs(2);

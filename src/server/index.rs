@@ -1,13 +1,13 @@
 //! `GET /api/`: the operations that the caller may use, with links.
 
 use poem::Request;
-use poem_openapi::{Object, OpenApi, payload::Json};
+use poem_openapi::{Object, OpenApi};
 
 use super::{
     middleware::auth,
     operations::{Operation, Operations},
 };
-use crate::http::{Tags, caller::Caller};
+use crate::http::{Json, Tags, caller::Caller};
 
 /// An operation of the API.
 #[derive(Debug, Object)]

@@ -92,8 +92,6 @@ impl Network {
 /// A filter for the networks of all customers; none matches all.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkFilter {
-    /// The network's id.
-    pub network_id: Option<i64>,
     /// The pool's id.
     pub pool_id: Option<i64>,
     /// The name of the host.

@@ -120,7 +120,7 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
 
 /// Returns a page of the caller's networks, and one more if there are more.
 pub async fn list(db: &PgPool, caller: &User, window: PageQuery) -> Result<Vec<Network>, Error> {
-    Ok(db::networks(db, caller.user_id, None, window).await?)
+    Ok(db::networks(db, caller.user_id, window).await?)
 }
 
 /// Returns a page of all customers' networks with the customers' names, and one more if there are more.
@@ -139,7 +139,7 @@ pub async fn search(db: &PgPool, filter: &NetworkFilter, window: PageQuery) -> R
 
 /// Returns one of the caller's networks.
 pub async fn find(db: impl PgExecutor<'_>, caller: &User, network_id: i64) -> Result<Network, Error> {
-    let mut networks = db::networks(db, caller.user_id, Some(network_id), PageQuery::all()).await?;
+    let mut networks = db::networks(db, caller.user_id, PageQuery::only(network_id)).await?;
     networks.pop().ok_or_else(|| not_found(network_id))
 }
 

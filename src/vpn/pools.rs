@@ -121,12 +121,12 @@ async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
 
 /// Returns a page of the pools, or of one host's, and one more if there are more.
 pub async fn list(db: &PgPool, vpn_hostname: Option<&str>, window: PageQuery) -> Result<Vec<Pool>, Error> {
-    Ok(db::pools(db, (None, vpn_hostname), window).await?)
+    Ok(db::pools(db, vpn_hostname, window).await?)
 }
 
 /// Returns one pool.
 pub async fn find(db: impl PgExecutor<'_>, pool_id: i64) -> Result<Pool, Error> {
-    db::pools(db, (Some(pool_id), None), PageQuery::all()).await?.pop().ok_or_else(|| not_found(pool_id))
+    db::pools(db, None, PageQuery::only(pool_id)).await?.pop().ok_or_else(|| not_found(pool_id))
 }
 
 pub(super) fn not_found(pool_id: i64) -> Error {

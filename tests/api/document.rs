@@ -100,7 +100,8 @@ fn document_example_of_each_schema_fits_it() {
     let mut count = 0;
     for (component, schema) in members(&document["components"]["schemas"]) {
         let members = schema.get("properties").map(members).into_iter().flatten();
-        for (name, schema) in members.chain([(component, schema)]).filter(|(_, schema)| schema.get("example").is_some()) {
+        for (name, schema) in members.chain([(component, schema)]).filter(|(_, schema)| schema.get("example").is_some())
+        {
             let errors = misfits(&document, &schema["example"], schema);
             assert!(errors.is_empty(), "{component}.{name}: {errors:?}");
             count += 1;

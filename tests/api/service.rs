@@ -38,7 +38,8 @@ async fn document_and_docs_are_small_over_the_wire() {
     let app = TestApp::start().await;
     let client = reqwest::Client::new();
     let size = async |path: &str| {
-        let response = client.get(app.url(path)).header("accept-encoding", "gzip, br").send().await.expect("a response");
+        let response =
+            client.get(app.url(path)).header("accept-encoding", "gzip, br").send().await.expect("a response");
         assert_eq!(response.headers()["content-encoding"], "br", "{path}");
         response.bytes().await.expect("a body").len()
     };

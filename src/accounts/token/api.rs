@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
     types::ToJSON as _,
 };
 use serde_json::Value;
@@ -21,8 +20,8 @@ use crate::{
     code::Code,
     error::Error,
     http::{
-        AuthenticatedUser, Body, Cursor, Id, Line, Number, PageQuery, Password, Representation, Scope, Scopes, Sort,
-        Staff, Tags, check_if_match, input,
+        AuthenticatedUser, Body, Cursor, Id, Json, Line, Number, PageQuery, Password, Representation, Scope, Scopes,
+        Sort, Staff, Tags, check_if_match, input,
     },
     request_context,
 };
@@ -120,7 +119,7 @@ fn not_found(id: i64) -> Error {
 
 /// Returns a page of a user's tokens.
 async fn page(db: &PgPool, user_id: i64, window: PageQuery) -> Result<Json<TokenList>, Error> {
-    let (rows, next) = window.page(db::tokens(db, user_id, None, window).await?, |row| row.token_id);
+    let (rows, next) = window.page(db::tokens(db, user_id, window).await?, |row| row.token_id);
     Ok(Json(TokenList { items: rows.into_iter().map(Into::into).collect(), next }))
 }
 
@@ -187,7 +186,7 @@ impl TokenApi {
         /// Identifies the token.
         id: Path<Id>,
     ) -> Result<Json<Token>, Error> {
-        let row = db::tokens(&self.pool, caller.0.user_id, Some(id.0.0), PageQuery::all()).await?.pop();
+        let row = db::tokens(&self.pool, caller.0.user_id, PageQuery::only(id.0.0)).await?.pop();
         Ok(Json(row.ok_or_else(|| not_found(id.0.0))?.into()))
     }
 
@@ -247,7 +246,7 @@ impl TokenApi {
         let mut tx = request_context::begin(&self.pool).await?;
         db::lock(&mut tx, token_id).await?;
         let current = async {
-            let row = db::tokens(&mut *tx, user_id, Some(token_id), PageQuery::all()).await?.pop();
+            let row = db::tokens(&mut *tx, user_id, PageQuery::only(token_id)).await?.pop();
             row.ok_or_else(|| not_found(token_id))
         };
         check_if_match(current).await?;

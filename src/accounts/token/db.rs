@@ -86,22 +86,16 @@ pub(super) async fn insert(
     .await
 }
 
-/// Returns a page of a user's tokens, or one of them. Expired tokens are included until they are deleted.
-pub(super) async fn tokens(
-    db: impl PgExecutor<'_>,
-    user_id: i64,
-    token_id: Option<i64>,
-    window: PageQuery,
-) -> sqlx::Result<Vec<TokenRow>> {
+/// Returns a page of a user's tokens. Expired tokens are included until they are deleted.
+pub(super) async fn tokens(db: impl PgExecutor<'_>, user_id: i64, window: PageQuery) -> sqlx::Result<Vec<TokenRow>> {
     in_order!(
         window,
         db,
         query_as<TokenRow>,
         id "token_id",
         r#"select token_id, name, prefix, scopes as "scopes: Vec<Scope>", expires_at, last_used_at, created_at
-           from token where user_id = $3 and ($4::bigint is null or token_id = $4)"#,
+           from token where user_id = $3"#,
         user_id,
-        token_id,
     )
 }
 

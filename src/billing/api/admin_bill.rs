@@ -3,7 +3,6 @@
 use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use sqlx::PgPool;
 
@@ -20,7 +19,7 @@ use crate::{
         one,
     },
     error::{Error, FieldError},
-    http::{Body, Cursor, Date, Id, Moment, PageQuery, Sort, Staff, Tags, UsernameText, input},
+    http::{Body, Cursor, Date, Id, Json, Moment, PageQuery, Sort, Staff, Tags, UsernameText, input},
     money::amount::Currency,
 };
 
@@ -128,8 +127,8 @@ impl AdminBillApi {
         /// Identifies the bill.
         id: Path<Id>,
     ) -> Result<Json<BillDetail>, Error> {
-        let filter = BillFilter { bill_id: Some(id.0.0), drafts: true, ..BillFilter::default() };
-        let bill = billing::find(&self.pool, &filter).await?;
+        let filter = BillFilter { drafts: true, ..BillFilter::default() };
+        let bill = billing::find(&self.pool, id.0.0, &filter).await?;
         Ok(Json(bill.ok_or_else(|| not_found(id.0.0))?.into()))
     }
 

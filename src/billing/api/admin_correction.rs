@@ -1,13 +1,13 @@
 //! Corrections of VAT rates over HTTP; staff only.
 
-use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::ToJSON as _};
+use poem_openapi::{ApiResponse, Object, OpenApi, types::ToJSON as _};
 use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
     billing::correction::{self, Affected},
     error::Error,
-    http::{Representation, Staff, Tags},
+    http::{Json, Representation, Staff, Tags},
     money::{
         amount::{Amount, Currency, Rate},
         territory::Territory,

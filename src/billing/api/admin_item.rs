@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use sqlx::PgPool;
 
@@ -15,7 +14,7 @@ use crate::{
         manual_item::{self, NewItem},
     },
     error::Error,
-    http::{Body, Cursor, Id, Line, Moment, PageQuery, Sort, Staff, Tags, input},
+    http::{Body, Cursor, Id, Json, Line, Moment, PageQuery, Sort, Staff, Tags, input},
     money::amount::{Amount, Currency},
 };
 

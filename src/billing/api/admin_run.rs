@@ -7,7 +7,6 @@ use poem_openapi::types::ToJSON as _;
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use serde_json::Value;
 use sqlx::PgPool;
@@ -19,7 +18,7 @@ use crate::{
         db, jobs, run,
     },
     error::Error,
-    http::{Body, Cursor, Id, PageQuery, Representation, Sort, Staff, Tags},
+    http::{Body, Cursor, Id, Json, PageQuery, Representation, Sort, Staff, Tags},
     money::amount::Amount,
     queue::{JobRef, JobState, Notifier},
 };
@@ -205,7 +204,7 @@ impl BillRunApi {
         sort: Query<Sort>,
     ) -> Result<Json<RunList>, Error> {
         let window = PageQuery::new(limit.0, cursor.0, sort.0)?;
-        let (runs, next) = window.page(db::runs(&self.pool, None, window).await?, |run| run.run_id);
+        let (runs, next) = window.page(db::runs(&self.pool, window).await?, |run| run.run_id);
         Ok(Json(RunList { items: runs.into_iter().map(Into::into).collect(), next }))
     }
 
@@ -219,7 +218,7 @@ impl BillRunApi {
         /// Identifies the run.
         id: Path<Id>,
     ) -> Result<Json<RunDetail>, Error> {
-        let run = db::runs(&self.pool, Some(id.0.0), PageQuery::all()).await?.pop().ok_or_else(|| not_found(id.0.0))?;
+        let run = db::runs(&self.pool, PageQuery::only(id.0.0)).await?.pop().ok_or_else(|| not_found(id.0.0))?;
         let totals = db::summary(&self.pool, id.0.0).await?;
         Ok(Json(RunDetail { run: run.into(), totals: totals.into_iter().map(Into::into).collect() }))
     }

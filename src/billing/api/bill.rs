@@ -3,7 +3,6 @@
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use sqlx::PgPool;
 
@@ -11,7 +10,7 @@ use super::body::{BillDetail, BillList, PreviewBody};
 use crate::{
     billing::{self, bill::BillFilter, one},
     error::Error,
-    http::{AuthenticatedUser, Cursor, Date, Id, Moment, PageQuery, Sort, Tags},
+    http::{AuthenticatedUser, Cursor, Date, Id, Json, Moment, PageQuery, Sort, Tags},
     money::amount::Currency,
 };
 
@@ -87,8 +86,8 @@ impl BillApi {
         id: Path<Id>,
     ) -> Result<Json<BillDetail>, Error> {
         let user_id = Some(caller.0.user_id);
-        let filter = BillFilter { bill_id: Some(id.0.0), user_id, ..BillFilter::default() };
-        let bill = billing::find(&self.pool, &filter).await?;
+        let filter = BillFilter { user_id, ..BillFilter::default() };
+        let bill = billing::find(&self.pool, id.0.0, &filter).await?;
         Ok(Json(bill.ok_or_else(|| not_found(id.0.0))?.into()))
     }
 }

@@ -10,12 +10,8 @@ use crate::{
     money::amount::Amount,
 };
 
-/// Returns a page of the runs, or one of them.
-pub(in crate::billing) async fn runs(
-    db: impl PgExecutor<'_>,
-    run_id: Option<i64>,
-    window: PageQuery,
-) -> sqlx::Result<Vec<RunView>> {
+/// Returns a page of the runs.
+pub(in crate::billing) async fn runs(db: impl PgExecutor<'_>, window: PageQuery) -> sqlx::Result<Vec<RunView>> {
     in_order!(
         window,
         db,
@@ -28,8 +24,7 @@ pub(in crate::billing) async fn runs(
                   (select count(*) from bill_run_problem problem where problem.run_id = bill_run.run_id) as "problems!",
                   started_at, finished_at, aborted_at
            from bill_run left join users using (user_id)
-           where ($3::bigint is null or run_id = $3)"#,
-        run_id,
+           where true"#,
     )
 }
 

@@ -46,11 +46,10 @@ pub(in crate::billing) async fn is_reversed(tx: &mut PgConnection, item_id: i64)
     .await
 }
 
-/// Returns a customer's items by id, or one of them.
+/// Returns a page of a customer's items.
 pub(in crate::billing) async fn items(
     db: impl PgExecutor<'_>,
     user_id: i64,
-    item_id: Option<i64>,
     window: PageQuery,
 ) -> sqlx::Result<Vec<BillItem>> {
     in_order!(
@@ -65,9 +64,8 @@ pub(in crate::billing) async fn items(
            join users author on author.user_id = item.created_by
            left join users voider on voider.user_id = item.voided_by
            left join bill_record on bill_record.item_id = item.item_id and kind = 'manual'
-           where item.user_id = $3 and ($4::bigint is null or item.item_id = $4)"#,
+           where item.user_id = $3"#,
         user_id,
-        item_id,
     )
 }
 

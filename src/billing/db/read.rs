@@ -36,22 +36,26 @@ pub(in crate::billing) async fn bills(
                   rounding_cents as "rounding: Amount", amount_due_cents as "amount_due: Amount"
            from bill join bill_run using (run_id) join users on users.user_id = bill.user_id
            left join bill_number using (bill_id)
-           where ($3::bigint is null or bill.bill_id = $3) and ($4::bigint is null or bill.user_id = $4)
-             and ($5::bigint is null or run_id = $5) and ($6::date is null or issue_date >= $6)
-             and ($7::date is null or issue_date < $7) and ($8 or bill_number.bill_id is not null)
-             and ($9::smallint is null or (year = $9 and sequence = $10)) and ($11::text is null or currency = $11)
-             and ($12::text is null or username = $12)"#,
-        filter.bill_id,
+           where ($3::bigint is null or bill.user_id = $3)
+             and ($4::bigint is null or run_id = $4) and ($5::date is null or issue_date >= $5)
+             and ($6::date is null or issue_date < $6) and ($7 or bill_number.bill_id is not null)
+             and ($8::text is null or currency = $8) and ($9::text is null or username = $9)"#,
         filter.user_id,
         filter.run_id,
         filter.from,
         filter.to,
         filter.drafts,
-        filter.number.map(|number: BillNumber| number.year),
-        filter.number.map(|number| number.sequence),
         filter.currency.as_ref().map(Currency::as_str),
         filter.username,
     )
+}
+
+/// Returns the id of the bill with this number.
+pub(in crate::billing) async fn id_of_number(db: impl PgExecutor<'_>, number: BillNumber) -> sqlx::Result<Option<i64>> {
+    let (year, sequence) = (number.year, number.sequence);
+    sqlx::query_scalar!("select bill_id from bill_number where year = $1 and sequence = $2", year, sequence)
+        .fetch_optional(db)
+        .await
 }
 
 /// Returns what these bills say besides, and their sellers, by bill.

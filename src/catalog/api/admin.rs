@@ -3,7 +3,6 @@
 use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use sqlx::PgPool;
 
@@ -14,7 +13,7 @@ use super::{
 use crate::{
     catalog::{db, write},
     error::Error,
-    http::{Body, Cursor, Id, Staff, Tags},
+    http::{Body, Cursor, Id, Json, Staff, Tags},
 };
 
 #[derive(ApiResponse)]

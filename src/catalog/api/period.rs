@@ -1,13 +1,13 @@
 //! The API's operations on recurring periods, for staff only.
 
-use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 use sqlx::PgPool;
 
 use crate::{
     catalog::db,
     code::Code,
     error::Error,
-    http::{Body, Staff, Tags, input},
+    http::{Body, Json, Staff, Tags, input},
     money::period::RecurringPeriod,
 };
 

@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
     types::ToJSON as _,
 };
 use sqlx::PgPool;
@@ -15,7 +14,7 @@ use crate::{
         product::{Component, Parameter, ParameterPrice, Price, Product, ProductRef},
     },
     error::Error,
-    http::{Cursor, Id, NamedPageQuery, Representation, Tags, named_sort},
+    http::{Cursor, Id, Json, NamedPageQuery, Representation, Tags, named_sort},
     money::{
         amount::{Currency, Rate},
         charge::BillingMode,

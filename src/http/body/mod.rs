@@ -17,7 +17,6 @@ use serde_json::{Map, Value};
 pub(crate) use self::rules::{BodyDeadline, BodyRules, unread};
 use crate::error::{Error, FieldError};
 
-
 /// An object in a request, declared with [`input!`].
 pub(crate) trait Input: Type + Sized {
     /// Returns the parsed object, or all errors in it.

@@ -125,11 +125,8 @@ mod tests {
     use super::*;
 
     /// What a bank's file may need: a type, a size and a time of its own.
-    const FILE: BodyRules = BodyRules {
-        media_type: "application/xml",
-        max_bytes: 1_000_000,
-        deadline: Some(Duration::from_mins(5)),
-    };
+    const FILE: BodyRules =
+        BodyRules { media_type: "application/xml", max_bytes: 1_000_000, deadline: Some(Duration::from_mins(5)) };
     const SHORT: Duration = Duration::from_millis(20);
 
     /// Reads a body of so many parts of 100 kB, each of which takes this long; returns the status.

@@ -67,11 +67,7 @@ impl<const MAX: usize> Scalar for Lines<MAX> {
 
     fn schema() -> MetaSchema {
         let pattern = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$";
-        MetaSchema {
-            pattern: Some(pattern.to_owned()),
-            max_length: Some(MAX),
-            ..MetaSchema::new("string")
-        }
+        MetaSchema { pattern: Some(pattern.to_owned()), max_length: Some(MAX), ..MetaSchema::new("string") }
     }
 
     fn parse(value: &Value) -> Result<Self, String> {

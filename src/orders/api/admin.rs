@@ -6,7 +6,6 @@ use chrono::Datelike as _;
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use sqlx::PgPool;
 
@@ -21,7 +20,8 @@ use crate::{
     accounts,
     error::{Error, FieldError},
     http::{
-        Body, Cursor, Flag, Id, Line, Moment, Number, PageQuery, ProductName, Sort, Staff, Tags, UsernameText, input,
+        Body, Cursor, Flag, Id, Json, Line, Moment, Number, PageQuery, ProductName, Sort, Staff, Tags, UsernameText,
+        input,
     },
     money::{
         amount::Currency,

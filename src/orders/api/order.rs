@@ -5,7 +5,6 @@ use std::sync::Arc;
 use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use sqlx::PgPool;
 
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::{AuthenticatedUser, Body, Cursor, Flag, Id, PageQuery, ProductName, Sort, Tags, input},
+    http::{AuthenticatedUser, Body, Cursor, Flag, Id, Json, PageQuery, ProductName, Sort, Tags, input},
     money::{amount::Currency, charge::UpgradeCredit, period::RecurringPeriod},
     orders::{
         buy::{self, Terms},

@@ -72,14 +72,13 @@ pub(in crate::orders) async fn views(
                    when terminate_at <= now() and terminated_at is null and next.order_id is null
                        and delivered.order_id is not null then 'terminate'
                end as pending_action) work
-           where ($3::bigint is null or orders.order_id = $3) and ($4::bigint is null or orders.user_id = $4)
-               and ($5::text is null or users.username = $5) and ($6::text is null or product.name = $6)
-               and ($7::boolean is null or closed <> $7)
-               and (not $8::boolean or pending_action is not null and orders.order_id = any (array(
+           where ($3::bigint is null or orders.user_id = $3)
+               and ($4::text is null or users.username = $4) and ($5::text is null or product.name = $5)
+               and ($6::boolean is null or closed <> $6)
+               and (not $7::boolean or pending_action is not null and orders.order_id = any (array(
                    select wait.order_id from orders wait where wait.delivered_at is null and not wait.void
                    union all
                    select wait.order_id from orders wait where wait.terminate_at is not null and wait.terminated_at is null)))"#,
-        filter.order_id,
         filter.user_id,
         filter.username,
         filter.product,

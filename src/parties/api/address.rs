@@ -1,13 +1,13 @@
 //! Billing addresses over HTTP: the customer's own, and for staff any customer's.
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json, types::ToJSON as _};
+use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, types::ToJSON as _};
 use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
     error::Error,
-    http::{AuthenticatedUser, Body, Id, Line, Representation, Staff, Tags, input},
+    http::{AuthenticatedUser, Body, Id, Json, Line, Representation, Staff, Tags, input},
     money::{country::Country, language::Language},
     parties::{
         address,

@@ -1,13 +1,13 @@
 //! The seller's details over HTTP; staff only.
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, OpenApi, payload::Json, types::ToJSON as _};
+use poem_openapi::{Object, OpenApi, types::ToJSON as _};
 use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
     error::Error,
-    http::{Body, Flag, Items, Line, Number, Representation, Staff, Tags, TimeZone, input},
+    http::{Body, Flag, Items, Json, Line, Number, Representation, Staff, Tags, TimeZone, input},
     money::{
         amount::Currency,
         country::Country,

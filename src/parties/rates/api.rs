@@ -1,13 +1,13 @@
 //! VAT rates over HTTP; staff only.
 
 use chrono::NaiveDate;
-use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
+use poem_openapi::{Object, OpenApi, param::Query};
 use sqlx::PgPool;
 
 use super::{db, sourced_rate::SourcedRate};
 use crate::{
     error::Error,
-    http::{Staff, Tags},
+    http::{Json, Staff, Tags},
     money::{amount::Rate, territory::Territory},
 };
 

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use sqlx::PgPool;
 
 use super::admin_job_body::{AdminJobDetail, AdminJobList};
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, PageQuery, QueueText, Sort, Staff, Tags, TextPart, input},
+    http::{Body, Cursor, Id, Json, Number, PageQuery, QueueText, Sort, Staff, Tags, TextPart, input},
     queue::{
         JobState, Notifier,
         inspect::{self, JobFilter},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, OpenApi, param::Path, payload::Json, types::ToJSON as _};
+use poem_openapi::{Object, OpenApi, param::Path, types::ToJSON as _};
 use serde_json::Value;
 use sqlx::PgPool;
 use uncloud_wire::QueueName;
@@ -11,7 +11,7 @@ use uncloud_wire::QueueName;
 use super::admin_job::JobCount;
 use crate::{
     error::{Error, FieldError},
-    http::{Body, Flag, Number, QueueText, Representation, Staff, Tags, input},
+    http::{Body, Flag, Json, Number, QueueText, Representation, Staff, Tags, input},
     queue::{
         inspect::{self, QueueLine},
         notifier::Notifier,

@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
     types::ToJSON as _,
 };
 use serde_json::Value;
@@ -13,7 +12,7 @@ use uncloud_wire::JobId;
 
 use crate::{
     error::Error,
-    http::{Body, Id, Number, QueueText, Representation, Staff, Tags, input},
+    http::{Body, Id, Json, Number, QueueText, Representation, Staff, Tags, input},
     queue::{
         inspect::{self, WorkerLine},
         operate,

@@ -7,7 +7,6 @@ use poem_openapi::types::ToJSON as _;
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
     types::Any,
 };
 use serde_json::Value;
@@ -17,7 +16,7 @@ use uncloud_wire::JobId;
 use super::{progress::JobProgress, waits::Waits};
 use crate::{
     error::Error,
-    http::{AuthenticatedUser, Id, Representation, Tags},
+    http::{AuthenticatedUser, Id, Json, Representation, Tags},
     queue::{
         db::{JobView, wait_until_finished},
         job::JobState,

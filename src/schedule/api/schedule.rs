@@ -1,12 +1,12 @@
 //! The operations on schedules.
 
-use poem_openapi::{ApiResponse, OpenApi, param::Path, payload::Json};
+use poem_openapi::{ApiResponse, OpenApi, param::Path};
 use sqlx::PgPool;
 
 use super::body::{ScheduleBody, ScheduleCreate, ScheduleList, ScheduleUpdate};
 use crate::{
     error::Error,
-    http::{Body, Id, Staff, Tags},
+    http::{Body, Id, Json, Staff, Tags},
     schedule,
 };
 

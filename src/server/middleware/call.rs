@@ -6,7 +6,6 @@ use poem::{
     Endpoint, EndpointExt as _, Request, Response,
     http::{HeaderValue, StatusCode, Uri, header},
 };
-use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::{
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     accounts::{Authenticator, network_of},
     error::Error,
-    http::{BodyRules, TrustedProxies, caller::Caller, problem},
+    http::{BodyRules, JsonValue, TrustedProxies, caller::Caller, problem},
     request_context::{self, Call},
     server::{
         listen::ResponseDeadline,
@@ -129,7 +128,7 @@ impl OperationMiddleware {
         match operation.rules.kind {
             _ if response.status() != StatusCode::OK => Ok(response),
             Kind::Object => Ok(preconditions.tagged(response).await),
-            Kind::Page => Ok(linked(&uri, response).await),
+            Kind::Page => Ok(linked(&uri, response)),
             Kind::Other => Ok(response),
         }
     }
@@ -151,21 +150,14 @@ impl OperationMiddleware {
     }
 }
 
-#[derive(Deserialize)]
-struct Page {
-    next: Option<String>,
-}
-
 /// Adds the link to the next page (RFC 8288).
-async fn linked(uri: &Uri, mut response: Response) -> Response {
-    let Ok(body) = response.take_body().into_bytes().await else { return response };
-    let next = serde_json::from_slice::<Page>(&body).ok().and_then(|page| page.next);
-    response.set_body(body);
-    if let Some(next) = next {
+fn linked(uri: &Uri, mut response: Response) -> Response {
+    let page = response.extensions_mut().remove::<JsonValue>();
+    if let Some(next) = page.as_ref().and_then(|page| page.0["next"].as_str()) {
         let before = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(before.filter(|(name, _)| name != "cursor"))
-            .append_pair("cursor", &next)
+            .append_pair("cursor", next)
             .finish();
         if let Ok(link) = HeaderValue::from_str(&format!("<{}?{query}>; rel=\"next\"", uri.path())) {
             response.headers_mut().insert(header::LINK, link);

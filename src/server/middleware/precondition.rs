@@ -7,7 +7,10 @@ use poem::{
 
 use crate::{
     error::{Error, FieldError},
-    http::representation::{Tags, etag, under},
+    http::{
+        JsonValue,
+        representation::{Tags, etag, under},
+    },
     server::operations::{Kind, Operation},
 };
 
@@ -43,8 +46,9 @@ impl Preconditions {
 
     /// Adds the ETag to a response about one object; a read returns 304 if its caller already has that state.
     pub(in crate::server) async fn tagged(&self, mut response: Response) -> Response {
+        let Some(JsonValue(value)) = response.extensions_mut().remove() else { return response };
         let Ok(body) = response.take_body().into_bytes().await else { return response };
-        let etag = etag(&body);
+        let etag = etag(&value, &body);
         if self.if_none_match.as_ref().is_some_and(|tags| tags.has_weakly(&etag)) {
             response.set_status(StatusCode::NOT_MODIFIED);
             response.headers_mut().remove(header::CONTENT_TYPE);

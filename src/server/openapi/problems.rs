@@ -41,15 +41,15 @@ pub(super) fn responses() -> Value {
         "WWW-Authenticate": header("With 401: how to sign in", "Bearer realm=\"uncloud\""),
     });
     responses.insert("Problem".to_owned(), any);
-    let not_modified = json!({ "description": "Not modified", "headers": { "ETag": { "$ref": "#/components/headers/ETag" } } });
+    let not_modified =
+        json!({ "description": "Not modified", "headers": { "ETag": { "$ref": "#/components/headers/ETag" } } });
     responses.insert("NotModified".to_owned(), not_modified);
     responses.values_mut().for_each(conventions::add_common_headers);
     responses.into()
 }
 
 fn response(status: u16, description: &str) -> Value {
-    let content =
-        json!({ "schema": { "$ref": "#/components/schemas/Problem" }, "example": problem::example(status) });
+    let content = json!({ "schema": { "$ref": "#/components/schemas/Problem" }, "example": problem::example(status) });
     json!({ "description": description, "content": { CONTENT_TYPE: content } })
 }
 

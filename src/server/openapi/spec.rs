@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn sharing_leaves_the_meaning_of_the_document() {
-        let (mut before, mut after) = (complete(&generated()).expect("whole"), corrected(&generated()).expect("shared"));
+        let (mut before, mut after) =
+            (complete(&generated()).expect("whole"), corrected(&generated()).expect("shared"));
         for document in [&mut before, &mut after] {
             let components = document["components"].clone();
             resolve(&mut document["paths"], &components);

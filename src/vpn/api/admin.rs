@@ -3,14 +3,13 @@
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use sqlx::PgPool;
 
 use super::network::NetworkBody;
 use crate::{
     error::Error,
-    http::{Cursor, Id, PageQuery, QueueText, Sort, Staff, Tags, UsernameText},
+    http::{Cursor, Id, Json, PageQuery, QueueText, Sort, Staff, Tags, UsernameText},
     vpn::{
         network::{Network, NetworkFilter},
         networks,
@@ -80,7 +79,6 @@ impl AdminNetworkApi {
         sort: Query<Sort>,
     ) -> Result<Json<OwnedList>, Error> {
         let filter = NetworkFilter {
-            network_id: None,
             pool_id: pool_id.0.map(|id| id.0),
             vpn_hostname: vpn_hostname.0.map(|host| host.0.as_str().to_owned()),
             username: username.0.map(|name| name.0.as_str().to_owned()),
@@ -101,8 +99,7 @@ impl AdminNetworkApi {
         /// Identifies the network.
         id: Path<Id>,
     ) -> Result<Json<OwnedBody>, Error> {
-        let filter = NetworkFilter { network_id: Some(id.0.0), ..NetworkFilter::default() };
-        let found = networks::search(&self.pool, &filter, PageQuery::all()).await?.pop();
+        let found = networks::search(&self.pool, &NetworkFilter::default(), PageQuery::only(id.0.0)).await?.pop();
         Ok(Json(found.ok_or_else(|| networks::not_found(id.0.0))?.into()))
     }
 }

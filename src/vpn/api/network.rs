@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
-    payload::{Json, PlainText},
+    payload::PlainText,
     types::ToJSON as _,
 };
 use serde_json::Value;
@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use super::scalars::PublicKeyText;
 use crate::{
     error::Error,
-    http::{AuthenticatedUser, Body, Cursor, Id, Number, PageQuery, Representation, Sort, Tags, input},
+    http::{AuthenticatedUser, Body, Cursor, Id, Json, Number, PageQuery, Representation, Sort, Tags, input},
     queue::{JobRef, Notifier},
     services::Placed,
     vpn::{

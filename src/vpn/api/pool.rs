@@ -5,7 +5,6 @@ use std::sync::Arc;
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
     types::ToJSON as _,
 };
 use serde_json::Value;
@@ -14,7 +13,7 @@ use sqlx::PgPool;
 use super::scalars::{HostnameText, PrefixText, PrivateKeyText};
 use crate::{
     error::Error,
-    http::{Body, Cursor, Id, Number, PageQuery, QueueText, Representation, Sort, Staff, Tags, input},
+    http::{Body, Cursor, Id, Json, Number, PageQuery, QueueText, Representation, Sort, Staff, Tags, input},
     queue::{JobRef, Notifier},
     seal::Sealer,
     vpn::{

@@ -149,14 +149,13 @@ macro_rules! networks {
     };
 }
 
-/// Returns a page of a user's networks, or one of them.
+/// Returns a page of a user's networks.
 pub(in crate::vpn) async fn networks(
     db: impl PgExecutor<'_>,
     user_id: i64,
-    network_id: Option<i64>,
     window: PageQuery,
 ) -> sqlx::Result<Vec<Network>> {
-    networks!(window, db, " where net.user_id = $3 and ($4::bigint is null or network_id = $4)", user_id, network_id,)
+    networks!(window, db, " where net.user_id = $3", user_id)
 }
 
 /// Returns a page of all customers' networks.
@@ -168,10 +167,8 @@ pub(in crate::vpn) async fn all_networks(
     networks!(
         window,
         tx,
-        " where ($3::bigint is null or network_id = $3) and ($4::bigint is null or pool_id = $4)
-              and ($5::text is null or vpn_hostname = $5)
-              and ($6::text is null or net.user_id = (select user_id from users where username = $6))",
-        filter.network_id,
+        " where ($3::bigint is null or pool_id = $3) and ($4::text is null or vpn_hostname = $4)
+              and ($5::text is null or net.user_id = (select user_id from users where username = $5))",
         filter.pool_id,
         filter.vpn_hostname,
         filter.username,

@@ -57,10 +57,10 @@ pub(in crate::vpn) async fn set_pool_job(tx: &mut PgConnection, pool_id: i64, jo
     sqlx::query!("update vpn_pool set job_id = $2 where pool_id = $1", pool_id, job_id).execute(tx).await.map(drop)
 }
 
-/// Returns a page of the pools, or of a host's, or one pool.
+/// Returns a page of the pools, or of a host's.
 pub(in crate::vpn) async fn pools(
     db: impl PgExecutor<'_>,
-    (pool_id, vpn_hostname): (Option<i64>, Option<&str>),
+    vpn_hostname: Option<&str>,
     window: PageQuery,
 ) -> sqlx::Result<Vec<Pool>> {
     in_order!(
@@ -75,8 +75,7 @@ pub(in crate::vpn) async fn pools(
            from vpn_pool
            left join job asked on asked.job_id = vpn_pool.job_id
            left join job now on now.job_id = coalesce(asked.superseded_by, asked.job_id)
-           where ($3::bigint is null or pool_id = $3) and ($4::text is null or vpn_hostname = $4)"#,
-        pool_id,
+           where ($3::text is null or vpn_hostname = $3)"#,
         vpn_hostname,
     )
 }
