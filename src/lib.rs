@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod code;
+pub mod database;
 pub mod dispatch;
 pub mod embedded;
 pub mod error;

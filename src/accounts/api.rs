@@ -4,11 +4,11 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
 };
-use sqlx::PgPool;
 
 use super::db;
 use crate::{
     accounts::user::UserBody,
+    database::Database,
     error::{Error, FieldError},
     http::{AuthMethod, Body, Cursor, Flag, Id, Json, Number, Staff, Tags, UsernameText, input, named_sort},
 };
@@ -50,7 +50,7 @@ fn not_found(id: i64) -> Error {
 /// The operations on users.
 pub struct UserApi {
     /// The database with the users.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::Users")]

@@ -4,7 +4,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, OpenApi, param::Query, types::Any};
 use serde_json::{Map, Value};
-use sqlx::PgPool;
 
 use super::{
     db::{self, Filter},
@@ -12,6 +11,7 @@ use super::{
 };
 use crate::{
     audit::entry::AuditAction,
+    database::Database,
     error::Error,
     http::{Cursor, Json, Moment, PageQuery, Sort, Staff, Tags, TextPart},
 };
@@ -92,7 +92,7 @@ impl From<Entry> for AuditEntry {
 /// The operations.
 pub struct AuditApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/audit", tag = "Tags::Audit")]

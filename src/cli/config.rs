@@ -15,16 +15,13 @@ use uncloud_wire::{
 use url::Url;
 
 use crate::{
+    database,
     embedded::{Instance, default_data_dir},
     error,
 };
 
 /// Longest wait for a server that is starting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections idle for less than this are assumed to be alive; if one has just closed, the request gets a 503
-/// response.
-const FRESH: Duration = Duration::from_millis(20);
-
 /// Options that name a database.
 #[derive(Debug, Clone, Args)]
 struct DatabaseOptions {
@@ -182,7 +179,7 @@ pub async fn connect(url: &Secret<String>, connections: u32) -> anyhow::Result<P
                 if error::was_read_only_within(meta.age) {
                     return Ok(false);
                 }
-                if meta.idle_for >= FRESH {
+                if meta.idle_for >= database::FRESH {
                     connection.ping().await?;
                 }
                 Ok(true)

@@ -176,7 +176,7 @@ async fn serve_until(
         proxies: Arc::clone(&proxies),
         origins: settings.origins,
         rates: settings.rates,
-        pool: pool.clone(),
+        pool: pool.clone().into(),
         redis: redis.clone(),
         sealer: Arc::clone(&sealer),
         wake: Arc::clone(&wake),
@@ -194,7 +194,7 @@ async fn serve_until(
     }
     let kinds = Arc::new(Kinds { sealer });
     let runner = Runner {
-        pool: pool.clone(),
+        pool: pool.clone().into(),
         redis: redis.clone(),
         kinds,
         wake: Arc::clone(&wake),

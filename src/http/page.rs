@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn page_with_more_rows_returns_cursor_of_its_last_object() {
-        let window = PageQuery { after: None, descending: false, limit: 2 };
+        let window = PageQuery::first(3);
         assert_eq!(window.page(vec![4, 7, 9], |id| *id), (vec![4, 7], Some("7".to_owned())));
         assert_eq!(window.page(vec![4, 7], |id| *id), (vec![4, 7], None));
         assert_eq!(window.page(Vec::new(), |id| *id), (Vec::new(), None));

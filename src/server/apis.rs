@@ -12,6 +12,7 @@ use crate::{
     audit::AuditApi,
     billing::{AdminBillApi, BillApi, BillItemApi, BillRunApi, RateCorrectionApi},
     catalog::{AdminProductApi, PeriodApi, ProductApi},
+    database::Database,
     dispatch,
     orders::{AdminOrderApi, OrderApi},
     parties::{AdminAddressApi, BillingAddressApi, SellerApi, rates::VatRateApi},
@@ -42,8 +43,8 @@ type Addresses = (BillingAddressApi, AdminAddressApi, SellerApi, VatRateApi);
 pub(super) fn apis(app: &App, operations: &'static Operations) -> Apis {
     (
         (
-            HealthApi::new(app.pool.clone(), app.redis.clone()),
-            MetricsApi::new(app.pool.clone(), app.redis.clone(), Arc::clone(&app.metrics)),
+            HealthApi::new(PgPool::clone(&app.pool), app.redis.clone()),
+            MetricsApi::new(PgPool::clone(&app.pool), app.redis.clone(), Arc::clone(&app.metrics)),
             IndexApi { operations },
             CodeApi,
         ),
@@ -111,11 +112,11 @@ fn vpn(app: &App) -> Vpn {
     )
 }
 
-fn products(pool: &PgPool) -> Products {
+fn products(pool: &Database) -> Products {
     (ProductApi { pool: pool.clone() }, AdminProductApi { pool: pool.clone() }, PeriodApi { pool: pool.clone() })
 }
 
-fn addresses(pool: &PgPool) -> Addresses {
+fn addresses(pool: &Database) -> Addresses {
     (
         BillingAddressApi { pool: pool.clone() },
         AdminAddressApi { pool: pool.clone() },

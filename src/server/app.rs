@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
-
 use super::middleware::{Origin, RateLimits};
-use crate::{accounts::Authenticator, http::TrustedProxies, metrics::Metrics, queue::Notifier, seal::Sealer};
+use crate::{
+    accounts::Authenticator, database::Database, http::TrustedProxies, metrics::Metrics, queue::Notifier, seal::Sealer,
+};
 
 /// The state that the operations share.
 #[derive(Clone)]
 pub struct App {
     /// The database, which is the source of truth.
-    pub pool: PgPool,
+    pub pool: Database,
     /// Redis, which delivers the jobs.
     pub redis: redis::Client,
     /// Encryption at rest.

@@ -7,6 +7,7 @@ use poem::{
     http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::CatchPanic,
 };
+use sqlx::PgPool;
 use tracing::Instrument as _;
 
 use super::{
@@ -37,7 +38,7 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
     let calls = Arc::new(OperationMiddleware {
         authenticator: Arc::clone(&app.authenticator),
         proxies: Arc::clone(&app.proxies),
-        idempotency: IdempotencyStore { pool: app.pool.clone(), sealer: Arc::clone(&app.sealer) },
+        idempotency: IdempotencyStore { pool: PgPool::clone(&app.pool), sealer: Arc::clone(&app.sealer) },
         rates: Rates::new(app.rates),
     });
     let mut routes = Route::new().nest_no_strip("/", framework(apis(app, operations)));

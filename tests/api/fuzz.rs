@@ -42,9 +42,11 @@ async fn fuzz(user: &str, without: &[&str], with_token: bool) {
     let scopes = if user == "admin" { json!(["read", "write", "staff"]) } else { json!(["read", "write"]) };
     let token = world.app.post("/v1/token", user, json!({ "name": "fuzz", "scopes": scopes })).await.expect(201);
     let credentials = if with_token {
-        ["--header".to_owned(), format!("Authorization: Bearer {}", token["secret"].as_str().expect("a secret"))]
+        let bearer = format!("Authorization: Bearer {}", token["secret"].as_str().expect("a secret"));
+        // Only a password creates tokens, so nothing could be tried there.
+        vec!["--header".to_owned(), bearer, "--exclude-operation-id".to_owned(), "token_create".to_owned()]
     } else {
-        ["--auth".to_owned(), format!("{user}:{PASSWORD}")]
+        vec!["--auth".to_owned(), format!("{user}:{PASSWORD}")]
     };
     let hosts = workers_for_all(&world.app);
     let folder = tempfile::tempdir().expect("a folder"); // what it remembers would make the next run another one

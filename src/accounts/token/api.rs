@@ -18,6 +18,7 @@ use super::{
 use crate::{
     accounts::credentials::Authenticator,
     code::Code,
+    database::Database,
     error::Error,
     http::{
         AuthenticatedUser, Body, Cursor, Id, Json, Line, Number, PageQuery, Password, Representation, Scope, Scopes,
@@ -126,7 +127,7 @@ async fn page(db: &PgPool, user_id: i64, window: PageQuery) -> Result<Json<Token
 /// The operations on tokens.
 pub struct TokenApi {
     /// The database with the tokens.
-    pub pool: PgPool,
+    pub pool: Database,
     /// The authenticator that caches tokens.
     pub authenticator: Arc<Authenticator>,
 }

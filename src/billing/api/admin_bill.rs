@@ -4,13 +4,14 @@ use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
 };
-use sqlx::PgPool;
 
 use super::{
     bill::not_found,
     body::{BillDetail, BillList, BilledBody, PreviewBody},
     file::BillFile,
 };
+use sqlx::PgPool;
+
 use crate::{
     billing::{
         self,
@@ -18,6 +19,7 @@ use crate::{
         export::{Format, export},
         one,
     },
+    database::Database,
     error::{Error, FieldError},
     http::{Body, Cursor, Date, Id, Json, Moment, PageQuery, Sort, Staff, Tags, UsernameText, input},
     money::amount::Currency,
@@ -44,7 +46,7 @@ enum BilledNow {
 /// The operations.
 pub struct AdminBillApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin", tag = "Tags::Bills")]
@@ -112,7 +114,7 @@ impl AdminBillApi {
             return Err(Error::Parameters(vec![FieldError::of("query", "to", "must be later than from")]));
         }
         let name = format!("bills-{}-{}", from.format("%Y%m%d"), to.format("%Y%m%d"));
-        let body = BillFile::stream(export(self.pool.clone(), from, to, format));
+        let body = BillFile::stream(export(PgPool::clone(&self.pool), from, to, format));
         Ok(BillFile { format, body, name })
     }
 

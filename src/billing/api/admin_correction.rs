@@ -2,10 +2,10 @@
 
 use poem_openapi::{ApiResponse, Object, OpenApi, types::ToJSON as _};
 use serde_json::Value;
-use sqlx::PgPool;
 
 use crate::{
     billing::correction::{self, Affected},
+    database::Database,
     error::Error,
     http::{Json, Representation, Staff, Tags},
     money::{
@@ -71,7 +71,7 @@ enum Ordered {
 /// The operations.
 pub struct RateCorrectionApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/rate_correction", tag = "Tags::Bills")]

@@ -5,7 +5,6 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
 };
-use sqlx::PgPool;
 
 use crate::{
     billing::{
@@ -13,6 +12,7 @@ use crate::{
         item,
         manual_item::{self, NewItem},
     },
+    database::Database,
     error::Error,
     http::{Body, Cursor, Id, Json, Line, Moment, PageQuery, Sort, Staff, Tags, input},
     money::amount::{Amount, Currency},
@@ -108,7 +108,7 @@ enum ItemCreated {
 /// The operations.
 pub struct BillItemApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::Bills")]

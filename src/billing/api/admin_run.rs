@@ -9,7 +9,6 @@ use poem_openapi::{
     param::{Path, Query},
 };
 use serde_json::Value;
-use sqlx::PgPool;
 
 use super::{admin_bill::BillCreate, body::ProblemBody};
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
         bill_run::{RunView, Summary},
         db, jobs, run,
     },
+    database::Database,
     error::Error,
     http::{Body, Cursor, Id, Json, PageQuery, Representation, Sort, Staff, Tags},
     money::amount::Amount,
@@ -164,7 +164,7 @@ enum RunStarted {
 /// The operations.
 pub struct BillRunApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
     /// The notifier that wakes the relay.
     pub wake: Arc<Notifier>,
 }

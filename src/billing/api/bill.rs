@@ -4,11 +4,11 @@ use poem_openapi::{
     OpenApi,
     param::{Path, Query},
 };
-use sqlx::PgPool;
 
 use super::body::{BillDetail, BillList, PreviewBody};
 use crate::{
     billing::{self, bill::BillFilter, one},
+    database::Database,
     error::Error,
     http::{AuthenticatedUser, Cursor, Date, Id, Json, Moment, PageQuery, Sort, Tags},
     money::amount::Currency,
@@ -17,7 +17,7 @@ use crate::{
 /// The operations on the customer's own bills, which have their numbers.
 pub struct BillApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 pub(super) fn not_found(id: i64) -> Error {

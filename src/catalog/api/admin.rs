@@ -4,7 +4,6 @@ use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
 };
-use sqlx::PgPool;
 
 use super::{
     product::{ProductBody, ProductList, ProductSort, list},
@@ -12,6 +11,7 @@ use super::{
 };
 use crate::{
     catalog::{db, write},
+    database::Database,
     error::Error,
     http::{Body, Cursor, Id, Json, Staff, Tags},
 };
@@ -35,7 +35,7 @@ fn not_found(product_id: i64) -> Error {
 /// The operations of staff on products.
 pub struct AdminProductApi {
     /// The database with the catalogue.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/product", tag = "Tags::Products")]

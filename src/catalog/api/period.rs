@@ -1,11 +1,11 @@
 //! The API's operations on recurring periods, for staff only.
 
 use poem_openapi::{ApiResponse, Object, OpenApi};
-use sqlx::PgPool;
 
 use crate::{
     catalog::db,
     code::Code,
+    database::Database,
     error::Error,
     http::{Body, Json, Staff, Tags, input},
     money::period::RecurringPeriod,
@@ -47,7 +47,7 @@ enum PeriodCreated {
 /// The operations on recurring periods.
 pub struct PeriodApi {
     /// The database with the catalogue.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/recurring_period", tag = "Tags::Products")]

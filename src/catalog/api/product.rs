@@ -13,6 +13,7 @@ use crate::{
         db,
         product::{Component, Parameter, ParameterPrice, Price, Product, ProductRef},
     },
+    database::Database,
     error::Error,
     http::{Cursor, Id, Json, NamedPageQuery, Representation, Tags, named_sort},
     money::{
@@ -257,7 +258,7 @@ pub(super) async fn list(pool: &PgPool, on_sale: bool, window: NamedPageQuery) -
 /// The public operations on products.
 pub struct ProductApi {
     /// The database with the catalogue.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/product", tag = "Tags::Products")]

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     accounts,
+    database::Database,
     error::{Error, FieldError},
     http::{
         Body, Cursor, Flag, Id, Json, Line, Moment, Number, PageQuery, ProductName, Sort, Staff, Tags, UsernameText,
@@ -136,7 +137,7 @@ impl CustomerOrderCreate {
 /// The operations on the orders of all customers.
 pub struct AdminOrderApi {
     /// The database with the orders.
-    pub pool: PgPool,
+    pub pool: Database,
     /// The notifier that wakes the relay.
     pub wake: Arc<Notifier>,
     /// The services that provision orders.

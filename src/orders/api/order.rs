@@ -14,6 +14,7 @@ use super::{
     quote::{QuoteBody, ReplacementQuoteBody, kind},
 };
 use crate::{
+    database::Database,
     error::Error,
     http::{AuthenticatedUser, Body, Cursor, Flag, Id, Json, PageQuery, ProductName, Sort, Tags, input},
     money::{amount::Currency, charge::UpgradeCredit, period::RecurringPeriod},
@@ -162,7 +163,7 @@ pub(super) async fn read(db: &PgPool, scoped_id: (i64, Option<i64>)) -> Result<J
 /// The operations on the caller's own orders.
 pub struct OrderApi {
     /// The database with the orders.
-    pub pool: PgPool,
+    pub pool: Database,
     /// The notifier that wakes the relay.
     pub wake: Arc<Notifier>,
     /// The services that provision orders.

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, types::ToJSON as _};
 use serde_json::Value;
-use sqlx::PgPool;
 
 use crate::{
+    database::Database,
     error::Error,
     http::{AuthenticatedUser, Body, Id, Json, Line, Representation, Staff, Tags, input},
     money::{country::Country, language::Language},
@@ -166,7 +166,7 @@ impl From<BillingAddressUpdate> for Address {
 /// The operations on the customer's own address.
 pub struct BillingAddressApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/billing_address", tag = "Tags::BillingAddresses")]
@@ -210,7 +210,7 @@ fn not_found(user_id: i64) -> Error {
 /// The operations of staff on customers' addresses.
 pub struct AdminAddressApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/user", tag = "Tags::BillingAddresses")]

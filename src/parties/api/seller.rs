@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, OpenApi, types::ToJSON as _};
 use serde_json::Value;
-use sqlx::PgPool;
 
 use crate::{
+    database::Database,
     error::Error,
     http::{Body, Flag, Items, Json, Line, Number, Representation, Staff, Tags, TimeZone, input},
     money::{
@@ -243,7 +243,7 @@ impl From<SellerUpdate> for Seller {
 /// The operations.
 pub struct SellerApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/seller", tag = "Tags::BillingAddresses")]

@@ -2,10 +2,10 @@
 
 use chrono::NaiveDate;
 use poem_openapi::{Object, OpenApi, param::Query};
-use sqlx::PgPool;
 
 use super::{db, sourced_rate::SourcedRate};
 use crate::{
+    database::Database,
     error::Error,
     http::{Json, Staff, Tags},
     money::{amount::Rate, territory::Territory},
@@ -42,7 +42,7 @@ struct RateList {
 /// The operations.
 pub struct VatRateApi {
     /// The database pool.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/vat_rate", tag = "Tags::BillingAddresses")]

@@ -6,10 +6,10 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
 };
-use sqlx::PgPool;
 
 use super::admin_job_body::{AdminJobDetail, AdminJobList};
 use crate::{
+    database::Database,
     error::Error,
     http::{Body, Cursor, Id, Json, Number, PageQuery, QueueText, Sort, Staff, Tags, TextPart, input},
     queue::{
@@ -43,7 +43,7 @@ pub(super) struct JobCount {
 /// The operations on all jobs.
 pub struct AdminJobApi {
     /// The database.
-    pub pool: PgPool,
+    pub pool: Database,
     /// Wakes tasks that wait for the jobs.
     pub wake: Arc<Notifier>,
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, OpenApi, param::Path, types::ToJSON as _};
 use serde_json::Value;
-use sqlx::PgPool;
 use uncloud_wire::QueueName;
 
 use super::admin_job::JobCount;
 use crate::{
+    database::Database,
     error::{Error, FieldError},
     http::{Body, Flag, Json, Number, QueueText, Representation, Staff, Tags, input},
     queue::{
@@ -103,7 +103,7 @@ impl QueueUpdate {
 /// The operations on queues.
 pub struct QueueApi {
     /// The database.
-    pub pool: PgPool,
+    pub pool: Database,
     /// Wakes the relay.
     pub wake: Arc<Notifier>,
 }

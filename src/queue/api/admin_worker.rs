@@ -7,10 +7,10 @@ use poem_openapi::{
     types::ToJSON as _,
 };
 use serde_json::Value;
-use sqlx::PgPool;
 use uncloud_wire::JobId;
 
 use crate::{
+    database::Database,
     error::Error,
     http::{Body, Id, Json, Number, QueueText, Representation, Staff, Tags, input},
     queue::{
@@ -115,7 +115,7 @@ input! {
 /// The operations on workers.
 pub struct WorkerApi {
     /// The database.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/worker", tag = "Tags::Jobs")]

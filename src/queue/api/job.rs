@@ -10,11 +10,11 @@ use poem_openapi::{
     types::Any,
 };
 use serde_json::Value;
-use sqlx::PgPool;
 use uncloud_wire::JobId;
 
 use super::{progress::JobProgress, waits::Waits};
 use crate::{
+    database::Database,
     error::Error,
     http::{AuthenticatedUser, Id, Json, Representation, Tags},
     queue::{
@@ -109,7 +109,7 @@ const RETRY_AFTER_SECS: u64 = 5;
 /// The operations on a user's own jobs.
 pub struct JobApi {
     /// The database.
-    pub pool: PgPool,
+    pub pool: Database,
     /// Wakes long polls.
     pub wake: Arc<Notifier>,
     /// The long polls in flight.

@@ -1,10 +1,10 @@
 //! The operations on schedules.
 
 use poem_openapi::{ApiResponse, OpenApi, param::Path};
-use sqlx::PgPool;
 
 use super::body::{ScheduleBody, ScheduleCreate, ScheduleList, ScheduleUpdate};
 use crate::{
+    database::Database,
     error::Error,
     http::{Body, Id, Json, Staff, Tags},
     schedule,
@@ -32,7 +32,7 @@ enum ScheduleDeleted {
 /// The operations on schedules.
 pub struct ScheduleApi {
     /// The database.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/schedule", tag = "Tags::Jobs")]

@@ -4,10 +4,10 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
 };
-use sqlx::PgPool;
 
 use super::network::NetworkBody;
 use crate::{
+    database::Database,
     error::Error,
     http::{Cursor, Id, Json, PageQuery, QueueText, Sort, Staff, Tags, UsernameText},
     vpn::{
@@ -50,7 +50,7 @@ struct OwnedList {
 /// The operations on the networks of all customers.
 pub struct AdminNetworkApi {
     /// The database with the networks.
-    pub pool: PgPool,
+    pub pool: Database,
 }
 
 #[OpenApi(prefix_path = "/v1/admin/net/vpn", tag = "Tags::Vpn")]

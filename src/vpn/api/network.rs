@@ -10,10 +10,10 @@ use poem_openapi::{
     types::ToJSON as _,
 };
 use serde_json::Value;
-use sqlx::PgPool;
 
 use super::scalars::PublicKeyText;
 use crate::{
+    database::Database,
     error::Error,
     http::{AuthenticatedUser, Body, Cursor, Id, Json, Number, PageQuery, Representation, Sort, Tags, input},
     queue::{JobRef, Notifier},
@@ -143,7 +143,7 @@ enum NetworkDeleting {
 /// The operations on the caller's own networks.
 pub struct NetworkApi {
     /// The database with the networks.
-    pub pool: PgPool,
+    pub pool: Database,
     /// The notifier that wakes the relay.
     pub wake: Arc<Notifier>,
     /// Called in the transaction that places the network's order.

@@ -8,10 +8,10 @@ use poem_openapi::{
     types::ToJSON as _,
 };
 use serde_json::Value;
-use sqlx::PgPool;
 
 use super::scalars::{HostnameText, PrefixText, PrivateKeyText};
 use crate::{
+    database::Database,
     error::Error,
     http::{Body, Cursor, Id, Json, Number, PageQuery, QueueText, Representation, Sort, Staff, Tags, input},
     queue::{JobRef, Notifier},
@@ -164,7 +164,7 @@ enum PoolKeyRotating {
 /// The operations on pools, for staff only.
 pub struct PoolApi {
     /// The database with the pools.
-    pub pool: PgPool,
+    pub pool: Database,
     /// The sealer that encrypts private keys.
     pub sealer: Arc<Sealer>,
     /// The notifier that wakes the relay.

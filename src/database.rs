@@ -1,0 +1,171 @@
+//! PostgreSQL: a pool of connections, and a few connections at hand for single statements.
+//!
+//! The pool tests each connection that is given back, which makes PostgreSQL wake up twice for every statement; for a
+//! read of one row that is a third of its cost. A connection at hand goes from one statement to the next. Only where
+//! that is not safe it goes through the pool, and is tested: after an error, when its statement was abandoned, or when
+//! nothing has used it for a moment.
+
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures_util::{
+    FutureExt as _, StreamExt as _, TryStreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use sqlx::{
+    Connection as _, Describe, Either, Execute, Executor, PgPool, Postgres, SqlStr,
+    pool::PoolConnection,
+    postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::error;
+
+/// Number of connections at hand. More than twice the processors would mostly wait for each other.
+const AT_HAND: usize = 4;
+/// Connections idle for less than this are assumed to be alive; if one has just closed, the request gets a 503
+/// response.
+pub(crate) const FRESH: Duration = Duration::from_millis(20);
+/// A connection goes back to the pool when it has been at hand for so long: the pool knows how old it may become.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// The database. As an executor it runs single statements on a connection at hand; transactions take one of the pool.
+#[derive(Clone)]
+pub struct Database {
+    pool: PgPool,
+    at_hand: Arc<AtHand>,
+}
+
+struct AtHand {
+    turns: Semaphore,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    connection: PoolConnection<Postgres>,
+    /// The time at which the pool gave it.
+    since: Instant,
+    used: Instant,
+}
+
+impl Database {
+    async fn take(&self) -> sqlx::Result<Taken<'_>> {
+        let turn = self.at_hand.turns.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let (connection, since) = match self.at_hand.alive().await {
+            Some(alive) => alive,
+            None => (self.pool.acquire().await?, Instant::now()),
+        };
+        Ok(Taken { connection, since, at_hand: &self.at_hand, _turn: turn })
+    }
+}
+
+/// A connection whose statement is under way; when it is dropped, the pool tests it.
+struct Taken<'a> {
+    connection: PoolConnection<Postgres>,
+    since: Instant,
+    at_hand: &'a AtHand,
+    _turn: SemaphorePermit<'a>,
+}
+
+impl Taken<'_> {
+    /// Keeps the connection at hand: its statement has ended well.
+    fn keep(self) {
+        let Self { connection, since, .. } = self;
+        self.at_hand.lock().push(Idle { connection, since, used: Instant::now() });
+    }
+}
+
+impl AtHand {
+    fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the connection that was used last, unless it is old or closed.
+    async fn alive(&self) -> Option<(PoolConnection<Postgres>, Instant)> {
+        let Idle { mut connection, since, used } = self.lock().pop()?;
+        let age = since.elapsed();
+        if age > LONGEST || error::was_read_only_within(age) {
+            return None;
+        }
+        if used.elapsed() >= FRESH {
+            connection.ping().await.ok()?;
+        }
+        Some((connection, since))
+    }
+}
+
+impl From<PgPool> for Database {
+    fn from(pool: PgPool) -> Self {
+        Self { pool, at_hand: Arc::new(AtHand { turns: Semaphore::new(AT_HAND), idle: Mutex::default() }) }
+    }
+}
+
+impl Deref for Database {
+    type Target = PgPool;
+
+    fn deref(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pool.fmt(f)
+    }
+}
+
+impl<'p> Executor<'p> for &'_ Database {
+    type Database = Postgres;
+
+    /// Returns the rows when all have arrived: they are a page at most.
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Either<PgQueryResult, PgRow>>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let database = self.clone();
+        let rows = async move {
+            let mut taken = database.take().await?;
+            let rows: Vec<_> = taken.connection.fetch_many(query).try_collect().await?;
+            taken.keep();
+            Ok::<_, sqlx::Error>(stream::iter(rows.into_iter().map(Ok)))
+        };
+        rows.into_stream().try_flatten().boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let database = self.clone();
+        async move {
+            let mut taken = database.take().await?;
+            let row = taken.connection.fetch_optional(query).await?;
+            taken.keep();
+            Ok(row)
+        }
+        .boxed()
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, sqlx::Result<PgStatement>>
+    where
+        'p: 'e,
+    {
+        let database = self.clone();
+        async move { database.pool.acquire().await?.prepare_with(sql, parameters).await }.boxed()
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Postgres>>>
+    where
+        'p: 'e,
+    {
+        let database = self.clone();
+        async move { database.pool.acquire().await?.describe(sql).await }.boxed()
+    }
+}
