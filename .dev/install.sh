@@ -30,6 +30,7 @@ END
 needed_by_tests() {
     cat <<'END'
 have systemd-analyze|systemd|systemd|a test compares its reader of settings with ours, another one checks the units
+have pgbouncer|pgbouncer|pgbouncer|a test puts it in front of PostgreSQL
 have zsh|zsh|zsh|a test reads the completion script with it
 have fish|fish|fish|the same
 have man|man-db|man-db|a test reads the manual pages with it

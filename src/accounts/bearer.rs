@@ -37,6 +37,10 @@ impl Authenticator {
         if let Some(known) = self.tokens.recall(&key) {
             return Ok(known);
         }
+        Box::pin(self.check_in_turn(key)).await
+    }
+
+    async fn check_in_turn(self: &Arc<Self>, key: Key) -> Result<(User, Scopes), Error> {
         let turn = patiently(self.turns.turn(key)).await?;
         if let Some(known) = self.tokens.recall(&key) {
             return Ok(known); // another request with this token was faster

@@ -112,6 +112,15 @@ impl Authenticator {
         if let Some(user) = self.known(&attempt)? {
             return Ok(user);
         }
+        Box::pin(self.check_in_turn_of(name, password, attempt)).await
+    }
+
+    async fn check_in_turn_of(
+        self: &Arc<Self>,
+        name: LoginName,
+        password: Secret<String>,
+        attempt: LoginAttempt,
+    ) -> Result<User, Error> {
         let arrived = Instant::now();
         let turn = patiently(self.turns.turn(attempt.pair)).await?;
         if let Some(user) = self.known(&attempt)? {

@@ -3,7 +3,7 @@
 use clap::Args;
 use sqlx::PgPool;
 
-use super::config::DatabaseArgs;
+use super::{config::DatabaseArgs, postgres::ensure_sessions};
 use crate::{
     catalog,
     parties::{self, rates},
@@ -18,7 +18,9 @@ pub(super) struct DefaultsArgs {
 }
 
 pub(super) async fn run(args: DefaultsArgs) -> anyhow::Result<()> {
-    add_defaults(&args.database.connect().await?).await
+    let pool = args.database.connect().await?;
+    ensure_sessions(&pool).await?;
+    add_defaults(&pool).await
 }
 
 /// Migrates the schema and adds the rows that a new installation starts with: seller, catalogue, VAT rates. Existing rows

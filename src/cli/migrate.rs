@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::config::DatabaseArgs;
+use super::{config::DatabaseArgs, postgres::ensure_sessions};
 
 /// Options of `migrate`.
 #[derive(Debug, Args)]
@@ -13,5 +13,7 @@ pub(super) struct MigrateArgs {
 }
 
 pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
-    crate::migrations::migrate(&args.database.connect().await?).await
+    let pool = args.database.connect().await?;
+    ensure_sessions(&pool).await?;
+    crate::migrations::migrate(&pool).await
 }

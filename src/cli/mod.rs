@@ -11,6 +11,7 @@ mod ldap;
 mod migrate;
 mod openapi;
 mod output;
+mod postgres;
 mod queue;
 mod schedule;
 pub mod serve;
@@ -22,8 +23,8 @@ mod watch;
 mod worker;
 mod worker_host;
 
-pub use config::connect;
 pub use exit::exit_of;
+pub use postgres::connect;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -141,7 +142,7 @@ async fn run_command(args: Vec<OsString>) -> anyhow::Result<()> {
     let command = command_with_settings(command(), &args)?;
     let matches = parsed(command.try_get_matches_from(args))?;
     if let Some(name) = matches.subcommand_name() {
-        config::set_program(format!("uncloud {name}"));
+        postgres::set_program(format!("uncloud {name}"));
     }
     let cli = parsed(Cli::from_arg_matches(&matches))?;
     logging::init(cli.log_format, cli.log_level);

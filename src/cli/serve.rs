@@ -15,9 +15,10 @@ use uncloud_wire::{
 };
 
 use super::{
-    config::{DatabaseArgs, RedisArgs, SecretKeyArgs, connect},
+    config::{DatabaseArgs, RedisArgs, SecretKeyArgs},
     front::{Front, FrontArgs, TlsArgs},
     ldap::LdapArgs,
+    postgres::{connect, ensure_sessions},
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, Directory},
@@ -166,6 +167,7 @@ async fn serve_until(
     let redis = broker::client(&settings.redis_url, settings.redis_ca_file.as_deref());
     let redis = redis.context(Failure::usage("can't use REDIS_URL"))?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
+    ensure_sessions(&pool).await?;
     let (wake, metrics): (Arc<Notifier>, Arc<Metrics>) = (Arc::default(), Arc::default());
     if let Some(directory) = settings.accounts.directory.clone() {
         tokio::spawn(tell_if_silent(directory));

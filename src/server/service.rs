@@ -51,7 +51,8 @@ pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + u
         metrics: Arc::clone(&app.metrics),
         proxies: Arc::clone(&app.proxies),
     };
-    Ok(guard.around(pipeline.around(calls.around(routes).boxed())))
+    // In boxes: what is kept on the way of one request is moved from layer to layer, and would be many kilobytes.
+    Ok(guard.around(pipeline.around(calls.around(routes.map_to_response().boxed()).boxed())))
 }
 
 /// Paths that monitoring requests every few seconds; successful requests to them are left out of the log.

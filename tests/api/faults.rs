@@ -10,11 +10,15 @@ use std::{
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use uncloud_testkit::servers::PostgresServer;
+use uncloud_testkit::{
+    fixtures::SECRET_KEY,
+    servers::{PgBouncer, PostgresServer},
+};
 
 use crate::{
-    app::{HOST, TestApp, new_key},
+    app::{HOST, PASSWORD, TestApp, new_key},
     cli::{beside, refused, uncloud},
+    servers::Server,
 };
 
 fn obedient(desired: &Value) -> Value {
@@ -197,4 +201,26 @@ async fn database_of_another_encoding_is_refused_with_what_to_do() {
     migrate.env("DATABASE_URL", postgres.url("latin").expose());
     beside(move || refused(&mut migrate, "", &["LATIN1", "encoding 'UTF8'"])).await;
     postgres.drop_database("latin").await;
+}
+
+#[tokio::test]
+async fn server_behind_pooler_works_with_sessions_and_is_refused_without() {
+    let app = TestApp::start().await;
+    let database = app.database_url.expose().split(['/', '?']).nth(3).expect("a name").to_owned();
+    let sessions = PgBouncer::start(PostgresServer::shared(), "session");
+    let server = Server::start(&sessions.url(&database), &app.redis, &[]).await;
+    let address = format!("http://{}/v1/token", server.address);
+    let body = json!({ "name": "laptop", "scopes": ["read"] });
+    for _ in 0..20 {
+        let request = reqwest::Client::new().post(&address).basic_auth("alice", Some(PASSWORD)).json(&body);
+        assert_eq!(request.send().await.expect("a response").status(), 201);
+    }
+    assert!(server.terminate().await.success());
+    let transactions = PgBouncer::start(PostgresServer::shared(), "transaction");
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"]] {
+        let mut command = uncloud(command);
+        command.env("DATABASE_URL", transactions.url(&database).expose()).env("UNCLOUD_SECRET_KEY", SECRET_KEY);
+        command.env("REDIS_URL", app.redis.url().expose());
+        beside(move || refused(&mut command, "", &["pool_mode = session"])).await;
+    }
 }

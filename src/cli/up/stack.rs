@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     accounts::{NewPassword, ensure_staff_user},
-    cli::{config::connect, defaults::add_defaults, serve::ServeSettings},
+    cli::{connect, defaults::add_defaults, serve::ServeSettings},
     embedded::{Account, Child, DataDir, HostRecord, Postgres, Redis, Registry, RuntimeDir, netns, run_to_end},
     server::listen::Limits,
     user::Username,

@@ -118,10 +118,13 @@ impl OperationMiddleware {
         }
         let preconditions = Preconditions::of(operation, request.headers())?;
         let uri = request.uri().clone();
-        let response = preconditions.guard(Arc::clone(self).respond(next, request, caller, operation.rules.id));
+        let response = Arc::clone(self).respond(next, request, caller, operation.rules.id);
         // A read ends with its caller's connection; a change that has begun is made, with all that follows from it.
-        let mut response =
-            if operation.method.is_safe() { response.await? } else { request_context::to_the_end(response).await? };
+        let mut response = if operation.method.is_safe() {
+            response.await?
+        } else {
+            request_context::to_the_end(preconditions.guard(Box::pin(response))).await?
+        };
         if let Some(deadline) = operation.rules.response_deadline {
             response.set_data(ResponseDeadline(deadline));
         }

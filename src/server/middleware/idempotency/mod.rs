@@ -64,18 +64,20 @@ pub(in crate::server) struct IdempotencyStore {
 
 impl IdempotencyStore {
     /// Runs an operation, or returns its recorded response.
-    pub(in crate::server) async fn call<E>(
-        &self,
-        mut call: Call,
-        next: Arc<E>,
-        mut request: Request,
-    ) -> poem::Result<Response>
+    pub(in crate::server) async fn call<E>(&self, call: Call, next: Arc<E>, request: Request) -> poem::Result<Response>
     where
         E: Endpoint<Output = Response> + 'static,
     {
-        let Some(key) = key_of(&request)? else {
-            return request_context::of_call(call, next.call(request)).await;
-        };
+        match key_of(&request)? {
+            Some(key) => Box::pin(self.once(key, call, next, request)).await,
+            None => request_context::of_call(call, next.call(request)).await,
+        }
+    }
+
+    async fn once<E>(&self, key: String, mut call: Call, next: Arc<E>, mut request: Request) -> poem::Result<Response>
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
         let body = request.take_body().into_bytes().await.map_err(unread)?;
         let request_hash = hash(&request, &body);
         request.set_body(Body::from(body));

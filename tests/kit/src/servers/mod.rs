@@ -1,12 +1,14 @@
 //! Real servers for tests, each in a folder of its own in `/tmp`, removed together with the test program.
 
 mod folder;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod redis;
 mod slapd;
 mod watched;
 
+pub use pgbouncer::PgBouncer;
 pub use port::free_port;
 pub use postgres::PostgresServer;
 pub use redis::RedisServer;
