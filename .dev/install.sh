@@ -31,6 +31,8 @@ needed_by_tests() {
     cat <<'END'
 have systemd-analyze|systemd|systemd|a test compares its reader of settings with ours, another one checks the units
 have pgbouncer|pgbouncer|pgbouncer|a test puts it in front of PostgreSQL
+[ -x /usr/sbin/sshd ]|openssh-server|openssh-server|a test reaches PostgreSQL through it
+have ssh|openssh-client|openssh-client|the same
 have zsh|zsh|zsh|a test reads the completion script with it
 have fish|fish|fish|the same
 have man|man-db|man-db|a test reads the manual pages with it

@@ -21,7 +21,7 @@ deny_here() {
 # Advisories are left out: their database is fetched anew from the network each time.
 deny() { "$deny_root/bin/cargo-deny" --offline --locked --workspace check --hide-inclusion-graph bans licenses sources; }
 
-shell_lint() { shellcheck -x dev .ci/run .dev/*.sh packaging/*.sh packaging/libexec/*; }
+shell_lint() { shellcheck -x dev .ci/run .dev/*.sh packaging/*.sh packaging/libexec/* packaging/certbot/*; }
 
 # The words that this project has agreed to write otherwise (docs/development/conventions.md): each line an extended regular
 # expression and what to write. Looked for in code, documents and scripts.

@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let file = Path::new(&target).join(path.trim_start_matches('/').replace('/', "-"));
         let include = |extension: &str, bytes: &[u8]| {
             let file = file.with_added_extension(extension);
-            fs::write(&file, bytes).map(|()| format!("include_bytes!({file:?})"))
+            fs::write(&file, bytes).map(|()| format!("include_bytes!({:?})", file.display().to_string()))
         };
         let (gzip, brotli) = (include("gz", &gzipped(&plain)?)?, include("br", &brotli_of(&plain)?)?);
         let plain = include("plain", &plain)?;

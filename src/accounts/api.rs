@@ -79,7 +79,6 @@ impl UserApi {
         let filter = db::Filter {
             username: username.0.map(|name| name.0.as_str().to_owned()),
             staff: staff.0.map(|flag| flag.0),
-            ..db::Filter::default()
         };
         let window = sort.0.window(limit.0, cursor.0)?;
         let users = db::users(&self.pool, &filter, &window).await?;

@@ -196,7 +196,7 @@ async fn serve_until(
     }
     let kinds = Arc::new(Kinds { sealer });
     let runner = Runner {
-        pool: pool.clone().into(),
+        pool: pool.clone(),
         redis: redis.clone(),
         kinds,
         wake: Arc::clone(&wake),

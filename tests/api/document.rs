@@ -87,8 +87,8 @@ fn document_of_each_operation_has_descriptions_and_examples() {
             assert_text(&response["description"], id);
             let problem = &response["content"]["application/problem+json"];
             assert_eq!(problem.is_object(), status.as_str() >= "400", "{id} {status}");
-            let example = &problem["example"]["status"];
-            assert!(!problem.is_object() || status == "default" || example.to_string() == *status, "{id} {status}");
+            let example = problem["example"]["status"].as_u64();
+            assert!(!problem.is_object() || status == "default" || example == status.parse().ok(), "{id} {status}");
         }
     }
 }

@@ -6,5 +6,6 @@ mod compose;
 mod control_plane;
 mod postgres;
 mod redis_tls;
+mod tunnel;
 mod whole;
 mod worker_host;

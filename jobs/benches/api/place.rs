@@ -43,12 +43,13 @@ pub(crate) fn new_network() -> String {
 }
 
 impl Place {
-    pub(crate) fn start() -> Self {
+    /// Starts the servers; `options` are those of `uncloud serve`.
+    pub(crate) fn start(options: &[&str]) -> Self {
         let postgres = PostgresServer::start_durable(&[]);
         let (redis, slapd) = (RedisServer::start(), Slapd::start());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(fill(postgres.url("uncloud").expose()));
-        let mut server = Process::start("uncloud serve", &mut server(&postgres, &redis, &slapd));
+        let mut server = Process::start("uncloud serve", server(&postgres, &redis, &slapd).args(options));
         let address = server.wait_for_line("serving; try /api/ and /docs address=");
         let address = address.trim().parse().expect("an address");
         let basic = basic("carol", &password_of("carol"));
@@ -60,6 +61,7 @@ impl Place {
         for _ in 0..PAGE {
             place.made("/v1/net/vpn", &place.basic, &new_network());
         }
+        runtime.block_on(settle(url.expose()));
         place
     }
 
@@ -89,6 +91,11 @@ impl Place {
         cost::forget_peak(self.server.pid());
     }
 
+    /// Returns the server's memory.
+    pub(crate) fn rss_mb(&self) -> f64 {
+        cost::memory_mb(self.server.pid())
+    }
+
     /// Returns the server's peak memory since the last reset.
     pub(crate) fn most_rss_mb(&self) -> f64 {
         cost::peak_mb(self.server.pid())
@@ -109,6 +116,14 @@ async fn fill(database_url: &str) {
     .expect("a user");
 }
 
+/// Makes the networks active, as if their host had confirmed them: what is read is a network as it usually is.
+async fn settle(database_url: &str) {
+    let pool = PgPool::connect(database_url).await.expect("database");
+    let confirm = "update job set state = 'succeeded', finished_at = now();
+        update vpn_pool set applied_generation = generation";
+    sqlx::raw_sql(confirm).execute(&pool).await.expect("settled");
+}
+
 async fn raise_limits(database_url: &str) {
     let pool = PgPool::connect(database_url).await.expect("database");
     sqlx::query("update users set vpn_quota = 1000000").execute(&pool).await.expect("raised");
@@ -116,15 +131,7 @@ async fn raise_limits(database_url: &str) {
 
 fn server(postgres: &PostgresServer, redis: &RedisServer, slapd: &Slapd) -> Command {
     let mut command = Command::new(programs::uncloud());
-    clear_env(&mut command).args([
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--rate-limit",
-        "0",
-        "--address-rate-limit",
-        "0",
-    ]);
+    clear_env(&mut command).args(["serve", "--listen", "127.0.0.1:0"]);
     command.env("DATABASE_URL", postgres.url("uncloud").expose()).env("REDIS_URL", redis.url().expose());
     command.env("UNCLOUD_SECRET_KEY", SECRET_KEY);
     let directory = slapd.settings();

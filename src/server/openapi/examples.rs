@@ -41,7 +41,7 @@ fn members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
 
 /// Returns the names of the components that bodies of requests consist of.
 fn bodies_of_requests(document: &Value) -> BTreeSet<String> {
-    let operations = document["paths"].as_object().into_iter().flatten().flat_map(|(_, item)| item.as_object());
+    let operations = document["paths"].as_object().into_iter().flatten().filter_map(|(_, item)| item.as_object());
     let bodies = operations.flatten().filter_map(|(_, operation)| operation.get("requestBody"));
     let contents = bodies.filter_map(|body| body["content"].as_object()).flatten();
     let references = contents.filter_map(|(_, media)| media["schema"]["$ref"].as_str());

@@ -109,7 +109,7 @@ pub(super) const fn number(member: &str) -> i64 {
         b"hard_limit_seconds" => 300,
         b"limit" => 50,
         b"listen_port" => 51820,
-        b"max_failures" => 8,
+        b"max_failures" | b"vpn_quota" => 8,
         b"network_size" => 40,
         b"payment_days" | b"wait" => 30,
         b"period_seconds" => 2_592_000,
@@ -120,7 +120,6 @@ pub(super) const fn number(member: &str) -> i64 {
         b"rss_bytes" => 18_874_368,
         b"seconds" => 86_400,
         b"subnetwork_size" => 48,
-        b"vpn_quota" => 8,
         _ => 1,
     }
 }
