@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use uncloud_testkit::{
     programs::repository,
@@ -76,7 +76,9 @@ fn tunnel(folder: &Path, ports: [u16; 3]) -> Command {
 }
 
 async fn version(url: &str) -> sqlx::Result<String> {
-    let mut connection = PgConnection::connect(url).await?;
+    let options: PgConnectOptions = url.parse()?;
+    let host = options.get_host().trim_matches(['[', ']']).to_owned(); // sqlx would look it up with its brackets
+    let mut connection = PgConnection::connect_with(&options.host(&host)).await?;
     sqlx::query_scalar("show server_version").fetch_one(&mut connection).await
 }
 
