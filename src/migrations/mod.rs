@@ -1,6 +1,9 @@
 //! The schema's migrations, and the only function that applies them.
 
+mod access;
 mod bridge;
+
+pub use access::{Role, grant};
 
 use anyhow::Context as _;
 use sqlx::{Connection as _, PgPool, migrate::Migrate as _, migrate::Migrator};

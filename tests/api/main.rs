@@ -51,6 +51,7 @@ mod problems;
 mod races;
 mod restart;
 mod retention;
+mod roles;
 mod schedule;
 mod schema;
 mod schema_bill;
