@@ -1,1 +1,1 @@
-SwaggerUIBundle({ dom_id: "#ui", url: "/openapi.json", deepLinking: true });
+SwaggerUIBundle({ dom_id: "#ui", url: "/openapi.json", deepLinking: true, validatorUrl: null });

@@ -22,7 +22,10 @@ use sqlx::{
     pool::PoolConnection,
     postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use crate::error;
 
@@ -31,8 +34,10 @@ const AT_HAND: usize = 4;
 /// Connections idle for less than this are assumed to be alive; if one has just closed, the request gets a 503
 /// response.
 pub(crate) const FRESH: Duration = Duration::from_millis(20);
-/// A connection goes back to the pool when it has been at hand for so long: the pool knows how old it may become.
+/// Connections go back to the pool when they have been at hand for so long, and when nothing has used them for so long,
+/// at the next statement: the pool knows how old one may become.
 const LONGEST: Duration = Duration::from_mins(5);
+const UNUSED: Duration = Duration::from_secs(10);
 
 /// The database. As an executor it runs single statements on a connection at hand; transactions take one of the pool.
 #[derive(Clone)]
@@ -54,7 +59,20 @@ struct Idle {
 }
 
 impl Database {
+    /// Closes all connections. Statements that come later fail.
+    pub async fn close(&self) {
+        self.at_hand.turns.close();
+        self.at_hand.lock().clear();
+        self.pool.close().await;
+    }
+
+    /// Takes a connection, waiting no longer than for one of the pool: a server that has vanished does not respond.
     async fn take(&self) -> sqlx::Result<Taken<'_>> {
+        let patience = self.pool.options().get_acquire_timeout();
+        timeout(patience, self.taken()).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+    }
+
+    async fn taken(&self) -> sqlx::Result<Taken<'_>> {
         let turn = self.at_hand.turns.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let (connection, since) = match self.at_hand.alive().await {
             Some(alive) => alive,
@@ -75,8 +93,13 @@ struct Taken<'a> {
 impl Taken<'_> {
     /// Keeps the connection at hand: its statement has ended well.
     fn keep(self) {
-        let Self { connection, since, .. } = self;
-        self.at_hand.lock().push(Idle { connection, since, used: Instant::now() });
+        let Self { connection, since, at_hand, _turn } = self;
+        let mut idle = at_hand.lock();
+        idle.retain(|idle| idle.used.elapsed() < UNUSED && idle.since.elapsed() < LONGEST);
+        // Also if the last one is closed at this moment: it closes what it finds, under the same lock.
+        if !at_hand.turns.is_closed() {
+            idle.push(Idle { connection, since, used: Instant::now() });
+        }
     }
 }
 
@@ -85,17 +108,22 @@ impl AtHand {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the connection that was used last, unless it is old or closed.
+    /// Returns the connection that was used last and is neither old nor closed.
     async fn alive(&self) -> Option<(PoolConnection<Postgres>, Instant)> {
-        let Idle { mut connection, since, used } = self.lock().pop()?;
-        let age = since.elapsed();
-        if age > LONGEST || error::was_read_only_within(age) {
-            return None;
+        loop {
+            let Idle { mut connection, since, used } = self.lock().pop()?;
+            let age = since.elapsed();
+            if age > LONGEST || error::was_read_only_within(age) {
+                continue;
+            }
+            if used.elapsed() < FRESH {
+                return Some((connection, since));
+            }
+            connection.close_on_drop(); // also if we are given up while it does not respond
+            if connection.ping().await.is_ok() {
+                return Some((connection, since));
+            }
         }
-        if used.elapsed() >= FRESH {
-            connection.ping().await.ok()?;
-        }
-        Some((connection, since))
     }
 }
 

@@ -6,6 +6,7 @@ use sqlx::{
     Connection as _, Executor as _, PgConnection, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 use uncloud_wire::{
     Secret,
     program::{Exit, Failure},
@@ -84,25 +85,31 @@ const SESSION: &str = "set jit = off; set statement_timeout = 0; set lock_timeou
 /// Fails behind a pooler that makes another session of a connection for each transaction (PgBouncer with
 /// `pool_mode = transaction`): settings, locks and prepared statements would be gone at random.
 pub(super) async fn ensure_sessions(pool: &PgPool) -> anyhow::Result<()> {
+    let what = "DATABASE_URL leads to a pooler that changes the session between transactions; set pool_mode = session in \
+                PgBouncer, or connect to PostgreSQL itself";
+    let refused = || anyhow::Error::from(Failure::new(Exit::Failed, what));
+    // A pooler with a single session lets the second connection wait for the end of the first one's transaction.
+    let kept = timeout(CONNECT_TIMEOUT, keeps_sessions(pool)).await.map_err(|_| refused())??;
+    if kept { Ok(()) } else { Err(refused()) }
+}
+
+async fn keeps_sessions(pool: &PgPool) -> sqlx::Result<bool> {
     async fn backend(connection: &mut PgConnection) -> sqlx::Result<i32> {
         sqlx::raw_sql("select pg_backend_pid()").fetch_one(connection).await?.try_get(0)
     }
     let (mut one, mut other) = (pool.acquire().await?, pool.acquire().await?);
     // The first is in a transaction, so the other can't have its session. Afterwards both are free: such a pooler gives the
     // other one first that of the first, whether it takes the session that was used last or the one that rested longest.
-    one.execute("begin").await?;
-    let mut session = backend(&mut other).await?;
-    one.execute("commit").await?;
-    for _ in 0..2 {
-        let next = backend(&mut other).await?;
-        if next != session {
-            let what = "DATABASE_URL leads to a pooler that changes the session between transactions; set pool_mode = \
-                        session in PgBouncer, or connect to PostgreSQL itself";
-            return Err(Failure::new(Exit::Failed, what).into());
+    // Three times, because other programs may use the pooler at this moment.
+    for _ in 0..3 {
+        one.execute("begin").await?;
+        let session = backend(&mut other).await?;
+        one.execute("commit").await?;
+        if backend(&mut other).await? != session || backend(&mut other).await? != session {
+            return Ok(false);
         }
-        session = next;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Fails unless the database stores all texts.
@@ -174,7 +181,7 @@ pub(super) fn set_program(name: String) {
 
 /// Connects once more, to return the server's actual error.
 async fn connection_error(options: &PgConnectOptions) -> sqlx::Error {
-    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+    match timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
         Ok(Err(error)) => error,
         Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
     }

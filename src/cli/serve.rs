@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     accounts::{AccountSettings, Authenticator, Directory},
+    database::Database,
     dispatch::Kinds,
     error::Error,
     http::TrustedProxies,
@@ -168,6 +169,7 @@ async fn serve_until(
     let redis = redis.context(Failure::usage("can't use REDIS_URL"))?;
     let pool = connect(&settings.database_url, CONNECTIONS).await?;
     ensure_sessions(&pool).await?;
+    let database = Database::from(pool.clone());
     let (wake, metrics): (Arc<Notifier>, Arc<Metrics>) = (Arc::default(), Arc::default());
     if let Some(directory) = settings.accounts.directory.clone() {
         tokio::spawn(tell_if_silent(directory));
@@ -178,7 +180,7 @@ async fn serve_until(
         proxies: Arc::clone(&proxies),
         origins: settings.origins,
         rates: settings.rates,
-        pool: pool.clone().into(),
+        pool: database.clone(),
         redis: redis.clone(),
         sealer: Arc::clone(&sealer),
         wake: Arc::clone(&wake),
@@ -213,6 +215,6 @@ async fn serve_until(
     let _ = ready.send(address); // the receiver may be gone
     listen::run(listener, service(&app)?, tls, settings.limits, &proxies, stop).await;
     while tasks.join_next().await.is_some() {}
-    pool.close().await;
+    database.close().await;
     Ok(())
 }

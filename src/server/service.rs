@@ -162,17 +162,26 @@ impl Drop for RequestRecord<'_> {
     }
 }
 
-/// Removes a trailing slash, and adds the missing `/v1`: the handbook also writes `/admin/vpnpool/`.
+/// Removes slashes at the end and repeated ones, and adds the missing `/v1`: the handbook also writes `/admin/vpnpool/`.
 fn normalize_path(request: &mut Request) {
     let path = request.uri().path();
-    let prefix = if path.starts_with("/admin/") { "/v1" } else { "" };
-    let trimmed = path.trim_end_matches('/');
-    let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
-    if prefix.is_empty() && trimmed.len() == path.len() {
+    let is_alias = path.starts_with("/admin/");
+    if !is_alias && !path.contains("//") && (path == "/" || !path.ends_with('/')) {
         return;
     }
-    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
-    if let Ok(uri) = format!("{prefix}{trimmed}{query}").parse::<Uri>() {
+    let mut normal = String::from(if is_alias { "/v1" } else { "" });
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        normal.push('/');
+        normal.push_str(segment);
+    }
+    if normal.is_empty() {
+        normal.push('/');
+    }
+    if let Some(query) = request.uri().query() {
+        normal.push('?');
+        normal.push_str(query);
+    }
+    if let Ok(uri) = normal.parse::<Uri>() {
         *request.uri_mut() = uri;
     }
 }
@@ -183,6 +192,22 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn path_is_normalized_to_that_of_its_operation() {
+        for (path, expected) in [
+            ("/v1/net/vpn", "/v1/net/vpn"),
+            ("/v1/net/vpn/?limit=1", "/v1/net/vpn?limit=1"),
+            ("//v1//net/vpn//", "/v1/net/vpn"),
+            ("/admin/vpnpool/", "/v1/admin/vpnpool"),
+            ("/", "/"),
+            ("//", "/"),
+        ] {
+            let mut request = Request::builder().uri_str(path).finish();
+            normalize_path(&mut request);
+            assert_eq!(request.uri().to_string(), expected, "{path}");
+        }
+    }
 
     #[tokio::test]
     async fn service_with_panicking_handler_returns_bare_internal_error() {

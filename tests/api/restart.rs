@@ -20,7 +20,10 @@ use tokio::task::JoinSet;
 use uncloud_testkit::servers::RedisServer;
 use uncloud_wire::Secret;
 
-use crate::app::{HOST, PASSWORD, database_url, new_key};
+use crate::{
+    app::{HOST, PASSWORD, database_url, new_key},
+    servers::Server,
+};
 
 const RESTARTS: usize = 4;
 const CLIENTS: usize = 6;
@@ -146,4 +149,16 @@ async fn server_restart_under_load_fails_no_request() {
         client.expect("no request fails");
     }
     server.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_has_just_read_one_object_ends_at_once() {
+    let server = Server::start(&database_url().await, &RedisServer::start(), &[]).await;
+    for _ in 0..3 {
+        let request = reqwest::Client::new().get(format!("http://{}/v1/token/1", server.address));
+        assert_eq!(request.basic_auth("alice", Some(PASSWORD)).send().await.expect("a response").status(), 404);
+    }
+    let asked = Instant::now();
+    assert!(server.terminate().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(5), "connections at hand hold up nobody: {:?}", asked.elapsed());
 }

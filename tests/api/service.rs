@@ -32,7 +32,7 @@ async fn document_and_docs_without_internet_are_served() {
     }
 }
 
-/// What a browser loads that understands brotli, as all do over TLS.
+/// As for a browser that understands brotli; all do over TLS.
 #[tokio::test]
 async fn document_and_docs_are_small_over_the_wire() {
     let app = TestApp::start().await;

@@ -5,6 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     os::fd::AsRawFd as _,
+    panic,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -24,7 +25,7 @@ const SLOW: u32 = 50;
 /// The time between two requests of the customer.
 const PACE: Duration = Duration::from_millis(20);
 
-/// What the customer saw.
+/// The customer's requests and the attackers'.
 pub(crate) struct Attacked {
     /// Duration of each of the customer's requests in milliseconds, over a new connection.
     pub(crate) millis: Vec<f64>,
@@ -96,9 +97,9 @@ pub(crate) fn attack(address: SocketAddr, token: &str, took: Duration) -> Attack
                 thread::sleep(PACE);
             }
         });
-        let millis = ask(address, token, took);
-        over.store(true, Ordering::Relaxed);
-        millis
+        let millis = panic::catch_unwind(|| ask(address, token, took));
+        over.store(true, Ordering::Relaxed); // also if the customer was refused
+        millis.unwrap_or_else(|refused| panic::resume_unwind(refused))
     });
     Attacked { millis, hang_ups: hang_ups.into_inner(), refused: refused.into_inner() }
 }

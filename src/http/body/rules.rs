@@ -1,4 +1,4 @@
-//! What the body of an operation must be: refused by its headers where they tell, and while it is read.
+//! The form, size and time of arrival of bodies: refused by their headers where those tell, and while they are read.
 
 use std::{io, time::Duration};
 
@@ -19,7 +19,7 @@ const MAX_EMPTY: usize = 16;
 /// Time limit for a body to arrive, if the listener has not set one.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What the body of an operation must be.
+/// The form, size and time of arrival that an operation demands of its body.
 #[derive(Debug)]
 pub(crate) struct BodyRules {
     /// The media type that the operation takes.
@@ -124,7 +124,7 @@ pub(crate) fn unread(error: ReadBodyError) -> poem::Error {
 mod tests {
     use super::*;
 
-    /// What a bank's file may need: a type, a size and a time of its own.
+    /// A bank's file, say, needs a type, a size and a time of its own.
     const FILE: BodyRules =
         BodyRules { media_type: "application/xml", max_bytes: 1_000_000, deadline: Some(Duration::from_mins(5)) };
     const SHORT: Duration = Duration::from_millis(20);

@@ -31,7 +31,7 @@ impl Scalar for Moment {
 
     fn schema() -> MetaSchema {
         // The format is sufficient; with a pattern as well, generators would no longer recognize a time.
-        MetaSchema { ..MetaSchema::new_with_format("string", "date-time") }
+        MetaSchema::new_with_format("string", "date-time")
     }
 
     fn parse(value: &Value) -> Result<Self, String> {

@@ -1,10 +1,5 @@
 //! Request ids and size limits, checked before anything else.
 
-use std::sync::{
-    LazyLock,
-    atomic::{AtomicU32, Ordering},
-};
-
 use poem::{Request, http::StatusCode};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -30,16 +25,12 @@ fn is_id(text: &str) -> bool {
     (8..=64).contains(&text.len()) && text.bytes().all(is_ours)
 }
 
-/// Returns a random part, which is another one in each process, and a number. It only has to distinguish requests.
+/// Returns a random id, which says nothing about the requests of others.
 fn new_id() -> String {
-    static PROCESS: LazyLock<u32> = LazyLock::new(|| {
-        let mut bytes = [0; 4];
-        // Without random numbers all processes have the same part.
-        let _ = SystemRandom::new().fill(&mut bytes);
-        u32::from_be_bytes(bytes)
-    });
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    format!("{:08x}{:08x}", *PROCESS, NUMBER.fetch_add(1, Ordering::Relaxed))
+    let mut bytes = [0; 8];
+    // It only has to distinguish requests; without random numbers all have the same id.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    format!("{:016x}", u64::from_be_bytes(bytes))
 }
 
 /// Returns the status that refuses a request whose URI or headers are too large.

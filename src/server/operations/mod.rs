@@ -40,7 +40,7 @@ pub(super) struct Rules {
     pub id: &'static str,
     pub access: Access,
     pub kind: Kind,
-    /// What a body must be, if the handler takes one.
+    /// The rules of its body, if the handler takes one.
     pub body: BodyRules,
     /// Time limit for the client to read the response, or a part of one that is streamed; `None` for the server's usual.
     pub response_deadline: Option<Duration>,
