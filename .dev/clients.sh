@@ -62,7 +62,7 @@ clients_generate() {
 # Generates a client in a language ($1) that this machine has no compiler for, and looks for what generators make of
 # schemas that they do not understand.
 clients_without_odd_types() {
-    rm -rf "$work/$1"
+    rm -rf "${work:?}/$1"
     quietly openapi-generator-cli generate -g "$1" -i openapi/openapi.json -o "$work/$1" \
         --global-property models,apis,apiTests=false,modelTests=false,apiDocs=false,modelDocs=false
     if grep -rnE "AnyOf|OneOf|UNKNOWN|InlineObject" "$work/$1"; then
