@@ -22,7 +22,7 @@ use uncloud_wire::Secret;
 
 use crate::{
     app::{HOST, PASSWORD, database_url, new_key},
-    servers::Server,
+    servers,
 };
 
 const RESTARTS: usize = 4;
@@ -154,7 +154,7 @@ async fn server_restart_under_load_fails_no_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn server_that_has_just_read_one_object_ends_at_once() {
     let (database_url, redis) = (database_url().await, RedisServer::start());
-    let server = Server::start(&database_url, &redis, &[]).await;
+    let server = servers::Server::start(&database_url, &redis, &[]).await;
     for _ in 0..3 {
         let request = reqwest::Client::new().get(format!("http://{}/v1/token/1", server.address));
         assert_eq!(request.basic_auth("alice", Some(PASSWORD)).send().await.expect("a response").status(), 404);
