@@ -60,8 +60,8 @@ async fn server_whose_role_owns_nothing_serves_and_cannot_change_the_schema() {
         "update _sqlx_migrations set success = false",
     ] {
         let refused = sqlx::query(change).execute(&mut session).await.expect_err(change);
-        let code = refused.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned());
-        assert_eq!(code.as_deref(), Some("42501"), "{change}: {refused}");
+        let is_denied = refused.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42501"));
+        assert!(is_denied, "{change}: {refused}");
     }
     drop((session, admin));
     let database = owner.expose().split(['/', '?']).nth(3).expect("a name").to_owned();
