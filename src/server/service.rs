@@ -23,7 +23,7 @@ use super::{
         request,
     },
     operations::{Operation, Operations},
-    specification::framework,
+    specification::{framework, operations},
 };
 use crate::{
     http::{TrustedProxies, problem},
@@ -33,7 +33,7 @@ use crate::{
 
 /// Returns the endpoint that handles all requests.
 pub fn service(app: &App) -> anyhow::Result<impl Endpoint<Output = Response> + use<>> {
-    let operations = Operations::get()?;
+    let operations = operations()?;
     let guard = SecurityHeaders { origins: app.origins.clone() };
     let calls = Arc::new(OperationMiddleware {
         authenticator: Arc::clone(&app.authenticator),
@@ -213,7 +213,7 @@ mod tests {
     async fn service_with_panicking_handler_returns_bare_internal_error() {
         let pipeline = RequestPipeline {
             origins: Vec::new(),
-            operations: Operations::get().expect("operations"),
+            operations: operations().expect("operations"),
             metrics: Arc::default(),
             proxies: Arc::default(),
         };

@@ -1,6 +1,6 @@
 //! The framework's service of all operations, and the OpenAPI document that it generates from them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::OnceLock};
 
 use poem::{IntoEndpoint as _, endpoint::BoxEndpoint, http::Method};
 use poem_openapi::{
@@ -8,12 +8,22 @@ use poem_openapi::{
     registry::{MetaApi, Registry},
 };
 
-use super::{apis::Apis, openapi::spec};
+use super::{apis::Apis, openapi::spec, operations::Operations};
 
 fn of<T: OpenApi>(apis: T) -> OpenApiService<T, ()> {
     OpenApiService::new(apis, "uncloud", env!("CARGO_PKG_VERSION"))
         .server("/")
         .description(include_str!("about.md").trim_ascii())
+}
+
+/// Returns the operations, which depend on the code alone. They are put together at the first call.
+pub(super) fn operations() -> anyhow::Result<&'static Operations> {
+    static OPERATIONS: OnceLock<Operations> = OnceLock::new();
+    if let Some(operations) = OPERATIONS.get() {
+        return Ok(operations);
+    }
+    let operations = Operations::of::<Apis>()?;
+    Ok(OPERATIONS.get_or_init(|| operations))
 }
 
 /// Returns the endpoint that calls the operations.

@@ -1,6 +1,6 @@
 //! The table of operations: what applies to each of them beyond its handler's signature.
 
-use super::{Rules, customer, password, public, staff};
+use super::rules::{Rules, customer, password, public, staff};
 
 /// One row for each operation, in the order of their paths.
 pub(super) const TABLE: &[Rules] = &[
