@@ -114,7 +114,8 @@ async fn keeps_sessions(pool: &PgPool) -> sqlx::Result<bool> {
 
 /// Fails unless the database stores all texts.
 async fn ensure_utf8(pool: &PgPool) -> anyhow::Result<()> {
-    let encoding: String = sqlx::query_scalar("show server_encoding").fetch_one(pool).await?;
+    // Not prepared: a pooler without sessions is refused for that, and not for what it does to prepared statements.
+    let encoding: String = sqlx::raw_sql("show server_encoding").fetch_one(pool).await?.try_get(0)?;
     if encoding == "UTF8" {
         return Ok(());
     }
