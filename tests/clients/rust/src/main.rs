@@ -100,7 +100,7 @@ async fn order(customer: &Client) -> Id {
         let parameters = [("cores".into(), 2.into()), ("memory_gb".into(), 4.into())];
         let order = order.product("ipv6-vm").currency("CHF");
         order
-            .parameters(std::collections::HashMap::from(parameters))
+            .parameters(parameters.into_iter().collect::<serde_json::Map<String, serde_json::Value>>())
             .recurring_period(Some("P30D".parse().expect("a period")))
     });
     let order = order.send().await.expect("ordered").into_inner();
