@@ -44,7 +44,7 @@ clients_lint() {
 
 clients_generate() {
     clients_tools
-    rm -rf "$work/python" "$work/typescript"
+    rm -rf "$work/python" "$work/typescript" "$work/generated"
     quietly openapi-generator-cli generate -g python -i openapi/openapi.json -o "$work/python" \
         --additional-properties packageName=uncloud_generated \
         --global-property apiTests=false,modelTests=false,apiDocs=false,modelDocs=false
@@ -57,6 +57,7 @@ clients_generate() {
     quietly openapi-typescript openapi/openapi.json --output "$work/typescript/uncloud.d.ts"
     quietly tsc --project "$work/typescript"
     clients_rust
+    touch "$work/generated" # all of them
 }
 
 # Generates a client in a language ($1) that this machine has no compiler for, and looks for what generators make of
@@ -70,7 +71,8 @@ clients_without_odd_types() {
     fi
 }
 
-# progenitor types only errors of application/json, and takes `default` for a success too. Unchanged files are not rewritten, so that cargo has nothing to do.
+# progenitor types only errors of application/json, and takes `default` for a success too. Unchanged files are not
+# rewritten, so that cargo has nothing to do.
 clients_rust() {
     cargo fmt --check --manifest-path "$crates"
     cp -a tests/clients/rust/. "$work/rust/"
@@ -82,7 +84,8 @@ clients_rust() {
 
 clients_call() {
     clients_tools
-    [ -d "$work/typescript" ] || clients_generate
+    # Not those of an earlier document.
+    [ "$work/generated" -nt openapi/openapi.json ] || clients_generate
     tests_build # with the server
     uncloud=$CARGO_TARGET_DIR/debug/uncloud
     data_dir=$(mktemp -d "${TMPDIR:-/tmp}/uncloud-clients.XXXXXX")

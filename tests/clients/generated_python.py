@@ -55,11 +55,10 @@ address = uncloud.BillingAddressUpdate(
     name="Alice Example", street="Hauptstrasse 1", postal_code="8783", city="Linthal", country="CH"
 )
 uncloud.BillingAddressesApi(customer).billing_address_update(address)
-value = uncloud.OrderParametersValue
 order = uncloud.OrdersApi(customer).order_create(
     uncloud.OrderCreate(
         product="ipv6-vm",
-        parameters={"cores": value(2), "memory_gb": value(4)},
+        parameters={"cores": 2, "memory_gb": 4},
         recurring_period="P30D",
         currency="CHF",
     )
