@@ -1,7 +1,7 @@
 //! The check of names and passwords; `bearer` checks tokens.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -21,7 +21,12 @@ use super::{
     single_flight::SingleFlight,
     throttle::{Key, LoginAttempt, Throttle, Verdict},
 };
-use crate::{error::Error, http::Scopes, request_context, user::User};
+use crate::{
+    error::Error,
+    http::{Scopes, network_of},
+    request_context,
+    user::User,
+};
 
 /// The time after which a changed password or a locked or removed user takes effect at the latest.
 const REMEMBER: Duration = Duration::from_secs(45);
@@ -314,24 +319,9 @@ pub(super) async fn patiently<T>(turn: impl Future<Output = T>) -> Result<T, Err
     tokio::time::timeout(PATIENCE, turn).await.map_err(busy)
 }
 
-/// Returns the network that counts as one address. A customer usually has a whole /64 in IPv6.
-pub(crate) fn network_of(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn network_of_ipv6_address_is_its_64() {
-        let network = |text: &str| network_of(text.parse().expect("an address")).to_string();
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
-    }
 
     #[test]
     fn retry_after_fraction_is_rounded_up() {

@@ -15,7 +15,6 @@ mod token;
 mod user;
 
 pub use api::UserApi;
-pub(crate) use credentials::network_of;
 pub use credentials::{AccountSettings, Authenticator};
 pub use db::{Change, bootstrap, change, ensure_staff_user, find, find_body, list, relink, rename};
 pub use ldap::{Directory, DirectorySettings};

@@ -1,4 +1,5 @@
-//! The address of a request's client: the one that rate limits count, and the decision whether to trust a request id.
+//! The address of a request's client: the one that rate limits count, with the networks that count as one, and the
+//! decision whether to trust a request id.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -67,6 +68,23 @@ impl TrustedProxies {
     }
 }
 
+/// Returns the network that counts as one address. A customer usually has a whole /64 in IPv6.
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
+    of_network(address, 64)
+}
+
+/// Returns the network of an organisation: a /48 in IPv6.
+pub(crate) fn site_of(address: IpAddr) -> IpAddr {
+    of_network(address, 48)
+}
+
+fn of_network(address: IpAddr, length: u32) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !(u128::MAX >> length)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 /// Parses an address with or without a port; with a port, an IPv6 address is in brackets.
 fn address_of(hop: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(hop).ok()?.trim();
@@ -77,6 +95,13 @@ fn address_of(hop: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn network_of_ipv6_address_is_its_64() {
+        let network = |text: &str| network_of(text.parse().expect("an address")).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+    }
 
     #[test]
     fn client_behind_untrusted_proxy_is_the_peer() {

@@ -17,6 +17,7 @@ pub use body::{Body, Items};
 pub(crate) use body::{BodyDeadline, BodyRules, Input, Member, input, member, safe_name, unknown_members, wrong};
 pub use caller::{AuthMethod, AuthenticatedUser, Password, Staff};
 pub use client::{Proxy, TrustedProxies};
+pub(crate) use client::{network_of, site_of};
 pub use json::Json;
 pub(crate) use json::JsonValue;
 pub(crate) use named_sort::named_sort;

@@ -18,7 +18,7 @@ pub struct PageQuery<After = i64> {
     /// Maximum number of objects.
     limit: i64,
     /// The id of the only object that is selected; `None` for a list.
-    only: Option<i64>,
+    pub only: Option<i64>,
 }
 
 /// The requested page of a list that can be sorted by id or by name.
@@ -68,11 +68,6 @@ impl PageQuery {
     /// Selects one object by its key, however long the list is.
     pub const fn only(id: i64) -> Self {
         Self { only: Some(id), ..Self::first(1) }
-    }
-
-    /// Returns the id of the only object that is selected.
-    pub const fn only_id(&self) -> Option<i64> {
-        self.only
     }
 
     /// Selects the first `count` objects.
@@ -139,7 +134,7 @@ macro_rules! in_order {
     ($window:expr, $db:expr, $query:ident$(<$row:ty>)?, id $id:literal, $text:literal $(+ $more:literal)? $(, $arg:expr)* $(,)?) => {{
         let window: $crate::http::PageQuery = $window;
         let (bound, fetch) = (window.bound(), window.fetch());
-        if let Some(id) = window.only_id() {
+        if let Some(id) = window.only {
             sqlx::$query!($($row,)? $text $(+ $more)? + " and " + $id + " = $1 limit $2", id, fetch $(, $arg)*)
                 .fetch_all($db)
                 .await

@@ -16,7 +16,7 @@ use super::{
     asset::ASSETS,
     middleware::{
         browser::SecurityHeaders,
-        call::{Matched, OperationMiddleware},
+        call::OperationMiddleware,
         idempotency::IdempotencyStore,
         origin::{Origin, refuse_foreign},
         rates::Rates,
@@ -90,7 +90,9 @@ impl RequestPipeline {
         let span = tracing::info_span!("request", id = request_id);
         async {
             let operation = self.operations.find(request.method(), request.uri().path());
-            request.set_data(Matched(operation));
+            if let Some(operation) = operation {
+                request.set_data(operation);
+            }
             let mut record = RequestRecord::new(self, &request, operation);
             if record.method == Method::HEAD {
                 // The same headers as of GET, whose body the connection leaves out.

@@ -4,14 +4,13 @@ use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
 };
+use sqlx::PgPool;
 
 use super::{
     bill::not_found,
     body::{BillDetail, BillList, BilledBody, PreviewBody},
     file::BillFile,
 };
-use sqlx::PgPool;
-
 use crate::{
     billing::{
         self,

@@ -16,19 +16,15 @@ use super::{
     rates::{HangUp, RateLimitStatus, Rates},
 };
 use crate::{
-    accounts::{Authenticator, network_of},
+    accounts::Authenticator,
     error::Error,
-    http::{BodyRules, JsonValue, TrustedProxies, caller::Caller, problem},
+    http::{BodyRules, JsonValue, TrustedProxies, caller::Caller, network_of, problem},
     request_context::{self, Call},
     server::{
         listen::ResponseDeadline,
         operations::{Kind, Operation},
     },
 };
-
-/// The operation of a request, which the pipeline has looked up; none for the documentation and for made-up paths.
-#[derive(Clone, Copy)]
-pub(in crate::server) struct Matched(pub Option<&'static Operation>);
 
 /// Checks that every call passes on the way to its operation.
 pub(in crate::server) struct OperationMiddleware {
@@ -56,7 +52,8 @@ impl OperationMiddleware {
     where
         E: Endpoint<Output = Response> + 'static,
     {
-        let operation = request.data::<Matched>().and_then(|matched| matched.0);
+        // The pipeline has looked it up; the documentation and made-up paths have none.
+        let operation = request.data::<&'static Operation>().copied();
         let (left, response) = match self.counted(&request, operation).await {
             Ok((left, Ok(caller))) => (left, self.admitted(next, request, caller, operation).await),
             Ok((left, Err(error))) => (left, Err(error.into())),

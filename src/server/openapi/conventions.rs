@@ -42,12 +42,15 @@ pub(super) fn add(rules: &Rules, method: &str, operation: &mut Value) {
             operation["responses"]["304"] = json!({ "$ref": "#/components/responses/NotModified" });
         }
         ("get", Kind::Page) => operation["responses"]["200"]["headers"]["Link"] = shared_header("Link"),
-        (_, Kind::Object) => parameters.push(parameter(
-            "If-Match",
-            "The `ETag` of the state that the caller has read: the update is refused if the object has changed since.",
-            "^(\\*|\"[A-Za-z0-9_.-]+\"( *, *\"[A-Za-z0-9_.-]+\")*)$",
-            ETAG,
-        )),
+        (_, Kind::Object) => {
+            parameters.push(parameter(
+                "If-Match",
+                "The `ETag` of the state that the caller has read: the update is refused if the object has changed since.",
+                "^(\\*|\"[A-Za-z0-9_.-]+\"( *, *\"[A-Za-z0-9_.-]+\")*)$",
+                ETAG,
+            ));
+            operation["responses"]["412"] = json!({ "$ref": "#/components/responses/ChangedSinceRead" });
+        }
         _ => {}
     }
     if rules.kind == Kind::Object && ["get", "patch", "put"].contains(&method) {

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{bodies, values};
+use super::{
+    bodies, values,
+    walk::{self, members},
+};
 
 /// Maximum depth of schemas. They do not refer to themselves, so none is this deep (a property of another component is
 /// three levels deep).
@@ -21,29 +24,19 @@ pub(super) fn add(document: &mut Value) {
         let example = bodies::example(&name).unwrap_or_else(|| of_schema("", &schemas[&name], &schemas, DEPTH));
         document["components"]["schemas"][&name]["example"] = example;
     }
-    for (_, item) in members(&mut document["paths"]) {
-        for (_, operation) in members(item) {
-            let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
-            for parameter in parameters.into_iter().flatten() {
-                let name = parameter["name"].as_str().unwrap_or_default().to_owned();
-                let described = parameter["schema"].get("example").is_some() || parameter["schema"]["$ref"].is_string();
-                if !described {
-                    parameter["example"] = of_schema(&name, &parameter["schema"], &schemas, DEPTH);
-                }
-            }
+    for (_, _, parameter) in walk::parameters(document) {
+        let described = parameter["schema"].get("example").is_some() || parameter["schema"]["$ref"].is_string();
+        if !described {
+            let name = walk::text(parameter, "name");
+            parameter["example"] = of_schema(&name, &parameter["schema"], &schemas, DEPTH);
         }
     }
 }
 
-fn members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
-    value.as_object_mut().into_iter().flatten()
-}
-
 /// Returns the names of the components that bodies of requests consist of.
-fn bodies_of_requests(document: &Value) -> BTreeSet<String> {
-    let operations = document["paths"].as_object().into_iter().flatten().filter_map(|(_, item)| item.as_object());
-    let bodies = operations.flatten().filter_map(|(_, operation)| operation.get("requestBody"));
-    let contents = bodies.filter_map(|body| body["content"].as_object()).flatten();
+fn bodies_of_requests(document: &mut Value) -> BTreeSet<String> {
+    let bodies = walk::operations(document).filter_map(|(_, _, operation)| operation.get_mut("requestBody"));
+    let contents = bodies.flat_map(|body| members(&mut body["content"]));
     let references = contents.filter_map(|(_, media)| media["schema"]["$ref"].as_str());
     references.filter_map(|place| place.rsplit('/').next()).map(str::to_owned).collect()
 }

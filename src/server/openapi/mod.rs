@@ -9,3 +9,4 @@ mod members;
 mod problems;
 mod sharing;
 mod values;
+mod walk;

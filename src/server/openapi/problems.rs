@@ -82,9 +82,6 @@ pub(super) fn add(rules: &Rules, path: &str, method: &str, operation: &mut Value
             add("422", "Invalid");
         }
     }
-    if rules.takes_if_match(method != "get") {
-        add("412", "ChangedSinceRead");
-    }
     add("default", "Problem");
 }
 

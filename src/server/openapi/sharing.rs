@@ -5,19 +5,21 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
+use super::walk;
+
 /// Moves each parameter that occurs more than once to the components.
 pub(super) fn share(document: &mut Value) -> anyhow::Result<()> {
     let mut uses = BTreeMap::<String, Vec<(Value, (String, String), usize)>>::new();
-    for_each_parameter(document, |path, operation_id, parameter| {
-        let name = text(parameter, "name");
+    for (path, operation_id, parameter) in walk::parameters(document) {
+        let name = walk::text(parameter, "name");
         let owner = path.split(&format!("/{{{name}}}")).next().and_then(|path| path.rsplit('/').next());
         let owner = owner.unwrap_or_default().to_owned();
         let variants = uses.entry(name).or_default();
         match variants.iter_mut().find(|(known, ..)| known == parameter) {
             Some((.., count)) => *count += 1,
-            None => variants.push((parameter.clone(), (owner, operation_id.to_owned()), 1)),
+            None => variants.push((parameter.clone(), (owner, operation_id), 1)),
         }
-    });
+    }
     let mut components = Map::new();
     let mut names = Vec::new();
     for (name, mut variants) in uses {
@@ -32,27 +34,13 @@ pub(super) fn share(document: &mut Value) -> anyhow::Result<()> {
             names.push((parameter, component));
         }
     }
-    for_each_parameter(document, |_, _, parameter| {
+    for (_, _, parameter) in walk::parameters(document) {
         if let Some((_, component)) = names.iter().find(|(known, _)| known == parameter) {
             *parameter = json!({ "$ref": format!("#/components/parameters/{component}") });
         }
-    });
+    }
     document["components"]["parameters"] = components.into();
     Ok(())
-}
-
-fn for_each_parameter(document: &mut Value, mut visit: impl FnMut(&str, &str, &mut Value)) {
-    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
-        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            let id = text(operation, "operationId");
-            let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
-            parameters.into_iter().flatten().for_each(|parameter| visit(path, &id, parameter));
-        }
-    }
-}
-
-fn text(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_default().to_owned()
 }
 
 /// Converts `vpn_hostname` and `If-Match` to `VpnHostname` and `IfMatch`.

@@ -1,12 +1,10 @@
 //! The OpenAPI document: the framework's, corrected. `openapi/openapi.json` is a copy of it, which the server serves.
 
+use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
-use super::{conventions, examples, members, problems, sharing};
+use super::{conventions, examples, members, problems, sharing, walk};
 use crate::server::operations::{Access, Rules, rules};
-
-/// The methods under which a path has operations.
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Converts the document that the framework prints to the one that is served.
 pub(in crate::server) fn corrected(generated: &str) -> anyhow::Result<Value> {
@@ -23,8 +21,8 @@ fn complete(generated: &str) -> anyhow::Result<Value> {
         *servers = json!([{ "url": "/" }]);
     }
     document["security"] = json!([{ "basic": [] }, { "bearer": [] }]);
-    walk(&mut document);
-    for (name, schema) in object(&mut document["components"]["schemas"]) {
+    correct_all(&mut document);
+    for (name, schema) in walk::members(&mut document["components"]["schemas"]) {
         if ["Create", "Update", "Filter", "Payload"].iter().any(|kind| name.ends_with(kind)) {
             schema["additionalProperties"] = false.into();
         }
@@ -35,15 +33,12 @@ fn complete(generated: &str) -> anyhow::Result<Value> {
     document["components"]["responses"] = problems::responses();
     document["components"]["headers"] = conventions::headers();
     document["components"]["securitySchemes"] = security_schemes();
-    for (path, item) in object(&mut document["paths"]) {
-        for (method, operation) in object(item) {
-            let id = operation["operationId"].as_str().unwrap_or_default();
-            if let (true, Some(rules)) = (METHODS.contains(&method.as_str()), rules(id)) {
-                add_security(rules, operation);
-                conventions::add(rules, method, operation);
-                problems::add(rules, path, method, operation);
-            }
-        }
+    for (path, method, operation) in walk::operations(&mut document) {
+        let id = walk::text(operation, "operationId");
+        let rules = rules(&id).with_context(|| format!("operation {id:?} has no row in the table"))?;
+        add_security(rules, operation);
+        conventions::add(rules, method, operation);
+        problems::add(rules, path, method, operation);
     }
     examples::add(&mut document);
     Ok(document)
@@ -72,20 +67,16 @@ fn add_security(rules: &Rules, operation: &mut Value) {
     operation["security"] = requirement;
 }
 
-fn object(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
-    value.as_object_mut().into_iter().flatten()
-}
-
-fn walk(value: &mut Value) {
+fn correct_all(value: &mut Value) {
     match value {
         Value::Object(map) => {
             strip_media_type_parameters(map);
             name_known_formats(map);
             say_things_once(map);
             leave_out_defaults(map);
-            map.values_mut().for_each(walk);
+            map.values_mut().for_each(correct_all);
         }
-        Value::Array(items) => items.iter_mut().for_each(walk),
+        Value::Array(items) => items.iter_mut().for_each(correct_all),
         _ => {}
     }
 }
@@ -173,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn document_is_small_and_describes_nothing_twice() {
+    fn document_is_small() {
         let document = corrected(&generated()).expect("a document");
         let lines = serde_json::to_string_pretty(&document).expect("text").lines().count();
         let bytes = document.to_string().len();

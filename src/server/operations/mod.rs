@@ -29,7 +29,7 @@ pub(super) struct Operation {
 impl Operation {
     /// Returns whether it is an edit that supports `If-Match`.
     pub fn takes_if_match(&self) -> bool {
-        self.rules.takes_if_match(!self.method.is_safe())
+        self.rules.kind == Kind::Object && !self.method.is_safe()
     }
 
     /// Returns the parameters in a path, still encoded.

@@ -70,11 +70,6 @@ pub(super) const fn staff(id: &'static str) -> Rules {
 }
 
 impl Rules {
-    /// Returns whether the row is of an edit that supports `If-Match`.
-    pub fn takes_if_match(&self, is_edit: bool) -> bool {
-        is_edit && self.kind == Kind::Object
-    }
-
     pub(super) const fn object(mut self) -> Self {
         self.kind = Kind::Object;
         self
