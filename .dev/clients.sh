@@ -85,7 +85,7 @@ clients_rust() {
 clients_call() {
     clients_tools
     # Not those of an earlier document.
-    [ "$work/generated" -nt openapi/openapi.json ] || clients_generate
+    [ -n "$(find "$work" -maxdepth 1 -name generated -newer openapi/openapi.json)" ] || clients_generate
     tests_build # with the server
     uncloud=$CARGO_TARGET_DIR/debug/uncloud
     data_dir=$(mktemp -d "${TMPDIR:-/tmp}/uncloud-clients.XXXXXX")
