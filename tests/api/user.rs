@@ -209,17 +209,15 @@ async fn bootstrap_with_new_password_revokes_tokens_and_with_the_same_one_does_n
 async fn login_of_directory_user_takes_as_long_as_of_local_user() {
     let slapd = Slapd::start();
     let app = start(slapd.settings()).await;
-    let median = async |user: &str| {
-        let mut times = Vec::new();
-        for guess in 0..5 {
+    // In turns, and the fastest of each: whatever else this machine does slows both down.
+    let (mut local, mut directory) = (Duration::MAX, Duration::MAX);
+    for guess in 0..8 {
+        for (user, fastest) in [("alice", &mut local), ("carol", &mut directory)] {
             let started = Instant::now();
             let address = format!("2001:db8:{user}:{guess}::1", user = user.len());
             assert_eq!(app.login(user, &format!("wrong {guess}"), &address).await.status, 401);
-            times.push(started.elapsed());
+            *fastest = started.elapsed().min(*fastest);
         }
-        times.sort();
-        times[2]
-    };
-    let (local, directory) = (median("alice").await, median("carol").await);
+    }
     assert!(directory > local / 2, "{directory:?} of a directory's user, {local:?} of a local one");
 }
