@@ -1,4 +1,4 @@
-//! PostgreSQL: a pool of connections, and a few connections at hand for single statements.
+//! PostgreSQL: a pool of connections, and a few connections at hand for single statements and for searches.
 //!
 //! The pool tests each connection that is given back, which makes PostgreSQL wake up twice for every statement; for a
 //! read of one row that is a third of its cost. A connection at hand goes from one statement to the next. Only where
@@ -44,11 +44,14 @@ const UNUSED: Duration = Duration::from_secs(10);
 pub struct Database {
     pool: PgPool,
     at_hand: Arc<AtHand>,
+    searches: Arc<AtHand>,
 }
 
 struct AtHand {
     turns: Semaphore,
     idle: Mutex<Vec<Idle>>,
+    /// The statement that prepares a connection; the pool does not get such a connection back.
+    session: Option<&'static str>,
 }
 
 struct Idle {
@@ -59,10 +62,18 @@ struct Idle {
 }
 
 impl Database {
+    /// Returns the database for a statement that searches many rows for a few: it is planned for its actual filters each
+    /// time. A generic plan would read whole tables.
+    pub fn search(&self) -> Self {
+        Self { at_hand: Arc::clone(&self.searches), ..self.clone() }
+    }
+
     /// Closes all connections. Statements that come later fail.
     pub async fn close(&self) {
-        self.at_hand.turns.close();
-        self.at_hand.lock().clear();
+        for at_hand in [&self.at_hand, &self.searches] {
+            at_hand.turns.close();
+            at_hand.lock().clear();
+        }
         self.pool.close().await;
     }
 
@@ -76,7 +87,7 @@ impl Database {
         let turn = self.at_hand.turns.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let (connection, since) = match self.at_hand.alive().await {
             Some(alive) => alive,
-            None => (self.pool.acquire().await?, Instant::now()),
+            None => (self.at_hand.prepared(self.pool.acquire().await?).await?, Instant::now()),
         };
         Ok(Taken { connection, since, at_hand: &self.at_hand, _turn: turn })
     }
@@ -104,6 +115,18 @@ impl Taken<'_> {
 }
 
 impl AtHand {
+    fn new(session: Option<&'static str>) -> Arc<Self> {
+        Arc::new(Self { turns: Semaphore::new(AT_HAND), idle: Mutex::default(), session })
+    }
+
+    async fn prepared(&self, mut connection: PoolConnection<Postgres>) -> sqlx::Result<PoolConnection<Postgres>> {
+        if let Some(session) = self.session {
+            connection.close_on_drop();
+            connection.execute(session).await?;
+        }
+        Ok(connection)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,7 +152,8 @@ impl AtHand {
 
 impl From<PgPool> for Database {
     fn from(pool: PgPool) -> Self {
-        Self { pool, at_hand: Arc::new(AtHand { turns: Semaphore::new(AT_HAND), idle: Mutex::default() }) }
+        let searches = AtHand::new(Some("set plan_cache_mode = force_custom_plan"));
+        Self { pool, at_hand: AtHand::new(None), searches }
     }
 }
 

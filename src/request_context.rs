@@ -71,12 +71,6 @@ struct Origin<'a> {
     call: &'a Call,
 }
 
-/// Starts a transaction that searches many rows for a few: each query is planned for its actual filters. A generic plan
-/// would read whole tables.
-pub async fn begin_search(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    pool.begin_with("begin read only; set local plan_cache_mode = force_custom_plan").await
-}
-
 /// Starts a transaction that passes the origin of its changes to the database. It takes no longer than a plain start:
 /// both are one message. With an Idempotency-Key it also records that the change was made.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]

@@ -1,13 +1,12 @@
 //! Queries for the entries in PostgreSQL.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
 use super::entry::AuditAction;
 use crate::{
     audit::entry::Entry,
+    database::Database,
     http::{PageQuery, in_order},
-    request_context,
 };
 
 /// A filter for entries; fields that are `None` do not restrict the result.
@@ -21,13 +20,12 @@ pub(super) struct Filter {
 }
 
 /// Returns a page of the entries that match, without those that follow an entry which is still to be committed.
-pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: PageQuery) -> sqlx::Result<Vec<Entry>> {
-    let mut search = request_context::begin_search(pool).await?;
+pub(super) async fn entries(db: &Database, filter: &Filter, window: PageQuery) -> sqlx::Result<Vec<Entry>> {
     // In a statement before the one that reads entries, which therefore sees all up to there.
-    let complete = sqlx::query_scalar!(r#"select audit_complete_to() as "number!""#).fetch_one(&mut *search).await?;
-    let entries = in_order!(
+    let complete = sqlx::query_scalar!(r#"select audit_complete_to() as "number!""#).fetch_one(db).await?;
+    in_order!(
         window,
-        &mut *search,
+        &db.search(),
         query_as<Entry>,
         id "audit_id",
         r#"select audit_id, at, username as "username?", request_id, operation_id, program, action as "action: AuditAction",
@@ -45,7 +43,5 @@ pub(super) async fn entries(pool: &PgPool, filter: &Filter, window: PageQuery) -
         filter.from,
         filter.to,
         complete,
-    )?;
-    search.commit().await?;
-    Ok(entries)
+    )
 }

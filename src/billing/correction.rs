@@ -42,8 +42,7 @@ pub struct Affected {
 
 /// Returns what was billed at a rate that has changed since, by territory, rates and currency.
 pub async fn affected(pool: &PgPool) -> Result<Vec<Affected>, Error> {
-    let mut search = request_context::begin_search(pool).await?;
-    summary(&find(&mut search, None).await?)
+    summary(&find(&mut *pool.acquire().await?, None).await?)
 }
 
 /// Orders the corrections of all that [`affected`] returns, and returns it.

@@ -32,14 +32,11 @@ use std::collections::HashMap;
 use bill::{Bill, BillFilter, BillNumber, BillRecord, BillVat, WholeBill};
 use sqlx::{PgConnection, PgPool};
 
-use crate::{error::Error, http::PageQuery, request_context};
+use crate::{database::Database, error::Error, http::PageQuery};
 
 /// Returns a page of the bills that match the filter.
-pub async fn bills(pool: &PgPool, filter: &BillFilter, window: PageQuery) -> sqlx::Result<Vec<Bill>> {
-    let mut search = request_context::begin_search(pool).await?;
-    let bills = db::bills(&mut *search, filter, window).await?;
-    search.commit().await?;
-    Ok(bills)
+pub async fn bills(db: &Database, filter: &BillFilter, window: PageQuery) -> sqlx::Result<Vec<Bill>> {
+    db::bills(&db.search(), filter, window).await
 }
 
 /// Returns the bill with this number.

@@ -13,6 +13,7 @@ use super::{
     output::{Output, Table, time},
 };
 use crate::{
+    database::Database,
     http::PageQuery,
     queue::{
         JobState,
@@ -65,7 +66,7 @@ enum View {
 }
 
 pub(super) async fn run(args: InspectArgs) -> anyhow::Result<()> {
-    let pool = args.database.connect().await?;
+    let pool = Database::from(args.database.connect().await?);
     let (queue, output) = (args.queue.as_ref().map(QueueName::as_str), &args.output);
     match args.view {
         View::Ping => ping(&pool, queue, Duration::from_secs(args.timeout), output).await,
@@ -145,9 +146,9 @@ fn active_table(workers: &[WorkerLine]) -> Table {
     table
 }
 
-async fn jobs(pool: &PgPool, queue: Option<&str>, state: JobState) -> sqlx::Result<Vec<JobLine>> {
+async fn jobs(db: &Database, queue: Option<&str>, state: JobState) -> sqlx::Result<Vec<JobLine>> {
     let filter = JobFilter { state: Some(state), queue: queue.map(str::to_owned), ..JobFilter::default() };
-    inspect::jobs(pool, &filter, PageQuery::newest(LIMIT)).await
+    inspect::jobs(db, &filter, PageQuery::newest(LIMIT)).await
 }
 
 fn jobs_table(jobs: &[JobLine]) -> Table {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use sqlx::PgPool;
 use uncloud_wire::{JobId, QueueName, program::number};
 
 use super::{
@@ -13,6 +12,7 @@ use super::{
     watch::{not_found, watch},
 };
 use crate::{
+    database::Database,
     http::PageQuery,
     queue::{
         JobState, Notifier, Step, history,
@@ -123,7 +123,7 @@ impl FilterArgs {
 }
 
 pub(super) async fn run(args: JobArgs) -> anyhow::Result<()> {
-    let pool = args.database.connect().await?;
+    let pool = Database::from(args.database.connect().await?);
     let wake: Arc<Notifier> = Arc::default();
     match args.command {
         JobCommand::Ls { filter, state, limit, output } => {
@@ -158,7 +158,7 @@ pub(super) async fn run(args: JobArgs) -> anyhow::Result<()> {
     }
 }
 
-async fn find(pool: &PgPool, job: JobId) -> anyhow::Result<JobDetail> {
+async fn find(pool: &Database, job: JobId) -> anyhow::Result<JobDetail> {
     inspect::job(pool, job).await?.ok_or_else(|| not_found(job))
 }
 

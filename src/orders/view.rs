@@ -1,10 +1,10 @@
 //! Queries of orders as they are shown.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 
 use super::{db, order_view::Filter};
-use crate::{error::Error, http::PageQuery, orders::order_view::OrderView, request_context};
+use crate::{database::Database, error::Error, http::PageQuery, orders::order_view::OrderView};
 
 /// Returns the last second of a span that ends before `to`; none for an empty span.
 pub fn last_second(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
@@ -12,11 +12,8 @@ pub fn last_second(from: DateTime<Utc>, to: Option<DateTime<Utc>>) -> Option<Dat
 }
 
 /// Returns the orders of a page, and one more if there are more.
-pub async fn list(db: &PgPool, filter: &Filter, window: PageQuery) -> Result<Vec<OrderView>, Error> {
-    let mut search = request_context::begin_search(db).await?;
-    let views = db::views(&mut *search, filter, window).await?;
-    search.commit().await?;
-    Ok(views)
+pub async fn list(db: &Database, filter: &Filter, window: PageQuery) -> Result<Vec<OrderView>, Error> {
+    Ok(db::views(&db.search(), filter, window).await?)
 }
 
 /// Returns one order by its id and, if given, the customer that it must belong to.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use uncloud_wire::JobId;
 
@@ -47,7 +47,7 @@ pub struct JobView {
 }
 
 /// Returns one job; `requester` limits the search to the jobs that this user requested.
-pub async fn find(pool: &PgPool, job_id: JobId, requester: Option<i64>) -> sqlx::Result<Option<JobView>> {
+pub async fn find(db: impl PgExecutor<'_>, job_id: JobId, requester: Option<i64>) -> sqlx::Result<Option<JobView>> {
     sqlx::query_as!(
         JobView,
         r#"select asked.job_id, now.state as "state: JobState", asked.superseded_by, now.kind, now.queue, now.attempt,
@@ -59,13 +59,13 @@ pub async fn find(pool: &PgPool, job_id: JobId, requester: Option<i64>) -> sqlx:
         job_id,
         requester,
     )
-    .fetch_optional(pool)
+    .fetch_optional(db)
     .await
 }
 
 /// Returns a job like [`find`], but waits until the job is final or `wait` has elapsed.
 pub async fn wait_until_finished(
-    pool: &PgPool,
+    db: impl PgExecutor<'_> + Copy,
     wake: &Notifier,
     job_id: JobId,
     requester: Option<i64>,
@@ -76,7 +76,7 @@ pub async fn wait_until_finished(
     let deadline = Instant::now() + wait;
     let mut finished = wake.subscribe(); // before the first check, so that nothing is missed in between
     loop {
-        let job = find(pool, job_id, requester).await?;
+        let job = find(db, job_id, requester).await?;
         let Some(view) = &job else { return Ok(None) };
         if view.state.is_final() || Instant::now() >= deadline || wake.is_ending() {
             return Ok(job);

@@ -1,15 +1,15 @@
 //! The creation, search and removal of networks.
 
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 use uncloud_wire::key::PublicKey;
 
 use super::{db, hostname::Hostname, prefix};
 use crate::{
     code::Code,
+    database::Database,
     error::{Error, OnConstraint as _},
     http::PageQuery,
     queue::JobState,
-    request_context,
     user::User,
     vpn::{
         network::{Network, NetworkFilter, NetworkRequest},
@@ -119,17 +119,15 @@ async fn lock_pool_with_room(tx: &mut PgConnection, size: u8) -> Result<db::Lock
 }
 
 /// Returns a page of the caller's networks, and one more if there are more.
-pub async fn list(db: &PgPool, caller: &User, window: PageQuery) -> Result<Vec<Network>, Error> {
+pub async fn list(db: impl PgExecutor<'_>, caller: &User, window: PageQuery) -> Result<Vec<Network>, Error> {
     Ok(db::networks(db, caller.user_id, window).await?)
 }
 
 /// Returns a page of all customers' networks with the customers' names, and one more if there are more.
-pub async fn search(db: &PgPool, filter: &NetworkFilter, window: PageQuery) -> Result<Vec<(Network, String)>, Error> {
-    let mut tx = request_context::begin_search(db).await?;
-    let networks = db::all_networks(&mut tx, filter, window).await?;
+pub async fn search(db: &Database, filter: &NetworkFilter, window: PageQuery) -> Result<Vec<(Network, String)>, Error> {
+    let networks = db::all_networks(&db.search(), filter, window).await?;
     let owners: Vec<i64> = networks.iter().map(|network| network.user_id).collect();
-    let names = db::usernames(&mut tx, &owners).await?;
-    tx.commit().await?;
+    let names = db::usernames(db, &owners).await?;
     let owned = networks.into_iter().map(|network| {
         let name = names.get(&network.user_id).cloned().unwrap_or_default();
         (network, name)

@@ -120,7 +120,7 @@ async fn overlap(db: &PgPool, network: IpNet) -> Result<Error, Error> {
 }
 
 /// Returns a page of the pools, or of one host's, and one more if there are more.
-pub async fn list(db: &PgPool, vpn_hostname: Option<&str>, window: PageQuery) -> Result<Vec<Pool>, Error> {
+pub async fn list(db: impl PgExecutor<'_>, vpn_hostname: Option<&str>, window: PageQuery) -> Result<Vec<Pool>, Error> {
     Ok(db::pools(db, vpn_hostname, window).await?)
 }
 

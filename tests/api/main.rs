@@ -29,6 +29,7 @@ mod cli_settings;
 mod cli_terminal;
 mod connections;
 mod conventions;
+mod database;
 mod docs;
 mod document;
 mod faults;

@@ -9,7 +9,6 @@ use poem_openapi::{
     types::ToJSON as _,
 };
 use serde_json::Value;
-use sqlx::PgPool;
 
 use super::{
     db::{self, TokenRow},
@@ -119,7 +118,7 @@ fn not_found(id: i64) -> Error {
 }
 
 /// Returns a page of a user's tokens.
-async fn page(db: &PgPool, user_id: i64, window: PageQuery) -> Result<Json<TokenList>, Error> {
+async fn page(db: &Database, user_id: i64, window: PageQuery) -> Result<Json<TokenList>, Error> {
     let (rows, next) = window.page(db::tokens(db, user_id, window).await?, |row| row.token_id);
     Ok(Json(TokenList { items: rows.into_iter().map(Into::into).collect(), next }))
 }

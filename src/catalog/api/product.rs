@@ -6,7 +6,6 @@ use poem_openapi::{
     param::{Path, Query},
     types::ToJSON as _,
 };
-use sqlx::PgPool;
 
 use crate::{
     catalog::{
@@ -248,7 +247,7 @@ named_sort! {
 }
 
 /// Returns a page of all products, or of those on sale.
-pub(super) async fn list(pool: &PgPool, on_sale: bool, window: NamedPageQuery) -> Result<Json<ProductList>, Error> {
+pub(super) async fn list(pool: &Database, on_sale: bool, window: NamedPageQuery) -> Result<Json<ProductList>, Error> {
     let ids = db::ids(pool, on_sale, &window).await?;
     let products = db::products(pool, &ids, None, None).await?;
     let (products, next) = window.page(products, |product| product.product_id, |product| &product.name);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
-use sqlx::{PgExecutor, PgPool, types::Json};
+use sqlx::{PgExecutor, types::Json};
 
 use crate::{
     catalog::product::{Parameter, ParameterPrice, Price, Product, ProductRef},
@@ -167,7 +167,11 @@ pub(in crate::catalog) async fn products(
 }
 
 /// Returns the ids of a page of all products, or only of those on sale. Products are never deleted.
-pub(in crate::catalog) async fn ids(db: &PgPool, on_sale: bool, window: &NamedPageQuery) -> sqlx::Result<Vec<i64>> {
+pub(in crate::catalog) async fn ids(
+    db: impl PgExecutor<'_>,
+    on_sale: bool,
+    window: &NamedPageQuery,
+) -> sqlx::Result<Vec<i64>> {
     in_order!(
         window,
         db,

@@ -64,7 +64,7 @@ pub(super) async fn list(pool: &PgPool, args: ListArgs) -> anyhow::Result<()> {
         None => None,
     };
     let filter = BillFilter { user_id, from: args.from, to: args.to, ..BillFilter::default() };
-    args.output.list(billing::bills(pool, &filter, PageQuery::first(args.limit)).await?, list_table)
+    args.output.list(billing::bills(&pool.clone().into(), &filter, PageQuery::first(args.limit)).await?, list_table)
 }
 
 fn list_table(bills: &[Bill]) -> Table {

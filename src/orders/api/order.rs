@@ -150,13 +150,13 @@ impl OrderReplacementCreate {
 }
 
 /// Returns a page of the orders that match.
-pub(super) async fn list(db: &PgPool, filter: &Filter, window: PageQuery) -> Result<Json<OrderList>, Error> {
+pub(super) async fn list(db: &Database, filter: &Filter, window: PageQuery) -> Result<Json<OrderList>, Error> {
     let (orders, next) = window.page(view::list(db, filter, window).await?, |order| order.order_id);
     let items = orders.into_iter().map(OrderBody::try_from).collect::<Result<_, _>>()?;
     Ok(Json(OrderList { items, next }))
 }
 
-pub(super) async fn read(db: &PgPool, scoped_id: (i64, Option<i64>)) -> Result<Json<OrderBody>, Error> {
+pub(super) async fn read(db: &Database, scoped_id: (i64, Option<i64>)) -> Result<Json<OrderBody>, Error> {
     Ok(Json(view::read(db, scoped_id).await?.try_into()?))
 }
 

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use uncloud_wire::JobId;
 
 use crate::{
+    database::Database,
     http::{PageQuery, in_order},
     queue::{
         diagnose,
@@ -13,7 +14,6 @@ use crate::{
         job::JobState,
         reports,
     },
-    request_context,
 };
 
 /// A filter of jobs; a field that is none does not limit them.
@@ -56,11 +56,10 @@ impl From<Row> for JobLine {
 }
 
 /// Returns a page of the jobs that match.
-pub async fn jobs(db: &PgPool, filter: &JobFilter, window: PageQuery) -> sqlx::Result<Vec<JobLine>> {
-    let mut search = request_context::begin_search(db).await?;
+pub async fn jobs(db: &Database, filter: &JobFilter, window: PageQuery) -> sqlx::Result<Vec<JobLine>> {
     let rows = in_order!(
         window,
-        &mut *search,
+        &db.search(),
         query_as<Row>,
         id "job_id",
         r#"select job_id, state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at,
@@ -75,12 +74,11 @@ pub async fn jobs(db: &PgPool, filter: &JobFilter, window: PageQuery) -> sqlx::R
         filter.min_age_seconds,
         filter.error,
     )?;
-    search.commit().await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
 /// Returns one job with its details.
-pub async fn job(db: &PgPool, job_id: JobId) -> sqlx::Result<Option<JobDetail>> {
+pub async fn job(db: &Database, job_id: JobId) -> sqlx::Result<Option<JobDetail>> {
     let Some(row) = sqlx::query!(
         r#"select state as "state: JobState", kind, queue, priority, attempt, created_at, run_at, finished_at, error,
                   progress, payload, result, superseded_by, failures, max_failures, unique_key, serial_key, worker,

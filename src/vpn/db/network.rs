@@ -160,13 +160,13 @@ pub(in crate::vpn) async fn networks(
 
 /// Returns a page of all customers' networks.
 pub(in crate::vpn) async fn all_networks(
-    tx: &mut PgConnection,
+    db: impl PgExecutor<'_>,
     filter: &NetworkFilter,
     window: PageQuery,
 ) -> sqlx::Result<Vec<Network>> {
     networks!(
         window,
-        tx,
+        db,
         " where ($3::bigint is null or pool_id = $3) and ($4::text is null or vpn_hostname = $4)
               and ($5::text is null or net.user_id = (select user_id from users where username = $5))",
         filter.pool_id,
@@ -176,9 +176,9 @@ pub(in crate::vpn) async fn all_networks(
 }
 
 /// Returns the names of these users.
-pub(in crate::vpn) async fn usernames(tx: &mut PgConnection, users: &[i64]) -> sqlx::Result<HashMap<i64, String>> {
+pub(in crate::vpn) async fn usernames(db: impl PgExecutor<'_>, users: &[i64]) -> sqlx::Result<HashMap<i64, String>> {
     let rows = sqlx::query!("select user_id, username from users where user_id = any($1)", users);
-    Ok(rows.map(|row| (row.user_id, row.username)).fetch_all(tx).await?.into_iter().collect())
+    Ok(rows.map(|row| (row.user_id, row.username)).fetch_all(db).await?.into_iter().collect())
 }
 
 /// Returns some of a pool's networks, for a message.
