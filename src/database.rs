@@ -64,6 +64,7 @@ struct Idle {
 impl Database {
     /// Returns the database for a statement that searches many rows for a few: it is planned for its actual filters each
     /// time. A generic plan would read whole tables.
+    #[must_use]
     pub fn search(&self) -> Self {
         Self { at_hand: Arc::clone(&self.searches), ..self.clone() }
     }
