@@ -99,10 +99,10 @@ async fn connection_beyond_limit_of_address_is_refused() {
     }
 }
 
-/// The head of a request whose body never comes: its connection is busy.
+/// The head of a request whose body never comes: its connection is busy, and the server says so.
 const UNFINISHED: &[u8] =
     b"POST /v1/token HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n\
-    Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    Content-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connection_beyond_total_limit_waits_while_all_are_busy() {
@@ -111,7 +111,11 @@ async fn connection_beyond_total_limit_waits_while_all_are_busy() {
     for mut stream in &held {
         stream.write_all(UNFINISHED).expect("sent");
     }
-    tokio::time::sleep(PATIENCE).await; // until the server has read them
+    for mut stream in &held {
+        let mut line = [0; 25];
+        stream.read_exact(&mut line).expect("the operation waits for the body");
+        assert_eq!(&line, b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
     let mut waits = connect(&app);
     waits.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
     waits.set_read_timeout(Some(PATIENCE)).expect("set");
