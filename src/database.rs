@@ -34,6 +34,9 @@ const AT_HAND: usize = 4;
 /// Connections idle for less than this are assumed to be alive; if one has just closed, the request gets a 503
 /// response.
 pub(crate) const FRESH: Duration = Duration::from_millis(20);
+/// The wait for a connection at hand, after which a statement takes one of the pool: slow statements must not hold up
+/// short ones.
+const SHORT: Duration = Duration::from_millis(50);
 /// Connections go back to the pool when they have been at hand for so long, and when nothing has used them for so long,
 /// at the next statement: the pool knows how old one may become.
 const LONGEST: Duration = Duration::from_mins(5);
@@ -85,12 +88,14 @@ impl Database {
     }
 
     async fn taken(&self) -> sqlx::Result<Taken<'_>> {
-        let turn = self.at_hand.turns.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let (connection, since) = match self.at_hand.alive().await {
+        let turn = timeout(SHORT, self.at_hand.turns.acquire()).await.ok();
+        let turn = turn.transpose().map_err(|_| sqlx::Error::PoolClosed)?;
+        let alive = if turn.is_some() { self.at_hand.alive().await } else { None };
+        let (connection, since) = match alive {
             Some(alive) => alive,
             None => (self.at_hand.prepared(self.pool.acquire().await?).await?, Instant::now()),
         };
-        Ok(Taken { connection, since, at_hand: &self.at_hand, _turn: turn })
+        Ok(Taken { connection, since, at_hand: &self.at_hand, turn })
     }
 }
 
@@ -99,13 +104,14 @@ struct Taken<'a> {
     connection: PoolConnection<Postgres>,
     since: Instant,
     at_hand: &'a AtHand,
-    _turn: SemaphorePermit<'a>,
+    /// None for a connection that does not stay at hand.
+    turn: Option<SemaphorePermit<'a>>,
 }
 
 impl Taken<'_> {
     /// Keeps the connection at hand: its statement has ended well.
     fn keep(self) {
-        let Self { connection, since, at_hand, _turn } = self;
+        let Self { connection, since, at_hand, turn: Some(_turn) } = self else { return };
         let mut idle = at_hand.lock();
         idle.retain(|idle| idle.used.elapsed() < UNUSED && idle.since.elapsed() < LONGEST);
         // Also if the last one is closed at this moment: it closes what it finds, under the same lock.

@@ -1,6 +1,9 @@
 //! The connections at hand: what one statement leaves behind, the next one must not find.
 
-use sqlx::query_scalar;
+use std::time::Duration;
+
+use sqlx::{PgPool, query_scalar};
+use tokio::time::timeout;
 use uncloud::database::Database;
 
 use crate::app::database;
@@ -33,9 +36,35 @@ async fn abandoned_statement_does_not_answer_the_next_one() {
     let database = Database::from(database().await);
     for number in 0..20 {
         let slow = query_scalar::<_, i32>("select 1 from pg_sleep(0.05)");
-        let slow = tokio::time::timeout(std::time::Duration::from_millis(number % 4), slow.fetch_one(&database)).await;
+        let slow = timeout(Duration::from_millis(number % 4), slow.fetch_one(&database)).await;
         slow.expect_err("it is given up");
         assert_eq!(query_scalar::<_, i32>("select 2").fetch_one(&database).await.expect("a number"), 2);
+    }
+}
+
+#[tokio::test]
+async fn slow_statements_do_not_hold_up_a_short_one() {
+    let database = Database::from(database().await);
+    for kind in [database.clone(), database.search()] {
+        let slow: Vec<_> = (0..4)
+            .map(|_| {
+                let kind = kind.clone();
+                tokio::spawn(async move { query_scalar::<_, i32>("select 1 from pg_sleep(20)").fetch_one(&kind).await })
+            })
+            .collect();
+        let all_run =
+            "select count(*) = 4 from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()
+            and datname = current_database() and state = 'active'";
+        let pool: &PgPool = &database;
+        while !query_scalar::<_, bool>(all_run).fetch_one(pool).await.expect("a count") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let short = timeout(Duration::from_secs(10), query_scalar::<_, i32>("select 2").fetch_one(&kind)).await;
+        assert_eq!(short.expect("it does not wait for them").expect("a number"), 2);
+        slow.iter().for_each(tokio::task::JoinHandle::abort);
+        let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like '%pg_sleep%'
+            and pid <> pg_backend_pid() and datname = current_database()";
+        query_scalar::<_, i64>(end).fetch_one(pool).await.expect("ended");
     }
 }
 
