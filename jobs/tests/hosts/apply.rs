@@ -27,7 +27,7 @@ fn apply_of_two_customers_carries_traffic_and_drops_spoofed_sources() {
             echos.and_then(|number| number.trim().parse::<u64>().ok()).expect("counter")
         };
         let before = arrived();
-        world.ping(&client(1), SERVER, 3);
+        world.ping_with(&client(1), &format!("-c 3 {SERVER}"));
         assert_eq!(arrived(), before + 3, "an honest source arrives");
         world.sh_in(&client(1), "ip addr add 2a0a:e5c1:202::66/128 dev wg-c1 nodad");
         assert_eq!(world.ping_with(&client(1), &format!("-c 3 -I 2a0a:e5c1:202::66 {SERVER}")), 0);

@@ -106,9 +106,10 @@ impl World {
         setns(file, CloneFlags::CLONE_NEWNET).expect("root may enter it");
     }
 
-    /// Sends `count` echo requests, 50 ms apart, and returns how many replies came within a second.
+    /// Sends echo requests, 50 ms apart, until `count` replies have come or three seconds have passed, and returns the
+    /// number of replies. With a count alone `ping` gives up a late reply after twice the time that others took.
     pub fn ping(&self, namespace: &str, destination: &str, count: usize) -> usize {
-        self.ping_with(namespace, &format!("-c {count} {destination}"))
+        self.ping_with(namespace, &format!("-c {count} -w 3 {destination}"))
     }
 
     /// Sends echo requests with options of the test's own for `ping`, such as `-I` for another source.
