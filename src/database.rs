@@ -37,8 +37,8 @@ pub(crate) const FRESH: Duration = Duration::from_millis(20);
 /// The wait for a connection at hand, after which a statement takes one of the pool: slow statements must not hold up
 /// short ones.
 const SHORT: Duration = Duration::from_millis(50);
-/// Connections go back to the pool when they have been at hand for so long, and when nothing has used them for so long,
-/// at the next statement: the pool knows how old one may become.
+/// Connections go back to the pool, and those for searches are closed, when they have been at hand for so long, and when
+/// nothing has used them for so long, at the next statement: the pool knows how old one may become.
 const LONGEST: Duration = Duration::from_mins(5);
 const UNUSED: Duration = Duration::from_secs(10);
 
@@ -99,7 +99,7 @@ impl Database {
     }
 }
 
-/// A connection whose statement is under way; when it is dropped, the pool tests it.
+/// A connection whose statement is under way. When it is dropped, the pool tests it; one for searches is closed.
 struct Taken<'a> {
     connection: PoolConnection<Postgres>,
     since: Instant,
